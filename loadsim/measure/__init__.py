@@ -1,0 +1,1 @@
+"""Counts outcomes into mergeable tallies (HDR histograms) and assembles the RunResult."""

@@ -1,0 +1,211 @@
+"""The stored result, `result.json` (`"schema": "loadsim.result/1"`): the interface between measuring and judging.
+
+Decides the shape and the units of every figure. Missing figures are None (null), never 0. Knows nothing of how they
+were measured, judged or drawn.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = "loadsim.result/1"
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """One latency metric, in milliseconds. Percentiles below their least sample count are None."""
+
+    count: int
+    min: float | None = None
+    mean: float | None = None
+    stdev: float | None = None
+    max: float | None = None
+    p50: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p99_9: float | None = None
+    p99_99: float | None = None
+    ci95: dict[str, tuple[float, float]] | None = None
+    """`{"p50": (lo, hi), ...}`; None with fewer than 20 slices."""
+    overflow: int = 0
+    """Values above the histogram's range: counted in its last bucket, `max` stays true."""
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """The books and the latencies of one group of events (all recorded ones, one type, one case, one phase)."""
+
+    planned: int
+    sent: int
+    completed: int
+    succeeded: int
+    failed: int
+    dropped: int
+    unfinished: int
+    unsent: int
+    attempts: int
+    bytes_sent: int
+    bytes_received: int
+    duration_s: float | None
+    rate_planned: float | None
+    rate_sent: float | None
+    rate_completed: float | None
+    success_rate: float | None
+    status: dict[str, int]
+    errors: dict[str, int]
+    latency_ms: dict[str, Stats]
+    """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
+    woken_late: int = 0
+    """Events that were due in the phase and woken only after its end."""
+    forged_accepted: int | None = None
+    refused_badly: int | None = None
+
+
+class SeriesRow(msgspec.Struct, frozen=True):
+    """One slice of recorded time. Latencies are those of the events due in it, rates of what ended in it."""
+
+    t_s: float
+    due: int
+    sent: int
+    completed: int
+    succeeded: int
+    failed: int
+    in_flight: int | None
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    lag_p99_ms: float | None
+
+
+class SampleRow(msgspec.Struct, frozen=True):
+    """What the endpoint said: one of the first answers of a failing status or error kind."""
+
+    kind: str
+    """The status (`"401"`) or the error kind (`"timeout"`)."""
+    index: int
+    type: str
+    t_s: float
+    headers: list[tuple[str, str]]
+    body: str
+    error: str
+
+
+class ShardRow(msgspec.Struct, frozen=True):
+    """One generator process."""
+
+    shard: int
+    host: str
+    pid: int | None
+    planned: int
+    sent: int
+    completed: int
+    frames: int
+    lost: bool = False
+    reason: str = ""
+    cpu_s: float | None = None
+    cpu_share: float | None = None
+    """Of one core, over the run."""
+    rss_mb: float | None = None
+    connections_peak: int | None = None
+    connections_opened: int | None = None
+    saturated_s: float | None = None
+    """How long every connection was busy while an event waited."""
+    start_offset_ms: float | None = None
+    p50_ms: float | None = None
+
+
+class RunInfo(msgspec.Struct, frozen=True):
+    """Which run this is."""
+
+    id: str
+    name: str
+    started_at: str
+    """ISO 8601, UTC."""
+    ended_at: str
+    seed: int
+    version: str
+    model: Literal["open", "closed"]
+    workers: int
+    interrupted: bool
+    scenario: dict[str, Any]
+    """Resolved and redacted."""
+    epoch_ms: int | None = None
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """Where it ran."""
+
+    python: str
+    platform: str
+    cpu_model: str
+    cpu_count: int
+    packages: dict[str, str]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What bounded the run."""
+
+    connections: int
+    connections_peak: int
+    saturated_share: float | None
+    """Share of recorded time in which all connections were busy and an event waited."""
+    generator_cpu_share: float | None
+    """The busiest shard's share of its core."""
+    lag_p99_ms: float | None
+    notes: list[str]
+    """In words, for the report: what limited the run."""
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """Whether the measurement can be trusted at all."""
+
+    valid: bool
+    reasons: list[str]
+
+
+class ObjectiveRow(msgspec.Struct, frozen=True):
+    """One objective as judged."""
+
+    text: str
+    default: bool
+    observed: float | None
+    passed: bool | None
+    ci95: tuple[float, float] | None = None
+    unit: str = ""
+    note: str = ""
+
+
+class VerdictRow(msgspec.Struct, frozen=True):
+    """The verdict as stored."""
+
+    outcome: Literal["pass", "fail", "invalid", "none"]
+    objectives: list[ObjectiveRow]
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """Everything that is known of one run."""
+
+    schema: str
+    run: RunInfo
+    environment: Environment
+    totals: Totals
+    by_event: dict[str, Totals]
+    by_case: dict[str, Totals]
+    by_phase: dict[str, Totals]
+    series: list[SeriesRow]
+    slice_s: float
+    """Width of a series row."""
+    series_histograms: dict[str, list[str | None]]
+    """metric -> one HDR V2 blob per series row (None: no sample), in us; response and service."""
+    histograms: dict[str, str]
+    """`response`, or `response{event:TYPE}`, `{phase:NAME}`, `{case:NAME}` -> HDR V2 compressed, base64, in us
+    (`sign`: in ns)."""
+    samples: list[SampleRow]
+    shards: list[ShardRow]
+    limits: Limits
+    reconciliation: dict[str, Any] | None
+    validity: Validity
+    verdict: VerdictRow

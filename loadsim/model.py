@@ -1,0 +1,205 @@
+"""The nouns that cross rooms.
+
+Decides what an event, a request, an outcome, an error kind, a secret and a verdict *are*. Refuses to know how any of
+them is made, sent, counted or drawn: no clock, no socket, no file, no behaviour beyond validation.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+
+class LoadsimError(Exception):
+    """A failure that is explained to the user in one line. `exit_code` is what the command ends with."""
+
+    exit_code = 1
+
+
+class UsageError(LoadsimError):
+    """The command, the scenario or a setting is wrong; the text names what, where and why."""
+
+    exit_code = 2
+
+
+class UnreachableError(LoadsimError):
+    """The endpoint could not be reached at all (refused, DNS, TLS, timeout)."""
+
+    exit_code = 1
+
+
+class ErrorKind(enum.IntEnum):
+    """Why an event has no whole, valid response. The names stand in results; the numbers only in frames."""
+
+    dns = 1
+    refused = 2
+    connect_timeout = 3
+    connect_error = 4
+    tls = 5
+    reset = 6
+    """The connection broke after a byte of ours had left."""
+    closed_idle = 7
+    """A reused connection was closed before any byte of the response."""
+    closed_early = 8
+    """A fresh connection was closed before any byte of the response."""
+    truncated = 9
+    """The response began and did not end."""
+    timeout = 10
+    protocol = 11
+    """Unparsable, header block over 64 KiB or 256 fields, 101, bytes that nobody asked for."""
+    body_limit = 12
+    """Response body over 16 MiB."""
+    internal = 13
+    """Our own fault; makes the run INVALID."""
+
+
+# What became of an event, as one number: an HTTP status below 1000, else one of these.
+ERROR_BASE = 1000
+"""`ERROR_BASE + ErrorKind` is the code of an error."""
+UNFINISHED = 2000
+"""Still under way when the drain ended; its latency is a lower bound."""
+DROPPED = 2001
+"""Refused because `overflow = "drop"` found no free connection."""
+
+
+def is_success(code: int) -> bool:
+    """True for a 2xx answer, and nothing else."""
+    return 200 <= code < 300
+
+
+class Secret:
+    """A signing secret. Its value never shows in `repr`, `str`, tracebacks of ours, or results.
+
+    Raises UsageError when empty: an empty key lets anyone sign.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        if not value:
+            raise UsageError("the signing secret is empty: an empty key would let anyone sign")
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself, for the code that signs or verifies."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class SignedRequest(NamedTuple):
+    """What goes on the wire for one event, except the request line and the connection's own headers.
+
+    `headers` is zero or more complete header lines, each ending in CRLF (content type and signature headers);
+    `body` is the exact bytes that were signed.
+    """
+
+    headers: bytes
+    body: bytes
+
+    def header_pairs(self) -> list[tuple[str, str]]:
+        """The header lines as (name, value), latin-1 decoded, in order. For the slow paths: panels and aiohttp."""
+        pairs = []
+        for line in self.headers.split(b"\r\n"):
+            if line:
+                name, _, value = line.partition(b":")
+                pairs.append((name.decode("latin-1"), value.strip().decode("latin-1")))
+        return pairs
+
+
+class Column(enum.IntEnum):
+    """Columns of an outcome row: int64, times in ns of one monotonic clock, 0 where it did not happen.
+
+    An outcome is a row of numbers, not an object, so that a million of them can be folded by numpy.
+    """
+
+    stratum = 0
+    """Phase, type and case as one number: see `Plan.stratum`."""
+    code = 1
+    """HTTP status, or `ERROR_BASE + ErrorKind`, or UNFINISHED, or DROPPED."""
+    due = 2
+    woken = 3
+    slot = 4
+    sent = 5
+    first_byte = 6
+    done = 7
+    """The last byte, the instant of the error, or the end of the drain."""
+    bytes_sent = 8
+    bytes_received = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the endpoint said, kept for the first few answers of each failing status and error kind."""
+
+    index: int
+    stratum: int
+    code: int
+    t_ns: int
+    """Since the start of the run."""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    """At most 2 KiB, as text."""
+    error: str = ""
+
+
+Outcome = Literal["pass", "fail", "invalid", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One parsed objective: `metric{tags}: aggregation op value`, in canonical units.
+
+    `value` is milliseconds for trends, a fraction (0..1) for rates, a count for counters, events/s for counter rates.
+    """
+
+    text: str
+    metric: str
+    aggregation: str
+    op: str
+    value: float
+    tags: tuple[tuple[str, str], ...] = ()
+    default: bool = False
+    translated: str | None = None
+    """How the text was read, when a foreign name (k6's) was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveResult:
+    """How one objective came out. `observed` and `passed` are None when there was nothing to judge."""
+
+    text: str
+    default: bool
+    observed: float | None
+    passed: bool | None
+    ci95: tuple[float, float] | None = None
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """PASS, FAIL or INVALID, and why. `none` means that nobody has judged yet."""
+
+    outcome: Outcome = "none"
+    objectives: tuple[ObjectiveResult, ...] = ()
+    reasons: tuple[str, ...] = field(default=())
+    """Why the run is INVALID, in words with figures."""
+
+
+JsonValue = Any
+"""A value as JSON carries it: None, bool, int, float, str, list or dict."""

@@ -1,0 +1,1 @@
+"""Procedures made of several runs: embedded run, capacity, ab, probe, bench."""
