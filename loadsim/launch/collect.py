@@ -6,11 +6,13 @@ Refuses to know how messages travel (`local` does) and what time it is: instants
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
-from loadsim.measure import Merged, Metric, TallyDelta, recent_percentiles
-from loadsim.model import ERROR_BASE, UNFINISHED, is_success
+from loadsim.measure import Ints, Merged, Metric, layout, percentile, unit_ns
+from loadsim.measure.progress import LastSecond, Progress
+from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -38,38 +40,6 @@ class ShardState:
         return self.done or bool(self.lost)
 
 
-@dataclass(frozen=True)
-class LastSecond:
-    """What was counted since the previous frames, over all shards."""
-
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    max_ms: float | None = None
-    lag_p99_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The run at one moment, for the live view."""
-
-    elapsed_s: float
-    planned: int
-    sent: int
-    done: int
-    in_flight: int
-    queued: int
-    connections: int
-    succeeded: int
-    errors: int
-    failed_status: int
-    rate_done: float
-    last_second: LastSecond
-    total_p50_ms: float | None
-    total_p99_ms: float | None
-    lost: tuple[int, ...] = ()
-    error_kinds: dict[str, int] = field(default_factory=dict)
-
-
 class Collector:
     """The parent's side of all shards."""
 
@@ -78,7 +48,6 @@ class Collector:
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
-        self._fresh: dict[int, TallyDelta] = {}
         self._rate = (0.0, 0, 0.0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -99,7 +68,6 @@ class Collector:
         state.frame = frame
         state.heard_ns = now_ns
         self.merged.add(shard, frame.tally)
-        self._fresh[shard] = frame.tally
         self.samples.extend(frame.samples)
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
@@ -135,7 +103,7 @@ class Collector:
         total = [0] * self.strata
         for state in self.states:
             if state.lost and state.frame is not None:
-                ended = state.frame.tally.counter_rows()[:, ENDED].tolist()
+                ended = self.merged.shard_counter(state.number, "ended").tolist()
                 total = [t + p - e for t, p, e in zip(total, state.frame.planned, ended, strict=True)]
         return total
 
@@ -148,13 +116,13 @@ class Collector:
     def progress(self, elapsed_s: float) -> Progress:
         """How the run stands; takes what is fresh since the last call as "the last second"."""
         frames = [s.frame for s in self.states if s.frame is not None]
-        codes = self.merged.codes()
+        codes = self.merged.codes(range(self.strata))
+        p50, p99 = _ms(self.merged.counts(Metric.response, range(self.strata)), Metric.response, (0.5, 0.99))
         done = sum(f.ended for f in frames)
         at, before, rate = self._rate
         if elapsed_s - at >= 0.9:
             rate = (done - before) / (elapsed_s - at)
             self._rate = (elapsed_s, done, rate)
-        errors = {code: n for code, n in codes.items() if ERROR_BASE < code < UNFINISHED}
         return Progress(
             elapsed_s=elapsed_s,
             planned=sum(sum(f.planned) for f in frames),
@@ -164,18 +132,27 @@ class Collector:
             queued=sum(f.queued for f in frames),
             connections=sum(f.connections for f in frames),
             succeeded=sum(n for code, n in codes.items() if is_success(code)),
-            errors=sum(errors.values()),
             failed_status=sum(n for code, n in codes.items() if code < ERROR_BASE and not is_success(code)),
+            errors=sum(n for code, n in codes.items() if ERROR_BASE < code < UNFINISHED),
             rate_done=rate,
             last_second=self._last_second(),
-            total_p50_ms=self.merged.quantile_ms(Metric.response, 0.50),
-            total_p99_ms=self.merged.quantile_ms(Metric.response, 0.99),
-            lost=tuple(s.number for s in self.states if s.lost),
-            error_kinds={},
+            total_p50_ms=p50,
+            total_p99_ms=p99,
+            lost_shards=tuple(s.number for s in self.states if s.lost),
         )
 
     def _last_second(self) -> LastSecond:
-        deltas = list(self._fresh.values())
-        p50, p99, worst = recent_percentiles(deltas, Metric.response, (0.5, 0.99, 1.0))
-        (lag,) = recent_percentiles(deltas, Metric.lag, (0.99,))
+        p50, p99, worst = self._recent_ms(Metric.response, 0.5, 0.99, 1.0)
+        (lag,) = self._recent_ms(Metric.lag, 0.99)
         return LastSecond(p50, p99, worst, lag)
+
+    def _recent_ms(self, metric: Metric, *quantiles: float) -> list[float | None]:
+        return _ms(self.merged.recent(metric), metric, quantiles)
+
+
+def _ms(counts: Ints, metric: Metric, quantiles: Sequence[float]) -> list[float | None]:
+    """Quantiles of a counts array in ms, from however few samples there are: a live view is no verdict."""
+    if not counts.any():
+        return [None for _ in quantiles]
+    found = [percentile(counts, layout(metric), quantile) for quantile in quantiles]
+    return [None if value is None else value * unit_ns(metric) / NS_PER_MS for value in found]
