@@ -19,15 +19,14 @@ import msgspec
 
 from loadsim.model import Secret, UsageError
 from loadsim.plan.redact import redact_url
-from loadsim.plan.rules import check_target, check_url, header_value_problem, refuse_secrets
+from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
 from loadsim.plan.shape import DocumentError, read, suggestion
 
 CONFIG_NAME = "loadsim.toml"
 ENV_PREFIX = "env:"
 
-_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_SECRET_REMEDY = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
+_ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
 
 
 class EndpointTable(Target, frozen=True, kw_only=True):
@@ -169,7 +168,7 @@ def read_secret(*, secret_env: str | None, secret_file: str | Path | None, defau
         raise UsageError(
             "no signing secret: name its variable with --secret-env NAME, or a file with --secret-file PATH"
         )
-    return Secret(_variable(name, "the signing secret", _SECRET_REMEDY))
+    return Secret(_variable(name, "the signing secret", _ELSEWHERE))
 
 
 def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -186,7 +185,7 @@ def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _variable(name: str, purpose: str, remedy: str = "") -> str:
-    if _VARIABLE_NAME.fullmatch(name) is None:
+    if VARIABLE_NAME.fullmatch(name) is None:
         # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
         raise UsageError(f"{purpose}: what stands in place of a variable's name is not one (letters, digits and _)")
     value = os.environ.get(name)  # noqa: TID251 - this is the place where the environment is read

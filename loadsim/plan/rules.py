@@ -20,6 +20,9 @@ MAX_RATE = 10**8
 """Events per second; beyond any machine, and due times would fall together."""
 MAX_DURATION_NS = 366 * 24 * 3600 * 10**9
 
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""What an environment variable may be called."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _FRAMING = {"content-length", "transfer-encoding"}
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
@@ -57,6 +60,8 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
     if target.secret_env is not None and target.secret_file is not None:
         raise DocumentError(f"{path}.secret_file", "secret_env is given too: keep one of them")
+    if target.secret_env is not None and VARIABLE_NAME.fullmatch(target.secret_env) is None:
+        raise DocumentError(f"{path}.secret_env", "is the name of an environment variable: letters, digits and _")
     if target.timeout <= 0:
         raise DocumentError(f"{path}.timeout", "must be more than 0")
     if target.insecure and target.cacert is not None:
