@@ -42,7 +42,7 @@ class Sliced(NamedTuple):
     """Counts of one metric: parallel int64 arrays, ascending by (slice, index), each pair once."""
 
     slices: Ints
-    index: Ints
+    indexes: Ints
     counts: Ints
 
 
