@@ -33,15 +33,8 @@ def stats(scale: float = 1.0, count: int = 60_000, *, ci95: bool = True) -> Stat
     shape = {"p50": 1.0, "p75": 1.6, "p90": 2.9, "p95": 4.1, "p99": 11.0, "p99_9": 42.0, "p99_99": 77.7}
     values = {name: factor * scale for name, factor in shape.items()}
     intervals = {name: (0.93 * value, 1.08 * value) for name, value in values.items() if name != "p99_99"}
-    return Stats(
-        count=count,
-        min=0.31 * scale,
-        mean=1.42 * scale,
-        stdev=2.2 * scale,
-        max=88.0 * scale,
-        ci95=intervals if ci95 else None,
-        **values,
-    )
+    rest = {"min": 0.31 * scale, "mean": 1.42 * scale, "stdev": 2.2 * scale, "max": 88.0 * scale}
+    return msgspec.structs.replace(Stats(count=count, ci95=intervals if ci95 else None), **values, **rest)
 
 
 def totals(planned: int = 60_000, **changes: Any) -> Totals:
@@ -108,7 +101,9 @@ def samples() -> list[SampleRow]:
 
 def series(slices: int = 6) -> list[SeriesRow]:
     """A few slices, one of them empty."""
-    rows = [SeriesRow(5.0 * i, 10_000, 10_000, 9_990, 9_890, 110, 3, 4.0, 11.6, 44.0, 352.0, 0.55) for i in range(slices)]
+    rows = [
+        SeriesRow(5.0 * i, 10_000, 10_000, 9_990, 9_890, 110, 3, 4.0, 11.6, 44.0, 352.0, 0.55) for i in range(slices)
+    ]
     rows[-1] = SeriesRow(5.0 * (slices - 1), 0, 0, 0, 0, 0, 0, None, None, None, None, None)
     return rows
 
@@ -129,7 +124,10 @@ def run_result(**changes: Any) -> RunResult:
         schema=SCHEMA,
         run=run_info(),
         environment=Environment(
-            python="3.12.7", platform="Linux-6.8-x86_64", cpu_model="Example CPU @ 2.4 GHz", cpu_count=2,
+            python="3.12.7",
+            platform="Linux-6.8-x86_64",
+            cpu_model="Example CPU @ 2.4 GHz",
+            cpu_count=2,
             packages={"numpy": "2.1.0", "uvloop": "0.21.0"},
         ),
         totals=whole,
@@ -143,7 +141,11 @@ def run_result(**changes: Any) -> RunResult:
         samples=samples(),
         shards=[shard(0), shard(1)],
         limits=Limits(
-            connections=64, connections_peak=64, saturated_share=0.031, generator_cpu_share=0.38, lag_p99_ms=0.55,
+            connections=64,
+            connections_peak=64,
+            saturated_share=0.031,
+            generator_cpu_share=0.38,
+            lag_p99_ms=0.55,
             notes=["limited by connections: 64 busy for 3.1 % of the time"],
         ),
         reconciliation=None,
@@ -166,8 +168,15 @@ def run_info(**changes: Any) -> RunInfo:
         "validity": {"lag": "10ms"},
     }
     info = RunInfo(
-        id="20260504-091000-steady-3f2a", name="steady", started_at="2026-05-04T09:10:00Z",
-        ended_at="2026-05-04T09:10:35Z", seed=42, version="0.1.0", model="open", workers=2, interrupted=False,
+        id="20260504-091000-steady-3f2a",
+        name="steady",
+        started_at="2026-05-04T09:10:00Z",
+        ended_at="2026-05-04T09:10:35Z",
+        seed=42,
+        version="0.1.0",
+        model="open",
+        workers=2,
+        interrupted=False,
         scenario=scenario,
     )
     return msgspec.structs.replace(info, **changes)

@@ -72,10 +72,10 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
             f"{stats.count:,} {objective.metric} samples {_where(objective)}, {objective.aggregation} needs {least:,}"
         )
         return Observation(None, missing=short)
-    return _percentile(result, objective, stats, percentile)
+    return _percentile(stats, percentile)
 
 
-def _percentile(result: RunResult, objective: Objective, stats: Stats, percentile: Decimal) -> Observation:
+def _percentile(stats: Stats, percentile: Decimal) -> Observation:
     name = "p" + format(percentile, "f").replace(".", "_")
     ci95 = (stats.ci95 or {}).get(name)
     value: float | None = getattr(stats, name, None)
