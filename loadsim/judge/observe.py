@@ -34,7 +34,7 @@ def observe(result: RunResult, objective: Objective) -> Observation:
         return Observation(None, missing=f"no events {_where(objective)}")
     kind = METRICS[objective.metric]
     if kind == "trend":
-        return _trend(result, objective, group)
+        return _trend(objective, group)
     if kind == "rate":
         rate = group.success_rate
         return Observation(rate, missing="" if rate is not None else f"nothing was sent {_where(objective)}")
@@ -59,7 +59,7 @@ def _where(objective: Objective) -> str:
     return " ".join(named) or "in the recorded phases"
 
 
-def _trend(result: RunResult, objective: Objective, group: Totals) -> Observation:
+def _trend(objective: Objective, group: Totals) -> Observation:
     stats = group.latency_ms.get(objective.metric)
     if stats is None or stats.count == 0:
         return Observation(None, missing=f"no {objective.metric} sample {_where(objective)}")

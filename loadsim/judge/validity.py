@@ -31,7 +31,7 @@ def invalid_reasons(result: RunResult, rules: Rules) -> list[str]:
     reasons = [*_late(result, rules), *_dropped(result), *_shards(result), *_books(result), *_starved(result)]
     internal = sum(group.errors.get("internal", 0) for group in _parts(result))
     if internal:
-        reasons.append(f"{internal:,} events failed by an internal error of the generator")
+        reasons.append(f"internal errors of the generator: {internal:,} events")
     return reasons
 
 
@@ -69,7 +69,7 @@ def _late(result: RunResult, rules: Rules) -> Iterator[str]:
 def _dropped(result: RunResult) -> Iterator[str]:
     dropped = sum(group.dropped for group in _parts(result))
     if dropped:
-        yield f'{dropped:,} events were dropped because no connection was free (overflow = "drop")'
+        yield f'dropped events: {dropped:,} (no connection was free and overflow = "drop")'
 
 
 def _shards(result: RunResult) -> Iterator[str]:

@@ -79,9 +79,32 @@ class AnswerRow(NamedTuple):
     said: list[tuple[str, str]]
 
 
-def model_words(result: RunResult) -> str:
-    """`open model` or `closed model`."""
-    return f"{result.run.model} model"
+def run_words(result: RunResult) -> list[str]:
+    """Which run this is: id, model, workers, seed, recorded time."""
+    run = result.run
+    duration = result.totals.duration_s
+    words = [f"run {run.id}", f"{run.model} model", f"{run.workers} worker{'s' * (run.workers != 1)}"]
+    words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)} recorded"]
+    return [*words, "interrupted"] if run.interrupted else words
+
+
+def count_cells(result: RunResult) -> list[tuple[str, str]]:
+    """The books, as (name, figure): three rows of four."""
+    totals = result.totals
+    return [
+        ("planned", figures.count(totals.planned)),
+        ("sent", figures.count(totals.sent)),
+        ("completed", figures.count(totals.completed)),
+        ("2xx", figures.count(totals.succeeded)),
+        ("planned rate", figures.per_second(totals.rate_planned)),
+        ("sent rate", figures.per_second(totals.rate_sent)),
+        ("completed rate", figures.per_second(totals.rate_completed)),
+        ("2xx rate", figures.share(totals.success_rate)),
+        ("failed", figures.count(totals.failed)),
+        ("dropped", figures.count(totals.dropped)),
+        ("unfinished", figures.count(totals.unfinished)),
+        ("bytes sent", figures.size(totals.bytes_sent)),
+    ]
 
 
 def headline(result: RunResult) -> str:
@@ -112,12 +135,15 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
     try:
         objective = parse_objective(row.text)
     except UsageError:  # stored by a version with other words
-        limit = ""
+        limit, bound = "", None
     else:
+        bound = objective.value
         shown = figures.milliseconds(objective.value) if row.unit == "ms" else limit_text(objective)
         limit = f"{objective.op} {shown}"
     span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
-    return ObjectiveLine(row.passed, row.text, figures.observed(row.observed, row.unit), span, limit, "; ".join(notes))
+    return ObjectiveLine(
+        row.passed, row.text, figures.observed(row.observed, row.unit, bound), span, limit, "; ".join(notes)
+    )
 
 
 def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:

@@ -5,6 +5,8 @@ Also makes foreign text safe to show: nothing that an endpoint sends may steer a
 
 from __future__ import annotations
 
+import math
+
 NOT_KNOWN = "n/a"
 
 
@@ -35,28 +37,25 @@ def time_unit(ms: float) -> tuple[float, str]:
     return 1e6, "ns"
 
 
-def significant(value: float) -> str:
-    """Three significant digits without an exponent: `1.10`, `12.3`, `352`, `3,520`."""
-    rounded = float(f"{value:.3g}")
-    magnitude = abs(rounded)
-    if magnitude == 0:
+def significant(value: float, digits: int = 3) -> str:
+    """So many significant digits without an exponent, whole numbers in full: `1.10`, `12.3`, `352`, `3,520`."""
+    if value == 0:
         return "0"
-    digits = 2 if magnitude < 10 else 1 if magnitude < 100 else 0
-    if magnitude < 1:
-        digits = 3
-    return f"{value:,.{digits}f}"
+    rounded = float(f"{value:.{digits}g}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{value:,.{max(decimals, 0)}f}"
 
 
-def share(value: float | None) -> str:
+def share(value: float | None, decimals: int = 2) -> str:
     """A fraction as a percentage that never rounds up to 100 % or down to 0 %."""
     if value is None:
         return NOT_KNOWN
-    for digits in (2, 3, 4, 5, 6):
+    text = ""
+    for digits in range(decimals, decimals + 8):
         text = f"{100 * value:.{digits}f}"
         if value in (0, 1) or 0 < float(text) < 100:
             break
-    text = text.rstrip("0").rstrip(".")
-    return f"{text} %"
+    return f"{text.rstrip('0').rstrip('.')} %"
 
 
 def count(value: float | None) -> str:
@@ -84,13 +83,30 @@ def size(value: int | None) -> str:
     return f"{value} B" if unit == "B" else f"{significant(amount)} {unit}"
 
 
-def observed(value: float | None, unit: str) -> str:
-    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`)."""
+def observed(value: float | None, unit: str, limit: float | None = None) -> str:
+    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`).
+
+    With a limit, as many digits as it takes to see on which side of it the figure lies: 250.04 ms is not `250 ms`.
+    """
+    if value is None:
+        return NOT_KNOWN
+    texts = (_with_digits(value, unit, digits) for digits in range(3, 12))
+    if limit is None or limit == value:
+        return next(texts)
+    text = ""
+    for digits, text in enumerate(texts, 3):
+        if text != _with_digits(limit, unit, digits):
+            break
+    return text
+
+
+def _with_digits(value: float, unit: str, digits: int) -> str:
     if unit == "ms":
-        return milliseconds(value)
+        scale, name = time_unit(value)
+        return f"{significant(value * scale, digits)} {name}"
     if unit == "fraction":
-        return share(value)
-    return per_second(value) if unit == "events/s" else count(value)
+        return share(value, digits - 1)
+    return count(value) if unit == "events" else f"{significant(value, max(digits, 4))}/s"
 
 
 def printable(text: str) -> str:

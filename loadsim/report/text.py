@@ -58,18 +58,12 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
 
 
 def _head(result: RunResult) -> Iterator[RenderableType]:
-    run = result.run
     outcome = result.verdict.outcome
     line = Text(f" {facts.VERDICTS[outcome]} ", style=VERDICT_STYLES.get(outcome, "bold reverse"))
-    line.append(f"  {figures.printable(run.name)}", style="bold not reverse default on default")
+    line.append(f"  {figures.printable(result.run.name)}", style="bold not reverse default on default")
     line.append(f"  {facts.headline(result)}", style="not bold not reverse default on default")
     yield line
-    took = figures.milliseconds(None if result.totals.duration_s is None else 1000 * result.totals.duration_s)
-    words = [f"run {run.id}", facts.model_words(result), f"{run.workers} worker{'s' * (run.workers != 1)}"]
-    words += [f"seed {run.seed}", f"{took} recorded"]
-    if run.interrupted:
-        words.append("interrupted")
-    yield Text(" · ".join(words), style="dim")
+    yield Text(" · ".join(facts.run_words(result)), style="dim")
 
 
 def _title(text: str, note: str = "") -> Text:
@@ -122,26 +116,14 @@ def _bullets(lines: Sequence[str], style: str = "") -> Iterator[RenderableType]:
 
 
 def _counts(result: RunResult) -> Iterator[RenderableType]:
-    totals = result.totals
     yield _title("Events")
     table = _table()
     for _ in range(4):
         table.add_column(no_wrap=True, style="dim")
         table.add_column(no_wrap=True, justify="right")
-    cells = [
-        ("planned", figures.count(totals.planned)),
-        ("sent", figures.count(totals.sent)),
-        ("completed", figures.count(totals.completed)),
-        ("2xx", figures.count(totals.succeeded)),
-        ("rate", figures.per_second(totals.rate_planned)),
-        ("", figures.per_second(totals.rate_sent)),
-        ("", figures.per_second(totals.rate_completed)),
-        ("2xx rate", figures.share(totals.success_rate)),
-        ("failed", figures.count(totals.failed)),
-        ("dropped", figures.count(totals.dropped)),
-        ("unfinished", figures.count(totals.unfinished)),
-        ("bytes", figures.size(totals.bytes_sent)),
-    ]
+    # Under the count of a column stands its rate: the second line needs no names of its own but the last.
+    names = {"planned rate": "rate", "sent rate": "", "completed rate": "", "bytes sent": "bytes"}
+    cells = [(names.get(name, name), value) for name, value in facts.count_cells(result)]
     for row in range(0, len(cells), 4):
         table.add_row(*(text for cell in cells[row : row + 4] for text in cell))
     yield table
