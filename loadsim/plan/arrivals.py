@@ -31,6 +31,7 @@ Floats = npt.NDArray[np.float64]
 DEFAULT_BURST_NS = NS_PER_S
 
 _SAFE_INT64 = 1 << 50
+"""A factor below this, times the offset in a block (2¹²), stays within int64."""
 
 
 def ends_of(phase: Phase) -> tuple[Fraction, Fraction]:
@@ -62,7 +63,8 @@ def due_at_constant(rate: Fraction, first: int, count: int) -> Ints:
     # a long run nor an odd rate can overflow.
     whole, rest = divmod(first * numerator, divisor)
     step, step_rest = divmod(numerator, divisor)
-    offsets: npt.NDArray[Any] = np.arange(count, dtype=np.int64 if divisor < _SAFE_INT64 else object)
+    fits = max(divisor, step) < _SAFE_INT64
+    offsets: npt.NDArray[Any] = np.arange(count, dtype=np.int64 if fits else object)
     due: Ints = (whole + offsets * step + (rest + offsets * step_rest) // divisor).astype(np.int64)
     return due
 

@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 
-from loadsim.plan.rules import check
+from loadsim.plan.rules import check, refuse_secrets
 from loadsim.plan.scenario import EventMix, Scenario, ScenarioError
 from loadsim.plan.shape import DocumentError, read
-
-_SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 
 
 def load_scenario(
@@ -49,7 +47,7 @@ def from_document(
 ) -> Scenario:
     """The inverse of `Scenario.document`. A set of known names that is None leaves those names unchecked."""
     try:
-        _refuse_secrets(document)
+        refuse_secrets("target", document.get("target"))
         scenario = read(dict(document), Scenario)
         if "events" not in document and known_types:
             scenario = msgspec.structs.replace(scenario, events=tuple(EventMix(type=name) for name in known_types))
@@ -57,11 +55,3 @@ def from_document(
     except DocumentError as error:
         raise ScenarioError(source, error.key, error.reason) from None
     return scenario
-
-
-def _refuse_secrets(document: Mapping[str, Any]) -> None:
-    target = document.get("target")
-    for key in sorted(_SECRET_KEYS & set(target)) if isinstance(target, dict) else ():
-        raise DocumentError(
-            f"target.{key}", "a secret never stands in a scenario: name its variable in secret_env or its secret_file"
-        )

@@ -22,6 +22,7 @@ MAX_DURATION_NS = 366 * 24 * 3600 * 10**9
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _FRAMING = {"content-length", "transfer-encoding"}
+_SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
 
 
@@ -35,7 +36,7 @@ def check(
     """Every rule over a whole scenario; None for a set of known names leaves those names unchecked."""
     if not scenario.name.strip():
         raise DocumentError("name", "is empty")
-    check_target(scenario.target, known_schemes)
+    check_target("target", scenario.target, known_schemes)
     check_events(scenario.events, known_types)
     check_phases(scenario.phases)
     check_cases(scenario.cases, known_cases)
@@ -43,26 +44,35 @@ def check(
         raise DocumentError("validity.lag", "must be more than 0")
 
 
-def check_target(target: Target, known_schemes: Collection[str] | None) -> None:
-    """Rules of `[target]`."""
+def check_target(path: str, target: Target, known_schemes: Collection[str] | None) -> None:
+    """Rules of `[target]`, and of an endpoint, which has the same keys."""
     if target.url != EMBEDDED:
-        check_url("target.url", target.url, f' (or "{EMBEDDED}" for the companion receiver)')
+        check_url(f"{path}.url", target.url, f' (or "{EMBEDDED}" for the companion receiver)')
     for key in ("public_url", "ledger"):
         value = getattr(target, key)
         if value is not None:
-            check_url(f"target.{key}", value)
+            check_url(f"{path}.{key}", value)
     if known_schemes is not None and target.scheme not in known_schemes:
         hint = suggestion(target.scheme, known_schemes)
-        raise DocumentError("target.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
+        raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
     if target.secret_env is not None and target.secret_file is not None:
-        raise DocumentError("target.secret_file", "secret_env is given too: keep one of them")
+        raise DocumentError(f"{path}.secret_file", "secret_env is given too: keep one of them")
     if target.timeout <= 0:
-        raise DocumentError("target.timeout", "must be more than 0")
+        raise DocumentError(f"{path}.timeout", "must be more than 0")
     if target.insecure and target.cacert is not None:
-        raise DocumentError("target.cacert", "insecure = true checks no certificate: keep one of them")
+        raise DocumentError(f"{path}.cacert", "insecure = true checks no certificate: keep one of them")
     if target.key is not None and target.cert is None:
-        raise DocumentError("target.key", "needs the certificate that it belongs to: cert")
-    check_headers("target.headers", target.headers)
+        raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
+    check_headers(f"{path}.headers", target.headers)
+
+
+def refuse_secrets(path: str, table: object) -> None:
+    """A key that looks like the secret itself gets told where secrets stand."""
+    for key in sorted(_SECRET_KEYS & set(table)) if isinstance(table, dict) else ():
+        raise DocumentError(
+            f"{path}.{key}",
+            "a secret never stands in a file like this: name its variable in secret_env, or secret_file",
+        )
 
 
 def check_url(key: str, url: str, alternative: str = "") -> None:
@@ -88,8 +98,16 @@ def check_headers(key: str, headers: dict[str, str]) -> None:
             raise DocumentError(key, f"{name!r} is not the name of an HTTP header")
         if name.lower() in _FRAMING:
             raise DocumentError(f"{key}.{name}", "is set by the request itself and cannot be given")
-        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            raise DocumentError(f"{key}.{name}", "the value holds a line break or a control character")
+        problem = header_value_problem(value)
+        if problem:
+            raise DocumentError(f"{key}.{name}", f"the value {problem}")
+
+
+def header_value_problem(value: str) -> str | None:
+    """What keeps a text from being the value of a header, or None; the text itself is not repeated."""
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        return "holds a line break or a control character"
+    return "holds a character outside Latin-1" if re.search(r"[^\x00-\xff]", value) else None
 
 
 def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | None) -> None:
