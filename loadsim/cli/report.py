@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
 import click
 
-from loadsim.cli.stored import read_result, write_whole
+from loadsim.cli.stored import read_result
+from loadsim.cli.terminal import print_report
+from loadsim.launch.store import write_whole
 from loadsim.report.formats import FORMATS
-from loadsim.report.text import render_text
-from loadsim.settings import colour_wanted
 
 
 @click.command(name="report")
@@ -21,7 +19,7 @@ from loadsim.settings import colour_wanted
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
 def command(result: Path, form: str, output: Path | None) -> None:
-    """Write a stored result again, as text, Markdown, percentiles or CSV.
+    """Write a stored result again, as text, Markdown, percentiles, CSV or JSON.
 
     RESULT is a result.json, or the directory that holds it.
 
@@ -33,8 +31,7 @@ def command(result: Path, form: str, output: Path | None) -> None:
     """
     stored = read_result(result)
     if form == "text" and output is None:
-        width = max(80, min(shutil.get_terminal_size((100, 24)).columns, 160))
-        click.echo(render_text(stored, width=width, colour=colour_wanted(sys.stdout)), nl=False, color=True)
+        print_report(stored)
         return
     data = FORMATS[form].render(stored)
     if output is None:

@@ -2,6 +2,16 @@
 
 from loadsim.judge.evaluate import evaluate, exit_code
 from loadsim.judge.objectives import objectives_of, parse_objective
-from loadsim.judge.vocabulary import Vocabulary, vocabulary_of
+from loadsim.judge.validity import rules_of
+from loadsim.judge.vocabulary import Vocabulary, vocabulary_of, vocabulary_of_scenario
 
-__all__ = ["Vocabulary", "evaluate", "exit_code", "objectives_of", "parse_objective", "vocabulary_of"]
+__all__ = [
+    "Vocabulary",
+    "evaluate",
+    "exit_code",
+    "objectives_of",
+    "parse_objective",
+    "rules_of",
+    "vocabulary_of",
+    "vocabulary_of_scenario",
+]

@@ -14,9 +14,10 @@ import msgspec
 
 from loadsim.judge.objectives import unit_of
 from loadsim.judge.observe import observe
-from loadsim.judge.validity import Rules, invalid_reasons
+from loadsim.judge.validity import invalid_reasons
 from loadsim.measure.result import ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
+from loadsim.plan.scenario import ValidityRules
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -31,7 +32,7 @@ EXIT_CODES: dict[str, int] = {"pass": 0, "fail": 99, "invalid": 3}
 EXIT_INTERRUPTED = 130
 
 
-def evaluate(result: RunResult, objectives: Sequence[Objective], rules: Rules) -> RunResult:
+def evaluate(result: RunResult, objectives: Sequence[Objective], rules: ValidityRules) -> RunResult:
     """The same result with `validity` and `verdict` filled."""
     reasons = invalid_reasons(result, rules)
     rows = []

@@ -7,32 +7,30 @@ concurrency. Too few samples for an objective are found in `evaluate.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from loadsim.judge.vocabulary import unrecorded_phases
 from loadsim.measure.result import RunResult, Totals
 from loadsim.model import NS_PER_MS
+from loadsim.plan.scenario import ValidityRules
+from loadsim.plan.units import parse_duration
 
 WOKEN_SHARE = 0.99
 """Least share of the events due in a phase that must be woken before it ends."""
 
 
-class Rules(Protocol):
-    """The `[validity]` table of a scenario."""
-
-    @property
-    def lag(self) -> int:
-        """Highest p99 of lag, in ns."""
-        ...
-
-
-def invalid_reasons(result: RunResult, rules: Rules) -> list[str]:
+def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
     """Why the run proves nothing, in words with figures; empty when it can be trusted."""
     reasons = [*_late(result, rules), *_dropped(result), *_shards(result), *_books(result), *_starved(result)]
     internal = sum(group.errors.get("internal", 0) for group in _parts(result))
     if internal:
         reasons.append(f"internal errors of the generator: {internal:,} events")
     return reasons
+
+
+def rules_of(result: RunResult) -> ValidityRules:
+    """The validity rules of a stored result's own scenario. Raises UnitError when the stored lag is no duration."""
+    lag = (result.run.scenario.get("validity") or {}).get("lag")
+    return ValidityRules() if lag is None else ValidityRules(lag=parse_duration(lag))
 
 
 def lag_p99_ms(result: RunResult) -> float | None:
@@ -50,7 +48,7 @@ def _parts(result: RunResult) -> list[Totals]:
     return list(result.by_case.values()) or [result.totals]
 
 
-def _late(result: RunResult, rules: Rules) -> Iterator[str]:
+def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
     if result.run.model == "closed":
         return
     lag, limit = lag_p99_ms(result), rules.lag / NS_PER_MS

@@ -13,6 +13,8 @@ from typing import Literal
 
 from loadsim.measure.result import RunResult
 from loadsim.model import Objective, UsageError
+from loadsim.plan.plan import GENUINE
+from loadsim.plan.scenario import Scenario
 
 Kind = Literal["trend", "rate", "counter"]
 
@@ -76,7 +78,7 @@ class Vocabulary:
     events: tuple[str, ...]
     phases: tuple[str, ...]
     """Recorded phases only."""
-    cases: tuple[str, ...] = ("genuine",)
+    cases: tuple[str, ...] = (GENUINE,)
     unrecorded: tuple[str, ...] = ()
     """Warm-up phases: they exist, but no objective can cover them."""
     has_ledger: bool = False
@@ -110,13 +112,25 @@ class Vocabulary:
             raise unknown(text, tag, value, known)
 
 
+def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
+    """What a run of this scenario can be asked about."""
+    return Vocabulary(
+        events=tuple(event.type for event in scenario.events if event.weight > 0),
+        phases=tuple(phase.name for phase in scenario.phases if phase.record),
+        cases=(GENUINE, *(case.kind for case in scenario.cases)),
+        unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),
+        has_ledger=scenario.target.ledger is not None,
+        has_cases=any(case.expect != "accept" for case in scenario.cases),
+    )
+
+
 def vocabulary_of(result: RunResult) -> Vocabulary:
     """What a stored result can be asked about: the types, recorded phases and cases that it holds."""
     unrecorded = unrecorded_phases(result)
     return Vocabulary(
         events=tuple(result.by_event),
         phases=tuple(name for name in result.by_phase if name not in unrecorded),
-        cases=tuple(result.by_case) or ("genuine",),
+        cases=tuple(result.by_case) or (GENUINE,),
         unrecorded=unrecorded,
         has_ledger=result.reconciliation is not None,
         has_cases=result.totals.forged_accepted is not None,

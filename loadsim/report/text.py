@@ -27,9 +27,29 @@ BODY_CHARS = 300
 
 
 def render_text(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
-    """The report as text of this width, with ANSI colours or without any escape sequence. Ends in a newline."""
+    """The whole report as text of this width, with ANSI colours or without any escape sequence. Ends in a newline."""
+    return _drawn(render(result, width), width, colour=colour)
+
+
+def render_verdict(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
+    """The verdict, the objectives and the reasons only, as `render_text` writes them."""
+    return _drawn(Group(*_verdict(result)), width, colour=colour)
+
+
+def render(result: RunResult, width: int = 100) -> RenderableType:
+    """The report for a rich console that is `width` columns wide."""
+    parts: list[RenderableType] = [*_verdict(result), *_diagnosis(result), *_counts(result), *_outcomes(result)]
+    parts += _latency(result, width)
+    for which, title in (("event", "By event type"), ("case", "By case"), ("phase", "By phase")):
+        parts += _groups(result, which, title)
+    parts += [*_answers(result), *_limits(result)]
+    return Group(*parts)
+
+
+def _drawn(what: RenderableType, width: int, *, colour: bool) -> str:
+    text = io.StringIO()
     console = Console(
-        file=io.StringIO(),
+        file=text,
         width=width,
         force_terminal=colour,
         color_system="standard" if colour else None,
@@ -40,21 +60,14 @@ def render_text(result: RunResult, *, width: int = 100, colour: bool = False) ->
         emoji=False,
         _environ={},
     )
-    console.print(render(result, width))
-    assert isinstance(console.file, io.StringIO)  # noqa: S101 - narrows the type given above
-    lines = console.file.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    console.print(what)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
 
 
-def render(result: RunResult, width: int = 100) -> RenderableType:
-    """The report for a rich console that is `width` columns wide."""
-    parts: list[RenderableType] = [*_head(result), *_objectives(result), *_reasons(result), *_diagnosis(result)]
-    parts += [*_counts(result), *_outcomes(result), *_latency(result, width)]
-    titles = {"event": "By event type", "case": "By case", "phase": "By phase"}
-    for which, title in titles.items():
-        parts += _groups(result, which, title)
-    parts += [*_answers(result), *_limits(result)]
-    return Group(*parts)
+def _verdict(result: RunResult) -> Iterator[RenderableType]:
+    yield from _head(result)
+    yield from _objectives(result)
+    yield from _reasons(result)
 
 
 def _head(result: RunResult) -> Iterator[RenderableType]:

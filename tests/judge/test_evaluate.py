@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,20 +9,14 @@ import pytest
 
 from loadsim.judge import evaluate, exit_code, objectives_of, vocabulary_of
 from loadsim.measure.result import RunResult, Totals
+from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, run_info, run_result, shard, stats, totals
 
 MOSTLY_GOOD = "success: rate > 90%"
 
 
-@dataclass(frozen=True)
-class Lag:
-    """The `[validity]` rules as `evaluate` reads them."""
-
-    lag: int = 10_000_000
-
-
 def judged(result: RunResult, *texts: str, lag: int = 10_000_000) -> RunResult:
-    return evaluate(result, objectives_of(texts, vocabulary_of(result)), Lag(lag))
+    return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules(lag=lag))
 
 
 @pytest.mark.parametrize(
