@@ -157,6 +157,9 @@ class Limits(msgspec.Struct, frozen=True):
     lag_p99_ms: float | None
     notes: list[str]
     """In words, for the report: what limited the run."""
+    shortage: str = ""
+    """The descriptor or port limit that kept the engine from opening the connections asked for, in words with its
+    figure; makes the run INVALID."""
 
 
 class Validity(msgspec.Struct, frozen=True):
