@@ -1,0 +1,1 @@
+"""The companion receiver: verifies with the same schemes as the sender, keeps the books, misbehaves with known answers."""
