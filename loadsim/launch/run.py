@@ -19,7 +19,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
-from loadsim.measure import RunResult
+from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
 

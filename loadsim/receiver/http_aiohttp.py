@@ -48,9 +48,7 @@ class _Prepared(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the sender is gone")
-        transport.write(
-            self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD)
-        )
+        transport.write(self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD))
         if request.protocol.writing_paused:
             await request.writer.drain()
         return None

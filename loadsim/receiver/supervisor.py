@@ -155,9 +155,7 @@ class Supervisor:
         assert process.stdin is not None
         assert process.stdout is not None
         secret = self._secret.reveal() if self._secret is not None else ""
-        order = Order(
-            options=self._options, secret=secret, number=worker.number, listen_fd=fds[0], board_fd=fds[1]
-        )
+        order = Order(options=self._options, secret=secret, number=worker.number, listen_fd=fds[0], board_fd=fds[1])
         try:
             process.stdin.write(order.encode())
             await process.stdin.drain()
