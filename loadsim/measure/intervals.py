@@ -58,6 +58,7 @@ def _blocks(sliced: Sliced, occupied: Ints) -> tuple[Ints, NDArray[np.float64]]:
     buckets, column = np.unique(sliced.indexes, return_inverse=True)
     blocks = int(block.max()) + 1
     flat = np.bincount(block * len(buckets) + column, weights=sliced.counts, minlength=blocks * len(buckets))
+    flat = flat.astype(np.float64, copy=False)
     return buckets, flat.reshape(blocks, len(buckets))
 
 
