@@ -11,13 +11,18 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loadsim.measure.cells import Metric, layout, unit_ns
+from loadsim.measure.cells import Metric, layout, succeeded, unit_ns
 from loadsim.measure.codec import encode_sparse
 from loadsim.measure.hdr import PERCENTILES, Ints, least_count, rank
 from loadsim.measure.merge import Merged, Sliced
 from loadsim.measure.result import SeriesRow
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S
+
+
+_SHOWN = {**PERCENTILES, "max": Fraction(1)}
+_Predicate = Callable[[Ints], NDArray[np.bool]]
 
 
 class Series(NamedTuple):
@@ -46,17 +51,15 @@ def series_of(merged: Merged, strata: Sequence[int]) -> Series:
     first = int(due.slices[0])
     n = max(int(found.slices.max(initial=0)) for found in (due, sent, ended)) + 1 - first
 
-    def per_slice(
-        found: Sliced, where: Callable[[Ints], np.ndarray[tuple[int], np.dtype[np.bool]]] | None = None
-    ) -> Ints:
+    def per_slice(found: Sliced, where: _Predicate | None = None) -> Ints:
         slices, indexes, counts = found
         weights = counts if where is None else counts * where(indexes)
         return np.bincount(slices - first, weights=weights, minlength=n).astype(np.int64)
 
     due_n, sent_n, ended_n = per_slice(due), per_slice(sent), per_slice(ended)
     completed = per_slice(ended, lambda code: code < ERROR_BASE)
-    succeeded = per_slice(ended, lambda code: (code >= 200) & (code < 300))
-    failed = per_slice(ended, lambda code: ((code < 200) | (code >= 300)) & (code != DROPPED))
+    well = per_slice(ended, succeeded)
+    failed = per_slice(ended, lambda code: ~succeeded(code) & (code != DROPPED))
     in_flight = np.cumsum(due_n) - np.cumsum(ended_n)
     by_slice = {
         metric: _cut(merged.sliced(metric, strata), first, n)
@@ -65,7 +68,7 @@ def series_of(merged: Merged, strata: Sequence[int]) -> Series:
     ceilings = {metric: _ceiling(merged, metric, strata) for metric in by_slice}
 
     def at(metric: Metric, i: int, name: str) -> float | None:
-        return _percentile_ms(by_slice[metric][i], metric, PERCENTILES[name], ceilings[metric])
+        return _percentile_ms(by_slice[metric][i], metric, _SHOWN[name], ceilings[metric])
 
     rows = [
         SeriesRow(
@@ -73,15 +76,13 @@ def series_of(merged: Merged, strata: Sequence[int]) -> Series:
             due=int(due_n[i]),
             sent=int(sent_n[i]),
             completed=int(completed[i]),
-            succeeded=int(succeeded[i]),
+            succeeded=int(well[i]),
             failed=int(failed[i]),
             in_flight=int(in_flight[i]),
             p50_ms=at(Metric.response, i, "p50"),
             p90_ms=at(Metric.response, i, "p90"),
             p99_ms=at(Metric.response, i, "p99"),
-            max_ms=_percentile_ms(
-                by_slice[Metric.response][i], Metric.response, Fraction(1), ceilings[Metric.response]
-            ),
+            max_ms=at(Metric.response, i, "max"),
             lag_p99_ms=at(Metric.lag, i, "p99"),
         )
         for i in range(n)

@@ -28,14 +28,14 @@ def stats_of(merged: Merged, metric: Metric, strata: Sequence[int], run_id: str 
         # Buckets are whole units, moments are ns: a percentile never lies outside of what was really seen.
         return min(max(value * unit, moments.min), moments.max) / NS_PER_MS
 
-    bounds = None if run_id is None else intervals(merged.sliced(metric, strata), config, PERCENTILES, run_id)
+    bounds = intervals(merged.sliced(metric, strata), config, PERCENTILES, run_id) if run_id is not None else None
     return Stats(
         count=moments.count,
         min=moments.min / NS_PER_MS,
         mean=moments.mean / NS_PER_MS,
         stdev=moments.stdev / NS_PER_MS,
         max=moments.max / NS_PER_MS,
-        ci95=bounds and {name: (shown(low), shown(high)) for name, (low, high) in bounds.items()},
+        ci95={name: (shown(low), shown(high)) for name, (low, high) in bounds.items()} if bounds else None,
         overflow=moments.overflow,
         **{name: None if value is None else shown(value) for name, value in zip(PERCENTILES, found, strict=True)},
     )
