@@ -35,7 +35,7 @@ TYPES = (
 def stats(scale: float = 1.0, count: int = 60_000, *, ci95: bool = True) -> Stats:
     """A right-skewed latency whose median is `scale` ms."""
     shape = {"p50": 1.0, "p75": 1.6, "p90": 2.9, "p95": 4.1, "p99": 11.0, "p99_9": 42.0, "p99_99": 77.7}
-    values = {name: factor * scale for name, factor in shape.items()}
+    values = {name: factor * scale for name, factor in shape.items() if count >= least_count(PERCENTILES[name])}
     intervals = {name: (0.93 * value, 1.08 * value) for name, value in values.items() if name != "p99_99"}
     rest = {"min": 0.31 * scale, "mean": 1.42 * scale, "stdev": 2.2 * scale, "max": 88.0 * scale}
     return msgspec.structs.replace(Stats(count=count, ci95=intervals if ci95 else None), **values, **rest)

@@ -123,6 +123,8 @@ def test_foreign_text_stays_text() -> None:
         ("a|b", r"a\|b"),
         ("- x", r"\- x"),
         ("1. x", "1\u2060. x"),
+        ("30.0 s", "30.0 s"),
+        (">= 9", "&gt;= 9"),
         ("http://x", r"http\://x"),
         ("p(99) < 250ms", "p(99) &lt; 250ms"),
         ("desktop.app_tracking", r"desktop.app\_tracking"),
