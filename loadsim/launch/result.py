@@ -107,6 +107,18 @@ def _saturated_share(collector: Collector, recorded_ns: int) -> float | None:
     return min(1.0, sum(frame.saturated_ns for frame in frames) / len(frames) / recorded_ns)
 
 
+def _shortage(collector: Collector) -> str:
+    """The descriptor or port limit that kept shards from opening a connection, in words; empty when none did."""
+    for state in collector.states:
+        if state.frame is not None and state.frame.limit_reached:
+            allowed = f"; the descriptor limit allows {state.ready.descriptors:,}" if state.ready else ""
+            return (
+                f"shard {state.number} could open only {state.frame.connections_peak:,} connections: "
+                f"{state.frame.limit_reached}{allowed}"
+            )
+    return ""
+
+
 def _cpu_share(state: ShardState) -> float | None:
     """Of one core, between the first frame and the last: the start-up is not the run."""
     first, last = state.first, state.frame
@@ -120,9 +132,6 @@ def _row(collector: Collector, state: ShardState) -> ShardRow:
     merged, number = collector.merged, state.number
     counts = merged.shard_response(number)
     median = percentile(counts, layout(Metric.response), 0.5) if counts.any() else None
-    limited = (
-        "" if frame is None or not frame.limit_reached else f"connections could not be opened: {frame.limit_reached}"
-    )
     missing = "a frame is missing" if state.frames_missing else ""
     return ShardRow(
         shard=number,
@@ -133,7 +142,7 @@ def _row(collector: Collector, state: ShardState) -> ShardRow:
         completed=int(merged.shard_counter(number, "completed").sum()),
         frames=state.frames,
         lost=bool(state.lost),
-        reason=state.lost or missing or limited,
+        reason=state.lost or missing,
         cpu_s=frame.cpu_s if frame else None,
         cpu_share=_cpu_share(state),
         rss_mb=frame.rss_bytes / MB if frame and frame.rss_bytes else None,

@@ -88,7 +88,7 @@ async def _serve(frames: BinaryIO) -> int:
 
 async def _flush(writer: asyncio.WriteTransport) -> None:
     """Let what is buffered go out, as long as anyone reads."""
-    while writer.get_write_buffer_size() and not writer.is_closing():
+    while writer.get_write_buffer_size() and not writer.is_closing():  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(0.001)
     writer.close()
 
