@@ -236,9 +236,6 @@ def limit_lines(result: RunResult) -> list[str]:
     limits = result.limits
     lines = list(limits.notes)
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
-    if limits.generator_cpu_share is not None:
-        used = figures.share(limits.generator_cpu_share)
-        lines.append(f"generator: the busiest of {len(result.shards)} used {used} of its core")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.totals.unsent:
