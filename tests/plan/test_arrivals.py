@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from loadsim.plan import Plan, Scenario
-from loadsim.plan.arrivals import due_at_constant, integrated_rate
+from loadsim.plan.arrivals import due_at, due_at_constant, integrated_rate
 from tests.plan.support import S, exact_position, open_phases, open_scenarios, scenario_of
 
 
@@ -67,6 +67,14 @@ def test_a_ramp_is_the_inverse_of_the_integrated_rate(start: str, end: str) -> N
     for number, due in enumerate(dues(plan)):
         # Event i is due in the nanosecond in which Λ passes i, to the rounding of a float.
         assert exact_position(phase, max(0, due - 1)) <= number <= exact_position(phase, due + 2)
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 10**7))
+def test_the_last_position_before_the_end_is_still_inside_the_phase(start: int, end: int, ms: int) -> None:
+    phase = scenario_of({"from": f"{start}/s", "to": f"{end}/s", "duration": f"{ms}ms"}).phases[0]
+    assert phase.duration is not None
+    last = np.nextafter(np.array([float(integrated_rate(phase))]), 0.0)
+    assert 0 <= int(due_at(phase, last)[0]) < phase.duration
 
 
 def test_bursts_release_what_a_period_holds_at_its_start() -> None:
