@@ -16,7 +16,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     lines = [
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
-        f"           {target.scheme}, at most {target.connections} connections, timeout {format_duration(target.timeout)}",
+        f"           {target.scheme}, up to {target.connections} connections, timeout {format_duration(target.timeout)}",
         "events     " + ", ".join(f"{event.type} (weight {event.weight:g})" for event in scenario.events),
         "phases",
     ]
