@@ -16,11 +16,9 @@ from loadsim.model import UsageError
 @click.option("--index", type=click.IntRange(0, 2**48 - 1), metavar="I", help="Which event of the run (default 0).")
 @click.option("--epoch", metavar="T", help="The instant of the body: unix seconds or ISO 8601 (default: now).")
 @click.option("--live", is_flag=True, help='Without the field "simulation", as live events are.')
+@click.option("--image", metavar="FORM", help="imageBuffer: placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB.")
 @click.option(
-    "--image", metavar="FORM", help="imageBuffer as placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB."
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. version=v2 (repeatable)."
+    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. data.0.user.userId=u1."
 )
 def command(
     event: str | None,

@@ -139,7 +139,8 @@ def panel_document(simulation: Simulation) -> dict[str, Any]:
 def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = False) -> str:
     """The panel as text of this width, with ANSI colours or without any escape sequence. Ends in a newline.
 
-    Headers, payload and response stand outside the frame and are never wrapped, so that they can be copied as they are.
+    Headers, payload and response stand below the frame and are never wrapped, so that they can be copied as they are;
+    without an answer the frame is all.
     """
     text = io.StringIO()
     console = Console(
@@ -155,7 +156,7 @@ def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = Fal
         _environ={},
     )
     console.print(Panel(_figures(simulation), title="Simulation", title_align="left", border_style="dim"))
-    for title, body in _sections(simulation):
+    for title, body in _sections(simulation, simulation.answer) if simulation.answer else ():
         console.print(Text(f"\n{title}", style="bold"))
         console.print(Text(body), soft_wrap=True)
     return text.getvalue()
@@ -192,16 +193,13 @@ def _timing(timings: Timings) -> str:
     return " · ".join(f"{name.replace('_', ' ')} {milliseconds(value)}" for name, value in steps if value is not None)
 
 
-def _sections(simulation: Simulation) -> Iterator[tuple[str, str]]:
+def _sections(simulation: Simulation, answer: Answer) -> Iterator[tuple[str, str]]:
     yield "Delivery headers", _header_lines(simulation.headers.items())
     yield "Sent payload", _shown(simulation.payload)
-    if simulation.answer is not None:
-        yield "Endpoint response", _response(simulation.answer)
-
-
-def _response(answer: Answer) -> str:
-    body = _shown(answer.body) if answer.body else "(no body)"
-    return f"{_header_lines(answer.headers)}\n\n{body}"
+    yield (
+        "Endpoint response",
+        f"{_header_lines(answer.headers)}\n\n{_shown(answer.body) if answer.body else '(no body)'}",
+    )
 
 
 def _header_lines(headers: Iterable[tuple[str, str]]) -> str:

@@ -6,17 +6,15 @@ aiohttp's client and its tracing; redirects are not followed, nothing is retried
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
@@ -65,9 +63,9 @@ async def exchange(
     Returns an Exchange whose outcome is the Answer, whatever its status, or the Failure. Raises UsageError when a
     file named in `trust` cannot be used.
     """
-    sent = CIMultiDict(request.header_pairs())
-    sent.update(headers)
-    sent.setdefault("User-Agent", f"loadsim/{__version__}")
+    sent = _merged([("User-Agent", f"loadsim/{__version__}"), *request.header_pairs(), *headers.items()])
+    if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
+        raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
     context = _context(trust)
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -77,15 +75,23 @@ async def exchange(
     ) as session:
         outcome = await _outcome(session, url, request.body, sent, clock, timeout_s)
         clock.mark("end")
-    return Exchange(dict(sent), clock.timings(), outcome)
+    return Exchange(sent, clock.timings(), outcome)
+
+
+def _merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The last header of each name, whatever its case, where its first stood."""
+    by_name: dict[str, tuple[str, str]] = {}
+    for name, value in pairs:
+        by_name[name.lower()] = (name, value)
+    return dict(by_name.values())
 
 
 async def _outcome(
-    session: aiohttp.ClientSession, url: str, body: bytes, headers: CIMultiDict[str], clock: _Clock, timeout_s: float
+    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str], clock: _Clock, timeout_s: float
 ) -> Answer | Failure:
     try:
         async with session.post(
-            URL(url, encoded=True),
+            URL(url, encoded=url.isascii()),
             data=body,
             headers=headers,
             allow_redirects=False,
@@ -94,7 +100,7 @@ async def _outcome(
             kept, truncated = await _read(response)
             pairs = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
             return Answer(response.status, response.reason or "", pairs, kept, truncated)
-    except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
         return _failure(error, url, clock, timeout_s)
 
 
@@ -205,7 +211,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
         case TimeoutError():
             text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
             return Failure(ErrorKind.connect_timeout, text)
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
             return Failure(ErrorKind.dns, f"cannot resolve the host name {parts.hostname}: is it spelt right?")
         case aiohttp.ClientConnectorCertificateError():
             return Failure(ErrorKind.tls, _untrusted(place, error.certificate_error))
