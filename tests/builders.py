@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from loadsim.measure.codec import encode
+from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, least_count, rank
 from loadsim.measure.result import (
     SCHEMA,
     Environment,
@@ -31,7 +35,7 @@ TYPES = (
 def stats(scale: float = 1.0, count: int = 60_000, *, ci95: bool = True) -> Stats:
     """A right-skewed latency whose median is `scale` ms."""
     shape = {"p50": 1.0, "p75": 1.6, "p90": 2.9, "p95": 4.1, "p99": 11.0, "p99_9": 42.0, "p99_99": 77.7}
-    values = {name: factor * scale for name, factor in shape.items()}
+    values = {name: factor * scale for name, factor in shape.items() if count >= least_count(PERCENTILES[name])}
     intervals = {name: (0.93 * value, 1.08 * value) for name, value in values.items() if name != "p99_99"}
     rest = {"min": 0.31 * scale, "mean": 1.42 * scale, "stdev": 2.2 * scale, "max": 88.0 * scale}
     return msgspec.structs.replace(Stats(count=count, ci95=intervals if ci95 else None), **values, **rest)
@@ -146,7 +150,10 @@ def run_result(**changes: Any) -> RunResult:
             saturated_share=0.031,
             generator_cpu_share=0.38,
             lag_p99_ms=0.55,
-            notes=["limited by connections: 64 busy for 3.1 % of the time"],
+            notes=[
+                "limited by connections: 64 busy for 3 % of the time",
+                "the busiest generator process used 38 % of its core",
+            ],
         ),
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),
@@ -180,3 +187,44 @@ def run_info(**changes: Any) -> RunInfo:
         scenario=scenario,
     )
     return msgspec.structs.replace(info, **changes)
+
+
+def with_histograms(result: RunResult, seed: int = 7) -> RunResult:
+    """The result with log-normal response times, overall and by event type, and the statistics that belong to them."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    histograms = {}
+    groups = {"response": result.totals} | {
+        f"response{{event:{name}}}": group for name, group in result.by_event.items()
+    }
+    filled = {}
+    for key, group in groups.items():
+        values = np.maximum(1, generator.lognormal(math.log(4000), 0.9, group.sent)).astype(np.int64)
+        histograms[key] = encode(
+            np.bincount(MICROSECONDS.index(values), minlength=MICROSECONDS.counts_len), MICROSECONDS
+        )
+        latency = group.latency_ms | {"response": stats_of(values)}
+        filled[key] = msgspec.structs.replace(group, latency_ms=latency)
+    whole = filled.pop("response")
+    return msgspec.structs.replace(
+        result,
+        totals=whole,
+        by_case={"genuine": whole},
+        by_phase={**result.by_phase, "steady": whole},
+        by_event=dict(zip(result.by_event, filled.values(), strict=True)),
+        histograms=histograms,
+    )
+
+
+def stats_of(us: Ints) -> Stats:
+    """The statistics of so many microseconds, by sorting: what a histogram should say within its precision."""
+    ordered = np.sort(us) / 1000
+    n = len(ordered)
+    named = {name: float(ordered[rank(q, n) - 1]) if n >= least_count(q) else None for name, q in PERCENTILES.items()}
+    rest = {
+        "min": float(ordered[0]),
+        "mean": float(ordered.mean()),
+        "stdev": float(ordered.std()),
+        "max": float(ordered[-1]),
+    }
+    intervals = {name: (0.97 * value, 1.03 * value) for name, value in named.items() if value is not None}
+    return msgspec.structs.replace(Stats(count=n, ci95=intervals), **named, **rest)

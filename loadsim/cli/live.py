@@ -59,7 +59,7 @@ async def _lines(run: Run) -> None:
     await run.started.wait()
     plan = run.spec.plan
     total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
-    print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
     while True:
         await asyncio.sleep(_LINES_S)
-        print(progress_line(run.progress()), file=sys.stderr, flush=True)  # noqa: T201
+        print(progress_line(run.progress()), file=sys.stderr, flush=True)

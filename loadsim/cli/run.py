@@ -25,23 +25,40 @@ _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
 
 @click.command()
 @click.argument("what", metavar="SCENARIO|TARGET")
-@click.option("-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the pool's cap.")
-@click.option("-r", "--rate", metavar="RATE", help="Open model: events per second in all, e.g. 500/s. Never per worker.")
+@click.option(
+    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the pool's cap."
+)
+@click.option(
+    "-r", "--rate", metavar="RATE", help="Open model: events per second in all, e.g. 500/s. Never per worker."
+)
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes.")
-@click.option("-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all).")
+@click.option(
+    "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
+)
 @click.option("-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own.")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Extra header; VALUE env:VAR reads a variable.")
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Extra header; VALUE env:VAR reads a variable.",
+)
 @click.option("--scheme", help="Signature scheme (default trackpilots).")
 @click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
 @click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
 @click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s).")
 @click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random).")
-@click.option("--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical.")
+@click.option(
+    "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
+)
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the run's directory is made.")
-@click.option("--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report.")
+@click.option(
+    "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 @click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
@@ -256,7 +273,7 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
     """The report on stdout (or the JSON alone), and where the files are."""
     from loadsim.cli.terminal import print_report
     from loadsim.launch.store import write_whole
-    from loadsim.measure import dump_result
+    from loadsim.measure.result import dump_result
 
     if json_file == "-":
         sys.stdout.buffer.write(dump_result(outcome.result))

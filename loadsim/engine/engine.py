@@ -395,9 +395,7 @@ class Engine:
             if self._drained is not None and not self._drained.done() and self.in_flight == 0:
                 self._drained.set_result(None)
 
-    def _ended_unsent(
-        self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int
-    ) -> None:
+    def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
         if self._recorder.wants_sample(code):
             self._note(index, stratum, code, self.limit_reached)

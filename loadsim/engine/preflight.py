@@ -22,7 +22,9 @@ def check_reachable(wire: Wire, timeout_s: float) -> None:
                         pass
                 return
         except ssl.SSLCertVerificationError as error:
-            failure = f"TLS certificate refused: {error.verify_message} (--cacert FILE trusts it, --insecure skips the check)"
+            failure = (
+                f"TLS certificate refused: {error.verify_message} (--cacert FILE trusts it, --insecure skips the check)"
+            )
         except ssl.SSLError as error:
             failure = f"TLS handshake failed: {error.reason or error}"
         except TimeoutError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loadsim.measure import Tally
+from loadsim.measure.tally import Tally
 from loadsim.model import Column, Sample
 
 COLUMNS = len(Column)

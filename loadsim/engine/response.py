@@ -66,7 +66,19 @@ class _Whole:
 class ResponseReader:
     """The response side of one connection. `feed` and `eof` answer 0 (not yet), a status, or `-ErrorKind`."""
 
-    __slots__ = ("_done", "_extra", "_headed", "_memo", "_parser", "_size", "_started", "_status", "keep_alive", "raw", "why")
+    __slots__ = (
+        "_done",
+        "_extra",
+        "_headed",
+        "_memo",
+        "_parser",
+        "_size",
+        "_started",
+        "_status",
+        "keep_alive",
+        "raw",
+        "why",
+    )
 
     def __init__(self, memo: Memo) -> None:
         self._memo = memo

@@ -61,7 +61,7 @@ def tls_context(target: Target) -> ssl.SSLContext:
 
 
 def resolve(target: Target) -> Wire:
-    """Look the target up. Raises UsageError for a URL that is none, UnreachableError where the name does not resolve."""
+    """Look the target up. Raises UsageError for no URL, UnreachableError where the name does not resolve."""
     parts = urlsplit(target.url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

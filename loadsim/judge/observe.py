@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 
 from loadsim.judge.objectives import percentile_of
 from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS
+from loadsim.measure.codec import decode
+from loadsim.measure.hdr import PERCENTILES, least_count, percentile
 from loadsim.measure.result import RunResult, Stats, Totals
-from loadsim.model import Objective
+from loadsim.model import Objective, UsageError
+
+US_PER_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,11 @@ def observe(result: RunResult, objective: Objective) -> Observation:
         return Observation(None, missing=f"no events {_where(objective)}")
     kind = METRICS[objective.metric]
     if kind == "trend":
-        return _trend(objective, group)
+        return _trend(result, objective, group)
     if kind == "rate":
         rate = group.success_rate
         return Observation(rate, missing="" if rate is not None else f"nothing was sent {_where(objective)}")
     return _counter(objective, group)
-
-
-def least_samples(percentile: Decimal) -> int:
-    """How many samples a two-sided 95 % bound on this percentile needs: `ceil(ln 0.025 / ln q)`, q the larger side."""
-    side = max(percentile, 100 - percentile) / 100
-    return math.ceil(math.log(0.025) / math.log(side))
 
 
 def _group(result: RunResult, objective: Objective) -> Totals | None:
@@ -59,27 +57,41 @@ def _where(objective: Objective) -> str:
     return " ".join(named) or "in the recorded phases"
 
 
-def _trend(objective: Objective, group: Totals) -> Observation:
+def _trend(result: RunResult, objective: Objective, group: Totals) -> Observation:
     stats = group.latency_ms.get(objective.metric)
     if stats is None or stats.count == 0:
         return Observation(None, missing=f"no {objective.metric} sample {_where(objective)}")
-    percentile = percentile_of(objective.aggregation)
-    if percentile is None:
+    number = percentile_of(objective.aggregation)
+    if number is None:
         return Observation({"min": stats.min, "max": stats.max, "avg": stats.mean}[objective.aggregation])
-    least = least_samples(percentile)
+    quantile = Fraction(number) / 100
+    least = least_count(max(quantile, 1 - quantile))
     if stats.count < least:
         short = (
             f"{stats.count:,} {objective.metric} samples {_where(objective)}, {objective.aggregation} needs {least:,}"
         )
         return Observation(None, missing=short)
-    return _percentile(stats, percentile)
+    name = "p" + format(number, "f").replace(".", "_")
+    stored: float | None = getattr(stats, name) if name in PERCENTILES else None
+    value = stored if stored is not None else _from_histogram(result, objective, stats, quantile)
+    if value is None:
+        return Observation(None, missing=f"the result holds no {objective.metric} histogram {_where(objective)}")
+    return Observation(value, (stats.ci95 or {}).get(name))
 
 
-def _percentile(stats: Stats, percentile: Decimal) -> Observation:
-    name = "p" + format(percentile, "f").replace(".", "_")
-    ci95 = (stats.ci95 or {}).get(name)
-    value: float | None = getattr(stats, name, None)
-    return Observation(value, ci95)
+def _from_histogram(result: RunResult, objective: Objective, stats: Stats, quantile: Fraction) -> float | None:
+    key = objective.metric + "".join(f"{{{tag}:{value}}}" for tag, value in objective.tags)
+    blob = result.histograms.get(key)
+    if blob is None:
+        return None
+    try:
+        config, counts = decode(blob)
+    except ValueError as error:
+        raise UsageError(f"the result's histogram {key!r} is damaged: {error}") from None
+    value = percentile(counts, config, quantile)
+    if value is None:
+        return None
+    return min(value / US_PER_MS, stats.max if stats.max is not None else math.inf)
 
 
 def _counter(objective: Objective, group: Totals) -> Observation:

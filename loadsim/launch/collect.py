@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
-from loadsim.measure import Ints, Merged, Metric, layout, percentile, unit_ns
+from loadsim.measure.cells import Metric, layout, unit_ns
+from loadsim.measure.hdr import Ints, percentile
+from loadsim.measure.merge import Merged
 from loadsim.measure.progress import LastSecond, Progress
 from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
 

@@ -13,7 +13,18 @@ import time
 from collections.abc import Callable
 
 from loadsim.launch.collect import Collector
-from loadsim.launch.messages import Failed, Frame, Last, PlanMessage, Ready, Start, Stop, encode, from_shard, read_message
+from loadsim.launch.messages import (
+    Failed,
+    Frame,
+    Last,
+    PlanMessage,
+    Ready,
+    Start,
+    Stop,
+    encode,
+    from_shard,
+    read_message,
+)
 from loadsim.model import LoadsimError, UnreachableError, UsageError
 
 READY_S = 30.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from loadsim.measure import TallyDelta
+from loadsim.measure.tally import TallyDelta
 
 MAX_MESSAGE = 256 * 1024 * 1024
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from loadsim import __version__
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
-from loadsim.launch.collect import Collector, Progress
+from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
-from loadsim.measure import RunResult
+from loadsim.measure.progress import Progress
+from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
 

@@ -40,9 +40,10 @@ from loadsim.launch.messages import (
     read_message,
     to_shard,
 )
-from loadsim.measure import Tally
+from loadsim.measure.tally import Tally
 from loadsim.model import LoadsimError, Secret
 from loadsim.plan import Plan, Target, from_document
+from loadsim.signing import scheme
 
 FRAME_S = 1.0
 
@@ -87,7 +88,7 @@ async def _serve(frames: BinaryIO) -> int:
 
 async def _flush(writer: asyncio.WriteTransport) -> None:
     """Let what is buffered go out, as long as anyone reads."""
-    while writer.get_write_buffer_size() and not writer.is_closing():
+    while writer.get_write_buffer_size() and not writer.is_closing():  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(0.001)
     writer.close()
 
@@ -112,7 +113,9 @@ class ShardRun:
         self._plan = plan = Plan(scenario, message.seed)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
-        maker = RequestMaker(plan, Secret(message.secret))
+        maker = RequestMaker(
+            scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
+        )
         wire = resolve(scenario.target)
         transport = make_transport(loop, scenario.target, wire, message.run_id)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))

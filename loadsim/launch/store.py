@@ -42,7 +42,7 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # noqa: PTH101, S103 - mkstemp's 0600 would hide a report from CI's next step
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp's 0600 would hide a report from CI's next step
         os.replace(temporary, path)  # noqa: PTH105 - the pair of mkstemp
     except OSError as error:
         if temporary is not None:

@@ -10,6 +10,7 @@ import enum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints
 from loadsim.model import NS_PER_MS, NS_PER_US
@@ -67,6 +68,11 @@ class Cells(NamedTuple):
 
 
 EMPTY = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def succeeded(codes: Ints) -> NDArray[np.bool]:
+    """Which outcome codes are a 2xx answer: `model.is_success` over an array."""
+    return (codes >= 200) & (codes < 300)
 
 
 def slice_of(t_ns: Ints) -> Ints:

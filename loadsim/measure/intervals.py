@@ -57,8 +57,9 @@ def _blocks(sliced: Sliced, occupied: Ints) -> tuple[Ints, NDArray[np.float64]]:
     block = np.searchsorted(occupied, sliced.slices) // per_block
     buckets, column = np.unique(sliced.indexes, return_inverse=True)
     blocks = int(block.max()) + 1
-    flat = np.bincount(block * len(buckets) + column, weights=sliced.counts, minlength=blocks * len(buckets))
-    return buckets, flat.reshape(blocks, len(buckets))
+    matrix = np.zeros((blocks, len(buckets)))
+    np.add.at(matrix, (block, column), sliced.counts)
+    return buckets, matrix
 
 
 def _weights(run_id: str, blocks: int) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from loadsim.measure.cells import (
     joined,
     layout,
     slice_of,
+    succeeded,
     unit_ns,
 )
 from loadsim.measure.hdr import Ints
@@ -196,7 +197,7 @@ class Tally:
         tallied[3] = (woken > end) | ((woken == 0) & (end != _UNBOUNDED))
         tallied[4] = 1
         tallied[5] = answered
-        tallied[6] = (code >= 200) & (code < 300)
+        tallied[6] = succeeded(code)
         tallied[7] = dropped
         tallied[8] = code == UNFINISHED
         order = np.argsort(stratum, kind="stable")

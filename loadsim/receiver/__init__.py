@@ -1,1 +1,1 @@
-"""The companion receiver: verifies with the same schemes as the sender, keeps the books, misbehaves with known answers."""
+"""The companion receiver: verifies with the sender's schemes, keeps the books, misbehaves with known answers."""

@@ -1,7 +1,8 @@
 """The books of a receiver: counters in memory that the workers and their supervisor share.
 
-Decides what is counted and how workers add up. Every worker writes its own row only, so nothing is locked and a worker
-that is killed loses nothing that it had counted; its successor goes on in the same row. Refuses to know who answers what.
+Decides what is counted and how workers add up. Every worker writes its own row only, so nothing is locked, and a worker
+that is killed loses nothing that it had counted: its successor goes on in the same row. Refuses to know how requests
+are answered.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FIRST_REQUEST = 0
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What came in and what was answered. `received = verified + unchecked + sum(rejected)`; health checks are left out.
+    """What came in and what was answered. `received = verified + unchecked + sum(rejected)`; no health checks.
 
     `failed_on_purpose` is a part of verified or unchecked; `answered` = sum(status) lacks what is still in service and
     what was given up by its sender; `bytes` are of bodies received.

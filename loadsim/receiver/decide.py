@@ -22,7 +22,7 @@ HEALTH_PATH = "/healthz"
 
 
 def header_map(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header fields by lower-case name; a repeated field is joined by ", " (RFC 9110, 5.3), so none can hide another."""
+    """Header fields by lower-case name; a repeated one is joined by ", " (RFC 9110, 5.3), so none hides another."""
     found: dict[str, str] = {}
     for name, value in fields:
         key = name.decode("latin-1").lower()

@@ -57,7 +57,7 @@ class Desk:
         self._log = log
 
     def take(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, int]:
-        """Decide and count a whole request: the answer, and the monotonic instant (ns) when it may leave, or AT_ONCE."""
+        """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE."""
         answer, document = self._rules.decide(method, target, headers, body, time.time())
         entry = answer.entry
         if entry is None:

@@ -48,9 +48,7 @@ class _Prepared(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the sender is gone")
-        transport.write(
-            self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD)
-        )
+        transport.write(self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD))
         if request.protocol.writing_paused:
             await request.writer.drain()
         return None
@@ -91,16 +89,15 @@ class AiohttpEngine:
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
         self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
         self._listener: asyncio.Server | None = None
-        self._server: web.Server | None = None
+        self._server = web.Server(self._handle)
 
     async def serve(self, sock: Any) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
         loop = asyncio.get_running_loop()
-        server = self._server = web.Server(self._handle)
         self._listener = await loop.create_server(
             lambda: _Connection(
                 self,
-                server,
+                self._server,
                 loop=loop,
                 access_log=None,
                 keepalive_timeout=self._idle_timeout,
@@ -113,9 +110,8 @@ class AiohttpEngine:
 
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
-        assert self._listener is not None
-        assert self._server is not None
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
 

@@ -10,9 +10,7 @@ import asyncio
 import errno
 import os
 import socket
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,10 +19,13 @@ import msgspec
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.board import Board, Counts
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.worker import DRAIN_S, READY, STOP, Order
+from loadsim.receiver.process import WorkerProcess
+from loadsim.receiver.worker import DRAIN_S, Order
 
 BACKLOG = 4096
 START_TIMEOUT_S = 30.0
+GRACE_S = 2.0
+"""How long after its own deadline a worker that was told to stop is killed."""
 RETRY_S = 0.5
 """Pause before a worker is replaced that never became ready: a fault that repeats shall not spin."""
 
@@ -49,152 +50,106 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Worker:
+class _Place:
+    """What stays when a worker is replaced."""
+
     number: int
     listener: socket.socket
-    process: Process | None = None
-    ready: bool = False
+    process: WorkerProcess | None = None
     restarts: int = 0
-
-    def end(self) -> str:
-        """How the process ended, in words."""
-        code = self.process.returncode if self.process is not None else None
-        return f"killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
 
 
 class Supervisor:
     """The processes of one receiver. `start` returns when all answer; `stop` when all are gone.
 
-    `say` gets a line for a person when a worker had to be replaced. A worker's place is watched by one task each.
+    `say` gets a line for a person when a worker had to be replaced. Every worker's place is watched by one task.
     """
 
     def __init__(self, options: ReceiverOptions, secret: Secret | None, say: Callable[[str], None]) -> None:
         if options.verify and secret is None:
             raise LoadsimError("a receiver that verifies needs a secret")
         self._options = options
-        self._secret = secret
+        self._secret = secret.reveal() if secret is not None else ""
         self._say = say
-        self._workers: list[_Worker] = []
+        self._board: Board | None = Board.create(options.workers)
+        self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
-        self._board: Board | None = None
+        self._started = time.monotonic()
         self._last: Stats | None = None
-        self._started = 0.0
         self.port = options.port
 
     async def start(self) -> None:
-        """Bind, start every worker, wait until all are ready. Raises LoadsimError (port taken, worker does not start)."""
-        self._board = Board.create(self._options.workers)
-        self._started = time.monotonic()
+        """Bind, start every worker, wait until all are ready. Raises LoadsimError: port taken, a worker that fails."""
+        listeners = listen(self._options.host, self._options.port, self._options.workers)
+        self.port = listeners[0].getsockname()[1]
+        self._places = [_Place(number, listener) for number, listener in enumerate(listeners)]
         try:
-            listeners = listen(self._options.host, self._options.port, self._options.workers)
-            self.port = listeners[0].getsockname()[1]
-            self._workers = [_Worker(number, listener) for number, listener in enumerate(listeners)]
             async with asyncio.timeout(START_TIMEOUT_S):
-                await asyncio.gather(*(self._spawn(worker) for worker in self._workers))
+                await asyncio.gather(*(self._spawn(place) for place in self._places))
         except TimeoutError:
-            await self.stop()
             raise LoadsimError(f"the receiver's workers did not start within {START_TIMEOUT_S:g} s") from None
-        except BaseException:
-            await self.stop()
-            raise
-        for worker in self._workers:
-            if not worker.ready:
-                text = f"the receiver's worker {worker.number} did not start: {worker.end()}"
-                await self.stop()
-                raise LoadsimError(text)
-        self._watchers = [asyncio.create_task(self._watch(worker)) for worker in self._workers]
+        for place in self._places:
+            if place.process is not None and not place.process.ready:
+                raise LoadsimError(f"the receiver's worker {place.number} {await place.process.gone()} at its start")
+        self._watchers = [asyncio.create_task(self._watch(place)) for place in self._places]
 
     def stats(self) -> Stats:
         """The books as of now; after `stop`, as they were at the end."""
         if self._board is None:
             if self._last is None:
-                raise LoadsimError("the receiver was not started")
+                raise LoadsimError("the receiver's books are closed")
             return self._last
         return Stats(
             engine=self._options.engine,
             uptime_s=round(time.monotonic() - self._started, 3),
-            restarts=sum(worker.restarts for worker in self._workers),
+            restarts=sum(place.restarts for place in self._places),
             total=self._board.counts(),
             per_worker=tuple(
                 WorkerStats(
-                    worker=worker.number,
-                    pid=worker.process.pid if worker.process is not None else 0,
-                    restarts=worker.restarts,
-                    counts=self._board.counts(worker.number),
+                    worker=place.number,
+                    pid=place.process.pid if place.process is not None else 0,
+                    restarts=place.restarts,
+                    counts=self._board.counts(place.number),
                 )
-                for worker in self._workers
+                for place in self._places
             ),
         )
 
     async def stop(self) -> None:
-        """Accept nothing more, let every worker answer what it has, and wait until they are gone; kill those that stay."""
+        """Accept nothing more, let every worker answer what it has, wait until they are gone. Twice is harmless."""
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
-        for worker in self._workers:
-            worker.listener.close()
-        await asyncio.gather(*(self._end(worker) for worker in self._workers))
+        for place in self._places:
+            place.listener.close()
+        timeout_s = self._options.delay_ns / NS_PER_S + DRAIN_S + GRACE_S
+        processes = [place.process for place in self._places if place.process is not None]
+        await asyncio.gather(*(process.stop(timeout_s) for process in processes))
         if self._board is not None:
             self._last = self.stats()
             self._board.close()
             self._board = None
 
-    async def _spawn(self, worker: _Worker) -> None:
-        assert self._board is not None
-        worker.ready = False
-        fds = (worker.listener.fileno(), self._board.fd)
-        process = worker.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "loadsim.receiver.worker",
-            stdin=PIPE,
-            stdout=PIPE,
-            pass_fds=fds,
-            start_new_session=True,  # a Ctrl-C at the terminal is for the parent
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        secret = self._secret.reveal() if self._secret is not None else ""
-        order = Order(
-            options=self._options, secret=secret, number=worker.number, listen_fd=fds[0], board_fd=fds[1]
-        )
-        try:
-            process.stdin.write(order.encode())
-            await process.stdin.drain()
-        except ConnectionError:
-            pass  # it died at once: the missing ready says so
-        worker.ready = await process.stdout.readline() == READY
-        if not worker.ready:
-            await process.wait()
+    async def _spawn(self, place: _Place) -> None:
+        if self._board is not None:
+            place.process = await WorkerProcess.spawn(
+                Order(
+                    options=self._options,
+                    secret=self._secret,
+                    number=place.number,
+                    listen_fd=place.listener.fileno(),
+                    board_fd=self._board.fd,
+                )
+            )
 
-    async def _watch(self, worker: _Worker) -> None:
-        while True:
-            assert worker.process is not None
-            pid = worker.process.pid
-            await worker.process.wait()
-            if not worker.ready:
+    async def _watch(self, place: _Place) -> None:
+        while (process := place.process) is not None:
+            end = await process.gone()
+            if not process.ready:
                 await asyncio.sleep(RETRY_S)
-            worker.restarts += 1
-            self._say(f"receiver worker {worker.number} (pid {pid}) {worker.end()}: restarted")
-            await self._spawn(worker)
-
-    async def _end(self, worker: _Worker) -> None:
-        process = worker.process
-        if process is None:
-            return
-        assert process.stdin is not None
-        try:
-            process.stdin.write(STOP)
-            await process.stdin.drain()
-        except (ConnectionError, RuntimeError):
-            pass  # it is gone already
-        try:
-            async with asyncio.timeout(self._options.delay_ns / NS_PER_S + DRAIN_S + 2):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        process.stdin.close()
+            place.restarts += 1
+            self._say(f"receiver worker {place.number} (pid {process.pid}) {end}: restarted")
+            await self._spawn(place)
 
 
 def listen(host: str, port: int, count: int) -> list[socket.socket]:

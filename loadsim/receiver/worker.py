@@ -85,7 +85,7 @@ class Staller:
         self._alarm = alarm
 
     def first_request(self) -> None:
-        """Plan the silence, or begin it when it is due. One that is over before this worker's first request is left out."""
+        """Plan the silence, or begin it when it is due; leave it out when it was over before this request."""
         now = time.monotonic_ns()
         begin = self._board.first_request(now) + self._stall.after_ns
         end = begin + self._stall.for_ns

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from loadsim.judge.objectives import limit_text, parse_objective
+from loadsim.judge.objectives import parse_objective
 from loadsim.judge.vocabulary import unrecorded_phases
 from loadsim.measure.result import ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
@@ -84,7 +84,7 @@ def run_words(result: RunResult) -> list[str]:
     run = result.run
     duration = result.totals.duration_s
     words = [f"run {run.id}", f"{run.model} model", f"{run.workers} worker{'s' * (run.workers != 1)}"]
-    words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)} recorded"]
+    words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)}"]
     return [*words, "interrupted"] if run.interrupted else words
 
 
@@ -138,8 +138,7 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
         limit, bound = "", None
     else:
         bound = objective.value
-        shown = figures.milliseconds(objective.value) if row.unit == "ms" else limit_text(objective)
-        limit = f"{objective.op} {shown}"
+        limit = f"{objective.op} {figures.observed(bound, row.unit)}"
     span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
     return ObjectiveLine(
         row.passed, row.text, figures.observed(row.observed, row.unit, bound), span, limit, "; ".join(notes)
@@ -237,9 +236,6 @@ def limit_lines(result: RunResult) -> list[str]:
     limits = result.limits
     lines = list(limits.notes)
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
-    if limits.generator_cpu_share is not None:
-        used = figures.share(limits.generator_cpu_share)
-        lines.append(f"generator: the busiest of {len(result.shards)} used {used} of its core")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.totals.unsent:

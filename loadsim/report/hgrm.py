@@ -50,13 +50,14 @@ def render_hgrm(result: RunResult) -> str:
 
 
 def _rows(blob: str, stats: Stats) -> Iterator[str]:
-    running = np.cumsum(decode(blob))
+    config, counts = decode(blob)
+    running = np.cumsum(counts)
     n = int(running[-1])
     if n == 0:
         return
     for quantile in ladder():
         index = np.searchsorted(running, rank(quantile, n))
-        value = int(MICROSECONDS.highest_equivalent(np.asarray(index))) / US_PER_MS
+        value = int(config.highest_equivalent(np.asarray(index))) / US_PER_MS
         if stats.max is not None:
             value = min(value, stats.max)
         inverse = "inf" if quantile == 1 else f"{float(1 / (1 - quantile)):.2f}"

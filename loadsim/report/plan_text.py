@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from loadsim.judge import DEFAULT_OBJECTIVE
 from loadsim.model import NS_PER_S, Objective
 from loadsim.plan import Phase, Plan, format_duration, format_rate, redact_url
 
@@ -16,8 +15,8 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     target = scenario.target
     lines = [
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
-        f"target     {redact_url(target.url)} ({target.scheme}, timeout {format_duration(target.timeout)},"
-        f" at most {target.connections} connections, transport {target.transport})",
+        f"target     {redact_url(target.url)}",
+        f"           {target.scheme}, at most {target.connections} connections, timeout {format_duration(target.timeout)}",
         "events     " + ", ".join(f"{event.type} (weight {event.weight:g})" for event in scenario.events),
         "phases",
     ]
@@ -33,7 +32,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     if total is not None and plan.duration_ns is not None:
         lines.append(f"in all     {total:,.0f} events in {plan.duration_ns / NS_PER_S:g} s")
     lines.append("objectives")
-    lines += [f"  {o.text}{' (default)' if o.default or o.text == DEFAULT_OBJECTIVE else ''}" for o in objectives]
+    lines += [f"  {o.text}{' (default)' if o.default else ''}" for o in objectives]
     lines.append("Nothing was sent.")
     return "\n".join(lines) + "\n"
 

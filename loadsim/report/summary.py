@@ -18,7 +18,7 @@ MARKS = {True: "✅", False: "❌", None: "⚠️"}
 BODY_CHARS = 500
 COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max")
 
-_MARKUP = re.compile(r"([\\`*_\[\]|~]|^[-+>]|^\d+(?=[.)])|(?<=www)\.|:(?=//))")
+_MARKUP = re.compile(r"([\\`*_\[\]|~]|^[-+]|^\d+(?=[.)](?:\s|$))|(?<=www)\.|:(?=//))")
 _REFERENCE = re.compile(r"([@#])(?=\w)")
 """A code host makes mentions and references of the rendered text, where a backslash no longer helps."""
 

@@ -172,16 +172,18 @@ def _latency(result: RunResult, width: int) -> Iterator[RenderableType]:
     for name in names:
         table.add_column(facts.percentile_label(name), justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(row.label, *(figures.milliseconds(getattr(row.stats, name)) for name in names))
-        if row.stats.ci95:
-            table.add_row("", *(Text(_span(row.stats, name), style="dim") for name in names))
+        table.add_row(row.label, *(_cell(row.stats, name) for name in names))
     yield table
 
 
-def _span(stats: Stats, name: str) -> str:
-    bounds = (stats.ci95 or {}).get(name)
+def _cell(stats: Stats, name: str) -> Text:
+    """The value, and its interval below it in the same unit; as high in every cell of a row."""
     value = getattr(stats, name)
-    return figures.interval(*bounds, like=value) if bounds and value is not None else ""
+    cell = Text(figures.milliseconds(value))
+    if stats.ci95:
+        bounds = stats.ci95.get(name)
+        cell.append("\n" + (figures.interval(*bounds, like=value) if bounds and value is not None else ""), style="dim")
+    return cell
 
 
 def _groups(result: RunResult, which: str, title: str) -> Iterator[RenderableType]:

@@ -18,12 +18,12 @@ import msgspec
 from loadsim.judge import evaluate
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
-from loadsim.measure import RunResult, dump_result
+from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.report import run_files
+from loadsim.report.formats import run_files
 
 RESULT = "result.json"
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
@@ -99,7 +99,7 @@ async def _target_url(scenario: Scenario, secret: Secret) -> AsyncIterator[str]:
         yield scenario.target.url
         return
     options = ReceiverOptions(port=0, scheme=scenario.target.scheme)
-    async with start_receiver(options, secret) as receiver:
+    async with await start_receiver(options, secret) as receiver:
         yield receiver.url
 
 
