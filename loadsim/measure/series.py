@@ -20,7 +20,6 @@ from loadsim.measure.merge import Merged, Sliced
 from loadsim.measure.result import SeriesRow
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S
 
-
 _SHOWN = {**PERCENTILES, "max": Fraction(1)}
 _Predicate = Callable[[Ints], NDArray[np.bool]]
 
