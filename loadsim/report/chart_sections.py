@@ -123,7 +123,7 @@ def _heat(result: RunResult, phases: list[tuple[str, float]]) -> ChartSection | 
         return None
     words = (
         f"How many events had which {facts.headline_metric(result)}, by when they were due: a column is "
-        f"{figures.milliseconds(1000 * heat.width_s)}, darker is more, on a logarithmic scale."
+        f"{figures.milliseconds(1000 * heat.width_s)}. The colours are a logarithmic scale of counts."
     )
     header = ["From", *(f"to {figures.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
     rows = [(f"{t:g} s", *(f"{n:,}" for n in counts)) for t, counts in zip(heat.t_s, heat.counts, strict=True)]

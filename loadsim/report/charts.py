@@ -44,6 +44,7 @@ def percentile_figure(curves: list[PercentileCurve], limits: list[Limit], labels
             "tickvals": [_rarity(q) for q in ticks],
             "ticktext": [_percent(q) for q in ticks],
             "title": {"text": "percentile"},
+            "tickangle": 0,
         },
         yaxis=_latency_axis([value for curve in curves for value in curve.ms] + [limit.ms for limit in limits]),
         hovermode="closest",
@@ -93,16 +94,21 @@ def _percentile_traces(curve: PercentileCurve, label: str) -> Iterator[dict[str,
 
 def _limit_trace(limit: Limit, reach: float) -> dict[str, Any]:
     """A line from the left to the percentile that the objective names, and a mark there."""
+    text = _plain(limit.text)
     colour = "var(--bad)" if limit.passed is False else "var(--good)" if limit.passed else "var(--muted)"
     return {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines+markers+text",
         "x": [1, _rarity(min(limit.q, max(reach, 0.9)))],
         "y": [limit.ms, limit.ms],
         "line": {"color": colour, "width": 1.5, "dash": "dash"},
         "marker": {"color": colour, "size": [0, 9], "symbol": "x-thin", "line": {"color": colour, "width": 2}},
-        "name": figures.printable(limit.text).replace("<", "&lt;"),
+        "name": text,
+        "text": [text, ""],
+        "textposition": "top right",
+        "textfont": {"color": colour, "size": 12},
         "hovertemplate": "%{fullData.name}<extra></extra>",
+        "showlegend": False,
     }
 
 
@@ -113,21 +119,21 @@ def latency_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
     traces = [
         {
             "type": "scatter",
-            "mode": "lines+markers" if len(course.t_s) < 40 else "lines",
+            "mode": "lines+markers",
             "x": _middles(course.t_s, course.width_s),
             "y": values,
             "text": [f"{name} {figures.milliseconds(value)}" for value in values],
             "hovertemplate": "%{text}<extra></extra>",
             "name": name,
             "line": {"color": f"var(--{name})", "width": width, "dash": dash},
-            "marker": {"size": 4},
+            "marker": {"size": 4 if len(course.t_s) < 60 else 3},
             "connectgaps": False,
         }
         for name, values, dash, width in lines
         if any(value is not None for value in values)
     ]
     seen = [value for _, values, _, _ in lines for value in values if value is not None]
-    return _figure(traces, xaxis=_time_axis(), yaxis=_latency_axis(seen), **_phase_marks(phases))
+    return _figure(traces, xaxis=_time_axis(course.t_s, course.width_s), yaxis=_latency_axis(seen), **_phase_marks(phases))
 
 
 def rate_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
@@ -163,7 +169,7 @@ def rate_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
         for name, values, colour, dash, width in plain
     ]
     axis = {"rangemode": "tozero", "title": {"text": "events per second"}}
-    return _figure(traces, xaxis=_time_axis(), yaxis=axis, **_phase_marks(phases))
+    return _figure(traces, xaxis=_time_axis(course.t_s, course.width_s), yaxis=axis, **_phase_marks(phases))
 
 
 def heat_figure(heat: HeatMap, phases: list[tuple[str, float]]) -> Figure:
@@ -188,13 +194,13 @@ def heat_figure(heat: HeatMap, phases: list[tuple[str, float]]) -> Figure:
         "colorbar": {
             "tickvals": [math.log10(n) for n in decades],
             "ticktext": [f"{n:,}" for n in decades],
-            "title": {"text": "events", "side": "right"},
+            "title": {"text": "events", "side": "right", "font": {"size": 12, "color": "var(--muted)"}},
             "thickness": 12,
             "outlinewidth": 0,
         },
     }
     axis = _latency_axis(heat.edges_ms)
-    x = {"title": {"text": "seconds since the start, by when the event was due"}}
+    x = _time_axis(heat.t_s, heat.width_s, "seconds since the start, by when the event was due")
     return _figure([trace], xaxis=x, yaxis=axis, hovermode="closest", **_phase_marks(phases))
 
 
@@ -205,6 +211,9 @@ def _span(heat: HeatMap, column: int) -> str:
 
 def _figure(traces: list[dict[str, Any]], *, xaxis: Figure, yaxis: Figure, **layout: Any) -> Figure:
     line = {"gridcolor": "var(--grid)", "linecolor": "var(--line)", "zeroline": False, "automargin": True}
+    quiet = {"font": {"size": 12, "color": "var(--muted)"}, "standoff": 8}
+    for axis in (xaxis, yaxis):
+        axis["title"] = axis["title"] | quiet
     return {
         "data": traces,
         "layout": {
@@ -244,8 +253,9 @@ def _short(ms: float) -> str:
     return f"{ms * scale:g} {unit}"
 
 
-def _time_axis() -> Figure:
-    return {"title": {"text": "seconds since the start"}, "rangemode": "tozero", "hoverformat": ".4~g"}
+def _time_axis(t_s: list[float], width_s: float, title: str = "seconds since the start") -> Figure:
+    """The same stretch of time under every chart."""
+    return {"title": {"text": title}, "range": [t_s[0], t_s[-1] + width_s], "hoverformat": ".4~g"}
 
 
 def _middles(t_s: list[float], width_s: float) -> list[float]:
@@ -277,13 +287,18 @@ def _phase_marks(phases: list[tuple[str, float]]) -> Figure:
             "yref": "paper",
             "xanchor": "left",
             "yanchor": "top",
-            "text": figures.printable(name)[:24].replace("&", "&amp;").replace("<", "&lt;"),
+            "text": _plain(name[:24]),
             "showarrow": False,
             "font": {"size": 11, "color": "var(--muted)"},
         }
         for name, start in phases
     ]
     return {"shapes": shapes, "annotations": names}
+
+
+def _plain(text: str) -> str:
+    """Text where Plotly would read tags."""
+    return figures.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _rarity(q: float) -> float:

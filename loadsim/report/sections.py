@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from loadsim.measure.result import RunResult, ShardRow, Stats
-from loadsim.plan.units import format_duration
+from loadsim.model import NS_PER_S
 from loadsim.report import facts, figures
 from loadsim.report.deadlines import deadline_rows
 from loadsim.report.diagnosis import diagnosis
@@ -68,8 +68,19 @@ def key_figures(result: RunResult) -> Markup:
 
 
 def _books(result: RunResult) -> Markup:
-    cells = facts.count_cells(result)
-    return table("Events", [name for name, _ in cells], [[value for _, value in cells]], words=())
+    totals = result.totals
+    share = figures.share(totals.success_rate)
+    rows = [
+        ("planned", figures.count(totals.planned), figures.per_second(totals.rate_planned), "events that fell due"),
+        ("sent", figures.count(totals.sent), figures.per_second(totals.rate_sent), "taken on, also while they queued"),
+        ("completed", figures.count(totals.completed), figures.per_second(totals.rate_completed), "whole answers"),
+        ("succeeded", figures.count(totals.succeeded), share, "answered 2xx; the share is of those sent"),
+        ("failed", figures.count(totals.failed), "", "sent and not answered 2xx"),
+        ("dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario said not to wait"),
+        ("unfinished", figures.count(totals.unfinished), "", "still under way when the drain ended"),
+        ("bytes", f"{figures.size(totals.bytes_sent)} out, {figures.size(totals.bytes_received)} in", "", ""),
+    ]
+    return table("Events", ("Events", "Count", "Rate", "Meaning"), rows, words=(0, 3))
 
 
 def _latency(result: RunResult) -> Markup:
@@ -128,7 +139,7 @@ def groups(result: RunResult, which: str, title: str) -> Markup | None:
     rows = []
     for row in facts.group_rows(result, which):
         stats = row.totals.latency_ms.get("response", Stats(count=0))
-        name = join([row.name, *([tag("small", row.note)] if row.note else [])], " ")
+        name = join([_breakable(row.name), *([tag("small", row.note)] if row.note else [])], " ")
         latencies = (_latency_cell(stats, column) for column in ("p50", "p90", "p99", "p99_9", "max"))
         failed = figures.count(row.totals.failed)
         rows.append(
@@ -140,6 +151,11 @@ def groups(result: RunResult, which: str, title: str) -> Markup | None:
     return table(f"By {title.lower()}, {facts.headline_metric(result)}", header, rows)
 
 
+def _breakable(name: str) -> Markup:
+    """A dotted name that may be broken after its dots."""
+    return join(name.split("."), Markup(".<wbr>"))
+
+
 def deadlines(result: RunResult) -> Markup:
     """What each provider would have counted as delivered in time."""
     rows = []
@@ -148,7 +164,7 @@ def deadlines(result: RunResult) -> Markup:
         kind = "good" if not row.late else "bad"
         provider = row.provider
         late = tag("span", figures.count(row.late), class_=f"chip {kind}")
-        rows.append((provider.title, format_duration(provider.deadline_ns), share, late, provider.afterwards))
+        rows.append((provider.title, f"{provider.deadline_ns / NS_PER_S:g} s", share, late, provider.afterwards))
     if not rows:
         return tag("p", "Nothing was sent, so no deadline was met or missed.")
     text = (
