@@ -15,7 +15,7 @@ from loadsim.report import figures
 from loadsim.report.curves import Course, HeatMap, Limit, PercentileCurve
 
 Figure = dict[str, Any]
-NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
+NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 HEAT_STEPS = 5
 
 
@@ -133,7 +133,8 @@ def latency_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
         if any(value is not None for value in values)
     ]
     seen = [value for _, values, _, _ in lines for value in values if value is not None]
-    return _figure(traces, xaxis=_time_axis(course.t_s, course.width_s), yaxis=_latency_axis(seen), **_phase_marks(phases))
+    time = _time_axis(course.t_s, course.width_s)
+    return _figure(traces, xaxis=time, yaxis=_latency_axis(seen), **_phase_marks(phases))
 
 
 def rate_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
@@ -200,7 +201,7 @@ def heat_figure(heat: HeatMap, phases: list[tuple[str, float]]) -> Figure:
         },
     }
     axis = _latency_axis(heat.edges_ms)
-    x = _time_axis(heat.t_s, heat.width_s, "seconds since the start, by when the event was due")
+    x = _time_axis(heat.t_s, heat.width_s)
     return _figure([trace], xaxis=x, yaxis=axis, hovermode="closest", **_phase_marks(phases))
 
 
@@ -253,9 +254,9 @@ def _short(ms: float) -> str:
     return f"{ms * scale:g} {unit}"
 
 
-def _time_axis(t_s: list[float], width_s: float, title: str = "seconds since the start") -> Figure:
+def _time_axis(t_s: list[float], width_s: float) -> Figure:
     """The same stretch of time under every chart."""
-    return {"title": {"text": title}, "range": [t_s[0], t_s[-1] + width_s], "hoverformat": ".4~g"}
+    return {"title": {"text": "seconds since the start"}, "range": [t_s[0], t_s[-1] + width_s], "hoverformat": ".4~g"}
 
 
 def _middles(t_s: list[float], width_s: float) -> list[float]:

@@ -125,9 +125,7 @@ def limits(result: RunResult) -> list[Limit]:
             continue
         percentile = percentile_of(objective.aggregation)
         if percentile is not None and not objective.tags and objective.metric in ("response", "service"):
-            found.append(
-                Limit(row.text, objective.metric, float(percentile) / 100, float(objective.value), row.passed)
-            )
+            found.append(Limit(row.text, objective.metric, float(percentile) / 100, float(objective.value), row.passed))
     return found
 
 

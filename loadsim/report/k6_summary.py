@@ -58,9 +58,7 @@ def render_k6_summary(result: RunResult) -> bytes:
 
 
 def _metrics(totals: Totals) -> dict[str, dict[str, Any]]:
-    metrics = {
-        name: _trend(totals.latency_ms[ours]) for name, ours in TRENDS.items() if totals.latency_ms.get(ours)
-    }
+    metrics = {name: _trend(totals.latency_ms[ours]) for name, ours in TRENDS.items() if totals.latency_ms.get(ours)}
     refused = totals.sent - totals.succeeded
     metrics |= {
         "http_reqs": _counter(totals.completed, totals.duration_s),

@@ -34,9 +34,9 @@ def tag(name: str, *inside: Text, **attributes: str | None) -> Markup:
     return Markup(f"<{name}{written}>{''.join(map(safe, inside))}</{name}>")
 
 
-def join(parts: Iterable[Text], between: Text = "") -> Markup:
+def join(parts: Iterable[Text], between: str = "") -> Markup:
     """Pieces one after the other."""
-    return Markup(safe(between).join(safe(part) for part in parts))
+    return Markup(between.join(safe(part) for part in parts))
 
 
 def table(

@@ -5,6 +5,7 @@ Decides which figures stand in which table; the rows and words are those of `fac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -78,7 +79,8 @@ def _books(result: RunResult) -> Markup:
         ("failed", figures.count(totals.failed), "", "sent and not answered 2xx"),
         ("dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario said not to wait"),
         ("unfinished", figures.count(totals.unfinished), "", "still under way when the drain ended"),
-        ("bytes", f"{figures.size(totals.bytes_sent)} out, {figures.size(totals.bytes_received)} in", "", ""),
+        ("bytes sent", figures.size(totals.bytes_sent), "", ""),
+        ("bytes received", figures.size(totals.bytes_received), "", ""),
     ]
     return table("Events", ("Events", "Count", "Rate", "Meaning"), rows, words=(0, 3))
 
@@ -142,9 +144,7 @@ def groups(result: RunResult, which: str, title: str) -> Markup | None:
         name = join([_breakable(row.name), *([tag("small", row.note)] if row.note else [])], " ")
         latencies = (_latency_cell(stats, column) for column in ("p50", "p90", "p99", "p99_9", "max"))
         failed = figures.count(row.totals.failed)
-        rows.append(
-            (name, figures.count(row.totals.sent), figures.share(row.totals.success_rate), failed, *latencies)
-        )
+        rows.append((name, figures.count(row.totals.sent), figures.share(row.totals.success_rate), failed, *latencies))
     if not rows:
         return None
     header = (title, "Sent", "2xx", "Failed", "p50", "p90", "p99", "p99.9", "max")
@@ -152,8 +152,8 @@ def groups(result: RunResult, which: str, title: str) -> Markup | None:
 
 
 def _breakable(name: str) -> Markup:
-    """A dotted name that may be broken after its dots."""
-    return join(name.split("."), Markup(".<wbr>"))
+    """A name that may be broken after its dots and underscores."""
+    return Markup(re.sub(r"(?<=[._])(?=\w)", "<wbr>", safe(name)))
 
 
 def deadlines(result: RunResult) -> Markup:
