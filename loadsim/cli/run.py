@@ -83,6 +83,7 @@ def command(what: str, **options: Any) -> None:
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
     130 interrupted (the result so far is written).
     """
+    from loadsim.cli.github import tell_github
     from loadsim.judge import exit_code
 
     request = compose(what, options)
@@ -91,6 +92,7 @@ def command(what: str, **options: Any) -> None:
         return
     outcome = asyncio.run(_run(request, quiet=options["quiet"]))
     show(outcome, options["json_file"])
+    tell_github(outcome.result)
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 
