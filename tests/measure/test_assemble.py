@@ -98,6 +98,13 @@ def test_figures_do_not_contradict_each_other(rows: list[list[int]]) -> None:
         assert (stats.count == 0) == (stats.mean is None) == (not present)
 
 
+def test_buckets_are_wider_than_what_was_seen() -> None:
+    result = built([answered(0, 10_000_900, stratum=STEADY_A, lag=1_900)] * 6)
+    service, lag = result.totals.latency_ms["service"], result.totals.latency_ms["lag"]
+    assert service.min == service.p50 == service.max == 10.0009
+    assert lag.min == lag.p50 == lag.max == 0.0019
+
+
 def test_the_books() -> None:
     unsent = row(
         stratum=STEADY_A, code=ERROR_BASE + ErrorKind.refused, due=START, woken=START, slot=START, done=START + 1

@@ -73,3 +73,8 @@ def test_intervals_hold_on_a_loaded_server() -> None:
         assert found is not None
         covered += found["p90"][0] <= true_us <= found["p90"][1]
     assert 0.85 <= covered / runs < 1
+
+
+def test_neighbouring_slices_are_joined_in_a_long_run() -> None:
+    alternating = sliced(np.arange(120), np.where(np.arange(120) % 2 == 0, 1_000, 9_000))
+    assert intervals(alternating, MICROSECONDS, P50, "run") == {"p50": (1_000, 1_000)}
