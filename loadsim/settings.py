@@ -1,1 +1,199 @@
-"""Where the outside world is read: `loadsim.toml`, environment variables, secret files."""
+"""Where the outside world is read: `loadsim.toml`, environment variables, secret files.
+
+Decides how an endpoint's name becomes a URL with its settings, and where a secret or a header's value comes from.
+Every failure is one line that names the file or the variable, the reason and the remedy; a value that was read is
+never part of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadsim.model import Secret, UsageError
+from loadsim.plan.redact import redact_url
+from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
+from loadsim.plan.scenario import EMBEDDED, Target
+from loadsim.plan.shape import DocumentError, read, suggestion
+
+CONFIG_NAME = "loadsim.toml"
+ENV_PREFIX = "env:"
+
+_ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
+
+
+class EndpointTable(Target, frozen=True, kw_only=True):
+    """`[endpoints.NAME]`: the keys of a scenario's `[target]`, and the event types registered for the webhook."""
+
+    events: tuple[str, ...] = ()
+
+
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of `loadsim.toml`."""
+
+    endpoints: dict[str, EndpointTable] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A target of a command: by name from `loadsim.toml`, or a bare URL (`name` None, everything else by default)."""
+
+    name: str | None
+    target: Target
+    events: tuple[str, ...] = ()
+    """The registered event types; empty: all."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The `[target]` keys that the endpoint sets, in the file's units: what to lay over a scenario."""
+
+    @property
+    def url(self) -> str:
+        """Where events are posted."""
+        return self.target.url
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `loadsim.toml` says; without the file, nothing. `source` is how messages call it."""
+
+    source: str
+    found: bool
+    endpoints: Mapping[str, Endpoint]
+
+
+def read_bytes_file(path: str | Path) -> bytes:
+    """The content of a file, as it is. Raises UsageError naming the path and the reason."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError:
+        raise UsageError(f"cannot read {str(path)!r}: no file can have such a name") from None
+
+
+def read_text_file(path: str | Path) -> str:
+    """The content of a UTF-8 file, without a byte order mark. Raises UsageError naming the path and the reason."""
+    try:
+        return read_bytes_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from None
+
+
+def load_config(
+    directory: str | Path = ".",
+    *,
+    known_types: Collection[str] | None = None,
+    known_schemes: Collection[str] | None = None,
+) -> Config:
+    """`loadsim.toml` of a directory; a missing file is an empty one. Raises UsageError: `FILE: key: reason`."""
+    path = Path(directory) / CONFIG_NAME
+    source = str(path)
+    if not path.exists():
+        return Config(source, found=False, endpoints={})
+    try:
+        document = tomllib.loads(read_text_file(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{source}: not TOML: {error}") from None
+    try:
+        endpoints = _endpoints(document, known_types, known_schemes)
+    except DocumentError as error:
+        raise UsageError(f"{source}: {error}") from None
+    return Config(source, found=True, endpoints=endpoints)
+
+
+def _endpoints(
+    document: dict[str, Any], known_types: Collection[str] | None, known_schemes: Collection[str] | None
+) -> dict[str, Endpoint]:
+    tables = document.get("endpoints")
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        refuse_secrets(f"endpoints.{name}", table)
+    endpoints = {}
+    for name, target in read(document, ConfigFile).endpoints.items():
+        path = f"endpoints.{name}"
+        if "://" in name or name.endswith(".toml") or name == EMBEDDED:
+            raise DocumentError(path, "this name would be taken for a URL, a scenario file or the embedded receiver")
+        check_target(path, target, known_schemes)
+        for event in target.events:
+            if known_types is not None and event not in known_types:
+                hint = suggestion(event, known_types)
+                raise DocumentError(f"{path}.events", f'no such event type: "{event}"{hint}')
+        given = {key: value for key, value in document["endpoints"][name].items() if key != "events"}
+        endpoints[name] = Endpoint(name, target, target.events, given)
+    return endpoints
+
+
+def resolve_target(argument: str, config: Config) -> Endpoint:
+    """The endpoint that TARGET names: a URL (it contains `://`), `embedded`, or a name from `loadsim.toml`.
+
+    Raises UsageError that lists the known names; user info and query values of what was typed are not repeated.
+    """
+    if "://" in argument:
+        try:
+            check_url("TARGET", argument)
+        except DocumentError as error:
+            raise UsageError(str(error)) from None
+    if "://" in argument or argument == EMBEDDED:
+        return Endpoint(None, Target(url=argument), given={"url": argument})
+    if argument in config.endpoints:
+        return config.endpoints[argument]
+    shown = redact_url(argument)
+    if not config.found:
+        where = f"there is no {CONFIG_NAME} here"
+    elif not config.endpoints:
+        where = f"{config.source} has no endpoints"
+    else:
+        where = f"{config.source} has {', '.join(sorted(config.endpoints))}"
+    raise UsageError(f'no endpoint is called "{shown}": {where}; a URL begins with http:// or https://')
+
+
+def read_secret(*, secret_env: str | None, secret_file: str | Path | None, default_env: str | None) -> Secret:
+    """The signing secret: from `secret_file` (less one newline at its end), else from the variable `secret_env`, else
+    from the scheme's `default_env`. Raises UsageError that says what to set and how.
+    """
+    if secret_env is not None and secret_file is not None:
+        raise UsageError("secret_env and secret_file are both given: keep one of them")
+    if secret_file is not None:
+        value = re.sub(r"\r?\n\Z", "", read_text_file(secret_file), count=1)
+        if not value:
+            raise UsageError(f"the secret file {secret_file} is empty: an empty key would let anyone sign")
+        return Secret(value)
+    name = secret_env or default_env
+    if name is None:
+        raise UsageError(
+            "no signing secret: name its variable with --secret-env NAME, or a file with --secret-file PATH"
+        )
+    return Secret(_variable(name, "the signing secret", _ELSEWHERE))
+
+
+def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with every value `env:NAME` replaced by that variable's value. Raises UsageError if it is missing."""
+    resolved = {}
+    for header, value in headers.items():
+        if value.startswith(ENV_PREFIX):
+            value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
+            problem = header_value_problem(value)
+            if problem:
+                raise UsageError(f"the header {header}: what its environment variable holds {problem}")
+        resolved[header] = value
+    return resolved
+
+
+def _variable(name: str, purpose: str, remedy: str = "") -> str:
+    if VARIABLE_NAME.fullmatch(name) is None:
+        # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
+        raise UsageError(f"{purpose}: what stands in place of a variable's name is not one (letters, digits and _)")
+    value = os.environ.get(name)  # noqa: TID251 - this is the place where the environment is read
+    if not value:
+        state = "is not set" if value is None else "is empty"
+        raise UsageError(f"{purpose}: the environment variable {name} {state}; set it with: export {name}=…{remedy}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{purpose}: the environment variable {name} is not UTF-8 text") from None
+    return value

@@ -1,0 +1,11 @@
+"""What an event contains: the catalogue of payload templates, and the fields that vary from event to event.
+
+Decides the exact bytes of event *i* of a seed. Refuses to know how they are signed, sent or counted, and what time it
+is: the wall clock is an argument.
+"""
+
+from loadsim.events.overrides import parse_override
+from loadsim.events.source import EventSource, sample_payload
+from loadsim.events.templates import EventType, catalogue, event_type
+
+__all__ = ["EventSource", "EventType", "catalogue", "event_type", "parse_override", "sample_payload"]

@@ -46,6 +46,7 @@ class LimitInputs:
     connections_peak: int
     saturated_share: float | None = None
     generator_cpu_share: float | None = None
+    shortage: str = ""
 
 
 def assemble(
@@ -166,4 +167,5 @@ def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:
         generator_cpu_share=cpu,
         lag_p99_ms=totals.latency_ms["lag"].p99,
         notes=notes,
+        shortage=inputs.shortage,
     )

@@ -159,6 +159,9 @@ class Limits(msgspec.Struct, frozen=True):
     lag_p99_ms: float | None
     notes: list[str]
     """In words, for the report: what limited the run."""
+    shortage: str = ""
+    """The descriptor or port limit that kept the engine from opening the connections asked for, in words with its
+    figure; makes the run INVALID."""
 
 
 class Validity(msgspec.Struct, frozen=True):
@@ -211,6 +214,8 @@ class RunResult(msgspec.Struct, frozen=True):
     reconciliation: dict[str, Any] | None
     validity: Validity
     verdict: VerdictRow
+    receiver: dict[str, Any] | None = None
+    """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
 
 
 class _Envelope(msgspec.Struct):

@@ -1,0 +1,58 @@
+"""Turns a scenario file into a Plan that answers, purely: when is event *i* due, of which type, in which case.
+
+Decides arrivals, phases, the mix and the words of every scenario error. Refuses to know the clock, the endpoint, what
+an event contains and which event types, schemes or cases exist: the caller names those.
+"""
+
+from loadsim.plan.plan import ArrivalBlock, Plan, PlannedPhase, share_of
+from loadsim.plan.quick import override, quick_scenario
+from loadsim.plan.reading import from_document, load_scenario
+from loadsim.plan.redact import redact_headers, redact_url, redacted
+from loadsim.plan.scenario import (
+    EMBEDDED,
+    Case,
+    EventMix,
+    Phase,
+    Scenario,
+    ScenarioError,
+    Target,
+    ValidityRules,
+)
+from loadsim.plan.units import (
+    UnitError,
+    format_duration,
+    format_rate,
+    format_size,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
+
+__all__ = [
+    "EMBEDDED",
+    "ArrivalBlock",
+    "Case",
+    "EventMix",
+    "Phase",
+    "Plan",
+    "PlannedPhase",
+    "Scenario",
+    "ScenarioError",
+    "Target",
+    "UnitError",
+    "ValidityRules",
+    "format_duration",
+    "format_rate",
+    "format_size",
+    "from_document",
+    "load_scenario",
+    "override",
+    "parse_duration",
+    "parse_rate",
+    "parse_size",
+    "quick_scenario",
+    "redact_headers",
+    "redact_url",
+    "redacted",
+    "share_of",
+]

@@ -1,0 +1,1 @@
+"""The companion receiver: verifies with the sender's schemes, keeps the books, misbehaves with known answers."""

@@ -1,0 +1,12 @@
+"""Makes and checks signature headers over exact bytes, for every scheme that is described.
+
+Decides what a genuine delivery looks like. Refuses to know what the body means, how it travels, and what time it is:
+key and time are arguments. What `Signer` makes is exactly what `Verifier` accepts, since both read one description.
+"""
+
+from loadsim.signing.description import Scheme
+from loadsim.signing.registry import scheme, scheme_names
+from loadsim.signing.sign import Signer
+from loadsim.signing.verify import Rejection, Verifier
+
+__all__ = ["Rejection", "Scheme", "Signer", "Verifier", "scheme", "scheme_names"]

@@ -1,0 +1,205 @@
+"""`loadsim receive`: the companion receiver, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from loadsim.model import NS_PER_S, UsageError
+from loadsim.plan.units import UnitError, parse_duration, parse_size
+from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.options import DEFAULT_PATH, ENGINES, Engine, ReceiverOptions, Stall
+from loadsim.receiver.supervisor import Stats
+from loadsim.settings import read_secret
+from loadsim.signing import scheme as find_scheme
+
+
+class Quantity(click.ParamType[object]):
+    """An option read by `parse`, whose ValueError becomes click's usage error."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """The parsed value; what is no text was parsed before."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_share(text: str) -> float:
+    """`"1%"` → 0.01. Raises UnitError."""
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%", text.strip())
+    if match is None or float(match[1]) > 100:
+        raise UnitError(f"{text!r} is not a share: write 0% to 100%, such as '1%'")
+    return float(match[1]) / 100
+
+
+def parse_stall(text: str) -> Stall:
+    """`"10s:1.4s"` → begin 10 s after the first request, for 1.4 s. Raises UnitError."""
+    after, colon, length = text.partition(":")
+    if not colon:
+        raise UnitError(f"{text!r} is not AT:FOR: write two durations, such as '10s:1.4s'")
+    return Stall(parse_duration(after), parse_duration(length))
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`"127.0.0.1:8081"` or `"[::1]:8081"` → host and port. Raises UnitError."""
+    host, _, port = text.rpartition(":")
+    if not host or re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is None or int(port) > 65535:
+        raise UnitError(f"{text!r} is not HOST:PORT, such as '127.0.0.1:8081' (port 0: a free one)")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+DURATION = Quantity("duration", parse_duration)
+SIZE = Quantity("size", parse_size)
+SHARE = Quantity("share", parse_share)
+STALL = Quantity("at:for", parse_stall)
+ADDRESS = Quantity("host:port", parse_address)
+
+
+@click.command("receive")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 = a free port.")
+@click.option("--path", default=DEFAULT_PATH, show_default=True, help="The path that takes webhooks, or 'any'.")
+@click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
+@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the secret.")
+@click.option("--secret-file", metavar="PATH", type=click.Path(path_type=Path), help="File that holds the secret.")
+@click.option("--no-verify", is_flag=True, help="Take everything without looking at signatures.")
+@click.option("--tolerance", type=DURATION, help="How old or new a timestamp may be; 0s = any. [default: the scheme's]")
+@click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine.")
+@click.option("--max-body", type=SIZE, default="1MB", show_default=True, help="Larger bodies get 413.")
+@click.option("--delay", type=DURATION, default="0s", help="Service time of every accepted event.")
+@click.option(
+    "--slots",
+    type=click.IntRange(1),
+    help="At most N in service, the rest wait first-come: capacity = N / delay. Dealt out evenly over the workers.",
+)
+@click.option("--stall", type=STALL, help="AT:FOR, e.g. 10s:1.4s: silent once for FOR, AT after the first request.")
+@click.option("--fail-rate", type=SHARE, default="0%", help="Share of the accepted events that fail on purpose.")
+@click.option("--fail-status", type=click.IntRange(400, 599), default=500, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of --fail-rate.")
+@click.option(
+    "--admin",
+    type=ADDRESS,
+    default="127.0.0.1:8081",
+    show_default=True,
+    help="Where GET /stats is served (port 0: any).",
+)
+@click.option("-v", "--verbose", is_flag=True, help="One line per verified event.")
+def command(
+    *,
+    host: str,
+    port: int,
+    path: str,
+    scheme: str,
+    secret_env: str | None,
+    secret_file: Path | None,
+    no_verify: bool,
+    tolerance: int | None,
+    workers: int,
+    engine: Engine,
+    max_body: int,
+    delay: int,
+    slots: int | None,
+    stall: Stall | None,
+    fail_rate: float,
+    fail_status: int,
+    seed: int,
+    admin: tuple[str, int],
+    verbose: bool,
+) -> None:
+    """Start the companion receiver: it verifies signed webhooks and counts what came.
+
+    It answers 200 to a verified event, 400 or 401 to one that is not, and stops on Ctrl-C after it has answered what is
+    in flight. The counters are at http://ADMIN/stats.
+
+    \b
+    Examples:
+      loadsim receive --verbose
+      loadsim receive --port 9000 --delay 50ms --slots 10     (capacity: 200 events/s)
+      loadsim receive --stall 10s:1.4s --workers 2
+    """
+    options = ReceiverOptions(
+        host=host,
+        port=port,
+        path=path,
+        scheme=scheme,
+        verify=not no_verify,
+        tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
+        workers=workers,
+        engine=engine,
+        max_body=max_body,
+        delay_ns=delay,
+        slots=slots,
+        stall=stall,
+        fail_rate=fail_rate,
+        fail_status=fail_status,
+        seed=seed,
+        admin=admin,
+        verbose=verbose,
+    )
+    if no_verify and (secret_env or secret_file):
+        raise UsageError("--no-verify needs no secret: leave out --secret-env and --secret-file")
+    secret = None
+    if not no_verify:
+        default_env = find_scheme(scheme).default_secret_env
+        secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)
+
+    async def serve() -> Stats:
+        receiver = await start_receiver(options, secret, say=_say)
+        async with receiver:
+            _announce(receiver, options)
+            await _told_to_stop()
+            _say("stopping: answering what is in flight")
+        return receiver.stats()
+
+    _summary(asyncio.run(serve()))
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
+    how = f"verifies {options.scheme}" if options.verify else "verifies nothing"
+    processes = "1 worker" if options.workers == 1 else f"{options.workers} workers"
+    _say(f"receiving on {receiver.url} ({how}, {options.engine}, {processes})")
+    _say(f"counters at {receiver.admin_url}/stats; Ctrl-C stops")
+
+
+async def _told_to_stop() -> None:
+    """Return at the first SIGINT or SIGTERM; the next one has its usual effect, for those who cannot wait."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    for number in signals:
+        loop.remove_signal_handler(number)
+
+
+def _summary(stats: Stats) -> None:
+    total = stats.total
+    words = [f"received {total.received:,}", f"verified {total.verified:,}"]
+    if total.unchecked:
+        words.append(f"taken unchecked {total.unchecked:,}")
+    words += [f"{name.replace('_', ' ')} {count:,}" for name, count in total.rejected.items()]
+    if total.failed_on_purpose:
+        words.append(f"failed on purpose {total.failed_on_purpose:,}")
+    if stats.restarts:
+        words.append(f"worker restarts {stats.restarts:,}")
+    _say(" · ".join(words))
+    answers = ", ".join(f"{status}: {count:,}" for status, count in total.status.items())
+    _say(f"answered {total.answered:,}" + (f" ({answers})" if answers else ""))

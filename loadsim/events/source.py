@@ -1,0 +1,134 @@
+"""The exact body of event *i* of a seed.
+
+`body(i, now)` depends on the seed, the type, the options, `i` and `now` alone: any process can make any event, in any
+order. It fills one template in place, so a source belongs to one thread. Refuses to know the clock and the plan.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import orjson
+
+from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
+from loadsim.events.image import image_value, parse_image
+from loadsim.events.overrides import Override
+from loadsim.events.pools import SITUATIONS, organisation, situations
+from loadsim.events.seeding import bit_generator, identifier
+from loadsim.events.templates import event_type
+from loadsim.model import NS_PER_MS, JsonValue, UsageError
+
+BLOCK = 4096
+"""Events per block of random numbers."""
+LARGEST_INDEX = (1 << 48) - 1
+"""An index must fit the twelve last hex digits of an id."""
+_LAST_DIGITS = tuple(f"{offset:03x}" for offset in range(BLOCK))
+_dumps = orjson.dumps
+
+
+class EventSource:
+    """The events of one type."""
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the field's own name
+        seed: int,
+        *,
+        simulation: bool = True,
+        image: str = "placeholder",
+        overrides: Iterable[tuple[str, JsonValue]] = (),
+    ) -> None:
+        """Prepare the template.
+
+        `simulation=False` leaves the `simulation` field out, as live events do. `image` is `placeholder`,
+        `buffer:SIZE` or `base64:SIZE`. `overrides` are (path, value) pairs, applied in order, last of all.
+        Raises UsageError for an unknown type, image or path.
+        """
+        self.type = type
+        document, picture, self._overrides = _template(type, seed, simulation, image, overrides)
+        # What is the same for many events is serialised once, unless a path of the user's may lead into it.
+        hold = copy.copy if self._overrides else _frozen
+        set_organisation(document, hold(organisation(seed)))
+        set_image(document, None if picture is None else hold(picture))
+        self._document = document
+        self._fill = FILLERS[type](document, situations(seed, hold))
+        self._prefix = identifier(seed, type)[:-12]
+        self._seed = seed
+        self._turn(0)
+
+    def event_id(self, index: int) -> str:
+        """The id of event `index`: a UUID in form, whose last twelve hex digits are the index."""
+        return f"{self._prefix}{index:012x}"
+
+    def body(self, index: int, now_ns: int) -> bytes:
+        """The JSON of event `index` (0..LARGEST_INDEX) as it stands at `now_ns`, in ns since 1970."""
+        if index >> 12 != self._block:
+            self._turn(index >> 12)
+        offset = index & 4095
+        self._fill(self._picks[offset], self._head + _LAST_DIGITS[offset], now_ns // NS_PER_MS)
+        if self._overrides:
+            for override in self._overrides:
+                override.apply(self._document)
+        return _dumps(self._document)
+
+    def _turn(self, block: int) -> None:
+        """Draw the situations of another block, and write the part of the id that its events share."""
+        draw = np.random.Generator(bit_generator(self._seed, self.type, block))
+        self._picks: list[int] = draw.integers(0, SITUATIONS, BLOCK, dtype=np.uint16).tolist()
+        self._head = f"{self._prefix}{block:09x}"
+        self._block = block
+
+
+def sample_payload(
+    type: str,  # noqa: A002 - the field's own name
+    *,
+    simulation: bool = True,
+    image: str = "placeholder",
+    overrides: Iterable[tuple[str, JsonValue]] = (),
+) -> dict[str, Any]:
+    """The documented sample of a type, changed as the same options change an EventSource's bodies."""
+    document, picture, resolved = _template(type, 0, simulation, image, overrides)
+    set_image(document, picture)
+    for override in resolved:
+        override.apply(document)
+    return document
+
+
+def _template(
+    name: str, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
+) -> tuple[dict[str, Any], JsonValue, tuple[Override, ...]]:
+    """The template as the options want it, the image to put in (None: the placeholder stays), the checked overrides."""
+    document = event_type(name).sample()
+    if not simulation:
+        del document["simulation"]
+    form = parse_image(image)
+    if form.kind != "placeholder" and not carries_image(document):
+        raise UsageError(f"image {image!r}: events of type {name} carry no image")
+    picture = image_value(form, seed)
+    return document, picture, _resolve(overrides, document, picture)
+
+
+def _frozen(value: Any) -> orjson.Fragment:
+    """A value that is the same for many events, already serialised."""
+    return orjson.Fragment(orjson.dumps(value))
+
+
+def _resolve(
+    overrides: Iterable[tuple[str, JsonValue]], document: dict[str, Any], picture: JsonValue
+) -> tuple[Override, ...]:
+    """Check every path against the template; a later path may lead into what an earlier one set."""
+    sample = copy.deepcopy(document)
+    set_image(sample, picture)
+    resolved = []
+    for path, value in overrides:
+        try:
+            orjson.dumps(value)
+        except TypeError as error:
+            raise UsageError(f"cannot set {path!r}: {error}") from None
+        override = Override(path, copy.deepcopy(value), sample)
+        override.apply(sample)
+        resolved.append(override)
+    return tuple(resolved)

@@ -1,0 +1,97 @@
+"""Scenarios without a file: what the options of a command mean, and options laid over a scenario.
+
+Decides the defaults of a run that names only a target. Both ways end in `from_document`, so that every rule holds here
+as it holds for a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from loadsim.model import NS_PER_S
+from loadsim.plan.reading import from_document
+from loadsim.plan.scenario import Scenario, ScenarioError
+from loadsim.plan.units import format_duration, format_rate
+
+COMMAND_LINE = "command line"
+DEFAULT_CONNECTIONS = 10
+DEFAULT_DURATION_NS = 10 * NS_PER_S
+
+
+def quick_scenario(
+    url: str,
+    *,
+    connections: int | None = None,
+    rate: Fraction | None = None,
+    duration: int | None = None,
+    events: int | None = None,
+    mix: Sequence[tuple[str, float]] = (),
+    objectives: Sequence[str] = (),
+    target: Mapping[str, Any] | None = None,
+    name: str = "quick",
+    seed: int | None = None,
+    known_types: Collection[str],
+    known_schemes: Collection[str] | None = None,
+    source: str = COMMAND_LINE,
+) -> Scenario:
+    """One recorded phase: open with `rate` (events/s; `connections` then caps the pool), otherwise closed.
+
+    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (all known types), `target` further
+    keys of `[target]` in the file's units. Raises ScenarioError.
+    """
+    table: dict[str, Any] = {**(target or {}), "url": url}
+    phase: dict[str, Any] = {"name": "load"}
+    if rate is not None:
+        if connections is not None:
+            table["connections"] = connections
+        phase["rate"] = format_rate(rate)
+        phase["duration"] = format_duration(_open_duration(rate, duration, events, source))
+    else:
+        phase["connections"] = DEFAULT_CONNECTIONS if connections is None else connections
+        table["connections"] = phase["connections"]
+        if events is not None:
+            phase["events"] = events
+        if duration is not None or events is None:
+            phase["duration"] = format_duration(DEFAULT_DURATION_NS if duration is None else duration)
+    document: dict[str, Any] = {"name": name, "target": table, "phases": [phase], "objectives": list(objectives)}
+    if mix:
+        document["events"] = [{"type": kind, "weight": weight} for kind, weight in mix]
+    if seed is not None:
+        document["seed"] = seed
+    return from_document(document, source, known_types=known_types, known_schemes=known_schemes)
+
+
+def _open_duration(rate: Fraction, duration: int | None, events: int | None, source: str) -> int:
+    if events is None:
+        return DEFAULT_DURATION_NS if duration is None else duration
+    if rate <= 0:
+        raise ScenarioError(source, "events", "a rate of 0 never gives an event")
+    # Event i is due at floor(i / rate): ending where event `events` would be due leaves exactly that many.
+    needed = int(events * NS_PER_S / rate)
+    return needed if duration is None else min(needed, duration)
+
+
+def override(
+    scenario: Scenario,
+    *,
+    target: Mapping[str, Any] | None = None,
+    objectives: Sequence[str] = (),
+    seed: int | None = None,
+    known_schemes: Collection[str] | None = None,
+    source: str = COMMAND_LINE,
+) -> Scenario:
+    """The scenario with `target` keys (file units) replaced, headers and objectives added. Raises ScenarioError."""
+    document = scenario.document()
+    changes = dict(target or {})
+    table = document["target"]
+    if "secret_env" in changes or "secret_file" in changes:
+        table.pop("secret_env", None)
+        table.pop("secret_file", None)
+    headers = {**table["headers"], **changes.pop("headers", {})}
+    document["target"] = {**table, **changes, "headers": headers}
+    document["objectives"] = [*document["objectives"], *objectives]
+    if seed is not None:
+        document["seed"] = seed
+    return from_document(document, source, known_schemes=known_schemes)

@@ -1,0 +1,57 @@
+"""From the text or the document of a scenario to a `Scenario`, or to one line that says what is wrong.
+
+Decides the form of the message: `FILE: key.path: reason`. Reads no file: the text is an argument.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from loadsim.plan.rules import check, refuse_secrets
+from loadsim.plan.scenario import EventMix, Scenario, ScenarioError
+from loadsim.plan.shape import DocumentError, read
+
+
+def load_scenario(
+    text: str,
+    *,
+    source: str,
+    known_types: Collection[str],
+    known_schemes: Collection[str],
+    known_cases: Collection[str] = (),
+) -> Scenario:
+    """The scenario that a TOML text describes. `source` is how messages call the file.
+
+    Without `[[events]]` the mix is every known type in equal weight. Raises ScenarioError.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(source, "", f"not TOML: {error}") from None
+    return from_document(
+        document, source, known_types=known_types, known_schemes=known_schemes, known_cases=known_cases
+    )
+
+
+def from_document(
+    document: Mapping[str, Any],
+    source: str,
+    *,
+    known_types: Collection[str] | None = None,
+    known_schemes: Collection[str] | None = None,
+    known_cases: Collection[str] | None = None,
+) -> Scenario:
+    """The inverse of `Scenario.document`. A set of known names that is None leaves those names unchecked."""
+    try:
+        refuse_secrets("target", document.get("target"))
+        scenario = read(dict(document), Scenario)
+        if "events" not in document and known_types:
+            scenario = msgspec.structs.replace(scenario, events=tuple(EventMix(type=name) for name in known_types))
+        check(scenario, known_types=known_types, known_schemes=known_schemes, known_cases=known_cases)
+    except DocumentError as error:
+        raise ScenarioError(source, error.key, error.reason) from None
+    return scenario

@@ -1,0 +1,230 @@
+"""Rules between the keys of a scenario, and of texts that a type cannot describe.
+
+Each check raises DocumentError with the key and the reason. What the caller knows (event types, signature schemes,
+kinds of cases) comes in as names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from loadsim.plan.arrivals import expected_count
+from loadsim.plan.scenario import EMBEDDED, Case, EventMix, Phase, Scenario, Target
+from loadsim.plan.shape import DocumentError, suggestion
+from loadsim.plan.units import UnitError, parse_size
+
+MAX_RATE = 10**8
+"""Events per second; beyond any machine, and due times would fall together."""
+MAX_DURATION_NS = 366 * 24 * 3600 * 10**9
+
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""What an environment variable may be called."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_FRAMING = {"content-length", "transfer-encoding"}
+_SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
+_UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
+
+
+def check(
+    scenario: Scenario,
+    *,
+    known_types: Collection[str] | None,
+    known_schemes: Collection[str] | None,
+    known_cases: Collection[str] | None,
+) -> None:
+    """Every rule over a whole scenario; None for a set of known names leaves those names unchecked."""
+    if not scenario.name.strip():
+        raise DocumentError("name", "is empty")
+    check_target("target", scenario.target, known_schemes)
+    check_events(scenario.events, known_types)
+    check_phases(scenario.phases)
+    check_cases(scenario.cases, known_cases)
+    if scenario.validity.lag <= 0:
+        raise DocumentError("validity.lag", "must be more than 0")
+
+
+def check_target(path: str, target: Target, known_schemes: Collection[str] | None) -> None:
+    """Rules of `[target]`, and of an endpoint, which has the same keys."""
+    if target.url != EMBEDDED:
+        check_url(f"{path}.url", target.url, f' (or "{EMBEDDED}" for the companion receiver)')
+    for key in ("public_url", "ledger"):
+        value = getattr(target, key)
+        if value is not None:
+            check_url(f"{path}.{key}", value)
+    if known_schemes is not None and target.scheme not in known_schemes:
+        hint = suggestion(target.scheme, known_schemes)
+        raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
+    if target.secret_env is not None and target.secret_file is not None:
+        raise DocumentError(f"{path}.secret_file", "secret_env is given too: keep one of them")
+    if target.secret_env is not None and VARIABLE_NAME.fullmatch(target.secret_env) is None:
+        raise DocumentError(f"{path}.secret_env", "is the name of an environment variable: letters, digits and _")
+    if target.timeout <= 0:
+        raise DocumentError(f"{path}.timeout", "must be more than 0")
+    if target.insecure and target.cacert is not None:
+        raise DocumentError(f"{path}.cacert", "insecure = true checks no certificate: keep one of them")
+    if target.key is not None and target.cert is None:
+        raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
+    check_headers(f"{path}.headers", target.headers)
+
+
+def refuse_secrets(path: str, table: object) -> None:
+    """A key that looks like the secret itself gets told where secrets stand."""
+    for key in sorted(_SECRET_KEYS & set(table)) if isinstance(table, dict) else ():
+        raise DocumentError(
+            f"{path}.{key}",
+            "a secret never stands in a file like this: name its variable in secret_env, or secret_file",
+        )
+
+
+def check_url(key: str, url: str, alternative: str = "") -> None:
+    """An absolute http or https URL with a host. The message never repeats the URL: it may hold credentials."""
+    need = f"needs an absolute URL such as https://example.test/webhooks{alternative}"
+    if re.search(r"[\x00-\x20\x7f]", url):
+        raise DocumentError(key, "holds a space or a control character")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise DocumentError(key, "is not a URL: its host cannot be read") from None
+    if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
+        raise DocumentError(key, need)
+    try:
+        port_is_usable = parts.port != 0
+    except ValueError:
+        port_is_usable = False
+    if not port_is_usable:
+        raise DocumentError(key, "the port is not a number from 1 to 65535")
+
+
+def check_headers(key: str, headers: dict[str, str]) -> None:
+    """Names are HTTP tokens, values have no line break, and none would break the framing of the message."""
+    for name, value in headers.items():
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise DocumentError(key, f"{name!r} is not the name of an HTTP header")
+        if name.lower() in _FRAMING:
+            raise DocumentError(f"{key}.{name}", "is set by the request itself and cannot be given")
+        problem = header_value_problem(value)
+        if problem:
+            raise DocumentError(f"{key}.{name}", f"the value {problem}")
+
+
+def header_value_problem(value: str) -> str | None:
+    """What keeps a text from being the value of a header, or None; the text itself is not repeated."""
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        return "holds a line break or a control character"
+    return "holds a character outside Latin-1" if re.search(r"[^\x00-\xff]", value) else None
+
+
+def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | None) -> None:
+    """Rules of `[[events]]`: known types, each once, at least one with a weight."""
+    if not events:
+        raise DocumentError("events", "the mix is empty: name at least one event type")
+    seen: set[str] = set()
+    for number, event in enumerate(events):
+        path = f"events[{number}]"
+        if known_types is not None and event.type not in known_types:
+            hint = suggestion(event.type, known_types)
+            raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
+        if event.type in seen:
+            raise DocumentError(f"{path}.type", f'"{event.type}" stands in the mix twice: give it one weight')
+        seen.add(event.type)
+        if not math.isfinite(event.weight):
+            raise DocumentError(f"{path}.weight", "must be a finite number")
+        check_image(f"{path}.image", event.image)
+    if not any(event.weight for event in events):
+        raise DocumentError("events", "every weight is 0: give at least one type a weight above 0")
+
+
+def check_image(key: str, image: str) -> None:
+    """`placeholder`, `buffer:SIZE` or `base64:SIZE`."""
+    form, colon, size = image.partition(":")
+    if image == "placeholder":
+        return
+    if form not in {"buffer", "base64"} or not colon:
+        raise DocumentError(key, f'"{image}" is not one of "placeholder", "buffer:64KB", "base64:64KB"')
+    try:
+        parse_size(size)
+    except UnitError as error:
+        raise DocumentError(key, str(error)) from None
+
+
+def check_phases(phases: tuple[Phase, ...]) -> None:
+    """Rules of `[[phases]]`, each alone and all together."""
+    if not phases:
+        raise DocumentError("phases", "there is none: give at least one [[phases]]")
+    names: set[str] = set()
+    for number, phase in enumerate(phases):
+        path = f"phases[{number}]"
+        if not phase.name.strip() or _UNNAMEABLE.search(phase.name):
+            raise DocumentError(f"{path}.name", "must be a text without braces, commas and control characters")
+        if phase.name in names:
+            raise DocumentError(f"{path}.name", f'another phase is called "{phase.name}": names must differ')
+        names.add(phase.name)
+        if phase.model == "closed":
+            _check_closed(path, phase, last=number == len(phases) - 1)
+        else:
+            _check_open(path, phase)
+        if phase.duration is not None and not 0 < phase.duration <= MAX_DURATION_NS:
+            raise DocumentError(f"{path}.duration", "must be more than 0 and at most a year")
+    recorded = [phase for phase in phases if phase.record]
+    if not recorded:
+        raise DocumentError("phases", "every phase has record = false: at least one must be recorded")
+    if len({phase.model for phase in recorded}) > 1:
+        raise DocumentError(
+            "phases", "recorded phases are of one model: all with rate (open) or all with connections (closed)"
+        )
+    if recorded[0].model == "open" and not any(expected_count(phase) for phase in recorded):
+        raise DocumentError("phases", "no event is due in any recorded phase: raise a rate or a duration")
+
+
+def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
+    for key, value in (("rate", phase.rate), ("from", phase.from_), ("to", phase.to)):
+        if value is not None:
+            raise DocumentError(f"{path}.{key}", "connections (closed model) is given too: keep one of them")
+    if phase.arrivals != "constant":
+        raise DocumentError(f"{path}.arrivals", "a closed phase has no arrivals of its own: it needs a rate")
+    if phase.burst is not None:
+        raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" and a rate only')
+    if phase.duration is None and not (phase.events is not None and last):
+        hint = ", or events in the last phase" if last else ""
+        raise DocumentError(f"{path}.duration", f'is missing: give one such as "30s"{hint}')
+
+
+def _check_open(path: str, phase: Phase) -> None:
+    if phase.rate is None and phase.from_ is None and phase.to is None:
+        raise DocumentError(path, "needs rate, or from and to (open model), or connections (closed model)")
+    if phase.rate is not None and (phase.from_ is not None or phase.to is not None):
+        raise DocumentError(f"{path}.rate", "from/to (a ramp) is given too: keep one of them")
+    if phase.rate is None and phase.from_ is None:
+        raise DocumentError(f"{path}.to", "a ramp needs from too")
+    if phase.rate is None and phase.to is None:
+        raise DocumentError(f"{path}.from", "a ramp needs to too")
+    for key, rate in (("rate", phase.rate), ("from", phase.from_), ("to", phase.to)):
+        if rate is not None and not 0 <= rate <= MAX_RATE:
+            raise DocumentError(f"{path}.{key}", f"must be between 0 and {MAX_RATE}/s")
+    if phase.events is not None:
+        raise DocumentError(f"{path}.events", "goes with connections only: a rate and a duration give the count")
+    if phase.duration is None:
+        raise DocumentError(f"{path}.duration", 'is missing: give one such as "30s"')
+    if phase.burst is not None and phase.arrivals != "burst":
+        raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" only')
+    if phase.burst is not None and phase.burst <= 0:
+        raise DocumentError(f"{path}.burst", "must be more than 0")
+
+
+def check_cases(cases: tuple[Case, ...], known_cases: Collection[str] | None) -> None:
+    """Rules of `[[cases]]`: known kinds, each once, shares of at most 1 together."""
+    seen: set[str] = set()
+    for number, case in enumerate(cases):
+        path = f"cases[{number}]"
+        if known_cases is not None and case.kind not in known_cases:
+            hint = suggestion(case.kind, known_cases)
+            raise DocumentError(f"{path}.kind", f'no such case kind: "{case.kind}"{hint}')
+        if case.kind in seen or case.kind == "genuine":
+            raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
+        seen.add(case.kind)
+    if sum(case.share for case in cases) > 1 + 1e-9:
+        raise DocumentError("cases", "the shares are more than 1 together")

@@ -1,0 +1,122 @@
+"""What a scenario says: the shape of the file, key by key, with its defaults.
+
+Decides names, types, ranges and defaults of every key. Rules between keys are in `rules`, reading a file in `reading`.
+Knows no event type, signature scheme or case by name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
+from loadsim.plan.shape import Duration, Rate, write
+
+EMBEDDED = "embedded"
+"""The url that stands for the companion receiver, started beside the run."""
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ScenarioError(UsageError):
+    """A scenario is wrong: `FILE: key.path: reason`, one line."""
+
+    def __init__(self, source: str, key: str, reason: str) -> None:
+        super().__init__(f"{source}: {key}: {reason}" if key else f"{source}: {reason}")
+        self.source = source
+        self.key = key
+        self.reason = reason
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The endpoint and how it is spoken to. `timeout` in ns. `headers` may hold `env:NAME` in place of a value."""
+
+    url: str
+    scheme: str = "trackpilots"
+    secret_env: str | None = None
+    secret_file: str | None = None
+    public_url: str | None = None
+    connections: Count = 256
+    timeout: Duration = 10 * NS_PER_S
+    reuse: Count | None = None
+    """Close a connection after so many requests; None keeps it."""
+    overflow: Literal["queue", "drop"] = "queue"
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    trace_header: bool = True
+    preflight: bool = True
+    transport: Literal["direct", "aiohttp"] = "direct"
+    insecure: bool = False
+    cacert: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    ledger: str | None = None
+
+
+class EventMix(msgspec.Struct, frozen=True, kw_only=True):
+    """One event type, its share of the events (`weight`, relative) and what its body carries."""
+
+    type: str
+    weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    simulation: bool = True
+    image: str = "placeholder"
+    """`placeholder`, `buffer:SIZE` or `base64:SIZE`."""
+    set: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Dotted path in the body → JSON value."""
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A stretch of the run: open (`rate`, or `from`/`to`) or closed (`connections`). `duration` and `burst` in ns."""
+
+    name: str
+    duration: Duration | None = None
+    rate: Rate | None = None
+    from_: Rate | None = None
+    to: Rate | None = None
+    arrivals: Literal["constant", "poisson", "burst"] = "constant"
+    burst: Duration | None = None
+    """The period of `arrivals = "burst"`; one second unless given."""
+    connections: Count | None = None
+    events: Count | None = None
+    """A closed phase ends after so many events, if its duration has not ended it before."""
+    record: bool = True
+
+    @property
+    def model(self) -> Literal["open", "closed"]:
+        """Open: events are due by the plan. Closed: as many in flight as there are connections."""
+        return "closed" if self.connections is not None else "open"
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A forged or awkward kind of request, its share of all events (0..1) and what the endpoint owes it."""
+
+    kind: str
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    expect: Literal["accept", "refuse"] | None = None
+
+
+class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
+    """When the measurement itself is not to be trusted. `lag`: the most that p99 of our own lateness may be, in ns."""
+
+    lag: Duration = 10 * NS_PER_MS
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole scenario, validated: everything about a run but its seed (unless given), its clock and its secrets."""
+
+    name: str
+    target: Target
+    phases: tuple[Phase, ...]
+    events: tuple[EventMix, ...] = ()
+    objectives: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
+    validity: ValidityRules = ValidityRules()
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The scenario as JSON carries it: the file's keys and units, every default spelled out, absent keys left out.
+
+        `from_document` is its inverse. Header values stand as they were given: see `redacted` before showing it.
+        """
+        document: dict[str, Any] = write(self)
+        return document

@@ -1,0 +1,152 @@
+"""Reads a plain document (TOML tables, JSON objects) into typed structs, and says in one line what is wrong with it.
+
+The annotations of the struct are the one description of a file: which keys there are, their types and ranges, and,
+by `Duration` and `Rate`, which values are texts with a unit. Knows no particular file and no rule between two keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import msgspec.inspect as inspect
+
+from loadsim.plan.units import UnitError, format_duration, format_rate, parse_duration, parse_rate
+
+T = TypeVar("T")
+
+Duration = Annotated[int, msgspec.Meta(extra={"unit": "duration"})]
+"""Nanoseconds; in a document a text such as "30s"."""
+Rate = Annotated[Fraction, msgspec.Meta(extra={"unit": "rate"})]
+"""Events per second, exactly; in a document a text such as "500/s"."""
+
+_PARSE: dict[str, Callable[[str], Any]] = {"duration": parse_duration, "rate": parse_rate}
+_FORMAT: dict[str, Callable[[Any], str]] = {"duration": format_duration, "rate": format_rate}
+_EXAMPLE = {"duration": "30s", "rate": "500/s"}
+
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "object": "a table",
+    "array": "a list",
+    "null": "nothing",
+}
+_LONGEST = 500
+_AT = re.compile(r"(?s)(.*?)(?: - at `(?:key(?: in)? `?)?\$\.?(.*?)`)?")
+
+
+def one_line(text: str) -> str:
+    """The text as it may stand in a message: control characters escaped, cut where it gets too long to be read."""
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+
+class DocumentError(ValueError):
+    """What is wrong with a document. `key` is the dotted path ("" for the whole), `reason` one line."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key = one_line(key)
+        self.reason = one_line(reason)
+        super().__init__(f"{self.key}: {self.reason}" if key else self.reason)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "rate"?` when something known is close, else the known names."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def read(document: Any, kind: type[T]) -> T:
+    """The struct that a document describes. Raises DocumentError at the first thing that is wrong."""
+    return _convert(_prepare(document, inspect.type_info(kind), ""), kind, "")
+
+
+def write(value: Any) -> Any:
+    """The document of a struct: units as texts, every default spelled out, absent (None) keys left out."""
+    return _plain(value, inspect.type_info(type(value)))
+
+
+def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
+    if isinstance(kind, inspect.UnionType):
+        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
+        if value is None:
+            return None
+    if isinstance(kind, inspect.Metadata):
+        return _quantity(value, (kind.extra or {})["unit"], path)
+    if isinstance(kind, inspect.StructType) and isinstance(value, dict):
+        return _table(value, kind, path)
+    if isinstance(kind, inspect.VarTupleType) and isinstance(value, list | tuple):
+        return [_prepare(item, kind.item_type, f"{path}[{number}]") for number, item in enumerate(value)]
+    if isinstance(kind, inspect.DictType) and isinstance(value, dict):
+        return {key: _entry(item, kind.value_type, _join(path, key)) for key, item in value.items()}
+    if isinstance(kind, inspect.LiteralType) and isinstance(value, str) and value not in kind.values:
+        raise DocumentError(path, f'"{value}" is not one of {", ".join(map(str, kind.values))}')
+    return value
+
+
+def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
+    """A value under a free key, converted here because msgspec's messages do not name such keys."""
+    prepared = _prepare(value, kind, path)
+    if isinstance(kind, inspect.StructType):
+        return _convert(prepared, kind.cls, path)
+    return _convert(prepared, str, path) if isinstance(kind, inspect.StrType) else prepared
+
+
+def _convert(value: Any, kind: type[T], path: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _translated(str(error), path) from None
+
+
+def _quantity(value: Any, unit: str, path: str) -> Any:
+    if not isinstance(value, str):
+        raise DocumentError(path, f'a {unit} is a text with its unit, such as "{_EXAMPLE[unit]}"')
+    try:
+        return _PARSE[unit](value)
+    except UnitError as error:
+        raise DocumentError(path, str(error)) from None
+
+
+def _table(value: dict[str, Any], kind: inspect.StructType, path: str) -> dict[str, Any]:
+    fields = {field.encode_name: field for field in kind.fields}
+    for key in value:
+        if key not in fields:
+            raise DocumentError(_join(path, key), f"unknown key{suggestion(key, fields)}")
+    for name, field in fields.items():
+        if field.required and name not in value:
+            raise DocumentError(_join(path, name), "is missing")
+    return {key: _prepare(item, fields[key].type, _join(path, key)) for key, item in value.items()}
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _translated(message: str, path: str) -> DocumentError:
+    """msgspec's message in the words of the file, its `$.a[0].b` as the key below `path`."""
+    text, below = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
+    words = re.sub(r"`(\w+)(?: \| null)?`", lambda word: _WORDS.get(word[1], word[1]), text)
+    return DocumentError(_join(path, below) if below else path, words[:1].lower() + words[1:])
+
+
+def _plain(value: Any, kind: inspect.Type) -> Any:
+    if isinstance(kind, inspect.UnionType):
+        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
+    if isinstance(kind, inspect.Metadata):
+        return _FORMAT[(kind.extra or {})["unit"]](value)
+    if isinstance(kind, inspect.StructType):
+        pairs = ((field, getattr(value, field.name)) for field in kind.fields)
+        return {field.encode_name: _plain(item, field.type) for field, item in pairs if item is not None}
+    if isinstance(kind, inspect.VarTupleType):
+        return [_plain(item, kind.item_type) for item in value]
+    return msgspec.to_builtins(value)

@@ -1,0 +1,100 @@
+"""Durations, rates and sizes as people write them, both ways.
+
+Decides which units there are and that a bare number is an error, because nobody remembers whether `10` meant seconds.
+Parsing and formatting are exact: `parse(format(x)) == x`.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from loadsim.model import NS_PER_MS, NS_PER_S
+
+DURATION_UNITS = {"ms": NS_PER_MS, "s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3600 * NS_PER_S}
+RATE_UNITS = {"s": 1, "m": 60, "h": 3600}
+SIZE_UNITS = {"B": 1, "KB": 1_000, "MB": 1_000_000}
+
+_NUMBER_AND_UNIT = re.compile(r"\s*(-?)([0-9]{1,18}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})\s*(/?\s*[A-Za-zµ]*)\s*", re.ASCII)
+
+
+class UnitError(ValueError):
+    """A text is not a quantity in one of our units; the message says what is wrong and shows a right one."""
+
+
+def _split(text: str, kind: str, units: str, example: str) -> tuple[Fraction, str]:
+    match = _NUMBER_AND_UNIT.fullmatch(text)
+    if match is None:
+        raise UnitError(f"{text!r} is not a {kind}: write a number and a unit ({units}), such as {example!r}")
+    sign, number, unit = match.groups()
+    if sign:
+        raise UnitError(f"{text!r} is negative: a {kind} is 0 or more, such as {example!r}")
+    unit = unit.replace(" ", "")
+    if not unit:
+        raise UnitError(f"{text!r} has no unit: write {units}, such as {example!r}")
+    return Fraction(number), unit
+
+
+def parse_duration(text: str) -> int:
+    """`"1.5s"` → nanoseconds. Units: ms s m h. Raises UnitError; parts of a nanosecond are an error too."""
+    number, unit = _split(text, "duration", "ms, s, m or h", "30s")
+    if unit not in DURATION_UNITS:
+        raise UnitError(f"{text!r} has the unknown unit {unit!r}: a duration is in ms, s, m or h, such as '30s'")
+    value = number * DURATION_UNITS[unit]
+    if value.denominator != 1:
+        raise UnitError(f"{text!r} is finer than a nanosecond")
+    return int(value)
+
+
+def parse_rate(text: str) -> Fraction:
+    """`"500/s"` → events per second, exactly. Units: /s /m /h; 0 is allowed. Raises UnitError."""
+    number, unit = _split(text, "rate", "/s, /m or /h", "500/s")
+    if not unit.startswith("/") or unit[1:] not in RATE_UNITS:
+        raise UnitError(f"{text!r} has the unknown unit {unit!r}: a rate is in /s, /m or /h, such as '500/s'")
+    return number / RATE_UNITS[unit[1:]]
+
+
+def parse_size(text: str) -> int:
+    """`"64KB"` → bytes; 1 KB is 1,000 B. Units: B KB MB. Raises UnitError; parts of a byte are an error too."""
+    number, unit = _split(text, "size", "B, KB or MB", "64KB")
+    if unit not in SIZE_UNITS:
+        raise UnitError(f"{text!r} has the unknown unit {unit!r}: a size is in B, KB or MB, such as '64KB'")
+    value = number * SIZE_UNITS[unit]
+    if value.denominator != 1:
+        raise UnitError(f"{text!r} is not a whole number of bytes")
+    return int(value)
+
+
+def format_duration(ns: int) -> str:
+    """Nanoseconds → the shortest exact text: the largest unit that gives a whole number, else ms with decimals."""
+    for unit in ("h", "m", "s"):
+        if ns % DURATION_UNITS[unit] == 0 and ns:
+            return f"{ns // DURATION_UNITS[unit]}{unit}"
+    return _decimal(Fraction(ns, NS_PER_MS)) + "ms" if ns else "0s"
+
+
+def format_rate(rate: Fraction) -> str:
+    """Events per second → exact text in the first of /s, /m, /h that has a finite decimal; UnitError if none has."""
+    for unit, factor in RATE_UNITS.items():
+        try:
+            return f"{_decimal(rate * factor)}/{unit}"
+        except UnitError:
+            continue
+    raise UnitError(f"the rate {rate} per second cannot be written exactly in /s, /m or /h")
+
+
+def format_size(size: int) -> str:
+    """Bytes → the largest unit that gives a whole number."""
+    for unit in ("MB", "KB"):
+        if size and size % SIZE_UNITS[unit] == 0:
+            return f"{size // SIZE_UNITS[unit]}{unit}"
+    return f"{size}B"
+
+
+def _decimal(value: Fraction) -> str:
+    """A fraction as a plain decimal with at most 12 digits behind the point, exactly."""
+    scaled = value * 10**12
+    if scaled.denominator != 1:
+        raise UnitError(f"{value} has no finite decimal")
+    whole, part = divmod(int(scaled), 10**12)
+    return f"{whole}.{part:012d}".rstrip("0").rstrip(".")

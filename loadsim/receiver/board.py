@@ -1,0 +1,129 @@
+"""The books of a receiver: counters in memory that the workers and their supervisor share.
+
+Decides what is counted and how workers add up. Every worker writes its own row only, so nothing is locked, and a worker
+that is killed loses nothing that it had counted: its successor goes on in the same row. Refuses to know how requests
+are answered.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import Self
+
+import msgspec
+
+from loadsim.receiver.answers import ACCEPTED, Entry
+
+WORD = 8
+FAILED = 24
+BYTES = 25
+STATUS = 32
+STATUSES = 600
+ROW = STATUS + STATUSES
+HEADER = 8
+FIRST_REQUEST = 0
+"""Header word: the instant of the first request of all workers, ns of the monotonic clock; 0 = none yet."""
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What came in and what was answered. `received = verified + unchecked + sum(rejected)`; no health checks.
+
+    `failed_on_purpose` is a part of verified or unchecked; `answered` = sum(status) lacks what is still in service and
+    what was given up by its sender; `bytes` are of bodies received.
+    """
+
+    received: int
+    verified: int
+    unchecked: int
+    rejected: dict[str, int]
+    failed_on_purpose: int
+    answered: int
+    status: dict[str, int]
+    bytes: int
+
+
+class Row:
+    """The counters of one worker."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    def took(self, entry: Entry, size: int) -> None:
+        """One request with a body of `size` bytes was decided."""
+        self._words[entry] += 1
+        self._words[BYTES] += size
+
+    def failed(self) -> None:
+        """One accepted event gets a failure on purpose."""
+        self._words[FAILED] += 1
+
+    def answered(self, status: int) -> None:
+        """One answer was handed to the kernel."""
+        self._words[STATUS + status] += 1
+
+
+class Board:
+    """Shared memory with a header and one row per worker, behind a file descriptor that children inherit."""
+
+    def __init__(self, fd: int, workers: int) -> None:
+        self.fd = fd
+        self.workers = workers
+        self._map = mmap.mmap(fd, self.size(workers))
+        self._words = memoryview(self._map).cast("Q")
+
+    @staticmethod
+    def size(workers: int) -> int:
+        """Bytes of a board."""
+        return (HEADER + workers * ROW) * WORD
+
+    @classmethod
+    def create(cls, workers: int) -> Self:
+        """A board of zeros in anonymous memory, or in an unlinked temporary file where there is none."""
+        if hasattr(os, "memfd_create"):
+            fd = os.memfd_create("loadsim-receiver")
+        else:
+            with tempfile.TemporaryFile() as file:
+                fd = os.dup(file.fileno())
+        os.ftruncate(fd, cls.size(workers))
+        return cls(fd, workers)
+
+    def row(self, worker: int) -> Row:
+        """The row that belongs to worker number `worker`."""
+        start = HEADER + worker * ROW
+        return Row(self._words[start : start + ROW])
+
+    def first_request(self, now_ns: int) -> int:
+        """When the first request came to any worker; `now_ns`, and kept for all, when none did before."""
+        if self._words[FIRST_REQUEST] == 0:
+            self._words[FIRST_REQUEST] = now_ns
+        return self._words[FIRST_REQUEST]
+
+    def counts(self, worker: int | None = None) -> Counts:
+        """The counts of one worker, or of all together."""
+        chosen = range(self.workers) if worker is None else (worker,)
+        words = [0] * ROW
+        for number in chosen:
+            start = HEADER + number * ROW
+            words = [have + more for have, more in zip(words, self._words[start : start + ROW].tolist(), strict=True)]
+        status = {str(code): words[STATUS + code] for code in range(STATUSES) if words[STATUS + code]}
+        rejected = {entry.name: words[entry] for entry in Entry if entry not in ACCEPTED and words[entry]}
+        return Counts(
+            received=sum(words[entry] for entry in Entry),
+            verified=words[Entry.verified],
+            unchecked=words[Entry.unchecked],
+            rejected=rejected,
+            failed_on_purpose=words[FAILED],
+            answered=sum(status.values()),
+            status=status,
+            bytes=words[BYTES],
+        )
+
+    def close(self) -> None:
+        """Give the memory back; counts can no longer be read."""
+        self._words.release()
+        self._map.close()
+        os.close(self.fd)

@@ -1,0 +1,89 @@
+"""One worker's counter: takes a whole request, has it decided, keeps the books, and says when the answer may leave.
+
+The part that both engines share. Decides what is counted when; refuses to know how bytes come in or go out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from loadsim.model import JsonValue
+from loadsim.receiver import answers
+from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
+from loadsim.receiver.board import Row
+from loadsim.receiver.decide import Rules
+from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.service import Service
+
+AT_ONCE = 0
+
+
+def verified_line(document: JsonValue) -> str:
+    """The log line of a verified event; nothing of the body but its type and its simulation mark, made printable."""
+    fields = document if isinstance(document, dict) else {}
+    event = "".join(c if c.isprintable() else "?" for c in str(fields.get("event", "unknown"))[:100])
+    return f"Webhook verified, event: {event} | simulation: {'true' if fields.get('simulation') is True else 'false'}"
+
+
+class Desk:
+    """Answers requests for one worker.
+
+    `first` is called once, at the first request that the books know (it may block: that is how a receiver stalls);
+    `log` gets one line per verified event.
+    """
+
+    __slots__ = ("_fail_answer", "_failures", "_first", "_log", "_row", "_rules", "_service", "max_body", "wire")
+
+    def __init__(
+        self,
+        options: ReceiverOptions,
+        rules: Rules,
+        row: Row,
+        service: Service,
+        *,
+        failures: Iterator[bool] | None = None,
+        first: Callable[[], None] | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self.max_body = options.max_body
+        self.wire = Wire()
+        self._rules = rules
+        self._row = row
+        self._service = None if service.instant else service
+        self._failures = failures
+        self._fail_answer = answers.refusal(options.fail_status, Entry.internal, "Failed on purpose")
+        self._first = first
+        self._log = log
+
+    def take(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, int]:
+        """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE."""
+        answer, document = self._rules.decide(method, target, headers, body, time.time())
+        entry = answer.entry
+        if entry is None:
+            return answer, AT_ONCE
+        if self._first is not None:
+            first, self._first = self._first, None
+            first()
+        self._row.took(entry, len(body))
+        if entry not in ACCEPTED:
+            return answer, AT_ONCE
+        if self._log is not None and entry is Entry.verified:
+            self._log(verified_line(document))
+        if self._failures is not None and next(self._failures):
+            self._row.failed()
+            answer = self._fail_answer
+        if self._service is None:
+            return answer, AT_ONCE
+        return answer, self._service.finish(time.monotonic_ns())
+
+    def refuse(self, answer: Answer, size: int = 0) -> None:
+        """Count a request that is refused without being read whole."""
+        if answer.entry is not None:
+            self._row.took(answer.entry, size)
+
+    def bytes_of(self, answer: Answer, *, close: bool, head: bool = False) -> bytes:
+        """The answer's bytes; call it when they are about to be written, for that is what it counts."""
+        if answer.entry is not None:
+            self._row.answered(answer.status)
+        return self.wire.bytes_of(answer, time.time(), close=close or answer.close, head=head)

@@ -1,0 +1,168 @@
+"""The aiohttp engine: HTTP by aiohttp's low-level server, everything else by the desk.
+
+Decides how to spend little per request: no router, no access log, answers rendered before, bodies taken from the buffer
+where they are complete. Refuses to know what a request deserves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+
+from loadsim.model import NS_PER_S
+from loadsim.receiver import answers
+from loadsim.receiver.alarm import Alarm
+from loadsim.receiver.answers import Answer
+from loadsim.receiver.decide import header_map
+from loadsim.receiver.desk import Desk
+from loadsim.receiver.options import ReceiverOptions
+
+LINGER_S = 1.0
+"""How long what a refused sender still sends is read and thrown away, so that it sees the answer and not a reset."""
+BACKLOG = 4096
+
+
+class _TooLargeError(Exception):
+    """The body went over the limit while it was read."""
+
+
+class _Prepared(web.StreamResponse):
+    """One answer to any number of requests: writes bytes that were rendered before."""
+
+    def __init__(self, desk: Desk, answer: Answer, *, keep: bool) -> None:
+        super().__init__(status=answer.status)
+        self._desk = desk
+        self._answer = answer
+        self._keep = keep
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keep
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the sender is gone")
+        transport.write(self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD))
+        if request.protocol.writing_paused:
+            await request.writer.drain()
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Everything was written by `prepare`."""
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, except that what is not HTTP gets our answer and stands in the books."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: AiohttpEngine, server: web.Server, **kwargs: Any) -> None:
+        super().__init__(server, **kwargs)
+        self._engine = engine
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - the base class's signature
+    ) -> web.StreamResponse:
+        if status >= 500 and exc is not None:
+            self.log_exception("Error handling request", exc_info=exc)
+        return self._engine.refusal(request, answers.INTERNAL if status >= 500 else answers.BAD_REQUEST)
+
+
+class AiohttpEngine:
+    """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
+
+    def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
+        self._desk = desk
+        self._alarm = alarm
+        self._max_body = options.max_body
+        self._read_timeout = options.read_timeout_ns / NS_PER_S
+        self._idle_timeout = options.idle_timeout_ns / NS_PER_S
+        self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
+        self._listener: asyncio.Server | None = None
+        self._server = web.Server(self._handle)
+
+    async def serve(self, sock: Any) -> None:
+        """Accept connections on `sock`, a bound TCP socket."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: _Connection(
+                self,
+                self._server,
+                loop=loop,
+                access_log=None,
+                keepalive_timeout=self._idle_timeout,
+                lingering_time=LINGER_S,
+                auto_decompress=False,
+            ),
+            sock=sock,
+            backlog=BACKLOG,
+        )
+
+    async def stop(self, timeout_s: float) -> None:
+        """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
+        if self._listener is not None:
+            self._listener.close()
+        self._server.pre_shutdown()
+        await self._server.shutdown(timeout_s)
+
+    def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        """Count a request that is refused before it was read, and its answer."""
+        self._desk.refuse(answer)
+        return self._respond(request, answer)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        payload = request.content
+        if payload.is_eof():
+            body = payload.read_nowait()
+            if len(body) > self._max_body:
+                return self.refusal(request, answers.TOO_LARGE)
+        else:
+            length = request.content_length
+            if length is not None and length > self._max_body:
+                return self.refusal(request, answers.TOO_LARGE)
+            if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
+                request.transport.write(answers.CONTINUE)
+            try:
+                async with asyncio.timeout(self._read_timeout):
+                    body = await self._read(payload)
+            except TimeoutError:
+                return self.refusal(request, answers.TOO_SLOW)
+            except _TooLargeError:
+                return self.refusal(request, answers.TOO_LARGE)
+            except (HttpProcessingError, web.PayloadAccessError):
+                return self.refusal(request, answers.BAD_REQUEST)
+            except ConnectionError:
+                return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
+        answer, instant = self._desk.take(request.method, request.raw_path, header_map(request.raw_headers), body)
+        if instant and self._alarm is not None:
+            await self._alarm.at(instant)
+        return self._respond(request, answer)
+
+    async def _read(self, payload: StreamReader) -> bytes:
+        chunks = []
+        left = self._max_body
+        while not payload.at_eof():
+            chunk = await payload.readany()
+            left -= len(chunk)
+            if left < 0:
+                raise _TooLargeError
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _respond(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        keep = not answer.close and request.keep_alive and request.version == HttpVersion11
+        key = (answer, keep)
+        found = self._prepared.get(key)
+        if found is None:
+            found = self._prepared[key] = _Prepared(self._desk, answer, keep=keep)
+        return found

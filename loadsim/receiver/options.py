@@ -1,0 +1,87 @@
+"""What a receiver may be told, and which combinations make sense.
+
+Decides the defaults and refuses options that contradict each other, before any port is bound. Refuses to know where the
+values came from (command line, embedded run) and what the secret is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from loadsim.model import NS_PER_S, UsageError
+
+Engine = Literal["aiohttp", "bare"]
+ENGINES: tuple[Engine, ...] = ("aiohttp", "bare")
+ANY_PATH = "any"
+DEFAULT_PATH = "/webhooks/trackpilots"
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """One silence of the whole receiver: it begins `after_ns` after the first request and lasts `for_ns`."""
+
+    after_ns: int
+    for_ns: int
+
+
+class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a receiver does, apart from the secret. Durations in ns, sizes in bytes. Raises UsageError."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 = a free port."""
+    path: str = DEFAULT_PATH
+    """The one path that takes webhooks, or "any"."""
+    scheme: str = "trackpilots"
+    verify: bool = True
+    tolerance_s: float | None = None
+    """None = the scheme's own; 0 turns the check of the timestamp off."""
+    workers: int = 1
+    engine: Engine = "aiohttp"
+    max_body: int = 1_000_000
+    delay_ns: int = 0
+    """Service time of every accepted event; refusals are answered at once."""
+    slots: int | None = None
+    """At most so many events in service over all workers; the rest wait first-come. None = no limit."""
+    stall: Stall | None = None
+    fail_rate: float = 0.0
+    """Share of the accepted events that are answered with `fail_status`."""
+    fail_status: int = 500
+    seed: int = 0
+    admin: tuple[str, int] | None = ("127.0.0.1", 0)
+    """Where the books are served, or None for nowhere."""
+    verbose: bool = False
+    read_timeout_ns: int = 10 * NS_PER_S
+    """How long one request may take to arrive."""
+    idle_timeout_ns: int = 75 * NS_PER_S
+    """How long a connection may stand without a request."""
+
+    def __post_init__(self) -> None:
+        for wrong, text in (
+            (not 0 <= self.port <= 65535, f"port {self.port}: give 0 (a free one) to 65535"),
+            (
+                self.path != ANY_PATH and not self.path.startswith("/"),
+                f"path '{self.path}': it begins with '/', or is '{ANY_PATH}'",
+            ),
+            (self.workers < 1, f"workers {self.workers}: give at least 1"),
+            (self.engine not in ENGINES, f"engine '{self.engine}': choose from {', '.join(ENGINES)}"),
+            (self.max_body < 1, "max-body: give at least 1B"),
+            (self.slots is not None and self.delay_ns == 0, "slots without delay hold nothing back: give --delay too"),
+            (
+                self.slots is not None and self.slots < self.workers,
+                f"slots {self.slots} with {self.workers} workers: every worker needs at least one slot",
+            ),
+            (not 0 <= self.fail_rate <= 1, f"fail-rate {self.fail_rate:g}: give a share from 0% to 100%"),
+            (not 400 <= self.fail_status <= 599, f"fail-status {self.fail_status}: give 400 to 599"),
+            (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
+        ):
+            if wrong:
+                raise UsageError(text)
+
+    def slots_of(self, worker: int) -> int | None:
+        """How many of the slots belong to worker number `worker`: they are dealt out evenly, the first get the rest."""
+        if self.slots is None:
+            return None
+        each, rest = divmod(self.slots, self.workers)
+        return each + (worker < rest)

@@ -1,0 +1,190 @@
+"""The parent of the workers: binds the sockets, starts the processes, replaces the dead, adds up their books.
+
+Decides who lives. The listening sockets are the parent's, one per worker (SO_REUSEPORT), so connections that wait for a
+dead worker are kept for its successor. Refuses to know HTTP and signatures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from loadsim.model import NS_PER_S, LoadsimError, Secret
+from loadsim.receiver.board import Board, Counts
+from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.process import WorkerProcess
+from loadsim.receiver.worker import DRAIN_S, Order
+
+BACKLOG = 4096
+START_TIMEOUT_S = 30.0
+GRACE_S = 2.0
+"""How long after its own deadline a worker that was told to stop is killed."""
+RETRY_S = 0.5
+"""Pause before a worker is replaced that never became ready: a fault that repeats shall not spin."""
+
+
+class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker: its process now, how often it was replaced, its share of the counts."""
+
+    worker: int
+    pid: int
+    restarts: int
+    counts: Counts
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """The receiver's books: all workers together, then each."""
+
+    engine: str
+    uptime_s: float
+    restarts: int
+    total: Counts
+    per_worker: tuple[WorkerStats, ...]
+
+
+@dataclass(slots=True)
+class _Place:
+    """What stays when a worker is replaced."""
+
+    number: int
+    listener: socket.socket
+    process: WorkerProcess | None = None
+    restarts: int = 0
+
+
+class Supervisor:
+    """The processes of one receiver. `start` returns when all answer; `stop` when all are gone.
+
+    `say` gets a line for a person when a worker had to be replaced. Every worker's place is watched by one task.
+    """
+
+    def __init__(self, options: ReceiverOptions, secret: Secret | None, say: Callable[[str], None]) -> None:
+        if options.verify and secret is None:
+            raise LoadsimError("a receiver that verifies needs a secret")
+        self._options = options
+        self._secret = secret.reveal() if secret is not None else ""
+        self._say = say
+        self._board: Board | None = Board.create(options.workers)
+        self._places: list[_Place] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._started = time.monotonic()
+        self._last: Stats | None = None
+        self.port = options.port
+
+    async def start(self) -> None:
+        """Bind, start every worker, wait until all are ready. Raises LoadsimError: port taken, a worker that fails."""
+        listeners = listen(self._options.host, self._options.port, self._options.workers)
+        self.port = listeners[0].getsockname()[1]
+        self._places = [_Place(number, listener) for number, listener in enumerate(listeners)]
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await asyncio.gather(*(self._spawn(place) for place in self._places))
+        except TimeoutError:
+            raise LoadsimError(f"the receiver's workers did not start within {START_TIMEOUT_S:g} s") from None
+        for place in self._places:
+            if place.process is not None and not place.process.ready:
+                raise LoadsimError(f"the receiver's worker {place.number} {await place.process.gone()} at its start")
+        self._watchers = [asyncio.create_task(self._watch(place)) for place in self._places]
+
+    def stats(self) -> Stats:
+        """The books as of now; after `stop`, as they were at the end."""
+        if self._board is None:
+            if self._last is None:
+                raise LoadsimError("the receiver's books are closed")
+            return self._last
+        return Stats(
+            engine=self._options.engine,
+            uptime_s=round(time.monotonic() - self._started, 3),
+            restarts=sum(place.restarts for place in self._places),
+            total=self._board.counts(),
+            per_worker=tuple(
+                WorkerStats(
+                    worker=place.number,
+                    pid=place.process.pid if place.process is not None else 0,
+                    restarts=place.restarts,
+                    counts=self._board.counts(place.number),
+                )
+                for place in self._places
+            ),
+        )
+
+    async def stop(self) -> None:
+        """Accept nothing more, let every worker answer what it has, wait until they are gone. Twice is harmless."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        for place in self._places:
+            place.listener.close()
+        timeout_s = self._options.delay_ns / NS_PER_S + DRAIN_S + GRACE_S
+        processes = [place.process for place in self._places if place.process is not None]
+        await asyncio.gather(*(process.stop(timeout_s) for process in processes))
+        if self._board is not None:
+            self._last = self.stats()
+            self._board.close()
+            self._board = None
+
+    async def _spawn(self, place: _Place) -> None:
+        if self._board is not None:
+            place.process = await WorkerProcess.spawn(
+                Order(
+                    options=self._options,
+                    secret=self._secret,
+                    number=place.number,
+                    listen_fd=place.listener.fileno(),
+                    board_fd=self._board.fd,
+                )
+            )
+
+    async def _watch(self, place: _Place) -> None:
+        while (process := place.process) is not None:
+            end = await process.gone()
+            if not process.ready:
+                await asyncio.sleep(RETRY_S)
+            place.restarts += 1
+            self._say(f"receiver worker {place.number} (pid {process.pid}) {end}: restarted")
+            await self._spawn(place)
+
+
+def listen(host: str, port: int, count: int) -> list[socket.socket]:
+    """`count` listening TCP sockets on one address; port 0 = a free one. Raises LoadsimError in one line."""
+    place = f"{host}:{port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # Without SO_REUSEPORT: with it, another receiver on this port would go unnoticed and share its connections.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            if count == 1:
+                probe.listen(BACKLOG)
+                return [socket.socket(fileno=probe.detach())]
+            address = probe.getsockname()
+        return _share(family, address, count)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise LoadsimError(f"{place} is already in use: stop what listens there, or choose another port") from None
+        raise LoadsimError(f"cannot listen on {place}: {os.strerror(error.errno or 0)}") from None
+
+
+def _share(family: int, address: tuple[str, int], count: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(address)
+        for sock in sockets:
+            sock.listen(BACKLOG)
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets

@@ -1,0 +1,169 @@
+"""One receiver process: takes its order from stdin, answers on a socket that it inherited, and ends with its parent.
+
+Decides what a worker listens to besides HTTP: "stop" on stdin means answer what is in flight and go; end of stdin means
+that the parent is gone, so go at once. The secret comes by stdin, never by argv or environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Protocol
+
+import msgspec
+
+from loadsim.model import NS_PER_S, Secret
+from loadsim.receiver.alarm import Alarm
+from loadsim.receiver.board import Board
+from loadsim.receiver.decide import Rules
+from loadsim.receiver.desk import Desk
+from loadsim.receiver.options import ReceiverOptions, Stall
+from loadsim.receiver.service import Service, failures
+from loadsim.signing import scheme
+
+LENGTH = struct.Struct(">I")
+READY = b"ready\n"
+STOP = b"stop\n"
+CONTROL = 0
+"""stdin: the order, then STOP or the end."""
+DRAIN_S = 10.0
+"""How long, beyond the service time, what is in flight may take once told to stop."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the supervisor tells a worker. The descriptors are inherited."""
+
+    options: ReceiverOptions
+    secret: str
+    number: int
+    listen_fd: int
+    board_fd: int
+
+    def encode(self) -> bytes:
+        """Length and msgpack, as `read_order` wants it."""
+        data = msgspec.msgpack.encode(self)
+        return LENGTH.pack(len(data)) + data
+
+
+class HttpEngine(Protocol):
+    """What a worker needs of an HTTP engine."""
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Accept connections on a bound socket."""
+
+    async def stop(self, timeout_s: float) -> None:
+        """Accept nothing more, answer what is in flight, close."""
+
+
+def read_order() -> Order | None:
+    """The order on stdin, or None when the parent went away before it was whole."""
+    data = b""
+    need = LENGTH.size
+    while len(data) < need:
+        piece = os.read(CONTROL, need - len(data))
+        if not piece:
+            return None
+        data += piece
+        if len(data) == LENGTH.size:
+            need += LENGTH.unpack(data)[0]
+    return msgspec.msgpack.decode(data[LENGTH.size :], type=Order)
+
+
+class Staller:
+    """Silences this worker once, at the same instant as its siblings: they share the time of the first request."""
+
+    def __init__(self, stall: Stall, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+        self._stall = stall
+        self._board = board
+        self._loop = loop
+        self._alarm = alarm
+
+    def first_request(self) -> None:
+        """Plan the silence, or begin it when it is due; leave it out when it was over before this request."""
+        now = time.monotonic_ns()
+        begin = self._board.first_request(now) + self._stall.after_ns
+        end = begin + self._stall.for_ns
+        if now < begin:
+            self._alarm.at(begin).add_done_callback(self._begin)
+        elif now < end:
+            self._silence(end)
+
+    def _begin(self, instant: asyncio.Future[None]) -> None:
+        if not instant.cancelled():
+            self._silence(time.monotonic_ns() + self._stall.for_ns)
+
+    def _silence(self, end_ns: int) -> None:
+        # Blocking the whole loop is what is wanted: nothing is accepted, read or answered. A word on stdin ends it.
+        while (left := end_ns - time.monotonic_ns()) > 0:
+            if select.select([CONTROL], [], [], left / NS_PER_S)[0]:
+                return
+
+
+def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEngine:
+    if options.engine == "bare":
+        from loadsim.receiver.http_bare import BareEngine
+
+        return BareEngine(options, desk, alarm)
+    from loadsim.receiver.http_aiohttp import AiohttpEngine
+
+    return AiohttpEngine(options, desk, alarm)
+
+
+async def work(order: Order) -> None:
+    """Serve until told to stop."""
+    options = order.options
+    loop = asyncio.get_running_loop()
+    board = Board(order.board_fd, options.workers)
+    alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
+    verifier = scheme(options.scheme).verifier(Secret(order.secret), options.tolerance_s) if options.verify else None
+    staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    desk = Desk(
+        options,
+        Rules(options.path, verifier.verify if verifier is not None else None),
+        board.row(order.number),
+        Service(options.delay_ns, options.slots_of(order.number)),
+        failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
+        first=staller.first_request if staller is not None else None,
+        log=_log if options.verbose else None,
+    )
+    engine = _engine(options, desk, alarm)
+    stop = asyncio.Event()
+    loop.add_reader(CONTROL, _control, stop)
+    await engine.serve(socket.socket(fileno=order.listen_fd))
+    os.write(1, READY)
+    await stop.wait()
+    await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
+
+
+def _control(stop: asyncio.Event) -> None:
+    if not os.read(CONTROL, 64):
+        os._exit(0)  # the parent is gone, and nobody is left to answer for
+    stop.set()
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    order = read_order()
+    if order is None:
+        return
+    if sys.platform == "win32":
+        asyncio.run(work(order))
+    else:
+        import uvloop
+
+        uvloop.run(work(order))
+
+
+if __name__ == "__main__":
+    main()
