@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from loadsim.model import UsageError
+
 SCHEMA = "loadsim.result/1"
 
 
@@ -157,6 +159,9 @@ class Limits(msgspec.Struct, frozen=True):
     lag_p99_ms: float | None
     notes: list[str]
     """In words, for the report: what limited the run."""
+    shortage: str = ""
+    """The descriptor or port limit that kept the engine from opening the connections asked for, in words with its
+    figure; makes the run INVALID."""
 
 
 class Validity(msgspec.Struct, frozen=True):
@@ -209,3 +214,45 @@ class RunResult(msgspec.Struct, frozen=True):
     reconciliation: dict[str, Any] | None
     validity: Validity
     verdict: VerdictRow
+    receiver: dict[str, Any] | None = None
+    """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
+
+
+class _Envelope(msgspec.Struct):
+    """The one key that says whether a file is ours, and of which age."""
+
+    schema: str
+
+
+def dump_result(result: RunResult) -> bytes:
+    """The stored form: indented JSON, one trailing newline."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+
+
+def load_result(data: bytes, source: str) -> RunResult:
+    """The result stored in `data`; `source` is the file's name, for messages.
+
+    Raises UsageError, in one line, when it is cut short, not a result, or of a schema that this version does not know.
+    """
+    try:
+        schema = msgspec.json.decode(data, type=_Envelope).schema
+    except msgspec.ValidationError:
+        raise UsageError(
+            f'{source}: not a loadsim result (it has no "schema"); give the result.json of a run'
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source}: not a whole JSON file ({error}); was the run or a copy cut short?") from None
+    if schema != SCHEMA:
+        raise UsageError(_foreign(source, schema))
+    try:
+        return msgspec.json.decode(data, type=RunResult)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{source}: not a valid {SCHEMA}: {error}") from None
+
+
+def _foreign(source: str, schema: str) -> str:
+    name, _, age = SCHEMA.partition("/")
+    theirs, _, their_age = schema.partition("/")
+    if theirs == name and their_age.isdecimal() and int(their_age) > int(age):
+        return f"{source}: written by a newer loadsim ({schema}, this one reads {SCHEMA}); update loadsim to read it"
+    return f"{source}: its schema is {schema!r}, not {SCHEMA}; give the result.json of a run"

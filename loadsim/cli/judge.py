@@ -1,0 +1,50 @@
+"""`loadsim judge`: a stored result, judged again by its own or by other objectives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.terminal import print_verdict
+from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
+from loadsim.launch.store import write_whole
+from loadsim.measure.result import dump_result
+
+
+@click.command(name="judge")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "--objective",
+    "texts",
+    multiple=True,
+    metavar="TEXT",
+    help="Judge by this instead of the run's own objectives, as in 'p(99) < 250ms'. Repeatable.",
+)
+@click.option("--write", is_flag=True, help="Store the new verdict in the result.")
+@click.pass_context
+def command(ctx: click.Context, result: Path, texts: tuple[str, ...], *, write: bool) -> None:
+    """Judge a stored result again.
+
+    RESULT is a result.json, or the directory that holds it. Without --objective the run's own objectives are taken.
+    'success: rate >= 99%' is added unless an objective names success, errors or http_req_failed.
+
+    \b
+    Exit codes: 0 pass, 99 an objective failed, 3 the run is invalid, 2 an objective means nothing.
+
+    \b
+    Examples:
+      loadsim judge reports/20260504-091000-steady-3f2a
+      loadsim judge result.json --objective 'p(99.9) < 1s' --objective 'success: rate >= 99.9%'
+      loadsim judge result.json --objective 'events{status:503}: count == 0' --write
+    """
+    stored = read_result(result)
+    objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored))
+    judged = evaluate(stored, objectives, rules_of(stored))
+    print_verdict(judged)
+    if write:
+        path = result_path(result)
+        write_whole(path, dump_result(judged))
+        click.echo(f"wrote {path}", err=True)
+    ctx.exit(exit_code(judged, interrupted=False))

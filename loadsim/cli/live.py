@@ -1,0 +1,65 @@
+"""The live view of a run, on stderr: a table that redraws on a terminal, a line every five seconds elsewhere.
+
+Drawn in the parent process at most four times a second, so that it never disturbs the load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from loadsim.model import NS_PER_S
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from loadsim.launch.run import Run
+
+_TERMINAL_S = 0.25
+_LINES_S = 5.0
+
+
+@contextlib.asynccontextmanager
+async def live_view(run: Run, *, quiet: bool) -> AsyncIterator[None]:
+    """Show the run's progress while the context lasts."""
+    if quiet:
+        yield
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    view = asyncio.get_running_loop().create_task(_redraw(run, console) if console.is_terminal else _lines(run))
+    try:
+        yield
+    finally:
+        view.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await view
+
+
+async def _redraw(run: Run, console: Console) -> None:
+    from rich.live import Live
+
+    from loadsim.report.live import render_progress
+
+    await run.started.wait()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            progress = run.progress()
+            live.update(render_progress(run.spec.plan, progress, interrupted=run.interrupted), refresh=True)
+            await asyncio.sleep(_TERMINAL_S)
+
+
+async def _lines(run: Run) -> None:
+    from loadsim.report.live import progress_line
+
+    await run.started.wait()
+    plan = run.spec.plan
+    total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
+    print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
+    while True:
+        await asyncio.sleep(_LINES_S)
+        print(progress_line(run.progress()), file=sys.stderr, flush=True)

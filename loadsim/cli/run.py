@@ -1,0 +1,256 @@
+"""`loadsim run`: options become one validated request; nothing else sees the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadsim.cli.values import parse_epoch, parse_headers
+from loadsim.model import UsageError
+
+if TYPE_CHECKING:
+    from loadsim.launch.run import Run
+    from loadsim.plan import Scenario
+    from loadsim.studies.load import LoadOutcome, LoadRequest
+
+_QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
+
+
+@click.command()
+@click.argument("what", metavar="SCENARIO|TARGET")
+@click.option(
+    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the pool's cap."
+)
+@click.option(
+    "-r", "--rate", metavar="RATE", help="Open model: events per second in all, e.g. 500/s. Never per worker."
+)
+@click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
+@click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
+@click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes.")
+@click.option(
+    "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
+)
+@click.option("-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own.")
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Extra header; VALUE env:VAR reads a variable.",
+)
+@click.option("--scheme", help="Signature scheme (default trackpilots).")
+@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
+@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
+@click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s).")
+@click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random).")
+@click.option(
+    "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
+)
+@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the run's directory is made.")
+@click.option(
+    "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
+@click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
+@click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
+@click.option("--cacert", metavar="FILE", help="Trust this CA certificate.")
+@click.option("--cert", metavar="FILE", help="Client certificate.")
+@click.option("--key", metavar="FILE", help="Its private key.")
+@click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="How bytes travel (default direct).")
+def command(what: str, **options: Any) -> None:
+    """Fire a load run and judge it.
+
+    SCENARIO is a file that ends in .toml. TARGET is a URL, a name from loadsim.toml, or "embedded": the companion
+    receiver, started beside the run on a free port with a random secret.
+
+    \b
+    Examples:
+      loadsim run scenarios/quickstart.toml
+      loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
+      loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
+      loadsim run scenarios/steady.toml -t staging --seed 7
+
+    \b
+    Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
+    130 interrupted (the result so far is written).
+    """
+    from loadsim.judge import exit_code
+
+    request = compose(what, options)
+    if options["check"]:
+        _show_plan(request)
+        return
+    outcome = asyncio.run(_run(request, quiet=options["quiet"]))
+    show(outcome, options["json_file"])
+    sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
+
+
+# -- from options to a request --------------------------------------------------------------------------------------
+
+
+def compose(what: str, options: dict[str, Any]) -> LoadRequest:
+    """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    from loadsim.judge import objectives_of, vocabulary_of_scenario
+    from loadsim.settings import read_secret, resolve_headers
+    from loadsim.signing import scheme
+    from loadsim.studies.load import LoadRequest, free_directory
+
+    scenario = _scenario(what, options)
+    target = scenario.target
+    objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
+    embedded = target.url == "embedded"
+    secret = None
+    if not embedded:
+        secret = read_secret(
+            secret_env=target.secret_env,
+            secret_file=target.secret_file,
+            default_env=scheme(target.scheme).default_secret_env,
+        )
+    out = Path(options["out"])
+    if not options["check"]:
+        free_directory(out)
+    return LoadRequest(
+        scenario=scenario,
+        seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
+        objectives=objectives,
+        secret=secret,
+        headers=resolve_headers(target.headers),
+        out=out,
+        workers=_workers(options["workers"]),
+        epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
+    )
+
+
+def _scenario(what: str, options: dict[str, Any]) -> Scenario:
+    from loadsim.events import catalogue
+    from loadsim.plan import load_scenario, override, quick_scenario
+    from loadsim.settings import load_config, read_text_file, resolve_target
+    from loadsim.signing import scheme_names
+
+    types, schemes = [event.name for event in catalogue()], scheme_names()
+    config = load_config(known_types=types, known_schemes=schemes)
+    changes = _target_changes(options)
+    if not what.endswith(".toml"):
+        if options["target"]:
+            raise UsageError("-t replaces a scenario's target: name either a scenario or a target, not both")
+        endpoint = resolve_target(what, config)
+        return quick_scenario(
+            endpoint.url,
+            connections=options["connections"],
+            rate=_unit("-r", options["rate"]),
+            duration=_unit("-d", options["duration"]),
+            events=options["events"],
+            mix=_mix(options["mix"], endpoint.events),
+            objectives=options["objectives"],
+            target={**endpoint.given, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            seed=options["seed"],
+            known_types=types,
+            known_schemes=schemes,
+        )
+    given = [name for name in _QUICK_ONLY if options[name]]
+    if given:
+        flags = ", ".join(f"-{'e' if name == 'mix' else 'n' if name == 'events' else name[0]}" for name in given)
+        raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
+    scenario = load_scenario(read_text_file(what), source=what, known_types=types, known_schemes=schemes)
+    if options["target"]:
+        changes = {**resolve_target(options["target"], config).given, **changes}
+    return override(
+        scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
+    )
+
+
+def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
+    names = ("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "transport")
+    changes: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
+    if options["insecure"]:
+        changes["insecure"] = True
+    headers = parse_headers(options["headers"])
+    if headers:
+        changes["headers"] = headers
+    return changes
+
+
+def _mix(given: tuple[str, ...], registered: tuple[str, ...]) -> list[tuple[str, float]]:
+    mix = []
+    for text in given:
+        name, equals, weight = text.partition("=")
+        try:
+            mix.append((name, float(weight) if equals else 1.0))
+        except ValueError:
+            raise UsageError(f"-e {text}: the weight is not a number; write TYPE=3") from None
+        if registered and name not in registered:
+            raise UsageError(f"-e {name}: not registered for this endpoint; registered: {', '.join(registered)}")
+    return mix or [(name, 1.0) for name in registered]
+
+
+def _unit(flag: str, text: str | None) -> Any:
+    from loadsim.plan import UnitError, parse_duration, parse_rate
+
+    if text is None:
+        return None
+    try:
+        return parse_rate(text) if flag == "-r" else parse_duration(text)
+    except UnitError as error:
+        raise UsageError(f"{flag}: {error}") from None
+
+
+def _workers(text: str) -> int:
+    from loadsim.launch.environment import available_cores
+
+    if text == "auto":
+        return available_cores()
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
+        raise UsageError(f"-w {text}: a number from 1 to 256, or auto")
+    return int(text)
+
+
+# -- the run --------------------------------------------------------------------------------------------------------
+
+
+async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
+    from loadsim.cli.live import live_view
+    from loadsim.studies.load import run_load
+
+    @contextlib.asynccontextmanager
+    async def watch(run: Run) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, run.interrupt)
+        try:
+            async with live_view(run, quiet=quiet):
+                yield
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    return await run_load(request, watch)
+
+
+def show(outcome: LoadOutcome, json_file: str | None) -> None:
+    """The report on stdout (or the JSON alone), and where the files are."""
+    from loadsim.cli.terminal import print_report
+    from loadsim.launch.store import write_whole
+    from loadsim.measure.result import dump_result
+
+    if json_file == "-":
+        sys.stdout.buffer.write(dump_result(outcome.result))
+        return
+    if json_file:
+        write_whole(Path(json_file), dump_result(outcome.result))
+    print_report(outcome.result)
+    click.echo(f"\nKept in {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
+
+
+def _show_plan(request: LoadRequest) -> None:
+    from loadsim.plan import Plan
+    from loadsim.report.plan_text import render_plan
+
+    click.echo(render_plan(Plan(request.scenario, request.seed), request.objectives), nl=False)

@@ -1,0 +1,430 @@
+"""The direct transport: every connection of a shard in one epoll set, and that set one reader of the loop.
+
+Decides how a connection is opened, written, read and given up. One loop event per batch of ready sockets, in place of
+one per socket, is what makes it fast. Refuses to know what an event is: it carries bytes and tells instants.
+
+Two rules keep it sound. A socket closed while a batch is drained is really closed after the batch, or a reused
+descriptor would receive its neighbour's readiness; and no error of one connection leaves the drain callback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import select
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+from loadsim.engine.errors import kind_of_errno
+from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.transport import Owner, ResourceLimitError
+from loadsim.engine.wire import Wire
+from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
+
+IN, OUT = select.EPOLLIN, select.EPOLLOUT
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_NO_RESOURCE = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS}
+_CHUNK = 16 * 1024
+"""Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
+_ROUNDS = 4
+"""How often one wake-up looks again for ready sockets before the loop has its turn."""
+
+CONNECTING, HANDSHAKE, READY, CLOSED = range(4)
+
+
+class DirectConnection:
+    """One TCP or TLS connection of the set."""
+
+    __slots__ = (
+        "_address",
+        "_mask",
+        "_owner",
+        "_pending",
+        "_reader",
+        "_recv",
+        "_send",
+        "_sock",
+        "_started_ns",
+        "_state",
+        "_transport",
+        "_why",
+        "bytes_received",
+        "bytes_sent",
+        "connected_ns",
+        "event",
+        "fd",
+        "first_ns",
+        "reusable",
+        "sent_ns",
+        "served",
+        "slot_ns",
+    )
+
+    def __init__(self, transport: DirectTransport) -> None:
+        self._transport = transport
+        self._owner = transport.owner
+        self._reader = ResponseReader(transport.memo)
+        self._address = 0
+        self._pending = b""
+        self._why = ""
+        self.event: Any = None
+        self.served = 0
+        self.slot_ns = self.sent_ns = self.first_ns = self.connected_ns = 0
+        self.bytes_sent = self.bytes_received = 0
+        self.reusable = True
+        self._started_ns = monotonic_ns()
+        self._connect()
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        wire = self._transport.wire
+        family, address = wire.addresses[self._address]
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:
+            raise ResourceLimitError(os.strerror(error.errno or 0)) from None
+        self._sock: socket.socket = sock
+        self.fd = sock.fileno()
+        self._state = CONNECTING
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
+        if code in _NO_RESOURCE:
+            sock.close()
+            raise ResourceLimitError(os.strerror(code))
+        self._mask = OUT
+        self._transport.add(self)
+        if code not in (0, errno.EINPROGRESS):
+            self._transport.later(self, code)
+
+    def _connected(self) -> None:
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.connect_failed(code)
+            return
+        self.connected_ns = monotonic_ns()
+        wire = self._transport.wire
+        if wire.tls is None:
+            self._ready(0)
+            return
+        self._transport.remove(self)
+        self._sock = wire.tls.wrap_socket(
+            self._sock, server_hostname=wire.server_name, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        self._state = HANDSHAKE
+        self._mask = IN | OUT
+        self._transport.add(self)
+        self._handshake()
+
+    def connect_failed(self, code: int) -> None:
+        """This address does not work: try the next one, or give up with the event."""
+        if self._state == CLOSED:
+            return
+        if self._address + 1 < len(self._transport.wire.addresses):
+            self._address += 1
+            self._transport.remove(self)
+            self._transport.bury(self._sock)
+            try:
+                self._connect()
+            except ResourceLimitError as error:
+                self._why = str(error)
+                self._fail(ErrorKind.connect_error)
+            return
+        self._why = os.strerror(code)
+        self._fail(kind_of_errno(code))
+
+    def _handshake(self) -> None:
+        sock = self._sock
+        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - wrapped when TCP was up
+        try:
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            self._watch(IN)
+        except ssl.SSLWantWriteError:
+            self._watch(OUT)
+        except OSError as error:  # includes ssl.SSLError
+            self._why = f"TLS handshake: {error.strerror or error}"
+            self._fail(ErrorKind.tls)
+        else:
+            self._ready(monotonic_ns() - self.connected_ns)
+
+    def _ready(self, tls_ns: int) -> None:
+        self._state = READY
+        self._recv = self._sock.recv
+        self._send = self._sock.send
+        self._watch(IN)
+        self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
+        self._owner.on_open(self)
+
+    def _watch(self, mask: int) -> None:
+        if mask != self._mask:
+            self._mask = mask
+            self._transport.modify(self.fd, mask)
+
+    # -- carrying an event --------------------------------------------------------------------------------------------
+
+    def send(self, request: SignedRequest, index: int) -> None:
+        """See Connection."""
+        headers, body = request
+        transport = self._transport
+        data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+            transport.head,
+            headers,
+            transport.trace % index,
+            len(body),
+            body,
+        )
+        self.first_ns = 0
+        self.bytes_received = 0
+        self.sent_ns = monotonic_ns()
+        if transport.tls:
+            self.bytes_sent = 0
+            self._pending = data
+            self._flush()
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.bytes_sent = 0
+            self._why = error.strerror or str(error)
+            self._transport.later(self, error.errno or errno.EIO)
+            return
+        self.bytes_sent = sent
+        if sent < len(data):
+            self._pending = data[sent:]
+            self._watch(IN | OUT)
+
+    def _flush(self) -> None:
+        """Write what is pending. TLS takes a record at a time and, after want-write, the same bytes again."""
+        pending = self._pending
+        tls = self._transport.tls
+        mask = IN
+        try:
+            while pending:
+                sent = self._send(pending[:_CHUNK] if tls else pending)
+                self.bytes_sent += sent
+                pending = pending[sent:]
+        except ssl.SSLWantReadError:
+            mask = IN  # a key update: the peer's bytes first, then ours
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            mask = IN | OUT
+        except OSError as error:
+            self._pending = b""
+            self._why = error.strerror or str(error)
+            self._transport.later(self, error.errno or errno.EIO)
+            return
+        self._pending = pending
+        self._watch(mask)
+
+    # -- readiness ----------------------------------------------------------------------------------------------------
+
+    def on_ready(self, mask: int) -> None:
+        """The set says that the socket can be read or written, or is broken."""
+        if self._state == READY:
+            if mask != OUT:
+                self._read()
+            if self._pending and self._state == READY:
+                self._flush()
+        elif self._state == CONNECTING:
+            self._connected()
+        elif self._state == HANDSHAKE:
+            self._handshake()
+
+    def _read(self) -> None:
+        try:
+            data = self._recv(_CHUNK)
+        except _WOULD_BLOCK:
+            return
+        except OSError as error:
+            self.broken(error.errno or 0, error.strerror or str(error))
+            return
+        now = monotonic_ns()
+        if self.event is None:
+            self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
+            return
+        if not data:
+            self._ended(now)
+            return
+        if self.first_ns == 0:
+            self.first_ns = now
+        self.bytes_received += len(data)
+        code = self._reader.feed(data)
+        if code:
+            self._finish(code, now)
+
+    def _ended(self, now: int) -> None:
+        code = self._reader.eof()
+        if code:
+            self._finish(code, now)
+        else:
+            self._why = "closed by the peer before any byte of the response"
+            self._fail(ErrorKind.closed_idle if self.served else ErrorKind.closed_early)
+
+    def broken(self, code: int, why: str) -> None:
+        """Reading or writing failed."""
+        if self._state == CLOSED:
+            return
+        if self.event is None:
+            self._transport.lost(self)
+            return
+        self._why = why or os.strerror(code)
+        if self.first_ns == 0 and self.served:
+            # an idle connection that the peer closed as we sent on it answers with a reset or with an end of file,
+            # whichever wins the race: one fact, one kind
+            self._fail(ErrorKind.closed_idle)
+        elif self.bytes_sent or self.first_ns:
+            self._fail(ErrorKind.reset)
+        else:
+            self._fail(ErrorKind.closed_early)
+
+    def _finish(self, code: int, now: int) -> None:
+        self.served += 1
+        if self._pending:  # answered before it was asked in full: true, but the connection is out of step
+            self._pending = b""
+            self.reusable = False
+        if code < 0 or not self._reader.keep_alive:
+            self.reusable = False
+            if code < 0:
+                self._why = self._reader.why
+                code = ERROR_BASE - code
+        self._owner.on_done(self, code, now)
+
+    def _fail(self, kind: ErrorKind) -> None:
+        self.reusable = False
+        self._owner.on_done(self, ERROR_BASE + kind, monotonic_ns())
+
+    def close(self) -> None:
+        """See Connection."""
+        if self._state == CLOSED:
+            return
+        self._state = CLOSED
+        self._reader.close()
+        self._transport.remove(self)
+        self._transport.bury(self._sock)
+        self._recv = self._send = None  # type: ignore[assignment]  # bound methods would keep the socket
+
+    @property
+    def opened(self) -> bool:
+        """Connected and handshaken."""
+        return self._state == READY
+
+    def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
+        """See Connection."""
+        return self._reader.shown()
+
+    def error_text(self) -> str:
+        """See Connection."""
+        return self._why
+
+
+class DirectTransport:
+    """The set. Linux only (epoll)."""
+
+    name = "direct"
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
+        self._loop = loop
+        self._epoll = select.epoll()
+        self._table: dict[int, DirectConnection] = {}
+        self._graveyard: list[socket.socket] = []
+        self._draining = False
+        self.wire = wire
+        self.tls = wire.tls is not None
+        self.head = wire.head
+        # formatted with the index of each event; without a trace the zero precision swallows it
+        self.trace = f"X-Loadsim-Id: {trace_id}/%d/1\r\n".encode() if trace_id else b"%.0a"
+        self.memo = Memo()
+
+    def start(self, owner: Owner) -> None:
+        """See Transport."""
+        self.owner = owner
+        self._loop.add_reader(self._epoll.fileno(), self._drain)
+
+    def open(self) -> DirectConnection:
+        """See Transport."""
+        return DirectConnection(self)
+
+    def connections(self) -> Iterable[DirectConnection]:
+        """See Transport."""
+        return list(self._table.values())
+
+    async def close(self) -> None:
+        """See Transport."""
+        self._loop.remove_reader(self._epoll.fileno())
+        for connection in self.connections():
+            connection.close()
+        self._bury_all()
+        self._epoll.close()
+
+    # -- for connections ----------------------------------------------------------------------------------------------
+
+    def add(self, connection: DirectConnection) -> None:
+        """Watch it."""
+        self._table[connection.fd] = connection
+        self._epoll.register(connection.fd, connection._mask)  # noqa: SLF001 - one idea in two classes
+
+    def modify(self, fd: int, mask: int) -> None:
+        """Watch it for something else."""
+        self._epoll.modify(fd, mask)
+
+    def remove(self, connection: DirectConnection) -> None:
+        """Watch it no more."""
+        if self._table.pop(connection.fd, None) is not None:
+            self._epoll.unregister(connection.fd)
+
+    def bury(self, sock: socket.socket) -> None:
+        """Close a socket, after the batch if one is under way."""
+        if self._draining:
+            self._graveyard.append(sock)
+        else:
+            sock.close()
+
+    def lost(self, connection: DirectConnection) -> None:
+        """An idle connection ended; no event is touched by it."""
+        connection.close()
+        self.owner.on_lost(connection)
+
+    def later(self, connection: DirectConnection, code: int) -> None:
+        """Report a failure of `open` or `send` from the loop, never from inside the call."""
+        self._loop.call_soon(self._report, connection, code)
+
+    def _report(self, connection: DirectConnection, code: int) -> None:
+        if connection.opened:
+            connection.broken(code, "")
+        else:
+            connection.connect_failed(code)
+
+    # -- the one reader -----------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        self._draining = True
+        get = self._table.get
+        poll = self._epoll.poll
+        try:
+            for _ in range(_ROUNDS):
+                ready = poll(0, 1024)
+                if not ready:
+                    break
+                for fd, mask in ready:
+                    connection = get(fd)
+                    if connection is not None:
+                        try:
+                            connection.on_ready(mask)
+                        except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
+                            self.owner.on_internal(connection, error)
+        finally:
+            self._draining = False
+            if self._graveyard:
+                self._bury_all()
+
+    def _bury_all(self) -> None:
+        for sock in self._graveyard:
+            sock.close()
+        self._graveyard.clear()

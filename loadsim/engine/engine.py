@@ -1,0 +1,454 @@
+"""Fires one shard of a plan: releases events when they are due, gives each a connection, records what came back.
+
+Decides which event goes when and on which connection, and when the run is over. Refuses to know how bytes travel
+(`transport`), what is in them (`cases`) and what the numbers mean (`measure`). The clock is read once per wake-up, so
+that releasing, ending and recording agree; nothing is kept per event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from loadsim.cases import RequestMaker
+from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
+from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.transport import Connection, ResourceLimitError, Transport
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, Sample
+from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
+
+_NEVER = 2**62
+_SIGN_EVERY = 64
+"""One request in so many has its making timed."""
+_IDLE_NS = NS_PER_MS
+"""Folding is done early when nothing is due for so long."""
+
+Waiting = tuple[int, int, int, int]
+"""Index, stratum, due, woken (ns of the clock)."""
+
+
+class Engine:
+    """One shard of one run on the running loop."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        maker: RequestMaker,
+        transport: Transport,
+        recorder: Recorder,
+        pacer: Pacer,
+        *,
+        shard: int = 0,
+        shards: int = 1,
+        epoch_ns: int | None = None,
+        clock: Clock = monotonic_ns,
+        wall: Clock = time.time_ns,
+    ) -> None:
+        target = plan.scenario.target
+        self._plan, self._make, self._transport = plan, maker.make, transport
+        self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
+        self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
+        self._timeout_ns = target.timeout
+        self._reuse = target.reuse or _NEVER
+        self._drop = target.overflow == "drop"
+        self._pool = target.connections
+        self._extend = recorder.rows.extend
+        self._idle: dict[Connection, None] = {}
+        self._queue: deque[Waiting] = deque()
+        self._limit = 0
+        self._until_sign = 1
+        self.open_count = 0
+        self.open_peak = 0
+        self.opened = 0
+        self.planned = [0] * plan.strata
+        """Events whose due time has come, by stratum."""
+        self.limit_reached = ""
+        """What kept us from opening a connection that the scenario allows."""
+        self._saturated_since = 0
+        self._saturated_ns = 0
+        self._phase_no = -1
+        self._phase: PlannedPhase | None = None
+        self._phase_end = _NEVER
+        self._blocks: Iterator[ArrivalBlock] = iter(())
+        self._block = ArrivalBlock([], [], [])
+        self._position = 0
+        self._exhausted = True
+        self._closed = False
+        self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
+        self._users = 0
+        self._taken = 0
+        self._users_wanted = 0
+        self._start_ns = 0
+        self._wake_ns = _NEVER
+        self._stopped_ns = 0
+        self._over: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    async def run(self, start_ns: int) -> int:
+        """Fire everything from `start_ns` of the clock, drain, close. Returns the instant at which it was all over."""
+        loop = asyncio.get_running_loop()
+        self._over = loop.create_future()
+        self._start_ns = start_ns
+        self._wake_ns = start_ns
+        self._transport.start(self)
+        self._pacer.start(self._on_wake)
+        self._pacer.arm(start_ns)
+        sweeper = loop.create_task(self._sweep())
+        try:
+            await self._over
+            await self._drain(loop)
+        finally:
+            sweeper.cancel()
+            self._pacer.close()
+            end = self._finish_all()
+            await self._transport.close()
+        return end
+
+    def stop(self, *, drain: bool = True) -> None:
+        """Release nothing more. With `drain`, what is under way may still end within the timeout."""
+        if not self._stopped_ns and self._phase is not None and not self._closed:
+            self._release(self._clock())  # what was due before this instant is planned
+        if not drain:
+            self._timeout_ns = 0
+            if self._drained and not self._drained.done():
+                self._drained.set_result(None)
+        self._end_of_plan(self._clock())
+
+    @property
+    def in_flight(self) -> int:
+        """Planned and not ended: on a connection or waiting for one."""
+        return sum(self.planned) - self._recorder.ended - len(self._recorder.rows) // COLUMNS
+
+    @property
+    def stopped_ns(self) -> int:
+        """When releasing ended, ns since the start; 0 while it goes on."""
+        return self._stopped_ns - self._start_ns if self._stopped_ns else 0
+
+    @property
+    def queued(self) -> int:
+        """Events that wait for a connection."""
+        return len(self._queue)
+
+    def saturated_ns(self) -> int:
+        """How long, up to now, every connection was busy while an event waited."""
+        since = self._saturated_since
+        return self._saturated_ns + (self._clock() - since if since else 0)
+
+    # -- phases and pacing --------------------------------------------------------------------------------------------
+
+    def _on_wake(self) -> None:
+        now = self._clock()
+        while now >= self._wake_ns and not self._stopped_ns:
+            if self._phase is not None and not self._closed:
+                self._release(now)
+            if self._phase is None or now >= self._phase_end:
+                self._enter_next(now)
+        if self._stopped_ns:
+            return
+        self._pacer.arm(self._wake_ns)
+        if self._wake_ns - now > _IDLE_NS and self._recorder.rows:
+            self._recorder.fold()
+
+    def _enter_next(self, now: int) -> None:
+        self._phase_no += 1
+        if self._phase_no == len(self._plan.phases):
+            self._end_of_plan(self._phase_end)
+            return
+        phase = self._phase = self._plan.phases[self._phase_no]
+        self._closed = phase.model == "closed"
+        self._phase_end = _NEVER if phase.end_ns is None else self._start_ns + phase.end_ns
+        self._blocks = self._plan.blocks(phase.number, self._shard, self._shards, self._taken)
+        self._exhausted = False
+        self._next_block()
+        if self._closed:
+            self._users_wanted = self._limit = share_of(phase.connections or 0, self._shard, self._shards)
+            self._wake_ns = self._phase_end
+            for _ in range(self._users_wanted - self._users):
+                self._start_user(now)
+            self._check_closed_over()
+        else:
+            self._users_wanted = 0
+            self._limit = share_of(self._pool, self._shard, self._shards)
+            self._release(now)
+
+    def _next_block(self) -> bool:
+        block = next(self._blocks, None)
+        while block is not None and not block.index:
+            block = next(self._blocks, None)
+        self._position = 0
+        if block is None:
+            self._exhausted = True
+            self._block = ArrivalBlock([], [], [])
+            return False
+        self._block = block
+        return True
+
+    def _release(self, now: int) -> None:
+        """Release every event of an open phase that is due, and set the next wake-up."""
+        elapsed = now - self._start_ns
+        while not self._exhausted:
+            indexes, dues, strata = self._block
+            position, size = self._position, len(dues)
+            while position < size:
+                due = dues[position]
+                if due > elapsed:
+                    self._position = position
+                    self._wake_ns = self._start_ns + due
+                    return
+                stratum = strata[position]
+                self.planned[stratum] += 1
+                self._dispatch(indexes[position], stratum, self._start_ns + due, now)
+                position += 1
+            self._next_block()
+        self._wake_ns = self._phase_end
+
+    def _end_of_plan(self, instant: int) -> None:
+        if not self._stopped_ns:
+            self._stopped_ns = instant
+            self._users_wanted = 0
+            self._exhausted = True
+            if self._over is not None and not self._over.done():
+                self._over.set_result(None)
+
+    # -- closed model -------------------------------------------------------------------------------------------------
+
+    def _start_user(self, now: int) -> None:
+        if self._exhausted or self._stopped_ns:
+            return
+        self._users += 1
+        index, stratum = self._next_closed()
+        self._dispatch(index, stratum, now, now)
+
+    def _next_closed(self) -> tuple[int, int]:
+        position = self._position
+        index, stratum = self._block.index[position], self._block.stratum[position]
+        self._position = position + 1
+        self._taken += 1
+        if self._position == len(self._block.index):
+            self._next_block()
+        self.planned[stratum] += 1
+        return index, stratum
+
+    def _user_goes_on(self, now: int) -> bool:
+        """Whether the virtual user whose event just ended starts another one."""
+        if self._users <= self._users_wanted and not self._exhausted and now < self._phase_end:
+            return True
+        self._users -= 1
+        self._check_closed_over()
+        return False
+
+    def _check_closed_over(self) -> None:
+        """The last phase, when it is a closed one that ran out of events, ends with its last user."""
+        last = self._phase_no == len(self._plan.phases) - 1
+        if self._closed and last and self._exhausted and not self._users and not self._stopped_ns:
+            self._phase_end = self._wake_ns = self._clock()
+            self._pacer.arm(self._wake_ns)
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """Give a woken event a connection, or leave to open one, or a place in the queue."""
+        if self._idle:
+            connection, _ = self._idle.popitem()
+            self._fire(connection, index, stratum, due, woken, woken)
+        elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
+            pass
+        elif self._drop:
+            self._extend((stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
+        else:
+            self._queue.append((index, stratum, due, woken))
+            if not self._saturated_since:
+                self._saturated_since = woken
+
+    def _open(self, event: Waiting, slot: int) -> bool:
+        try:
+            connection = self._transport.open()
+        except ResourceLimitError as error:
+            self.limit_reached = str(error)
+            if self.open_count:
+                return False  # those that are open will serve it
+            index, stratum, due, woken = event
+            now = self._clock()
+            asyncio.get_running_loop().call_soon(
+                self._ended_unsent, index, stratum, due, woken, slot, ERROR_BASE + ErrorKind.connect_error, now
+            )
+            return True
+        self.open_count += 1
+        self.opened += 1
+        if self.open_count > self.open_peak:
+            self.open_peak = self.open_count
+        connection.event = event
+        connection.slot_ns = slot
+        return True
+
+    def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
+        connection.event = (index, stratum, due, woken)
+        connection.slot_ns = slot
+        now_ns = self._wall() if self._epoch_ns is None else self._epoch_of(index, due)
+        self._until_sign -= 1
+        if self._until_sign:
+            request = self._make(index, stratum, now_ns)
+        else:
+            self._until_sign = _SIGN_EVERY
+            before = self._clock()
+            request = self._make(index, stratum, now_ns)
+            self._recorder.signs.extend((stratum, due, self._clock() - before))
+        connection.send(request, index)
+
+    def _epoch_of(self, index: int, due: int) -> int:
+        """The time that bodies show under `--epoch`: T + due, or T + index ms where due is not planned (closed)."""
+        assert self._epoch_ns is not None  # noqa: S101 - asked only then
+        return self._epoch_ns + (index * NS_PER_MS if self._closed else due - self._start_ns)
+
+    # -- what transports call -----------------------------------------------------------------------------------------
+
+    def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
+        """See Owner."""
+        _, stratum, due, _ = connection.event
+        self._recorder.handshakes.extend((stratum, due, connect_ns, tls_ns))
+
+    def on_open(self, connection: Connection) -> None:
+        """See Owner."""
+        index, stratum, due, woken = connection.event
+        self._fire(connection, index, stratum, due, woken, connection.slot_ns)
+
+    def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
+        """See Owner."""
+        index, stratum, due, woken = connection.event
+        connection.event = None
+        self._extend(
+            (
+                stratum,
+                code,
+                due,
+                woken,
+                connection.slot_ns,
+                connection.sent_ns,
+                connection.first_ns,
+                done_ns,
+                connection.bytes_sent,
+                connection.bytes_received,
+            )
+        )
+        recorder = self._recorder
+        if not 200 <= code < 300 and recorder.wants_sample(code):
+            self._sample(connection, index, stratum, code, done_ns)
+        goes_on = self._of_user[stratum] and self._user_goes_on(done_ns)
+        if not connection.reusable or connection.served >= self._reuse:
+            connection.close()
+            self.open_count -= 1
+            self._open_for_waiting(goes_on, done_ns)
+        elif goes_on and not self._queue:
+            index, stratum = self._next_closed()
+            self._fire(connection, index, stratum, done_ns, done_ns, done_ns)
+        else:
+            self._serve_waiting(connection, goes_on, done_ns)
+        if recorder.full:
+            recorder.fold()
+
+    def on_lost(self, connection: Connection) -> None:
+        """See Owner."""
+        self._idle.pop(connection, None)
+        self.open_count -= 1
+
+    def on_internal(self, connection: Connection, error: Exception) -> None:
+        """See Owner."""
+        connection.reusable = False
+        if connection.event is None:
+            connection.close()
+            self.on_lost(connection)
+            return
+        self._note(connection.event[0], connection.event[1], ERROR_BASE + ErrorKind.internal, repr(error))
+        self.on_done(connection, ERROR_BASE + ErrorKind.internal, self._clock())
+
+    def _serve_waiting(self, connection: Connection, goes_on: bool, now: int) -> None:
+        """A connection is free: it takes the event that waited longest, or waits itself."""
+        if goes_on:
+            self._queue.append((*self._next_closed(), now, now))
+        if self._queue:
+            index, stratum, due, woken = self._queue.popleft()
+            self._fire(connection, index, stratum, due, woken, now)
+        elif self.open_count > self._limit:
+            connection.close()
+            self.open_count -= 1
+        else:
+            self._idle[connection] = None
+        self._settle_queue(now)
+
+    def _open_for_waiting(self, goes_on: bool, now: int) -> None:
+        """A connection went: whoever waits may open another."""
+        if goes_on:
+            self._queue.append((*self._next_closed(), now, now))
+        while self._queue and self.open_count < self._limit and self._open(self._queue[0], now):
+            self._queue.popleft()
+        self._settle_queue(now)
+
+    def _settle_queue(self, now: int) -> None:
+        if not self._queue:
+            if self._saturated_since:
+                self._saturated_ns += now - self._saturated_since
+                self._saturated_since = 0
+            if self._drained is not None and not self._drained.done() and self.in_flight == 0:
+                self._drained.set_result(None)
+
+    def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
+        self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
+        if self._recorder.wants_sample(code):
+            self._note(index, stratum, code, self.limit_reached)
+        self._open_for_waiting(self._of_user[stratum] and self._user_goes_on(now), now)
+
+    # -- samples ------------------------------------------------------------------------------------------------------
+
+    def _sample(self, connection: Connection, index: int, stratum: int, code: int, now: int) -> None:
+        if code < ERROR_BASE:
+            headers, body = connection.raw_response()
+            self._recorder.samples.append(Sample(index, stratum, code, now - self._start_ns, headers, body))
+        else:
+            self._note(index, stratum, code, connection.error_text())
+
+    def _note(self, index: int, stratum: int, code: int, text: str) -> None:
+        self._recorder.samples.append(Sample(index, stratum, code, self._clock() - self._start_ns, error=text))
+
+    # -- timeouts and the end -----------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        """Give up events whose time is over. A sweep over the connections costs less than a timer per event."""
+        while True:
+            # often enough to be exact to a percent or so, rarely enough for thousands of connections
+            tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
+            await asyncio.sleep(tick)
+            now = self._clock()
+            for connection in self._transport.connections():
+                if connection.event is not None and now - connection.slot_ns >= self._timeout_ns:
+                    self._time_out(connection, now)
+
+    def _time_out(self, connection: Connection, now: int) -> None:
+        connection.reusable = False
+        kind = ErrorKind.timeout if connection.opened else ErrorKind.connect_timeout
+        self.on_done(connection, ERROR_BASE + kind, now)
+
+    async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._drained = loop.create_future()
+        self._settle_queue(self._clock())
+        if self._timeout_ns:
+            await asyncio.wait([self._drained], timeout=self._timeout_ns / NS_PER_S)
+
+    def _finish_all(self) -> int:
+        """What is left is unfinished, with what it waited so far as a lower bound."""
+        now = self._clock()
+        for connection in self._transport.connections():
+            if connection.event is not None:
+                _, stratum, due, woken = connection.event
+                connection.event = None
+                sent, first = connection.sent_ns, connection.first_ns
+                slot, out, back = connection.slot_ns, connection.bytes_sent, connection.bytes_received
+                self._extend((stratum, UNFINISHED, due, woken, slot, sent, first, now, out, back))
+        for _, stratum, due, woken in self._queue:
+            self._extend((stratum, UNFINISHED, due, woken, 0, 0, 0, now, 0, 0))
+        self._queue.clear()
+        self._recorder.fold()
+        return now

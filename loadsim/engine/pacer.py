@@ -1,0 +1,124 @@
+"""When to wake: one timer on the run's clock, by timerfd where there is one.
+
+Decides how a due time becomes a wake-up. Refuses to know what is due. A wake-up is a hint, never a promise: timers fire
+late, and libuv's (whole milliseconds) even early, so the engine reads the clock again before it releases anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from loadsim.model import NS_PER_S
+
+Clock = Callable[[], int]
+"""Nanoseconds of one monotonic clock."""
+
+monotonic_ns: Clock = time.monotonic_ns
+
+
+class Pacer(Protocol):
+    """One armed instant at a time."""
+
+    def start(self, on_wake: Callable[[], None]) -> None:
+        """From now on `on_wake` is called at (or after) each armed instant."""
+
+    def arm(self, due_ns: int) -> None:
+        """Wake at `due_ns` of the monotonic clock (at once if it has passed); replaces what was armed."""
+
+    def close(self) -> None:
+        """Release the timer; no wake-up comes after this."""
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
+
+
+_CLOCK_MONOTONIC = 1
+_TFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
+_TFD_TIMER_ABSTIME = 1
+
+
+class TimerfdPacer:
+    """timerfd_create(2), absolute on CLOCK_MONOTONIC, read by the loop. Linux only; raises OSError elsewhere."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not sys.platform.startswith("linux"):
+            raise OSError("timerfd exists on Linux only")
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._settime = libc.timerfd_settime
+        self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+        self._loop = loop
+        self._fd: int = libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create failed")
+        self._spec = _Itimerspec()
+        self._address = ctypes.addressof(self._spec)
+
+    def start(self, on_wake: Callable[[], None]) -> None:
+        """See Pacer."""
+        self._on_wake = on_wake
+        self._loop.add_reader(self._fd, self._readable)
+
+    def arm(self, due_ns: int) -> None:
+        """See Pacer."""
+        value = self._spec.it_value
+        # zero would disarm the timer, so an instant in the past becomes the first nanosecond of the clock
+        value.tv_sec, value.tv_nsec = divmod(due_ns if due_ns > 0 else 1, NS_PER_S)
+        if self._settime(self._fd, _TFD_TIMER_ABSTIME, self._address, None):
+            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+
+    def close(self) -> None:
+        """See Pacer."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _readable(self) -> None:
+        try:
+            os.read(self._fd, 8)
+        except BlockingIOError:
+            return  # armed anew between the wake-up and this read
+        self._on_wake()
+
+
+class LoopPacer:
+    """The loop's own timers, for platforms without timerfd: about a millisecond coarse."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self, on_wake: Callable[[], None]) -> None:
+        """See Pacer."""
+        self._on_wake = on_wake
+
+    def arm(self, due_ns: int) -> None:
+        """See Pacer."""
+        self.close()
+        delay = max(0, due_ns - monotonic_ns()) / NS_PER_S
+        self._handle = self._loop.call_later(delay, self._on_wake)
+
+    def close(self) -> None:
+        """See Pacer."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+
+def best_pacer(loop: asyncio.AbstractEventLoop) -> Pacer:
+    """The most precise pacer that this platform has."""
+    try:
+        return TimerfdPacer(loop)
+    except (OSError, AttributeError):
+        return LoopPacer(loop)

@@ -1,0 +1,68 @@
+"""Takes outcomes from the hot path at the price of a list append, and folds them into the tally in small bites.
+
+Decides when folding happens, because folding is paid by lag: about a thousand rows at a time, or whenever there is
+time before the next due event. Knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loadsim.measure.tally import Tally
+from loadsim.model import Column, Sample
+
+COLUMNS = len(Column)
+BITE = 1024
+"""Rows that are folded at once under load."""
+SAMPLES_PER_CODE = 3
+
+
+class Recorder:
+    """Buffers in front of a Tally.
+
+    `rows` is the flat list that the engine extends by one row (see `model.Column`) per event, `signs` by
+    (stratum, due, ns), `handshakes` by (stratum, due, connect ns, tls ns).
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self.rows: list[int] = []
+        self.signs: list[int] = []
+        self.handshakes: list[int] = []
+        self.ended = 0
+        """Events that have been folded."""
+        self.samples: list[Sample] = []
+        self._sampled: dict[int, int] = {}
+
+    @property
+    def full(self) -> bool:
+        """A bite is waiting."""
+        return len(self.rows) >= BITE * COLUMNS
+
+    def fold(self) -> None:
+        """Count what is buffered."""
+        rows = self.rows
+        if rows:
+            table = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
+            self.ended += len(table)
+            self.tally.fold(table)
+            rows.clear()
+        if self.signs:
+            self.tally.fold_sign(np.array(self.signs, dtype=np.int64).reshape(-1, 3))
+            self.signs.clear()
+        if self.handshakes:
+            self.tally.fold_handshakes(np.array(self.handshakes, dtype=np.int64).reshape(-1, 4))
+            self.handshakes.clear()
+
+    def wants_sample(self, code: int) -> bool:
+        """Whether this failing status or error kind has been shown less than three times."""
+        seen = self._sampled.get(code, 0)
+        if seen >= SAMPLES_PER_CODE:
+            return False
+        self._sampled[code] = seen + 1
+        return True
+
+    def take_samples(self) -> list[Sample]:
+        """The samples since the last call."""
+        taken, self.samples = self.samples, []
+        return taken

@@ -1,0 +1,89 @@
+"""What the engine asks of a transport, and nothing more.
+
+The engine owns the events and the queue; a transport owns connections. A connection carries one event at a time, and
+its fields are the transport's word on the instants that only it can see. Transports never call the engine back from
+inside `open` or `send`: outcomes come from the loop, so that a refused port cannot recurse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from loadsim.model import SignedRequest
+
+
+class ResourceLimitError(Exception):
+    """No descriptor or local port was left to open a connection with."""
+
+
+class Connection(Protocol):
+    """One connection; times are ns of the monotonic clock, 0 where it did not happen."""
+
+    event: Any
+    """The engine's note: the event under way, None when idle."""
+    slot_ns: int
+    """When the event was granted this connection: its timeout runs from here."""
+    sent_ns: int
+    """Just before the first write call."""
+    first_ns: int
+    bytes_sent: int
+    """Bytes of this event that were handed to the kernel."""
+    bytes_received: int
+    reusable: bool
+    """Whether it may carry another event."""
+    served: int
+    """How many events it has carried to an answer."""
+
+    @property
+    def opened(self) -> bool:
+        """Ready to send: connected and handshaken."""
+
+    def send(self, request: SignedRequest, index: int) -> None:
+        """Write the request of event `index`; the outcome comes through `Owner.on_done`."""
+
+    def close(self) -> None:
+        """Close now; no callback follows."""
+
+    def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
+        """Headers and the first 2 KiB of the body as text of the answer just received. For samples only."""
+
+    def error_text(self) -> str:
+        """What the operating system or the parser said of the last error."""
+
+
+class Owner(Protocol):
+    """What a transport calls: the engine."""
+
+    def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
+        """A real connection was made for this connection's event; `tls_ns` is 0 without TLS."""
+
+    def on_open(self, connection: Connection) -> None:
+        """The connection is ready to send."""
+
+    def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
+        """The connection's event ended with `code` (see model). The engine closes the connection or goes on with it."""
+
+    def on_lost(self, connection: Connection) -> None:
+        """An idle connection ended and is closed; no event is touched by it."""
+
+    def on_internal(self, connection: Connection, error: Exception) -> None:
+        """Our own fault while this connection was served."""
+
+
+class Transport(Protocol):
+    """Opens connections to one target."""
+
+    name: str
+
+    def start(self, owner: Owner) -> None:
+        """Outcomes go to `owner` from now on."""
+
+    def open(self) -> Connection:
+        """A connection that is being opened. Raises ResourceLimitError when no descriptor or port is left."""
+
+    def connections(self) -> Iterable[Connection]:
+        """All that are open or being opened."""
+
+    async def close(self) -> None:
+        """Close everything."""

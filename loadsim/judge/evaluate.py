@@ -1,0 +1,84 @@
+"""The verdict: PASS, FAIL or INVALID, and the exit code that says so.
+
+Decides from a RunResult, its objectives and the validity rules; objectives are judged and kept even when INVALID wins.
+Refuses to know files, clocks and how a verdict is shown.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from loadsim.judge.objectives import unit_of
+from loadsim.judge.observe import observe
+from loadsim.judge.validity import invalid_reasons
+from loadsim.measure.result import ObjectiveRow, RunResult, Validity, VerdictRow
+from loadsim.model import Objective
+from loadsim.plan.scenario import ValidityRules
+
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+EXIT_CODES: dict[str, int] = {"pass": 0, "fail": 99, "invalid": 3}
+EXIT_INTERRUPTED = 130
+
+
+def evaluate(result: RunResult, objectives: Sequence[Objective], rules: ValidityRules) -> RunResult:
+    """The same result with `validity` and `verdict` filled."""
+    reasons = invalid_reasons(result, rules)
+    rows = []
+    for objective in objectives:
+        row, missing = _judge(result, objective)
+        rows.append(row)
+        if missing:
+            reasons.append(f"objective {objective.text!r} cannot be judged: {missing}")
+    outcome: Literal["pass", "fail", "invalid"] = "pass"
+    if reasons:
+        outcome = "invalid"
+    elif not all(row.passed for row in rows):
+        outcome = "fail"
+    return msgspec.structs.replace(
+        result,
+        validity=Validity(valid=not reasons, reasons=reasons),
+        verdict=VerdictRow(outcome=outcome, objectives=rows),
+    )
+
+
+def exit_code(result: RunResult, *, interrupted: bool) -> int:
+    """130 when interrupted, else 3 INVALID, 99 FAIL, 0 PASS. A result that nobody has judged is a ValueError."""
+    if interrupted:
+        return EXIT_INTERRUPTED
+    outcome = result.verdict.outcome
+    if outcome not in EXIT_CODES:
+        raise ValueError("the result has not been judged")
+    return EXIT_CODES[outcome]
+
+
+def _judge(result: RunResult, objective: Objective) -> tuple[ObjectiveRow, str]:
+    seen = observe(result, objective)
+    passed = None if seen.value is None else OPERATORS[objective.op](seen.value, objective.value)
+    row = ObjectiveRow(
+        text=objective.text,
+        default=objective.default,
+        observed=seen.value,
+        passed=passed,
+        ci95=seen.ci95,
+        unit=unit_of(objective.metric, objective.aggregation),
+        note=_note(objective),
+    )
+    return row, seen.missing
+
+
+def _note(objective: Objective) -> str:
+    if objective.translated:
+        return f"read as {objective.translated}"
+    return "errors: events without a 2xx answer" if objective.metric == "errors" else ""

@@ -1,0 +1,226 @@
+"""Reads objectives: k6's threshold strings, with units.
+
+`[metric{tag:value}: ]aggregation op value`, as in `p(99) < 250ms` or `success{event:T}: rate >= 99.9%`. Decides what a
+text means, in canonical units, and adds the default objective. Refuses to know any result.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+from loadsim.judge.vocabulary import AGGREGATIONS, K6_METRICS, METRICS, NAMES_SUCCESS, TAGS, Kind, Vocabulary, unknown
+from loadsim.measure.hdr import PERCENTILES
+from loadsim.measure.result import RunResult
+from loadsim.model import Objective, UsageError
+
+DEFAULT_OBJECTIVE = "success: rate >= 99%"
+FORM = "[metric{tag:value}: ]aggregation op value, as in 'p(99) < 250ms' or 'success: rate >= 99%'"
+
+_HEAD = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\{([^{}]*)\})?\s*:(.*)", re.DOTALL)
+_TEST = re.compile(r"\s*([^<>=!]*?)\s*(<=|>=|===|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
+_PERCENTILE = re.compile(r"p\(\s*([0-9]{1,3}(?:\.[0-9]{1,12})?)\s*\)")
+_NUMBER = re.compile(r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(\S*)")
+
+_MS = {"": Decimal(1), "ms": Decimal(1), "s": Decimal(1000), "m": Decimal(60_000)}
+_MS |= {unit: Decimal("0.001") for unit in ("us", "µs", "μs")}
+_PER_SECOND = {"": Decimal(1), "/s": Decimal(1), "/m": Decimal(1) / 60, "/h": Decimal(1) / 3600}
+_UNITS: dict[str, dict[str, Decimal]] = {
+    "ms": _MS,
+    "fraction": {"": Decimal(1), "%": Decimal("0.01")},
+    "events": {"": Decimal(1)},
+    "events/s": _PER_SECOND,
+}
+TAGGED_HISTOGRAMS = ("response", "service")
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def parse_objective(text: str) -> Objective:
+    """The objective that a text means. Raises UsageError, in one line, for any text that means none."""
+    text = " ".join(text.split())
+    head = _HEAD.fullmatch(text)
+    named, raw_tags, test_text = head.groups() if head else (None, None, text)
+    test = _TEST.fullmatch(test_text)
+    if test is None:
+        raise UsageError(f"objective {text!r}: no comparison found; write {FORM}")
+    aggregation_text, op, value_text = test.groups()
+    op = "==" if op == "===" else op
+    metric = _metric(text, named)
+    aggregation = _aggregation(text, metric, aggregation_text, explicit=named is not None)
+    value = _value(text, unit_of(metric, aggregation), value_text)
+    if named == "http_req_failed":
+        op, value = _MIRRORED[op], 1 - value
+    tags = _tags(text, metric, raw_tags)
+    if tags and METRICS[metric] == "trend":
+        _check_kept(text, metric, aggregation)
+    objective = Objective(
+        text=text,
+        metric=metric,
+        aggregation=aggregation,
+        op=op,
+        value=float(value),
+        tags=tags,
+    )
+    return _with_translation(objective, named)
+
+
+def objectives_of(texts: Iterable[str], vocabulary: Vocabulary) -> tuple[Objective, ...]:
+    """The objectives of a run, in the order given, and the default one unless success is already named.
+
+    Raises UsageError for a text that means nothing, or that names what the scenario cannot produce.
+    """
+    objectives: dict[str, Objective] = {}
+    for text in texts:
+        objective = parse_objective(text)
+        vocabulary.check(objective)
+        objectives.setdefault(objective.text, objective)
+    if any(objective.metric in NAMES_SUCCESS for objective in objectives.values()):
+        return tuple(objectives.values())
+    default = parse_objective(DEFAULT_OBJECTIVE)
+    return (*objectives.values(), replace(default, default=True))
+
+
+def texts_of(result: RunResult) -> tuple[str, ...]:
+    """What a stored result was judged by, or was to be judged by; the default is left for `objectives_of` to add."""
+    if result.verdict.objectives:
+        return tuple(row.text for row in result.verdict.objectives if not row.default)
+    stored = result.run.scenario.get("objectives")
+    return tuple(str(text) for text in stored) if isinstance(stored, list) else ()
+
+
+def canonical(objective: Objective) -> str:
+    """The objective in loadsim's own words and canonical units; parses to the same objective."""
+    tags = "{" + ",".join(f"{tag}:{value}" for tag, value in objective.tags) + "}" if objective.tags else ""
+    head = f"{objective.metric}{tags}: "
+    return f"{head}{objective.aggregation} {objective.op} {limit_text(objective)}"
+
+
+def limit_text(objective: Objective) -> str:
+    """The limit with its unit, as `canonical` writes it: `250ms`, `99%`, `0`, `480/s`."""
+    unit = unit_of(objective.metric, objective.aggregation)
+    exact = Decimal(repr(objective.value))
+    if unit == "fraction":
+        return f"{_plain(exact * 100)}%"
+    return _plain(exact) + {"ms": "ms", "events": "", "events/s": "/s"}[unit]
+
+
+def unit_of(metric: str, aggregation: str) -> str:
+    """The canonical unit: `ms`, `fraction`, `events` or `events/s`."""
+    kind: Kind = METRICS[metric]
+    if kind == "trend":
+        return "ms"
+    if kind == "rate":
+        return "fraction"
+    return "events" if aggregation == "count" else "events/s"
+
+
+def percentile_of(aggregation: str) -> Decimal | None:
+    """N of `p(N)`, exactly as written (50 for `med`); None for every other aggregation."""
+    if aggregation == "med":
+        return Decimal(50)
+    match = _PERCENTILE.fullmatch(aggregation)
+    return Decimal(match.group(1)) if match else None
+
+
+def _metric(text: str, named: str | None) -> str:
+    if named is None:
+        return "response"
+    metric = K6_METRICS.get(named, named)
+    if metric not in METRICS:
+        raise unknown(text, "metric", named, (*METRICS, *K6_METRICS))
+    return metric
+
+
+def _aggregation(text: str, metric: str, written: str, *, explicit: bool) -> str:
+    match = _PERCENTILE.fullmatch(written)
+    known = AGGREGATIONS[METRICS[metric]]
+    if match and "p(N)" in known:
+        percentile = Decimal(match.group(1))
+        if not 0 < percentile < 100:
+            raise UsageError(f"objective {text!r}: N of p(N) must lie between 0 and 100")
+        return f"p({_plain(percentile)})"
+    if written in known and written != "p(N)":
+        return written
+    if not explicit and (written in METRICS or written in K6_METRICS):
+        first = AGGREGATIONS[METRICS[K6_METRICS.get(written, written)]][0]
+        raise UsageError(
+            f"objective {text!r}: {written!r} is a metric and needs an aggregation, as in '{written}: {first}'"
+        )
+    if not explicit and written in ("rate", "count"):
+        having = [name for name, kind in METRICS.items() if written in AGGREGATIONS[kind]]
+        raise UsageError(f"objective {text!r}: {written!r} needs its metric before it (one of {', '.join(having)})")
+    raise unknown(text, f"aggregation of {metric}", written, known)
+
+
+def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...]:
+    if raw is None or not raw.strip():
+        return ()
+    tags: dict[str, str] = {}
+    for part in raw.split(","):
+        tag, colon, value = (piece.strip() for piece in part.partition(":"))
+        if not colon or not value:
+            raise UsageError(f"objective {text!r}: a tag is written tag:value, as in {{event:TYPE}}")
+        if tag not in TAGS:
+            raise unknown(text, "tag", tag, TAGS)
+        if tag in tags:
+            raise UsageError(f"objective {text!r}: tag {tag!r} is given twice")
+        tags[tag] = value
+    _check_tags(text, metric, tags)
+    return tuple(sorted(tags.items()))
+
+
+def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
+    if metric in ("lost", "duplicated"):
+        raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
+    if "status" in tags:
+        if metric != "events":
+            raise UsageError(
+                f"objective {text!r}: the status tag selects counts of events only, "
+                "as in 'events{status:503}: count == 0'"
+            )
+        if not re.fullmatch(r"[1-5][0-9][0-9]", tags["status"]):
+            raise UsageError(f"objective {text!r}: status {tags['status']!r} is not an HTTP status (100-599)")
+    if len(tags.keys() - {"status"}) > 1:
+        raise UsageError(
+            f"objective {text!r}: one of event, case and phase at a time, figures are not kept for combinations"
+        )
+
+
+def _check_kept(text: str, metric: str, aggregation: str) -> None:
+    """Refuse a percentile that no result keeps: by tag, whole histograms are those of response and service."""
+    number = percentile_of(aggregation)
+    if metric in TAGGED_HISTOGRAMS or number is None or Fraction(number) / 100 in PERCENTILES.values():
+        return
+    known = ", ".join(f"p({_plain(Decimal(str(float(100 * q))))})" for q in PERCENTILES.values())
+    raise UsageError(f"objective {text!r}: by tag, {metric} is kept for {known} only")
+
+
+def _value(text: str, unit: str, written: str) -> Decimal:
+    match = _NUMBER.fullmatch(written)
+    units = _UNITS[unit]
+    if match is None:
+        raise UsageError(f"objective {text!r}: {written!r} is not a number with a unit; write {FORM}")
+    suffix = match.group(2)
+    if suffix not in units:
+        raise unknown(text, "unit", suffix, [name for name in units if name])
+    value = Decimal(match.group(1)) * units[suffix]
+    if not math.isfinite(float(value)):
+        raise UsageError(f"objective {text!r}: the limit is too large")
+    if unit == "fraction" and value > 1:
+        raise UsageError(f"objective {text!r}: a rate lies between 0 and 1 (or 0% and 100%), did you mean {written}%?")
+    return value
+
+
+def _with_translation(objective: Objective, named: str | None) -> Objective:
+    if named in K6_METRICS:
+        return replace(objective, translated=canonical(objective))
+    return objective
+
+
+def _plain(number: Decimal) -> str:
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

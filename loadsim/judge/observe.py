@@ -1,0 +1,124 @@
+"""What one objective observes in a RunResult.
+
+Decides from which group and figure an objective is answered, and when there is too little to answer it at all. Refuses
+to know limits and verdicts. Percentiles follow `ceil(q·n)`, shown as the bucket's highest equivalent value.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from loadsim.judge.objectives import percentile_of
+from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS
+from loadsim.measure.codec import decode
+from loadsim.measure.hdr import PERCENTILES, least_count, percentile
+from loadsim.measure.result import RunResult, Stats, Totals
+from loadsim.model import Objective, UsageError
+
+US_PER_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A figure in the objective's canonical unit, or None and the reason, in words, why there is none."""
+
+    value: float | None
+    ci95: tuple[float, float] | None = None
+    missing: str = ""
+
+
+def observe(result: RunResult, objective: Objective) -> Observation:
+    """The figure that the objective is about."""
+    if objective.metric in LEDGER_METRICS:
+        return _ledger(result, objective)
+    group = _group(result, objective)
+    if group is None or group.planned == 0:
+        return Observation(None, missing=f"no events {_where(objective)}")
+    kind = METRICS[objective.metric]
+    if kind == "trend":
+        return _trend(result, objective, group)
+    if kind == "rate":
+        rate = group.success_rate
+        return Observation(rate, missing="" if rate is not None else f"nothing was sent {_where(objective)}")
+    return _counter(objective, group)
+
+
+def _group(result: RunResult, objective: Objective) -> Totals | None:
+    for tag, value in objective.tags:
+        if tag != "status":
+            return {"event": result.by_event, "phase": result.by_phase, "case": result.by_case}[tag].get(value)
+    return result.totals
+
+
+def _where(objective: Objective) -> str:
+    named = [f"of {tag} {value!r}" for tag, value in objective.tags if tag != "status"]
+    return " ".join(named) or "in the recorded phases"
+
+
+def _trend(result: RunResult, objective: Objective, group: Totals) -> Observation:
+    stats = group.latency_ms.get(objective.metric)
+    if stats is None or stats.count == 0:
+        return Observation(None, missing=f"no {objective.metric} sample {_where(objective)}")
+    number = percentile_of(objective.aggregation)
+    if number is None:
+        return Observation({"min": stats.min, "max": stats.max, "avg": stats.mean}[objective.aggregation])
+    quantile = Fraction(number) / 100
+    least = least_count(max(quantile, 1 - quantile))
+    if stats.count < least:
+        short = (
+            f"{stats.count:,} {objective.metric} samples {_where(objective)}, {objective.aggregation} needs {least:,}"
+        )
+        return Observation(None, missing=short)
+    name = "p" + format(number, "f").replace(".", "_")
+    stored: float | None = getattr(stats, name) if name in PERCENTILES else None
+    value = stored if stored is not None else _from_histogram(result, objective, stats, quantile)
+    if value is None:
+        return Observation(None, missing=f"the result holds no {objective.metric} histogram {_where(objective)}")
+    return Observation(value, (stats.ci95 or {}).get(name))
+
+
+def _from_histogram(result: RunResult, objective: Objective, stats: Stats, quantile: Fraction) -> float | None:
+    key = objective.metric + "".join(f"{{{tag}:{value}}}" for tag, value in objective.tags)
+    blob = result.histograms.get(key)
+    if blob is None:
+        return None
+    try:
+        config, counts = decode(blob)
+    except ValueError as error:
+        raise UsageError(f"the result's histogram {key!r} is damaged: {error}") from None
+    value = percentile(counts, config, quantile)
+    if value is None:
+        return None
+    return min(value / US_PER_MS, stats.max if stats.max is not None else math.inf)
+
+
+def _counter(objective: Objective, group: Totals) -> Observation:
+    count = _count(objective, group)
+    if count is None:
+        return Observation(None, missing=f"{objective.metric} is not known {_where(objective)}")
+    if objective.aggregation == "count":
+        return Observation(float(count))
+    if not group.duration_s:
+        return Observation(None, missing=f"no recorded time {_where(objective)}")
+    return Observation(count / group.duration_s)
+
+
+def _count(objective: Objective, group: Totals) -> int | None:
+    if objective.metric == "events":
+        status = dict(objective.tags).get("status")
+        return group.completed if status is None else group.status.get(status, 0)
+    if objective.metric in CASE_METRICS:
+        return group.forged_accepted if objective.metric == "forged_accepted" else group.refused_badly
+    return group.failed if objective.metric == "errors" else group.dropped
+
+
+def _ledger(result: RunResult, objective: Objective) -> Observation:
+    count = (result.reconciliation or {}).get(objective.metric)
+    if not isinstance(count, int):
+        return Observation(None, missing=f"the receiver's ledger could not be read, {objective.metric} is not known")
+    if objective.aggregation == "count":
+        return Observation(float(count))
+    duration = result.totals.duration_s
+    return Observation(count / duration) if duration else Observation(None, missing="no recorded time")

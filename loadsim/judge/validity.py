@@ -1,0 +1,107 @@
+"""Whether a run measured anything at all: the rules that make it INVALID, each with its figure in words.
+
+Decides from the RunResult alone. Waiting for a busy connection is never a reason: that is the endpoint at this
+concurrency. Too few samples for an objective are found in `evaluate.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from loadsim.judge.vocabulary import unrecorded_phases
+from loadsim.measure.codec import decode
+from loadsim.measure.hdr import PERCENTILES, rank
+from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.totals import unbalanced
+from loadsim.model import NS_PER_MS, NS_PER_US, UsageError
+from loadsim.plan.scenario import ValidityRules
+from loadsim.plan.units import UnitError, parse_duration
+
+WOKEN_SHARE = 0.99
+"""Least share of the events due in a phase that must be woken before it ends."""
+BOOKS_SHOWN = 3
+"""One loss breaks the books of every group it touches; a few of them say it."""
+
+
+def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
+    """Why the run proves nothing, in words with figures; empty when it can be trusted."""
+    reasons = [*_late(result, rules), *_dropped(result), *_shards(result), *_books(result), *_starved(result)]
+    internal = sum(group.errors.get("internal", 0) for group in _parts(result))
+    if internal:
+        reasons.append(f"internal errors of the generator: {internal:,} events")
+    return reasons
+
+
+def rules_of(result: RunResult) -> ValidityRules:
+    """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is no duration."""
+    table = result.run.scenario.get("validity")
+    lag = table.get("lag") if isinstance(table, dict) else None
+    if lag is None:
+        return ValidityRules()
+    try:
+        return ValidityRules(lag=parse_duration(str(lag)))
+    except UnitError as error:
+        raise UsageError(f"the result's scenario: validity.lag: {error}") from None
+
+
+def lag_p99_ms(result: RunResult) -> float | None:
+    """p99 of lag over recorded events, in ms, however few they are; None when no lag was recorded."""
+    if result.limits.lag_p99_ms is not None:
+        return result.limits.lag_p99_ms
+    blob = result.histograms.get("lag")
+    if blob is None:
+        return None
+    config, counts = decode(blob)
+    running = np.cumsum(counts)
+    index = np.searchsorted(running, rank(PERCENTILES["p99"], int(running[-1])))
+    return int(config.highest_equivalent(np.asarray(index))) * NS_PER_US / NS_PER_MS
+
+
+def _parts(result: RunResult) -> list[Totals]:
+    """Disjoint groups that together hold every recorded event, forged ones included."""
+    return list(result.by_case.values()) or [result.totals]
+
+
+def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
+    if result.run.model == "closed":
+        return
+    lag, limit = lag_p99_ms(result), rules.lag / NS_PER_MS
+    if lag is not None and lag > limit:
+        yield f"the generator was late: lag p99 {lag:.3g} ms is above {limit:g} ms"
+    skipped = unrecorded_phases(result)
+    for name, phase in result.by_phase.items():
+        woken = phase.planned - phase.woken_late
+        if name not in skipped and phase.planned and woken < WOKEN_SHARE * phase.planned:
+            yield (
+                f"phase {name!r}: {woken:,} of {phase.planned:,} due events ({woken / phase.planned:.1%}) were woken "
+                f"before it ended, {WOKEN_SHARE:.0%} are needed"
+            )
+
+
+def _dropped(result: RunResult) -> Iterator[str]:
+    dropped = sum(group.dropped for group in _parts(result))
+    if dropped:
+        yield f'dropped events: {dropped:,} (no connection was free and overflow = "drop")'
+
+
+def _shards(result: RunResult) -> Iterator[str]:
+    for shard in result.shards:
+        if shard.lost:
+            yield f"shard {shard.shard} was lost after {shard.frames:,} frames: {shard.reason or 'no reason known'}"
+        elif shard.reason:
+            yield f"shard {shard.shard}: {shard.reason}"
+
+
+def _books(result: RunResult) -> Iterator[str]:
+    broken = unbalanced(result)
+    for line in broken[:BOOKS_SHOWN]:
+        yield f"books do not balance, {line}"
+    if len(broken) > BOOKS_SHOWN:
+        yield f"books do not balance in {len(broken) - BOOKS_SHOWN} more places"
+
+
+def _starved(result: RunResult) -> Iterator[str]:
+    if result.limits.shortage:
+        yield result.limits.shortage

@@ -1,0 +1,147 @@
+"""Which objectives can be asked: metrics, aggregations, k6's names, and the tags that a scenario can produce.
+
+Decides what is refused before the first event, and says what would have been right. Refuses to know any measured
+figure: those are `observe.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from loadsim.measure.result import RunResult
+from loadsim.model import Objective, UsageError
+from loadsim.plan.plan import GENUINE
+from loadsim.plan.scenario import Scenario
+
+Kind = Literal["trend", "rate", "counter"]
+
+METRICS: dict[str, Kind] = {
+    "response": "trend",
+    "service": "trend",
+    "lag": "trend",
+    "wait": "trend",
+    "connect": "trend",
+    "first_byte": "trend",
+    "success": "rate",
+    "events": "counter",
+    "errors": "counter",
+    "forged_accepted": "counter",
+    "refused_badly": "counter",
+    "lost": "counter",
+    "duplicated": "counter",
+    "dropped": "counter",
+}
+"""`events` are whole, valid answers of any status; `errors` are events without a 2xx answer."""
+
+AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
+    "trend": ("p(N)", "med", "min", "max", "avg"),
+    "rate": ("rate",),
+    "counter": ("count", "rate"),
+}
+
+K6_METRICS: dict[str, str] = {
+    "http_req_duration": "service",
+    "http_req_waiting": "first_byte",
+    "http_req_failed": "success",
+    "http_reqs": "events",
+    "dropped_iterations": "dropped",
+}
+"""k6's names with k6's meaning; `http_req_failed` is 1 − success."""
+
+TAGS = ("event", "case", "phase", "status")
+LEDGER_METRICS = ("lost", "duplicated")
+CASE_METRICS = ("forged_accepted", "refused_badly")
+NAMES_SUCCESS = ("success", "errors")
+"""Metrics whose presence says that the user has an opinion on failures: the default objective then stays away."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`", did you mean 'x'?"`, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def unknown(text: str, what: str, word: str, known: Iterable[str]) -> UsageError:
+    """The one-line error for a word that is not in the list."""
+    names = list(known)
+    hint = did_you_mean(word, names)
+    return UsageError(f"objective {text!r}: unknown {what} {word!r}{hint} (known: {', '.join(names)})")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a scenario, or a stored result, can be asked about."""
+
+    events: tuple[str, ...]
+    phases: tuple[str, ...]
+    """Recorded phases only."""
+    cases: tuple[str, ...] = (GENUINE,)
+    unrecorded: tuple[str, ...] = ()
+    """Warm-up phases: they exist, but no objective can cover them."""
+    has_ledger: bool = False
+    """A receiver's ledger is there to be joined: `lost` and `duplicated` can be known."""
+    has_cases: bool = False
+    """Some case expects a refusal: `forged_accepted` and `refused_badly` can be known."""
+
+    def check(self, objective: Objective) -> None:
+        """Raise UsageError when the objective names something that this scenario cannot produce."""
+        text, metric = objective.text, objective.metric
+        if metric in LEDGER_METRICS and not self.has_ledger:
+            raise UsageError(
+                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger)"
+            )
+        if metric in CASE_METRICS and not self.has_cases:
+            raise UsageError(
+                f"objective {text!r}: {metric!r} needs forged cases in the mix, and the scenario has none ([[cases]])"
+            )
+        for tag, value in objective.tags:
+            self._check_tag(text, tag, value)
+
+    def _check_tag(self, text: str, tag: str, value: str) -> None:
+        known = {"event": self.events, "phase": self.phases, "case": self.cases}.get(tag)
+        if known is None:  # status: its form was checked when it was parsed
+            return
+        if tag == "phase" and value in self.unrecorded:
+            raise UsageError(
+                f"objective {text!r}: phase {value!r} is not recorded (record = false), so it cannot be judged"
+            )
+        if value not in known:
+            raise unknown(text, tag, value, known)
+
+
+def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
+    """What a run of this scenario can be asked about."""
+    return Vocabulary(
+        events=tuple(event.type for event in scenario.events if event.weight > 0),
+        phases=tuple(phase.name for phase in scenario.phases if phase.record),
+        cases=(GENUINE, *(case.kind for case in scenario.cases)),
+        unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),
+        has_ledger=scenario.target.ledger is not None,
+        has_cases=any(case.expect != "accept" for case in scenario.cases),
+    )
+
+
+def vocabulary_of(result: RunResult) -> Vocabulary:
+    """What a stored result can be asked about: the types, recorded phases and cases that it holds."""
+    unrecorded = unrecorded_phases(result)
+    return Vocabulary(
+        events=tuple(result.by_event),
+        phases=tuple(name for name in result.by_phase if name not in unrecorded),
+        cases=tuple(result.by_case) or (GENUINE,),
+        unrecorded=unrecorded,
+        has_ledger=result.reconciliation is not None,
+        has_cases=result.totals.forged_accepted is not None,
+    )
+
+
+def unrecorded_phases(result: RunResult) -> tuple[str, ...]:
+    """Names of the phases with `record = false`, as the stored scenario says."""
+    phases = result.run.scenario.get("phases")
+    if not isinstance(phases, list):
+        return ()
+    return tuple(
+        str(phase.get("name")) for phase in phases if isinstance(phase, dict) and phase.get("record", True) is False
+    )

@@ -1,0 +1,49 @@
+"""What machine and which versions a run was made with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+from loadsim.measure.result import Environment
+
+PACKAGES = ("aiohttp", "uvloop", "httptools", "orjson", "numpy", "msgspec", "click", "rich")
+
+
+def environment() -> Environment:
+    """This process's surroundings. Nothing in it identifies a person."""
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu_model=cpu_model(),
+        cpu_count=available_cores(),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+    )
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """The processor's own name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a kernel file
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

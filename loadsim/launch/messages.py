@@ -1,0 +1,129 @@
+"""What a launcher and a shard say to each other: length-prefixed msgpack, the same over a pipe or a cluster.
+
+Decides the wire form and nothing else. Both ways a message is a 4-byte big-endian length and one msgpack map with a
+`type`. To the shard: `plan`, `start`, `stop`. From it: `ready`, a `frame` each second, `last`, `error`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from loadsim.measure.tally import TallyDelta
+
+MAX_MESSAGE = 256 * 1024 * 1024
+
+
+class PlanMessage(msgspec.Struct, tag="plan"):
+    """Everything that a shard needs. The secret travels here and nowhere else."""
+
+    run_id: str
+    scenario: dict[str, Any]
+    """`Scenario.document()`, headers resolved."""
+    seed: int
+    shard: int
+    shards: int
+    secret: str
+    version: str
+    epoch_ns: int | None = None
+
+
+class Start(msgspec.Struct, tag="start"):
+    """Begin at this instant of the wall clock of the shard's host, in ns."""
+
+    at_ns: int
+
+
+class Stop(msgspec.Struct, tag="stop"):
+    """Release nothing more; with `drain`, let what is under way end within the timeout."""
+
+    drain: bool = True
+
+
+class Ready(msgspec.Struct, tag="ready"):
+    """The shard has its plan and waits for the start."""
+
+    host: str
+    pid: int
+    version: str
+    descriptors: int
+    """How many connections its descriptor limit allows."""
+
+
+class SampleMessage(msgspec.Struct):
+    """A `model.Sample`."""
+
+    index: int
+    stratum: int
+    code: int
+    t_ns: int
+    headers: list[tuple[str, str]]
+    body: str
+    error: str
+
+
+class Frame(msgspec.Struct, tag="frame"):
+    """A shard's books so far (cumulative) and what was counted since the last frame."""
+
+    seq: int
+    elapsed_ns: int
+    """Since the start instant."""
+    planned: list[int]
+    """By stratum, cumulative."""
+    ended: int
+    """Cumulative."""
+    in_flight: int
+    queued: int
+    connections: int
+    connections_peak: int
+    opened: int
+    saturated_ns: int
+    limit_reached: str
+    cpu_s: float
+    rss_bytes: int
+    tally: TallyDelta
+    samples: list[SampleMessage]
+
+
+class Last(msgspec.Struct, tag="last"):
+    """The shard is done; nothing follows."""
+
+    frame: Frame
+    start_offset_ns: int
+    """How late it began, against the agreed instant."""
+    stopped_ns: int
+    """When it stopped releasing events, since the start."""
+
+
+class Failed(msgspec.Struct, tag="error"):
+    """The shard cannot go on."""
+
+    text: str
+    exit_code: int = 1
+
+
+ToShard = PlanMessage | Start | Stop
+FromShard = Ready | Frame | Last | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+to_shard = msgspec.msgpack.Decoder(ToShard)
+from_shard = msgspec.msgpack.Decoder(FromShard)
+
+
+def encode(message: ToShard | FromShard) -> bytes:
+    """One message as it travels."""
+    data = _encoder.encode(message)
+    return len(data).to_bytes(4, "big") + data
+
+
+async def read_message(reader: asyncio.StreamReader) -> bytes | None:
+    """The next message's msgpack, or None at the end of the stream (also in the middle of a message)."""
+    try:
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        if size > MAX_MESSAGE:
+            return None
+        return await reader.readexactly(size)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None

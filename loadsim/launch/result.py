@@ -1,0 +1,154 @@
+"""From what the collector knows to a RunResult: names, durations and one row per shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loadsim import __version__
+from loadsim.launch.collect import Collector, ShardState
+from loadsim.measure.assemble import LimitInputs, assemble
+from loadsim.measure.cells import Metric, layout, unit_ns
+from loadsim.measure.hdr import percentile
+from loadsim.measure.labels import Labels
+from loadsim.measure.result import Environment, RunInfo, RunResult, ShardRow
+from loadsim.model import NS_PER_MS, NS_PER_S, Sample
+from loadsim.plan import Plan, redacted
+
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the run knows of itself, beside what was counted."""
+
+    plan: Plan
+    run_id: str
+    started_at: str
+    ended_at: str
+    workers: int
+    interrupted: bool
+    environment: Environment
+    epoch_ns: int | None = None
+    document: dict[str, object] | None = None
+
+
+def result_of(collector: Collector, facts: RunFacts) -> RunResult:
+    """The result, not yet judged."""
+    plan = facts.plan
+    stopped_ns = _stopped_ns(collector, plan)
+    durations = _durations(plan, stopped_ns)
+    recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
+    return assemble(
+        collector.merged,
+        Labels(
+            phases=tuple(phase.name for phase in plan.phases),
+            types=plan.types,
+            cases=plan.cases,
+            recorded=tuple(phase.record for phase in plan.phases),
+            durations_ns=tuple(durations),
+            model=plan.model,
+            expects=("accept", *(case.expect or "refuse" for case in plan.scenario.cases)),
+        ),
+        planned=collector.planned(),
+        run=RunInfo(
+            id=facts.run_id,
+            name=plan.scenario.name,
+            started_at=facts.started_at,
+            ended_at=facts.ended_at,
+            seed=plan.seed,
+            version=__version__,
+            model=plan.model,
+            workers=facts.workers,
+            interrupted=facts.interrupted,
+            scenario=facts.document or redacted(plan.scenario.document()),
+            epoch_ms=None if facts.epoch_ns is None else facts.epoch_ns // NS_PER_MS,
+        ),
+        environment=facts.environment,
+        shards=[_row(collector, state) for state in collector.states],
+        samples=[
+            Sample(s.index, s.stratum, s.code, s.t_ns, tuple((n, v) for n, v in s.headers), s.body, s.error)
+            for s in collector.samples
+        ],
+        limits=LimitInputs(
+            connections=_allowed_connections(plan),
+            connections_peak=collector.peak_connections(),
+            saturated_share=_saturated_share(collector, recorded_ns),
+            generator_cpu_share=max(
+                (share for s in collector.states if (share := _cpu_share(s)) is not None), default=None
+            ),
+        ),
+        extra_unfinished=collector.extra_unfinished(),
+    )
+
+
+def _allowed_connections(plan: Plan) -> int:
+    closed = [phase.connections for phase in plan.phases if phase.connections and phase.record]
+    return max(closed) if plan.model == "closed" and closed else plan.scenario.target.connections
+
+
+def _stopped_ns(collector: Collector, plan: Plan) -> int:
+    """When releasing ended, ns since the start: the latest word of any shard."""
+    told = [state.stopped_ns for state in collector.states if state.stopped_ns is not None]
+    seen = [state.frame.elapsed_ns for state in collector.states if state.lost and state.frame is not None]
+    latest = max([*told, *seen], default=0)
+    return latest if plan.duration_ns is None else min(latest, plan.duration_ns)
+
+
+def _durations(plan: Plan, stopped_ns: int) -> list[int]:
+    """How long each phase really lasted."""
+    ends = [stopped_ns if phase.end_ns is None else min(phase.end_ns, stopped_ns) for phase in plan.phases]
+    return [max(0, end - phase.start_ns) for end, phase in zip(ends, plan.phases, strict=True)]
+
+
+def _saturated_share(collector: Collector, recorded_ns: int) -> float | None:
+    frames = [state.frame for state in collector.states if state.frame is not None]
+    if not frames or not recorded_ns:
+        return None
+    return min(1.0, sum(frame.saturated_ns for frame in frames) / len(frames) / recorded_ns)
+
+
+def _shortage(collector: Collector) -> str:
+    """The descriptor or port limit that kept shards from opening a connection, in words; empty when none did."""
+    for state in collector.states:
+        if state.frame is not None and state.frame.limit_reached:
+            allowed = f"; the descriptor limit allows {state.ready.descriptors:,}" if state.ready else ""
+            return (
+                f"shard {state.number} could open only {state.frame.connections_peak:,} connections: "
+                f"{state.frame.limit_reached}{allowed}"
+            )
+    return ""
+
+
+def _cpu_share(state: ShardState) -> float | None:
+    """Of one core, between the first frame and the last: the start-up is not the run."""
+    first, last = state.first, state.frame
+    if first is None or last is None or last.elapsed_ns - first.elapsed_ns < NS_PER_S // 2:
+        return None
+    return (last.cpu_s - first.cpu_s) / ((last.elapsed_ns - first.elapsed_ns) / NS_PER_S)
+
+
+def _row(collector: Collector, state: ShardState) -> ShardRow:
+    frame, ready = state.frame, state.ready
+    merged, number = collector.merged, state.number
+    counts = merged.shard_response(number)
+    median = percentile(counts, layout(Metric.response), 0.5) if counts.any() else None
+    missing = "a frame is missing" if state.frames_missing else ""
+    return ShardRow(
+        shard=number,
+        host=ready.host if ready else "",
+        pid=ready.pid if ready else None,
+        planned=sum(frame.planned) if frame else 0,
+        sent=(sum(frame.planned) if frame else 0) - int(merged.shard_counter(number, "dropped").sum()),
+        completed=int(merged.shard_counter(number, "completed").sum()),
+        frames=state.frames,
+        lost=bool(state.lost),
+        reason=state.lost or missing,
+        cpu_s=frame.cpu_s if frame else None,
+        cpu_share=_cpu_share(state),
+        rss_mb=frame.rss_bytes / MB if frame and frame.rss_bytes else None,
+        connections_peak=frame.connections_peak if frame else None,
+        connections_opened=frame.opened if frame else None,
+        saturated_s=frame.saturated_ns / NS_PER_S if frame else None,
+        start_offset_ms=None if state.start_offset_ns is None else state.start_offset_ns / NS_PER_MS,
+        p50_ms=None if median is None else median * unit_ns(Metric.response) / NS_PER_MS,
+    )

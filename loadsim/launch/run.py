@@ -1,0 +1,128 @@
+"""One load run: look whether anything is there, start the shards, follow them, add up their books.
+
+Decides the order of a run's life and what ends it. The verdict is `judge`'s business and files are the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadsim import __version__
+from loadsim.engine.preflight import check_reachable
+from loadsim.engine.wire import resolve
+from loadsim.launch.collect import Collector
+from loadsim.launch.environment import environment
+from loadsim.launch.local import LocalShards
+from loadsim.launch.messages import PlanMessage
+from loadsim.launch.result import RunFacts, result_of
+from loadsim.measure.progress import Progress
+from loadsim.measure.result import RunResult
+from loadsim.model import NS_PER_S, Secret
+from loadsim.plan import Plan
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What is to be run. The plan's target has its headers resolved and a real URL."""
+
+    plan: Plan
+    secret: Secret
+    run_id: str
+    workers: int = 1
+    epoch_ns: int | None = None
+    document: dict[str, object] | None = None
+    """The scenario as the result shows it, redacted; None: the plan's own."""
+
+
+class Run:
+    """A run that can be watched and interrupted while it goes on."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        plan = spec.plan
+        connections = min(
+            [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
+        )
+        self.shards = max(1, min(spec.workers, connections))
+        self.interrupted = False
+        self.started = asyncio.Event()
+        self._collector = Collector(plan.strata, self.shards)
+        self._local: LocalShards | None = None
+        self._start_ns = 0
+        self._stops: set[asyncio.Task[None]] = set()
+
+    async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
+        """Fire the whole plan and return its result, not yet judged.
+
+        Raises UnreachableError when nothing answers the first connection, UsageError for settings that only now turn
+        out to be impossible. A lost shard raises nothing: it stands in the result.
+        """
+        target = self.spec.plan.scenario.target
+        if target.preflight:
+            wire = await asyncio.to_thread(resolve, target)
+            await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
+        self._local = LocalShards(self._messages(), self._collector, on_frame)
+        try:
+            self._start_ns = await self._local.start()
+            self.started.set()
+            await self._local.wait()
+        finally:
+            await self._local.close()
+        return result_of(self._collector, self._facts())
+
+    def interrupt(self) -> None:
+        """First call: release nothing more and drain. Second: end at once."""
+        if self._local is not None:
+            task = asyncio.get_running_loop().create_task(self._local.stop(drain=not self.interrupted))
+            self._stops.add(task)
+            task.add_done_callback(self._stops.discard)
+        self.interrupted = True
+
+    def progress(self) -> Progress:
+        """How the run stands."""
+        elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
+        return self._collector.progress(elapsed)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the shards."""
+        return self._local.pids if self._local is not None else []
+
+    def _messages(self) -> list[PlanMessage]:
+        spec = self.spec
+        return [
+            PlanMessage(
+                run_id=spec.run_id,
+                scenario=spec.plan.scenario.document(),
+                seed=spec.plan.seed,
+                shard=number,
+                shards=self.shards,
+                secret=spec.secret.reveal(),
+                version=__version__,
+                epoch_ns=spec.epoch_ns,
+            )
+            for number in range(self.shards)
+        ]
+
+    def _facts(self) -> RunFacts:
+        spec = self.spec
+        return RunFacts(
+            plan=spec.plan,
+            run_id=spec.run_id,
+            started_at=_iso(self._start_ns),
+            ended_at=_iso(time.time_ns()),
+            workers=self.shards,
+            interrupted=self.interrupted,
+            environment=environment(),
+            epoch_ns=spec.epoch_ns,
+            document=spec.document,
+        )
+
+
+def _iso(wall_ns: int) -> str:
+    moment = datetime.datetime.fromtimestamp(wall_ns / NS_PER_S, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,223 @@
+"""One shard process: plan in on stdin, frames out on stdout.
+
+Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), SIGINT is ignored (the
+parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never blocks the load loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import platform
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import BinaryIO
+
+from loadsim import __version__
+from loadsim.cases import RequestMaker
+from loadsim.engine.engine import Engine
+from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.recorder import Recorder
+from loadsim.engine.transport import Transport
+from loadsim.engine.wire import Wire, resolve
+from loadsim.launch.messages import (
+    Failed,
+    Frame,
+    FromShard,
+    Last,
+    PlanMessage,
+    Ready,
+    SampleMessage,
+    Start,
+    Stop,
+    encode,
+    read_message,
+    to_shard,
+)
+from loadsim.measure.tally import Tally
+from loadsim.model import LoadsimError, Secret
+from loadsim.plan import Plan, Target, from_document
+from loadsim.signing import scheme
+
+FRAME_S = 1.0
+
+
+def main() -> int:
+    """Run one shard over this process's stdin and stdout; the exit code is 0 unless it failed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    frames = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    if sys.platform == "win32":
+        return asyncio.run(_serve(frames))
+    import uvloop
+
+    return uvloop.run(_serve(frames))
+
+
+async def _serve(frames: BinaryIO) -> int:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=2**26)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, frames)
+
+    def say(message: FromShard) -> None:
+        if not writer.is_closing():
+            writer.write(encode(message))
+
+    try:
+        data = await read_message(reader)
+        if data is None:
+            return 0
+        message = to_shard.decode(data)
+        if not isinstance(message, PlanMessage):
+            raise LoadsimError("the first message must be the plan")
+        await ShardRun(message, reader, say).run()
+    except LoadsimError as error:
+        say(Failed(str(error), error.exit_code))
+        return 1
+    finally:
+        await _flush(writer)
+    return 0
+
+
+async def _flush(writer: asyncio.WriteTransport) -> None:
+    """Let what is buffered go out, as long as anyone reads."""
+    while writer.get_write_buffer_size() and not writer.is_closing():  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(0.001)
+    writer.close()
+
+
+class ShardRun:
+    """The shard between its plan and its last frame."""
+
+    def __init__(self, message: PlanMessage, reader: asyncio.StreamReader, say: Callable[[FromShard], None]) -> None:
+        self._message = message
+        self._reader = reader
+        self._call = say
+        self._seq = 0
+        self._start_ns = 0
+
+    async def run(self) -> None:
+        """Get ready, wait for the start, fire, report."""
+        message = self._message
+        if message.version != __version__:
+            raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
+        loop = asyncio.get_running_loop()
+        scenario = from_document(message.scenario, source="plan")
+        self._plan = plan = Plan(scenario, message.seed)
+        connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
+        allowed = raise_descriptor_limit(-(-connections // message.shards))
+        maker = RequestMaker(
+            scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
+        )
+        wire = resolve(scenario.target)
+        transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
+        begin = await self._next_start()
+        if begin is None:
+            return
+        self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
+        ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
+        self._recorder = Recorder(Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends]))
+        self._engine = Engine(
+            plan,
+            maker,
+            transport,
+            self._recorder,
+            best_pacer(loop),
+            shard=message.shard,
+            shards=message.shards,
+            epoch_ns=message.epoch_ns,
+        )
+        await self._fire(loop)
+
+    async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
+        # the hot path makes no reference cycles, so the cyclic collector would only cost pauses
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        offset = max(0, monotonic_ns() - self._start_ns)
+        listener = loop.create_task(self._listen())
+        ticker = loop.create_task(self._tick())
+        try:
+            await self._engine.run(self._start_ns)
+        finally:
+            for task in (listener, ticker):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._call(Last(self._frame(), offset, self._engine.stopped_ns))
+
+    async def _next_start(self) -> Start | None:
+        while (data := await read_message(self._reader)) is not None:
+            message = to_shard.decode(data)
+            if isinstance(message, Start):
+                return message
+            if isinstance(message, Stop):
+                return None
+        return None
+
+    async def _listen(self) -> None:
+        while (data := await read_message(self._reader)) is not None:
+            message = to_shard.decode(data)
+            if isinstance(message, Stop):
+                self._engine.stop(drain=message.drain)
+        self._engine.stop(drain=False)  # the parent is gone: nobody wants this load any more
+
+    async def _tick(self) -> None:
+        beat = self._start_ns
+        while True:
+            beat += int(FRAME_S * 1e9)
+            await asyncio.sleep(max(0.0, (beat - monotonic_ns()) / 1e9))
+            self._call(self._frame())
+
+    def _frame(self) -> Frame:
+        engine, recorder = self._engine, self._recorder
+        recorder.fold()
+        self._seq += 1
+        return Frame(
+            seq=self._seq,
+            elapsed_ns=monotonic_ns() - self._start_ns,
+            planned=list(engine.planned),
+            ended=recorder.ended,
+            in_flight=engine.in_flight,
+            queued=engine.queued,
+            connections=engine.open_count,
+            connections_peak=engine.open_peak,
+            opened=engine.opened,
+            saturated_ns=engine.saturated_ns(),
+            limit_reached=engine.limit_reached,
+            cpu_s=time.process_time(),
+            rss_bytes=_rss_bytes(),
+            tally=recorder.tally.drain(),
+            samples=[
+                SampleMessage(s.index, s.stratum, s.code, s.t_ns, list(s.headers), s.body, s.error)
+                for s in recorder.take_samples()
+            ],
+        )
+
+
+def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
+    """The transport that the scenario names; the direct one needs epoll."""
+    trace = run_id if target.trace_header else None
+    if target.transport == "direct" and platform.system() == "Linux":
+        from loadsim.engine.direct import DirectTransport
+
+        return DirectTransport(loop, wire, trace)
+    from loadsim.engine.aiohttp_transport import AiohttpTransport
+
+    return AiohttpTransport(target, wire, trace)
+
+
+def _rss_bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - read every second: the short way
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,98 @@
+"""Cells: the sparse counts in which every figure of a run travels, as one int64 key each.
+
+Decides what is counted (metrics), how stratum, metric, slice and index share a key, and how equal keys are added up.
+Knows nothing of outcome rows, frames or percentiles.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints
+from loadsim.model import NS_PER_MS, NS_PER_US
+
+SLICE_NS = 250 * NS_PER_MS
+"""Width of a base slice, counted from the start of the run."""
+
+INDEX_BITS = 16
+SLICE_BITS = 24
+GROUP_SHIFT = INDEX_BITS + SLICE_BITS
+METRICS_PER_STRATUM = 16
+INDEX_MASK = (1 << INDEX_BITS) - 1
+SLICE_MASK = (1 << SLICE_BITS) - 1
+LAST_SLICE = SLICE_MASK
+"""48 days of base slices; what lies beyond is counted in the last one."""
+
+
+class Metric(enum.IntEnum):
+    """What a cell counts. The first eight are latencies, `index` being an HDR bucket."""
+
+    response = 0
+    service = 1
+    lag = 2
+    wait = 3
+    connect = 4
+    tls = 5
+    first_byte = 6
+    sign = 7
+    due = 8
+    """Events by slice of their due time; index 0."""
+    sent = 9
+    """Events by slice of the instant before their first write call; index 0. Those never written are not in it."""
+    ended = 10
+    """Events by slice of their end; index = the outcome's code."""
+
+
+LATENCIES = tuple(Metric(number) for number in range(8))
+
+
+def layout(metric: Metric) -> HdrConfig:
+    """The histogram layout of a latency metric."""
+    return NANOSECONDS if metric is Metric.sign else MICROSECONDS
+
+
+def unit_ns(metric: Metric) -> int:
+    """How many ns one unit of the metric's histogram is."""
+    return 1 if metric is Metric.sign else NS_PER_US
+
+
+class Cells(NamedTuple):
+    """Counts by key: both int64, of one length; keys ascending and distinct after `compact`."""
+
+    keys: Ints
+    counts: Ints
+
+
+EMPTY = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def succeeded(codes: Ints) -> NDArray[np.bool]:
+    """Which outcome codes are a 2xx answer: `model.is_success` over an array."""
+    return (codes >= 200) & (codes < 300)
+
+
+def slice_of(t_ns: Ints) -> Ints:
+    """Base slice of instants in ns since the start of the run; those before the start count in slice 0."""
+    return np.clip(t_ns // SLICE_NS, 0, LAST_SLICE)
+
+
+def joined(parts: list[Cells]) -> Cells:
+    """All parts one after the other."""
+    if not parts:
+        return EMPTY
+    return Cells(np.concatenate([part.keys for part in parts]), np.concatenate([part.counts for part in parts]))
+
+
+def compact(parts: list[Cells]) -> Cells:
+    """All parts as one: keys ascending and distinct, counts of equal keys added."""
+    keys, counts = joined(parts)
+    if not len(keys):
+        return EMPTY
+    order = np.argsort(keys)
+    keys = keys[order]
+    starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    return Cells(keys[starts], np.add.reduceat(counts[order], starts))

@@ -1,0 +1,69 @@
+"""Confidence intervals of percentiles, by a block bootstrap over slices of time.
+
+Decides what a block is and how resamples are drawn. Latencies of a loaded server are not independent of each other:
+intervals that assume so cover 26 % where they claim 95 % (M/M/1, load 0.7); resampling blocks of time keeps what
+belongs together. Seed and run are arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.hdr import HdrConfig, Ints, Quantile, least_count
+from loadsim.measure.merge import Sliced
+
+RESAMPLES = 400
+LEAST_SLICES = 20
+"""Fewer slices with samples give no interval."""
+MAX_BLOCKS = 60
+"""Neighbouring slices are joined until no more blocks than this are left: long blocks hold more of what belongs
+together, and 60 of them cover as well as 200."""
+
+
+def intervals(
+    sliced: Sliced, config: HdrConfig, quantiles: Mapping[str, Quantile], run_id: str
+) -> dict[str, tuple[int, int]] | None:
+    """95 % interval for each quantile that has enough samples, as highest equivalents in the config's unit.
+
+    `sliced`: counts by (slice, bucket). None under LEAST_SLICES slices with samples, or when no quantile has enough.
+    The same run id gives the same intervals.
+    """
+    total = int(sliced.counts.sum())
+    wanted = {name: q for name, q in quantiles.items() if total >= least_count(q)}
+    occupied = np.unique(sliced.slices)
+    if len(occupied) < LEAST_SLICES or not wanted:
+        return None
+    buckets, matrix = _blocks(sliced, occupied)
+    running = np.cumsum(_weights(run_id, len(matrix)) @ matrix, axis=1)
+    sizes = running[:, -1]
+    found = {}
+    for name, q in wanted.items():
+        # The first bucket where at least q of the resample lies at or below it.
+        ranks = np.maximum(1, np.ceil(sizes * float(q)))
+        at = (running < ranks[:, None]).sum(axis=1)
+        low, high = np.quantile(at, (0.025, 0.975), method="inverted_cdf").astype(np.int64)
+        ends = config.highest_equivalent(buckets[[low, high]])
+        found[name] = (int(ends[0]), int(ends[1]))
+    return found
+
+
+def _blocks(sliced: Sliced, occupied: Ints) -> tuple[Ints, NDArray[np.float64]]:
+    """Occupied buckets, and counts by (block, bucket). Float64: exact for counts, and multiplied by BLAS."""
+    per_block = -(-len(occupied) // MAX_BLOCKS)
+    block = np.searchsorted(occupied, sliced.slices) // per_block
+    buckets, column = np.unique(sliced.indexes, return_inverse=True)
+    blocks = int(block.max()) + 1
+    matrix = np.zeros((blocks, len(buckets)))
+    np.add.at(matrix, (block, column), sliced.counts)
+    return buckets, matrix
+
+
+def _weights(run_id: str, blocks: int) -> NDArray[np.float64]:
+    """How often each block stands in each resample: (RESAMPLES, blocks), rows adding up to `blocks`."""
+    key = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:16], "big")
+    generator = np.random.Generator(np.random.Philox(key=key))
+    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=RESAMPLES).astype(np.float64)

@@ -1,0 +1,227 @@
+"""The parent's side of counting: adds up what the shards counted, in memory that the run's length does not change.
+
+Decides how slices coarsen and how counts of several strata and shards become one. Knows nothing of names, of what a
+stratum means, or of the figures that results carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.cells import (
+    EMPTY,
+    GROUP_SHIFT,
+    INDEX_BITS,
+    INDEX_MASK,
+    METRICS_PER_STRATUM,
+    SLICE_MASK,
+    SLICE_NS,
+    Cells,
+    Metric,
+    compact,
+    joined,
+    layout,
+)
+from loadsim.measure.hdr import Ints
+from loadsim.measure.tally import COUNTERS, TallyDelta
+
+MAX_SLICES = 600
+"""More slices than this double the width of all of them."""
+MAX_CELLS = 2_000_000
+"""More cells than this (32 MB) do the same, while there are more than FEW_SLICES."""
+FEW_SLICES = 60
+_PENDING = 65_536
+
+
+class Sliced(NamedTuple):
+    """Counts of one metric: parallel int64 arrays, ascending by (slice, index), each pair once."""
+
+    slices: Ints
+    indexes: Ints
+    counts: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What is known exactly of a latency metric, in ns."""
+
+    count: int
+    min: int
+    max: int
+    sum: float
+    sum_sq: float
+    overflow: int
+
+    @property
+    def mean(self) -> float:
+        """Arithmetic mean, ns."""
+        return self.sum / self.count
+
+    @property
+    def stdev(self) -> float:
+        """Population standard deviation, ns."""
+        return float(np.sqrt(max(0.0, self.sum_sq / self.count - self.mean**2)))
+
+
+class Merged:
+    """All shards' counts as one.
+
+    Every query of cells first adds up what came since the last one, which takes up to 0.2 s late in a large run: a live
+    view asks for `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
+
+    `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all).
+    """
+
+    def __init__(self, strata: int, watched: Iterable[int] | None = None) -> None:
+        self.strata = strata
+        self._watched = np.isin(np.arange(strata), list(range(strata) if watched is None else watched))
+        self._cells = EMPTY
+        self._pending: list[Cells] = []
+        self._pending_size = 0
+        self._shift = 0
+        self._moments: dict[int, NDArray[np.float64]] = {}
+        self._counters: dict[int, Ints] = {}
+        self._recent: dict[int, Cells] = {}
+        self._responses: dict[int, Ints] = {}
+
+    def add(self, shard: int, delta: TallyDelta) -> None:
+        """Take one frame's delta. Raises ValueError when its arrays do not fit together or the number of strata."""
+        cells, counters = compact([delta.cells()]), delta.counter_rows()
+        if len(counters) != self.strata:
+            raise ValueError(f"a frame counts {len(counters)} strata, not {self.strata}")
+        if len(cells.keys) and not 0 <= cells.keys[0] <= cells.keys[-1] < _first_key(self.strata, 0):
+            raise ValueError("a frame carries cells of strata that the plan does not have")
+        self._counters[shard] = counters
+        self._moments[shard] = delta.moment_rows()
+        self._recent[shard] = cells
+        self._watch(shard, cells)
+        self._pending.append(_coarser(cells, self._shift))
+        self._pending_size += len(cells.keys)
+        if self._pending_size > max(_PENDING, len(self._cells.keys)):
+            self._settle()
+
+    @property
+    def slice_ns(self) -> int:
+        """Width of a slice as it stands now; doubles as a run goes on."""
+        self._settle()
+        return SLICE_NS << self._shift
+
+    @property
+    def cells(self) -> int:
+        """How many cells are held: what memory grows with."""
+        self._settle()
+        return len(self._cells.keys)
+
+    @property
+    def shards(self) -> list[int]:
+        """The shards that were heard of."""
+        return sorted(self._counters)
+
+    def sliced(self, metric: Metric, strata: Iterable[int]) -> Sliced:
+        """Counts of a metric over some strata, by slice and index."""
+        self._settle()
+        keys, counts = _select(self._cells, metric, strata)
+        within, counts = compact([Cells(keys & ((1 << GROUP_SHIFT) - 1), counts)])
+        return Sliced(within >> INDEX_BITS, within & INDEX_MASK, counts)
+
+    def counts(self, metric: Metric, strata: Iterable[int]) -> Ints:
+        """Counts of a latency metric over some strata: dense int64 (layout(metric).counts_len,)."""
+        self._settle()
+        return _dense(_select(self._cells, metric, strata), metric)
+
+    def recent(self, metric: Metric, strata: Iterable[int] | None = None) -> Ints:
+        """Dense counts of what every shard's latest delta holds: the last second, for a live view."""
+        wanted = list(range(self.strata) if strata is None else strata)
+        return _dense(joined([_select(cells, metric, wanted) for cells in self._recent.values()]), metric)
+
+    def codes(self, strata: Iterable[int]) -> dict[int, int]:
+        """How many events ended with each code, ascending by code."""
+        self._settle()
+        keys, counts = _select(self._cells, Metric.ended, strata)
+        codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
+        return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+    def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:
+        """Exact moments of a latency metric over some strata; None without samples."""
+        groups = [stratum * METRICS_PER_STRATUM + int(metric) for stratum in strata]
+        rows = [rows[np.isin(rows[:, 0], groups)] for rows in self._moments.values()]
+        found = np.concatenate(rows) if rows else np.zeros((0, 7))
+        if not len(found):
+            return None
+        _, count, least, most, total, squares, overflow = found.T
+        return Moments(
+            count=int(count.sum()),
+            min=int(least.min()),
+            max=int(most.max()),
+            sum=float(total.sum()),
+            sum_sq=float(squares.sum()),
+            overflow=int(overflow.sum()),
+        )
+
+    def counter(self, name: str, strata: Iterable[int]) -> int:
+        """One of `tally.COUNTERS`, over some strata and all shards."""
+        return sum(int(rows[list(strata), COUNTERS.index(name)].sum()) for rows in self._counters.values())
+
+    def shard_counter(self, shard: int, name: str) -> Ints:
+        """One of `tally.COUNTERS` of one shard as of its last frame: int64 (strata,); zeros when never heard of."""
+        rows = self._counters.get(shard)
+        return np.zeros(self.strata, dtype=np.int64) if rows is None else rows[:, COUNTERS.index(name)]
+
+    def shard_response(self, shard: int) -> Ints:
+        """Dense response counts of one shard over the watched strata."""
+        return self._responses.get(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
+
+    def _watch(self, shard: int, cells: Cells) -> None:
+        found = _select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
+        self._responses[shard] = self.shard_response(shard) + _dense(found, Metric.response)
+
+    def _settle(self) -> None:
+        """Add the pending parts in, then coarsen while there are too many slices or cells."""
+        if not self._pending:
+            return
+        self._cells = compact([self._cells, *self._pending])
+        self._pending, self._pending_size = [], 0
+        while self._too_fine():
+            self._shift += 1
+            self._cells = compact([_coarser(self._cells, 1)])
+
+    def _too_fine(self) -> bool:
+        slices = _last_slice(self._cells) + 1
+        return slices > MAX_SLICES or (len(self._cells.keys) > MAX_CELLS and slices > FEW_SLICES)
+
+
+def _first_key(stratum: int, metric: int) -> int:
+    return (stratum * METRICS_PER_STRATUM + metric) << GROUP_SHIFT
+
+
+def _select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
+    """The cells of a metric and some strata. Keys ascend, so that each stratum's are one stretch."""
+    numbers = list(strata)
+    starts = np.searchsorted(cells.keys, [_first_key(stratum, metric) for stratum in numbers])
+    ends = np.searchsorted(cells.keys, [_first_key(stratum, metric + 1) for stratum in numbers])
+    stretches = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])
+
+
+def _last_slice(cells: Cells) -> int:
+    return int((cells.keys >> INDEX_BITS & SLICE_MASK).max(initial=0))
+
+
+def _coarser(cells: Cells, doublings: int) -> Cells:
+    """The same counts in slices 2^doublings as wide; keys are no longer distinct nor in order."""
+    if not doublings:
+        return cells
+    slices = (cells.keys >> INDEX_BITS & SLICE_MASK) >> doublings
+    rest = cells.keys & ~(SLICE_MASK << INDEX_BITS)
+    return Cells(rest | slices << INDEX_BITS, cells.counts)
+
+
+def _dense(cells: Cells, metric: Metric) -> Ints:
+    # float64 weights are exact below 2^53 counts
+    counts = np.bincount(cells.keys & INDEX_MASK, weights=cells.counts, minlength=layout(metric).counts_len)
+    return counts.astype(np.int64)

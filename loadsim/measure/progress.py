@@ -1,0 +1,41 @@
+"""The figures of a run that is going on: what the live view shows.
+
+A shape and nothing else; `launch` fills it and `report` draws it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LastSecond:
+    """What was counted since the previous frames, over all shards; ms."""
+
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    lag_p99_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The run at one moment."""
+
+    elapsed_s: float
+    planned: int
+    sent: int
+    done: int
+    in_flight: int
+    queued: int
+    connections: int
+    succeeded: int
+    failed_status: int
+    """Answers other than 2xx."""
+    errors: int
+    rate_done: float
+    """Events per second that ended, over the last second."""
+    last_second: LastSecond
+    total_p50_ms: float | None
+    total_p99_ms: float | None
+    lost_shards: tuple[int, ...] = ()

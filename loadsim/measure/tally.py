@@ -1,0 +1,218 @@
+"""The tally of one shard: folds outcome rows into cells, moments and counters while the load runs.
+
+Decides which outcome enters which metric. It stands in the load loop, so it works on whole arrays and keeps nothing per
+event. Refuses to know how rows are made, how deltas travel, and what percentiles are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.cells import (
+    GROUP_SHIFT,
+    INDEX_BITS,
+    METRICS_PER_STRATUM,
+    Cells,
+    Metric,
+    joined,
+    layout,
+    slice_of,
+    succeeded,
+    unit_ns,
+)
+from loadsim.measure.hdr import Ints
+from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column
+
+COUNTERS = (
+    "bytes_sent", "bytes_received", "unsent", "woken_late", "ended", "completed", "succeeded", "dropped", "unfinished",
+)  # fmt: skip
+"""Columns of `TallyDelta.counters`. `ended` counts every row, dropped ones too; `unsent` those errors and unfinished
+of which no byte was handed to the kernel; `woken_late` those woken after the end of their phase, or never."""
+
+MOMENTS = ("group", "count", "min", "max", "sum", "sum_sq", "overflow")
+"""Columns of `TallyDelta.moments`, in ns; group = stratum * 16 + metric."""
+
+_VALUE_BITS = 44
+_LARGEST_NS = (1 << _VALUE_BITS) - 1
+_RAW_KEYS = 32_768
+"""Keys that pile up before equal ones are added together. What was added up is not merged again here: sorting keys
+with their counts costs three times a plain sort and would hold up the load; the parent has the time for it."""
+_UNBOUNDED = np.iinfo(np.int64).max
+
+
+class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
+    """What one shard counted: cells since the last drain; moments and counters since the start of the run.
+
+    `keys` int64 and `counts` uint32 of one length, in no order, keys may repeat; `moments` float64 (k, 7), a row per
+    group that has samples, columns MOMENTS; `counters` int64 (strata, 9), columns COUNTERS. All little-endian bytes.
+    """
+
+    keys: bytes
+    counts: bytes
+    moments: bytes
+    counters: bytes
+
+    def cells(self) -> Cells:
+        """The cells. Raises ValueError when keys and counts do not fit together."""
+        keys, counts = np.frombuffer(self.keys, "<i8"), np.frombuffer(self.counts, "<u4")
+        if len(keys) != len(counts):
+            raise ValueError(f"a frame carries {len(keys)} keys and {len(counts)} counts")
+        return Cells(keys, counts.astype(np.int64))
+
+    def moment_rows(self) -> NDArray[np.float64]:
+        """float64 (k, 7), columns MOMENTS."""
+        return np.frombuffer(self.moments, "<f8").reshape(-1, len(MOMENTS))
+
+    def counter_rows(self) -> Ints:
+        """int64 (strata, 9), columns COUNTERS."""
+        return np.frombuffer(self.counters, "<i8").reshape(-1, len(COUNTERS))
+
+
+class Tally:
+    """Counts the outcomes of one shard.
+
+    `strata`: how many there are; `start_ns`: the start of the run on the rows' clock; `phase_ends`: per stratum, the
+    end of its phase in ns since the start, -1 where the phase has none.
+    """
+
+    def __init__(self, strata: int, start_ns: int, phase_ends: Sequence[int]) -> None:
+        if len(phase_ends) != strata:
+            raise ValueError(f"{strata} strata, but {len(phase_ends)} phase ends")
+        self._strata = strata
+        self._start = start_ns
+        self._ends = np.array([start_ns + end if end >= 0 else _UNBOUNDED for end in phase_ends], dtype=np.int64)
+        self._raw: list[Ints] = []
+        self._raw_size = 0
+        self._settled: list[Cells] = []
+        groups = strata * METRICS_PER_STRATUM
+        self._moments = np.zeros((groups, len(MOMENTS)))
+        self._moments[:, 0] = np.arange(groups)
+        self._moments[:, 2] = np.inf
+        self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
+
+    def fold(self, rows: Ints) -> None:
+        """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where it did not happen."""
+        if not len(rows):
+            return
+        columns = np.ascontiguousarray(rows.T)
+        stratum, code, due, woken, slot, sent, first_byte, done = columns[: Column.bytes_sent]
+        was_sent = sent != 0
+        kept = code != DROPPED
+        due_slice = slice_of(due - self._start)
+        base = (stratum * METRICS_PER_STRATUM << GROUP_SHIFT) | (due_slice << INDEX_BITS)
+        values, keys = [], []
+        for metric, since, until, where in (
+            (Metric.response, due, done, kept),
+            (Metric.service, sent, done, kept & was_sent),
+            (Metric.lag, due, woken, woken != 0),
+            (Metric.wait, woken, slot, kept & (slot != 0)),
+            (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0)),
+        ):
+            values.append((until - since)[where])
+            keys.append(base[where] + (int(metric) << GROUP_SHIFT))
+        latencies = self._latencies(np.concatenate(values), np.concatenate(keys))
+        # Slices of other instants than due: the stratum part of the key is kept, the rest made anew.
+        group = stratum * METRICS_PER_STRATUM
+        sent_slice = slice_of(sent[was_sent] - self._start)
+        sent_keys = ((group[was_sent] + Metric.sent) << GROUP_SHIFT) | (sent_slice << INDEX_BITS)
+        ended_slice = slice_of(done - self._start)
+        ended_keys = ((group + Metric.ended) << GROUP_SHIFT) | (ended_slice << INDEX_BITS) | code
+        due_keys = base + (int(Metric.due) << GROUP_SHIFT)
+        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys)))
+        self._count(columns)
+
+    def fold_handshakes(self, rows: Ints) -> None:
+        """Count opened connections: int64 (n, 4) of stratum, due, connect ns, TLS ns (0: no TLS)."""
+        if not len(rows):
+            return
+        stratum, due, connect, tls = np.ascontiguousarray(rows.T)
+        secured = tls != 0
+        values = np.concatenate((connect, tls[secured]))
+        keys = np.concatenate(
+            (self._keys(stratum, due, Metric.connect), self._keys(stratum[secured], due[secured], Metric.tls))
+        )
+        self._keep(self._latencies(values, keys))
+
+    def fold_sign(self, rows: Ints) -> None:
+        """Count sampled signings: int64 (n, 3) of stratum, due, ns."""
+        if not len(rows):
+            return
+        stratum, due, took = np.ascontiguousarray(rows.T)
+        self._keep(self._latencies(took, self._keys(stratum, due, Metric.sign), Metric.sign))
+
+    def drain(self) -> TallyDelta:
+        """What was folded since the last drain, with the cumulative moments and counters."""
+        self._settle()
+        cells = joined(self._settled)
+        self._settled = []
+        filled = self._moments[self._moments[:, 1] > 0]
+        return TallyDelta(
+            keys=cells.keys.astype("<i8", copy=False).tobytes(),
+            counts=cells.counts.astype("<u4").tobytes(),
+            moments=filled.astype("<f8", copy=False).tobytes(),
+            counters=self._counters.astype("<i8", copy=False).tobytes(),
+        )
+
+    def _keys(self, stratum: Ints, due: Ints, metric: Metric) -> Ints:
+        group = stratum * METRICS_PER_STRATUM + int(metric)
+        return (group << GROUP_SHIFT) | (slice_of(due - self._start) << INDEX_BITS)
+
+    def _latencies(self, values: Ints, keys: Ints, metric: Metric = Metric.response) -> Ints:
+        """Put the buckets of `values` (ns) into `keys` and take the moments along; `metric` only tells the layout."""
+        config, unit = layout(metric), unit_ns(metric)
+        values = np.clip(values, 0, _LARGEST_NS)
+        self._measure(np.sort((keys >> GROUP_SHIFT << _VALUE_BITS) | values), (config.highest + 1) * unit)
+        return keys | config.index(values // unit)
+
+    def _measure(self, grouped: Ints, overflow_ns: int) -> None:
+        """Add to the moments: `grouped` is sorted group << 44 | ns, so each group's ends are its min and max."""
+        if not len(grouped):
+            return
+        group = grouped >> _VALUE_BITS
+        starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+        lasts = np.append(starts[1:], len(grouped)) - 1
+        values = grouped & _LARGEST_NS
+        exact = values.astype(np.float64)
+        at = group[starts]
+        moments = self._moments
+        moments[at, 1] += lasts - starts + 1
+        moments[at, 2] = np.minimum(moments[at, 2], values[starts])
+        moments[at, 3] = np.maximum(moments[at, 3], values[lasts])
+        moments[at, 4] += np.add.reduceat(exact, starts)
+        moments[at, 5] += np.add.reduceat(exact * exact, starts)
+        if values.max() >= overflow_ns:
+            moments[at, 6] += np.add.reduceat((values >= overflow_ns).astype(np.float64), starts)
+
+    def _count(self, columns: Ints) -> None:
+        stratum, code, _, woken, _, _, _, _, bytes_sent, bytes_received = columns
+        end = self._ends[stratum]
+        dropped, answered = code == DROPPED, code < ERROR_BASE
+        tallied = np.empty((len(COUNTERS), len(code)), dtype=np.int64)
+        tallied[0], tallied[1] = bytes_sent, bytes_received
+        tallied[2] = ~answered & ~dropped & (bytes_sent == 0)
+        tallied[3] = (woken > end) | ((woken == 0) & (end != _UNBOUNDED))
+        tallied[4] = 1
+        tallied[5] = answered
+        tallied[6] = succeeded(code)
+        tallied[7] = dropped
+        tallied[8] = code == UNFINISHED
+        order = np.argsort(stratum, kind="stable")
+        stratum = stratum[order]
+        starts = np.flatnonzero(np.concatenate(([True], stratum[1:] != stratum[:-1])))
+        self._counters[stratum[starts]] += np.add.reduceat(tallied[:, order], starts, axis=1).T
+
+    def _keep(self, keys: Ints) -> None:
+        """Set aside keys of one sample each, and add equal ones up once enough have come together."""
+        self._raw.append(keys)
+        self._raw_size += len(keys)
+        if self._raw_size >= _RAW_KEYS:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._raw:
+            self._settled.append(Cells(*np.unique(np.concatenate(self._raw), return_counts=True)))
+        self._raw, self._raw_size = [], 0

@@ -1,0 +1,122 @@
+"""The books of a group of events: how many were planned, sent, answered, refused, lost, and whether it adds up.
+
+Decides what counts as what (completed, succeeded, unfinished, forged accepted) and which identities must hold. Knows
+nothing of files and of verdicts: a broken identity is put into words and given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadsim.measure.cells import LATENCIES, Metric
+from loadsim.measure.hdr import Ints
+from loadsim.measure.merge import Merged
+from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.stats import stats_of
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, is_success
+
+_HEADLINES = (Metric.response, Metric.service)
+
+
+class Books:
+    """Makes `Totals` of any group of strata.
+
+    `planned` and `extra_unfinished` are per stratum, int64 (strata,): events due before the stop, as the shards
+    counted them, and events of lost shards that were taken on and never heard of again.
+    """
+
+    def __init__(self, merged: Merged, planned: Ints, extra_unfinished: Ints, run_id: str) -> None:
+        self._merged = merged
+        self._planned = planned
+        self._extra = extra_unfinished
+        self._run_id = run_id
+
+    def totals(
+        self,
+        strata: Sequence[int],
+        duration_ns: int | None,
+        *,
+        refusing: Sequence[int] | None = None,
+        every_interval: bool = False,
+    ) -> Totals:
+        """The books and latencies of `strata` over `duration_ns` (None or 0: rates are unknown).
+
+        `refusing`: the strata in which a refusal was due, for `forged_accepted` and `refused_badly`; None when the
+        question does not arise. `every_interval`: 95 % intervals for all metrics, not just response and service.
+        """
+        merged, group = self._merged, list(strata)
+        codes = merged.codes(group)
+        lost = int(self._extra[group].sum())
+        # From the cumulative counters, where `codes` come from the sum of all deltas: a lost frame shows up as books
+        # that do not balance.
+        sent = merged.counter("ended", group) - merged.counter("dropped", group) + lost
+        completed = sum(n for code, n in codes.items() if code < ERROR_BASE)
+        succeeded = sum(n for code, n in codes.items() if is_success(code))
+        planned = int(self._planned[group].sum())
+        forged, badly = (None, None) if refusing is None else self._refusals(refusing)
+        with_interval = LATENCIES if every_interval else _HEADLINES
+        return Totals(
+            planned=planned,
+            sent=sent,
+            completed=completed,
+            succeeded=succeeded,
+            failed=sent - succeeded,
+            dropped=codes.get(DROPPED, 0),
+            unfinished=codes.get(UNFINISHED, 0) + lost,
+            unsent=merged.counter("unsent", group),
+            attempts=sent,
+            bytes_sent=merged.counter("bytes_sent", group),
+            bytes_received=merged.counter("bytes_received", group),
+            duration_s=duration_ns / NS_PER_S if duration_ns else None,
+            rate_planned=_rate(planned, duration_ns),
+            rate_sent=_rate(sent, duration_ns),
+            rate_completed=_rate(completed, duration_ns),
+            success_rate=succeeded / sent if sent else None,
+            status={str(code): n for code, n in codes.items() if code < ERROR_BASE},
+            errors={ErrorKind(code - ERROR_BASE).name: n for code, n in codes.items() if _is_error(code)},
+            latency_ms={
+                metric.name: stats_of(merged, metric, group, self._run_id if metric in with_interval else None)
+                for metric in LATENCIES
+            },
+            woken_late=merged.counter("woken_late", group),
+            forged_accepted=forged,
+            refused_badly=badly,
+        )
+
+    def _refusals(self, strata: Sequence[int]) -> tuple[int, int]:
+        """Answered 2xx though a refusal was due; and answered 5xx, or failed, though a 4xx was due."""
+        codes = self._merged.codes(strata)
+        accepted = sum(n for code, n in codes.items() if is_success(code))
+        badly = sum(n for code, n in codes.items() if 500 <= code < 600 or _is_error(code))
+        return accepted, badly
+
+
+def books(totals: Totals) -> list[str]:
+    """Each identity that does not hold, in words with figures; empty when the books balance."""
+    errors = sum(totals.errors.values())
+    found = []
+    if totals.planned != totals.sent + totals.dropped:
+        found.append(f"{totals.planned} planned, but {totals.sent} sent + {totals.dropped} dropped")
+    if totals.sent != totals.completed + errors + totals.unfinished:
+        found.append(
+            f"{totals.sent} sent, but {totals.completed} completed + {errors} errors + {totals.unfinished} unfinished"
+        )
+    if totals.completed != sum(totals.status.values()):
+        found.append(f"{totals.completed} completed, but {sum(totals.status.values())} with a status")
+    return found
+
+
+def unbalanced(result: RunResult) -> list[str]:
+    """Every broken identity of a result: overall, and by phase, event and case."""
+    groups = [("all", result.totals)]
+    for what, rows in (("phase", result.by_phase), ("event", result.by_event), ("case", result.by_case)):
+        groups += [(f"{what} {name}", totals) for name, totals in rows.items()]
+    return [f"{name}: {reason}" for name, totals in groups for reason in books(totals)]
+
+
+def _is_error(code: int) -> bool:
+    return ERROR_BASE < code < UNFINISHED
+
+
+def _rate(count: int, duration_ns: int | None) -> float | None:
+    return count * NS_PER_S / duration_ns if duration_ns else None

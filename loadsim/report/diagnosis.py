@@ -1,0 +1,44 @@
+"""What a refusal most likely means: the two diagnoses that Trackpilots documents for 401 and 400 answers.
+
+Decides when they are worth saying (half of the answers or more) and how. Knows no terminal and no file format.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadsim.measure.result import RunResult
+
+DEFAULT_SECRET = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"  # noqa: S105 - the variable's name, not its value
+HEADERS = "x-webhook-signature and x-webhook-timestamp"
+DIAGNOSED = (401, 400)
+
+
+def diagnosis_of(status: int, *, scheme: str = "trackpilots", secret_env: str | None = None) -> str | None:
+    """The likely cause of one refusal, in a sentence; None for any other status."""
+    known = scheme == "trackpilots"
+    if status == 401:
+        variable = secret_env or (DEFAULT_SECRET if known else "its secret variable")
+        return (
+            f"401 Invalid signature: the receiver's {variable} does not match the secret shown on the webhook "
+            "(the one loadsim signs with)."
+        )
+    if status == 400:
+        names = f"both headers ({HEADERS}, lower case)" if known else "every signature header"
+        return f"400 Missing signature: the server does not read {names}."
+    return None
+
+
+def diagnosis(result: RunResult) -> list[str]:
+    """The diagnoses of a run in which half of the answers or more are 401 or 400, the commoner first."""
+    status = result.totals.status
+    counts = {code: status.get(str(code), 0) for code in DIAGNOSED}
+    if not result.totals.completed or 2 * sum(counts.values()) < result.totals.completed:
+        return []
+    target: dict[str, Any] = result.run.scenario.get("target") or {}
+    codes = sorted((code for code in DIAGNOSED if counts[code]), key=lambda code: -counts[code])
+    texts = (
+        diagnosis_of(code, scheme=str(target.get("scheme", "trackpilots")), secret_env=target.get("secret_env"))
+        for code in codes
+    )
+    return [text for text in texts if text]

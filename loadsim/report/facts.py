@@ -1,0 +1,253 @@
+"""What every human report says, in words and figures, before any layout.
+
+Decides which rows there are, in which order, and how each figure reads. Refuses to know terminals, Markdown or pages:
+`text.py` and `summary.py` draw the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from loadsim.judge.objectives import parse_objective
+from loadsim.judge.vocabulary import unrecorded_phases
+from loadsim.measure.result import ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.model import UsageError
+from loadsim.report import figures
+
+PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
+VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
+
+ERROR_MEANINGS = {
+    "dns": "the name could not be resolved",
+    "refused": "connection refused",
+    "connect_timeout": "no connection within the timeout",
+    "connect_error": "could not connect",
+    "tls": "TLS handshake failed",
+    "reset": "connection broken after part of the request was sent",
+    "closed_idle": "reused connection closed before any answer",
+    "closed_early": "fresh connection closed before any answer",
+    "truncated": "the answer began and did not end",
+    "timeout": "no whole answer within the timeout",
+    "protocol": "the answer is not valid HTTP",
+    "body_limit": "answer body over 16 MiB",
+    "internal": "loadsim's own fault",
+}
+
+
+class ObjectiveLine(NamedTuple):
+    """One judged objective. `passed` is None when there was too little to judge it."""
+
+    passed: bool | None
+    text: str
+    observed: str
+    interval: str
+    limit: str
+    note: str
+
+
+class LatencyRow(NamedTuple):
+    """One metric: its raw figures, and the label that the model of the run gives it."""
+
+    label: str
+    stats: Stats
+
+
+class GroupRow(NamedTuple):
+    """One event type, phase or case."""
+
+    name: str
+    note: str
+    totals: Totals
+
+
+class OutcomeRow(NamedTuple):
+    """How often one status or error kind came."""
+
+    name: str
+    times: int
+    share: str
+    meaning: str
+    good: bool
+
+
+class AnswerRow(NamedTuple):
+    """What the endpoint said, for one status or error kind: (which event, what), identical answers joined."""
+
+    kind: str
+    times: int
+    said: list[tuple[str, str]]
+
+
+def run_words(result: RunResult) -> list[str]:
+    """Which run this is: id, model, workers, seed, recorded time."""
+    run = result.run
+    duration = result.totals.duration_s
+    words = [f"run {run.id}", f"{run.model} model", f"{run.workers} worker{'s' * (run.workers != 1)}"]
+    words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)}"]
+    return [*words, "interrupted"] if run.interrupted else words
+
+
+def count_cells(result: RunResult) -> list[tuple[str, str]]:
+    """The books, as (name, figure): three rows of four."""
+    totals = result.totals
+    return [
+        ("planned", figures.count(totals.planned)),
+        ("sent", figures.count(totals.sent)),
+        ("completed", figures.count(totals.completed)),
+        ("2xx", figures.count(totals.succeeded)),
+        ("planned rate", figures.per_second(totals.rate_planned)),
+        ("sent rate", figures.per_second(totals.rate_sent)),
+        ("completed rate", figures.per_second(totals.rate_completed)),
+        ("2xx rate", figures.share(totals.success_rate)),
+        ("failed", figures.count(totals.failed)),
+        ("dropped", figures.count(totals.dropped)),
+        ("unfinished", figures.count(totals.unfinished)),
+        ("bytes sent", figures.size(totals.bytes_sent)),
+    ]
+
+
+def receiver_words(result: RunResult) -> str:
+    """What the embedded receiver counted by itself, beside what was sent; empty for other targets."""
+    counted = result.receiver
+    if counted is None:
+        return ""
+    sent = sum(phase.sent for phase in result.by_phase.values())
+    words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
+    return words + (" with the warm-up" if sent != result.totals.sent else "")
+
+
+def headline(result: RunResult) -> str:
+    """What the verdict rests on, in a few words."""
+    rows = result.verdict.objectives
+    failed = sum(row.passed is False for row in rows)
+    passed = sum(row.passed is True for row in rows)
+    outcome = result.verdict.outcome
+    if outcome == "none":
+        return "nobody has judged this run yet"
+    if outcome == "invalid":
+        reasons = len(result.validity.reasons)
+        return f"the run proves nothing, for {reasons} reason{'s' * (reasons != 1)}"
+    if outcome == "fail":
+        return f"{failed} of {len(rows)} objectives failed"
+    return f"{passed} of {len(rows)} objectives met"
+
+
+def objective_lines(result: RunResult) -> list[ObjectiveLine]:
+    """Every objective, in the order given."""
+    return [_objective_line(row) for row in result.verdict.objectives]
+
+
+def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
+    notes = [row.note] if row.note else []
+    if row.default:
+        notes.insert(0, "default")
+    try:
+        objective = parse_objective(row.text)
+    except UsageError:  # stored by a version with other words
+        limit, bound = "", None
+    else:
+        bound = objective.value
+        limit = f"{objective.op} {figures.observed(bound, row.unit)}"
+    span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
+    return ObjectiveLine(
+        row.passed, row.text, figures.observed(row.observed, row.unit, bound), span, limit, "; ".join(notes)
+    )
+
+
+def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:
+    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge."""
+    latency = (group or result.totals).latency_ms
+    labels = {"response": "response", "service": "service", "lag": "lag", "wait": "wait"}
+    if result.run.model == "closed":
+        labels = {"response": "service time (closed model)", "wait": "wait"}
+    return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
+
+
+def headline_metric(result: RunResult) -> str:
+    """What the latency columns of the smaller tables show."""
+    return "service time (closed model)" if result.run.model == "closed" else "response time"
+
+
+def percentile_label(name: str) -> str:
+    """`p99_9` → `p99.9`."""
+    return name.replace("_", ".")
+
+
+def group_rows(result: RunResult, which: str) -> list[GroupRow]:
+    """The rows by `event`, `phase` or `case`; none where there is only one, except for event types."""
+    groups = {"event": result.by_event, "phase": result.by_phase, "case": result.by_case}[which]
+    if which != "event" and len(groups) < 2:
+        return []
+    skipped = unrecorded_phases(result) if which == "phase" else ()
+    return [GroupRow(name, "not recorded" if name in skipped else "", totals) for name, totals in groups.items()]
+
+
+def outcome_rows(result: RunResult) -> list[OutcomeRow]:
+    """Statuses, then error kinds, each commonest first; then what was left unfinished or dropped."""
+    totals = result.totals
+    rows = [
+        OutcomeRow(code, n, _share(n, totals.sent), _status_words(code), good=code.startswith("2"))
+        for code, n in _ranked(totals.status)
+    ]
+    rows += [
+        OutcomeRow(kind, n, _share(n, totals.sent), ERROR_MEANINGS.get(kind, ""), good=False)
+        for kind, n in _ranked(totals.errors)
+    ]
+    if totals.unfinished:
+        share = _share(totals.unfinished, totals.sent)
+        rows.append(
+            OutcomeRow("unfinished", totals.unfinished, share, "still under way when the drain ended", good=False)
+        )
+    return rows
+
+
+def _ranked(counts: dict[str, int]) -> Iterator[tuple[str, int]]:
+    yield from sorted(((name, n) for name, n in counts.items() if n), key=lambda item: (-item[1], item[0]))
+
+
+def _share(part: int, whole: int) -> str:
+    return figures.share(part / whole if whole else None)
+
+
+def _status_words(code: str) -> str:
+    from http import HTTPStatus
+
+    try:
+        return HTTPStatus(int(code)).phrase
+    except ValueError:
+        return ""
+
+
+def answer_rows(result: RunResult) -> list[AnswerRow]:
+    """The first answers of each failing status and error kind, commonest kind first."""
+    kinds: dict[str, list[SampleRow]] = {}
+    for sample in result.samples:
+        kinds.setdefault(sample.kind, []).append(sample)
+    counts = result.totals.status | result.totals.errors
+    ordered = sorted(kinds, key=lambda kind: (-counts.get(kind, 0), kind))
+    return [AnswerRow(kind, counts.get(kind, 0), _said(kinds[kind])) for kind in ordered]
+
+
+def _said(samples: list[SampleRow]) -> list[tuple[str, str]]:
+    joined: dict[str, list[SampleRow]] = {}
+    for sample in samples:
+        joined.setdefault(sample.error or sample.body.strip() or "(empty body)", []).append(sample)
+    rows = []
+    for text, same in joined.items():
+        numbers = ", ".join(str(sample.index) for sample in same)
+        which = f"event{'s' * (len(same) > 1)} {numbers}, first at {figures.milliseconds(1000 * same[0].t_s)}"
+        rows.append((which, text))
+    return rows
+
+
+def limit_lines(result: RunResult) -> list[str]:
+    """What limited the run, in sentences."""
+    limits = result.limits
+    lines = list(limits.notes)
+    lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
+    if limits.lag_p99_ms is not None and result.run.model == "open":
+        lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
+    if result.totals.unsent:
+        lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
+    return lines

@@ -1,0 +1,117 @@
+"""How a figure is written: units that fit the size, three significant digits, n/a for what is not known.
+
+Also makes foreign text safe to show: nothing that an endpoint sends may steer a terminal.
+"""
+
+from __future__ import annotations
+
+import math
+
+NOT_KNOWN = "n/a"
+
+
+def milliseconds(value: float | None) -> str:
+    """`870 µs`, `12.3 ms`, `1.10 s`: three significant digits in the unit that fits."""
+    if value is None:
+        return NOT_KNOWN
+    scale, unit = time_unit(value)
+    return f"{significant(value * scale)} {unit}"
+
+
+def interval(low: float, high: float, like: float | None = None) -> str:
+    """`1.02–1.18`, in the unit that `milliseconds(like)` shows; with its own unit when `like` is None."""
+    scale, unit = time_unit(high if like is None else like)
+    text = f"{significant(low * scale)}–{significant(high * scale)}"
+    return text if like is not None else f"{text} {unit}"
+
+
+def time_unit(ms: float) -> tuple[float, str]:
+    """The factor from ms and the name of the unit that suits this size."""
+    rounded = float(f"{abs(ms):.3g}")
+    if rounded >= 1000:
+        return 0.001, "s"
+    if rounded >= 1 or rounded == 0:
+        return 1.0, "ms"
+    if rounded >= 0.001:
+        return 1000.0, "µs"
+    return 1e6, "ns"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """So many significant digits without an exponent, whole numbers in full: `1.10`, `12.3`, `352`, `3,520`."""
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits}g}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{value:,.{max(decimals, 0)}f}"
+
+
+def share(value: float | None, decimals: int = 2) -> str:
+    """A fraction as a percentage that never rounds up to 100 % or down to 0 %."""
+    if value is None:
+        return NOT_KNOWN
+    text = ""
+    for digits in range(decimals, decimals + 8):
+        text = f"{100 * value:.{digits}f}"
+        if value in (0, 1) or 0 < float(text) < 100:
+            break
+    return f"{text.rstrip('0').rstrip('.')} %"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separated."""
+    return NOT_KNOWN if value is None else f"{value:,.0f}"
+
+
+def per_second(value: float | None) -> str:
+    """`2,000/s`, `0.5/s`."""
+    if value is None:
+        return NOT_KNOWN
+    digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}/s"
+
+
+def size(value: int | None) -> str:
+    """Bytes in powers of 1,000: `812 B`, `48.7 MB`."""
+    if value is None:
+        return NOT_KNOWN
+    amount = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 999.5 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{value} B" if unit == "B" else f"{significant(amount)} {unit}"
+
+
+def observed(value: float | None, unit: str, limit: float | None = None) -> str:
+    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`).
+
+    With a limit, as many digits as it takes to see on which side of it the figure lies: 250.04 ms is not `250 ms`.
+    """
+    if value is None:
+        return NOT_KNOWN
+    texts = (_with_digits(value, unit, digits) for digits in range(3, 12))
+    if limit is None or limit == value:
+        return next(texts)
+    text = ""
+    for digits, text in enumerate(texts, 3):
+        if text != _with_digits(limit, unit, digits):
+            break
+    return text
+
+
+def _with_digits(value: float, unit: str, digits: int) -> str:
+    if unit == "ms":
+        scale, name = time_unit(value)
+        return f"{significant(value * scale, digits)} {name}"
+    if unit == "fraction":
+        return share(value, digits - 1)
+    return count(value) if unit == "events" else f"{significant(value, max(digits, 4))}/s"
+
+
+def printable(text: str) -> str:
+    """The text with every control, format and unassigned character written as an escape; newlines stay."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii")
+        for char in text.replace("\r\n", "\n").replace("\t", "    ")
+    )

@@ -1,0 +1,38 @@
+"""Which forms a result can be written in: name, file name and renderer of each.
+
+Decides nothing about content. Every renderer is a pure function from RunResult to bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from loadsim.measure.result import RunResult, dump_result
+from loadsim.report.hgrm import render_hgrm
+from loadsim.report.series_csv import render_series
+from loadsim.report.summary import render_summary
+from loadsim.report.text import render_text
+
+
+class Format(NamedTuple):
+    """One form: the name of its file in a result directory, and what writes it."""
+
+    filename: str
+    render: Callable[[RunResult], bytes]
+    run: bool
+    """Written beside `result.json` by every run."""
+
+
+FORMATS: dict[str, Format] = {
+    "text": Format("report.txt", lambda result: render_text(result).encode(), run=False),
+    "md": Format("summary.md", lambda result: render_summary(result).encode(), run=True),
+    "hgrm": Format("percentiles.hgrm", lambda result: render_hgrm(result).encode(), run=True),
+    "csv": Format("series.csv", lambda result: render_series(result).encode(), run=True),
+    "json": Format("result.json", dump_result, run=False),
+}
+
+
+def run_files(result: RunResult) -> dict[str, bytes]:
+    """File name → content of everything that a run writes beside its `result.json`."""
+    return {form.filename: form.render(result) for form in FORMATS.values() if form.run}

@@ -1,0 +1,47 @@
+"""What a run would send, for `--check`: the plan in a few lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from loadsim.model import NS_PER_S, Objective
+from loadsim.plan import Phase, Plan, format_duration, format_rate, redact_url
+
+
+def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
+    """Lines of text that end in a newline: target, mix, phases with their counts, objectives."""
+    scenario = plan.scenario
+    target = scenario.target
+    timeout = format_duration(target.timeout)
+    lines = [
+        f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
+        f"target     {redact_url(target.url)}",
+        f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
+        "events     " + ", ".join(f"{event.type} (weight {event.weight:g})" for event in scenario.events),
+        "phases",
+    ]
+    total: float | None = 0.0
+    for planned, phase in zip(plan.phases, scenario.phases, strict=True):
+        expected = plan.expected_events(planned.number)
+        total = None if expected is None or total is None else total + expected
+        about = "about " if phase.arrivals == "poisson" else ""
+        count = "as many events as the endpoint takes" if expected is None else f"{about}{expected:,.0f} events"
+        length = "until its last event" if phase.duration is None else f"for {format_duration(phase.duration)}"
+        note = "" if phase.record else " (not recorded)"
+        lines.append(f"  {planned.name}: {_load(phase)} {length}: {count}{note}")
+    if total is not None and plan.duration_ns is not None:
+        lines.append(f"in all     {total:,.0f} events in {plan.duration_ns / NS_PER_S:g} s")
+    lines.append("objectives")
+    lines += [f"  {o.text}{' (default)' if o.default else ''}" for o in objectives]
+    lines.append("Nothing was sent.")
+    return "\n".join(lines) + "\n"
+
+
+def _load(phase: Phase) -> str:
+    if phase.connections is not None:
+        return f"{phase.connections} in flight"
+    arrivals = "" if phase.arrivals == "constant" else f" ({phase.arrivals} arrivals)"
+    if phase.rate is not None:
+        return f"{format_rate(phase.rate)}{arrivals}"
+    return f"from {format_rate(phase.from_ or Fraction(0))} to {format_rate(phase.to or Fraction(0))}{arrivals}"

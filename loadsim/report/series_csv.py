@@ -1,0 +1,22 @@
+"""The time series as CSV (RFC 4180): one row per slice, in the fields of `series`.
+
+Decides nothing but the form: an unknown figure is an empty cell, never 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import msgspec
+
+from loadsim.measure.result import RunResult, SeriesRow
+
+
+def render_series(result: RunResult) -> str:
+    """Header and rows, lines ending in CRLF."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(SeriesRow.__struct_fields__)
+    writer.writerows(msgspec.structs.astuple(row) for row in result.series)
+    return text.getvalue()

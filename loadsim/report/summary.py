@@ -1,0 +1,136 @@
+"""The Markdown summary: what a merge request or a job page shows.
+
+Decides layout only; the rows and words come from `facts.py`. Everything that is not ours is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+
+from loadsim.measure.result import RunResult, Stats
+from loadsim.report import facts, figures
+from loadsim.report.diagnosis import diagnosis
+
+ICONS = {"pass": "✅", "fail": "❌", "invalid": "⚠️", "none": "▫️"}
+MARKS = {True: "✅", False: "❌", None: "⚠️"}
+BODY_CHARS = 500
+COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max")
+
+_MARKUP = re.compile(r"([\\`*_\[\]|~]|^[-+]|^\d+(?=[.)](?:\s|$))|(?<=www)\.|:(?=//))")
+_REFERENCE = re.compile(r"([@#])(?=\w)")
+"""A code host makes mentions and references of the rendered text, where a backslash no longer helps."""
+
+
+def render_summary(result: RunResult) -> str:
+    """The whole summary. Ends in a newline."""
+    blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_latency(result)]
+    for which, title in (("event", "Event type"), ("case", "Case"), ("phase", "Phase")):
+        blocks += _groups(result, which, title)
+    blocks += [*_answers(result), *_limits(result)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def escape(text: str) -> str:
+    """Foreign text as plain Markdown: no markup, no link, no mention, no HTML, one line."""
+    line = " ".join(figures.printable(text).split())
+    line = _MARKUP.sub(lambda match: f"\\{match[0]}" if not match[0].isdigit() else f"{match[0]}\u2060", line)
+    return _REFERENCE.sub("\\1\u2060", html.escape(line, quote=False))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """A table whose first `left` columns are text and whose others are figures."""
+    rules = [":--" if column < left else "--:" for column in range(len(header))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *rows))
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)
+
+
+def _head(result: RunResult) -> Iterator[str]:
+    outcome = result.verdict.outcome
+    yield f"# {ICONS[outcome]} {facts.VERDICTS[outcome]}: {escape(result.run.name)}"
+    words = [facts.headline(result), *facts.run_words(result)]
+    yield " · ".join(escape(word) for word in words)
+
+
+def _reasons(result: RunResult) -> Iterator[str]:
+    if result.validity.reasons:
+        yield "## Invalid because"
+        yield _bullets(result.validity.reasons)
+    lines = diagnosis(result)
+    if lines:
+        yield "## Diagnosis"
+        yield _bullets(lines)
+
+
+def _objectives(result: RunResult) -> Iterator[str]:
+    lines = facts.objective_lines(result)
+    if not lines:
+        return
+    yield "## Objectives"
+    rows = [
+        (MARKS[line.passed], escape(line.text), escape(line.note), escape(line.limit), line.observed, line.interval)
+        for line in lines
+    ]
+    yield _table(("", "Objective", "", "Limit", "Observed", "95 % interval"), rows, left=3)
+
+
+def _counts(result: RunResult) -> Iterator[str]:
+    yield "## Events"
+    cells = facts.count_cells(result)
+    yield _table([label for label, _ in cells], [[value for _, value in cells]], left=0)
+    if words := facts.receiver_words(result):
+        yield words[0].upper() + words[1:] + "."
+    rows = [
+        (escape(row.name), figures.count(row.times), row.share, escape(row.meaning))
+        for row in facts.outcome_rows(result)
+    ]
+    if rows:
+        yield _table(("Answer", "Events", "Share", "Meaning"), rows)
+
+
+def _latency(result: RunResult) -> Iterator[str]:
+    rows = [(row.label, *(_cell(row.stats, name) for name in COLUMNS)) for row in facts.latency_rows(result)]
+    if rows:
+        yield "## Latency"
+        yield _table(("", *(facts.percentile_label(name) for name in COLUMNS)), rows)
+
+
+def _cell(stats: Stats, name: str) -> str:
+    value = getattr(stats, name)
+    bounds = (stats.ci95 or {}).get(name)
+    text = figures.milliseconds(value)
+    return f"{text} ({figures.interval(*bounds, like=value)})" if bounds and value is not None else text
+
+
+def _groups(result: RunResult, which: str, title: str) -> Iterator[str]:
+    rows = []
+    for row in facts.group_rows(result, which):
+        stats = row.totals.latency_ms.get("response", Stats(count=0))
+        latencies = (figures.milliseconds(value) for value in (stats.p50, stats.p99, stats.max))
+        name = escape(row.name) + (f" ({row.note})" if row.note else "")
+        rows.append((name, figures.count(row.totals.sent), figures.share(row.totals.success_rate), *latencies))
+    if rows:
+        metric = facts.headline_metric(result)
+        yield f"## By {title.lower()}"
+        yield _table((title, "Sent", "2xx", f"p50 of {metric}", "p99", "max"), rows)
+
+
+def _answers(result: RunResult) -> Iterator[str]:
+    rows = facts.answer_rows(result)
+    if not rows:
+        return
+    yield "## What the endpoint said"
+    yield "\n".join(
+        f"- **{escape(row.kind)}** {escape(which)}: {escape(said[:BODY_CHARS])}"
+        for row in rows
+        for which, said in row.said
+    )
+
+
+def _limits(result: RunResult) -> Iterator[str]:
+    yield "## What limited the run"
+    yield _bullets(facts.limit_lines(result))

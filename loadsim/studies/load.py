@@ -1,0 +1,122 @@
+"""One judged load run, kept on disk: the receiver beside it if asked for, the run, the verdict, the files.
+
+Decides the order in which things are made safe: the result is written before anybody judges it or draws from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadsim.judge import evaluate
+from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.store import run_directory, slug, write_whole
+from loadsim.measure.result import RunResult, dump_result
+from loadsim.model import LoadsimError, Objective, Secret
+from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
+from loadsim.receiver.embedded import start_receiver
+from loadsim.receiver.options import ReceiverOptions
+from loadsim.report.formats import run_files
+
+RESULT = "result.json"
+Watch = Callable[[Run], AbstractAsyncContextManager[None]]
+"""What stands beside a run while it goes on: a live view, a signal handler."""
+Counts = Callable[[], dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """One run as the user asked for it."""
+
+    scenario: Scenario
+    seed: int
+    objectives: tuple[Objective, ...]
+    secret: Secret | None
+    """None where the embedded receiver is the target: it gets a random one."""
+    headers: dict[str, str]
+    """The target's headers with what the environment said put in."""
+    out: Path
+    workers: int = 1
+    epoch_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class LoadOutcome:
+    """A judged run and where it is kept."""
+
+    result: RunResult
+    directory: Path
+    files: tuple[Path, ...]
+
+
+async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
+    """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
+    scenario = request.scenario
+    secret = request.secret or Secret(secrets.token_hex(24))
+    async with _target(scenario, secret) as (url, counts):
+        target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
+        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
+        run = Run(
+            RunSpec(
+                plan=plan,
+                secret=secret,
+                run_id=_run_id(scenario.name),
+                workers=request.workers,
+                epoch_ns=request.epoch_ns,
+                document=redacted(scenario.document()),
+            )
+        )
+        async with watch(run):
+            result = await run.execute()
+        result = msgspec.structs.replace(result, receiver=counts())
+    return keep(result, request)
+
+
+def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
+    """Write the result, judge it, write it again with the verdict, then everything that is drawn from it."""
+    directory = run_directory(request.out, result.run.id)
+    path = directory / RESULT
+    write_whole(path, dump_result(result))
+    judged = evaluate(result, request.objectives, request.scenario.validity)
+    write_whole(path, dump_result(judged))
+    files = [path]
+    for name, data in run_files(judged).items():
+        if name != RESULT:
+            write_whole(directory / name, data)
+            files.append(directory / name)
+    return LoadOutcome(judged, directory, tuple(files))
+
+
+@contextlib.asynccontextmanager
+async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+    """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
+    if scenario.target.url != EMBEDDED:
+        yield scenario.target.url, lambda: None
+        return
+    options = ReceiverOptions(port=0, scheme=scenario.target.scheme)
+    async with await start_receiver(options, secret) as receiver:
+        yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
+
+
+def _run_id(name: str) -> str:
+    moment = datetime.datetime.now(datetime.UTC)
+    return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
+
+
+def free_directory(out: Path) -> None:
+    """Fail before the run, not after it, where no result could be written. Raises LoadsimError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".loadsim-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise LoadsimError(f"{out}: no result could be written here: {error.strerror}") from None

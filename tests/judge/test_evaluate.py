@@ -1,0 +1,200 @@
+"""Verdicts: what passes, what fails, what proves nothing, and how the process ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, vocabulary_of
+from loadsim.measure.codec import encode
+from loadsim.measure.hdr import MICROSECONDS
+from loadsim.measure.result import RunResult, Totals
+from loadsim.model import UsageError
+from loadsim.plan.scenario import ValidityRules
+from tests.builders import TYPES, refused, run_info, run_result, shard, stats, totals
+
+MOSTLY_GOOD = "success: rate > 90%"
+
+
+def judged(result: RunResult, *texts: str, lag: int = 10_000_000) -> RunResult:
+    return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules(lag=lag))
+
+
+@pytest.mark.parametrize(
+    ("text", "observed", "passed"),
+    [
+        ("p(99) < 250ms", 44.0, True),
+        ("p(99) < 44ms", 44.0, False),
+        ("p(99) <= 44ms", 44.0, True),
+        ("med > 1ms", 4.0, True),
+        ("max < 1ms", 352.0, False),
+        ("service: avg < 5ms", 4.402, True),
+        ("min >= 1ms", 1.24, True),
+        ("events: count == 59940", 59_940, True),
+        ("events: rate >= 1998/s", 1998, True),
+        ("events{status:503}: count == 0", 600, False),
+        ("events{status:418}: count == 0", 0, True),
+        ("events{status:503}: rate < 21/s", 20, True),
+        ("errors: count < 660", 660, False),
+        ("dropped: count == 0", 0, True),
+        ("success{phase:steady}: rate != 0", 0.989, True),
+        (f"response{{event:{TYPES[0]}}}: p(90) < 11.6ms", 11.6, False),
+    ],
+)
+def test_observations(text: str, observed: float, *, passed: bool) -> None:
+    row = judged(run_result(), text).verdict.objectives[0]
+    assert row.observed == pytest.approx(observed)
+    assert row.passed is passed
+
+
+def test_stored_intervals_and_translations_are_carried() -> None:
+    row = judged(run_result(), "http_req_duration: p(95) < 200").verdict.objectives[0]
+    assert row.ci95 == pytest.approx((0.93 * 4.1 * 3.1, 1.08 * 4.1 * 3.1))
+    assert row.note == "read as service: p(95) < 200ms"
+
+
+def test_only_a_latency_objective_and_nothing_but_500_is_a_failure() -> None:
+    result = judged(run_result(totals=refused(code="500")), "p(99) < 10s")
+    assert result.verdict.outcome == "fail"
+    assert [(row.default, row.passed) for row in result.verdict.objectives] == [(False, True), (True, False)]
+    assert exit_code(result, interrupted=False) == 99
+
+
+def test_errors_cannot_be_none_when_nothing_succeeded() -> None:
+    assert judged(run_result(totals=refused(code="500")), "errors: count == 0").verdict.outcome == "fail"
+
+
+def with_limits(**changes: Any) -> RunResult:
+    return run_result(limits=msgspec.structs.replace(run_result().limits, **changes))
+
+
+def with_books(**changes: Any) -> RunResult:
+    return run_result(totals=totals(**changes))
+
+
+INVALID: list[tuple[RunResult, str]] = [
+    (with_limits(lag_p99_ms=14.24), "lag p99 14.2 ms is above 10 ms"),
+    (with_limits(shortage="this process may open 1,024 files: 998 of 5,000 connections opened"), "998 of 5,000"),
+    (with_books(woken_late=601), "'steady': 59,399 of 60,000 due events (99.0%) were woken"),
+    (with_books(dropped=3, sent=59_997, unfinished=-3), "dropped events: 3 "),
+    (with_books(sent=59_999), "60000 planned, but 59999 sent + 0 dropped"),
+    (with_books(unfinished=7), "60000 sent, but 59940 completed + 60 errors + 7 unfinished"),
+    (with_books(errors={"internal": 60}), "internal errors of the generator: 60 events"),
+    (run_result(shards=[shard(0), shard(1, lost=True, reason="killed by signal 9")]), "shard 1 was lost"),
+    (run_result(shards=[shard(0, reason="frame 7 is missing")]), "shard 0: frame 7 is missing"),
+]
+
+
+@pytest.mark.parametrize(("result", "reason"), INVALID, ids=[reason for _, reason in INVALID])
+def test_rules_of_validity(result: RunResult, reason: str) -> None:
+    result = judged(result, "p(99) < 1ms", MOSTLY_GOOD)
+    assert any(reason in line for line in result.validity.reasons), result.validity.reasons
+    assert not result.validity.valid
+    assert result.verdict.outcome == "invalid"
+    assert [row.passed for row in result.verdict.objectives] == [False, True], "objectives are judged all the same"
+    assert exit_code(result, interrupted=False) == 3
+
+
+def test_what_just_holds_is_valid() -> None:
+    result = with_books(woken_late=600)
+    result = msgspec.structs.replace(result, limits=msgspec.structs.replace(result.limits, lag_p99_ms=10.0))
+    assert judged(result, MOSTLY_GOOD).verdict.outcome == "pass"
+
+
+@pytest.mark.parametrize(("late", "reasons"), [(1, 0), (2, 1)])
+def test_lag_of_few_events_is_judged_by_rank(late: int, reasons: int) -> None:
+    us = np.array([100] * (150 - late) + [50_000] * late)
+    blob = encode(np.bincount(MICROSECONDS.index(us), minlength=MICROSECONDS.counts_len), MICROSECONDS)
+    result = msgspec.structs.replace(with_limits(lag_p99_ms=None), histograms={"lag": blob})
+    assert len(judged(result, MOSTLY_GOOD).validity.reasons) == reasons
+
+
+def test_no_lag_is_no_reason() -> None:
+    assert judged(with_limits(lag_p99_ms=None), MOSTLY_GOOD).validity.reasons == []
+
+
+def test_broken_books_are_said_in_a_few_lines() -> None:
+    broken = totals(unfinished=7)
+    result = run_result(totals=broken, by_case={"genuine": broken}, by_event=dict.fromkeys(TYPES, broken))
+    reasons = judged(result, MOSTLY_GOOD).validity.reasons
+    assert len(reasons) == 4
+    assert reasons[-1] == "books do not balance in 3 more places"
+
+
+def test_rules_are_those_of_the_stored_scenario() -> None:
+    info = run_info()
+    info.scenario["validity"]["lag"] = "50ms"
+    assert rules_of(run_result(run=info)) == ValidityRules(lag=50_000_000)
+    assert rules_of(run_result(run=run_info(scenario={}))) == ValidityRules()
+    info.scenario["validity"]["lag"] = "soon"
+    with pytest.raises(UsageError, match=r"validity\.lag"):
+        rules_of(run_result(run=info))
+
+
+def test_an_unrecorded_phase_may_wake_late() -> None:
+    phases = {"warm-up": totals(500, woken_late=400), "steady": totals()}
+    assert judged(run_result(by_phase=phases), MOSTLY_GOOD).validity.reasons == []
+
+
+def test_lag_is_not_judged_in_a_closed_run() -> None:
+    result = msgspec.structs.replace(with_limits(lag_p99_ms=99.0), run=run_info(model="closed"))
+    assert judged(result, MOSTLY_GOOD).verdict.outcome == "pass"
+
+
+def test_drops_of_forged_events_count_too() -> None:
+    cases = {"genuine": totals(), "forged": totals(100, dropped=1, sent=99, unfinished=-1)}
+    assert judged(run_result(by_case=cases), MOSTLY_GOOD).validity.reasons == [
+        'dropped events: 1 (no connection was free and overflow = "drop")'
+    ]
+
+
+def few(count: int) -> Totals:
+    return totals(
+        latency_ms={"response": msgspec.structs.replace(stats(1.0, count), p99=None if count < 368 else 11.0)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "text", "reason"),
+    [
+        (run_result(totals=few(367)), "p(99) < 1s", "367 response samples in the recorded phases, p(99) needs 368"),
+        (run_result(totals=few(0)), "p(99) < 1s", "no response sample"),
+        (run_result(totals=few(0)), "max < 1s", "no response sample"),
+        (run_result(), "service: p(99.999) < 1s", "needs 368,887"),
+        (run_result(by_event={TYPES[0]: totals(0)}), f"success{{event:{TYPES[0]}}}: rate > 0", "no events of event"),
+        (run_result(totals=totals(0)), "success: rate > 0", "no events in the recorded phases"),
+        (run_result(reconciliation={}), "lost: count == 0", "ledger could not be read"),
+    ],
+)
+def test_too_little_to_judge_is_invalid_and_never_a_pass(result: RunResult, text: str, reason: str) -> None:
+    result = judged(result, text)
+    assert result.verdict.outcome == "invalid"
+    assert result.verdict.objectives[0].passed is None
+    assert result.verdict.objectives[0].observed is None
+    assert any(reason in line for line in result.validity.reasons), result.validity.reasons
+
+
+def test_enough_samples_are_judged() -> None:
+    assert judged(run_result(totals=few(368)), "p(99) < 1s", MOSTLY_GOOD).verdict.outcome == "pass"
+
+
+def test_ledger_and_cases_are_observed() -> None:
+    hostile = totals(forged_accepted=2, refused_badly=0)
+    result = run_result(totals=hostile, reconciliation={"lost": 3, "duplicated": 0})
+    texts = ("lost: count == 0", "duplicated: count == 0", "forged_accepted: count == 0", "refused_badly: count == 0")
+    rows = judged(result, *texts).verdict.objectives
+    assert [(row.observed, row.passed) for row in rows[:4]] == [(3, False), (0, True), (2, False), (0, True)]
+
+
+def test_interruption_wins_over_the_verdict() -> None:
+    result = judged(run_result(), MOSTLY_GOOD)
+    assert exit_code(result, interrupted=False) == 0
+    assert exit_code(result, interrupted=True) == 130
+
+
+def test_an_unjudged_result_has_no_exit_code() -> None:
+    with pytest.raises(ValueError, match="not been judged"):
+        exit_code(run_result(), interrupted=False)

@@ -1,0 +1,144 @@
+"""What reports say: the diagnosis, the answers, the labels of a closed run, and that foreign text stays text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadsim.judge import evaluate, objectives_of, vocabulary_of
+from loadsim.measure.result import RunResult, SampleRow, Stats
+from loadsim.plan.scenario import ValidityRules
+from loadsim.report import facts
+from loadsim.report.diagnosis import diagnosis, diagnosis_of
+from loadsim.report.summary import escape, render_summary
+from loadsim.report.text import render_text, render_verdict
+from tests.builders import refused, run_info, run_result, samples, totals
+
+
+def judged(*texts: str, **changes: Any) -> RunResult:
+    result = run_result(**changes)
+    return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ({"401": 50, "200": 50}, ["TRACKPILOTS_WEBHOOKS_SECRET_KEY does not match"]),
+        ({"401": 49, "200": 51}, []),
+        ({"400": 60, "200": 40}, ["does not read both headers (x-webhook-signature and x-webhook-timestamp"]),
+        ({"401": 20, "400": 30, "200": 50}, ["both headers", "does not match"]),
+        ({}, []),
+    ],
+)
+def test_diagnosis_from_half_of_the_answers_on(status: dict[str, int], says: list[str]) -> None:
+    result = run_result(totals=totals(100, status=status, completed=sum(status.values())))
+    lines = diagnosis(result)
+    assert len(lines) == len(says)
+    assert all(word in line for word, line in zip(says, lines, strict=True))
+    for line in lines:
+        assert line in flat(render_text(result))
+        assert escape(line) in render_summary(result)
+
+
+def test_diagnosis_names_the_variable_of_the_scenario() -> None:
+    info = run_info()
+    info.scenario["target"]["secret_env"] = "STAGING_SECRET"
+    result = run_result(run=info, totals=refused(100))
+    assert "STAGING_SECRET does not match" in diagnosis(result)[0]
+    assert "TRACKPILOTS" not in (diagnosis_of(401, scheme="other") or "")
+    assert diagnosis_of(500) is None
+
+
+def test_a_closed_run_has_service_time_and_no_lag() -> None:
+    result = judged("p(99) < 1s", run=run_info(model="closed"))
+    labels = [row.label for row in facts.latency_rows(result)]
+    assert labels == ["service time (closed model)", "wait"]
+    for text in (render_text(result), render_summary(result)):
+        assert "response time" not in text
+        assert "lag" not in text
+
+
+def test_too_few_samples_read_na() -> None:
+    few = totals(300, latency_ms={"response": Stats(count=300, min=1.0, mean=1.5, max=9.0, p50=1.2, p90=3.0, p95=4.0)})
+    row = next(line for line in render_text(run_result(totals=few)).splitlines() if line.startswith("response"))
+    assert row.split() == ["response", "1.20", "ms", "3.00", "ms", "4.00", "ms", "n/a", "n/a", "9.00", "ms"]
+
+
+def test_default_and_translation_are_shown() -> None:
+    text = flat(render_text(judged("http_req_duration: p(95)<4")))
+    assert "http_req_duration: p(95)<4 read as service: p(95) < 4ms" in text
+    assert "success: rate >= 99% default" in text
+
+
+def test_objectives_are_shown_when_invalid_wins() -> None:
+    limits = msgspec.structs.replace(run_result().limits, lag_p99_ms=14.2)
+    text = render_verdict(judged("p(99) < 250ms", limits=limits))
+    assert text.startswith(" INVALID   steady")
+    assert "✓  p(99) < 250ms" in text
+    assert "the generator was late: lag p99 14.2 ms is above 10 ms" in text
+
+
+def test_the_same_answer_is_said_once() -> None:
+    rows = facts.answer_rows(run_result())
+    assert [(row.kind, row.times) for row in rows] == [("503", 600), ("reset", 60)]
+    assert [which.split(",")[0] for which, _ in rows[0].said] == ["events 17", "event 40"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    long = SampleRow("503", 1, "t", 0.0, [], "x" * 2048, "")
+    result = judged("response{event:desktop.screenshot_tracking.captured}: p(99.9) < 250ms", samples=[*samples(), long])
+    assert max(map(len, render_text(result, width=width).splitlines())) <= width
+
+
+def test_without_colour_there_is_no_escape_sequence() -> None:
+    result = judged("p(99) < 1ms")
+    assert "\x1b" not in render_text(result)
+    assert "\x1b[" in render_text(result, colour=True)
+
+
+HOSTILE = "<script>alert(1)</script> | `x` [a](http://evil) @team #1 \x1b[2J\n- item"
+
+
+def test_foreign_text_stays_text() -> None:
+    result = judged(samples=[SampleRow("503", 1, "t", 0.0, [], HOSTILE, "")], run=run_info(name=HOSTILE))
+    summary = render_summary(result)
+    assert "<script>" not in summary
+    assert "](http://" not in summary
+    assert "@team" not in summary
+    assert "\x1b" not in summary
+    assert "\x1b" not in render_text(result)
+    assert "\\x1b[2J" in render_text(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a|b", r"a\|b"),
+        ("- x", r"\- x"),
+        ("1. x", "1\u2060. x"),
+        ("30.0 s", "30.0 s"),
+        (">= 9", "&gt;= 9"),
+        ("http://x", r"http\://x"),
+        ("p(99) < 250ms", "p(99) &lt; 250ms"),
+        ("desktop.app_tracking", r"desktop.app\_tracking"),
+    ],
+)
+def test_markdown_is_escaped(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_a_run_of_nothing_can_be_reported() -> None:
+    nothing = totals(0, latency_ms={}, duration_s=None, rate_sent=None, success_rate=None)
+    result = judged(
+        "p(99) < 1s", totals=nothing, by_event={}, by_phase={}, by_case={}, samples=[], series=[], shards=[]
+    )
+    assert result.verdict.outcome == "invalid"
+    for text in (render_text(result), render_summary(result)):
+        assert "n/a" in text
