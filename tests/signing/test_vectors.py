@@ -91,6 +91,13 @@ def test_the_code_is_hmac_for_any_key_body_and_sequence_of_times(key: str, body:
         )
 
 
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 300])
+def test_a_key_of_any_length_is_a_key(length: int) -> None:
+    key = "k" * length
+    code = hmac.new(key.encode(), b"body", hashlib.sha256).hexdigest()
+    assert f"sha256={code}\r\n".encode() in headers("github", key, b"body", NOW_S, "d-1")
+
+
 @given(st.binary(min_size=1, max_size=100), st.binary(max_size=300), st.lists(st.integers(0, 2**34), min_size=1))
 def test_a_decoded_key_signs_id_time_and_body(key: bytes, body: bytes, times: list[int]) -> None:
     signer = scheme("standard-webhooks").signer(Secret("whsec_" + base64.b64encode(key).decode()))
