@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.model import NS_PER_MS, UsageError
+from loadsim.cli.values import parse_epoch, parse_headers
+from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
@@ -99,25 +100,14 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.judge import Vocabulary, objectives_of
+    from loadsim.judge import objectives_of, vocabulary_of_scenario
     from loadsim.settings import read_secret, resolve_headers
     from loadsim.signing import scheme
     from loadsim.studies.load import LoadRequest, free_directory
 
     scenario = _scenario(what, options)
     target = scenario.target
-    names = [phase.name for phase in scenario.phases]
-    objectives = objectives_of(
-        scenario.objectives,
-        Vocabulary(
-            events=tuple(dict.fromkeys(event.type for event in scenario.events)),
-            phases=tuple(p.name for p in scenario.phases if p.record),
-            cases=("genuine", *(case.kind for case in scenario.cases)),
-            unrecorded=tuple(name for name, p in zip(names, scenario.phases, strict=True) if not p.record),
-            has_ledger=target.ledger is not None,
-            has_cases=bool(scenario.cases),
-        ),
-    )
+    objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
     embedded = target.url == "embedded"
     secret = None
     if not embedded:
@@ -137,7 +127,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         headers=resolve_headers(target.headers),
         out=out,
         workers=_workers(options["workers"]),
-        epoch_ns=_epoch(options["epoch"]),
+        epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
     )
 
 
@@ -184,12 +174,7 @@ def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     if options["insecure"]:
         changes["insecure"] = True
-    headers = {}
-    for text in options["headers"]:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise UsageError(f"-H {name!r}: write it as 'Name: value'")
-        headers[name.strip()] = value.strip()
+    headers = parse_headers(options["headers"])
     if headers:
         changes["headers"] = headers
     return changes
@@ -227,26 +212,6 @@ def _workers(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
         raise UsageError(f"-w {text}: a number from 1 to 256, or auto")
     return int(text)
-
-
-def _epoch(text: str | None) -> int | None:
-    import datetime
-
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = datetime.datetime.fromisoformat(text)
-        except ValueError:
-            raise UsageError(f"--epoch {text}: unix seconds or ISO 8601, e.g. 2026-05-04T09:10:00Z") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        seconds = moment.timestamp()
-    if not 0 <= seconds < 1e11:
-        raise UsageError(f"--epoch {text}: outside what a timestamp can say")
-    return round(seconds * 1000) * NS_PER_MS
 
 
 # -- the run --------------------------------------------------------------------------------------------------------
