@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.events import EventSource, catalogue, event_type, sample_payload
+from loadsim.events import source as source_module
 from loadsim.events.source import LARGEST_INDEX
 from loadsim.model import UsageError
 
@@ -144,7 +145,7 @@ def test_the_pinned_body_of_a_seed() -> None:
     assert body == (
         b'{"event":"desktop.activity_tracking.captured","version":"v1","agent":"desktop-agent","simulation":true,'
         b'"timestamp":1746123456789,"data":{"organisation":{"organisationId":"fce5da6b-48ed-489d-bb57-1d0a703cd057"},'
-        b'"team":{"teamId":"ac699af8-80ad-4cef-9f44-891f4e27c190"},'
+        b'"team":{"teamId":"4c1983f8-6da4-4d7b-bc48-419406711461"},'
         b'"user":{"userId":"768f79c4-75da-4df4-b749-000000000005"},"activity":{"workMode":false}}}'
     )
 
@@ -161,3 +162,28 @@ def test_a_sample_is_the_documented_payload() -> None:
     )
     assert sample == event_type(SCREENSHOT).sample()
     assert "simulation" not in sample_payload(SCREENSHOT, simulation=False)
+
+
+def serialising(kind: str) -> EventSource:
+    """A source that serialises its template for every event."""
+    source = EventSource(kind, 7)
+    source._moulds = [source_module._NONE] * len(source._moulds)
+    return source
+
+
+SERIALISING = {name: serialising(name) for name in TYPES}
+
+
+@given(types, indexes, st.integers(1_000_000_000, 250_000_000_000_000).map(lambda ms: ms * 1_000_000))
+def test_a_cast_body_is_the_serialised_template(kind: str, index: int, now_ns: int) -> None:
+    assert SOURCES[kind].body(index, now_ns) == SERIALISING[kind].body(index, now_ns)
+
+
+def test_every_type_is_cast_and_none_that_the_user_changed() -> None:
+    for kind in (ACTIVITY, APP, SCREENSHOT):
+        source = EventSource(kind, 7)
+        source.body(0, NOW_NS)
+        assert source._moulds[source._picks[0]] is not source_module._NONE
+    changed = EventSource(APP, 7, overrides=[("data.0.user.userId", "00000000-loadsim-mould-a00000000000")])
+    changed.body(0, NOW_NS)
+    assert changed._moulds[changed._picks[0]] is source_module._NONE
