@@ -258,15 +258,32 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, run.interrupt)
-        try:
-            async with live_view(run, quiet=quiet):
-                yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        async with _interruptible(run), live_view(run, quiet=quiet):
+            yield
 
     return await run_load(request, watch)
+
+
+@contextlib.asynccontextmanager
+async def _interruptible(run: Run) -> AsyncIterator[None]:
+    """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if not run.interrupted:
+            click.echo("loadsim: stopping: what is under way may still end (Ctrl-C again ends at once)", err=True)
+        run.interrupt()
+
+    async def listen() -> None:
+        await run.started.wait()
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+    listening = loop.create_task(listen())
+    try:
+        yield
+    finally:
+        listening.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(outcome: LoadOutcome, json_file: str | None) -> None:

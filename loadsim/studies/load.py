@@ -73,8 +73,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             )
         )
         async with watch(run):
-            result = await run.execute()
-    return keep(result, request)
+            return keep(await run.execute(), request)
 
 
 def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:

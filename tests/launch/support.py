@@ -1,4 +1,4 @@
-"""Real processes and a real endpoint for the tests of launching: commands, shards, and a server that writes all down."""
+"""Real processes and a real endpoint for the tests of launching: commands, and a server that writes everything down."""
 
 from __future__ import annotations
 
@@ -84,9 +84,12 @@ class Done:
     err: str
 
 
-async def start(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
-    """Start `loadsim` with the secret in its environment."""
-    return await asyncio.create_subprocess_exec(
+@contextlib.asynccontextmanager
+async def started(
+    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`loadsim` with the secret in its environment; it does not outlive the context, whatever happens there."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "loadsim",
@@ -97,24 +100,26 @@ async def start(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None
         cwd=cwd,
         env={**os.environ, SECRET_ENV: SECRET, **(env or {})},  # noqa: TID251 - a child's surroundings
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def finish(process: asyncio.subprocess.Process, within_s: float = PATIENCE_S) -> Done:
     """Wait for the end of a command, not longer than `within_s`."""
-    try:
-        async with asyncio.timeout(within_s):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.communicate()
-        raise
+    async with asyncio.timeout(within_s):
+        out, err = await process.communicate()
     assert process.returncode is not None
     return Done(process.returncode, out.decode(), err.decode())
 
 
 async def loadsim(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
     """Run `loadsim` to its end."""
-    return await finish(await start(*arguments, cwd=cwd, env=env))
+    async with started(*arguments, cwd=cwd, env=env) as process:
+        return await finish(process)
 
 
 def stored(cwd: Path) -> RunResult:
@@ -129,13 +134,17 @@ def balanced(result: RunResult) -> bool:
     return t.planned == t.sent + t.dropped and t.sent == t.completed + sum(t.errors.values()) + t.unfinished
 
 
-def shards_of(pid: int) -> list[int]:
-    """The shard processes that a process started, by shard number (they are started in order)."""
+def children_of(pid: int) -> list[int]:
+    """The processes that a process started, in that order."""
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
     except FileNotFoundError:
         return []
-    return [int(child) for child in children if "shard" in command_line(int(child))]
+
+
+def shards_of(pid: int) -> list[int]:
+    """The shard processes that a run started, by shard number."""
+    return [child for child in children_of(pid) if "shard" in command_line(child)]
 
 
 def command_line(pid: int) -> list[str]:
