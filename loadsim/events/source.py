@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from loadsim.events.fill import FILLERS, set_constants
+from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
 from loadsim.events.image import image_value, parse_image
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
@@ -48,19 +48,13 @@ class EventSource:
         Raises UsageError for an unknown type, image or path.
         """
         self.type = type
-        document = event_type(type).sample()
-        if not simulation:
-            del document["simulation"]
-        form = parse_image(image)
-        if form.size and "screenshot" not in type:
-            raise UsageError(f"image {image!r}: events of type {type} carry no image")
-        picture = image_value(form, seed)
-        set_constants(document, organisation(seed), picture)
-        self._overrides = _resolve(overrides, document)
-        if picture is not None and not self._overrides:
-            set_constants(document, organisation(seed), _frozen(picture))
+        document, picture, self._overrides = _template(type, seed, simulation, image, overrides)
+        # What is the same for many events is serialised once, unless a path of the user's may lead into it.
+        hold = copy.copy if self._overrides else _frozen
+        set_organisation(document, hold(organisation(seed)))
+        set_image(document, None if picture is None else hold(picture))
         self._document = document
-        self._fill = FILLERS[type](document, situations(seed, copy.copy if self._overrides else _frozen))
+        self._fill = FILLERS[type](document, situations(seed, hold))
         self._prefix = identifier(seed, type)[:-12]
         self._seed = seed
         self._turn(0)
@@ -88,21 +82,53 @@ class EventSource:
         self._block = block
 
 
+def sample_payload(
+    type: str,  # noqa: A002 - the field's own name
+    *,
+    simulation: bool = True,
+    image: str = "placeholder",
+    overrides: Iterable[tuple[str, JsonValue]] = (),
+) -> dict[str, Any]:
+    """The documented sample of a type, changed as the same options change an EventSource's bodies."""
+    document, picture, resolved = _template(type, 0, simulation, image, overrides)
+    set_image(document, picture)
+    for override in resolved:
+        override.apply(document)
+    return document
+
+
+def _template(
+    name: str, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
+) -> tuple[dict[str, Any], JsonValue, tuple[Override, ...]]:
+    """The template as the options want it, the image to put in (None: the placeholder stays), the checked overrides."""
+    document = event_type(name).sample()
+    if not simulation:
+        del document["simulation"]
+    form = parse_image(image)
+    if form.kind != "placeholder" and not carries_image(document):
+        raise UsageError(f"image {image!r}: events of type {name} carry no image")
+    picture = image_value(form, seed)
+    return document, picture, _resolve(overrides, document, picture)
+
+
 def _frozen(value: Any) -> orjson.Fragment:
     """A value that is the same for many events, already serialised."""
     return orjson.Fragment(orjson.dumps(value))
 
 
-def _resolve(overrides: Iterable[tuple[str, JsonValue]], document: dict[str, Any]) -> tuple[Override, ...]:
+def _resolve(
+    overrides: Iterable[tuple[str, JsonValue]], document: dict[str, Any], picture: JsonValue
+) -> tuple[Override, ...]:
     """Check every path against the template; a later path may lead into what an earlier one set."""
     sample = copy.deepcopy(document)
+    set_image(sample, picture)
     resolved = []
     for path, value in overrides:
-        override = Override(path, copy.deepcopy(value), sample)
-        override.apply(sample)
         try:
             orjson.dumps(value)
         except TypeError as error:
             raise UsageError(f"cannot set {path!r}: {error}") from None
+        override = Override(path, copy.deepcopy(value), sample)
+        override.apply(sample)
         resolved.append(override)
     return tuple(resolved)

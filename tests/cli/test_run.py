@@ -113,7 +113,7 @@ WRONG_OPTIONS = [
     (("folder.toml",), ("folder.toml", "directory")),
     (("latin.toml",), ("latin.toml", "UTF-8")),
     (("staging",), ("staging", "loadsim.toml")),
-    (("ftp://127.0.0.1/",), ("http://",)),
+    (("ftp://127.0.0.1/",), ("TARGET", "https://")),
 ]
 
 

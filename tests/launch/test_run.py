@@ -120,13 +120,13 @@ async def test_one_ctrl_c_lets_what_is_under_way_end_and_keeps_the_result(tmp_pa
 
 
 async def test_a_second_ctrl_c_ends_at_once_and_keeps_the_result(tmp_path: Path) -> None:
-    async with endpoint(answering=False) as served:
-        async with started("run", served.url, *FOR_LONG, "--timeout", "10m", cwd=tmp_path) as process:
-            await served.seen(10)
-            process.send_signal(signal.SIGINT)
-            await said(process, "Ctrl-C again")
-            process.send_signal(signal.SIGINT)
-            done = await finish(process, within_s=10)
+    options = (*FOR_LONG, "--timeout", "10m")
+    async with endpoint(answering=False) as served, started("run", served.url, *options, cwd=tmp_path) as process:
+        await served.seen(10)
+        process.send_signal(signal.SIGINT)
+        await said(process, "Ctrl-C again")
+        process.send_signal(signal.SIGINT)
+        done = await finish(process, within_s=10)
     result = stored(tmp_path)
     assert done.code == 130, done.err
     assert balanced(result)
