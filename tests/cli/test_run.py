@@ -1,4 +1,4 @@
-"""`loadsim run` from the outside: exit codes, what stands on stdout, and one clear line for everything that is wrong."""
+"""`loadsim run` from the outside: exit codes, what stands on stdout, one clear line for everything that is wrong."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ async def test_check_shows_the_plan_and_sends_nothing(tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert "100 events" in done.out
     assert "Nothing was sent." in done.out
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "reports").exists()
 
 
 async def test_json_on_stdout_stands_alone_and_equals_the_stored_result(tmp_path: Path) -> None:
