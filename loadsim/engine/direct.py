@@ -254,18 +254,14 @@ class DirectConnection:
             if self.first_ns == 0:
                 self.first_ns = now
             self.bytes_received += len(data)
-            reader = self._reader
-            code = reader.feed(data)
-            if code > 0 and reader.keep_alive and not self._pending:
-                self.served += 1
-                self._owner.on_done(self, code, now)
-            elif code:
-                self._finish(code, now)
+            code = self._reader.feed(data)
+            if code:
+                self._transport.answered.append((self, code, now))
 
     def _ended(self, now: int) -> None:
         code = self._reader.eof()
         if code:
-            self._finish(code, now)
+            self.finish(code, now)
         else:
             self._why = "closed by the peer before any byte of the response"
             self._fail(ErrorKind.closed_idle if self.served else ErrorKind.closed_early)
@@ -287,16 +283,18 @@ class DirectConnection:
         else:
             self._fail(ErrorKind.closed_early)
 
-    def _finish(self, code: int, now: int) -> None:
+    def finish(self, code: int, now: int) -> None:
+        """The answer that was read is whole, or faulty (`code` below 0): the event is over."""
         self.served += 1
         if self._pending:  # answered before it was asked in full: true, but the connection is out of step
             self._pending = b""
             self.reusable = False
-        if code < 0 or not self._reader.keep_alive:
+        if not self._reader.keep_alive:
             self.reusable = False
-            if code < 0:
-                self._why = self._reader.why
-                code = ERROR_BASE - code
+        if code < 0:
+            self.reusable = False
+            self._why = self._reader.why
+            code = ERROR_BASE - code
         self._owner.on_done(self, code, now)
 
     def _fail(self, kind: ErrorKind) -> None:
@@ -338,6 +336,8 @@ class DirectTransport:
         self._table: dict[int, DirectConnection] = {}
         self._graveyard: list[socket.socket] = []
         self._draining = False
+        self.answered: list[tuple[DirectConnection, int, int]] = []
+        """Connections whose answer was read in this batch: with the status (or minus the ErrorKind) and the time."""
         self.wire = wire
         self.tls = wire.tls is not None
         self.head = wire.head
@@ -408,24 +408,39 @@ class DirectTransport:
 
     def _drain(self) -> None:
         self._draining = True
-        get = self._table.get
         poll = self._epoll.poll
         try:
             for _ in range(_ROUNDS):
                 ready = poll(0, 1024)
                 if not ready:
                     break
-                for fd, mask in ready:
-                    connection = get(fd)
-                    if connection is not None:
-                        try:
-                            connection.on_ready(mask)
-                        except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
-                            self.owner.on_internal(connection, error)
+                self._read_all(ready)
+                if self.answered:
+                    self._finish_all()
         finally:
             self._draining = False
             if self._graveyard:
                 self._bury_all()
+
+    def _read_all(self, ready: list[tuple[int, int]]) -> None:
+        """First read every socket of the batch, so that no answer's time includes the making of other requests."""
+        get = self._table.get
+        for fd, mask in ready:
+            connection = get(fd)
+            if connection is not None:
+                try:
+                    connection.on_ready(mask)
+                except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
+                    self.owner.on_internal(connection, error)
+
+    def _finish_all(self) -> None:
+        """Then end the events that were answered, which sends the next ones."""
+        answered, self.answered = self.answered, []
+        for connection, code, now in answered:
+            try:
+                connection.finish(code, now)
+            except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
+                self.owner.on_internal(connection, error)
 
     def _bury_all(self) -> None:
         for sock in self._graveyard:
