@@ -46,6 +46,7 @@ class _Tap(asyncio.Protocol):
     def __init__(self, owner: AiohttpConnection, inner: aiohttp.client_proto.ResponseHandler) -> None:
         self._owner = owner
         self.inner = inner
+        self._refused = False
         self.ended = False
         """The peer closed in good order."""
         self.lost = False
@@ -54,6 +55,8 @@ class _Tap(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._owner.arrived(len(data)):
             self.inner.data_received(data)
+            # aiohttp closes as soon as it cannot parse: what follows is not the peer's end
+            self._refused = self.inner.transport is None or self.inner.transport.is_closing()
 
     def eof_received(self) -> None:
         self.ended = True
@@ -61,6 +64,8 @@ class _Tap(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost, self.broken = True, exc
+        if exc is None and not self._refused:
+            self.ended = True  # over TLS an end without goodbye comes only this way
         self.inner.connection_lost(exc)
         self._owner.went()
 
@@ -160,6 +165,8 @@ class AiohttpConnection:
         if not self.closed:
             self.closed = True
             self._transport.forget(self)
+            if self._stream is not None:
+                self._stream.abort()  # a polite close would wait for what the peer does not read
             self.task.cancel()
 
     def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
@@ -271,7 +278,7 @@ class AiohttpConnection:
         own = transport.head_size + len(request.headers) + (len(trace % index) + 16 if trace else 0)
         self._total = own + len(b"Content-Length: %d\r\n\r\n" % size) + size
         data = request.body if size <= _WHOLE_BODY else io.BytesIO(request.body)
-        async with session.post(transport.url, data=data, headers=headers) as response:
+        async with session.post(transport.url, data=data, headers=headers, allow_redirects=False) as response:
             return await self._read(response)
 
     async def _read(self, response: aiohttp.ClientResponse) -> int:
