@@ -25,7 +25,7 @@ from loadsim.engine.transport import Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
-IN, OUT = select.EPOLLIN, select.EPOLLOUT
+IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _CHUNK = 16 * 1024
 """Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
@@ -228,7 +228,7 @@ class DirectConnection:
         """The set says that the socket can be read or written, or is broken."""
         if self._state == READY:
             if mask != OUT:
-                self._read()
+                self._read(mask)
             if self._pending and self._state == READY:
                 self._flush()
         elif self._state == CONNECTING:
@@ -236,7 +236,7 @@ class DirectConnection:
         elif self._state == HANDSHAKE:
             self._handshake()
 
-    def _read(self) -> None:
+    def _read(self, mask: int) -> None:
         try:
             data = self._recv(_CHUNK)
         except _WOULD_BLOCK:
@@ -249,7 +249,10 @@ class DirectConnection:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
             return
         if not data:
-            self._ended(now)
+            if mask & ERR:  # OpenSSL shows a reset as an end
+                self.broken(errno.ECONNRESET, "")
+            else:
+                self._ended(now)
             return
         if self.first_ns == 0:
             self.first_ns = now
