@@ -14,7 +14,7 @@ LATEST_S = 253_402_300_799
 
 
 def parse_epoch(text: str) -> int:
-    """Unix seconds (decimals allowed) or ISO 8601 (UTC unless it says otherwise), as ns since 1970. Raises UsageError."""
+    """Unix seconds (decimals allowed) or ISO 8601 (UTC unless it says otherwise), as ns since 1970; or UsageError."""
     seconds = Decimal(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text, re.ASCII) else _iso_seconds(text)
     if not 0 <= seconds <= LATEST_S:
         raise UsageError(f"--epoch {text}: must lie between the years 1970 and 9999")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.recorder import BITE, COLUMNS, Recorder
 from loadsim.engine.transport import Connection, ResourceLimitError, Transport
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
@@ -47,7 +47,8 @@ class Engine:
         wall: Clock = time.time_ns,
     ) -> None:
         target = plan.scenario.target
-        self._plan, self._make, self._transport = plan, maker.make, transport
+        self._plan, self._transport = plan, transport
+        self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
         self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
         self._timeout_ns = target.timeout
@@ -58,7 +59,9 @@ class Engine:
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
         self._limit = 0
+        self._wall_offset = wall() - clock()
         self._until_sign = 1
+        self._until_fold = BITE
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
@@ -254,7 +257,7 @@ class Engine:
         """Give a woken event a connection, or leave to open one, or a place in the queue."""
         if self._idle:
             connection, _ = self._idle.popitem()
-            self._fire(connection, index, stratum, due, woken, woken)
+            self._fire(connection, index, stratum, due, woken, woken, woken)
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
         elif self._drop:
@@ -285,17 +288,20 @@ class Engine:
         connection.slot_ns = slot
         return True
 
-    def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
+    def _fire(
+        self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int, now: int
+    ) -> None:
+        """Make the request as of `now` (ns of the clock), and send it."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
-        now_ns = self._wall() if self._epoch_ns is None else self._epoch_of(index, due)
+        now_ns = now + self._wall_offset if self._epoch_ns is None else self._epoch_of(index, due)
         self._until_sign -= 1
         if self._until_sign:
-            request = self._make(index, stratum, now_ns)
+            request = self._makers[stratum](index, now_ns)
         else:
             self._until_sign = _SIGN_EVERY
             before = self._clock()
-            request = self._make(index, stratum, now_ns)
+            request = self._makers[stratum](index, now_ns)
             self._recorder.signs.extend((stratum, due, self._clock() - before))
         connection.send(request, index)
 
@@ -314,7 +320,7 @@ class Engine:
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
         index, stratum, due, woken = connection.event
-        self._fire(connection, index, stratum, due, woken, connection.slot_ns)
+        self._fire(connection, index, stratum, due, woken, connection.slot_ns, self._clock())
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """See Owner."""
@@ -334,8 +340,7 @@ class Engine:
                 connection.bytes_received,
             )
         )
-        recorder = self._recorder
-        if not 200 <= code < 300 and recorder.wants_sample(code):
+        if not 200 <= code < 300 and self._recorder.wants_sample(code):
             self._sample(connection, index, stratum, code, done_ns)
         goes_on = self._of_user[stratum] and self._user_goes_on(done_ns)
         if not connection.reusable or connection.served >= self._reuse:
@@ -344,11 +349,13 @@ class Engine:
             self._open_for_waiting(goes_on, done_ns)
         elif goes_on and not self._queue:
             index, stratum = self._next_closed()
-            self._fire(connection, index, stratum, done_ns, done_ns, done_ns)
+            self._fire(connection, index, stratum, done_ns, done_ns, done_ns, done_ns)
         else:
             self._serve_waiting(connection, goes_on, done_ns)
-        if recorder.full:
-            recorder.fold()
+        self._until_fold -= 1
+        if not self._until_fold:
+            self._until_fold = BITE
+            self._recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
         """See Owner."""
@@ -371,7 +378,7 @@ class Engine:
             self._queue.append((*self._next_closed(), now, now))
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
-            self._fire(connection, index, stratum, due, woken, now)
+            self._fire(connection, index, stratum, due, woken, now, now)
         elif self.open_count > self._limit:
             connection.close()
             self.open_count -= 1
@@ -422,6 +429,7 @@ class Engine:
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self._clock()
+            self._wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
             for connection in self._transport.connections():
                 if connection.event is not None and now - connection.slot_ns >= self._timeout_ns:
                     self._time_out(connection, now)

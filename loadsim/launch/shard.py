@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
-import platform
+import select
 import signal
 import socket
 import sys
@@ -124,7 +124,9 @@ class ShardRun:
             return
         self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
-        self._recorder = Recorder(Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends]))
+        paced = any(phase.model == "open" for phase in plan.phases)
+        tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
+        self._recorder = Recorder(tally)
         self._engine = Engine(
             plan,
             maker,
@@ -206,13 +208,13 @@ class ShardRun:
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
     """The transport that the scenario names; the direct one needs epoll."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and platform.system() == "Linux":
+    if target.transport == "direct" and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
-    return AiohttpTransport(target, wire, trace)
+    return AiohttpTransport(loop, wire, trace)
 
 
 def _rss_bytes() -> int:

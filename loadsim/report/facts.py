@@ -107,6 +107,16 @@ def count_cells(result: RunResult) -> list[tuple[str, str]]:
     ]
 
 
+def receiver_words(result: RunResult) -> str:
+    """What the embedded receiver counted by itself, beside what was sent; empty for other targets."""
+    counted = result.receiver
+    if counted is None:
+        return ""
+    sent = sum(phase.sent for phase in result.by_phase.values())
+    words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
+    return words + (" with the warm-up" if sent != result.totals.sent else "")
+
+
 def headline(result: RunResult) -> str:
     """What the verdict rests on, in a few words."""
     rows = result.verdict.objectives
