@@ -61,6 +61,7 @@ _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
+@click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 @click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
@@ -129,6 +130,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         headers=resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
+        raw=options["raw"],
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
     )
     if not options["check"]:
