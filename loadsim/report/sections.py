@@ -122,9 +122,11 @@ def answers(result: RunResult) -> Markup:
     said = [(row.kind, which, tag("pre", text)) for row in facts.answer_rows(result) for which, text in row.said]
     if said:
         parts.append(table("What the endpoint said first", ("Answer", "Event", "Said"), said, words=(0, 1, 2)))
+    if words := facts.receiver_words(result):
+        parts.append(tag("p", f"{words[0].upper()}{words[1:]}.", class_="after"))
     if result.reconciliation is not None:
         counted = [(name, _plain(value)) for name, value in result.reconciliation.items()]
-        parts.append(table("What the receiver counted", ("Figure", "Value"), counted))
+        parts.append(table("Reconciled with the receiver's ledger", ("Figure", "Value"), counted))
     return join(parts)
 
 
