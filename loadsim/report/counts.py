@@ -79,10 +79,12 @@ def whole_of(result: RunResult, key: str) -> Whole | None:
 
 
 def slices_of(result: RunResult, metric: str) -> Slices:
-    """The histograms by slice of `response` or `service`."""
+    """The histograms by slice of `response` or `service`; none where they do not match the series row by row."""
     config = MICROSECONDS
     slices, indexes, counts = [], [], []
     blobs = result.series_histograms.get(metric, [])
+    if len(blobs) != len(result.series):
+        blobs = []
     for number, blob in enumerate(blobs):
         if blob is None:
             continue

@@ -137,7 +137,7 @@ def course(result: RunResult) -> Course:
     width = joined * result.slice_s
     groups = [rows[i : i + joined] for i in range(0, len(rows), joined)]
     tops = [_top(group) for group in groups]
-    if slices.parts == len(rows) and len(slices.sliced.counts):
+    if len(slices.sliced.counts):
         p50, p90, p99 = _percentiles(slices, joined, tops)
     else:  # no histograms by slice: one point per row, as stored
         p50, p90, p99 = ([getattr(row, name) for row in rows] for name in ("p50_ms", "p90_ms", "p99_ms"))
@@ -165,7 +165,7 @@ def course(result: RunResult) -> Course:
 
 def _slices_per_point(rows: list[SeriesRow], slices: Slices) -> int:
     """The fewest slices per point that give at most MOST_POINTS, then enough samples for p99, if points remain."""
-    if slices.parts != len(rows) or not len(slices.sliced.counts):
+    if not len(slices.sliced.counts):
         return 1
     fewest = max(1, math.ceil(len(rows) / MOST_POINTS))
     most = max(fewest, len(rows) // FEWEST_POINTS)
@@ -215,6 +215,8 @@ def phase_starts(result: RunResult) -> list[tuple[str, float]]:
     phases = result.run.scenario.get("phases")
     starts, at = [], 0
     for phase in phases if isinstance(phases, list) else ():
+        if not isinstance(phase, dict):
+            break
         if phase.get("record", True):
             starts.append((str(phase.get("name", "")), at / NS_PER_S))
         try:

@@ -12,6 +12,7 @@ from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.providers import PROVIDERS, Provider
 from loadsim.plan.units import UnitError, parse_duration
+from loadsim.report import facts
 from loadsim.report.counts import whole_of
 
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
@@ -43,8 +44,7 @@ def deadline_rows(result: RunResult) -> list[DeadlineRow]:
 
 
 def _timeout_ns(result: RunResult) -> int:
-    target = result.run.scenario.get("target") or {}
     try:
-        return parse_duration(str(target.get("timeout")))
+        return parse_duration(str(facts.target_of(result).get("timeout")))
     except UnitError:
         return DEFAULT_TIMEOUT_NS

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from loadsim.measure.result import RunResult
 from loadsim.report.counts import US_PER_MS, slices_of
+from loadsim.report.figures import printable
 
 METRICS = ("response", "service")
 
@@ -18,10 +19,11 @@ METRICS = ("response", "service")
 def render_hlog(result: RunResult) -> str:
     """Header comments, the legend, then `Tag=metric,start_s,length_s,max_ms,histogram`, ascending in time."""
     started = datetime.fromisoformat(result.run.started_at)
+    which = " ".join(printable(f"loadsim {result.run.version}, run {result.run.id}").split())
     lines = [
         "#[Histogram log format version 1.3]",
-        f"#[loadsim {result.run.version}, run {result.run.id}; values in us: a unit ratio of 1000 shows ms]",
-        f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {result.run.started_at}]",
+        f"#[{which}; values in us: a unit ratio of 1000 shows ms]",
+        f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {started.isoformat()}]",
         f"#[BaseTime: {started.timestamp():.3f} (seconds since epoch)]",
         '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
         *_intervals(result),

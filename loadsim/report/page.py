@@ -66,7 +66,7 @@ def _own(name: str) -> Markup:
 
 def _header(result: RunResult) -> Markup:
     outcome = result.verdict.outcome
-    target = str((result.run.scenario.get("target") or {}).get("url", ""))
+    target = str(facts.target_of(result).get("url", ""))
     return tag(
         "header",
         tag("p", facts.VERDICTS[outcome], class_="outcome"),
