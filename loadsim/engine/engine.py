@@ -167,13 +167,22 @@ class Engine:
         if self._closed:
             self._users_wanted = self._limit = share_of(phase.connections or 0, self._shard, self._shards)
             self._wake_ns = self._phase_end
+            self._close_surplus()
             for _ in range(self._users_wanted - self._users):
                 self._start_user(now)
             self._check_closed_over()
         else:
             self._users_wanted = 0
             self._limit = share_of(self._pool, self._shard, self._shards)
+            self._close_surplus()
             self._release(now)
+
+    def _close_surplus(self) -> None:
+        """Idle connections that this phase does not allow go at once; busy ones when their event has ended."""
+        while self._idle and self.open_count > self._limit:
+            connection, _ = self._idle.popitem()
+            connection.close()
+            self.open_count -= 1
 
     def _next_block(self) -> bool:
         block = next(self._blocks, None)
@@ -257,7 +266,7 @@ class Engine:
             self._fire(connection, index, stratum, due, woken, woken)
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
-        elif self._drop:
+        elif self._drop and not self._closed:  # a virtual user waits for its turn, or it would be gone for good
             self._extend((stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
         else:
             self._queue.append((index, stratum, due, woken))
