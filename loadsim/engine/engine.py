@@ -298,14 +298,18 @@ class Engine:
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
         now_ns = self._wall() if self._epoch_ns is None else self._epoch_of(index, due)
-        self._until_sign -= 1
-        if self._until_sign:
-            request = self._make(index, stratum, now_ns)
-        else:
-            self._until_sign = _SIGN_EVERY
-            before = self._clock()
-            request = self._make(index, stratum, now_ns)
-            self._recorder.signs.extend((stratum, due, self._clock() - before))
+        try:
+            self._until_sign -= 1
+            if self._until_sign:
+                request = self._make(index, stratum, now_ns)
+            else:
+                self._until_sign = _SIGN_EVERY
+                before = self._clock()
+                request = self._make(index, stratum, now_ns)
+                self._recorder.signs.extend((stratum, due, self._clock() - before))
+        except Exception as error:  # noqa: BLE001 - one event that cannot be made must not end the release of others
+            asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+            return
         connection.send(request, index)
 
     def _epoch_of(self, index: int, due: int) -> int:

@@ -305,3 +305,29 @@ def test_errors_keep_a_user_going() -> None:
     assert result.outcomes == ["reset"] * 6
     assert result.engine.opened == 6
     assert [sample.error for sample in result.samples] == ["as scripted"] * 3
+
+
+@pytest.mark.parametrize("phase", [{"rate": "100/s", "duration": "100ms"}, {"connections": 2, "events": 10}])
+def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[str, Any]) -> None:
+    of = scenario([phase])
+    loop = VirtualLoop()
+    transport = ScriptedTransport(loop, after(MS))
+
+    async def go() -> Ran:
+        engine, recorder = build(of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=loop.now_ns)
+        make = engine._make
+
+        def broken(index: int, stratum: int, now_ns: int) -> SignedRequest:
+            if index % 2:
+                raise RuntimeError("broken")
+            return make(index, stratum, now_ns)
+
+        engine._make = broken
+        return ran(engine, recorder, await engine.run(START_NS))
+
+    try:
+        result = loop.run_until_complete(go())
+    finally:
+        loop.close()
+    assert Counter(result.outcomes) == {"200": 5, "internal": 5}
+    assert result.engine.in_flight == 0
