@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.recorder import BITE, COLUMNS, Recorder
-from loadsim.engine.transport import Connection, ResourceLimitError, Transport
+from loadsim.engine.transport import Answer, Connection, ResourceLimitError, Transport
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
 
@@ -61,7 +61,6 @@ class Engine:
         self._limit = 0
         self._wall_offset = wall() - clock()
         self._until_sign = 1
-        self._until_fold = BITE
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
@@ -170,13 +169,22 @@ class Engine:
         if self._closed:
             self._users_wanted = self._limit = share_of(phase.connections or 0, self._shard, self._shards)
             self._wake_ns = self._phase_end
+            self._close_surplus()
             for _ in range(self._users_wanted - self._users):
                 self._start_user(now)
             self._check_closed_over()
         else:
             self._users_wanted = 0
             self._limit = share_of(self._pool, self._shard, self._shards)
+            self._close_surplus()
             self._release(now)
+
+    def _close_surplus(self) -> None:
+        """Idle connections that this phase does not allow go at once; busy ones when their event has ended."""
+        while self._idle and self.open_count > self._limit:
+            connection, _ = self._idle.popitem()
+            connection.close()
+            self.open_count -= 1
 
     def _next_block(self) -> bool:
         block = next(self._blocks, None)
@@ -260,7 +268,7 @@ class Engine:
             self._fire(connection, index, stratum, due, woken, woken, woken)
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
-        elif self._drop:
+        elif self._drop and not self._closed:  # a virtual user waits for its turn, or it would be gone for good
             self._extend((stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
         else:
             self._queue.append((index, stratum, due, woken))
@@ -294,15 +302,19 @@ class Engine:
         """Make the request as of `now` (ns of the clock), and send it."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
-        now_ns = now + self._wall_offset if self._epoch_ns is None else self._epoch_of(index, due)
-        self._until_sign -= 1
-        if self._until_sign:
-            request = self._makers[stratum](index, now_ns)
-        else:
-            self._until_sign = _SIGN_EVERY
-            before = self._clock()
-            request = self._makers[stratum](index, now_ns)
-            self._recorder.signs.extend((stratum, due, self._clock() - before))
+        try:
+            now_ns = now + self._wall_offset if self._epoch_ns is None else self._epoch_of(index, due)
+            self._until_sign -= 1
+            if self._until_sign:
+                request = self._makers[stratum](index, now_ns)
+            else:
+                self._until_sign = _SIGN_EVERY
+                before = self._clock()
+                request = self._makers[stratum](index, now_ns)
+                self._recorder.signs.extend((stratum, due, self._clock() - before))
+        except Exception as error:  # noqa: BLE001 - one event that cannot be made must not end the release of others
+            asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+            return
         connection.send(request, index)
 
     def _epoch_of(self, index: int, due: int) -> int:
@@ -324,37 +336,44 @@ class Engine:
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """See Owner."""
-        index, stratum, due, woken = connection.event
-        connection.event = None
-        self._extend(
-            (
-                stratum,
-                code,
-                due,
-                woken,
-                connection.slot_ns,
-                connection.sent_ns,
-                connection.first_ns,
-                done_ns,
-                connection.bytes_sent,
-                connection.bytes_received,
-            )
-        )
-        if not 200 <= code < 300 and self._recorder.wants_sample(code):
-            self._sample(connection, index, stratum, code, done_ns)
-        goes_on = self._of_user[stratum] and self._user_goes_on(done_ns)
-        if not connection.reusable or connection.served >= self._reuse:
-            connection.close()
-            self.open_count -= 1
-            self._open_for_waiting(goes_on, done_ns)
-        elif goes_on and not self._queue:
-            index, stratum = self._next_closed()
-            self._fire(connection, index, stratum, done_ns, done_ns, done_ns, done_ns)
-        else:
-            self._serve_waiting(connection, goes_on, done_ns)
-        self._until_fold -= 1
-        if not self._until_fold:
-            self._until_fold = BITE
+        self.on_answers([(connection, code, done_ns)])
+
+    def on_answers(self, answers: Sequence[Answer]) -> None:
+        """See Owner. This is the hot path: the common case calls as little as it can."""
+        extend, of_user, queue, reuse = self._extend, self._of_user, self._queue, self._reuse
+        for connection, code, now in answers:
+            try:
+                index, stratum, due, woken = connection.event
+                connection.event = None
+                extend(
+                    (
+                        stratum,
+                        code,
+                        due,
+                        woken,
+                        connection.slot_ns,
+                        connection.sent_ns,
+                        connection.first_ns,
+                        now,
+                        connection.bytes_sent,
+                        connection.bytes_received,
+                    )
+                )
+                if not 200 <= code < 300 and self._recorder.wants_sample(code):
+                    self._sample(connection, index, stratum, code, now)
+                goes_on = of_user[stratum] and self._user_goes_on(now)
+                if not connection.reusable or connection.served >= reuse:
+                    connection.close()
+                    self.open_count -= 1
+                    self._open_for_waiting(goes_on, now)
+                elif goes_on and not queue:
+                    index, stratum = self._next_closed()
+                    self._fire(connection, index, stratum, now, now, now, now)
+                else:
+                    self._serve_waiting(connection, goes_on, now)
+            except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
+                self.on_internal(connection, error)
+        if len(self._recorder.rows) >= BITE * COLUMNS:
             self._recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
