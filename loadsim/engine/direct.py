@@ -18,16 +18,15 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
-from loadsim.engine.errors import kind_of_errno
+from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import Memo, ResponseReader
 from loadsim.engine.transport import Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
-IN, OUT = select.EPOLLIN, select.EPOLLOUT
+IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_NO_RESOURCE = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS}
 _CHUNK = 16 * 1024
 """Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
 _ROUNDS = 4
@@ -94,7 +93,7 @@ class DirectConnection:
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
-        if code in _NO_RESOURCE:
+        if code in NO_RESOURCE:
             sock.close()
             raise ResourceLimitError(os.strerror(code))
         self._mask = OUT
@@ -229,7 +228,7 @@ class DirectConnection:
         """The set says that the socket can be read or written, or is broken."""
         if self._state == READY:
             if mask != OUT:
-                self._read()
+                self._read(mask)
             if self._pending and self._state == READY:
                 self._flush()
         elif self._state == CONNECTING:
@@ -237,7 +236,7 @@ class DirectConnection:
         elif self._state == HANDSHAKE:
             self._handshake()
 
-    def _read(self) -> None:
+    def _read(self, mask: int) -> None:
         try:
             data = self._recv(_CHUNK)
         except _WOULD_BLOCK:
@@ -249,7 +248,10 @@ class DirectConnection:
         if self.event is None:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
         elif not data:
-            self._ended(now)
+            if mask & ERR:  # OpenSSL shows a reset as an end
+                self.broken(errno.ECONNRESET, "")
+            else:
+                self._ended(now)
         else:
             if self.first_ns == 0:
                 self.first_ns = now
@@ -264,7 +266,7 @@ class DirectConnection:
             self.finish(code, now)
         else:
             self._why = "closed by the peer before any byte of the response"
-            self._fail(ErrorKind.closed_idle if self.served else ErrorKind.closed_early)
+            self._fail(kind_of_end(reused=self.served > 0, answered=False))
 
     def broken(self, code: int, why: str) -> None:
         """Reading or writing failed."""
@@ -274,14 +276,7 @@ class DirectConnection:
             self._transport.lost(self)
             return
         self._why = why or os.strerror(code)
-        if self.first_ns == 0 and self.served:
-            # an idle connection that the peer closed as we sent on it answers with a reset or with an end of file,
-            # whichever wins the race: one fact, one kind
-            self._fail(ErrorKind.closed_idle)
-        elif self.bytes_sent or self.first_ns:
-            self._fail(ErrorKind.reset)
-        else:
-            self._fail(ErrorKind.closed_early)
+        self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
 
     def finish(self, code: int, now: int) -> None:
         """The answer that was read is whole, or faulty (`code` below 0): the event is over."""
