@@ -6,7 +6,6 @@ import pytest
 
 from tests.conftest import REQUIRE, is_there, pytest_runtest_setup
 
-
 ONE_THAT_IS_THERE, ONE_THAT_IS_NOT = "python3", "no-such-program"
 
 
