@@ -20,8 +20,8 @@ from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, 
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
 
 _NEVER = 2**62
-_SIGN_EVERY = 64
-"""One request in so many has its making timed."""
+_BATCH = 64
+"""Released events that are made and sent together."""
 _IDLE_NS = NS_PER_MS
 """Folding is done early when nothing is due for so long."""
 
@@ -60,7 +60,8 @@ class Engine:
         self._queue: deque[Waiting] = deque()
         self._limit = 0
         self._wall_offset = wall() - clock()
-        self._until_sign = 1
+        self._ready: list[tuple[Connection, int, int, int]] = []
+        """Events that have a connection and are to be made and sent: connection, index, stratum, now."""
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
@@ -114,6 +115,7 @@ class Engine:
         """Release nothing more. With `drain`, what is under way may still end within the timeout."""
         if not self._stopped_ns and self._phase is not None and not self._closed:
             self._release(self._clock())  # what was due before this instant is planned
+            self._flush()
         if not drain:
             self._timeout_ns = 0
             if self._drained and not self._drained.done():
@@ -149,6 +151,8 @@ class Engine:
                 self._release(now)
             if self._phase is None or now >= self._phase_end:
                 self._enter_next(now)
+        if self._ready:
+            self._flush()
         if self._stopped_ns:
             return
         self._pacer.arm(self._wake_ns)
@@ -214,6 +218,8 @@ class Engine:
                 self.planned[stratum] += 1
                 self._dispatch(indexes[position], stratum, self._start_ns + due, now)
                 position += 1
+                if len(self._ready) == _BATCH:
+                    self._flush()
             self._next_block()
         self._wake_ns = self._phase_end
 
@@ -299,28 +305,37 @@ class Engine:
     def _fire(
         self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int, now: int
     ) -> None:
-        """Make the request as of `now` (ns of the clock), and send it."""
+        """An event has its connection: it is made as of `now` (ns of the clock) and sent with the next `_flush`."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
-        try:
-            now_ns = now + self._wall_offset if self._epoch_ns is None else self._epoch_of(index, due)
-            self._until_sign -= 1
-            if self._until_sign:
-                request = self._makers[stratum](index, now_ns)
-            else:
-                self._until_sign = _SIGN_EVERY
-                before = self._clock()
-                request = self._makers[stratum](index, now_ns)
-                self._recorder.signs.extend((stratum, due, self._clock() - before))
-        except Exception as error:  # noqa: BLE001 - one event that cannot be made must not end the release of others
-            asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
-            return
-        connection.send(request, index)
+        self._ready.append((connection, index, stratum, now))
 
-    def _epoch_of(self, index: int, due: int) -> int:
-        """The time that bodies show under `--epoch`: T + due, or T + index ms where due is not planned (closed)."""
-        assert self._epoch_ns is not None  # noqa: S101 - asked only then
-        return self._epoch_ns + (index * NS_PER_MS if self._closed else due - self._start_ns)
+    def _flush(self) -> None:
+        """Make the requests of all events that have a connection, then send them.
+
+        Not one after the other, because making is all ours and sending all the kernel's: turn by turn each finds the
+        caches full of the other's, which costs a quarter of the throughput.
+        """
+        ready, self._ready = self._ready, []
+        made = []
+        makers, offset, epoch = self._makers, self._wall_offset, self._epoch_ns
+        before = self._clock()
+        for connection, index, stratum, now in ready:
+            now_ns = now + offset if epoch is None else epoch + self._planned_time(index, connection.event[2])
+            try:
+                made.append((connection, makers[stratum](index, now_ns), index))
+            except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
+                asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+            if before:  # one making of each batch is timed
+                self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
+                before = 0
+        for connection, request, index in made:
+            connection.send(request, index)
+
+    def _planned_time(self, index: int, due: int) -> int:
+        """When an event is due by plan, ns since the start: what `--epoch` adds to. A closed run plans no times, so an
+        index counts as a millisecond there."""
+        return index * NS_PER_MS if self._closed else due - self._start_ns
 
     # -- what transports call -----------------------------------------------------------------------------------------
 
@@ -333,6 +348,7 @@ class Engine:
         """See Owner."""
         index, stratum, due, woken = connection.event
         self._fire(connection, index, stratum, due, woken, connection.slot_ns, self._clock())
+        self._flush()
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """See Owner."""
@@ -368,11 +384,15 @@ class Engine:
                     self._open_for_waiting(goes_on, now)
                 elif goes_on and not queue:
                     index, stratum = self._next_closed()
-                    self._fire(connection, index, stratum, now, now, now, now)
+                    connection.event = (index, stratum, now, now)
+                    connection.slot_ns = now
+                    self._ready.append((connection, index, stratum, now))
                 else:
                     self._serve_waiting(connection, goes_on, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
                 self.on_internal(connection, error)
+        if self._ready:
+            self._flush()
         if len(self._recorder.rows) >= BITE * COLUMNS:
             self._recorder.fold()
 
@@ -426,6 +446,7 @@ class Engine:
         if self._recorder.wants_sample(code):
             self._note(index, stratum, code, self.limit_reached)
         self._open_for_waiting(self._of_user[stratum] and self._user_goes_on(now), now)
+        self._flush()
 
     # -- samples ------------------------------------------------------------------------------------------------------
 
