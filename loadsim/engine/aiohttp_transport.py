@@ -372,6 +372,7 @@ class AiohttpTransport:
     """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not tell them apart."""
 
     name = "aiohttp"
+    makes_cycles = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self.loop = loop

@@ -323,6 +323,7 @@ class DirectTransport:
     """The set. Linux only (epoll)."""
 
     name = "direct"
+    makes_cycles = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self._loop = loop
