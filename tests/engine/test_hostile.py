@@ -17,7 +17,7 @@ from tests.engine.running import TRANSPORTS, TYPE, MakeTransport, run, scenario
 from tests.engine.servers import CERTS, OK, Behaviour, Peer, Server, unused_port
 
 FIELDS = b"".join(b"X-Field-%d: value\r\n" % number for number in range(300))
-LARGE = {"type": "desktop.screenshot_tracking.captured", "image": "buffer:4MB"}
+LARGE = {"type": "desktop.screenshot_tracking.captured", "image": "base64:6MB"}
 MIB = 1024 * 1024
 
 
