@@ -50,7 +50,7 @@ class Engine:
         self._plan, self._make, self._transport = plan, maker.make, transport
         self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
         self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
-        self._timeout_ns = target.timeout
+        self._timeout_ns = self._drain_ns = target.timeout
         self._reuse = target.reuse or _NEVER
         self._drop = target.overflow == "drop"
         self._pool = target.connections
@@ -113,7 +113,7 @@ class Engine:
         if not self._stopped_ns and self._phase is not None and not self._closed:
             self._release(self._clock())  # what was due before this instant is planned
         if not drain:
-            self._timeout_ns = 0
+            self._drain_ns = 0
             if self._drained and not self._drained.done():
                 self._drained.set_result(None)
         self._end_of_plan(self._clock())
@@ -447,8 +447,8 @@ class Engine:
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()
         self._settle_queue(self._clock())
-        if self._timeout_ns:
-            await asyncio.wait([self._drained], timeout=self._timeout_ns / NS_PER_S)
+        if self._drain_ns:
+            await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
 
     def _finish_all(self) -> int:
         """What is left is unfinished, with what it waited so far as a lower bound."""
