@@ -291,7 +291,7 @@ class Engine:
         if self.open_count > self.open_peak:
             self.open_peak = self.open_count
         connection.event = event
-        connection.slot_ns = slot
+        connection.slot_ns = max(slot, event[3])
         return True
 
     def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
@@ -384,7 +384,8 @@ class Engine:
             self._queue.append((*self._next_closed(), now, now))
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
-            self._fire(connection, index, stratum, due, woken, now)
+            # an answer may be older than the last wake-up where a transport hears of it late
+            self._fire(connection, index, stratum, due, woken, max(woken, now))
         elif self.open_count > self._limit:
             connection.close()
             self.open_count -= 1
