@@ -150,7 +150,10 @@ def run_result(**changes: Any) -> RunResult:
             saturated_share=0.031,
             generator_cpu_share=0.38,
             lag_p99_ms=0.55,
-            notes=["limited by connections: 64 busy for 3.1 % of the time"],
+            notes=[
+                "limited by connections: 64 busy for 3 % of the time",
+                "the busiest generator process used 38 % of its core",
+            ],
         ),
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),

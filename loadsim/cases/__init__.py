@@ -3,6 +3,6 @@
 Decides what goes on the wire for a case. Refuses to know when it is sent, and how.
 """
 
-from loadsim.cases.maker import EventOptions, RequestMaker
+from loadsim.cases.maker import CONTENT_TYPE, EventOptions, RequestMaker
 
-__all__ = ["EventOptions", "RequestMaker"]
+__all__ = ["CONTENT_TYPE", "EventOptions", "RequestMaker"]

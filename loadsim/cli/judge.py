@@ -8,7 +8,7 @@ import click
 
 from loadsim.cli.stored import read_result, result_path
 from loadsim.cli.terminal import print_verdict
-from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, vocabulary_of
+from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.launch.store import write_whole
 from loadsim.measure.result import dump_result
 
@@ -40,8 +40,7 @@ def command(ctx: click.Context, result: Path, texts: tuple[str, ...], *, write: 
       loadsim judge result.json --objective 'events{status:503}: count == 0' --write
     """
     stored = read_result(result)
-    own = tuple(row.text for row in stored.verdict.objectives if not row.default)
-    objectives = objectives_of(texts or own or stored.run.scenario.get("objectives", ()), vocabulary_of(stored))
+    objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored))
     judged = evaluate(stored, objectives, rules_of(stored))
     print_verdict(judged)
     if write:

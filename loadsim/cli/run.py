@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.model import NS_PER_MS, UsageError
+from loadsim.cli.values import parse_epoch, parse_headers
+from loadsim.model import Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
+    from loadsim.model import Objective
     from loadsim.plan import Scenario
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
@@ -99,46 +101,50 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.judge import Vocabulary, objectives_of
+    from loadsim.cases import RequestMaker
+    from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
     from loadsim.signing import scheme
     from loadsim.studies.load import LoadRequest, free_directory
 
     scenario = _scenario(what, options)
     target = scenario.target
-    names = [phase.name for phase in scenario.phases]
-    objectives = objectives_of(
-        scenario.objectives,
-        Vocabulary(
-            events=tuple(dict.fromkeys(event.type for event in scenario.events)),
-            phases=tuple(p.name for p in scenario.phases if p.record),
-            cases=("genuine", *(case.kind for case in scenario.cases)),
-            unrecorded=tuple(name for name, p in zip(names, scenario.phases, strict=True) if not p.record),
-            has_ledger=target.ledger is not None,
-            has_cases=bool(scenario.cases),
-        ),
-    )
-    embedded = target.url == "embedded"
+    objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = None
-    if not embedded:
+    if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env,
             secret_file=target.secret_file,
             default_env=scheme(target.scheme).default_secret_env,
         )
-    out = Path(options["out"])
-    if not options["check"]:
-        free_directory(out)
-    return LoadRequest(
+    # an image or a path that no event has is found here and not by a shard
+    RequestMaker(scenario.events, scheme(target.scheme), secret or Secret("embedded"), 0)
+    request = LoadRequest(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         secret=secret,
         headers=resolve_headers(target.headers),
-        out=out,
+        out=Path(options["out"]),
         workers=_workers(options["workers"]),
-        epoch_ns=_epoch(options["epoch"]),
+        epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
     )
+    if not options["check"]:
+        free_directory(request.out)
+    return request
+
+
+def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
+    """The scenario's own objectives and, after them, those that the command line added; a wrong one names its file."""
+    from loadsim.judge import objectives_of, vocabulary_of_scenario
+
+    vocabulary = vocabulary_of_scenario(scenario)
+    if what.endswith(".toml"):
+        try:
+            objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)
+        except UsageError as error:
+            raise UsageError(f"{what}: {error}") from None
+    return objectives_of(scenario.objectives, vocabulary)
 
 
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
@@ -184,12 +190,7 @@ def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     if options["insecure"]:
         changes["insecure"] = True
-    headers = {}
-    for text in options["headers"]:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise UsageError(f"-H {name!r}: write it as 'Name: value'")
-        headers[name.strip()] = value.strip()
+    headers = parse_headers(options["headers"])
     if headers:
         changes["headers"] = headers
     return changes
@@ -229,26 +230,6 @@ def _workers(text: str) -> int:
     return int(text)
 
 
-def _epoch(text: str | None) -> int | None:
-    import datetime
-
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = datetime.datetime.fromisoformat(text)
-        except ValueError:
-            raise UsageError(f"--epoch {text}: unix seconds or ISO 8601, e.g. 2026-05-04T09:10:00Z") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        seconds = moment.timestamp()
-    if not 0 <= seconds < 1e11:
-        raise UsageError(f"--epoch {text}: outside what a timestamp can say")
-    return round(seconds * 1000) * NS_PER_MS
-
-
 # -- the run --------------------------------------------------------------------------------------------------------
 
 
@@ -258,15 +239,33 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, run.interrupt)
-        try:
-            async with live_view(run, quiet=quiet):
-                yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        # the live view of a terminal says by itself that the run is stopping
+        async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
+            yield
 
     return await run_load(request, watch)
+
+
+@contextlib.asynccontextmanager
+async def _interruptible(run: Run, *, say: bool) -> AsyncIterator[None]:
+    """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if say and not run.interrupted:
+            click.echo("loadsim: stopping: what is under way may still end (Ctrl-C again ends at once)", err=True)
+        run.interrupt()
+
+    async def listen() -> None:
+        await run.started.wait()
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+    listening = loop.create_task(listen())
+    try:
+        yield
+    finally:
+        listening.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(outcome: LoadOutcome, json_file: str | None) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.recorder import COLUMNS, Recorder
-from loadsim.engine.transport import Connection, ResourceLimitError, Transport
+from loadsim.engine.recorder import BITE, COLUMNS, Recorder
+from loadsim.engine.transport import Answer, Connection, ResourceLimitError, Transport
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
 
@@ -47,7 +47,8 @@ class Engine:
         wall: Clock = time.time_ns,
     ) -> None:
         target = plan.scenario.target
-        self._plan, self._make, self._transport = plan, maker.make, transport
+        self._plan, self._transport = plan, transport
+        self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
         self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
         self._timeout_ns = self._drain_ns = target.timeout
@@ -58,6 +59,7 @@ class Engine:
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
         self._limit = 0
+        self._wall_offset = wall() - clock()
         self._until_sign = 1
         self.open_count = 0
         self.open_peak = 0
@@ -263,7 +265,7 @@ class Engine:
         """Give a woken event a connection, or leave to open one, or a place in the queue."""
         if self._idle:
             connection, _ = self._idle.popitem()
-            self._fire(connection, index, stratum, due, woken, woken)
+            self._fire(connection, index, stratum, due, woken, woken, woken)
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
         elif self._drop and not self._closed:  # a virtual user waits for its turn, or it would be gone for good
@@ -294,18 +296,21 @@ class Engine:
         connection.slot_ns = max(slot, event[3])
         return True
 
-    def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
+    def _fire(
+        self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int, now: int
+    ) -> None:
+        """Make the request as of `now` (ns of the clock), and send it."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
-        now_ns = self._wall() if self._epoch_ns is None else self._epoch_of(index, due)
         try:
+            now_ns = now + self._wall_offset if self._epoch_ns is None else self._epoch_of(index, due)
             self._until_sign -= 1
             if self._until_sign:
-                request = self._make(index, stratum, now_ns)
+                request = self._makers[stratum](index, now_ns)
             else:
                 self._until_sign = _SIGN_EVERY
                 before = self._clock()
-                request = self._make(index, stratum, now_ns)
+                request = self._makers[stratum](index, now_ns)
                 self._recorder.signs.extend((stratum, due, self._clock() - before))
         except Exception as error:  # noqa: BLE001 - one event that cannot be made must not end the release of others
             asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
@@ -327,41 +332,49 @@ class Engine:
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
         index, stratum, due, woken = connection.event
-        self._fire(connection, index, stratum, due, woken, connection.slot_ns)
+        self._fire(connection, index, stratum, due, woken, connection.slot_ns, self._clock())
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """See Owner."""
-        index, stratum, due, woken = connection.event
-        connection.event = None
-        self._extend(
-            (
-                stratum,
-                code,
-                due,
-                woken,
-                connection.slot_ns,
-                connection.sent_ns,
-                connection.first_ns,
-                done_ns,
-                connection.bytes_sent,
-                connection.bytes_received,
-            )
-        )
-        recorder = self._recorder
-        if not 200 <= code < 300 and recorder.wants_sample(code):
-            self._sample(connection, index, stratum, code, done_ns)
-        goes_on = self._of_user[stratum] and self._user_goes_on(done_ns)
-        if not connection.reusable or connection.served >= self._reuse:
-            connection.close()
-            self.open_count -= 1
-            self._open_for_waiting(goes_on, done_ns)
-        elif goes_on and not self._queue:
-            index, stratum = self._next_closed()
-            self._fire(connection, index, stratum, done_ns, done_ns, done_ns)
-        else:
-            self._serve_waiting(connection, goes_on, done_ns)
-        if recorder.full:
-            recorder.fold()
+        self.on_answers([(connection, code, done_ns)])
+
+    def on_answers(self, answers: Sequence[Answer]) -> None:
+        """See Owner. This is the hot path: the common case calls as little as it can."""
+        extend, of_user, queue, reuse = self._extend, self._of_user, self._queue, self._reuse
+        for connection, code, now in answers:
+            try:
+                index, stratum, due, woken = connection.event
+                connection.event = None
+                extend(
+                    (
+                        stratum,
+                        code,
+                        due,
+                        woken,
+                        connection.slot_ns,
+                        connection.sent_ns,
+                        connection.first_ns,
+                        now,
+                        connection.bytes_sent,
+                        connection.bytes_received,
+                    )
+                )
+                if not 200 <= code < 300 and self._recorder.wants_sample(code):
+                    self._sample(connection, index, stratum, code, now)
+                goes_on = of_user[stratum] and self._user_goes_on(now)
+                if not connection.reusable or connection.served >= reuse:
+                    connection.close()
+                    self.open_count -= 1
+                    self._open_for_waiting(goes_on, now)
+                elif goes_on and not queue:
+                    index, stratum = self._next_closed()
+                    self._fire(connection, index, stratum, now, now, now, now)
+                else:
+                    self._serve_waiting(connection, goes_on, now)
+            except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
+                self.on_internal(connection, error)
+        if len(self._recorder.rows) >= BITE * COLUMNS:
+            self._recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
         """See Owner."""
@@ -385,7 +398,7 @@ class Engine:
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
             # an answer may be older than the last wake-up where a transport hears of it late
-            self._fire(connection, index, stratum, due, woken, max(woken, now))
+            self._fire(connection, index, stratum, due, woken, max(woken, now), now)
         elif self.open_count > self._limit:
             connection.close()
             self.open_count -= 1
@@ -436,6 +449,7 @@ class Engine:
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self._clock()
+            self._wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
             for connection in self._transport.connections():
                 if connection.event is not None and now - connection.slot_ns >= self._timeout_ns:
                     self._time_out(connection, now)

@@ -5,7 +5,7 @@ is: the wall clock is an argument.
 """
 
 from loadsim.events.overrides import parse_override
-from loadsim.events.source import EventSource
+from loadsim.events.source import EventSource, sample_payload
 from loadsim.events.templates import EventType, catalogue, event_type
 
-__all__ = ["EventSource", "EventType", "catalogue", "event_type", "parse_override"]
+__all__ = ["EventSource", "EventType", "catalogue", "event_type", "parse_override", "sample_payload"]

@@ -91,10 +91,24 @@ FILLERS: dict[str, Callable[[dict[str, Any], list[Situation]], Fill]] = {
 """By type name: a function from the template and the situations to the filler."""
 
 
-def set_constants(document: dict[str, Any], organisation: dict[str, str], image: Any) -> None:
-    """Put in what is the same for every event of a source; `image` None keeps the placeholder."""
-    items = document["data"] if isinstance(document["data"], list) else [document["data"]]
-    for item in items:
-        item["organisation"] = organisation
-        if image is not None:
-            item["screenshot"]["imageBuffer"] = image
+def set_organisation(document: dict[str, Any], organisation: Any) -> None:
+    """Put in the organisation, which is the same for every event of a source."""
+    _item(document)["organisation"] = organisation
+
+
+def carries_image(document: dict[str, Any]) -> bool:
+    """Whether the type has a screenshot in it."""
+    return "screenshot" in _item(document)
+
+
+def set_image(document: dict[str, Any], image: Any) -> None:
+    """Put in the image, which is the same for every event of a source; None leaves the placeholder."""
+    if image is not None:
+        _item(document)["screenshot"]["imageBuffer"] = image
+
+
+def _item(document: dict[str, Any]) -> dict[str, Any]:
+    """Where the organisation, team and user stand: some types have a list of such items, of which a sample has one."""
+    data = document["data"]
+    item: dict[str, Any] = data[0] if isinstance(data, list) else data
+    return item

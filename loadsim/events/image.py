@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from loadsim.events.seeding import bit_generator
@@ -29,15 +30,15 @@ def parse_image(text: str) -> ImageForm:
     """`placeholder`, `buffer:64KB` or `base64:64KB` (units of 1,000). Raises UsageError."""
     if text == "placeholder":
         return ImageForm("placeholder")
-    match = re.fullmatch(r"(buffer|base64):([0-9]{1,9})(B|KB|MB)", text)
+    match = re.fullmatch(r"(buffer|base64):([0-9]{1,9}(?:\.[0-9]{1,6})?)(B|KB|MB)", text)
     if match is None:
         raise UsageError(
             f"cannot read the image {text!r}: write placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB"
         )
-    size = int(match[2]) * _UNITS[match[3]]
-    if not len(PNG_SIGNATURE) <= size <= LARGEST:
-        raise UsageError(f"image {text!r}: the size must be from {len(PNG_SIGNATURE)}B to {LARGEST // 1_000_000}MB")
-    return ImageForm("buffer" if match[1] == "buffer" else "base64", size)
+    size = Fraction(match[2]) * _UNITS[match[3]]
+    if size > LARGEST or size.denominator != 1:
+        raise UsageError(f"image {text!r}: the size must be a whole number of bytes, at most {LARGEST // 1_000_000}MB")
+    return ImageForm("buffer" if match[1] == "buffer" else "base64", int(size))
 
 
 def image_bytes(seed: int, size: int) -> bytes:

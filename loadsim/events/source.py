@@ -7,14 +7,16 @@ order. It fills one template in place, so a source belongs to one thread. Refuse
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import orjson
 
-from loadsim.events.fill import FILLERS, set_constants
+from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
 from loadsim.events.image import image_value, parse_image
+from loadsim.events.mould import Caster, Mould, mould_of
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
@@ -25,7 +27,9 @@ BLOCK = 4096
 """Events per block of random numbers."""
 LARGEST_INDEX = (1 << 48) - 1
 """An index must fit the twelve last hex digits of an id."""
-_LAST_DIGITS = tuple(f"{offset:03x}" for offset in range(BLOCK))
+_LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
+_NONE = Mould((), ())
+"""Stands for a situation that cannot be cast."""
 _dumps = orjson.dumps
 
 
@@ -48,21 +52,17 @@ class EventSource:
         Raises UsageError for an unknown type, image or path.
         """
         self.type = type
-        document = event_type(type).sample()
-        if not simulation:
-            del document["simulation"]
-        form = parse_image(image)
-        if form.size and "screenshot" not in type:
-            raise UsageError(f"image {image!r}: events of type {type} carry no image")
-        picture = image_value(form, seed)
-        set_constants(document, organisation(seed), picture)
-        self._overrides = _resolve(overrides, document)
-        if picture is not None and not self._overrides:
-            set_constants(document, organisation(seed), _frozen(picture))
+        document, picture, self._overrides = _template(type, seed, simulation, image, overrides)
+        # What is the same for many events is serialised once, unless a path of the user's may lead into it.
+        hold = copy.copy if self._overrides else _frozen
+        set_organisation(document, hold(organisation(seed)))
+        set_image(document, None if picture is None else hold(picture))
         self._document = document
-        self._fill = FILLERS[type](document, situations(seed, copy.copy if self._overrides else _frozen))
+        self._fill = FILLERS[type](document, situations(seed, hold))
         self._prefix = identifier(seed, type)[:-12]
         self._seed = seed
+        self._moulds: list[Mould | None] = [None] * SITUATIONS
+        self._cast = Caster().cast
         self._turn(0)
 
     def event_id(self, index: int) -> str:
@@ -74,18 +74,59 @@ class EventSource:
         if index >> 12 != self._block:
             self._turn(index >> 12)
         offset = index & 4095
-        self._fill(self._picks[offset], self._head + _LAST_DIGITS[offset], now_ns // NS_PER_MS)
-        if self._overrides:
-            for override in self._overrides:
-                override.apply(self._document)
+        number = self._picks[offset]
+        mould = self._moulds[number] or self._mould(number)
+        if mould is not _NONE:
+            return self._cast(mould, self._head + _LAST_DIGITS[offset], now_ns // NS_PER_MS)
+        return self._serialise(number, self.event_id(index), now_ns // NS_PER_MS)
+
+    def _serialise(self, number: int, event_id: str, now_ms: int) -> bytes:
+        self._fill(number, event_id, now_ms)
+        for override in self._overrides:
+            override.apply(self._document)
         return _dumps(self._document)
+
+    def _mould(self, number: int) -> Mould:
+        """Made when a situation first comes up: a few thousand of them last for the whole run."""
+        found = None if self._overrides else mould_of(functools.partial(self._serialise, number))
+        mould = self._moulds[number] = found or _NONE
+        return mould
 
     def _turn(self, block: int) -> None:
         """Draw the situations of another block, and write the part of the id that its events share."""
         draw = np.random.Generator(bit_generator(self._seed, self.type, block))
         self._picks: list[int] = draw.integers(0, SITUATIONS, BLOCK, dtype=np.uint16).tolist()
-        self._head = f"{self._prefix}{block:09x}"
+        self._head = f"{self._prefix}{block:09x}".encode()
         self._block = block
+
+
+def sample_payload(
+    type: str,  # noqa: A002 - the field's own name
+    *,
+    simulation: bool = True,
+    image: str = "placeholder",
+    overrides: Iterable[tuple[str, JsonValue]] = (),
+) -> dict[str, Any]:
+    """The documented sample of a type, changed as the same options change an EventSource's bodies."""
+    document, picture, resolved = _template(type, 0, simulation, image, overrides)
+    set_image(document, picture)
+    for override in resolved:
+        override.apply(document)
+    return document
+
+
+def _template(
+    name: str, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
+) -> tuple[dict[str, Any], JsonValue, tuple[Override, ...]]:
+    """The template as the options want it, the image to put in (None: the placeholder stays), the checked overrides."""
+    document = event_type(name).sample()
+    if not simulation:
+        del document["simulation"]
+    form = parse_image(image)
+    if form.kind != "placeholder" and not carries_image(document):
+        raise UsageError(f"image {image!r}: events of type {name} carry no image")
+    picture = image_value(form, seed)
+    return document, picture, _resolve(overrides, document, picture)
 
 
 def _frozen(value: Any) -> orjson.Fragment:
@@ -93,16 +134,19 @@ def _frozen(value: Any) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps(value))
 
 
-def _resolve(overrides: Iterable[tuple[str, JsonValue]], document: dict[str, Any]) -> tuple[Override, ...]:
+def _resolve(
+    overrides: Iterable[tuple[str, JsonValue]], document: dict[str, Any], picture: JsonValue
+) -> tuple[Override, ...]:
     """Check every path against the template; a later path may lead into what an earlier one set."""
     sample = copy.deepcopy(document)
+    set_image(sample, picture)
     resolved = []
     for path, value in overrides:
-        override = Override(path, copy.deepcopy(value), sample)
-        override.apply(sample)
         try:
             orjson.dumps(value)
         except TypeError as error:
             raise UsageError(f"cannot set {path!r}: {error}") from None
+        override = Override(path, copy.deepcopy(value), sample)
+        override.apply(sample)
         resolved.append(override)
     return tuple(resolved)

@@ -1,17 +1,19 @@
 """Decides pass, fail or invalid from a RunResult, alone or against another run."""
 
 from loadsim.judge.evaluate import evaluate, exit_code
-from loadsim.judge.objectives import objectives_of, parse_objective
+from loadsim.judge.objectives import DEFAULT_OBJECTIVE, objectives_of, parse_objective, texts_of
 from loadsim.judge.validity import rules_of
 from loadsim.judge.vocabulary import Vocabulary, vocabulary_of, vocabulary_of_scenario
 
 __all__ = [
+    "DEFAULT_OBJECTIVE",
     "Vocabulary",
     "evaluate",
     "exit_code",
     "objectives_of",
     "parse_objective",
     "rules_of",
+    "texts_of",
     "vocabulary_of",
     "vocabulary_of_scenario",
 ]

@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 from loadsim.judge.vocabulary import AGGREGATIONS, K6_METRICS, METRICS, NAMES_SUCCESS, TAGS, Kind, Vocabulary, unknown
+from loadsim.measure.hdr import PERCENTILES
+from loadsim.measure.result import RunResult
 from loadsim.model import Objective, UsageError
 
 DEFAULT_OBJECTIVE = "success: rate >= 99%"
@@ -32,6 +35,7 @@ _UNITS: dict[str, dict[str, Decimal]] = {
     "events": {"": Decimal(1)},
     "events/s": _PER_SECOND,
 }
+TAGGED_HISTOGRAMS = ("response", "service")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -50,13 +54,16 @@ def parse_objective(text: str) -> Objective:
     value = _value(text, unit_of(metric, aggregation), value_text)
     if named == "http_req_failed":
         op, value = _MIRRORED[op], 1 - value
+    tags = _tags(text, metric, raw_tags)
+    if tags and METRICS[metric] == "trend":
+        _check_kept(text, metric, aggregation)
     objective = Objective(
         text=text,
         metric=metric,
         aggregation=aggregation,
         op=op,
         value=float(value),
-        tags=_tags(text, metric, raw_tags),
+        tags=tags,
     )
     return _with_translation(objective, named)
 
@@ -75,6 +82,14 @@ def objectives_of(texts: Iterable[str], vocabulary: Vocabulary) -> tuple[Objecti
         return tuple(objectives.values())
     default = parse_objective(DEFAULT_OBJECTIVE)
     return (*objectives.values(), replace(default, default=True))
+
+
+def texts_of(result: RunResult) -> tuple[str, ...]:
+    """What a stored result was judged by, or was to be judged by; the default is left for `objectives_of` to add."""
+    if result.verdict.objectives:
+        return tuple(row.text for row in result.verdict.objectives if not row.default)
+    stored = result.run.scenario.get("objectives")
+    return tuple(str(text) for text in stored) if isinstance(stored, list) else ()
 
 
 def canonical(objective: Objective) -> str:
@@ -173,6 +188,15 @@ def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
         raise UsageError(
             f"objective {text!r}: one of event, case and phase at a time, figures are not kept for combinations"
         )
+
+
+def _check_kept(text: str, metric: str, aggregation: str) -> None:
+    """Refuse a percentile that no result keeps: by tag, whole histograms are those of response and service."""
+    number = percentile_of(aggregation)
+    if metric in TAGGED_HISTOGRAMS or number is None or Fraction(number) / 100 in PERCENTILES.values():
+        return
+    known = ", ".join(f"p({_plain(Decimal(str(float(100 * q))))})" for q in PERCENTILES.values())
+    raise UsageError(f"objective {text!r}: by tag, {metric} is kept for {known} only")
 
 
 def _value(text: str, unit: str, written: str) -> Decimal:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from loadsim.judge.vocabulary import unrecorded_phases
+from loadsim.measure.codec import decode
+from loadsim.measure.hdr import PERCENTILES, rank
 from loadsim.measure.result import RunResult, Totals
-from loadsim.model import NS_PER_MS
+from loadsim.measure.totals import unbalanced
+from loadsim.model import NS_PER_MS, NS_PER_US, UsageError
 from loadsim.plan.scenario import ValidityRules
-from loadsim.plan.units import parse_duration
+from loadsim.plan.units import UnitError, parse_duration
 
 WOKEN_SHARE = 0.99
 """Least share of the events due in a phase that must be woken before it ends."""
+BOOKS_SHOWN = 3
+"""One loss breaks the books of every group it touches; a few of them say it."""
 
 
 def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
@@ -28,19 +35,28 @@ def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
 
 
 def rules_of(result: RunResult) -> ValidityRules:
-    """The validity rules of a stored result's own scenario. Raises UnitError when the stored lag is no duration."""
-    lag = (result.run.scenario.get("validity") or {}).get("lag")
-    return ValidityRules() if lag is None else ValidityRules(lag=parse_duration(lag))
+    """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is no duration."""
+    table = result.run.scenario.get("validity")
+    lag = table.get("lag") if isinstance(table, dict) else None
+    if lag is None:
+        return ValidityRules()
+    try:
+        return ValidityRules(lag=parse_duration(str(lag)))
+    except UnitError as error:
+        raise UsageError(f"the result's scenario: validity.lag: {error}") from None
 
 
 def lag_p99_ms(result: RunResult) -> float | None:
-    """p99 of lag over recorded events, whatever their number."""
+    """p99 of lag over recorded events, in ms, however few they are; None when no lag was recorded."""
     if result.limits.lag_p99_ms is not None:
         return result.limits.lag_p99_ms
-    lag = result.totals.latency_ms.get("lag")
-    if lag is None:
+    blob = result.histograms.get("lag")
+    if blob is None:
         return None
-    return lag.p99 if lag.p99 is not None else lag.max
+    config, counts = decode(blob)
+    running = np.cumsum(counts)
+    index = np.searchsorted(running, rank(PERCENTILES["p99"], int(running[-1])))
+    return int(config.highest_equivalent(np.asarray(index))) * NS_PER_US / NS_PER_MS
 
 
 def _parts(result: RunResult) -> list[Totals]:
@@ -79,19 +95,11 @@ def _shards(result: RunResult) -> Iterator[str]:
 
 
 def _books(result: RunResult) -> Iterator[str]:
-    groups = {"overall": result.totals} | {f"phase {name!r}": phase for name, phase in result.by_phase.items()}
-    for name, group in groups.items():
-        if group.planned != group.sent + group.dropped:
-            yield (
-                f"books do not balance ({name}): planned {group.planned:,} ≠ "
-                f"sent {group.sent:,} + dropped {group.dropped:,}"
-            )
-        errors = sum(group.errors.values())
-        if group.sent != group.completed + errors + group.unfinished:
-            yield (
-                f"books do not balance ({name}): sent {group.sent:,} ≠ completed {group.completed:,} + "
-                f"errors {errors:,} + unfinished {group.unfinished:,}"
-            )
+    broken = unbalanced(result)
+    for line in broken[:BOOKS_SHOWN]:
+        yield f"books do not balance, {line}"
+    if len(broken) > BOOKS_SHOWN:
+        yield f"books do not balance in {len(broken) - BOOKS_SHOWN} more places"
 
 
 def _starved(result: RunResult) -> Iterator[str]:

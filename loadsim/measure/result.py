@@ -214,6 +214,8 @@ class RunResult(msgspec.Struct, frozen=True):
     reconciliation: dict[str, Any] | None
     validity: Validity
     verdict: VerdictRow
+    receiver: dict[str, Any] | None = None
+    """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
 
 
 class _Envelope(msgspec.Struct):

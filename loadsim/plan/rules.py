@@ -87,13 +87,16 @@ def check_url(key: str, url: str, alternative: str = "") -> None:
         raise DocumentError(key, "holds a space or a control character")
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise DocumentError(key, f"is not a URL: {str(error).split(':')[0]}") from None
+    except ValueError:
+        raise DocumentError(key, "is not a URL: its host cannot be read") from None
     if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
         raise DocumentError(key, need)
-    if port == 0:
-        raise DocumentError(key, "the port 0 cannot be connected to")
+    try:
+        port_is_usable = parts.port != 0
+    except ValueError:
+        port_is_usable = False
+    if not port_is_usable:
+        raise DocumentError(key, "the port is not a number from 1 to 65535")
 
 
 def check_headers(key: str, headers: dict[str, str]) -> None:

@@ -111,7 +111,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     objectives: tuple[str, ...] = ()
     cases: tuple[Case, ...] = ()
     validity: ValidityRules = ValidityRules()
-    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
     def document(self) -> dict[str, Any]:
         """The scenario as JSON carries it: the file's keys and units, every default spelled out, absent keys left out.

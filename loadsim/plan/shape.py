@@ -37,16 +37,23 @@ _WORDS = {
     "array": "a list",
     "null": "nothing",
 }
+_LONGEST = 500
 _AT = re.compile(r"(?s)(.*?)(?: - at `(?:key(?: in)? `?)?\$\.?(.*?)`)?")
+
+
+def one_line(text: str) -> str:
+    """The text as it may stand in a message: control characters escaped, cut where it gets too long to be read."""
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
 class DocumentError(ValueError):
     """What is wrong with a document. `key` is the dotted path ("" for the whole), `reason` one line."""
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}" if key else reason)
-        self.key = key
-        self.reason = reason
+        self.key = one_line(key)
+        self.reason = one_line(reason)
+        super().__init__(f"{self.key}: {self.reason}" if key else self.reason)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -60,11 +67,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def read(document: Any, kind: type[T]) -> T:
     """The struct that a document describes. Raises DocumentError at the first thing that is wrong."""
-    prepared = _prepare(document, inspect.type_info(kind), "")
-    try:
-        return msgspec.convert(prepared, kind)
-    except msgspec.ValidationError as error:
-        raise _translated(str(error)) from None
+    return _convert(_prepare(document, inspect.type_info(kind), ""), kind, "")
 
 
 def write(value: Any) -> Any:
@@ -84,10 +87,25 @@ def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.VarTupleType) and isinstance(value, list | tuple):
         return [_prepare(item, kind.item_type, f"{path}[{number}]") for number, item in enumerate(value)]
     if isinstance(kind, inspect.DictType) and isinstance(value, dict):
-        return {key: _prepare(item, kind.value_type, _join(path, key)) for key, item in value.items()}
+        return {key: _entry(item, kind.value_type, _join(path, key)) for key, item in value.items()}
     if isinstance(kind, inspect.LiteralType) and isinstance(value, str) and value not in kind.values:
         raise DocumentError(path, f'"{value}" is not one of {", ".join(map(str, kind.values))}')
     return value
+
+
+def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
+    """A value under a free key, converted here because msgspec's messages do not name such keys."""
+    prepared = _prepare(value, kind, path)
+    if isinstance(kind, inspect.StructType):
+        return _convert(prepared, kind.cls, path)
+    return _convert(prepared, str, path) if isinstance(kind, inspect.StrType) else prepared
+
+
+def _convert(value: Any, kind: type[T], path: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _translated(str(error), path) from None
 
 
 def _quantity(value: Any, unit: str, path: str) -> Any:
@@ -114,11 +132,11 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _translated(message: str) -> DocumentError:
-    """msgspec's message in the words of the file, its `$.a[0].b` as the key."""
-    text, path = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
+def _translated(message: str, path: str) -> DocumentError:
+    """msgspec's message in the words of the file, its `$.a[0].b` as the key below `path`."""
+    text, below = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
     words = re.sub(r"`(\w+)(?: \| null)?`", lambda word: _WORDS.get(word[1], word[1]), text)
-    return DocumentError(path or "", words[:1].lower() + words[1:])
+    return DocumentError(_join(path, below) if below else path, words[:1].lower() + words[1:])
 
 
 def _plain(value: Any, kind: inspect.Type) -> Any:

@@ -106,6 +106,10 @@ class Staller:
 
 
 def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEngine:
+    if options.engine == "bare":
+        from loadsim.receiver.http_bare import BareEngine
+
+        return BareEngine(options, desk, alarm)
     from loadsim.receiver.http_aiohttp import AiohttpEngine
 
     return AiohttpEngine(options, desk, alarm)

@@ -107,6 +107,16 @@ def count_cells(result: RunResult) -> list[tuple[str, str]]:
     ]
 
 
+def receiver_words(result: RunResult) -> str:
+    """What the embedded receiver counted by itself, beside what was sent; empty for other targets."""
+    counted = result.receiver
+    if counted is None:
+        return ""
+    sent = sum(phase.sent for phase in result.by_phase.values())
+    words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
+    return words + (" with the warm-up" if sent != result.totals.sent else "")
+
+
 def headline(result: RunResult) -> str:
     """What the verdict rests on, in a few words."""
     rows = result.verdict.objectives
@@ -236,9 +246,6 @@ def limit_lines(result: RunResult) -> list[str]:
     limits = result.limits
     lines = list(limits.notes)
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
-    if limits.generator_cpu_share is not None:
-        used = figures.share(limits.generator_cpu_share)
-        lines.append(f"generator: the busiest of {len(result.shards)} used {used} of its core")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.totals.unsent:

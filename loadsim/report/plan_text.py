@@ -13,10 +13,11 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     """Lines of text that end in a newline: target, mix, phases with their counts, objectives."""
     scenario = plan.scenario
     target = scenario.target
+    timeout = format_duration(target.timeout)
     lines = [
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
-        f"           {target.scheme}, at most {target.connections} connections, timeout {format_duration(target.timeout)}",
+        f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
         "events     " + ", ".join(f"{event.type} (weight {event.weight:g})" for event in scenario.events),
         "phases",
     ]

@@ -82,6 +82,8 @@ def _counts(result: RunResult) -> Iterator[str]:
     yield "## Events"
     cells = facts.count_cells(result)
     yield _table([label for label, _ in cells], [[value for _, value in cells]], left=0)
+    if words := facts.receiver_words(result):
+        yield words[0].upper() + words[1:] + "."
     rows = [
         (escape(row.name), figures.count(row.times), row.share, escape(row.meaning))
         for row in facts.outcome_rows(result)

@@ -140,6 +140,8 @@ def _counts(result: RunResult) -> Iterator[RenderableType]:
     for row in range(0, len(cells), 4):
         table.add_row(*(text for cell in cells[row : row + 4] for text in cell))
     yield table
+    if words := facts.receiver_words(result):
+        yield Text(words, style="dim")
 
 
 def _outcomes(result: RunResult) -> Iterator[RenderableType]:

@@ -72,7 +72,7 @@ def derive_key(scheme: Scheme, secret: Secret) -> bytes:
     """The secret as key bytes. Raises UsageError, which never shows the secret."""
     text = secret.reveal()
     if scheme.key == "utf8":
-        return text.encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogatepass")
     try:
         key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except ValueError:

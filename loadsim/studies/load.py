@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -28,6 +29,7 @@ from loadsim.report.formats import run_files
 RESULT = "result.json"
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """What stands beside a run while it goes on: a live view, a signal handler."""
+Counts = Callable[[], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
     secret = request.secret or Secret(secrets.token_hex(24))
-    async with _target_url(scenario, secret) as url:
+    async with _target(scenario, secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
         run = Run(
@@ -73,8 +75,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             )
         )
         async with watch(run):
-            result = await run.execute()
-    return keep(result, request)
+            return keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
 
 
 def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
@@ -93,14 +94,14 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target_url(scenario: Scenario, secret: Secret) -> AsyncIterator[str]:
-    """The URL to fire at; the embedded receiver lives as long as the context."""
+async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+    """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
-        yield scenario.target.url
+        yield scenario.target.url, lambda: None
         return
     options = ReceiverOptions(port=0, scheme=scenario.target.scheme)
     async with await start_receiver(options, secret) as receiver:
-        yield receiver.url
+        yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 
 
 def _run_id(name: str) -> str:

@@ -318,14 +318,14 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
 
     async def go() -> Ran:
         engine, recorder = build(of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=loop.now_ns)
-        make = engine._make
+        (make,) = engine._makers
 
-        def broken(index: int, stratum: int, now_ns: int) -> SignedRequest:
+        def broken(index: int, now_ns: int) -> SignedRequest:
             if index % 2:
                 raise RuntimeError("broken")
-            return make(index, stratum, now_ns)
+            return make(index, now_ns)
 
-        engine._make = broken
+        engine._makers = [broken]
         return ran(engine, recorder, await engine.run(START_NS))
 
     try:

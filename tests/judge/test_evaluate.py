@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
-from loadsim.judge import evaluate, exit_code, objectives_of, vocabulary_of
+from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, vocabulary_of
+from loadsim.measure.codec import encode
+from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.result import RunResult, Totals
+from loadsim.model import UsageError
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, run_info, run_result, shard, stats, totals
 
@@ -76,8 +80,8 @@ INVALID: list[tuple[RunResult, str]] = [
     (with_limits(shortage="this process may open 1,024 files: 998 of 5,000 connections opened"), "998 of 5,000"),
     (with_books(woken_late=601), "'steady': 59,399 of 60,000 due events (99.0%) were woken"),
     (with_books(dropped=3, sent=59_997, unfinished=-3), "dropped events: 3 "),
-    (with_books(sent=59_999), "planned 60,000 ≠ sent 59,999 + dropped 0"),
-    (with_books(unfinished=7), "sent 60,000 ≠ completed 59,940 + errors 60 + unfinished 7"),
+    (with_books(sent=59_999), "60000 planned, but 59999 sent + 0 dropped"),
+    (with_books(unfinished=7), "60000 sent, but 59940 completed + 60 errors + 7 unfinished"),
     (with_books(errors={"internal": 60}), "internal errors of the generator: 60 events"),
     (run_result(shards=[shard(0), shard(1, lost=True, reason="killed by signal 9")]), "shard 1 was lost"),
     (run_result(shards=[shard(0, reason="frame 7 is missing")]), "shard 0: frame 7 is missing"),
@@ -98,6 +102,36 @@ def test_what_just_holds_is_valid() -> None:
     result = with_books(woken_late=600)
     result = msgspec.structs.replace(result, limits=msgspec.structs.replace(result.limits, lag_p99_ms=10.0))
     assert judged(result, MOSTLY_GOOD).verdict.outcome == "pass"
+
+
+@pytest.mark.parametrize(("late", "reasons"), [(1, 0), (2, 1)])
+def test_lag_of_few_events_is_judged_by_rank(late: int, reasons: int) -> None:
+    us = np.array([100] * (150 - late) + [50_000] * late)
+    blob = encode(np.bincount(MICROSECONDS.index(us), minlength=MICROSECONDS.counts_len), MICROSECONDS)
+    result = msgspec.structs.replace(with_limits(lag_p99_ms=None), histograms={"lag": blob})
+    assert len(judged(result, MOSTLY_GOOD).validity.reasons) == reasons
+
+
+def test_no_lag_is_no_reason() -> None:
+    assert judged(with_limits(lag_p99_ms=None), MOSTLY_GOOD).validity.reasons == []
+
+
+def test_broken_books_are_said_in_a_few_lines() -> None:
+    broken = totals(unfinished=7)
+    result = run_result(totals=broken, by_case={"genuine": broken}, by_event=dict.fromkeys(TYPES, broken))
+    reasons = judged(result, MOSTLY_GOOD).validity.reasons
+    assert len(reasons) == 4
+    assert reasons[-1] == "books do not balance in 3 more places"
+
+
+def test_rules_are_those_of_the_stored_scenario() -> None:
+    info = run_info()
+    info.scenario["validity"]["lag"] = "50ms"
+    assert rules_of(run_result(run=info)) == ValidityRules(lag=50_000_000)
+    assert rules_of(run_result(run=run_info(scenario={}))) == ValidityRules()
+    info.scenario["validity"]["lag"] = "soon"
+    with pytest.raises(UsageError, match=r"validity\.lag"):
+        rules_of(run_result(run=info))
 
 
 def test_an_unrecorded_phase_may_wake_late() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.judge import Vocabulary, objectives_of, parse_objective
-from loadsim.judge.objectives import canonical
+from loadsim.judge.objectives import TAGGED_HISTOGRAMS, canonical
 from loadsim.judge.vocabulary import AGGREGATIONS, K6_METRICS, METRICS
 from loadsim.model import UsageError
 
@@ -77,6 +77,7 @@ def test_k6_names_are_translated_and_ours_are_not() -> None:
         ("response{event}: p(50) < 1", "tag:value"),
         ("response{event:a,event:b}: p(50) < 1", "given twice"),
         ("response{event:a,phase:b}: p(50) < 1", "one of event, case and phase at a time"),
+        ("wait{phase:a}: p(97.5) < 1", "by tag, wait is kept for p(50), p(75), p(90), p(95), p(99), p(99.9), p(99.99)"),
         ("response{status:200}: p(50) < 1", "counts of events only"),
         ("events{status:2000}: count > 1", "not an HTTP status"),
         ("lost{phase:a}: count == 0", "whole run only"),
@@ -106,7 +107,8 @@ def test_any_text_parses_or_is_a_usage_error_of_one_line(text: str) -> None:
 def objective_texts(draw: st.DrawFn) -> str:
     """A well-formed objective in any of the accepted spellings."""
     name = draw(st.sampled_from([*METRICS, *K6_METRICS]))
-    kind = METRICS[K6_METRICS.get(name, name)]
+    metric = K6_METRICS.get(name, name)
+    kind = METRICS[metric]
     aggregation = draw(st.sampled_from(AGGREGATIONS[kind]))
     if aggregation == "p(N)":
         aggregation = f"p({draw(st.decimals('0.001', '99.999', places=3))})"
@@ -118,7 +120,8 @@ def objective_texts(draw: st.DrawFn) -> str:
     }
     unit = draw(st.sampled_from(units[kind]))
     value = draw(st.decimals(0, 1 if kind == "rate" else 10**6, places=draw(st.integers(0, 6))))
-    tag = "" if name in ("lost", "duplicated") else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
+    odd = kind == "trend" and metric not in TAGGED_HISTOGRAMS and aggregation.startswith("p(")
+    tag = "" if odd or name in ("lost", "duplicated") else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
     return f"{name}{tag}: {aggregation} {op} {value}{unit}"
 
 

@@ -1,0 +1,43 @@
+"""What the values of shared options mean: instants and headers, as they are typed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+from loadsim.model import NS_PER_S, UsageError
+
+LATEST_S = 253_402_300_799
+"""The last second of the year 9999, the last that an ISO 8601 date in a body can name."""
+
+
+def parse_epoch(text: str) -> int:
+    """Unix seconds (decimals allowed) or ISO 8601 (UTC unless it says otherwise), as ns since 1970; or UsageError."""
+    seconds = Decimal(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text, re.ASCII) else _iso_seconds(text)
+    if not 0 <= seconds <= LATEST_S:
+        raise UsageError(f"--epoch {text}: must lie between the years 1970 and 9999")
+    return int(seconds * NS_PER_S)
+
+
+def _iso_seconds(text: str) -> Decimal:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--epoch {text}: write unix seconds or ISO 8601, such as 2026-05-04T09:10:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return Decimal(since // dt.timedelta(microseconds=1)) / 1_000_000
+
+
+def parse_headers(texts: Iterable[str]) -> dict[str, str]:
+    """`Name: value` texts as a mapping; the last of a name wins. Raises UsageError, which never repeats a value."""
+    headers = {}
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise UsageError("-H: a header is written 'Name: value'")
+        headers[name.strip()] = value.strip()
+    return headers

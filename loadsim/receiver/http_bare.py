@@ -1,0 +1,73 @@
+"""The bare engine: asyncio.Protocol and httptools with nothing between, as a baseline for what HTTP frameworks cost.
+
+Decides which connections there are and how long each may take for what it does. Refuses to know what they say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from math import ceil
+
+from loadsim.model import NS_PER_S
+from loadsim.receiver.alarm import Alarm
+from loadsim.receiver.bare_connection import Connection
+from loadsim.receiver.desk import Desk
+from loadsim.receiver.options import ReceiverOptions
+
+BACKLOG = 4096
+LONGEST_TICK_S = 1.0
+LINGER_S = 1.0
+"""How long what a refused sender still sends is read and thrown away, so that it sees the answer and not a reset."""
+
+
+class BareEngine:
+    """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
+
+    def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
+        self._desk = desk
+        self.alarm = alarm
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        read_s, idle_s = options.read_timeout_ns / NS_PER_S, options.idle_timeout_ns / NS_PER_S
+        self._tick_s = min(LONGEST_TICK_S, read_s / 2, idle_s / 2)
+        self._read, self._idle, self._linger = (ceil(limit / self._tick_s) for limit in (read_s, idle_s, LINGER_S))
+        self._listener: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Accept connections on `sock`, a bound TCP socket."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Connection(self, self._desk), sock=sock, backlog=BACKLOG)
+        self._timer = loop.call_later(self._tick_s, self._tick)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
+        if self._listener is not None:
+            self._listener.close()
+        self.stopping = True
+        for connection in tuple(self.connections):
+            connection.wind_down()
+        if self.connections:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._empty.wait()
+            except TimeoutError:
+                pass  # what is left is dropped
+        for connection in tuple(self.connections):
+            connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if self.stopping and not self.connections:
+            self._empty.set()
+
+    def _tick(self) -> None:
+        # Ticks are counted, not timed, so that a stall of the whole loop is nobody's fault.
+        for connection in tuple(self.connections):
+            connection.tick(self._read, self._idle, self._linger)
+        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._tick)

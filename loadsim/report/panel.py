@@ -1,0 +1,213 @@
+"""The result panel of one simulated event: what was sent, what came back, how long it took.
+
+Decides the fields, their order and their words, for the terminal and as JSON. Refuses to know how the event was sent;
+nothing that an endpoint answers can steer the terminal, and values of telling headers are masked.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from loadsim.model import ErrorKind, is_success
+from loadsim.plan.redact import redact_headers, redact_url
+from loadsim.report.diagnosis import diagnosis_of
+from loadsim.report.figures import milliseconds, printable
+
+SHOWN_CHARS = 8_000
+"""Of a payload or a response, in the panel; the JSON has them whole."""
+STATUS_STYLES = {2: "bold black on green", 3: "bold black on yellow", 4: "bold white on red", 5: "bold white on red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds each step took; None where it did not happen (no name to resolve, no TLS) or did not end."""
+
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    first_byte: float | None = None
+    """From the request being sent to the head of the response."""
+    total: float = 0.0
+    """From the beginning of it all to the last byte of the response, or to the failure."""
+
+    def steps(self) -> dict[str, float | None]:
+        """By name, in the order in which they happen."""
+        return {
+            "dns": self.dns,
+            "connect": self.connect,
+            "tls": self.tls,
+            "first_byte": self.first_byte,
+            "total": self.total,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the endpoint answered. `truncated`: the body went on beyond what is kept."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer. `text` is one line that says what to check."""
+
+    kind: ErrorKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """One simulated event and what became of it."""
+
+    event: str
+    url: str
+    headers: Mapping[str, str]
+    """The delivery headers: content type, signature headers, and those that the user gave."""
+    payload: bytes
+    timings: Timings
+    outcome: Answer | Failure
+    endpoint: str | None = None
+    """The endpoint's name in `loadsim.toml`."""
+    seed: int | None = None
+    """What the payload was made from; None where it came from a file."""
+    scheme: str = "trackpilots"
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the endpoint answered, if it did."""
+        return self.outcome if isinstance(self.outcome, Answer) else None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it did not, if it did not."""
+        return self.outcome if isinstance(self.outcome, Failure) else None
+
+    @property
+    def delivered(self) -> bool:
+        """True for a 2xx answer, and nothing else."""
+        return self.answer is not None and is_success(self.answer.status)
+
+    def advice(self) -> str | None:
+        """The likely cause where a refusal has a usual one."""
+        if self.answer is None:
+            return None
+        if 300 <= self.answer.status < 400:
+            return "Redirects are not followed: register the URL that the endpoint redirects to."
+        return diagnosis_of(self.answer.status, scheme=self.scheme)
+
+
+def panel_document(simulation: Simulation) -> dict[str, Any]:
+    """The panel as one JSON-able object; what is not known is None."""
+    answer, failure = simulation.answer, simulation.failure
+    return {
+        "event": simulation.event,
+        "endpoint": simulation.endpoint,
+        "url": redact_url(simulation.url),
+        "delivered": simulation.delivered,
+        "status": answer.status if answer else None,
+        "reason": answer.reason if answer else None,
+        "latency_ms": simulation.timings.total if answer else None,
+        "timings_ms": simulation.timings.steps(),
+        "delivery_headers": redact_headers(simulation.headers),
+        "payload": simulation.payload.decode("utf-8", "replace"),
+        "response": {
+            "headers": [[name, redact_headers({name: value})[name]] for name, value in answer.headers],
+            "body": answer.body.decode("utf-8", "replace"),
+            "truncated": answer.truncated,
+        }
+        if answer
+        else None,
+        "error": {"kind": failure.kind.name, "text": failure.text} if failure else None,
+        "diagnosis": simulation.advice(),
+        "seed": simulation.seed,
+    }
+
+
+def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = False) -> str:
+    """The panel as text of this width, with ANSI colours or without any escape sequence. Ends in a newline.
+
+    Headers, payload and response stand below the frame and are never wrapped, so that they can be copied as they are;
+    without an answer the frame is all.
+    """
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    console.print(Panel(_figures(simulation), title="Simulation", title_align="left", border_style="dim"))
+    for title, body in _sections(simulation, simulation.answer) if simulation.answer else ():
+        console.print(Text(f"\n{title}", style="bold"))
+        console.print(Text(body), soft_wrap=True)
+    return text.getvalue()
+
+
+def _figures(simulation: Simulation) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    name = f"{simulation.endpoint}  " if simulation.endpoint else ""
+    table.add_row("Event", Text(printable(simulation.event)))
+    table.add_row("Endpoint", Text(printable(name + redact_url(simulation.url))))
+    table.add_row("Status", _status(simulation))
+    if simulation.answer:
+        table.add_row("Latency", Text(f"{simulation.timings.total:,.1f} ms"))
+    verdict = Text("Delivered", style="bold green") if simulation.delivered else Text("Failed", style="bold red")
+    table.add_row("Result", verdict)
+    table.add_row("Timing", Text(_timing(simulation.timings)))
+    if advice := simulation.advice():
+        table.add_row("Check", Text(advice, style="yellow"))
+    return table
+
+
+def _status(simulation: Simulation) -> Text:
+    outcome = simulation.outcome
+    if isinstance(outcome, Failure):
+        return Text.assemble((" no answer ", "bold white on red"), f" {outcome.kind.name}")
+    style = STATUS_STYLES.get(outcome.status // 100, "bold reverse")
+    return Text.assemble((f" {outcome.status} ", style), f" {printable(outcome.reason)}")
+
+
+def _timing(timings: Timings) -> str:
+    steps = timings.steps().items()
+    return " · ".join(f"{name.replace('_', ' ')} {milliseconds(value)}" for name, value in steps if value is not None)
+
+
+def _sections(simulation: Simulation, answer: Answer) -> Iterator[tuple[str, str]]:
+    yield "Delivery headers", _header_lines(simulation.headers.items())
+    yield "Sent payload", _shown(simulation.payload)
+    yield (
+        "Endpoint response",
+        f"{_header_lines(answer.headers)}\n\n{_shown(answer.body) if answer.body else '(no body)'}",
+    )
+
+
+def _header_lines(headers: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(printable(f"{name}: {redact_headers({name: value})[name]}") for name, value in headers)
+
+
+def _shown(data: bytes) -> str:
+    text = printable(data[: 4 * SHOWN_CHARS].decode("utf-8", "replace"))
+    if len(data) <= SHOWN_CHARS:
+        return text
+    return f"{text[:SHOWN_CHARS]}… ({len(data):,} bytes in all; --json has them)"

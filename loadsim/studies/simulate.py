@@ -1,0 +1,246 @@
+"""Sends one signed event and tells what came of it, step by step.
+
+Decides how the exchange is timed and what a failure to answer is called, with a line that says what to check. Uses
+aiohttp's client and its tracing; redirects are not followed, nothing is retried, no proxy is used.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from loadsim import __version__
+from loadsim.model import ErrorKind, SignedRequest, UsageError
+from loadsim.report.panel import Answer, Failure, Timings
+
+RESPONSE_LIMIT = 1_000_000
+"""Bytes of a response that are kept; the rest is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom to trust over TLS: the system's authorities, or those in the PEM file `cacert`, or (`insecure`) anyone."""
+
+    insecure: bool = False
+    cacert: str | None = None
+    cert: str | None = None
+    """A client certificate (PEM), and `key` its private key where that is a file of its own."""
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was sent and what became of it."""
+
+    headers: Mapping[str, str]
+    timings: Timings
+    outcome: Answer | Failure
+
+
+class _Context(ssl.SSLContext):
+    """Notes when a handshake begins, which the client's tracing does not tell apart from connecting."""
+
+    began: float | None = None
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        self.began = time.perf_counter()
+        return super().wrap_bio(*args, **kwargs)
+
+
+async def exchange(
+    url: str, request: SignedRequest, *, headers: Mapping[str, str], timeout_s: float, trust: Trust
+) -> Exchange:
+    """POST `request` to `url`, once. `headers` are added to the request's own and win over them.
+
+    Returns an Exchange whose outcome is the Answer, whatever its status, or the Failure. Raises UsageError when a
+    file named in `trust` cannot be used.
+    """
+    sent = _merged([("User-Agent", f"loadsim/{__version__}"), *request.header_pairs(), *headers.items()])
+    if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
+        raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
+    context = _context(trust)
+    clock = _Clock(context)
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    connector = aiohttp.TCPConnector(ssl=context, force_close=True)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, trace_configs=[clock.tracing()], auto_decompress=False
+    ) as session:
+        outcome = await _outcome(session, url, request.body, sent, clock, timeout_s)
+        clock.mark("end")
+    return Exchange(sent, clock.timings(), outcome)
+
+
+def _merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The last header of each name, whatever its case, where its first stood."""
+    by_name: dict[str, tuple[str, str]] = {}
+    for name, value in pairs:
+        by_name[name.lower()] = (name, value)
+    return dict(by_name.values())
+
+
+async def _outcome(
+    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str], clock: _Clock, timeout_s: float
+) -> Answer | Failure:
+    try:
+        async with session.post(
+            URL(url, encoded=url.isascii()),
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            skip_auto_headers=("Accept", "Accept-Encoding"),
+        ) as response:
+            kept, truncated = await _read(response)
+            pairs = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
+            return Answer(response.status, response.reason or "", pairs, kept, truncated)
+    except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
+        return _failure(error, url, clock, timeout_s)
+
+
+async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    kept = bytearray()
+    async for chunk in response.content.iter_any():
+        kept += chunk
+        if len(kept) > RESPONSE_LIMIT:
+            response.close()
+            return bytes(kept[:RESPONSE_LIMIT]), True
+    return bytes(kept), False
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("latin-1")
+
+
+class _Clock:
+    """The instants of one exchange, by name, in seconds of the performance counter."""
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+        self._at = {"begin": time.perf_counter()}
+
+    def mark(self, name: str) -> None:
+        """It is `name` now."""
+        self._at[name] = time.perf_counter()
+
+    def reached(self, name: str) -> bool:
+        """Whether the exchange got so far."""
+        return name in self._at
+
+    def tracing(self) -> aiohttp.TraceConfig:
+        """The client's own trace points, as marks."""
+        config = aiohttp.TraceConfig()
+        for signal, name in (
+            (config.on_dns_resolvehost_start, "dns_begin"),
+            (config.on_dns_resolvehost_end, "dns_end"),
+            (config.on_connection_create_start, "connect_begin"),
+            (config.on_connection_create_end, "connect_end"),
+            (config.on_request_end, "head"),
+        ):
+            signal.append(self._marker(name))
+        return config
+
+    def _marker(self, name: str) -> Any:
+        async def mark(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+            self.mark(name)
+
+        return mark
+
+    def timings(self) -> Timings:
+        """The steps that happened, in ms."""
+        at = dict(self._at)
+        handshake = self._context.began
+        if handshake is not None:
+            at["handshake"] = handshake
+        connect_begin = "dns_end" if "dns_end" in at else "connect_begin"
+        return Timings(
+            dns=_ms(at, "dns_begin", "dns_end"),
+            connect=_ms(at, connect_begin, "handshake" if handshake is not None else "connect_end"),
+            tls=_ms(at, "handshake", "connect_end"),
+            first_byte=_ms(at, "connect_end", "head"),
+            total=(at["end"] - at["begin"]) * 1000,
+        )
+
+
+def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
+    return (at[end] - at[begin]) * 1000 if begin in at and end in at else None
+
+
+def _context(trust: Trust) -> _Context:
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    if trust.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif trust.cacert is None:
+        context.load_default_certs()
+    try:
+        if trust.cacert is not None and not trust.insecure:
+            context.load_verify_locations(cafile=trust.cacert)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot use the CA certificate {trust.cacert}: {_reason(error)}") from None
+    try:
+        if trust.cert is not None:
+            # The empty password keeps OpenSSL from asking for one on the terminal.
+            context.load_cert_chain(trust.cert, trust.key, password="")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot use the client certificate {trust.cert}: {_reason(error)}") from None
+    return context
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"not a certificate in PEM form ({error.reason or 'no certificate in it'})"
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+
+
+def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Failure:
+    """The kind and the one line of each way in which there can be no answer."""
+    parts = urlsplit(url)
+    place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    match error:
+        case TimeoutError() if clock.reached("connect_end"):
+            return Failure(
+                ErrorKind.timeout, f"no answer from {place} within {timeout_s:g} s: is the server stuck? (--timeout)"
+            )
+        case TimeoutError():
+            text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
+            return Failure(ErrorKind.connect_timeout, text)
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
+            return Failure(ErrorKind.dns, f"cannot resolve the host name {parts.hostname}: is it spelt right?")
+        case aiohttp.ClientConnectorCertificateError():
+            return Failure(ErrorKind.tls, _untrusted(place, error.certificate_error))
+        case aiohttp.ClientSSLError():
+            text = f"TLS with {place} failed ({_tls_reason(error)}): does that port speak https?"
+            return Failure(ErrorKind.tls, text)
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return Failure(ErrorKind.refused, f"nothing listens at {place}: is the server running, is the port right?")
+        case aiohttp.ClientConnectorError():
+            reason = error.os_error.strerror or type(error.os_error).__name__
+            return Failure(ErrorKind.connect_error, f"cannot connect to {place}: {reason.lower()}")
+        case aiohttp.ServerDisconnectedError():
+            return Failure(ErrorKind.closed_early, f"{place} closed the connection without an answer: see its log")
+        case aiohttp.ClientPayloadError():
+            return Failure(
+                ErrorKind.truncated, f"{place} closed the connection in the middle of its answer: see its log"
+            )
+        case aiohttp.ClientOSError():
+            return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
+        case aiohttp.ClientResponseError():
+            return Failure(ErrorKind.protocol, f"what {place} answered is not HTTP: does another service listen there?")
+    raise error
+
+
+def _untrusted(place: str, error: Exception) -> str:
+    reason = getattr(error, "verify_message", "") or "not trusted"
+    return f"the certificate of {place} is not accepted ({reason}): name its authority with --cacert, or use --insecure"
+
+
+def _tls_reason(error: aiohttp.ClientSSLError) -> str:
+    reason = getattr(getattr(error, "os_error", None), "reason", None)
+    return str(reason or "no reason given").replace("_", " ").lower()

@@ -1,0 +1,73 @@
+-- wrk signing each app-tracking event the Trackpilots way: HMAC-SHA256 through OpenSSL, which Debian's wrk links.
+-- Arguments after --: secret, and (optional) "fixed" to send one prepared request over and over (the ceiling).
+local ffi = require("ffi")
+ffi.cdef[[
+typedef struct evp_md_st EVP_MD;
+const EVP_MD *EVP_sha256(void);
+unsigned char *HMAC(const EVP_MD *md, const void *key, int key_len, const unsigned char *d, size_t n,
+                    unsigned char *out, unsigned int *out_len);
+typedef long time_t;
+typedef struct { long tv_sec; long tv_nsec; } timespec_t;
+int clock_gettime(int clk, timespec_t *ts);
+]]
+local C = ffi.C
+local md = C.EVP_sha256()
+local out, out_len, ts = ffi.new("unsigned char[32]"), ffi.new("unsigned int[1]"), ffi.new("timespec_t")
+local hex = {}
+for i = 0, 255 do hex[i] = string.format("%02x", i) end
+local secret, fixed, count, thread_id = "", false, 0, 0
+local threads = 0
+local concat, format = table.concat, string.format
+local digits = {}
+
+function setup(thread)
+  thread:set("thread_id", threads)
+  threads = threads + 1
+end
+
+local apps = {
+  {"Google Chrome", "google.com", "website"}, {"Slack", "slack.com", "website"}, {"GitHub", "github.com", "website"},
+  {"Figma", "figma.com", "website"}, {"Notion", "notion.so", "website"}, {"Gmail", "mail.google.com", "website"},
+}
+local static
+
+local function make()
+  count = count + 1
+  C.clock_gettime(0, ts)
+  local s, ms = tonumber(ts.tv_sec), math.floor(tonumber(ts.tv_nsec) / 1000000)
+  local app = apps[count % #apps + 1]
+  local seconds = count % 50 + 10
+  local tail = format("%012x", count)
+  local stamp = os.date("!%Y-%m-%dT%H:%M:", s)
+  local body = concat{
+    '{"event":"desktop.app_tracking.captured","version":"v1","agent":"desktop-agent","simulation":true,"timestamp":',
+    format("%d%03d", s, ms),
+    ',"data":[{"organisation":{"organisationId":"3c90c3cc-0d44-4b50-8888-8dd25736052a"},"team":{"teamId":"3c90c3cc-0d44-4b50-8888-',
+    format("%012x", count % 8), '"},"user":{"userId":"3c90c3cc-0d44-4b50-8888-', format("%012x", count % 400),
+    '"},"tracking":{"trackingId":"', format("%08x", thread_id), '-1ede-43e9-bd62-', tail, '","app":{"name":"', app[1],
+    '","type":"', app[3], '","category":"Unknown Category","iconUrl":"https://www.', app[2], '/favicon.ico","domain":"',
+    app[2], '","fullUrl":"https://www.', app[2], '","productivityStatus":"neutral"},"time":{"startDate":"', stamp,
+    format("%02d.%03dZ", s % 60, ms), '","endDate":"', stamp, format("%02d.%03dZ", s % 60, ms), '","durationInSeconds":',
+    seconds, '},"trackingMode":"online","operatingSystem":"macos"}}]}',
+  }
+  local second = format("%d", s)
+  local message = second .. "." .. body
+  C.HMAC(md, secret, #secret, ffi.cast("const unsigned char *", message), #message, out, out_len)
+  for i = 0, 31 do digits[i + 1] = hex[out[i]] end
+  return concat{
+    "POST ", wrk.path, " HTTP/1.1\r\nHost: ", wrk.host, "\r\nUser-Agent: wrk\r\nAccept: */*\r\nContent-Type: application/json\r\nX-Webhook-Signature: ",
+    concat(digits), "\r\nX-Webhook-Timestamp: ", second, "\r\nX-Loadsim-Id: wrk/", format("%d", count), "/1\r\nContent-Length: ",
+    #body, "\r\n\r\n", body,
+  }
+end
+
+function init(args)
+  secret = args[1] or "whsec_benchmark"
+  fixed = args[2] == "fixed"
+  if fixed then static = make() end
+end
+
+function request()
+  if fixed then return static end
+  return make()
+end

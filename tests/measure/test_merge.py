@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric
+from loadsim.measure.hdr import MICROSECONDS, percentile
+from loadsim.measure.merge import FEW_SLICES, MAX_SLICES, Merged, Moments
+from loadsim.measure.tally import Tally
+from loadsim.model import NS_PER_S
+from tests.measure.rows import MS, START, answered, array, outcomes, tallied
+
+STRATA = 6
+EVERY = range(STRATA)
+
+
+def merged(*shards: list[list[int]]) -> Merged:
+    found = Merged(STRATA)
+    for number, rows in enumerate(shards):
+        found.add(number, tallied(rows, STRATA))
+    return found
+
+
+@given(st.lists(outcomes(STRATA), max_size=30), st.integers(1, 4))
+def test_shards_add_up_to_the_whole(rows: list[list[int]], shards: int) -> None:
+    whole = merged(rows)
+    split = merged(*(rows[number::shards] for number in range(shards)))
+    assert split.codes(EVERY) == whole.codes(EVERY)
+    for metric in LATENCIES:
+        assert np.array_equal(split.counts(metric, EVERY), whole.counts(metric, EVERY))
+        assert_same(split.moments(metric, EVERY), whole.moments(metric, EVERY))
+    for stratum in EVERY:
+        assert split.counter("ended", [stratum]) == whole.counter("ended", [stratum])
+
+
+def assert_same(a: Moments | None, b: Moments | None) -> None:
+    if a is None or b is None:
+        assert a is b
+        return
+    assert (a.count, a.min, a.max, a.overflow) == (b.count, b.min, b.max, b.overflow)
+    assert a.mean == pytest.approx(b.mean)
+    assert a.stdev == pytest.approx(b.stdev, rel=1e-6, abs=1e3)
+
+
+@given(st.lists(outcomes(STRATA), max_size=30))
+def test_slices_add_up_to_the_counts(rows: list[list[int]]) -> None:
+    found = merged(rows)
+    for metric in (Metric.response, Metric.lag):
+        slices, indexes, counts = found.sliced(metric, EVERY)
+        dense = np.bincount(indexes, weights=counts, minlength=MICROSECONDS.counts_len)
+        assert np.array_equal(dense, found.counts(metric, EVERY))
+        assert (np.diff(slices << 16 | indexes) > 0).all()
+
+
+def test_codes_are_counted_by_stratum() -> None:
+    other = [answered(0, MS, stratum=1, code=code) for code in (401, 200)]
+    found = merged([answered(0, MS, code=200), *other])
+    assert found.codes([0]) == {200: 1}
+    assert found.codes([1]) == {200: 1, 401: 1}
+    assert found.codes([2]) == {}
+
+
+def test_moments() -> None:
+    found = merged([answered(0, 1 * MS), answered(0, 3 * MS)], [answered(0, 5 * MS, stratum=1)])
+    moments = found.moments(Metric.service, [0, 1])
+    assert moments is not None
+    assert (moments.count, moments.min, moments.max) == (3, MS, 5 * MS)
+    assert moments.mean == 3 * MS
+    assert moments.stdev == pytest.approx((8 / 3) ** 0.5 * MS)
+    assert found.moments(Metric.service, [2]) is None
+    assert found.moments(Metric.tls, [0]) is None
+
+
+def test_an_hour_costs_no_more_slices_than_minutes() -> None:
+    tally, found = Tally(1, START, [-1]), Merged(1)
+    for second in range(0, 3_600, 10):
+        tally.fold(array([answered(second * NS_PER_S + i * 250 * MS, MS) for i in range(40)]))
+        found.add(0, tally.drain())
+    assert found.slice_ns == 32 * SLICE_NS
+    slices, _, counts = found.sliced(Metric.due, [0])
+    assert len(slices) <= MAX_SLICES
+    assert counts.sum() == 14_400
+    assert set(counts.tolist()) == {32}
+    assert found.codes([0]) == {200: 14_400}
+    assert found.cells < 20 * MAX_SLICES
+
+
+def test_too_many_cells_coarsen_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadsim.measure.merge.MAX_CELLS", 500)
+    found = merged([answered(i * SLICE_NS, (1 + i) * MS) for i in range(200)])
+    assert found.slice_ns == 4 * SLICE_NS
+    assert len(set(found.sliced(Metric.due, EVERY).slices.tolist())) <= FEW_SLICES
+    assert found.counts(Metric.response, EVERY).sum() == 200
+
+
+def test_recent_is_the_latest_delta_of_each_shard() -> None:
+    tally, found = Tally(1, START, [-1]), Merged(1)
+    for service in (MS, 2 * MS):
+        tally.fold(array([answered(0, service)] * 10))
+        found.add(0, tally.drain())
+    assert percentile(found.recent(Metric.service), MICROSECONDS, 0.5) == 2_000
+    assert found.counts(Metric.service, [0]).sum() == 20
+    assert Merged(1).recent(Metric.service).sum() == 0
+
+
+def test_a_shard_by_itself() -> None:
+    found = Merged(2, watched=[1])
+    found.add(0, tallied([answered(0, MS), answered(0, 2 * MS, stratum=1)], 2))
+    found.add(3, tallied([answered(0, 7 * MS, stratum=1)], 2))
+    assert found.shards == [0, 3]
+    assert found.shard_counter(3, "ended").tolist() == [0, 1]
+    assert found.shard_counter(9, "ended").tolist() == [0, 0]
+    assert np.flatnonzero(found.shard_response(0)).tolist() == MICROSECONDS.index(np.array([2_000])).tolist()
+    assert found.shard_response(9).sum() == 0
+
+
+def test_a_frame_of_another_plan_is_refused() -> None:
+    found = Merged(1)
+    with pytest.raises(ValueError, match="counts 2 strata, not 1"):
+        found.add(0, tallied([answered(0, MS)], 2))

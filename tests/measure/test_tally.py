@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from loadsim.measure.cells import (
+    GROUP_SHIFT,
+    INDEX_BITS,
+    INDEX_MASK,
+    METRICS_PER_STRATUM,
+    SLICE_MASK,
+    SLICE_NS,
+    Metric,
+    layout,
+    unit_ns,
+)
+from loadsim.measure.tally import COUNTERS, Tally, TallyDelta
+from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, is_success
+from tests.measure.rows import MS, START, answered, array, outcomes, row, tallied
+
+STRATA = 6
+Cell = tuple[int, Metric, int, int]
+
+
+def read(delta: TallyDelta) -> Counter[Cell]:
+    """Counts by (stratum, metric, slice, index)."""
+    found: Counter[Cell] = Counter()
+    keys, counts = delta.cells()
+    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+        stratum, metric = divmod(key >> GROUP_SHIFT, METRICS_PER_STRATUM)
+        found[stratum, Metric(metric), key >> INDEX_BITS & SLICE_MASK, key & INDEX_MASK] += count
+    return found
+
+
+def spans(columns: list[int]) -> dict[Metric, int]:
+    """Which latencies a row has, in ns, told one row at a time."""
+    _, code, due, woken, slot, sent, first_byte, done, _, _ = columns
+    found = {Metric.lag: woken - due} if woken else {}
+    if code != DROPPED:
+        found[Metric.response] = done - due
+        if slot:
+            found[Metric.wait] = slot - woken
+        if sent:
+            found[Metric.service] = done - sent
+        if first_byte:
+            found[Metric.first_byte] = first_byte - sent
+    return found
+
+
+def expected(rows: list[list[int]]) -> Counter[Cell]:
+    found: Counter[Cell] = Counter()
+
+    def slice_of(t: int) -> int:
+        return max(0, t - START) // SLICE_NS
+
+    for columns in rows:
+        stratum, code, due, _, _, sent, _, done, _, _ = columns
+        for metric, ns in spans(columns).items():
+            index = int(layout(metric).index(np.array([ns // unit_ns(metric)]))[0])
+            found[stratum, metric, slice_of(due), index] += 1
+        found[stratum, Metric.due, slice_of(due), 0] += 1
+        found[stratum, Metric.ended, slice_of(done), code] += 1
+        if sent:
+            found[stratum, Metric.sent, slice_of(sent), 0] += 1
+    return found
+
+
+@given(st.lists(outcomes(STRATA), max_size=40))
+def test_cells_are_those_of_counting_row_by_row(rows: list[list[int]]) -> None:
+    assert read(tallied(rows, STRATA)) == expected(rows)
+
+
+@given(st.lists(outcomes(STRATA), max_size=40))
+def test_moments_are_exact(rows: list[list[int]]) -> None:
+    values: dict[int, list[int]] = {}
+    for columns in rows:
+        for metric, ns in spans(columns).items():
+            values.setdefault(columns[0] * METRICS_PER_STRATUM + metric, []).append(ns)
+    found = {int(moments[0]): moments[1:].tolist() for moments in tallied(rows, STRATA).moment_rows()}
+    assert found.keys() == values.keys()
+    for group, taken in values.items():
+        overflow = sum(1 for value in taken if value // 1_000 > 3_600_000_000)
+        count, least, most, total, squares, beyond = found[group]
+        assert (count, least, most, beyond) == (len(taken), min(taken), max(taken), overflow)
+        assert total == pytest.approx(sum(taken), rel=1e-12)
+        assert squares == pytest.approx(sum(value * value for value in taken), rel=1e-12)
+
+
+@given(st.lists(outcomes(STRATA), max_size=40), st.integers(0, 40))
+def test_folding_in_bites_is_folding_at_once(rows: list[list[int]], cut: int) -> None:
+    tally = Tally(STRATA, START, [-1] * STRATA)
+    tally.fold(array(rows[:cut]))
+    first = tally.drain()
+    tally.fold(array(rows[cut:]))
+    second, whole = tally.drain(), tallied(rows, STRATA)
+    assert read(first) + read(second) == read(whole)
+    assert second.counters == whole.counters
+    assert np.allclose(second.moment_rows(), whole.moment_rows(), rtol=1e-12)
+
+
+def counter(delta: TallyDelta, name: str) -> list[int]:
+    found: list[int] = delta.counter_rows()[:, COUNTERS.index(name)].tolist()
+    return found
+
+
+@given(st.lists(outcomes(STRATA), max_size=40))
+def test_counters_are_those_of_counting_row_by_row(rows: list[list[int]]) -> None:
+    delta = tallied(rows, STRATA)
+
+    def having(test: NDArray[np.bool]) -> list[int]:
+        strata = array(rows)[:, Column.stratum][test]
+        found: list[int] = np.bincount(strata, minlength=STRATA).tolist()
+        return found
+
+    codes, written = array(rows)[:, Column.code], array(rows)[:, Column.bytes_sent]
+    assert counter(delta, "ended") == having(codes > 0)
+    assert counter(delta, "dropped") == having(codes == DROPPED)
+    assert counter(delta, "unfinished") == having(codes == UNFINISHED)
+    assert counter(delta, "completed") == having(codes < ERROR_BASE)
+    assert counter(delta, "succeeded") == having(np.array([is_success(code) for code in codes], dtype=bool))
+    assert counter(delta, "unsent") == having((codes > ERROR_BASE) & (codes != DROPPED) & (written == 0))
+    assert sum(counter(delta, "bytes_sent")) == written.sum()
+    assert sum(counter(delta, "bytes_received")) == array(rows)[:, Column.bytes_received].sum()
+
+
+def test_a_dropped_event_has_lag_and_nothing_else() -> None:
+    dropped = row(code=DROPPED, due=START + 5 * MS, woken=START + 7 * MS, done=START + 7 * MS)
+    found = read(tallied([dropped]))
+    assert {metric for _, metric, _, _ in found} == {Metric.lag, Metric.due, Metric.ended}
+
+
+def test_an_unfinished_event_stands_at_its_lower_bound() -> None:
+    queued = row(code=UNFINISHED, due=START, woken=START, done=START + 900 * MS)
+    found = read(tallied([queued]))
+    assert found[0, Metric.response, 0, int(layout(Metric.response).index(np.array([900_000]))[0])] == 1
+    assert Metric.service not in {metric for _, metric, _, _ in found}
+
+
+def test_an_error_stands_at_the_time_it_took() -> None:
+    code = ERROR_BASE + ErrorKind.timeout
+    found = read(tallied([answered(0, 10_000 * MS, code=code)]))
+    assert found[0, Metric.response, 0, int(layout(Metric.response).index(np.array([10_000_000]))[0])] == 1
+    assert found[0, Metric.ended, 40, code] == 1
+
+
+@pytest.mark.parametrize(("woken", "late"), [(99, 0), (100, 0), (101, 1), (0, 1)])
+def test_woken_late_is_woken_after_the_end_of_the_phase(woken: int, late: int) -> None:
+    event = row(code=UNFINISHED, due=START + 90, woken=woken and START + woken, done=START + 500)
+    assert counter(tallied([event], ends=[100]), "woken_late") == [late]
+    assert counter(tallied([event], ends=[-1]), "woken_late") == [0]
+
+
+def test_handshakes_and_signings() -> None:
+    tally = Tally(2, START, [-1, -1])
+    tally.fold_handshakes(np.array([[0, START, 300_000, 0], [1, START + SLICE_NS, 200_000, 900_000]]))
+    tally.fold_sign(np.array([[1, START, 4_321]]))
+    signed = int(layout(Metric.sign).index(np.array([4_321]))[0])
+    assert read(tally.drain()) == {
+        (0, Metric.connect, 0, 300): 1,
+        (1, Metric.connect, 1, 200): 1,
+        (1, Metric.tls, 1, 900): 1,
+        (1, Metric.sign, 0, signed): 1,
+    }
+
+
+def test_what_was_drained_is_gone_and_counters_stay() -> None:
+    tally = Tally(1, START, [-1])
+    tally.fold(array([answered(0, MS)]))
+    assert read(tally.drain())
+    rest = tally.drain()
+    assert not read(rest)
+    assert counter(rest, "ended") == [1]
+    assert rest.moment_rows()[0, 1] == 1
+
+
+def test_more_than_one_settled_piece() -> None:
+    rows = [answered(i * 1_000, MS + i * 1_000) for i in range(3_000)]
+    tally = Tally(1, START, [-1])
+    for at in range(0, len(rows), 500):
+        tally.fold(array(rows[at : at + 500] * 4))
+    assert sum(read(tally.drain()).values()) == 4 * sum(expected(rows).values())
+
+
+def test_a_frame_that_does_not_fit_together_is_refused() -> None:
+    delta = TallyDelta(keys=bytes(16), counts=bytes(4), moments=b"", counters=b"")
+    with pytest.raises(ValueError, match="2 keys and 1 counts"):
+        delta.cells()
+
+
+def test_each_stratum_has_its_phase_end() -> None:
+    with pytest.raises(ValueError, match="2 strata, but 1 phase ends"):
+        Tally(2, START, [-1])

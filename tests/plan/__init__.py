@@ -1,0 +1,1 @@
+"""Tests of the plan: units, scenarios, arrivals, shards."""

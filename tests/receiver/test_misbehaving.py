@@ -1,0 +1,147 @@
+"""A receiver that is slow or broken on purpose keeps to what it was told: never sooner, hardly later."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+import pytest
+
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.receiver.alarm import Alarm
+from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Stall
+from tests.receiver.wire import SECRET, connect, request
+
+LATE_NS = 150 * NS_PER_MS
+"""A generous bound for a busy machine; the exact side is the lower one."""
+
+
+async def timed(running: RunningReceiver, events: int, *, at_once: bool) -> list[int]:
+    """How long each event took from its sending, ns, each on its own connection."""
+
+    async def one() -> int:
+        start = time.monotonic_ns()
+        wire = await connect(running.port)
+        await wire.send(request())
+        assert (await wire.reply()).status == 200
+        took = time.monotonic_ns() - start
+        await wire.close()
+        return took
+
+    if at_once:
+        return list(await asyncio.gather(*(one() for _ in range(events))))
+    return [await one() for _ in range(events)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_delay_is_never_shorter_than_asked(engine: Engine) -> None:
+    delay = 7 * NS_PER_MS
+    async with await start_receiver(ReceiverOptions(engine=engine, delay_ns=delay, admin=None), SECRET) as running:
+        took = await timed(running, 25, at_once=False)
+    assert min(took) >= delay
+    assert sorted(took)[12] < delay + 20 * NS_PER_MS
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_refusal_takes_no_service(engine: Engine) -> None:
+    options = ReceiverOptions(engine=engine, delay_ns=5 * NS_PER_S, slots=1, admin=None)
+    async with await start_receiver(options, SECRET) as running:
+        wire = await connect(running.port)
+        start = time.monotonic_ns()
+        await wire.send(request(headers=b""))
+        assert (await wire.reply()).status == 400
+        assert time.monotonic_ns() - start < 5 * NS_PER_S
+        await wire.close()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_slots_bound_the_capacity(engine: Engine) -> None:
+    delay, slots, events = 20 * NS_PER_MS, 2, 10
+    options = ReceiverOptions(engine=engine, delay_ns=delay, slots=slots, admin=None)
+    async with await start_receiver(options, SECRET) as running:
+        took = sorted(await timed(running, events, at_once=True))
+    for place, duration in enumerate(took):
+        # The event in this place was behind place // slots others; they may have started before its own clock did.
+        assert duration >= delay
+        assert duration < (place // slots + 1) * delay + LATE_NS
+    assert took[-1] >= events // slots * delay - LATE_NS
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_pipelined_events_are_served_one_after_the_other(engine: Engine) -> None:
+    delay = 10 * NS_PER_MS
+    async with await start_receiver(ReceiverOptions(engine=engine, delay_ns=delay, admin=None), SECRET) as running:
+        wire = await connect(running.port)
+        start = time.monotonic_ns()
+        await wire.send(request() * 5)
+        for number in range(5):
+            assert (await wire.reply()).status == 200
+            assert time.monotonic_ns() - start >= (number + 1) * delay
+        await wire.close()
+
+
+@pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
+async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) -> None:
+    stall = Stall(100 * NS_PER_MS, 400 * NS_PER_MS)
+    options = ReceiverOptions(engine=engine, workers=workers, stall=stall, admin=None)
+    async with await start_receiver(options, SECRET) as running:
+        wires = [await connect(running.port) for _ in range(8)]
+        answered: list[int] = []
+
+        async def keep_asking(number: int) -> None:
+            while not answered or answered[-1] < start + 2 * (stall.after_ns + stall.for_ns):
+                await wires[number].send(request())
+                assert (await wires[number].reply()).status == 200
+                answered.append(time.monotonic_ns())
+
+        start = time.monotonic_ns()
+        await asyncio.gather(*(keep_asking(number) for number in range(8)))
+        for wire in wires:
+            await wire.close()
+    gaps = [(after - before, before - start) for before, after in itertools.pairwise(answered)]
+    longest, begin = max(gaps)
+    assert stall.for_ns - 5 * NS_PER_MS < longest < stall.for_ns + LATE_NS  # our own reading of an answer may be late
+    assert stall.after_ns - LATE_NS < begin < stall.after_ns + LATE_NS
+    assert sum(gap > stall.for_ns // 2 for gap, _ in gaps) == 1
+
+
+async def test_failures_are_the_seeded_share_and_still_verified() -> None:
+    async def statuses(seed: int) -> list[int]:
+        options = ReceiverOptions(engine="bare", fail_rate=0.3, fail_status=503, seed=seed, admin=None)
+        async with await start_receiver(options, SECRET) as running:
+            wire = await connect(running.port)
+            await wire.send(request() * 200)
+            got = [(await wire.reply()).status for _ in range(200)]
+            await wire.close()
+            total = running.stats().total
+        assert (total.verified, total.failed_on_purpose) == (200, got.count(503))
+        assert total.status == {"200": got.count(200), "503": got.count(503)}
+        return got
+
+    first = await statuses(1)
+    assert 30 < first.count(503) < 90
+    assert await statuses(1) == first
+    assert await statuses(2) != first
+
+
+async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own_ring() -> None:
+    alarm = Alarm(asyncio.get_running_loop())
+    rang: list[int] = []
+    now = time.monotonic_ns()
+    instants = [now + delay * 100_000 for delay in (30, 10, 20, 10, -5, 0)]
+
+    async def wait(number: int) -> None:
+        await alarm.at(instants[number])
+        assert time.monotonic_ns() >= instants[number]
+        rang.append(number)
+        again = time.monotonic_ns() + 300_000
+        await alarm.at(again)
+        assert time.monotonic_ns() >= again
+
+    await asyncio.gather(*(wait(number) for number in range(len(instants))))
+    assert rang == [4, 5, 1, 3, 2, 0]
+    left = alarm.at(time.monotonic_ns() + NS_PER_S)
+    alarm.close()
+    assert left.cancelled()
