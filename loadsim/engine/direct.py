@@ -68,7 +68,7 @@ class DirectConnection:
         self._owner = transport.owner
         self._reader = ResponseReader(transport.memo)
         self._address = 0
-        self._pending = b""
+        self._pending: bytes | memoryview = b""
         self._why = ""
         self.event: Any = None
         self.served = 0
@@ -183,7 +183,7 @@ class DirectConnection:
         self.sent_ns = monotonic_ns()
         if transport.tls:
             self.bytes_sent = 0
-            self._pending = data
+            self._pending = data if len(data) <= _CHUNK else memoryview(data)  # cut often: a view copies nothing
             self._flush()
             return
         try:
@@ -197,7 +197,7 @@ class DirectConnection:
             return
         self.bytes_sent = sent
         if sent < len(data):
-            self._pending = data[sent:]
+            self._pending = memoryview(data)[sent:]
             self._watch(IN | OUT)
 
     def _flush(self) -> None:
@@ -340,6 +340,7 @@ class DirectTransport:
     """The set. Linux only (epoll)."""
 
     name = "direct"
+    makes_cycles = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self._loop = loop

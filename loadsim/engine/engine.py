@@ -51,7 +51,7 @@ class Engine:
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
         self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
-        self._timeout_ns = target.timeout
+        self._timeout_ns = self._drain_ns = target.timeout
         self._reuse = target.reuse or _NEVER
         self._drop = target.overflow == "drop"
         self._pool = target.connections
@@ -117,7 +117,7 @@ class Engine:
             self._release(self._clock())  # what was due before this instant is planned
             self._flush()
         if not drain:
-            self._timeout_ns = 0
+            self._drain_ns = 0
             if self._drained and not self._drained.done():
                 self._drained.set_result(None)
         self._end_of_plan(self._clock())
@@ -299,7 +299,7 @@ class Engine:
         if self.open_count > self.open_peak:
             self.open_peak = self.open_count
         connection.event = event
-        connection.slot_ns = slot
+        connection.slot_ns = max(slot, event[3])
         return True
 
     def _fire(
@@ -417,7 +417,8 @@ class Engine:
             self._queue.append((*self._next_closed(), now, now))
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
-            self._fire(connection, index, stratum, due, woken, now, now)
+            # an answer may be older than the last wake-up where a transport hears of it late
+            self._fire(connection, index, stratum, due, woken, max(woken, now), now)
         elif self.open_count > self._limit:
             connection.close()
             self.open_count -= 1
@@ -482,8 +483,8 @@ class Engine:
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()
         self._settle_queue(self._clock())
-        if self._timeout_ns:
-            await asyncio.wait([self._drained], timeout=self._timeout_ns / NS_PER_S)
+        if self._drain_ns:
+            await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
 
     def _finish_all(self) -> int:
         """What is left is unfinished, with what it waited so far as a lower bound."""

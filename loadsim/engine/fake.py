@@ -167,6 +167,7 @@ class ScriptedTransport:
     """A Transport to an endpoint that is a function. `sent` keeps every request; `limit` stands for the descriptors."""
 
     name = "scripted"
+    makes_cycles = False
 
     def __init__(self, loop: VirtualLoop, script: Script, *, connect_ns: int = 0, limit: int | None = None) -> None:
         self.loop = loop

@@ -84,6 +84,8 @@ class Transport(Protocol):
     """Opens connections to one target."""
 
     name: str
+    makes_cycles: bool
+    """Whether carrying events leaves reference cycles behind, so that the cyclic collector has to stay on."""
 
     def start(self, owner: Owner) -> None:
         """Outcomes go to `owner` from now on."""

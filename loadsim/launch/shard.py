@@ -117,7 +117,7 @@ class ShardRun:
             scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
         )
         wire = resolve(scenario.target)
-        transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -140,10 +140,10 @@ class ShardRun:
         await self._fire(loop)
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # the hot path makes no reference cycles, so the cyclic collector would only cost pauses
         gc.collect()
         gc.freeze()
-        gc.disable()
+        if not self._transport.makes_cycles:
+            gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
         offset = max(0, monotonic_ns() - self._start_ns)
         listener = loop.create_task(self._listen())
         ticker = loop.create_task(self._tick())

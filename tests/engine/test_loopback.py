@@ -18,7 +18,7 @@ from loadsim.engine.transport import Answer
 from loadsim.engine.wire import resolve
 from loadsim.model import Column, SignedRequest
 from loadsim.plan import Target
-from tests.engine.running import TRANSPORTS, TYPE, direct, run, scenario
+from tests.engine.running import TRANSPORTS, direct, run, scenario
 from tests.engine.servers import CERTS, OK, Peer, Server
 
 TRUSTED = {"cacert": str(CERTS / "localhost.pem")}
@@ -71,7 +71,10 @@ def test_every_transport_writes_the_same_request(transport: str) -> None:
 def test_instants_come_in_order_and_handshakes_are_counted(transport: str) -> None:
     with Server(Peer.requests) as server:
         result = run(
-            scenario([{"rate": "200/s", "duration": "200ms"}], {"url": server.url, "connections": 4, "reuse": 5}),
+            scenario(
+                [{"rate": "200/s", "duration": "200ms"}],
+                {"url": server.url, "timeout": "20s", "connections": 4, "reuse": 5},
+            ),
             TRANSPORTS[transport],
         )
     result.assert_balanced()
@@ -92,7 +95,7 @@ def test_without_the_trace_header_nothing_tells_of_the_run(transport: str) -> No
 
     with Server(keep) as server:
         run(
-            scenario([{"connections": 1, "events": 1}], {"url": server.url, "trace_header": False}),
+            scenario([{"connections": 1, "events": 1}], {"url": server.url, "timeout": "20s", "trace_header": False}),
             TRANSPORTS[transport],
         ).assert_balanced()
     assert b"X-Loadsim-Id" not in seen[0]
@@ -102,7 +105,9 @@ def test_without_the_trace_header_nothing_tells_of_the_run(transport: str) -> No
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_ipv6(transport: str) -> None:
     with Server(Peer.requests, family=socket.AF_INET6) as server:
-        result = run(scenario([{"connections": 2, "events": 6}], {"url": server.url}), TRANSPORTS[transport])
+        result = run(
+            scenario([{"connections": 2, "events": 6}], {"url": server.url, "timeout": "20s"}), TRANSPORTS[transport]
+        )
     result.assert_balanced()
     assert result.outcomes == ["200"] * 6
 
@@ -114,7 +119,7 @@ def test_the_next_address_is_tried(transport: str, monkeypatch: pytest.MonkeyPat
             (socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, server.port)) for host in ("127.0.0.2", "127.0.0.1")
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        target = {"url": f"http://two.test:{server.port}/"}
+        target = {"url": f"http://two.test:{server.port}/", "timeout": "20s"}
         result = run(scenario([{"connections": 1, "events": 2}], target), TRANSPORTS[transport])
     assert result.outcomes == ["200", "200"]
 
@@ -166,10 +171,10 @@ def test_the_hot_path_makes_no_reference_cycles(answers: bool) -> None:
         peer.request()
         peer.reset()
 
-    events = 3000 if answers else 300
+    events = 3000 if answers else 1000
     with Server(behave) as server:
-        of = scenario([{"connections": 4, "events": events}], {"url": server.url})
-        run(scenario([{"connections": 1, "events": 1}], {"url": server.url}), direct)
+        of = scenario([{"connections": 4, "events": events}], {"url": server.url, "timeout": "20s"})
+        run(scenario([{"connections": 1, "events": 1}], {"url": server.url, "timeout": "20s"}), direct)
         gc.collect()
         gc.disable()
         try:
@@ -179,7 +184,7 @@ def test_the_hot_path_makes_no_reference_cycles(answers: bool) -> None:
             gc.enable()
     result.assert_balanced()
     assert result.planned == events
-    assert found < events // 4
+    assert found < 500  # what one run leaves behind, however many events it had
 
 
 class Stub:
@@ -191,6 +196,7 @@ class Stub:
         self.all_open = asyncio.Event()
         self.answered: list[DirectConnection] = []
         self.new: DirectConnection | None = None
+        self.held: list[int] = []
 
     def on_handshake(self, connection: Any, connect_ns: int, tls_ns: int) -> None:
         pass
@@ -206,6 +212,7 @@ class Stub:
         if self.new is None:
             for other in self.opened:
                 other.close()
+            self.held = [other._sock.fileno() for other in self.opened]
             self.new = self.transport.open()
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
@@ -236,7 +243,7 @@ def test_a_descriptor_is_not_used_again_within_a_batch() -> None:
         transport.start(owner)
         owner.transport = transport
         pair = [transport.open(), transport.open()]
-        descriptors = {connection.fd for connection in pair}
+        descriptors = [connection.fd for connection in pair]
         await owner.all_open.wait()
         asyncio.get_running_loop().remove_reader(transport._epoll.fileno())
         for index, connection in enumerate(pair):
@@ -248,25 +255,60 @@ def test_a_descriptor_is_not_used_again_within_a_batch() -> None:
         transport._drain()
         assert len(owner.answered) == 2  # both were read before either was taken
         assert owner.new is not None
-        assert owner.new.fd not in descriptors
-        assert owner.new.event is None
+        assert owner.held == descriptors
+        assert [connection._sock.fileno() for connection in pair] == [-1, -1]
         await transport.close()
 
     with Server(together) as server:
         uvloop.run(go(server.url))
 
 
+class Patient(Stub):
+    """An owner that sends one request and then waits for the connection to go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = asyncio.Event()
+
+    def on_open(self, connection: Any) -> None:
+        connection.event = 0
+        connection.send(SignedRequest(b"", b"{}"), 0)
+
+    def on_done(self, connection: Any, code: int, done_ns: int) -> None:
+        assert code == 200
+        assert connection.reusable
+        self.answered.append(connection)
+        connection.event = None
+
+    def on_lost(self, connection: Any) -> None:
+        self.lost.set()
+
+
+@pytest.mark.parametrize("extra", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_an_idle_connection_that_ends_is_replaced_and_costs_no_event(transport: str) -> None:
-    """The server closes after each answer without saying so; the next event is due long after that."""
+def test_an_idle_connection_that_ends_is_lost_and_touches_no_event(transport: str, extra: bytes) -> None:
+    """The server goes only when the answer was taken; with or without a last word that nobody asked for."""
+    taken = threading.Event()
 
     def once(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
+        taken.wait(10)
+        peer.send(extra)
+
+    async def go(url: str) -> None:
+        loop = asyncio.get_running_loop()
+        made = TRANSPORTS[transport](loop, Target(url=url))
+        owner = Patient()
+        made.start(owner)
+        made.open()
+        while not owner.answered:  # noqa: ASYNC110 - the transport's own callback ends it
+            await asyncio.sleep(0)
+        taken.set()
+        await asyncio.wait_for(owner.lost.wait(), 10)
+        assert len(owner.answered) == 1
+        assert list(made.connections()) == []
+        await made.close()
 
     with Server(once) as server:
-        of = scenario([{"rate": "10/s", "duration": "300ms"}], {"url": server.url, "connections": 1}, [{"type": TYPE}])
-        result = run(of, TRANSPORTS[transport])
-    result.assert_balanced()
-    assert result.outcomes == ["200"] * 3
-    assert result.engine.opened == server.accepted == 3
+        uvloop.run(go(server.url))
