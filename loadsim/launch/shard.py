@@ -23,6 +23,7 @@ from loadsim.cases import RequestMaker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
@@ -126,8 +127,8 @@ class ShardRun:
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
-        self._recorder = Recorder(tally)
-        self._engine = Engine(
+        self._recorder = RawRecorder(tally, begin.at_ns - self._start_ns) if message.raw else Recorder(tally)
+        self._engine = (RawEngine if message.raw else Engine)(
             plan,
             maker,
             transport,
@@ -202,6 +203,7 @@ class ShardRun:
                 SampleMessage(s.index, s.stratum, s.code, s.t_ns, list(s.headers), s.body, s.error)
                 for s in recorder.take_samples()
             ],
+            raw=recorder.take_raw(),
         )
 
 
