@@ -17,15 +17,14 @@ import orjson
 
 from loadsim.model import NS_PER_S, Secret
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import rfc3339_s, unix_s
+from loadsim.signing.moments import PLAIN, Unit, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
 
 LONGEST_SIGNATURE_HEADER = 16_384
 LONGEST_ID = 256
-LONGEST_TIMESTAMP = 40
-_TIMESTAMP_DIGITS = 15
+_NOTHING = re.compile("")
 _PATTERNS = {
     "hex": re.compile(rb"[0-9a-f]+"),
     "base64": re.compile(rb"[A-Za-z0-9+/]+={0,2}"),
@@ -65,7 +64,7 @@ class Verifier:
     """Checks deliveries under one key. Belongs to one thread."""
 
     __slots__ = (
-        "_encoded", "_id_name", "_longest_timestamp", "_pattern", "_prefix", "_separator", "_signature_name", "_size",
+        "_encoded", "_id_name", "_pattern", "_plain", "_prefix", "_separator", "_signature_name", "_size", "_timeless",
         "_timestamp_name", "_timestamp_prefix", "_tolerance_s", "_units_per_s",
     )  # fmt: skip
 
@@ -79,10 +78,12 @@ class Verifier:
         self._signature_name = scheme.signature.name.lower()
         self._timestamp_name = timestamp.name.lower() if timestamp and timestamp.place == "header" else None
         self._timestamp_prefix = scheme.signature.timestamp_prefix
-        self._longest_timestamp = _TIMESTAMP_DIGITS
+        self._plain = PLAIN[timestamp.unit] if timestamp and timestamp.place != "body" else _NOTHING
+        in_header = self._timestamp_name is not None
+        self._timeless = Rejection.missing_timestamp if in_header else Rejection.malformed_signature
         self._id_name = scheme.id_headers[0].lower() if scheme.signs_id else None
         self._units_per_s = NS_PER_S // timestamp.tick_ns if timestamp else 1
-        self._tolerance_s = tolerance_s or 0
+        self._tolerance_s = (tolerance_s or 0) if timestamp else 0
         self._pattern = _PATTERNS[scheme.encoding]
         self._size = len(mac.encoded(b"", b"", b""))
 
@@ -91,49 +92,39 @@ class Verifier:
         signature = headers.get(self._signature_name)
         if signature is None:
             return Rejection.missing_signature
-        timestamp = event_id = b""
-        text = None
+        text: str | None = ""
         if self._timestamp_name is not None:
             text = headers.get(self._timestamp_name)
-            if text is None:
-                return Rejection.missing_timestamp
         elif self._timestamp_prefix is not None:
             text = self._time_entry(signature)
-            if text is None:
-                return Rejection.malformed_signature
-        if text is not None:
-            timestamp = _ascii(text, self._longest_timestamp)
-            # bytes.isdigit is ASCII only; a leading zero would be a second spelling of the same time.
-            plain = timestamp.isdigit() and (timestamp[0] != 0x30 or len(timestamp) == 1)
-            if not plain and not self._is_dated(timestamp):
-                return Rejection.malformed_timestamp
+        if text is None:
+            return self._timeless
+        if self._plain.fullmatch(text) is None:
+            return Rejection.malformed_timestamp
+        timestamp = text.encode("ascii")
+        event_id = b""
         if self._id_name is not None:
-            text = headers.get(self._id_name)
-            if text is None:
-                return Rejection.missing_id
-            event_id = _ascii(text, LONGEST_ID)
+            event_id = _ascii(headers.get(self._id_name, ""), LONGEST_ID)
             if not event_id:
-                return Rejection.malformed_id
+                return Rejection.malformed_id if self._id_name in headers else Rejection.missing_id
         given = _ascii(signature, LONGEST_SIGNATURE_HEADER)
         expected = self._prefix + self._encoded(timestamp, event_id, body)
         if not hmac.compare_digest(given, expected) and not self._listed(given, expected):
             return Rejection.wrong_signature if self._well_formed(given) else Rejection.malformed_signature
-        if self._tolerance_s and timestamp:
-            age_s = now_s - int(timestamp) / self._units_per_s
-            if age_s > self._tolerance_s:
-                return Rejection.stale
-            if age_s < -self._tolerance_s:
-                return Rejection.future
-        return None
+        return self._outside(timestamp, body, now_s) if self._tolerance_s else None
 
-    def _is_dated(self, timestamp: bytes) -> bool:  # noqa: ARG002 - the form that takes dates overrides this
-        return False
+    def _outside(self, timestamp: bytes, body: bytes, now_s: float) -> Rejection | None:  # noqa: ARG002
+        """Whether the time of a genuine delivery lies outside the window, which is on."""
+        age_s = now_s - int(timestamp) / self._units_per_s
+        if -self._tolerance_s <= age_s <= self._tolerance_s:
+            return None
+        return Rejection.future if age_s < 0 else Rejection.stale
 
     def _time_entry(self, signature: str) -> str | None:
         """The timestamp inside the signature header; None where there is none, or more than one."""
-        given = _ascii(signature, LONGEST_SIGNATURE_HEADER)
         prefix = self._timestamp_prefix or b""
-        found = [entry for entry in self._entries(given) if entry.startswith(prefix)]
+        entries = self._entries(_ascii(signature, LONGEST_SIGNATURE_HEADER))
+        found = [entry for entry in entries if entry.startswith(prefix)]
         return found[0][len(prefix) :].decode("ascii") if len(found) == 1 else None
 
     def _entries(self, given: bytes) -> list[bytes]:
@@ -158,54 +149,37 @@ class Verifier:
 class DatedVerifier(Verifier):
     """Checks schemes whose time is a date, or stands in the body, where it is looked for in genuine bodies only."""
 
-    __slots__ = ("_field", "_unit", "_window_s")
+    __slots__ = ("_field", "_unit")
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
-        """As `Verifier`; the scheme has a timestamp."""
-        super().__init__(scheme, secret, None, url)
-        if scheme.timestamp is None:
-            raise ValueError(f"scheme {scheme.name} has no timestamp")
-        self._unit = scheme.timestamp.unit
-        self._field = scheme.timestamp.name if scheme.timestamp.place == "body" else None
-        self._window_s = tolerance_s or 0
-        self._longest_timestamp = LONGEST_TIMESTAMP if self._unit == "rfc3339" else _TIMESTAMP_DIGITS
+        """As `Verifier`."""
+        super().__init__(scheme, secret, tolerance_s, url)
+        timestamp = scheme.timestamp
+        self._unit: Unit = timestamp.unit if timestamp else "s"
+        self._field = timestamp.name if timestamp and timestamp.place == "body" else None
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
-        """As `Verifier.verify`."""
-        rejection = super().verify(headers, body, now_s)
-        if rejection is not None or not self._window_s:
-            return rejection
-        moment = self._moment(headers, body)
-        if isinstance(moment, Rejection):
-            return moment
-        if now_s - moment > self._window_s:
-            return Rejection.stale
-        return Rejection.future if moment - now_s > self._window_s else None
+    def _outside(self, timestamp: bytes, body: bytes, now_s: float) -> Rejection | None:
+        text = timestamp.decode("ascii") if self._field is None else body_timestamp(body, self._field)
+        if text is None:
+            return Rejection.missing_timestamp
+        moment_s = unix_s(text, self._unit)
+        if moment_s is None:
+            return Rejection.malformed_timestamp
+        if abs(now_s - moment_s) <= self._tolerance_s:
+            return None
+        return Rejection.future if moment_s > now_s else Rejection.stale
 
-    def _is_dated(self, timestamp: bytes) -> bool:
-        return self._unit == "rfc3339" and rfc3339_s(timestamp) is not None
 
-    def _time_text(self, headers: Mapping[str, str]) -> str | None:
-        if self._timestamp_name is not None:
-            return headers.get(self._timestamp_name)
-        return self._time_entry(headers.get(self._signature_name, ""))
-
-    def _moment(self, headers: Mapping[str, str], body: bytes) -> float | Rejection:
-        """Seconds since 1970, or why there is no telling."""
-        if self._field is None:
-            found: object = self._time_text(headers)
-        else:
-            try:
-                document = orjson.loads(body)
-            except orjson.JSONDecodeError:
-                return Rejection.missing_timestamp
-            if not isinstance(document, dict) or self._field not in document:
-                return Rejection.missing_timestamp
-            found = document[self._field]
-        moment = None
-        if isinstance(found, int | str) and not isinstance(found, bool):
-            moment = unix_s(_ascii(str(found), LONGEST_TIMESTAMP), self._unit)
-        return Rejection.malformed_timestamp if moment is None else moment
+def body_timestamp(body: bytes, field: str) -> str | None:
+    """The field at the top of a JSON body as text: of a number its digits; None where there is no such field."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(document, dict) or field not in document:
+        return None
+    found = document[field]
+    return str(found) if isinstance(found, int | str) else ""
 
 
 def _ascii(text: str, longest: int) -> bytes:
