@@ -60,6 +60,7 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DURATION = Quantity("duration", parse_duration)
 SIZE = Quantity("size", parse_size)
 SHARE = Quantity("share", parse_share)
@@ -157,10 +158,12 @@ def command(
         secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)
 
     async def serve() -> Stats:
+        stop = asyncio.Event()
+        _on_signals(stop)  # before anyone can know that we are here
         receiver = await start_receiver(options, secret, say=_say)
         async with receiver:
             _announce(receiver, options)
-            await _told_to_stop()
+            await stop.wait()
             _say("stopping: answering what is in flight")
         return receiver.stats()
 
@@ -178,16 +181,17 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     _say(f"counters at {receiver.admin_url}/stats; Ctrl-C stops")
 
 
-async def _told_to_stop() -> None:
-    """Return at the first SIGINT or SIGTERM; the next one has its usual effect, for those who cannot wait."""
+def _on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` at the first SIGINT or SIGTERM; the next one has its usual effect, for those who cannot wait."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-    for number in signals:
-        loop.remove_signal_handler(number)
+
+    def told() -> None:
+        stop.set()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, told)
 
 
 def _summary(stats: Stats) -> None:

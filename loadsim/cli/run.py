@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.values import parse_epoch, parse_headers
-from loadsim.model import UsageError
+from loadsim.model import Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
@@ -100,7 +100,9 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    from loadsim.cases import RequestMaker
     from loadsim.judge import objectives_of, vocabulary_of_scenario
+    from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
     from loadsim.signing import scheme
     from loadsim.studies.load import LoadRequest, free_directory
@@ -108,14 +110,15 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     scenario = _scenario(what, options)
     target = scenario.target
     objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
-    embedded = target.url == "embedded"
     secret = None
-    if not embedded:
+    if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env,
             secret_file=target.secret_file,
             default_env=scheme(target.scheme).default_secret_env,
         )
+    # an image or a path that no event has is found here and not by a shard
+    RequestMaker(scenario.events, scheme(target.scheme), secret or Secret("embedded"), 0)
     out = Path(options["out"])
     if not options["check"]:
         free_directory(out)

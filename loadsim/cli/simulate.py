@@ -194,7 +194,7 @@ def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> _Event:
     found = document.get("event") if isinstance(document, dict) else None
     asked = options["event"]
     if asked is not None and found is not None and asked != found:
-        raise UsageError(f"{path} holds a {found} event, not {asked}: leave -e out or change the file")
+        raise UsageError(f"{path}: its event is {found}, not {asked}: leave -e out or change the file")
     name = asked or found
     if isinstance(name, str):
         _check_registered(endpoint, name)

@@ -248,16 +248,19 @@ class DirectConnection:
         now = monotonic_ns()
         if self.event is None:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
-            return
-        if not data:
+        elif not data:
             self._ended(now)
-            return
-        if self.first_ns == 0:
-            self.first_ns = now
-        self.bytes_received += len(data)
-        code = self._reader.feed(data)
-        if code:
-            self._finish(code, now)
+        else:
+            if self.first_ns == 0:
+                self.first_ns = now
+            self.bytes_received += len(data)
+            reader = self._reader
+            code = reader.feed(data)
+            if code > 0 and reader.keep_alive and not self._pending:
+                self.served += 1
+                self._owner.on_done(self, code, now)
+            elif code:
+                self._finish(code, now)
 
     def _ended(self, now: int) -> None:
         code = self._reader.eof()

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.recorder import BITE, COLUMNS, Recorder
 from loadsim.engine.transport import Connection, ResourceLimitError, Transport
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
@@ -59,6 +59,7 @@ class Engine:
         self._queue: deque[Waiting] = deque()
         self._limit = 0
         self._until_sign = 1
+        self._until_fold = BITE
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
@@ -334,8 +335,7 @@ class Engine:
                 connection.bytes_received,
             )
         )
-        recorder = self._recorder
-        if not 200 <= code < 300 and recorder.wants_sample(code):
+        if not 200 <= code < 300 and self._recorder.wants_sample(code):
             self._sample(connection, index, stratum, code, done_ns)
         goes_on = self._of_user[stratum] and self._user_goes_on(done_ns)
         if not connection.reusable or connection.served >= self._reuse:
@@ -347,8 +347,10 @@ class Engine:
             self._fire(connection, index, stratum, done_ns, done_ns, done_ns)
         else:
             self._serve_waiting(connection, goes_on, done_ns)
-        if recorder.full:
-            recorder.fold()
+        self._until_fold -= 1
+        if not self._until_fold:
+            self._until_fold = BITE
+            self._recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
         """See Owner."""

@@ -34,11 +34,6 @@ class Recorder:
         self.samples: list[Sample] = []
         self._sampled: dict[int, int] = {}
 
-    @property
-    def full(self) -> bool:
-        """A bite is waiting."""
-        return len(self.rows) >= BITE * COLUMNS
-
     def fold(self) -> None:
         """Count what is buffered."""
         rows = self.rows

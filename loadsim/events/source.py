@@ -7,6 +7,7 @@ order. It fills one template in place, so a source belongs to one thread. Refuse
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ import orjson
 
 from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
 from loadsim.events.image import image_value, parse_image
+from loadsim.events.mould import Caster, Mould, mould_of
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
@@ -25,7 +27,9 @@ BLOCK = 4096
 """Events per block of random numbers."""
 LARGEST_INDEX = (1 << 48) - 1
 """An index must fit the twelve last hex digits of an id."""
-_LAST_DIGITS = tuple(f"{offset:03x}" for offset in range(BLOCK))
+_LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
+_NONE = Mould((), ())
+"""Stands for a situation that cannot be cast."""
 _dumps = orjson.dumps
 
 
@@ -57,6 +61,8 @@ class EventSource:
         self._fill = FILLERS[type](document, situations(seed, hold))
         self._prefix = identifier(seed, type)[:-12]
         self._seed = seed
+        self._moulds: list[Mould | None] = [None] * SITUATIONS
+        self._cast = Caster().cast
         self._turn(0)
 
     def event_id(self, index: int) -> str:
@@ -68,17 +74,29 @@ class EventSource:
         if index >> 12 != self._block:
             self._turn(index >> 12)
         offset = index & 4095
-        self._fill(self._picks[offset], self._head + _LAST_DIGITS[offset], now_ns // NS_PER_MS)
-        if self._overrides:
-            for override in self._overrides:
-                override.apply(self._document)
+        number = self._picks[offset]
+        mould = self._moulds[number] or self._mould(number)
+        if mould is not _NONE:
+            return self._cast(mould, self._head + _LAST_DIGITS[offset], now_ns // NS_PER_MS)
+        return self._serialise(number, self.event_id(index), now_ns // NS_PER_MS)
+
+    def _serialise(self, number: int, event_id: str, now_ms: int) -> bytes:
+        self._fill(number, event_id, now_ms)
+        for override in self._overrides:
+            override.apply(self._document)
         return _dumps(self._document)
+
+    def _mould(self, number: int) -> Mould:
+        """Made when a situation first comes up: a few thousand of them last for the whole run."""
+        found = None if self._overrides else mould_of(functools.partial(self._serialise, number))
+        mould = self._moulds[number] = found or _NONE
+        return mould
 
     def _turn(self, block: int) -> None:
         """Draw the situations of another block, and write the part of the id that its events share."""
         draw = np.random.Generator(bit_generator(self._seed, self.type, block))
         self._picks: list[int] = draw.integers(0, SITUATIONS, BLOCK, dtype=np.uint16).tolist()
-        self._head = f"{self._prefix}{block:09x}"
+        self._head = f"{self._prefix}{block:09x}".encode()
         self._block = block
 
 

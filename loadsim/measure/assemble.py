@@ -153,13 +153,13 @@ def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:
     if saturated is not None and saturated >= _SATURATED:
         notes.append(f"limited by connections: {inputs.connections} busy for {saturated * 100:.0f} % of the time")
     if cpu is not None and cpu >= _BUSY_CORE:
-        notes.append(f"limited by the generator: its busiest process used {cpu * 100:.0f} % of its core")
+        notes.append(f"limited by the generator: its busiest process used {cpu * 100:.0f} % of a core")
     if not notes and model == "closed":
-        notes.append(f"closed model: {inputs.connections} in flight throughout, the endpoint set the pace")
+        notes.append(f"closed model: {inputs.connections} in flight, the endpoint set the pace")
     elif not notes and saturated is not None:
         notes.append("nothing limited the run")
     if cpu is not None and cpu < _BUSY_CORE:
-        notes.append(f"the busiest generator process used {cpu * 100:.0f} % of its core")
+        notes.append(f"the busiest generator process used {cpu * 100:.0f} % of a core")
     return Limits(
         connections=inputs.connections,
         connections_peak=inputs.connections_peak,

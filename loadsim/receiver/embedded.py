@@ -75,8 +75,9 @@ async def start_receiver(
     `secret` may be None only with `verify=False`; `say` hears of workers that had to be replaced. Raises LoadsimError
     in one line: a port that is taken, an unknown scheme, a worker that does not start.
     """
+    described = scheme(options.scheme)
     if options.verify and secret is not None:
-        scheme(options.scheme).verifier(secret)  # a key in the wrong form is said here, not by a worker
+        described.verifier(secret)  # a key in the wrong form is said here, not by a worker
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
     supervisor = Supervisor(options, secret, say)
     try:

@@ -57,25 +57,49 @@ class _Prepared(web.StreamResponse):
         """Everything was written by `prepare`."""
 
 
+class _PreparedLast(_Prepared):
+    """The answer to what is not HTTP: what else comes is thrown away for a while, so that the sender can read it."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        await super().prepare(request)
+        if isinstance(request.protocol, _Connection):
+            await request.protocol.linger()
+        return None
+
+
 class _Connection(web.RequestHandler):
     """aiohttp's connection, except that what is not HTTP gets our answer and stands in the books."""
 
-    __slots__ = ("_engine",)
+    __slots__ = ("_engine", "_gone")
 
     def __init__(self, engine: AiohttpEngine, server: web.Server, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
         self._engine = engine
+        self._gone: asyncio.Future[None] | None = None
+
+    async def linger(self) -> None:
+        """End our side, and wait a while for the other to end its own."""
+        self.close()
+        self._gone = asyncio.get_running_loop().create_future()
+        if self.transport is not None:
+            self.transport.write_eof()
+        await asyncio.wait([self._gone], timeout=LINGER_S)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     def handle_error(
         self,
-        request: web.BaseRequest,
+        request: web.BaseRequest,  # noqa: ARG002 - the base class's signature
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - the base class's signature
+        message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         if status >= 500 and exc is not None:
             self.log_exception("Error handling request", exc_info=exc)
-        return self._engine.refusal(request, answers.INTERNAL if status >= 500 else answers.BAD_REQUEST)
+        return self._engine.last(answers.INTERNAL if status >= 500 else answers.BAD_REQUEST)
 
 
 class AiohttpEngine:
@@ -114,6 +138,11 @@ class AiohttpEngine:
             self._listener.close()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
+
+    def last(self, answer: Answer) -> web.StreamResponse:
+        """Count a request that was not understood; its answer is the last on its connection."""
+        self._desk.refuse(answer)
+        return _PreparedLast(self._desk, answer, keep=False)
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""

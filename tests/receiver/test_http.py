@@ -43,7 +43,7 @@ async def wire(receiver: RunningReceiver) -> AsyncIterator[Wire]:
 @pytest.mark.parametrize(
     ("data", "status", "entry"),
     [
-        (lambda: request(), 200, "verified"),
+        (request, 200, "verified"),
         (lambda: request(headers=b""), 400, "missing_signature"),
         (lambda: request(headers=only(b"X-Webhook-Signature")), 400, "missing_timestamp"),
         (lambda: request(headers=only(b"X-Webhook-Timestamp")), 400, "missing_signature"),

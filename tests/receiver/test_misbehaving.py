@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -99,7 +100,7 @@ async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) 
         await asyncio.gather(*(keep_asking(number) for number in range(8)))
         for wire in wires:
             await wire.close()
-    gaps = [(after - before, before - start) for before, after in zip(answered, answered[1:], strict=False)]
+    gaps = [(after - before, before - start) for before, after in itertools.pairwise(answered)]
     longest, begin = max(gaps)
     assert stall.for_ns - 5 * NS_PER_MS < longest < stall.for_ns + LATE_NS  # our own reading of an answer may be late
     assert stall.after_ns - LATE_NS < begin < stall.after_ns + LATE_NS

@@ -17,7 +17,7 @@ from loadsim.model import NS_PER_MS, LoadsimError, Secret, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from loadsim.receiver.supervisor import Stats
-from tests.receiver.wire import PATIENCE_S, SECRET, connect, exchange, request
+from tests.receiver.wire import PATIENCE_S, SECRET, connect, exchange, request, until
 
 ON_LINUX = Path("/proc/self/stat").exists()
 
@@ -63,9 +63,7 @@ async def test_stop_answers_what_is_in_flight(engine: Engine) -> None:
     running = await start_receiver(ReceiverOptions(engine=engine, delay_ns=300 * NS_PER_MS, admin=None), SECRET)
     wire, idle = await connect(running.port), await connect(running.port)
     await wire.send(request())
-    async with asyncio.timeout(PATIENCE_S):
-        while running.stats().total.received == 0:
-            await asyncio.sleep(0)
+    await until(lambda: running.stats().total.received == 1)
     stopping = asyncio.create_task(running.stop())
     assert (await wire.reply()).status == 200
     assert await wire.ended()
@@ -130,7 +128,7 @@ async def test_the_secret_is_in_no_command_line_and_no_environment() -> None:
     async with await start_receiver(ReceiverOptions(engine="bare", admin=None), secret) as running:
         (worker,) = running.stats().per_worker
         for name in ("cmdline", "environ"):
-            assert secret.reveal().encode() not in Path(f"/proc/{worker.pid}/{name}").read_bytes()
+            assert secret.reveal().encode() not in _proc(worker.pid, name)
 
 
 @pytest.mark.skipif(not ON_LINUX, reason="reads /proc")
@@ -153,13 +151,15 @@ async def test_workers_end_with_a_parent_that_is_killed() -> None:
     assert len(pids) == 2
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(PATIENCE_S):
-        while any(_alive(pid) for pid in pids):
-            await asyncio.sleep(0)
+    await until(lambda: not any(_alive(pid) for pid in pids))
+
+
+def _proc(pid: int, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def _alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return _proc(pid, "stat").rpartition(b")")[2].split()[0] != b"Z"
     except (FileNotFoundError, ProcessLookupError):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
@@ -84,6 +85,13 @@ class Wire:
             await self.writer.wait_closed()
         except ConnectionError:
             pass
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when something that another process does has come true."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - another process sets no event of ours
+            await asyncio.sleep(0)
 
 
 async def connect(port: int) -> Wire:

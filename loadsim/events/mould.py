@@ -1,0 +1,96 @@
+"""Bodies cast from moulds: the bytes of one situation with gaps for what each event has of its own.
+
+A mould is not written by hand: a source fills and serialises its template for a moment and an id that can be told
+apart, and the gaps are where those stand. It is then checked against a second moment, so that a body is either cast
+exactly as the template would give it, or not cast at all. Knows no event type.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+Serialise = Callable[[str, int], bytes]
+"""(event id, now in ms since 1970) -> body, of one situation."""
+
+LARGEST = 8_192
+"""Bodies above this are not worth a copy per situation."""
+_FIRST = ("00000000-loadsim-mould-a00000000000", 4_102_444_799_321)
+_SECOND = ("ffffffff-loadsim-mould-b11111111111", 4_070_908_800_745)
+_GAP = re.compile(
+    b"(?P<id>" + _FIRST[0].encode() + rb")|(?P<ms>4102444799321)|(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.321Z)"
+)
+
+
+class Mould(NamedTuple):
+    """Literal pieces with now (ms), the id and then one time per offset between them."""
+
+    pieces: tuple[bytes, ...]
+    offsets: tuple[int, ...]
+    """How many seconds each time lies before now."""
+
+
+class Caster:
+    """Casts bodies; keeps the present moment's text, which many events share."""
+
+    __slots__ = ("_fraction", "_ms", "_ms_text", "_second", "_seconds")
+
+    def __init__(self) -> None:
+        self._ms = self._second = -1
+        self._ms_text = self._fraction = b""
+        self._seconds: dict[int, bytes] = {}
+
+    def cast(self, mould: Mould, event_id: bytes, now_ms: int) -> bytes:
+        """The body of one event at `now_ms`, ms since 1970."""
+        if now_ms != self._ms:
+            self._tick(now_ms)
+        pieces, offsets = mould
+        if len(offsets) == 2:
+            head, to_id, to_one, to_two, tail = pieces
+            one, two = offsets
+            seconds, fraction = self._seconds, self._fraction
+            first = seconds.get(one) or self._iso_second(one)
+            second = seconds.get(two) or self._iso_second(two)
+            return b"".join(
+                (head, self._ms_text, to_id, event_id, to_one, first, fraction, to_two, second, fraction, tail)
+            )
+        parts = [pieces[0], self._ms_text, pieces[1], event_id]
+        for offset, piece in zip(offsets, pieces[2:], strict=False):
+            parts += (piece, self._seconds.get(offset) or self._iso_second(offset), self._fraction)
+        return b"".join([*parts, pieces[-1]])
+
+    def _tick(self, now_ms: int) -> None:
+        self._ms = now_ms
+        self._ms_text = b"%d" % now_ms
+        second, ms = divmod(now_ms, 1000)
+        self._fraction = b"%03dZ" % ms
+        if second != self._second:
+            self._second = second
+            self._seconds.clear()
+
+    def _iso_second(self, offset: int) -> bytes:
+        moment = dt.datetime.fromtimestamp(self._second - offset, dt.UTC)
+        text = self._seconds[offset] = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        return text
+
+
+def mould_of(serialise: Serialise) -> Mould | None:
+    """The mould of a situation, or None where its body cannot be cast."""
+    sample = serialise(*_FIRST)
+    if len(sample) > LARGEST:
+        return None
+    gaps = list(_GAP.finditer(sample))
+    if [gap.lastgroup for gap in gaps[:2]] != ["ms", "id"] or any(gap.lastgroup != "iso" for gap in gaps[2:]):
+        return None
+    ends = [0, *(gap.end() for gap in gaps)]
+    starts = [*(gap.start() for gap in gaps), len(sample)]
+    pieces = tuple(sample[end:start] for end, start in zip(ends, starts, strict=True))
+    mould = Mould(pieces, tuple(_seconds_before(gap[0]) for gap in gaps[2:]))
+    event_id, now_ms = _SECOND
+    return mould if Caster().cast(mould, event_id.encode(), now_ms) == serialise(event_id, now_ms) else None
+
+
+def _seconds_before(iso: bytes) -> int:
+    return _FIRST[1] // 1000 - int(dt.datetime.fromisoformat(iso.decode()).timestamp())

@@ -1,0 +1,284 @@
+"""One connection of the bare engine, on asyncio.Protocol and httptools.
+
+Decides how bytes become whole requests, how answers leave in order, and which limits hold for hostile senders. Refuses
+to know what a request deserves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import Protocol, cast
+
+import httptools
+
+from loadsim.receiver import answers
+from loadsim.receiver.alarm import Alarm
+from loadsim.receiver.answers import Answer
+from loadsim.receiver.decide import header_map
+from loadsim.receiver.desk import AT_ONCE, Desk
+
+_LENGTH_SIZE = len(b"content-length")
+_LENGTH_DIGITS = 18
+_EXPECT_SIZE = len(b"expect")
+HEAD_LIMIT = 64 * 1024
+FIELD_LIMIT = 128
+FRAMING_FACTOR = 16
+"""A chunked body may take this many times its limit on the wire: the smallest chunks cost six bytes for one."""
+PIPELINE_LIMIT = 64
+"""With so many requests of one connection waiting, no more is read from it."""
+
+
+class _Request:
+    """A request as it comes in. `refused` is set when its answer is known before its end."""
+
+    __slots__ = ("body", "expects", "fields", "in_head", "keep", "method", "refused", "size", "target", "too_long")
+
+    def __init__(self) -> None:
+        self.method = ""
+        self.target = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.body: list[bytes] = []
+        self.size = 0
+        self.in_head = True
+        self.keep = False
+        self.expects = False
+        self.too_long = False
+        self.refused: Answer | None = None
+
+
+class Owner(Protocol):
+    """What a connection needs of the engine that it belongs to."""
+
+    alarm: Alarm | None
+    connections: set[Connection]
+    stopping: bool
+    """The next answer of every connection is its last."""
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is gone."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection. The parser's callbacks only collect; answers are given after the parser returned."""
+
+    __slots__ = (
+        "_busy", "_cut_off", "_desk", "_engine", "_max_body", "_parser", "_paused", "_ready", "_request", "_stuck",
+        "_ticks", "_transport", "_wire_bytes", "finished",
+    )  # fmt: skip
+
+    def __init__(self, engine: Owner, desk: Desk) -> None:
+        self._engine = engine
+        self._desk = desk
+        self._max_body = desk.max_body
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._request: _Request | None = None
+        self._ready: deque[_Request] = deque()
+        self._busy: asyncio.Future[None] | None = None
+        self._wire_bytes = 0
+        self._ticks = 0
+        self._paused = False
+        self._stuck = False
+        self._cut_off = False
+        self.finished = False
+        """The last answer was given: what comes now is thrown away."""
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._engine.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._transport = None
+        self._ready.clear()
+        if self._busy is not None:
+            self._busy.cancel()
+        self._engine.lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.finished:
+            return
+        self._wire_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._refuse(answers.BAD_REQUEST)
+        else:
+            if self._request is not None:
+                self._look_early(self._request)
+        if self._ready:
+            self._serve()
+
+    def pause_writing(self) -> None:
+        self._stuck = True
+        self._ticks = 0
+        self._flow()
+
+    def resume_writing(self) -> None:
+        self._stuck = False
+        self._serve()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        self._request = _Request()
+        self._ticks = 0
+
+    def on_url(self, url: bytes) -> None:
+        if self._request is not None:
+            self._request.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._request
+        if request is None or not request.in_head:
+            return  # a trailer, which must not pass for a header
+        request.fields.append((name, value))
+        size = len(name)
+        if size == _LENGTH_SIZE and name.lower() == b"content-length":
+            request.too_long = not value.isdigit() or len(value) > _LENGTH_DIGITS or int(value) > self._max_body
+        elif size == _EXPECT_SIZE and name.lower() == b"expect":
+            request.expects = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        request = self._request
+        if request is None:
+            return
+        request.in_head = False
+        parser = self._parser
+        request.method = parser.get_method().decode("latin-1")
+        request.keep = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+        if request.too_long:
+            request.refused = answers.TOO_LARGE
+        if len(request.fields) > FIELD_LIMIT or (self._wire_bytes > HEAD_LIMIT and _head_size(request) > HEAD_LIMIT):
+            request.refused = answers.HEAD_TOO_LARGE
+
+    def on_body(self, body: bytes) -> None:
+        request = self._request
+        if request is None:
+            return
+        request.size += len(body)
+        if request.size > self._max_body:
+            request.refused = request.refused or answers.TOO_LARGE
+        elif request.refused is None:
+            request.body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._request is not None:
+            self._ready.append(self._request)
+        self._request = None
+        self._wire_bytes = 0
+
+    # What we do.
+
+    def _look_early(self, request: _Request) -> None:
+        """Refuse what is too much before it is whole; ask for the body of one who waits to be asked."""
+        if request.in_head and (self._wire_bytes > HEAD_LIMIT or len(request.fields) > FIELD_LIMIT):
+            self._refuse(answers.HEAD_TOO_LARGE)
+        elif self._wire_bytes > HEAD_LIMIT + FRAMING_FACTOR * self._max_body:
+            self._refuse(answers.TOO_LARGE)
+        elif request.refused is not None:
+            self._refuse(request.refused)
+        elif request.expects and not request.in_head and not self._ready and self._busy is None:
+            request.expects = False
+            if self._transport is not None and request.size == 0:
+                self._transport.write(answers.CONTINUE)
+
+    def _refuse(self, answer: Answer) -> None:
+        """Put a refusal in the place of the request that is coming in; nothing after it is read."""
+        request = self._request or _Request()
+        request.refused = answer
+        self._request = None
+        self._ready.append(request)
+        self._cut_off = True
+
+    def _serve(self) -> None:
+        """Answer what is whole, in order, until one has to wait for its service."""
+        out = []
+        while self._ready and self._busy is None and not self._stuck and not self.finished:
+            request = self._ready.popleft()
+            if request.refused is not None:
+                self._desk.refuse(request.refused, request.size)
+                out.append(self._answer(request, request.refused))
+                continue
+            answer, instant = self._desk.take(
+                request.method, request.target.decode("latin-1"), header_map(request.fields), b"".join(request.body)
+            )
+            if instant != AT_ONCE and self._engine.alarm is not None:
+                self._busy = self._engine.alarm.at(instant)
+                self._busy.add_done_callback(partial(self._served, request, answer))
+            else:
+                out.append(self._answer(request, answer))
+        if out:
+            self._send(b"".join(out))
+        self._flow()
+
+    def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
+        if instant.cancelled():
+            return
+        self._busy = None
+        self._send(self._answer(request, answer))
+        self._serve()
+        if self._request is not None:
+            self._look_early(self._request)
+
+    def _answer(self, request: _Request, answer: Answer) -> bytes:
+        close = answer.close or not request.keep or self._engine.stopping
+        self.finished = close
+        self._ticks = 0
+        return self._desk.bytes_of(answer, close=close, head=request.method == "HEAD")
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(data)
+        if self.finished and self._cut_off:
+            self._transport.write_eof()  # not close: unread input would turn it into a reset that eats the answer
+        elif self.finished:
+            self._transport.close()
+
+    def _flow(self) -> None:
+        """Read only from a sender that reads its answers and has not too many requests waiting."""
+        pause = self._stuck or len(self._ready) >= PIPELINE_LIMIT
+        if pause != self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = pause
+            if pause:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    # What the engine calls.
+
+    def tick(self, read: int, idle: int, linger: int) -> None:
+        """One tick went by; end what has lasted longer than so many ticks: reading, idling, lingering."""
+        if self._transport is None:
+            return
+        self._ticks += 1
+        if self.finished or self._stuck:
+            if self._ticks > (linger if self.finished else read):
+                self._transport.abort()
+        elif self._busy is not None or self._ready:
+            self._ticks = 0
+        elif self._request is not None:
+            if self._ticks > read:
+                self._refuse(answers.TOO_SLOW)
+                self._serve()
+        elif self._ticks > idle:
+            self._transport.close()
+
+    def wind_down(self) -> None:
+        """Close at once when nothing is in flight here; else the next answer is the last."""
+        whole_head = self._request is not None and not self._request.in_head
+        if self._transport is not None and not (self._busy or self._ready or whole_head):
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _head_size(request: _Request) -> int:
+    return len(request.target) + sum(len(name) + len(value) for name, value in request.fields)

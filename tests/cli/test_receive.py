@@ -1,0 +1,123 @@
+"""`loadsim receive` as its user meets it: a process with streams, signals and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadsim.cli.main import main
+from loadsim.cli.receive import parse_address, parse_share, parse_stall
+from loadsim.plan.units import UnitError
+from loadsim.receiver.options import Stall
+from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
+
+VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
+COMMAND = [sys.executable, "-m", "loadsim", "receive", "--port", "0", "--admin", "127.0.0.1:0", "--engine", "bare"]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != VARIABLE}  # noqa: TID251 - a child's
+    return kept | extra
+
+
+async def start(*arguments: str, **extra: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, env=environment(**extra), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+def run_here(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
+    """The exit code of a command that ends by itself, run in this process."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "argv", ["loadsim", "receive", "--admin", "127.0.0.1:0", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
+
+
+async def line_of(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE_S):
+        return (await process.stderr.readline()).decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_says_where_it_listens_logs_what_it_verified_and_sums_up(number: signal.Signals) -> None:
+    process = await start("--verbose", **{VARIABLE: SECRET.reveal()})
+    first, second = await line_of(process), await line_of(process)
+    port = re.search(r"receiving on http://127\.0\.0\.1:(\d+)/webhooks/trackpilots", first)
+    assert port is not None
+    assert re.search(r"counters at http://127\.0\.0\.1:\d+/stats", second)
+    assert (await exchange(int(port[1]), request())).status == 200
+    assert (await exchange(int(port[1]), request(headers=b""))).status == 400
+    logged = await line_of(process)
+    assert logged == "Webhook verified, event: desktop.app_tracking.captured | simulation: true\n"
+    process.send_signal(number)
+    out, rest = await process.communicate()
+    assert process.returncode == 0
+    assert out == b""
+    assert "received 2 · verified 1 · missing signature 1" in rest.decode()
+    assert "answered 2 (200: 1, 400: 1)" in rest.decode()
+    assert SECRET.reveal() not in first + second + logged + rest.decode()
+
+
+async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET.reveal() + "\n")
+    process = await start("--secret-file", str(file))
+    port = re.search(r":(\d+)/", await line_of(process))
+    assert port is not None
+    assert (await exchange(int(port[1]), request())).status == 200
+    process.terminate()
+    await process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], f"{VARIABLE} is not set"),
+        (["--secret-file", "/nonexistent"], "/nonexistent"),
+        (["--delay", "5"], "has no unit"),
+        (["--stall", "10s"], "AT:FOR"),
+        (["--fail-rate", "1"], "not a share"),
+        (["--admin", "8081"], "HOST:PORT"),
+        (["--max-body", "1GB"], "unknown unit"),
+        (["--slots", "2"], "slots"),
+        (["--path", "hooks"], "path"),
+        (["--scheme", "trackpilot", "--no-verify"], "did you mean trackpilots"),
+        (["--no-verify", "--secret-env", "X"], "--no-verify"),
+    ],
+)
+def test_bad_input_is_exit_2_and_one_message(
+    arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_here(arguments, monkeypatch) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_exit_1_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run_here(["--no-verify", "--port", str(port)], monkeypatch) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"127.0.0.1:{port} is already in use" in error
+
+
+def test_shares_stalls_and_addresses_are_read() -> None:
+    assert parse_share("1%") == 0.01
+    assert parse_share("100%") == 1
+    assert parse_stall("10s:1.4s") == Stall(10_000_000_000, 1_400_000_000)
+    assert parse_address("[::1]:0") == ("::1", 0)
+    for parse, wrong in ((parse_share, "101%"), (parse_stall, "1s:2"), (parse_address, "localhost:x")):
+        with pytest.raises(UnitError):
+            parse(wrong)
