@@ -6,6 +6,6 @@ is: the wall clock is an argument.
 
 from loadsim.events.overrides import parse_override
 from loadsim.events.source import EventSource, sample_payload
-from loadsim.events.templates import EventType, catalogue, event_type
+from loadsim.events.templates import EventType, catalogue, default_types, event_type
 
-__all__ = ["EventSource", "EventType", "catalogue", "event_type", "parse_override", "sample_payload"]
+__all__ = ["EventSource", "EventType", "catalogue", "default_types", "event_type", "parse_override", "sample_payload"]
