@@ -6,8 +6,12 @@ import datetime as dt
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from loadsim.model import NS_PER_S, UsageError
+
+if TYPE_CHECKING:
+    from loadsim.plan import Target
 
 LATEST_S = 253_402_300_799
 """The last second of the year 9999, the last that an ISO 8601 date in a body can name."""
@@ -41,3 +45,11 @@ def parse_headers(texts: Iterable[str]) -> dict[str, str]:
             raise UsageError("-H: a header is written 'Name: value'")
         headers[name.strip()] = value.strip()
     return headers
+
+
+def types_of(target: Target) -> tuple[str, ...]:
+    """The event types that a target is sent unless some are named: those of its scheme's provider."""
+    from loadsim.events import default_types
+    from loadsim.signing import family, scheme
+
+    return default_types(family(scheme(target.scheme, target.custom)))

@@ -27,19 +27,21 @@ def load_scenario(
     known_schemes: Collection[str],
     known_cases: Collection[str] = (),
     types_of: TypesOf | None = None,
-    target: Mapping[str, Any] | None = None,
+    signing: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """The scenario that a TOML text describes. `source` is how messages call the file.
 
-    Without `[[events]]` the mix is what `types_of` says of the target, else every known type, in equal weight. `target`
-    holds keys that are laid over the file's `[target]` first. Raises ScenarioError.
+    Without `[[events]]` the mix is what `types_of` says of the target, else every known type, in equal weight.
+    `signing` holds another `scheme`, with its `custom`, than the file's. Raises ScenarioError.
     """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(source, "", f"not TOML: {error}") from None
-    if target and isinstance(document.get("target", {}), dict):
-        document["target"] = {**document.get("target", {}), **target}
+    table = document.get("target")
+    if signing and isinstance(table, dict):
+        table.pop("custom", None)
+        table.update(signing)
     return from_document(
         document,
         source,
