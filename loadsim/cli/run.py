@@ -17,7 +17,6 @@ from loadsim.cli.values import parse_epoch, parse_headers, types_of
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
-    from loadsim.events import RecordedEvent
     from loadsim.launch.run import Run
     from loadsim.model import Objective
     from loadsim.plan import Scenario
@@ -105,6 +104,7 @@ def command(what: str, **options: Any) -> None:
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
     from loadsim.cases import RequestMaker
+    from loadsim.cli.captures import captures_of
     from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
     from loadsim.signing import CUSTOM_TABLE, scheme
@@ -122,7 +122,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
             default_env=described.default_secret_env,
         )
     # an image or a path that no event has is found here and not by a shard
-    recorded, pace = _recorded(scenario)
+    recorded, pace = captures_of(scenario)
     url = target.public_url or target.url
     RequestMaker(scenario.events, described, secret or EMBEDDED_SECRET, 0, url=url, recorded=recorded)
     request = LoadRequest(
@@ -207,23 +207,6 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     return override(
         scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
     )
-
-
-def _recorded(scenario: Scenario) -> tuple[dict[str, tuple[RecordedEvent, ...]], tuple[int, ...]]:
-    """The captures that the scenario names, by event type, and the pace where arrivals are as recorded."""
-    from loadsim.events import read_recorded, recorded_pace
-    from loadsim.settings import read_bytes_file
-
-    captures = {
-        event.type: read_recorded(read_bytes_file(event.payloads), event.payloads)
-        for event in scenario.events
-        if event.payloads is not None
-    }
-    pace: tuple[int, ...] = ()
-    if any(phase.arrivals == "recorded" for phase in scenario.phases):
-        event = scenario.events[0]
-        pace = recorded_pace(captures[event.type], str(event.payloads))
-    return captures, pace
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:

@@ -9,4 +9,14 @@ from loadsim.signing.registry import CUSTOM, CUSTOM_TABLE, family, scheme, schem
 from loadsim.signing.sign import Signer
 from loadsim.signing.verify import Rejection, Verifier
 
-__all__ = ["CUSTOM", "CUSTOM_TABLE", "Rejection", "Scheme", "Signer", "Verifier", "family", "scheme", "scheme_names"]
+__all__ = [
+    "CUSTOM",
+    "CUSTOM_TABLE",
+    "Rejection",
+    "Scheme",
+    "Signer",
+    "Verifier",
+    "family",
+    "scheme",
+    "scheme_names",
+]
