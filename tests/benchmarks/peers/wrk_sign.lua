@@ -1,5 +1,5 @@
 -- wrk signing each app-tracking event the Trackpilots way: HMAC-SHA256 through OpenSSL, which Debian's wrk links.
--- Arguments after --: secret, and (optional) "fixed" to send one prepared request over and over (the ceiling).
+-- Argument after --: the secret. Written for one thread: a second one would send the same ids.
 local ffi = require("ffi")
 ffi.cdef[[
 typedef struct evp_md_st EVP_MD;
@@ -15,23 +15,17 @@ local md = C.EVP_sha256()
 local out, out_len, ts = ffi.new("unsigned char[32]"), ffi.new("unsigned int[1]"), ffi.new("timespec_t")
 local hex = {}
 for i = 0, 255 do hex[i] = string.format("%02x", i) end
-local secret, fixed, count, thread_id = "", false, 0, 0
-local threads = 0
+local secret, count = "", 0
 local concat, format = table.concat, string.format
 local digits = {}
 
-function setup(thread)
-  thread:set("thread_id", threads)
-  threads = threads + 1
-end
-
 local apps = {
-  {"Google Chrome", "google.com", "website"}, {"Slack", "slack.com", "website"}, {"GitHub", "github.com", "website"},
-  {"Figma", "figma.com", "website"}, {"Notion", "notion.so", "website"}, {"Gmail", "mail.google.com", "website"},
+  {"Google Chrome", "google.com", "/search?q=report"}, {"Slack", "slack.com", "/client/threads"},
+  {"GitHub", "github.com", "/issues/assigned"}, {"Figma", "figma.com", "/files/recents"},
+  {"Notion", "notion.so", "/team-handbook"}, {"Gmail", "mail.google.com", "/mail/u/0/#inbox"},
 }
-local static
 
-local function make()
+function request()
   count = count + 1
   C.clock_gettime(0, ts)
   local s, ms = tonumber(ts.tv_sec), math.floor(tonumber(ts.tv_nsec) / 1000000)
@@ -44,9 +38,9 @@ local function make()
     format("%d%03d", s, ms),
     ',"data":[{"organisation":{"organisationId":"3c90c3cc-0d44-4b50-8888-8dd25736052a"},"team":{"teamId":"3c90c3cc-0d44-4b50-8888-',
     format("%012x", count % 8), '"},"user":{"userId":"3c90c3cc-0d44-4b50-8888-', format("%012x", count % 400),
-    '"},"tracking":{"trackingId":"', format("%08x", thread_id), '-1ede-43e9-bd62-', tail, '","app":{"name":"', app[1],
-    '","type":"', app[3], '","category":"Unknown Category","iconUrl":"https://www.', app[2], '/favicon.ico","domain":"',
-    app[2], '","fullUrl":"https://www.', app[2], '","productivityStatus":"neutral"},"time":{"startDate":"', stamp,
+    '"},"tracking":{"trackingId":"e2fbd487-1ede-43e9-bd62-', tail, '","app":{"name":"', app[1],
+    '","type":"website","category":"Unknown Category","iconUrl":"https://www.', app[2], '/favicon.ico","domain":"',
+    app[2], '","fullUrl":"https://www.', app[2], app[3], '","productivityStatus":"neutral"},"time":{"startDate":"', stamp,
     format("%02d.%03dZ", s % 60, ms), '","endDate":"', stamp, format("%02d.%03dZ", s % 60, ms), '","durationInSeconds":',
     seconds, '},"trackingMode":"online","operatingSystem":"macos"}}]}',
   }
@@ -63,11 +57,5 @@ end
 
 function init(args)
   secret = args[1] or "whsec_benchmark"
-  fixed = args[2] == "fixed"
-  if fixed then static = make() end
 end
 
-function request()
-  if fixed then return static end
-  return make()
-end
