@@ -18,6 +18,7 @@ for i = 0, 255 do hex[i] = string.format("%02x", i) end
 local secret, count = "", 0
 local concat, format = table.concat, string.format
 local digits = {}
+local stamp, stamped = "", -1
 
 local apps = {
   {"Google Chrome", "google.com", "/search?q=report"}, {"Slack", "slack.com", "/client/threads"},
@@ -32,7 +33,7 @@ function request()
   local app = apps[count % #apps + 1]
   local seconds = count % 50 + 10
   local tail = format("%012x", count)
-  local stamp = os.date("!%Y-%m-%dT%H:%M:", s)
+  if s ~= stamped then stamped, stamp = s, os.date("!%Y-%m-%dT%H:%M:", s) .. format("%02d.", s % 60) end
   local body = concat{
     '{"event":"desktop.app_tracking.captured","version":"v1","agent":"desktop-agent","simulation":true,"timestamp":',
     format("%d%03d", s, ms),
@@ -41,7 +42,7 @@ function request()
     '"},"tracking":{"trackingId":"e2fbd487-1ede-43e9-bd62-', tail, '","app":{"name":"', app[1],
     '","type":"website","category":"Unknown Category","iconUrl":"https://www.', app[2], '/favicon.ico","domain":"',
     app[2], '","fullUrl":"https://www.', app[2], app[3], '","productivityStatus":"neutral"},"time":{"startDate":"', stamp,
-    format("%02d.%03dZ", s % 60, ms), '","endDate":"', stamp, format("%02d.%03dZ", s % 60, ms), '","durationInSeconds":',
+    format("%03dZ", ms), '","endDate":"', stamp, format("%03dZ", ms), '","durationInSeconds":',
     seconds, '},"trackingMode":"online","operatingSystem":"macos"}}]}',
   }
   local second = format("%d", s)
