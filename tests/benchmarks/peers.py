@@ -11,7 +11,7 @@ and SETTLE_S more have gone by, the window opens. nginx's own request count (`st
 generator's process tree (/proc, user and system, with ended children) are read at both ends of the window. So
 start-up, preflight, connecting, TLS handshakes and the final report are counted for nobody. No figure is a tool's own.
 Rounds are interleaved: every round runs every tool once, in an order that is turned by one from round to round, so
-that a drift of the machine meets all alike. Ratios are of the same round. The spread is shown as quartiles and extremes.
+that a drift of the machine meets all alike. Ratios are of the same round; the spread is shown as quartiles and extremes.
 
 Before the rounds every tool proves its work: for CHECK_S it sends to the verifying companion receiver (over https
 behind nginx's TLS). At least 1,000 events must arrive, all verify, no two be alike (but for the ceiling rows), and
