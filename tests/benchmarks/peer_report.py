@@ -128,8 +128,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             f"Work: `{method['event']}`, unique, built and signed when sent, over {method['connections']} kept "
             "connections. "
             f"Target: {method['target']}. Generator: one core with all its processes. {method['rounds']} interleaved "
-            f"rounds, windows of {method['window_s']:g} s after start-up. https: {method['tls']}. Ratios are of the same "
-            "round. How each figure is taken is told in `tests/benchmarks/peers.py`.\n"
+            f"rounds, windows of {method['window_s']:g} s after start-up. https: {method['tls']}. Ratios are of the "
+            "same round. How each figure is taken is told in `tests/benchmarks/peers.py`.\n"
         ),
     ]
     for scheme in dict.fromkeys(row["scheme"] for row in found["rows"]):

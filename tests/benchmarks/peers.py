@@ -11,7 +11,8 @@ and SETTLE_S more have gone by, the window opens. nginx's own request count (`st
 generator's process tree (/proc, user and system, with ended children) are read at both ends of the window. So
 start-up, preflight, connecting, TLS handshakes and the final report are counted for nobody. No figure is a tool's own.
 Rounds are interleaved: every round runs every tool once, in an order that is turned by one from round to round, so
-that a drift of the machine meets all alike. Ratios are of the same round; the spread is shown as quartiles and extremes.
+that a drift of the machine meets all alike. Ratios are of the same round; the spread is shown as quartiles and
+extremes.
 
 Before the rounds every tool proves its work: for CHECK_S it sends to the verifying companion receiver (over https
 behind nginx's TLS). At least 1,000 events must arrive, all verify, no two be alike (but for the ceiling rows), and
@@ -68,14 +69,20 @@ class Bench:
         self._seconds = seconds
 
     def check(self, row: Row, reference: float | None) -> None:
-        """Let the tool prove its work; `reference` is loadsim's mean body length. Fills `checked` and `refused`."""
+        """Let the tool prove its work; `reference` is loadsim's mean body length. Fills `checked` and `refused`.
+
+        On a busy machine a slow starter gets a second, longer chance.
+        """
         url = f"http://127.0.0.1:{self._witness}{common.PATH}"
         if row.scheme == "https":
             url = self._nginx.url("https", CHECKED + common.PATH)
-        with watching(self._cores.target, self._witness) as witness:
-            trouble = self._run_through(row.tool, self._job(url, CHECK_S))
-            row.checked = seen = witness.testimony()
-        row.refused = trouble or verdict(row.tool, seen, reference)
+        for seconds in (CHECK_S, 5 * CHECK_S):
+            with watching(self._cores.target, self._witness) as witness:
+                trouble = self._run_through(row.tool, self._job(url, seconds))
+                row.checked = seen = witness.testimony()
+            row.refused = trouble or verdict(row.tool, seen, reference)
+            if seen.received >= CHECK_EVENTS:
+                break
 
     def sample(self, row: Row) -> Sample:
         """One window. Raises RuntimeError when the tool fails."""
@@ -140,7 +147,7 @@ def _last_words(log: Path) -> str:
 def verdict(tool: Tool, seen: Testimony, reference: float | None) -> str:
     """Why the row is refused; empty when the tool did the work. `reference` None: the tool sets the length."""
     if seen.received < CHECK_EVENTS:
-        return f"only {seen.received} events arrived in {CHECK_S} s, {CHECK_EVENTS} are needed"
+        return f"only {seen.received} events arrived, {CHECK_EVENTS} are needed"
     if seen.refused:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(seen.refused.items()))
         return f"{seen.received - seen.verified} of {seen.received} events did not verify ({reasons})"

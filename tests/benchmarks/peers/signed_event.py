@@ -38,8 +38,8 @@ def signed_event(secret: bytes, sender: str) -> tuple[bytes, dict[str, str]]:
         f'{count % 400:012x}"}},"tracking":{{"trackingId":"e2fbd487-1ede-43e9-bd62-{count:012x}","app":{{"name":'
         f'"{name}","type":"website","category":"Unknown Category","iconUrl":"https://www.{domain}/favicon.ico",'
         f'"domain":"{domain}","fullUrl":"https://www.{domain}{path}","productivityStatus":"neutral"}},"time":'
-        f'{{"startDate":"{moment}","endDate":"{moment}","durationInSeconds":{count % 50 + 10}}},"trackingMode":"online",'
-        '"operatingSystem":"macos"}}]}'
+        f'{{"startDate":"{moment}","endDate":"{moment}","durationInSeconds":{count % 50 + 10}}},"trackingMode":'
+        '"online","operatingSystem":"macos"}}]}'
     ).encode()
     signature = hmac.digest(secret, b"%d.%b" % (second, body), "sha256").hex()
     return body, {
