@@ -24,8 +24,6 @@ from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
-from loadsim.receiver.embedded import start_receiver
-from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
 
 RESULT = "result.json"
@@ -131,6 +129,9 @@ async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str
         yield scenario.target.url, lambda: None
         return
     target = scenario.target
+    from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
+    from loadsim.receiver.options import ReceiverOptions
+
     options = ReceiverOptions(port=0, scheme=target.scheme, custom=target.custom, public_url=target.public_url)
     async with await start_receiver(options, secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
