@@ -76,6 +76,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             generator_cpu_share=max(
                 (share for s in collector.states if (share := _cpu_share(s)) is not None), default=None
             ),
+            shortage=_shortage(collector),
         ),
         extra_unfinished=collector.extra_unfinished(),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadsim import __version__
@@ -19,7 +19,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
-from loadsim.measure.progress import Progress
+from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
@@ -86,6 +86,10 @@ class Run:
         """How the run stands."""
         elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
         return self._collector.progress(elapsed)
+
+    def so_far(self, strata: Sequence[int]) -> SoFar:
+        """How the events of some strata stand as of the latest frames."""
+        return self._collector.so_far(strata)
 
     @property
     def pids(self) -> list[int]:

@@ -61,14 +61,14 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
     secret = request.secret or Secret(secrets.token_hex(24))
-    async with _target(scenario, secret) as (url, counts):
+    async with receiving(scenario, secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
         run = Run(
             RunSpec(
                 plan=plan,
                 secret=secret,
-                run_id=_run_id(scenario.name),
+                run_id=new_id(scenario.name),
                 workers=request.workers,
                 epoch_ns=request.epoch_ns,
                 document=redacted(scenario.document()),
@@ -96,7 +96,7 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+async def receiving(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
@@ -106,7 +106,8 @@ async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 
 
-def _run_id(name: str) -> str:
+def new_id(name: str) -> str:
+    """A name for a run or a study: when, what, and something that no other has."""
     moment = datetime.datetime.now(datetime.UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 
