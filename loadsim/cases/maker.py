@@ -64,6 +64,10 @@ class RequestMaker:
         self._table = table
         self._size = len(table)
 
+    def maker_of(self, stratum: int) -> Make:
+        """What makes the requests of one stratum, for a caller that looks it up once."""
+        return self._table[stratum % self._size]
+
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
         """The request of event `index` in `stratum` (of any phase) as signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)

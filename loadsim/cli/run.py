@@ -18,6 +18,7 @@ from loadsim.model import Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
+    from loadsim.model import Objective
     from loadsim.plan import Scenario
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
@@ -101,7 +102,6 @@ def command(what: str, **options: Any) -> None:
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
     from loadsim.cases import RequestMaker
-    from loadsim.judge import objectives_of, vocabulary_of_scenario
     from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
     from loadsim.signing import scheme
@@ -109,7 +109,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
 
     scenario = _scenario(what, options)
     target = scenario.target
-    objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
+    objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = None
     if target.url != EMBEDDED:
         secret = read_secret(
@@ -119,19 +119,32 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         )
     # an image or a path that no event has is found here and not by a shard
     RequestMaker(scenario.events, scheme(target.scheme), secret or Secret("embedded"), 0)
-    out = Path(options["out"])
-    if not options["check"]:
-        free_directory(out)
-    return LoadRequest(
+    request = LoadRequest(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         secret=secret,
         headers=resolve_headers(target.headers),
-        out=out,
+        out=Path(options["out"]),
         workers=_workers(options["workers"]),
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
     )
+    if not options["check"]:
+        free_directory(request.out)
+    return request
+
+
+def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
+    """The scenario's own objectives and, after them, those that the command line added; a wrong one names its file."""
+    from loadsim.judge import objectives_of, vocabulary_of_scenario
+
+    vocabulary = vocabulary_of_scenario(scenario)
+    if what.endswith(".toml"):
+        try:
+            objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)
+        except UsageError as error:
+            raise UsageError(f"{what}: {error}") from None
+    return objectives_of(scenario.objectives, vocabulary)
 
 
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
@@ -226,15 +239,33 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, run.interrupt)
-        try:
-            async with live_view(run, quiet=quiet):
-                yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        # the live view of a terminal says by itself that the run is stopping
+        async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
+            yield
 
     return await run_load(request, watch)
+
+
+@contextlib.asynccontextmanager
+async def _interruptible(run: Run, *, say: bool) -> AsyncIterator[None]:
+    """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if say and not run.interrupted:
+            click.echo("loadsim: stopping: what is under way may still end (Ctrl-C again ends at once)", err=True)
+        run.interrupt()
+
+    async def listen() -> None:
+        await run.started.wait()
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+    listening = loop.create_task(listen())
+    try:
+        yield
+    finally:
+        listening.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(outcome: LoadOutcome, json_file: str | None) -> None:

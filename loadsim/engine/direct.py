@@ -18,16 +18,15 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
-from loadsim.engine.errors import kind_of_errno
+from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import Memo, ResponseReader
 from loadsim.engine.transport import Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
-IN, OUT = select.EPOLLIN, select.EPOLLOUT
+IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_NO_RESOURCE = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS}
 _CHUNK = 16 * 1024
 """Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
 _ROUNDS = 4
@@ -94,7 +93,7 @@ class DirectConnection:
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
-        if code in _NO_RESOURCE:
+        if code in NO_RESOURCE:
             sock.close()
             raise ResourceLimitError(os.strerror(code))
         self._mask = OUT
@@ -229,7 +228,7 @@ class DirectConnection:
         """The set says that the socket can be read or written, or is broken."""
         if self._state == READY:
             if mask != OUT:
-                self._read()
+                self._read(mask)
             if self._pending and self._state == READY:
                 self._flush()
         elif self._state == CONNECTING:
@@ -237,7 +236,7 @@ class DirectConnection:
         elif self._state == HANDSHAKE:
             self._handshake()
 
-    def _read(self) -> None:
+    def _read(self, mask: int) -> None:
         try:
             data = self._recv(_CHUNK)
         except _WOULD_BLOCK:
@@ -249,26 +248,25 @@ class DirectConnection:
         if self.event is None:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
         elif not data:
-            self._ended(now)
+            if mask & ERR:  # OpenSSL shows a reset as an end
+                self.broken(errno.ECONNRESET, "")
+            else:
+                self._ended(now)
         else:
             if self.first_ns == 0:
                 self.first_ns = now
             self.bytes_received += len(data)
-            reader = self._reader
-            code = reader.feed(data)
-            if code > 0 and reader.keep_alive and not self._pending:
-                self.served += 1
-                self._owner.on_done(self, code, now)
-            elif code:
-                self._finish(code, now)
+            code = self._reader.feed(data)
+            if code:
+                self._transport.answered.append((self, code, now))
 
     def _ended(self, now: int) -> None:
         code = self._reader.eof()
         if code:
-            self._finish(code, now)
+            self.finish(code, now)
         else:
             self._why = "closed by the peer before any byte of the response"
-            self._fail(ErrorKind.closed_idle if self.served else ErrorKind.closed_early)
+            self._fail(kind_of_end(reused=self.served > 0, answered=False))
 
     def broken(self, code: int, why: str) -> None:
         """Reading or writing failed."""
@@ -278,25 +276,20 @@ class DirectConnection:
             self._transport.lost(self)
             return
         self._why = why or os.strerror(code)
-        if self.first_ns == 0 and self.served:
-            # an idle connection that the peer closed as we sent on it answers with a reset or with an end of file,
-            # whichever wins the race: one fact, one kind
-            self._fail(ErrorKind.closed_idle)
-        elif self.bytes_sent or self.first_ns:
-            self._fail(ErrorKind.reset)
-        else:
-            self._fail(ErrorKind.closed_early)
+        self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
 
-    def _finish(self, code: int, now: int) -> None:
+    def finish(self, code: int, now: int) -> None:
+        """The answer that was read is whole, or faulty (`code` below 0): the event is over."""
         self.served += 1
         if self._pending:  # answered before it was asked in full: true, but the connection is out of step
             self._pending = b""
             self.reusable = False
-        if code < 0 or not self._reader.keep_alive:
+        if not self._reader.keep_alive:
             self.reusable = False
-            if code < 0:
-                self._why = self._reader.why
-                code = ERROR_BASE - code
+        if code < 0:
+            self.reusable = False
+            self._why = self._reader.why
+            code = ERROR_BASE - code
         self._owner.on_done(self, code, now)
 
     def _fail(self, kind: ErrorKind) -> None:
@@ -338,6 +331,8 @@ class DirectTransport:
         self._table: dict[int, DirectConnection] = {}
         self._graveyard: list[socket.socket] = []
         self._draining = False
+        self.answered: list[tuple[DirectConnection, int, int]] = []
+        """Connections whose answer was read in this batch: with the status (or minus the ErrorKind) and the time."""
         self.wire = wire
         self.tls = wire.tls is not None
         self.head = wire.head
@@ -408,24 +403,39 @@ class DirectTransport:
 
     def _drain(self) -> None:
         self._draining = True
-        get = self._table.get
         poll = self._epoll.poll
         try:
             for _ in range(_ROUNDS):
                 ready = poll(0, 1024)
                 if not ready:
                     break
-                for fd, mask in ready:
-                    connection = get(fd)
-                    if connection is not None:
-                        try:
-                            connection.on_ready(mask)
-                        except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
-                            self.owner.on_internal(connection, error)
+                self._read_all(ready)
+                if self.answered:
+                    self._finish_all()
         finally:
             self._draining = False
             if self._graveyard:
                 self._bury_all()
+
+    def _read_all(self, ready: list[tuple[int, int]]) -> None:
+        """First read every socket of the batch, so that no answer's time includes the making of other requests."""
+        get = self._table.get
+        for fd, mask in ready:
+            connection = get(fd)
+            if connection is not None:
+                try:
+                    connection.on_ready(mask)
+                except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
+                    self.owner.on_internal(connection, error)
+
+    def _finish_all(self) -> None:
+        """Then end the events that were answered, which sends the next ones."""
+        answered, self.answered = self.answered, []
+        for connection, code, now in answered:
+            try:
+                connection.finish(code, now)
+            except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
+                self.owner.on_internal(connection, error)
 
     def _bury_all(self) -> None:
         for sock in self._graveyard:

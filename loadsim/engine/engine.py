@@ -47,7 +47,8 @@ class Engine:
         wall: Clock = time.time_ns,
     ) -> None:
         target = plan.scenario.target
-        self._plan, self._make, self._transport = plan, maker.make, transport
+        self._plan, self._transport = plan, transport
+        self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
         self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
         self._timeout_ns = target.timeout
@@ -58,6 +59,7 @@ class Engine:
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
         self._limit = 0
+        self._wall_offset = wall() - clock()
         self._until_sign = 1
         self._until_fold = BITE
         self.open_count = 0
@@ -255,7 +257,7 @@ class Engine:
         """Give a woken event a connection, or leave to open one, or a place in the queue."""
         if self._idle:
             connection, _ = self._idle.popitem()
-            self._fire(connection, index, stratum, due, woken, woken)
+            self._fire(connection, index, stratum, due, woken, woken, woken)
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
         elif self._drop:
@@ -286,17 +288,20 @@ class Engine:
         connection.slot_ns = slot
         return True
 
-    def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
+    def _fire(
+        self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int, now: int
+    ) -> None:
+        """Make the request as of `now` (ns of the clock), and send it."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
-        now_ns = self._wall() if self._epoch_ns is None else self._epoch_of(index, due)
+        now_ns = now + self._wall_offset if self._epoch_ns is None else self._epoch_of(index, due)
         self._until_sign -= 1
         if self._until_sign:
-            request = self._make(index, stratum, now_ns)
+            request = self._makers[stratum](index, now_ns)
         else:
             self._until_sign = _SIGN_EVERY
             before = self._clock()
-            request = self._make(index, stratum, now_ns)
+            request = self._makers[stratum](index, now_ns)
             self._recorder.signs.extend((stratum, due, self._clock() - before))
         connection.send(request, index)
 
@@ -315,7 +320,7 @@ class Engine:
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
         index, stratum, due, woken = connection.event
-        self._fire(connection, index, stratum, due, woken, connection.slot_ns)
+        self._fire(connection, index, stratum, due, woken, connection.slot_ns, self._clock())
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """See Owner."""
@@ -344,7 +349,7 @@ class Engine:
             self._open_for_waiting(goes_on, done_ns)
         elif goes_on and not self._queue:
             index, stratum = self._next_closed()
-            self._fire(connection, index, stratum, done_ns, done_ns, done_ns)
+            self._fire(connection, index, stratum, done_ns, done_ns, done_ns, done_ns)
         else:
             self._serve_waiting(connection, goes_on, done_ns)
         self._until_fold -= 1
@@ -373,7 +378,7 @@ class Engine:
             self._queue.append((*self._next_closed(), now, now))
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
-            self._fire(connection, index, stratum, due, woken, now)
+            self._fire(connection, index, stratum, due, woken, now, now)
         elif self.open_count > self._limit:
             connection.close()
             self.open_count -= 1
@@ -424,6 +429,7 @@ class Engine:
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self._clock()
+            self._wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
             for connection in self._transport.connections():
                 if connection.event is not None and now - connection.slot_ns >= self._timeout_ns:
                     self._time_out(connection, now)

@@ -27,13 +27,15 @@ class Connection(Protocol):
     sent_ns: int
     """Just before the first write call."""
     first_ns: int
-    bytes_sent: int
-    """Bytes of this event that were handed to the kernel."""
     bytes_received: int
     reusable: bool
     """Whether it may carry another event."""
     served: int
     """How many events it has carried to an answer."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of this event that were handed to the kernel."""
 
     @property
     def opened(self) -> bool:

@@ -60,6 +60,11 @@ class Collector:
         state.ready = message
         state.heard_ns = now_ns
 
+    def started(self, now_ns: int) -> None:
+        """The shards are under way: from now on silence tells."""
+        for state in self.states:
+            state.heard_ns = max(state.heard_ns, now_ns)
+
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
         """A shard's latest second."""
         state = self.states[shard]

@@ -73,6 +73,7 @@ class LocalShards:
         at_ns = time.time_ns() + LEAD_NS
         for plan in self._plans:
             await self._say(plan.shard, encode(Start(at_ns)))
+        self._collector.started(time.monotonic_ns())
         return at_ns
 
     async def wait(self) -> None:
@@ -95,9 +96,10 @@ class LocalShards:
 
     async def close(self) -> None:
         """No shard survives this."""
-        for number, process in enumerate(self._processes):
+        for process in self._processes:
             if process.stdin is not None:
                 process.stdin.close()
+        for number, process in enumerate(self._processes):
             try:
                 await asyncio.wait_for(process.wait(), 2.0)
             except TimeoutError:

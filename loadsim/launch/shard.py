@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
-import platform
+import select
 import signal
 import socket
 import sys
@@ -208,13 +208,13 @@ class ShardRun:
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
     """The transport that the scenario names; the direct one needs epoll."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and platform.system() == "Linux":
+    if target.transport == "direct" and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
-    return AiohttpTransport(target, wire, trace)
+    return AiohttpTransport(loop, wire, trace)
 
 
 def _rss_bytes() -> int:

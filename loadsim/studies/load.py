@@ -75,9 +75,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             )
         )
         async with watch(run):
-            result = await run.execute()
-        result = msgspec.structs.replace(result, receiver=counts())
-    return keep(result, request)
+            return keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
 
 
 def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
