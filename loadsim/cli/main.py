@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, bool]] = {
     "events": ("events", "List the event types, or print the exact body of one event.", False),
     "run": ("run", "Fire a load run at an endpoint and judge it.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
+    "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with these or other objectives.", False),
     "shard": ("shard", "One generator process (started by loadsim itself).", True),

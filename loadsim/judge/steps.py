@@ -88,9 +88,9 @@ def hopeless(
     for objective in objectives:
         if objective.tags or objective.op not in ("<", "<=", ">", ">="):
             continue
-        if objective.metric == "success" and objective.op in (">", ">="):
-            if failed > math.floor((1 - objective.value) * events + 1e-9):
-                return f"{failed:,} of {events:,.0f} events failed already: {objective.text} is out of reach"
+        spare = math.floor((1 - objective.value) * events + 1e-9)
+        if objective.metric == "success" and objective.op in (">", ">=") and failed > spare:
+            return f"{failed:,} of {events:,.0f} events failed already: {objective.text} is out of reach"
         quantile = _bounded_percentile(objective)
         if quantile is not None:
             limits.append(objective.value / 1000)

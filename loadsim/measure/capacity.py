@@ -1,6 +1,6 @@
 """The stored result of a search for the highest rate, `capacity.json` (`"schema": "loadsim.capacity/1"`).
 
-Decides shape and units; missing figures are None, never 0. Each step's whole result lies beside it in a file of its own.
+Decides shape and units; missing figures are None, never 0. Each step's whole result lies beside it, in its own file.
 """
 
 from __future__ import annotations

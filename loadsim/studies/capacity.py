@@ -27,7 +27,7 @@ from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, du
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
-from loadsim.report.capacity import render_capacity_summary, rate_words
+from loadsim.report.capacity import rate_words, render_capacity_summary
 from loadsim.studies.load import LoadRequest, new_id, receiving
 from loadsim.studies.search import RateSearch, Told, Trial
 
@@ -35,6 +35,9 @@ SETTLE, STEP = "settle", "step"
 MOST_STEPS = 40
 """An endpoint whose answers contradict each other must not keep the search going for ever."""
 _LOOKS = 3
+"""How often a rate is looked at that gives no clear answer, and an endpoint that does not answer."""
+_BUSY = 0.9
+"""Share of its core from which a late generator was at its limit; below, something else held it up."""
 _LOOK_AGAIN_S = 1.0
 _LONGEST_REST_S = 30.0
 
@@ -104,14 +107,21 @@ class CapacitySearch:
     # -- one step -----------------------------------------------------------------------------------------------------
 
     async def _try(self, trial: Trial, url: str, secret: Secret) -> StepVerdict:
-        """Run one rate; look again, for longer, when the first look was not clear or proved nothing."""
-        longer = 2 if trial.kind == "confirming" else 1
-        verdict = await self._step(trial, url, secret, longer=longer)
-        if verdict.outcome in ("unclear", "invalid") and not self.interrupted:
-            verdict = await self._step(trial, url, secret, longer=2 * longer)
+        """Run one rate; look again, for longer, when that was not clear, and when the generator was only disturbed."""
+        longer, second_look = 2 if trial.kind == "confirming" else 1, False
+        for _ in range(_LOOKS):
+            verdict, result = await self._step(trial, url, secret, longer=longer)
+            if self.interrupted or verdict.outcome in ("pass", "fail"):
+                break
+            if verdict.outcome == "unclear":
+                if second_look:
+                    break
+                longer, second_look = 2 * longer, True
+            elif (result.limits.generator_cpu_share or 0.0) >= _BUSY:
+                break  # it was at its limit, and would be again
         return verdict
 
-    async def _step(self, trial: Trial, url: str, secret: Secret, *, longer: int) -> StepVerdict:
+    async def _step(self, trial: Trial, url: str, secret: Secret, *, longer: int) -> tuple[StepVerdict, RunResult]:
         load = self.request.load
         number = len(self.steps) + 1
         scenario = self.scenario_at(trial.rate, url, longer=longer)
@@ -129,7 +139,7 @@ class CapacitySearch:
         self._store(number, trial, judged, verdict, stopped_early=bool(stopped))
         left, rate = result.totals.unfinished, result.totals.rate_completed
         self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
-        return verdict
+        return verdict, result
 
     def scenario_at(self, rate: Fraction, url: str, *, longer: int = 1) -> Scenario:
         """The request's scenario with its phases replaced by a settle time and one step at this rate."""
