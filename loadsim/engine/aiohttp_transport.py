@@ -346,6 +346,9 @@ class AiohttpConnection:
     def _kind_of_opening(self, error: Exception) -> ErrorKind:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return ErrorKind.dns
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            self._why = f"the proxy refused the tunnel: {error.status}"
+            return ErrorKind.connect_error
         if isinstance(error, aiohttp.ClientSSLError):
             return ErrorKind.tls
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
