@@ -18,6 +18,9 @@ from loadsim.report import figures
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
 
+_MANY_CONNECTIONS = 0.01
+"""Share of events that opened a connection."""
+
 ERROR_MEANINGS = {
     "dns": "the name could not be resolved",
     "refused": "connection refused",
@@ -156,11 +159,15 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
 
 
 def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:
-    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge."""
+    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge. connect and
+    tls where opening connections is more than how a run begins."""
     latency = (group or result.totals).latency_ms
     labels = {"response": "response", "service": "service", "lag": "lag", "wait": "wait"}
     if result.run.model == "closed":
         labels = {"response": "service time (closed model)", "wait": "wait"}
+    opened = latency.get("connect")
+    if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
+        labels |= {"connect": "connect", "tls": "TLS handshake"}
     return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
 
 
