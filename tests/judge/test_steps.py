@@ -68,12 +68,14 @@ def test_a_growing_queue_fails_whatever_the_objectives_say() -> None:
     growth = growth_of(result)
     assert growth is not None
     assert growth == pytest.approx(0.03, rel=0.01)
+    assert judge_step(result, RULES).outcome == "unclear"
     assert "falls behind" in judge_step(result, RULES).why
+    assert judge_step(judged("p(99) < 10s", **rising(60.0)), RULES).outcome == "fail"
     assert judge_step(judged("p(99) < 10s", **rising(5.0)), RULES).outcome == "pass"
 
 
 def test_a_few_slices_say_nothing_of_growth() -> None:
-    assert growth_of(run_result(series=rising(500.0, rows=9)["series"])) is None
+    assert growth_of(run_result(series=rising(500.0, rows=7)["series"])) is None
     empty: list[SeriesRow] = []
     assert growth_of(run_result(series=empty)) is None
 
