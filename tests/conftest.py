@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import loadsim
+
+# A slow machine is no counterexample.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 REQUIRE = "LOADSIM_REQUIRE"
 """Set to `all`, a program that is missing is a failure and no reason to skip."""

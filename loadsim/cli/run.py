@@ -47,6 +47,7 @@ _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
+@click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 def command(what: str, **options: Any) -> None:
@@ -66,6 +67,7 @@ def command(what: str, **options: Any) -> None:
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
     130 interrupted (the result so far is written).
     """
+    from loadsim.cli.github import tell_github
     from loadsim.judge import exit_code
 
     request = compose(what, options)
@@ -74,6 +76,7 @@ def command(what: str, **options: Any) -> None:
         return
     outcome = asyncio.run(_run(request, quiet=options["quiet"]))
     show(outcome, options["json_file"])
+    tell_github(outcome.result)
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 
@@ -108,6 +111,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         headers=resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
+        raw=options["raw"],
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
     )
     if not options["check"]:

@@ -191,7 +191,8 @@ class AiohttpConnection:
     def granted(self, stream: asyncio.Transport, inner: aiohttp.client_proto.ResponseHandler) -> None:
         """The next request goes out on `stream`."""
         if self._stream is not stream:
-            self._stream, self._tap = stream, _Tap(self, inner)
+            # also where the old one ended as this event was given to us: aiohttp connects anew without asking
+            self._stream, self._tap, self.served = stream, _Tap(self, inner), 0
             stream.set_protocol(self._tap)
         self.sent_ns = monotonic_ns()
 
@@ -378,6 +379,7 @@ class AiohttpTransport:
     """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not tell them apart."""
 
     name = "aiohttp"
+    makes_cycles = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self.loop = loop

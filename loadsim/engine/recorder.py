@@ -57,6 +57,10 @@ class Recorder:
         self._sampled[code] = seen + 1
         return True
 
+    def take_raw(self) -> bytes:
+        """Every row since the last call, for a raw log; this one keeps none."""
+        return b""
+
     def take_samples(self) -> list[Sample]:
         """The samples since the last call."""
         taken, self.samples = self.samples, []

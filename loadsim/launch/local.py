@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ from loadsim.launch.messages import (
     read_message,
 )
 from loadsim.model import LoadsimError, UnreachableError, UsageError
+from loadsim.processes import own_command, own_environment
 
 READY_S = 30.0
 LEAD_NS = 50_000_000
@@ -52,10 +52,8 @@ class LocalShards:
         """
         for plan in self._plans:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "loadsim",
-                "shard",
+                *own_command("loadsim", "shard"),
+                env=own_environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**26,

@@ -28,6 +28,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     secret: str
     version: str
     epoch_ns: int | None = None
+    raw: bool = False
+    """Frames carry every outcome."""
 
 
 class Start(msgspec.Struct, tag="start"):
@@ -85,6 +87,8 @@ class Frame(msgspec.Struct, tag="frame"):
     rss_bytes: int
     tally: TallyDelta
     samples: list[SampleMessage]
+    raw: bytes = b""
+    """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
 
 
 class Last(msgspec.Struct, tag="last"):

@@ -36,6 +36,8 @@ class RunSpec:
     epoch_ns: int | None = None
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
+    on_raw: Callable[[bytes], None] | None = None
+    """Takes every outcome, for a raw log; None: no shard keeps any."""
 
 
 class Run:
@@ -50,7 +52,7 @@ class Run:
         self.shards = max(1, min(spec.workers, connections))
         self.interrupted = False
         self.started = asyncio.Event()
-        self._collector = Collector(plan.strata, self.shards)
+        self._collector = Collector(plan.strata, self.shards, spec.on_raw)
         self._local: LocalShards | None = None
         self._start_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -108,6 +110,7 @@ class Run:
                 secret=spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
+                raw=spec.on_raw is not None,
             )
             for number in range(self.shards)
         ]

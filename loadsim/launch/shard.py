@@ -23,6 +23,7 @@ from loadsim.cases import RequestMaker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
@@ -117,7 +118,7 @@ class ShardRun:
             scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
         )
         wire = resolve(scenario.target)
-        transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -126,8 +127,8 @@ class ShardRun:
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
-        self._recorder = Recorder(tally)
-        self._engine = Engine(
+        self._recorder = RawRecorder(tally, begin.at_ns - self._start_ns) if message.raw else Recorder(tally)
+        self._engine = (RawEngine if message.raw else Engine)(
             plan,
             maker,
             transport,
@@ -140,10 +141,10 @@ class ShardRun:
         await self._fire(loop)
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # the hot path makes no reference cycles, so the cyclic collector would only cost pauses
         gc.collect()
         gc.freeze()
-        gc.disable()
+        if not self._transport.makes_cycles:
+            gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
         offset = max(0, monotonic_ns() - self._start_ns)
         listener = loop.create_task(self._listen())
         ticker = loop.create_task(self._tick())
@@ -202,6 +203,7 @@ class ShardRun:
                 SampleMessage(s.index, s.stratum, s.code, s.t_ns, list(s.headers), s.body, s.error)
                 for s in recorder.take_samples()
             ],
+            raw=recorder.take_raw(),
         )
 
 

@@ -7,11 +7,11 @@ Decides which rows there are, in which order, and how each figure reads. Refuses
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
 
@@ -108,6 +108,12 @@ def count_cells(result: RunResult) -> list[tuple[str, str]]:
         ("unfinished", figures.count(totals.unfinished)),
         ("bytes sent", figures.size(totals.bytes_sent)),
     ]
+
+
+def target_of(result: RunResult) -> dict[str, Any]:
+    """The `[target]` of the stored scenario; empty where it has none."""
+    target = result.run.scenario.get("target")
+    return target if isinstance(target, dict) else {}
 
 
 def receiver_words(result: RunResult) -> str:
@@ -255,6 +261,17 @@ def limit_lines(result: RunResult) -> list[str]:
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
+    if result.floor is not None:
+        lines.append(floor_words(result.floor))
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
     return lines
+
+
+def floor_words(floor: Floor) -> str:
+    """How much of a latency is the tool."""
+    p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
+    return (
+        f"this generator's own floor here: service p50 {p50}, p99 {p99}, at most {figures.count(floor.rate_max)}/s per "
+        f"process (measured {floor.measured_at[:10]})"
+    )

@@ -8,15 +8,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from loadsim.judge import evaluate
+from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
@@ -46,6 +47,8 @@ class LoadRequest:
     out: Path
     workers: int = 1
     epoch_ns: int | None = None
+    raw: bool = False
+    """Keep one line for every event."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,37 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     async with receiving(scenario, secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
-        run = Run(
-            RunSpec(
-                plan=plan,
-                secret=secret,
-                run_id=new_id(scenario.name),
-                workers=request.workers,
-                epoch_ns=request.epoch_ns,
-                document=redacted(scenario.document()),
+        run_id = new_id(scenario.name)
+        with _raw_log(request, plan, run_id) as log:
+            run = Run(
+                RunSpec(
+                    plan=plan,
+                    secret=secret,
+                    run_id=run_id,
+                    workers=request.workers,
+                    epoch_ns=request.epoch_ns,
+                    document=redacted(scenario.document()),
+                    on_raw=log.add if log is not None else None,
+                )
             )
-        )
-        async with watch(run):
-            return keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+            async with watch(run):
+                outcome = keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+            if log is None:
+                return outcome
+            return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
+
+
+@contextlib.contextmanager
+def _raw_log(request: LoadRequest, plan: Plan, run_id: str) -> Iterator[RawLog | None]:
+    """The raw log that was asked for, beside the run's directory until that exists; nothing of it stays on failure."""
+    if not request.raw:
+        yield None
+        return
+    log = RawLog(request.out / f".{run_id}.raw", plan, run_id)
+    try:
+        yield log
+    finally:
+        log.discard()
 
 
 def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
