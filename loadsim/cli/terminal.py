@@ -33,6 +33,11 @@ def print_capacity(result: CapacityResult) -> None:
     _print(result, render_capacity_text)
 
 
+def print_text(text: str) -> None:
+    """A report that is plain text already."""
+    click.echo(text, nl=False)
+
+
 class _Render(Protocol[_Result_contra]):
     def __call__(self, result: _Result_contra, *, width: int, colour: bool) -> str: ...
 

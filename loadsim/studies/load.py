@@ -26,6 +26,7 @@ from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
+from loadsim.studies.floor import known_floor
 
 RESULT = "result.json"
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
@@ -81,7 +82,9 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                 )
             )
             async with watch(run):
-                outcome = keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+                result = await run.execute()
+                result = msgspec.structs.replace(result, receiver=counts(), floor=known_floor(result.environment))
+                outcome = keep(result, request)
             if log is None:
                 return outcome
             return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
