@@ -223,6 +223,7 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
+        run.say = lambda line: click.echo(f"loadsim: {line}", err=True)
         # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
             yield

@@ -99,6 +99,10 @@ class Collector:
         """Shards that should have spoken by now."""
         return [s.number for s in self.states if not s.ended and now_ns - s.heard_ns > SILENCE_NS]
 
+    def descriptors(self) -> int | None:
+        """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""
+        return min((s.ready.descriptors for s in self.states if s.ready is not None), default=None)
+
     # -- the books ----------------------------------------------------------------------------------------------------
 
     def planned(self) -> list[int]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadsim import __version__
+from loadsim.engine.limits import RESERVED
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.launch.collect import Collector
@@ -52,6 +53,8 @@ class Run:
         self.shards = max(1, min(spec.workers, connections))
         self.interrupted = False
         self.started = asyncio.Event()
+        self.say: Callable[[str], None] = lambda _: None
+        """Hears, before the first event, of what will limit the run."""
         self._collector = Collector(plan.strata, self.shards, spec.on_raw)
         self._local: LocalShards | None = None
         self._start_ns = 0
@@ -67,7 +70,7 @@ class Run:
         if target.preflight:
             wire = await asyncio.to_thread(resolve, target)
             await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
-        self._local = LocalShards(self._messages(), self._collector, on_frame)
+        self._local = LocalShards(self._messages(), self._collector, on_frame, self._warn)
         try:
             self._start_ns = await self._local.start()
             self.started.set()
@@ -97,6 +100,18 @@ class Run:
     def pids(self) -> list[int]:
         """Process ids of the shards."""
         return self._local.pids if self._local is not None else []
+
+    def _warn(self) -> None:
+        """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
+        plan = self.spec.plan
+        most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
+        wanted = -(-most // self.shards)
+        allowed = self._collector.descriptors()
+        if allowed is not None and allowed < wanted:
+            self.say(
+                f"the descriptor limit allows {allowed:,} connections per process, the scenario may open {wanted:,}: "
+                f"raise it (ulimit -n {wanted + RESERVED}), use more workers (-w), or ask for fewer connections"
+            )
 
     def _messages(self) -> list[PlanMessage]:
         spec = self.spec
