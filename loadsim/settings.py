@@ -85,6 +85,20 @@ def read_text_file(path: str | Path) -> str:
         raise UsageError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from None
 
 
+def read_custom(path: str | Path) -> dict[str, Any]:
+    """The description of a signature scheme in a TOML file: the whole of it, or its `[target.custom]`.
+
+    What the description says is not looked at. Raises UsageError naming the path and the reason.
+    """
+    try:
+        document = tomllib.loads(read_text_file(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from None
+    target = document.get("target")
+    inner = target.get("custom") if isinstance(target, dict) else None
+    return inner if isinstance(inner, dict) else document
+
+
 def load_config(
     directory: str | Path = ".",
     *,

@@ -92,11 +92,8 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
         {
             **options,
             "rate": options["lowest"] if quick else None,
-            "duration": None,
-            "events": None,
-            "mix": options["mix"],
-            "epoch": None,
-            "check": False,
+            **dict.fromkeys(("duration", "events", "epoch")),
+            **dict.fromkeys(("raw", "check"), False),
         },
     )
     request = CapacityRequest(

@@ -17,6 +17,7 @@ COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
     "events": ("events", "List the event types, or print the exact body of one event.", False),
     "run": ("run", "Fire a load run at an endpoint and judge it.", False),
+    "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
     "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
     "bench": ("bench", "What the generator, the receiver and verification cost on this machine.", False),

@@ -12,6 +12,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
     ),
+    click.option("--payload", metavar="FILE", help="Send recorded bodies, signed anew: .ndjson rows, or one body."),
     click.option(
         "-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own."
     ),

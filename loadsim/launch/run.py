@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from loadsim import __version__
 from loadsim.engine.limits import RESERVED
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
+from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
@@ -35,6 +36,10 @@ class RunSpec:
     run_id: str
     workers: int = 1
     epoch_ns: int | None = None
+    recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: Sequence[int] = ()
+    """As the plan has it, where arrivals are as recorded."""
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
     on_raw: Callable[[bytes], None] | None = None
@@ -126,6 +131,8 @@ class Run:
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
                 raw=spec.on_raw is not None,
+                recorded={name: list(events) for name, events in spec.recorded.items()},
+                pace=list(spec.pace),
             )
             for number in range(self.shards)
         ]

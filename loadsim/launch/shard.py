@@ -111,11 +111,17 @@ class ShardRun:
             raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
         loop = asyncio.get_running_loop()
         scenario = from_document(message.scenario, source="plan")
-        self._plan = plan = Plan(scenario, message.seed)
+        self._plan = plan = Plan(scenario, message.seed, message.pace)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = RequestMaker(
-            scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
+            scenario.events,
+            scheme(scenario.target.scheme, scenario.target.custom),
+            Secret(message.secret),
+            message.seed,
+            cases=plan.cases,
+            url=scenario.target.public_url or scenario.target.url,
+            recorded=message.recorded,
         )
         wire = resolve(scenario.target)
         self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)

@@ -12,7 +12,8 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from loadsim.plan.arrivals import expected_count
-from loadsim.plan.scenario import EMBEDDED, Case, EventMix, Phase, Scenario, Target
+from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
+from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, Case, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -43,6 +44,7 @@ def check(
     check_target("target", scenario.target, known_schemes)
     check_events(scenario.events, known_types)
     check_phases(scenario.phases)
+    check_recorded(scenario)
     check_cases(scenario.cases, known_cases)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
@@ -56,7 +58,11 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         value = getattr(target, key)
         if value is not None:
             check_url(f"{path}.{key}", value)
-    if known_schemes is not None and target.scheme not in known_schemes:
+    if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
+        if target.custom is None:
+            raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')
+        raise DocumentError(f"{path}.custom", 'goes with scheme = "custom" only')
+    if known_schemes is not None and target.scheme not in (*known_schemes, CUSTOM_SCHEME):
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
     if target.secret_env is not None and target.secret_file is not None:
@@ -161,7 +167,9 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
     seen: set[str] = set()
     for number, event in enumerate(events):
         path = f"events[{number}]"
-        if known_types is not None and event.type not in known_types:
+        if event.payloads is not None:
+            check_payloads(path, event)
+        elif known_types is not None and event.type not in known_types:
             hint = suggestion(event.type, known_types)
             raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
         if event.type in seen:
@@ -199,6 +207,8 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         if phase.name in names:
             raise DocumentError(f"{path}.name", f'another phase is called "{phase.name}": names must differ')
         names.add(phase.name)
+        if phase.speed is not None and phase.arrivals != "recorded":
+            raise DocumentError(f"{path}.speed", 'goes with arrivals = "recorded" only')
         if phase.model == "closed":
             _check_closed(path, phase, last=number == len(phases) - 1)
         else:
@@ -212,7 +222,9 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         raise DocumentError(
             "phases", "recorded phases are of one model: all with rate (open) or all with connections (closed)"
         )
-    if recorded[0].model == "open" and not any(expected_count(phase) for phase in recorded):
+    if recorded[0].model == "open" and not any(
+        phase.arrivals == "recorded" or expected_count(phase) for phase in recorded
+    ):
         raise DocumentError("phases", "no event is due in any recorded phase: raise a rate or a duration")
 
 
@@ -230,6 +242,9 @@ def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
 
 
 def _check_open(path: str, phase: Phase) -> None:
+    if phase.arrivals == "recorded":
+        check_recorded_phase(path, phase)
+        return
     if phase.rate is None and phase.from_ is None and phase.to is None:
         raise DocumentError(path, "needs rate, or from and to (open model), or connections (closed model)")
     if phase.rate is not None and (phase.from_ is not None or phase.to is not None):

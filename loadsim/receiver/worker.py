@@ -124,7 +124,12 @@ async def work(order: Order) -> None:
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
     alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
-    verifier = scheme(options.scheme).verifier(Secret(order.secret), options.tolerance_s) if options.verify else None
+    listener = socket.socket(fileno=order.listen_fd)
+    verifier = None
+    if options.verify:
+        url = options.public_url or options.url(listener.getsockname()[1])
+        described = scheme(options.scheme, options.custom)
+        verifier = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
@@ -138,7 +143,7 @@ async def work(order: Order) -> None:
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    await engine.serve(socket.socket(fileno=order.listen_fd))
+    await engine.serve(listener)
     os.write(1, READY)
     await stop.wait()
     await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)

@@ -130,7 +130,7 @@ class CapacitySearch:
         self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
         await self._rest()
         run_id = f"{self._id}-{number:02d}"
-        spec = RunSpec(plan, secret, run_id, workers=load.workers, epoch_ns=load.epoch_ns, document=document)
+        spec = RunSpec(plan, secret, run_id, workers=load.workers, recorded=load.recorded, document=document)
         watch = _Watch(plan, load.objectives, float(trial.rate))
         result = await self._reached(lambda: self._fire(Run(spec), watch))
         stopped = watch.hopeless
@@ -147,7 +147,9 @@ class CapacitySearch:
         base = request.load.scenario
         duration = max(request.step_ns, int(self._needed() / rate * NS_PER_S)) * longer
         model = next((p for p in base.phases if p.record and p.model == "open"), None)
-        arrivals, burst = (model.arrivals, model.burst) if model else ("constant", None)
+        # a recording has a pace of its own: only its bodies can be sent at another
+        keeps = model is not None and model.arrivals != "recorded"
+        arrivals, burst = (model.arrivals, model.burst) if model and keeps else ("constant", None)
         phases = [Phase(name=STEP, duration=duration, rate=rate, arrivals=arrivals, burst=burst)]
         if request.settle_ns:
             phases.insert(0, Phase(name=SETTLE, duration=request.settle_ns, rate=rate, record=False))

@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadsim.events import RecordedEvent
 from loadsim.judge import evaluate
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
@@ -29,6 +30,8 @@ from loadsim.report.formats import run_files
 from loadsim.studies.floor import known_floor
 
 RESULT = "result.json"
+EMBEDDED_SECRET = Secret("00" * 24)
+"""Stands for the embedded receiver's secret before there is one; good in every form that a key can have."""
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """What stands beside a run while it goes on: a live view, a signal handler."""
 Counts = Callable[[], dict[str, Any] | None]
@@ -50,6 +53,10 @@ class LoadRequest:
     epoch_ns: int | None = None
     raw: bool = False
     """Keep one line for every event."""
+    recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: Sequence[int] = ()
+    """When the rows of the capture were recorded, where arrivals are as recorded."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     secret = request.secret or Secret(secrets.token_hex(24))
     async with receiving(scenario, secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
-        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
+        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
         run_id = new_id(scenario.name)
         with _raw_log(request, plan, run_id) as log:
             run = Run(
@@ -77,6 +84,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     run_id=run_id,
                     workers=request.workers,
                     epoch_ns=request.epoch_ns,
+                    recorded=request.recorded,
+                    pace=request.pace,
                     document=redacted(scenario.document()),
                     on_raw=log.add if log is not None else None,
                 )
@@ -124,7 +133,8 @@ async def receiving(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[s
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
-    options = ReceiverOptions(port=0, scheme=scenario.target.scheme)
+    target = scenario.target
+    options = ReceiverOptions(port=0, scheme=target.scheme, custom=target.custom, public_url=target.public_url)
     async with await start_receiver(options, secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 

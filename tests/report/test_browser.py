@@ -1,4 +1,4 @@
-"""The page in a real browser: charts drawn, no request, no error; light and dark, wide and narrow, paper, no scripts."""
+"""The page in a real browser: charts drawn, no request, no error; light and dark, wide, narrow, paper, no scripts."""
 
 from __future__ import annotations
 
