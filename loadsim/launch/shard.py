@@ -42,7 +42,7 @@ from loadsim.launch.messages import (
     to_shard,
 )
 from loadsim.measure.tally import Tally
-from loadsim.model import LoadsimError, Secret
+from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Target, from_document
 from loadsim.signing import scheme
 
@@ -214,14 +214,16 @@ class ShardRun:
 
 
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
-    """The transport that the scenario names; the direct one needs epoll."""
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and hasattr(select, "epoll"):
+    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
+    if target.unix is not None or target.connect_to is not None:
+        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
     return AiohttpTransport(loop, wire, trace)
 
 

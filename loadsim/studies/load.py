@@ -25,6 +25,7 @@ from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
 from loadsim.report.formats import run_files
+from loadsim.studies.floor import known_floor
 
 RESULT = "result.json"
 EMBEDDED_SECRET = Secret("00" * 24)
@@ -69,10 +70,10 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
     secret = request.secret or Secret(secrets.token_hex(24))
-    async with _target(scenario, secret) as (url, counts):
+    async with receiving(scenario, secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
-        run_id = _run_id(scenario.name)
+        run_id = new_id(scenario.name)
         with _raw_log(request, plan, run_id) as log:
             run = Run(
                 RunSpec(
@@ -88,7 +89,9 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                 )
             )
             async with watch(run):
-                outcome = keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+                result = await run.execute()
+                result = msgspec.structs.replace(result, receiver=counts(), floor=known_floor(result.environment))
+                outcome = keep(result, request)
             if log is None:
                 return outcome
             return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
@@ -123,7 +126,7 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+async def receiving(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
@@ -137,7 +140,8 @@ async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 
 
-def _run_id(name: str) -> str:
+def new_id(name: str) -> str:
+    """A name for a run or a study: when, what, and something that no other has."""
     moment = datetime.datetime.now(datetime.UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 
