@@ -85,6 +85,20 @@ def read_text_file(path: str | Path) -> str:
         raise UsageError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from None
 
 
+def read_custom(path: str | Path) -> dict[str, Any]:
+    """The description of a signature scheme in a TOML file: the whole of it, or its `[target.custom]`.
+
+    What the description says is not looked at. Raises UsageError naming the path and the reason.
+    """
+    try:
+        document = tomllib.loads(read_text_file(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from None
+    target = document.get("target")
+    inner = target.get("custom") if isinstance(target, dict) else None
+    return inner if isinstance(inner, dict) else document
+
+
 def load_config(
     directory: str | Path = ".",
     *,
@@ -213,3 +227,17 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
     except UnicodeEncodeError:
         raise UsageError(f"{purpose}: the environment variable {name} is not UTF-8 text") from None
     return value
+
+
+def cache_directory() -> Path:
+    """Where what can be measured again is kept: `$XDG_CACHE_HOME/loadsim`, by default `~/.cache/loadsim`.
+
+    Source: XDG Base Directory Specification, which ignores a relative path. Raises UsageError where there is no home.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")  # noqa: TID251 - this is the place where the environment is read
+    if base.startswith("/"):
+        return Path(base) / "loadsim"
+    try:
+        return Path.home() / ".cache" / "loadsim"
+    except RuntimeError:
+        raise UsageError("there is no home directory to keep a cache in: set XDG_CACHE_HOME") from None

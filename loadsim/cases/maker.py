@@ -7,14 +7,18 @@ and its signature. Draws nothing and knows no clock: index, stratum and time are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
-from loadsim.events import EventSource
+from loadsim.cases.recorded import recorded_make
+from loadsim.events import EventSource, RecordedEvent, RecordedSource
 from loadsim.model import JsonValue, Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
 
+NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
+Source = EventSource | RecordedSource
 Make = Callable[[int, int], SignedRequest]
 """(index, wall clock in ns since 1970) -> request."""
 
@@ -43,24 +47,28 @@ class RequestMaker:
         seed: int,
         *,
         cases: Sequence[str] = ("genuine",),
+        url: str | None = None,
+        recorded: Mapping[str, Sequence[RecordedEvent]] = NOTHING_RECORDED,
     ) -> None:
         """`events` and `cases` in the plan's order: stratum = (phase * len(events) + type) * len(cases) + case.
+        `url` is the one that the provider has on file, `recorded` the captures of types that are sent from one.
 
         Raises UsageError for an unknown event type, image, path or case, or a secret that the scheme cannot use.
         """
         table: list[Make] = []
         for options in events:
-            source = EventSource(
-                options.type,
-                seed,
-                simulation=options.simulation,
-                image=options.image,
-                overrides=options.set.items(),
-            )
+            source = _source(options, seed, recorded)
             for case in cases:
                 if case not in CASES:
                     raise UsageError(f"unknown case {case!r}: known cases are {', '.join(CASES)}")
-                table.append(CASES[case](source, scheme.signer(secret)))
+
+                def bind(topic: str, case: str = case, source: Source = source) -> Make:
+                    return CASES[case](source, scheme.signer(secret, url=url, event=topic))
+
+                if isinstance(source, RecordedSource):
+                    table.append(recorded_make(source, scheme, bind))
+                else:
+                    table.append(bind(source.topic))
         self._table = table
         self._size = len(table)
 
@@ -73,7 +81,15 @@ class RequestMaker:
         return self._table[stratum % self._size](index, now_ns)
 
 
-def _genuine(source: EventSource, signer: Signer) -> Make:
+def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[RecordedEvent]]) -> Source:
+    if options.type in recorded:
+        return RecordedSource(options.type, seed, recorded[options.type])
+    return EventSource(
+        options.type, seed, simulation=options.simulation, image=options.image, overrides=options.set.items()
+    )
+
+
+def _genuine(source: Source, signer: Signer) -> Make:
     body_of, event_id, headers_of = source.body, source.event_id, signer.headers
     # Half the cost of calling the named tuple's own constructor, which is Python code.
     new = tuple.__new__
@@ -93,5 +109,5 @@ def _genuine(source: EventSource, signer: Signer) -> Make:
     return make
 
 
-CASES: dict[str, Callable[[EventSource, Signer], Make]] = {"genuine": _genuine}
+CASES: dict[str, Callable[[Source, Signer], Make]] = {"genuine": _genuine}
 """By case name: a function that binds a source and a signer to a maker."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.values import parse_epoch, parse_headers
-from loadsim.model import Secret, UsageError
+from loadsim.cli.options import target_options
+from loadsim.cli.values import parse_epoch, parse_headers, types_of
+from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from loadsim.plan import Scenario
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
-_QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
+_TARGET_KEYS = (
+    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
+    *("transport", "reuse", "connect_to", "unix", "proxy"),
+)
+_QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
+_FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 
 
 @click.command()
@@ -35,40 +41,16 @@ _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
 )
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
-@click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes.")
-@click.option(
-    "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
-)
-@click.option("-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own.")
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'",
-    help="Extra header; VALUE env:VAR reads a variable.",
-)
-@click.option("--scheme", help="Signature scheme (default trackpilots).")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
-@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
-@click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s).")
-@click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random).")
+@target_options
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
 )
-@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the run's directory is made.")
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
 @click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
-@click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
-@click.option("--cacert", metavar="FILE", help="Trust this CA certificate.")
-@click.option("--cert", metavar="FILE", help="Client certificate.")
-@click.option("--key", metavar="FILE", help="Its private key.")
-@click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="How bytes travel (default direct).")
 def command(what: str, **options: Any) -> None:
     """Fire a load run and judge it.
 
@@ -105,23 +87,27 @@ def command(what: str, **options: Any) -> None:
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
     from loadsim.cases import RequestMaker
+    from loadsim.cli.captures import captures_of
     from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
-    from loadsim.signing import scheme
-    from loadsim.studies.load import LoadRequest, free_directory
+    from loadsim.signing import CUSTOM_TABLE, scheme
+    from loadsim.studies.load import EMBEDDED_SECRET, LoadRequest, free_directory
 
     scenario = _scenario(what, options)
     target = scenario.target
+    described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = None
     if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env,
             secret_file=target.secret_file,
-            default_env=scheme(target.scheme).default_secret_env,
+            default_env=described.default_secret_env,
         )
     # an image or a path that no event has is found here and not by a shard
-    RequestMaker(scenario.events, scheme(target.scheme), secret or Secret("embedded"), 0)
+    recorded, pace = captures_of(scenario)
+    url = target.public_url or target.url
+    RequestMaker(scenario.events, described, secret or EMBEDDED_SECRET, 0, url=url, recorded=recorded)
     request = LoadRequest(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
@@ -132,6 +118,8 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         workers=_workers(options["workers"]),
         raw=options["raw"],
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
+        recorded=recorded,
+        pace=pace,
     )
     if not options["check"]:
         free_directory(request.out)
@@ -164,6 +152,10 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         if options["target"]:
             raise UsageError("-t replaces a scenario's target: name either a scenario or a target, not both")
         endpoint = resolve_target(what, config)
+        table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
+        payload = options["payload"]
+        if payload and options["mix"]:
+            raise UsageError("--payload sends the file's own bodies: leave -e out")
         return quick_scenario(
             endpoint.url,
             connections=options["connections"],
@@ -172,26 +164,37 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
             events=options["events"],
             mix=_mix(options["mix"], endpoint.events),
             objectives=options["objectives"],
-            target={**endpoint.given, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
             seed=options["seed"],
             known_types=types,
             known_schemes=schemes,
+            types_of=types_of,
+            payloads=(Path(payload).stem, payload) if payload else None,
         )
     given = [name for name in _QUICK_ONLY if options[name]]
     if given:
-        flags = ", ".join(f"-{'e' if name == 'mix' else 'n' if name == 'events' else name[0]}" for name in given)
+        flags = ", ".join(_FLAGS.get(name, f"-{name[0]}") for name in given)
         raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
-    scenario = load_scenario(read_text_file(what), source=what, known_types=types, known_schemes=schemes)
     if options["target"]:
-        changes = {**resolve_target(options["target"], config).given, **changes}
+        elsewhere = dict(resolve_target(options["target"], config).given)
+        if "scheme" in changes:
+            elsewhere.pop("custom", None)
+        changes = {**elsewhere, **changes}
+    scenario = load_scenario(
+        read_text_file(what),
+        source=what,
+        known_types=types,
+        known_schemes=schemes,
+        types_of=types_of,
+        signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
+    )
     return override(
         scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
     )
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
-    names = ("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "transport")
-    changes: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
+    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options[name] is not None}
     if options["insecure"]:
         changes["insecure"] = True
     headers = parse_headers(options["headers"])
@@ -243,6 +246,7 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
+        run.say = lambda line: click.echo(f"loadsim: {line}", err=True)
         # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
             yield
@@ -291,4 +295,4 @@ def _show_plan(request: LoadRequest) -> None:
     from loadsim.plan import Plan
     from loadsim.report.plan_text import render_plan
 
-    click.echo(render_plan(Plan(request.scenario, request.seed), request.objectives), nl=False)
+    click.echo(render_plan(Plan(request.scenario, request.seed, request.pace), request.objectives), nl=False)

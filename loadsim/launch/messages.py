@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from loadsim.events import RecordedEvent
 from loadsim.measure.tally import TallyDelta
 
 MAX_MESSAGE = 256 * 1024 * 1024
@@ -30,6 +31,10 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     epoch_ns: int | None = None
     raw: bool = False
     """Frames carry every outcome."""
+    recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: list[int] = msgspec.field(default_factory=list)
+    """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
 
 
 class Start(msgspec.Struct, tag="start"):

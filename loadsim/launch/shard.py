@@ -42,7 +42,7 @@ from loadsim.launch.messages import (
     to_shard,
 )
 from loadsim.measure.tally import Tally
-from loadsim.model import LoadsimError, Secret
+from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Target, from_document
 from loadsim.signing import scheme
 
@@ -111,14 +111,20 @@ class ShardRun:
             raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
         loop = asyncio.get_running_loop()
         scenario = from_document(message.scenario, source="plan")
-        self._plan = plan = Plan(scenario, message.seed)
+        self._plan = plan = Plan(scenario, message.seed, message.pace)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = RequestMaker(
-            scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
+            scenario.events,
+            scheme(scenario.target.scheme, scenario.target.custom),
+            Secret(message.secret),
+            message.seed,
+            cases=plan.cases,
+            url=scenario.target.public_url or scenario.target.url,
+            recorded=message.recorded,
         )
         wire = resolve(scenario.target)
-        transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -141,10 +147,10 @@ class ShardRun:
         await self._fire(loop)
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # the hot path makes no reference cycles, so the cyclic collector would only cost pauses
         gc.collect()
         gc.freeze()
-        gc.disable()
+        if not self._transport.makes_cycles:
+            gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
         offset = max(0, monotonic_ns() - self._start_ns)
         listener = loop.create_task(self._listen())
         ticker = loop.create_task(self._tick())
@@ -208,14 +214,16 @@ class ShardRun:
 
 
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
-    """The transport that the scenario names; the direct one needs epoll."""
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and hasattr(select, "epoll"):
+    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
+    if target.unix is not None or target.connect_to is not None:
+        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
     return AiohttpTransport(loop, wire, trace)
 
 

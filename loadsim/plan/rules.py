@@ -12,7 +12,8 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from loadsim.plan.arrivals import expected_count
-from loadsim.plan.scenario import EMBEDDED, Case, EventMix, Phase, Scenario, Target
+from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
+from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, Case, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -24,6 +25,7 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What an environment variable may be called."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_LONGEST_UNIX = 107
 _FRAMING = {"content-length", "transfer-encoding"}
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
@@ -42,6 +44,7 @@ def check(
     check_target("target", scenario.target, known_schemes)
     check_events(scenario.events, known_types)
     check_phases(scenario.phases)
+    check_recorded(scenario)
     check_cases(scenario.cases, known_cases)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
@@ -55,7 +58,11 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         value = getattr(target, key)
         if value is not None:
             check_url(f"{path}.{key}", value)
-    if known_schemes is not None and target.scheme not in known_schemes:
+    if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
+        if target.custom is None:
+            raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')
+        raise DocumentError(f"{path}.custom", 'goes with scheme = "custom" only')
+    if known_schemes is not None and target.scheme not in (*known_schemes, CUSTOM_SCHEME):
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
     if target.secret_env is not None and target.secret_file is not None:
@@ -69,6 +76,41 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
     check_headers(f"{path}.headers", target.headers)
+    _check_route(path, target)
+
+
+def _check_route(path: str, target: Target) -> None:
+    """One way around the URL's host at most, and one that the transport can go."""
+    ways = {"connect_to": target.connect_to, "unix": target.unix, "proxy": target.proxy}
+    given = [key for key, value in ways.items() if value is not None]
+    if not given:
+        return
+    key = f"{path}.{given[0]}"
+    if len(given) > 1:
+        raise DocumentError(key, f"{given[1]} is given too: keep one of them")
+    if target.url == EMBEDDED:
+        raise DocumentError(key, "the embedded receiver is reached directly")
+    if target.proxy is not None:
+        check_url(key, target.proxy)
+        if not target.proxy.lower().startswith("http://"):
+            raise DocumentError(key, "a proxy is spoken to in plain HTTP: its URL begins with http://")
+    elif target.transport == "aiohttp":
+        raise DocumentError(key, "goes with the direct transport only")
+    if target.connect_to is not None:
+        check_address(key, target.connect_to)
+    if target.unix is not None and not 0 < len(target.unix.encode()) <= _LONGEST_UNIX:
+        raise DocumentError(key, f"the path of a unix socket has 1 to {_LONGEST_UNIX} bytes")
+
+
+def check_address(key: str, text: str) -> None:
+    """`HOST:PORT`, an IPv6 host in brackets."""
+    try:
+        parts = urlsplit(f"//{text}")
+        usable = bool(parts.hostname) and bool(parts.port) and parts.netloc == text and "@" not in text
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DocumentError(key, "is HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
 
 
 def refuse_secrets(path: str, table: object) -> None:
@@ -125,7 +167,9 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
     seen: set[str] = set()
     for number, event in enumerate(events):
         path = f"events[{number}]"
-        if known_types is not None and event.type not in known_types:
+        if event.payloads is not None:
+            check_payloads(path, event)
+        elif known_types is not None and event.type not in known_types:
             hint = suggestion(event.type, known_types)
             raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
         if event.type in seen:
@@ -163,6 +207,8 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         if phase.name in names:
             raise DocumentError(f"{path}.name", f'another phase is called "{phase.name}": names must differ')
         names.add(phase.name)
+        if phase.speed is not None and phase.arrivals != "recorded":
+            raise DocumentError(f"{path}.speed", 'goes with arrivals = "recorded" only')
         if phase.model == "closed":
             _check_closed(path, phase, last=number == len(phases) - 1)
         else:
@@ -176,7 +222,9 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         raise DocumentError(
             "phases", "recorded phases are of one model: all with rate (open) or all with connections (closed)"
         )
-    if recorded[0].model == "open" and not any(expected_count(phase) for phase in recorded):
+    if recorded[0].model == "open" and not any(
+        phase.arrivals == "recorded" or expected_count(phase) for phase in recorded
+    ):
         raise DocumentError("phases", "no event is due in any recorded phase: raise a rate or a duration")
 
 
@@ -194,6 +242,9 @@ def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
 
 
 def _check_open(path: str, phase: Phase) -> None:
+    if phase.arrivals == "recorded":
+        check_recorded_phase(path, phase)
+        return
     if phase.rate is None and phase.from_ is None and phase.to is None:
         raise DocumentError(path, "needs rate, or from and to (open model), or connections (closed model)")
     if phase.rate is not None and (phase.from_ is not None or phase.to is not None):

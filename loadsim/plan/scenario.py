@@ -13,6 +13,8 @@ import msgspec
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
 from loadsim.plan.shape import Duration, Rate, write
 
+CUSTOM_SCHEME = "custom"
+"""The scheme that `[target.custom]` describes."""
 EMBEDDED = "embedded"
 """The url that stands for the companion receiver, started beside the run."""
 
@@ -34,6 +36,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     scheme: str = "trackpilots"
+    custom: dict[str, Any] | None = None
+    """The description of the signature scheme where `scheme` is "custom"."""
     secret_env: str | None = None
     secret_file: str | None = None
     public_url: str | None = None
@@ -46,6 +50,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     trace_header: bool = True
     preflight: bool = True
     transport: Literal["direct", "aiohttp"] = "direct"
+    connect_to: str | None = None
+    """`HOST:PORT` to connect to in place of the URL's; the Host header and TLS keep the URL's name."""
+    unix: str | None = None
+    """Path of a unix socket to connect to in place of the URL's host."""
+    proxy: str | None = None
+    """URL of an HTTP proxy; goes with the aiohttp transport, which it brings along."""
     insecure: bool = False
     cacert: str | None = None
     cert: str | None = None
@@ -63,6 +73,8 @@ class EventMix(msgspec.Struct, frozen=True, kw_only=True):
     """`placeholder`, `buffer:SIZE` or `base64:SIZE`."""
     set: dict[str, Any] = msgspec.field(default_factory=dict)
     """Dotted path in the body → JSON value."""
+    payloads: str | None = None
+    """A file of recorded bodies to send in place of made ones; `type` is then any name."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -73,9 +85,11 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     rate: Rate | None = None
     from_: Rate | None = None
     to: Rate | None = None
-    arrivals: Literal["constant", "poisson", "burst"] = "constant"
+    arrivals: Literal["constant", "poisson", "burst", "recorded"] = "constant"
     burst: Duration | None = None
     """The period of `arrivals = "burst"`; one second unless given."""
+    speed: float | None = None
+    """How many times as fast as they were recorded events of `arrivals = "recorded"` are due."""
     connections: Count | None = None
     events: Count | None = None
     """A closed phase ends after so many events, if its duration has not ended it before."""

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
@@ -27,6 +28,8 @@ from loadsim.receiver.options import ReceiverOptions, Stall
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
 
+MOST_CONNECTIONS = 100_000
+"""What the descriptor limit is raised towards, as far as the system allows."""
 LENGTH = struct.Struct(">I")
 READY = b"ready\n"
 STOP = b"stop\n"
@@ -121,7 +124,12 @@ async def work(order: Order) -> None:
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
     alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
-    verifier = scheme(options.scheme).verifier(Secret(order.secret), options.tolerance_s) if options.verify else None
+    listener = socket.socket(fileno=order.listen_fd)
+    verifier = None
+    if options.verify:
+        url = options.public_url or options.url(listener.getsockname()[1])
+        described = scheme(options.scheme, options.custom)
+        verifier = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
@@ -135,7 +143,7 @@ async def work(order: Order) -> None:
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    await engine.serve(socket.socket(fileno=order.listen_fd))
+    await engine.serve(listener)
     os.write(1, READY)
     await stop.wait()
     await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
@@ -157,6 +165,7 @@ def main() -> None:
     order = read_order()
     if order is None:
         return
+    raise_descriptor_limit(MOST_CONNECTIONS)
     if sys.platform == "win32":
         asyncio.run(work(order))
     else:

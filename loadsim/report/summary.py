@@ -39,7 +39,7 @@ def escape(text: str) -> str:
     return _REFERENCE.sub("\\1\u2060", html.escape(line, quote=False))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
     """A table whose first `left` columns are text and whose others are figures."""
     rules = [":--" if column < left else "--:" for column in range(len(header))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *rows))
@@ -75,13 +75,13 @@ def _objectives(result: RunResult) -> Iterator[str]:
         (MARKS[line.passed], escape(line.text), escape(line.note), escape(line.limit), line.observed, line.interval)
         for line in lines
     ]
-    yield _table(("", "Objective", "", "Limit", "Observed", "95 % interval"), rows, left=3)
+    yield markdown_table(("", "Objective", "", "Limit", "Observed", "95 % interval"), rows, left=3)
 
 
 def _counts(result: RunResult) -> Iterator[str]:
     yield "## Events"
     cells = facts.count_cells(result)
-    yield _table([label for label, _ in cells], [[value for _, value in cells]], left=0)
+    yield markdown_table([label for label, _ in cells], [[value for _, value in cells]], left=0)
     if words := facts.receiver_words(result):
         yield words[0].upper() + words[1:] + "."
     rows = [
@@ -89,14 +89,14 @@ def _counts(result: RunResult) -> Iterator[str]:
         for row in facts.outcome_rows(result)
     ]
     if rows:
-        yield _table(("Answer", "Events", "Share", "Meaning"), rows)
+        yield markdown_table(("Answer", "Events", "Share", "Meaning"), rows)
 
 
 def _latency(result: RunResult) -> Iterator[str]:
     rows = [(row.label, *(_cell(row.stats, name) for name in COLUMNS)) for row in facts.latency_rows(result)]
     if rows:
         yield "## Latency"
-        yield _table(("", *(facts.percentile_label(name) for name in COLUMNS)), rows)
+        yield markdown_table(("", *(facts.percentile_label(name) for name in COLUMNS)), rows)
 
 
 def _cell(stats: Stats, name: str) -> str:
@@ -116,7 +116,7 @@ def _groups(result: RunResult, which: str, title: str) -> Iterator[str]:
     if rows:
         metric = facts.headline_metric(result)
         yield f"## By {title.lower()}"
-        yield _table((title, "Sent", "2xx", f"p50 of {metric}", "p99", "max"), rows)
+        yield markdown_table((title, "Sent", "2xx", f"p50 of {metric}", "p99", "max"), rows)
 
 
 def _answers(result: RunResult) -> Iterator[str]:

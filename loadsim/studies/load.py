@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadsim.events import RecordedEvent
 from loadsim.judge import evaluate
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
@@ -23,11 +24,12 @@ from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
-from loadsim.receiver.embedded import start_receiver
-from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
+from loadsim.studies.floor import known_floor
 
 RESULT = "result.json"
+EMBEDDED_SECRET = Secret("00" * 24)
+"""Stands for the embedded receiver's secret before there is one; good in every form that a key can have."""
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """What stands beside a run while it goes on: a live view, a signal handler."""
 Counts = Callable[[], dict[str, Any] | None]
@@ -49,6 +51,10 @@ class LoadRequest:
     epoch_ns: int | None = None
     raw: bool = False
     """Keep one line for every event."""
+    recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: Sequence[int] = ()
+    """When the rows of the capture were recorded, where arrivals are as recorded."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,10 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
     secret = request.secret or Secret(secrets.token_hex(24))
-    async with _target(scenario, secret) as (url, counts):
+    async with receiving(scenario, secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
-        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
-        run_id = _run_id(scenario.name)
+        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
+        run_id = new_id(scenario.name)
         with _raw_log(request, plan, run_id) as log:
             run = Run(
                 RunSpec(
@@ -76,12 +82,16 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     run_id=run_id,
                     workers=request.workers,
                     epoch_ns=request.epoch_ns,
+                    recorded=request.recorded,
+                    pace=request.pace,
                     document=redacted(scenario.document()),
                     on_raw=log.add if log is not None else None,
                 )
             )
             async with watch(run):
-                outcome = keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+                result = await run.execute()
+                result = msgspec.structs.replace(result, receiver=counts(), floor=known_floor(result.environment))
+                outcome = keep(result, request)
             if log is None:
                 return outcome
             return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
@@ -116,17 +126,22 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+async def receiving(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
-    options = ReceiverOptions(port=0, scheme=scenario.target.scheme)
+    target = scenario.target
+    from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
+    from loadsim.receiver.options import ReceiverOptions
+
+    options = ReceiverOptions(port=0, scheme=target.scheme, custom=target.custom, public_url=target.public_url)
     async with await start_receiver(options, secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 
 
-def _run_id(name: str) -> str:
+def new_id(name: str) -> str:
+    """A name for a run or a study: when, what, and something that no other has."""
     moment = datetime.datetime.now(datetime.UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 

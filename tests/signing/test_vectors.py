@@ -54,10 +54,10 @@ def test_trackpilots_by_its_documented_formula() -> None:
     ],
 )
 def test_standard_webhooks(secret: str, event_id: str, now_s: int, body: bytes, signature: bytes) -> None:
-    expected = b"webhook-timestamp: %d\r\nwebhook-signature: v1,%b\r\nwebhook-id: %b\r\n"
+    expected = b"webhook-timestamp: %d\r\nwebhook-id: %b\r\nwebhook-signature: v1,%b\r\n"
     for text in (secret, secret.removeprefix("whsec_")):
         made = headers("standard-webhooks", text, body, now_s, event_id)
-        assert made == expected % (now_s, signature, event_id.encode())
+        assert made == expected % (now_s, event_id.encode(), signature)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_standard_webhooks(secret: str, event_id: str, now_s: int, body: bytes, 
     ],
 )
 def test_github(secret: str, body: bytes, signature: bytes) -> None:
-    expected = b"X-Hub-Signature-256: sha256=%b\r\nX-GitHub-Delivery: d-1\r\n" % signature
+    expected = b"X-GitHub-Delivery: d-1\r\nX-Hub-Signature-256: sha256=%b\r\n" % signature
     assert headers("github", secret, body, NOW_S, "d-1") == expected
 
 
