@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from loadsim.plan.arrivals import expected_count
-from loadsim.plan.scenario import EMBEDDED, Case, EventMix, Phase, Scenario, Target
+from loadsim.plan.scenario import EMBEDDED, Case, CaseRule, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -24,6 +24,8 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What an environment variable may be called."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_ROUNDING = 1e-9
+"""Shares are decimal fractions, whose sum may miss 1 in its last digits."""
 _FRAMING = {"content-length", "transfer-encoding"}
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
@@ -34,7 +36,7 @@ def check(
     *,
     known_types: Collection[str] | None,
     known_schemes: Collection[str] | None,
-    known_cases: Collection[str] | None,
+    known_cases: Mapping[str, CaseRule] | None,
 ) -> None:
     """Every rule over a whole scenario; None for a set of known names leaves those names unchecked."""
     if not scenario.name.strip():
@@ -43,6 +45,8 @@ def check(
     check_events(scenario.events, known_types)
     check_phases(scenario.phases)
     check_cases(scenario.cases, known_cases)
+    check_shares(scenario)
+    check_rotation(scenario)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
 
@@ -58,10 +62,12 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if known_schemes is not None and target.scheme not in known_schemes:
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
-    if target.secret_env is not None and target.secret_file is not None:
-        raise DocumentError(f"{path}.secret_file", "secret_env is given too: keep one of them")
-    if target.secret_env is not None and VARIABLE_NAME.fullmatch(target.secret_env) is None:
-        raise DocumentError(f"{path}.secret_env", "is the name of an environment variable: letters, digits and _")
+    for name in ("secret", "old_secret"):
+        variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
+        if variable is not None and file is not None:
+            raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
+        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
+            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
     if target.timeout <= 0:
         raise DocumentError(f"{path}.timeout", "must be more than 0")
     if target.insecure and target.cacert is not None:
@@ -215,8 +221,11 @@ def _check_open(path: str, phase: Phase) -> None:
         raise DocumentError(f"{path}.burst", "must be more than 0")
 
 
-def check_cases(cases: tuple[Case, ...], known_cases: Collection[str] | None) -> None:
-    """Rules of `[[cases]]`: known kinds, each once, shares of at most 1 together."""
+_CASE_OPTIONS = ("by", "size", "copies")
+
+
+def check_cases(cases: tuple[Case, ...], known_cases: Mapping[str, CaseRule] | None) -> None:
+    """Rules of `[[cases]]`: known kinds, each once, with the keys that the kind has."""
     seen: set[str] = set()
     for number, case in enumerate(cases):
         path = f"cases[{number}]"
@@ -226,5 +235,43 @@ def check_cases(cases: tuple[Case, ...], known_cases: Collection[str] | None) ->
         if case.kind in seen or case.kind == "genuine":
             raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
         seen.add(case.kind)
-    if sum(case.share for case in cases) > 1 + 1e-9:
+        for key in _CASE_OPTIONS:
+            value = getattr(case, key)
+            if value is not None and known_cases is not None and key not in known_cases[case.kind].options:
+                raise DocumentError(f"{path}.{key}", f'a case of kind "{case.kind}" has no such key')
+            if value is not None and value <= 0:
+                raise DocumentError(f"{path}.{key}", "must be more than 0")
+
+
+def check_shares(scenario: Scenario) -> None:
+    """Rules of the shares of cases, in `[[cases]]` and by phase: of known kinds, at most 1 together in any phase."""
+    base = {case.kind: case.share for case in scenario.cases}
+    if sum(base.values()) > 1 + _ROUNDING:
         raise DocumentError("cases", "the shares are more than 1 together")
+    given = set()
+    for number, phase in enumerate(scenario.phases):
+        path = f"phases[{number}].shares"
+        for kind in phase.shares:
+            if kind not in base:
+                raise DocumentError(f"{path}.{kind}", f"no [[cases]] of this kind{suggestion(kind, base)}")
+        if phase.shares and phase.model == "closed":
+            raise DocumentError(path, "goes with a rate: a closed phase has the shares of [[cases]]")
+        shares = {**base, **phase.shares}
+        if sum(shares.values()) > 1 + _ROUNDING:
+            raise DocumentError(path, "the shares are more than 1 together, with those of [[cases]]")
+        given |= {kind for kind, share in shares.items() if share}
+    for number, case in enumerate(scenario.cases):
+        if case.kind not in given:
+            raise DocumentError(f"cases[{number}].share", "is 0, and no phase gives this kind another share")
+
+
+def check_rotation(scenario: Scenario) -> None:
+    """Rules of secrets that change during the run."""
+    target = scenario.target
+    if target.url == EMBEDDED:
+        return  # it gets random ones
+    old = [number for number, phase in enumerate(scenario.phases) if phase.secrets != "new"]
+    if old and target.old_secret_env is None and target.old_secret_file is None:
+        raise DocumentError(
+            f"phases[{old[0]}].secrets", "needs the secret that is rotated out: name it in target.old_secret_env"
+        )
