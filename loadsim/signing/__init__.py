@@ -5,8 +5,8 @@ key and time are arguments. What `Signer` makes is exactly what `Verifier` accep
 """
 
 from loadsim.signing.description import Scheme
-from loadsim.signing.registry import scheme, scheme_names
+from loadsim.signing.registry import CUSTOM, family, scheme, scheme_names
 from loadsim.signing.sign import Signer
 from loadsim.signing.verify import Rejection, Verifier
 
-__all__ = ["Rejection", "Scheme", "Signer", "Verifier", "scheme", "scheme_names"]
+__all__ = ["CUSTOM", "Rejection", "Scheme", "Signer", "Verifier", "family", "scheme", "scheme_names"]

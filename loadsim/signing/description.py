@@ -1,6 +1,7 @@
 """What a signature scheme is, as data: what is signed, with which key, and where it all stands in the headers.
 
-A scheme is a value of `Scheme`; the providers' own values are in `registry.py`. Nothing here computes a signature.
+A scheme is a value of `Scheme`; the providers' own values are the tables of `schemes.toml`. Nothing here computes a
+signature.
 """
 
 from __future__ import annotations
@@ -9,16 +10,31 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
-from loadsim.model import NS_PER_MS, NS_PER_S, Secret
+from loadsim.model import Secret
+from loadsim.signing.moments import TICK_NS, Unit
 from loadsim.signing.sign import Signer
-from loadsim.signing.verify import Verifier
+from loadsim.signing.verify import DatedVerifier, Verifier
+
+Digest = Literal["sha1", "sha256", "sha512"]
+Encoding = Literal["hex", "base64", "base64url"]
+KeyForm = Literal["utf8", "whsec", "base64", "hex"]
+
+KEY_FORMS: dict[KeyForm, str] = {
+    "utf8": "the secret verbatim",
+    "whsec": "base64-decoded after an optional whsec_",
+    "base64": "base64-decoded",
+    "hex": "hex-decoded",
+}
+"""How the secret's text becomes the key, in words."""
 
 
 class Field(enum.Enum):
-    """A part of the signed message that differs from delivery to delivery."""
+    """A part of the signed message that the description does not fix: the rest are literal bytes."""
 
     timestamp = "timestamp"
     id = "id"
+    method = "method"
+    url = "url"
     body = "body"
 
 
@@ -26,34 +42,41 @@ class Field(enum.Enum):
 class SignatureHeader:
     """The header that carries the signature: `prefix` stands before each one, `separator` between several.
 
-    `separator=None` means that exactly one signature is written and read.
+    `separator=None` means that exactly one signature is written and read. With `timestamp_prefix` the timestamp is an
+    entry of the same header: `t=1700000000,v1=…`.
     """
 
     name: str
     prefix: bytes = b""
     separator: bytes | None = None
+    timestamp_prefix: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TimestampHeader:
-    """The header that carries the time of signing, as a decimal integer of seconds or milliseconds since 1970."""
+class Timestamp:
+    """Where the time of signing stands and in which form.
 
+    `name` is a header's name, or the entry's prefix inside the signature header, or a field at the top of a JSON body.
+    """
+
+    place: Literal["header", "signature", "body"]
     name: str
-    unit: Literal["s", "ms"] = "s"
+    unit: Unit = "s"
 
     @property
-    def unit_ns(self) -> int:
-        """Nanoseconds per unit."""
-        return NS_PER_S if self.unit == "s" else NS_PER_MS
+    def tick_ns(self) -> int:
+        """How often the text changes: nanoseconds per unit; RFC 3339 is written to the millisecond."""
+        return TICK_NS[self.unit]
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """One provider's way of signing: HMAC over `signed`, encoded, in headers.
 
-    `key` says how the secret's text becomes the key: its UTF-8 bytes, or (`whsec`) base64 after an optional `whsec_`.
-    `tolerance_s` is how far the timestamp may be from now, both ways; None where there is no window.
-    The id header is sent where it is named; it is checked only where `signed` contains it.
+    `tolerance_s` is how far the timestamp may be from now, both ways; None where there is no window. The id headers are
+    sent where they are named; the first is checked only where `signed` contains the id. `constants` are sent with
+    every delivery; `{event}` in a value stands for the event's name as the provider writes it. `url_decoded` are the
+    characters whose percent-encoding the provider undoes in the URL before it signs.
     """
 
     name: str
@@ -61,31 +84,73 @@ class Scheme:
     signature: SignatureHeader
     signed: tuple[Field | bytes, ...]
     default_secret_env: str
-    timestamp: TimestampHeader | None = None
-    id_header: str | None = None
-    digest: Literal["sha1", "sha256", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    key: Literal["utf8", "whsec"] = "utf8"
+    timestamp: Timestamp | None = None
+    id_headers: tuple[str, ...] = ()
+    constants: tuple[tuple[str, str], ...] = ()
+    digest: Digest = "sha256"
+    encoding: Encoding = "hex"
+    key: KeyForm = "utf8"
     tolerance_s: int | None = None
+    url_decoded: str = ""
+    like: str | None = None
+    """The scheme that this one is a variant of."""
 
-    def signer(self, secret: Secret) -> Signer:
-        """What makes the headers. Raises UsageError when the secret is not in the form that `key` asks for."""
-        return Signer(self, secret)
+    def signer(self, secret: Secret, *, url: str | None = None, event: str = "") -> Signer:
+        """What makes the headers for deliveries to `url` of events called `event`.
 
-    def verifier(self, secret: Secret, tolerance_s: float | None = None) -> Verifier:
+        `url` is the one that the provider has on file (behind a proxy the public one); only schemes that sign it need
+        it. Raises UsageError when the secret is not in the form that `key` asks for, or the URL is missing.
+        """
+        return Signer(self, secret, url, event)
+
+    def verifier(self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None) -> Verifier:
         """What checks the headers; `tolerance_s` None takes the scheme's own, 0 turns the window off."""
-        return Verifier(self, secret, self.tolerance_s if tolerance_s is None else tolerance_s)
+        kind = DatedVerifier if self._is_dated else Verifier
+        return kind(self, secret, self.tolerance_s if tolerance_s is None else tolerance_s, url)
 
     @property
     def signs_id(self) -> bool:
         """Whether the event's id is part of what is signed."""
         return Field.id in self.signed
 
+    @property
+    def signs_url(self) -> bool:
+        """Whether the URL is part of what is signed."""
+        return Field.url in self.signed
+
+    @property
+    def formula(self) -> str:
+        """What is computed, in words: `HMAC-SHA256 of {timestamp}.{body} in hex`."""
+        return f"HMAC-{self.digest.upper()} of {self.signed_text} in {self.encoding}"
+
+    @property
+    def signed_text(self) -> str:
+        """The signed message as a template, such as `{timestamp}.{body}`."""
+        return "".join(
+            part.decode("utf-8", "replace") if isinstance(part, bytes) else f"{{{part.value}}}" for part in self.signed
+        )
+
     def header_names(self) -> tuple[str, ...]:
-        """The headers that a receiver must read, lower case."""
+        """The headers that a receiver must read, lower case: signature, then timestamp and id where they are needed."""
         names = [self.signature.name]
-        if self.timestamp is not None:
+        if self.timestamp is not None and self.timestamp.place == "header":
             names.append(self.timestamp.name)
-        if self.id_header is not None and self.signs_id:
-            names.append(self.id_header)
+        if self.signs_id:
+            names.append(self.id_headers[0])
         return tuple(name.lower() for name in names)
+
+    def header_templates(self) -> tuple[tuple[str, str], ...]:
+        """Every header that is sent, in order, as (name, value with fields in braces)."""
+        pairs = list(self.constants)
+        if self.timestamp is not None and self.timestamp.place == "header":
+            pairs.append((self.timestamp.name, "{timestamp}"))
+        pairs += [(name, "{id}") for name in self.id_headers]
+        value = self.signature.prefix.decode() + "{signature}"
+        if self.signature.timestamp_prefix is not None:
+            separator = (self.signature.separator or b"").decode()
+            value = f"{self.signature.timestamp_prefix.decode()}{{timestamp}}{separator}{value}"
+        return (*pairs, (self.signature.name, value))
+
+    @property
+    def _is_dated(self) -> bool:
+        return self.timestamp is not None and (self.timestamp.place == "body" or self.timestamp.unit == "rfc3339")

@@ -1,61 +1,71 @@
-"""The signature schemes that are known by name, each one value of `Scheme`."""
+"""The signature schemes by name: those of `schemes.toml`, and `custom`, which a user describes in the same form."""
 
 from __future__ import annotations
 
 import difflib
+import functools
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
 
 from loadsim.model import UsageError
-from loadsim.signing.description import Field, Scheme, SignatureHeader, TimestampHeader
+from loadsim.signing.description import Scheme
+from loadsim.signing.reading import read_table
 
-_SCHEMES = (
-    # No window is documented; 300 s is what providers with the same formula use.
-    Scheme(
-        name="trackpilots",
-        title="Trackpilots",
-        signature=SignatureHeader("X-Webhook-Signature"),
-        timestamp=TimestampHeader("X-Webhook-Timestamp"),
-        signed=(Field.timestamp, b".", Field.body),
-        tolerance_s=300,
-        default_secret_env="TRACKPILOTS_WEBHOOKS_SECRET_KEY",  # noqa: S106 - a variable's name
-    ),
-    # github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md (symmetric signatures, v1)
-    Scheme(
-        name="standard-webhooks",
-        title="Standard Webhooks (Svix, OpenAI, Resend and others)",
-        signature=SignatureHeader("webhook-signature", prefix=b"v1,", separator=b" "),
-        timestamp=TimestampHeader("webhook-timestamp"),
-        id_header="webhook-id",
-        signed=(Field.id, b".", Field.timestamp, b".", Field.body),
-        encoding="base64",
-        key="whsec",
-        tolerance_s=300,
-        default_secret_env="STANDARD_WEBHOOKS_SECRET",  # noqa: S106 - a variable's name
-    ),
-    # docs.github.com, "Validating webhook deliveries"
-    Scheme(
-        name="github",
-        title="GitHub",
-        signature=SignatureHeader("X-Hub-Signature-256", prefix=b"sha256="),
-        id_header="X-GitHub-Delivery",
-        signed=(Field.body,),
-        default_secret_env="GITHUB_WEBHOOK_SECRET",  # noqa: S106 - a variable's name
-    ),
-)
+CUSTOM = "custom"
+"""The name that stands for a scheme which the user describes."""
+CUSTOM_TABLE = "target.custom"
 
-_BY_NAME = {each.name: each for each in _SCHEMES}
+
+@functools.cache
+def _tables() -> dict[str, dict[str, Any]]:
+    text = (resources.files("loadsim.signing") / "schemes.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def _table(name: str) -> dict[str, Any] | None:
+    """The table of a known scheme, with what it is `like` filled in."""
+    table = _tables().get(name)
+    if table is None or "like" not in table:
+        return table
+    return {**(_table(table["like"]) or {}), **table}
+
+
+@functools.cache
+def _known(name: str) -> Scheme:
+    return read_table(name, _tables()[name], _table, "schemes.toml: " + name)
 
 
 def scheme_names() -> tuple[str, ...]:
-    """Every known scheme's name."""
-    return tuple(_BY_NAME)
+    """The name of every scheme that needs no description."""
+    return tuple(_tables())
 
 
-def scheme(name: str) -> Scheme:
-    """The scheme of that name. Raises UsageError with the known names, and the nearest one."""
-    try:
-        return _BY_NAME[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, _BY_NAME, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        known = ", ".join(_BY_NAME)
-        raise UsageError(f"unknown signature scheme {name!r}: {hint}known schemes are {known}") from None
+def scheme(name: str, custom: Mapping[str, Any] | None = None, *, where: str = CUSTOM_TABLE) -> Scheme:
+    """The scheme of that name; for `custom` the one that its table describes, which messages call `where`.
+
+    Raises UsageError with the known names and the nearest one, or with what is wrong in the table.
+    """
+    if name == CUSTOM:
+        if custom is None:
+            raise UsageError(f'scheme "{CUSTOM}" needs a description: [{CUSTOM_TABLE}] in the scenario or loadsim.toml')
+        return read_table(CUSTOM, custom, _table, where)
+    if custom is not None:
+        raise UsageError(f'{where}: goes with scheme = "{CUSTOM}" only')
+    if name in _tables():
+        return _known(name)
+    near = difflib.get_close_matches(name, [*_tables(), CUSTOM], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    known = ", ".join([*_tables(), CUSTOM])
+    raise UsageError(f"unknown signature scheme {name!r}: {hint}known schemes are {known}")
+
+
+def family(found: Scheme) -> tuple[str, ...]:
+    """The scheme's name and those of the schemes that it is a variant of, nearest first."""
+    names = [found.name]
+    like = found.like
+    while like is not None:
+        names.append(like)
+        like = _tables()[like].get("like")
+    return tuple(names)

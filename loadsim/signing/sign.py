@@ -1,54 +1,82 @@
 """Makes the signature headers of one delivery after another.
 
-Decides the header lines, byte for byte. Knows no clock: the time of signing is an argument.
+Decides the header lines, byte for byte: constant ones, timestamp, id, signature. Knows no clock: the time of signing is
+an argument.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadsim.model import Secret
+from loadsim.model import Secret, UsageError
 from loadsim.signing.mac import MessageMac
+from loadsim.signing.moments import write_tick
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
+
+_ID = b"\0"
+"""Where the id belongs in the lines of one timestamp; no header can hold this byte."""
 
 
 class Signer:
     """Signs bodies under one key. Belongs to one thread."""
 
-    __slots__ = ("_encoded", "_head", "_id_line", "_prefix", "_tick", "_timestamp", "_timestamp_name", "_unit_ns")
+    __slots__ = ("_after", "_before", "_encoded", "_head", "_needs_id", "_tick", "_tick_ns", "_timestamp", "_unit")
 
-    def __init__(self, scheme: Scheme, secret: Secret) -> None:
-        self._encoded = MessageMac(scheme, secret).encoded
-        self._unit_ns = scheme.timestamp.unit_ns if scheme.timestamp else 0
-        self._timestamp_name = scheme.timestamp.name.encode() + b": " if scheme.timestamp else b""
-        self._prefix = scheme.signature.name.encode() + b": " + scheme.signature.prefix
-        self._id_line = None if scheme.id_header is None else b"\r\n" + scheme.id_header.encode() + b": "
+    def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None, event: str = "") -> None:
+        self._encoded = MessageMac(scheme, secret, url).encoded
+        self._needs_id = bool(scheme.id_headers)
+        constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
+        signature = scheme.signature.name.encode() + b": "
+        ids = b"".join(name.encode() + b": " + _ID + b"\r\n" for name in scheme.id_headers)
+        prefix = scheme.signature.prefix
+        timestamp = scheme.timestamp
+        self._tick_ns, self._unit = 0, "s" if timestamp is None else timestamp.unit
+        self._before, self._after = constants + ids + signature + prefix, b""
+        if timestamp is not None and timestamp.place == "header":
+            self._tick_ns = timestamp.tick_ns
+            self._before = constants + timestamp.name.encode() + b": "
+            self._after = b"\r\n" + ids + signature + prefix
+        elif timestamp is not None and timestamp.place == "signature":
+            self._tick_ns = timestamp.tick_ns
+            self._before = constants + ids + signature + timestamp.name.encode()
+            self._after = (scheme.signature.separator or b"") + prefix
         self._tick = -1
         self._timestamp = b""
-        self._head = self._prefix
+        self._head = self._before
 
     @property
     def needs_id(self) -> bool:
         """Whether the headers carry an event id."""
-        return self._id_line is not None
+        return self._needs_id
 
     def headers(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The complete header lines, each ending in CRLF, for `body` signed at `now_ns` (ns since 1970).
 
-        `event_id` is ASCII without line breaks; it is used only by schemes that have an id header.
+        `event_id` is ASCII without control characters; it is used only by schemes that have an id header.
         """
-        if self._unit_ns:
-            tick = now_ns // self._unit_ns
+        if self._tick_ns:
+            tick = now_ns // self._tick_ns
             if tick != self._tick:
                 self._set_tick(tick)
-        if self._id_line is None:
+        if not self._needs_id:
             return self._head + self._encoded(self._timestamp, b"", body) + b"\r\n"
         id_text = event_id.encode("ascii")
-        return self._head + self._encoded(self._timestamp, id_text, body) + self._id_line + id_text + b"\r\n"
+        return self._head.replace(_ID, id_text) + self._encoded(self._timestamp, id_text, body) + b"\r\n"
 
     def _set_tick(self, tick: int) -> None:
-        self._timestamp = b"%d" % tick
-        self._head = self._timestamp_name + self._timestamp + b"\r\n" + self._prefix
+        self._timestamp = write_tick(self._unit, tick)
+        self._head = self._before + self._timestamp + self._after
         self._tick = tick
+
+
+def _line(name: str, value: str, event: str) -> bytes:
+    """A constant header line; nothing where it names the event and the event has no name."""
+    if "{event}" in value:
+        if not event:
+            return b""
+        if not event.isascii() or not event.isprintable():
+            raise UsageError(f"the event type {event!r} cannot stand in the header {name}: it needs printable ASCII")
+        value = value.replace("{event}", event)
+    return f"{name}: {value}\r\n".encode("latin-1")
