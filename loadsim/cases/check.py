@@ -1,0 +1,36 @@
+"""What can be wrong with the cases of a scenario once the signature scheme is known.
+
+Decides in words, before the first event. What a scenario file alone can get wrong is `plan`'s business.
+"""
+
+from __future__ import annotations
+
+from loadsim.cases.kinds import KINDS
+from loadsim.plan import EMBEDDED, Scenario, ScenarioError
+from loadsim.signing import Scheme
+
+
+def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
+    """Raises ScenarioError for a case that the scheme, or the phase that it falls in, cannot have."""
+    for number, case in enumerate(scenario.cases):
+        problem = KINDS[case.kind].problem(scheme)
+        if problem:
+            reason = f"the scheme {scheme.name} has no case {case.kind}: {problem}"
+            raise ScenarioError(source, f"cases[{number}].kind", reason)
+    target = scenario.target
+    if not needs_old_secret(scenario):
+        return
+    if target.url != EMBEDDED and target.old_secret_env is None and target.old_secret_file is None:
+        reason = "the secret that is rotated out is not given: name its variable"
+        raise ScenarioError(source, "target.old_secret_env", reason)
+    for number, phase in enumerate(scenario.phases):
+        base = {case.kind: case.share for case in scenario.cases}
+        if phase.secrets != "new" and (base | phase.shares).get("retired_secret"):
+            reason = f'what the old secret signs is genuine while secrets = "{phase.secrets}": give it the share 0'
+            raise ScenarioError(source, f"phases[{number}].shares.retired_secret", reason)
+
+
+def needs_old_secret(scenario: Scenario) -> bool:
+    """Whether any event is signed with the secret that is rotated out."""
+    rotates = any(phase.secrets != "new" for phase in scenario.phases)
+    return rotates or any(case.kind == "retired_secret" for case in scenario.cases)
