@@ -4,9 +4,17 @@ Decides what goes on the wire for a case, genuine, forged or awkward, and what a
 it is sent, and how.
 """
 
-from loadsim.cases.check import check_cases, needs_old_secret
+from loadsim.cases.check import check_cases, needs_old_secret, retirement_ns
 from loadsim.cases.genuine import CONTENT_TYPE
 from loadsim.cases.kinds import case_rules
 from loadsim.cases.maker import EventOptions, RequestMaker
 
-__all__ = ["CONTENT_TYPE", "EventOptions", "RequestMaker", "case_rules", "check_cases", "needs_old_secret"]
+__all__ = [
+    "CONTENT_TYPE",
+    "EventOptions",
+    "RequestMaker",
+    "case_rules",
+    "check_cases",
+    "needs_old_secret",
+    "retirement_ns",
+]

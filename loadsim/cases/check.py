@@ -5,6 +5,8 @@ Decides in words, before the first event. What a scenario file alone can get wro
 
 from __future__ import annotations
 
+import itertools
+
 from loadsim.cases.kinds import KINDS
 from loadsim.plan import EMBEDDED, Scenario, ScenarioError
 from loadsim.signing import Scheme
@@ -28,6 +30,26 @@ def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
         if phase.secrets != "new" and (base | phase.shares).get("retired_secret"):
             reason = f'what the old secret signs is genuine while secrets = "{phase.secrets}": give it the share 0'
             raise ScenarioError(source, f"phases[{number}].shares.retired_secret", reason)
+
+
+def retirement_ns(scenario: Scenario) -> int | None:
+    """When a receiver beside the run drops the old secret, ns since the start; None where it never does.
+
+    Halfway between the end of the last phase that signs with it and the next phase that tries it as a forger would (or
+    the end): what was sent last still arrives, and what is tried first is already refused.
+    """
+    ends = list(itertools.accumulate(phase.duration or 0 for phase in scenario.phases))
+    signs = [number for number, phase in enumerate(scenario.phases) if phase.secrets != "new"]
+    last = ends[signs[-1]] if signs else 0
+    base = {case.kind: case.share for case in scenario.cases}
+    tries = [
+        end - (phase.duration or 0)
+        for end, phase in zip(ends, scenario.phases, strict=True)
+        if (base | phase.shares).get("retired_secret") and end > last
+    ]
+    if not signs and not tries:
+        return None
+    return (last + (tries[0] if tries else ends[-1])) // 2
 
 
 def needs_old_secret(scenario: Scenario) -> bool:

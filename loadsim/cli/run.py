@@ -100,6 +100,7 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    from loadsim.cases import check_cases, needs_old_secret
     from loadsim.judge import objectives_of, vocabulary_of_scenario
     from loadsim.settings import read_secret, resolve_headers
     from loadsim.signing import scheme
@@ -107,9 +108,12 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
 
     scenario = _scenario(what, options)
     target = scenario.target
+    check_cases(scenario, scheme(target.scheme), what)
     objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
     embedded = target.url == "embedded"
-    secret = None
+    secret = old_secret = None
+    if not embedded and needs_old_secret(scenario):
+        old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
     if not embedded:
         secret = read_secret(
             secret_env=target.secret_env,
@@ -124,6 +128,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         secret=secret,
+        old_secret=old_secret,
         headers=resolve_headers(target.headers),
         out=out,
         workers=_workers(options["workers"]),
@@ -132,6 +137,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
 
 
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
+    from loadsim.cases import case_rules
     from loadsim.events import catalogue
     from loadsim.plan import load_scenario, override, quick_scenario
     from loadsim.settings import load_config, read_text_file, resolve_target
@@ -161,7 +167,9 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     if given:
         flags = ", ".join(f"-{'e' if name == 'mix' else 'n' if name == 'events' else name[0]}" for name in given)
         raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
-    scenario = load_scenario(read_text_file(what), source=what, known_types=types, known_schemes=schemes)
+    scenario = load_scenario(
+        read_text_file(what), source=what, known_types=types, known_schemes=schemes, known_cases=case_rules()
+    )
     if options["target"]:
         changes = {**resolve_target(options["target"], config).given, **changes}
     return override(

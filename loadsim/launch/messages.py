@@ -28,6 +28,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     secret: str
     version: str
     epoch_ns: int | None = None
+    old_secret: str | None = None
+    """The one that is rotated out, where events are signed with it."""
 
 
 class Start(msgspec.Struct, tag="start"):

@@ -34,6 +34,8 @@ class RunSpec:
     run_id: str
     workers: int = 1
     epoch_ns: int | None = None
+    old_secret: Secret | None = None
+    """The one that is rotated out, where events are signed with it."""
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
 
@@ -104,6 +106,7 @@ class Run:
                 secret=spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
+                old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
             )
             for number in range(self.shards)
         ]

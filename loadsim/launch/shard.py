@@ -114,7 +114,14 @@ class ShardRun:
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = RequestMaker(
-            scenario.events, scheme(scenario.target.scheme), Secret(message.secret), message.seed, cases=plan.cases
+            scenario.events,
+            scheme(scenario.target.scheme),
+            Secret(message.secret),
+            message.seed,
+            cases=scenario.cases,
+            secrets=[phase.secrets for phase in scenario.phases],
+            old_secret=None if message.old_secret is None else Secret(message.old_secret),
+            url=scenario.target.public_url or scenario.target.url,
         )
         wire = resolve(scenario.target)
         transport = make_transport(loop, scenario.target, wire, message.run_id)

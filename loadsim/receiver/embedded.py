@@ -68,18 +68,23 @@ class RunningReceiver:
 
 
 async def start_receiver(
-    options: ReceiverOptions, secret: Secret | None, *, say: Callable[[str], None] = _ignore
+    options: ReceiverOptions,
+    secret: Secret | None,
+    *,
+    old_secret: Secret | None = None,
+    say: Callable[[str], None] = _ignore,
 ) -> RunningReceiver:
     """Start the processes of a receiver and return when all of them answer.
 
-    `secret` may be None only with `verify=False`; `say` hears of workers that had to be replaced. Raises LoadsimError
-    in one line: a port that is taken, an unknown scheme, a worker that does not start.
+    `secret` may be None only with `verify=False`; `old_secret` is accepted beside it until `retire_ns`; `say` hears of
+    workers that had to be replaced. Raises LoadsimError in one line: a port that is taken, an unknown scheme, a worker
+    that does not start.
     """
     described = scheme(options.scheme)
     if options.verify and secret is not None:
         described.verifier(secret)  # a key in the wrong form is said here, not by a worker
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
-    supervisor = Supervisor(options, secret, say)
+    supervisor = Supervisor(options, secret, say, old_secret)
     try:
         await supervisor.start()
         admin = None

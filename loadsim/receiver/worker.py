@@ -21,9 +21,10 @@ import msgspec
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
-from loadsim.receiver.decide import Rules
+from loadsim.receiver.decide import Rules, Verify
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.options import ReceiverOptions, Stall
+from loadsim.receiver.rotation import rotating
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
 
@@ -44,6 +45,8 @@ class Order(msgspec.Struct, frozen=True):
     number: int
     listen_fd: int
     board_fd: int
+    old_secret: str = ""
+    """The secret that is rotated out; empty: none."""
 
     def encode(self) -> bytes:
         """Length and msgpack, as `read_order` wants it."""
@@ -115,17 +118,33 @@ def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEn
     return AiohttpEngine(options, desk, alarm)
 
 
+def _verify(order: Order, board: Board) -> Verify:
+    options = order.options
+    described = scheme(options.scheme)
+    new = described.verifier(Secret(order.secret), options.tolerance_s).verify
+    if not order.old_secret:
+        return new
+
+    def age_ns() -> int:
+        now = time.monotonic_ns()
+        return now - board.first_request(now)
+
+    return rotating(
+        new, described.verifier(Secret(order.old_secret), options.tolerance_s).verify, age_ns, options.retire_ns
+    )
+
+
 async def work(order: Order) -> None:
     """Serve until told to stop."""
     options = order.options
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
     alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
-    verifier = scheme(options.scheme).verifier(Secret(order.secret), options.tolerance_s) if options.verify else None
+    verify = _verify(order, board) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
-        Rules(options.path, verifier.verify if verifier is not None else None),
+        Rules(options.path, verify),
         board.row(order.number),
         Service(options.delay_ns, options.slots_of(order.number)),
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.judge import evaluate
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
@@ -46,6 +47,8 @@ class LoadRequest:
     out: Path
     workers: int = 1
     epoch_ns: int | None = None
+    old_secret: Secret | None = None
+    """The one that is rotated out; None where none is, or the embedded receiver is the target."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,11 @@ class LoadOutcome:
 async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
-    secret = request.secret or Secret(secrets.token_hex(24))
-    async with _target(scenario, secret) as (url, counts):
+    secret = request.secret or _random_secret()
+    old_secret = request.old_secret
+    if old_secret is None and needs_old_secret(scenario):
+        old_secret = _random_secret()
+    async with _target(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
         run = Run(
@@ -71,6 +77,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                 run_id=_run_id(scenario.name),
                 workers=request.workers,
                 epoch_ns=request.epoch_ns,
+                old_secret=old_secret,
                 document=redacted(scenario.document()),
             )
         )
@@ -96,14 +103,18 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+async def _target(scenario: Scenario, secret: Secret, old_secret: Secret | None) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
-    options = ReceiverOptions(port=0, scheme=scenario.target.scheme)
-    async with await start_receiver(options, secret) as receiver:
+    options = ReceiverOptions(port=0, scheme=scenario.target.scheme, retire_ns=retirement_ns(scenario))
+    async with await start_receiver(options, secret, old_secret=old_secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
+
+
+def _random_secret() -> Secret:
+    return Secret(secrets.token_hex(24))
 
 
 def _run_id(name: str) -> str:
