@@ -20,10 +20,8 @@ def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
             reason = f"the scheme {scheme.name} has no case {case.kind}: {problem}"
             raise ScenarioError(source, f"cases[{number}].kind", reason)
     target = scenario.target
-    if not needs_old_secret(scenario):
-        return
-    if target.url != EMBEDDED and target.old_secret_env is None and target.old_secret_file is None:
-        reason = "the secret that is rotated out is not given: name its variable"
+    if needs_old_secret(scenario) and target.url != EMBEDDED and not (target.old_secret_env or target.old_secret_file):
+        reason = "the secret that is rotated out is not given: name its variable here"
         raise ScenarioError(source, "target.old_secret_env", reason)
     for number, phase in enumerate(scenario.phases):
         base = {case.kind: case.share for case in scenario.cases}

@@ -131,7 +131,8 @@ class ShardRun:
             return
         self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
-        self._recorder = Recorder(Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends]))
+        tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends])
+        self._recorder = Recorder(tally, len(plan.cases))
         self._engine = Engine(
             plan,
             maker,

@@ -46,7 +46,6 @@ def check(
     check_phases(scenario.phases)
     check_cases(scenario.cases, known_cases)
     check_shares(scenario)
-    check_rotation(scenario)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
 
@@ -263,15 +262,3 @@ def check_shares(scenario: Scenario) -> None:
     for number, case in enumerate(scenario.cases):
         if case.kind not in given:
             raise DocumentError(f"cases[{number}].share", "is 0, and no phase gives this kind another share")
-
-
-def check_rotation(scenario: Scenario) -> None:
-    """Rules of secrets that change during the run."""
-    target = scenario.target
-    if target.url == EMBEDDED:
-        return  # it gets random ones
-    old = [number for number, phase in enumerate(scenario.phases) if phase.secrets != "new"]
-    if old and target.old_secret_env is None and target.old_secret_file is None:
-        raise DocumentError(
-            f"phases[{old[0]}].secrets", "needs the secret that is rotated out: name it in target.old_secret_env"
-        )

@@ -259,14 +259,10 @@ def test_a_closed_phase_has_no_shares_of_its_own() -> None:
     assert "phases[0].shares: goes with a rate" in message(HEAD + phase + FORGED, known_cases=KNOWN)
 
 
-def test_secrets_that_change_need_the_old_one() -> None:
-    head = HEAD.replace("embedded", "http://h/")
-    text = head + STEADY + 'secrets = "both"\n'
-    assert "phases[0].secrets: needs the secret that is rotated out" in message(text)
-    assert load(head + 'old_secret_env = "OLD"\n' + STEADY + 'secrets = "both"\n').phases[0].secrets == "both"
-    assert load(HEAD + STEADY + 'secrets = "both"\n').target.old_secret_env is None
+def test_an_old_secret_is_named_as_the_new_one_is() -> None:
     both = 'old_secret_env = "OLD"\nold_secret_file = "old.txt"\n'
-    assert "target.old_secret_file: old_secret_env is given too" in message(head + both + STEADY)
+    assert "target.old_secret_file: old_secret_env is given too" in message(HEAD + both + STEADY)
+    assert "target.old_secret_env: is the name of an environment" in message(HEAD + 'old_secret_env = "a="\n' + STEADY)
 
 
 def test_what_a_case_leaves_out_is_its_kinds_default() -> None:
