@@ -125,9 +125,10 @@ def receiver_words(result: RunResult) -> str:
     counted = result.receiver
     if counted is None:
         return ""
-    sent = sum(phase.sent for phase in result.by_phase.values())
+    sent = sum(phase.sent + (phase.refusals_due or 0) for phase in result.by_phase.values())
+    recorded = result.totals.sent + (result.totals.refusals_due or 0)
     words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
-    return words + (" with the warm-up" if sent != result.totals.sent else "")
+    return words + (" with the warm-up" if sent != recorded else "")
 
 
 def headline(result: RunResult) -> str:
@@ -207,7 +208,8 @@ def _case_row(name: str, totals: Totals) -> CaseRow:
     if totals.forged_accepted is None:
         return CaseRow(name, "accept", totals.sent, totals.succeeded, refused, totals.failed, "", stats)
     violations = totals.forged_accepted + (totals.refused_badly or 0)
-    upper = f"≤ {figures.share(totals.forged_accepted_upper)}"
+    bound = totals.forged_accepted_upper
+    upper = figures.NOT_KNOWN if bound is None else f"≤ {figures.share(bound)}"
     return CaseRow(name, "refuse", totals.sent, totals.succeeded, refused, violations, upper, stats)
 
 

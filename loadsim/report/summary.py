@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.findings import findings
 
 ICONS = {"pass": "✅", "fail": "❌", "invalid": "⚠️", "none": "▫️"}
 MARKS = {True: "✅", False: "❌", None: "⚠️"}
@@ -59,7 +60,7 @@ def _reasons(result: RunResult) -> Iterator[str]:
     if result.validity.reasons:
         yield "## Invalid because"
         yield _bullets(result.validity.reasons)
-    lines = diagnosis(result)
+    lines = [*diagnosis(result), *findings(result)]
     if lines:
         yield "## Diagnosis"
         yield _bullets(lines)

@@ -17,6 +17,7 @@ from rich.text import Text
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.findings import findings
 
 WIDE = 110
 """From this width on the latency table also has min, mean and p99.99."""
@@ -112,7 +113,7 @@ def _reasons(result: RunResult) -> Iterator[RenderableType]:
 
 
 def _diagnosis(result: RunResult) -> Iterator[RenderableType]:
-    lines = diagnosis(result)
+    lines = [*diagnosis(result), *findings(result)]
     if lines:
         yield _title("Diagnosis")
         yield from _bullets(lines, "red")
