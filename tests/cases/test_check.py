@@ -14,7 +14,7 @@ TYPES = ("desktop.app_tracking.captured",)
 S = 10**9
 
 
-def scenario_of(*phases: dict[str, Any], url: str = "embedded", **cases: float) -> Scenario:
+def scenario_of(*phases: dict[str, Any], url: str = "embedded", **cases: Any) -> Scenario:
     document = {
         "name": "t",
         "target": {"url": url},
@@ -27,9 +27,7 @@ def scenario_of(*phases: dict[str, Any], url: str = "embedded", **cases: float) 
 def test_a_case_that_the_scheme_cannot_have_is_named() -> None:
     scenario = scenario_of({}, wrong_secret=0.1, missing_timestamp=0.1)
     check_cases(scenario, scheme("trackpilots"), "f.toml")
-    with pytest.raises(
-        ScenarioError, match=r"f.toml: cases\[1\].kind: the scheme github has no case missing_timestamp"
-    ):
+    with pytest.raises(ScenarioError, match=r"cases\[1\].kind: the scheme github has no case missing_timestamp"):
         check_cases(scenario, scheme("github"), "f.toml")
 
 
@@ -39,7 +37,9 @@ def test_an_old_secret_that_is_needed_is_asked_for() -> None:
         scenario_of({}, url="http://h/", retired_secret=0.1),
     ):
         assert needs_old_secret(scenario)
-        with pytest.raises(ScenarioError, match="f.toml: target.old_secret_env: the secret that is rotated out is not"):
+        with pytest.raises(
+            ScenarioError, match=r"f.toml: target.old_secret_env: the secret that is rotated out is not"
+        ):
             check_cases(scenario, scheme("trackpilots"), "f.toml")
     check_cases(scenario_of({"secrets": "both"}), scheme("trackpilots"), "f.toml")
     assert not needs_old_secret(scenario_of({}, wrong_secret=0.1))
@@ -60,5 +60,5 @@ def test_the_old_secret_is_no_forgery_while_it_signs() -> None:
     ],
 )
 def test_when_a_receiver_beside_the_run_drops_the_old_secret(phases: list[dict[str, Any]], expected_s: int) -> None:
-    cases = {"retired_secret": 0.0} if any("shares" in phase for phase in phases) else {}
+    cases: dict[str, Any] = {"retired_secret": 0.0} if any("shares" in phase for phase in phases) else {}
     assert retirement_ns(scenario_of(*phases, **cases)) == expected_s * S
