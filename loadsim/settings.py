@@ -85,6 +85,20 @@ def read_text_file(path: str | Path) -> str:
         raise UsageError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from None
 
 
+def read_custom(path: str | Path) -> dict[str, Any]:
+    """The description of a signature scheme in a TOML file: the whole of it, or its `[target.custom]`.
+
+    What the description says is not looked at. Raises UsageError naming the path and the reason.
+    """
+    try:
+        document = tomllib.loads(read_text_file(path))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from None
+    target = document.get("target")
+    inner = target.get("custom") if isinstance(target, dict) else None
+    return inner if isinstance(inner, dict) else document
+
+
 def load_config(
     directory: str | Path = ".",
     *,
@@ -182,6 +196,22 @@ def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 raise UsageError(f"the header {header}: what its environment variable holds {problem}")
         resolved[header] = value
     return resolved
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubStep:
+    """The GitHub Actions step that runs us. `summary`: the file that becomes its summary; None where it has none."""
+
+    summary: Path | None
+    annotates: bool
+    """The runner reads workflow commands from our output."""
+
+
+def github_step() -> GitHubStep:
+    """What `GITHUB_STEP_SUMMARY` and `GITHUB_ACTIONS` say."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")  # noqa: TID251 - as below
+    acts = os.environ.get("GITHUB_ACTIONS") == "true"  # noqa: TID251
+    return GitHubStep(Path(summary) if summary else None, annotates=acts)
 
 
 def _variable(name: str, purpose: str, remedy: str = "") -> str:

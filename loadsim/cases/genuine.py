@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadsim.cases.wire import HeaderLine
-from loadsim.events import EventSource
+from loadsim.events import EventSource, RecordedSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
 
+Source = EventSource | RecordedSource
 Make = Callable[[int, int], SignedRequest]
 """(index, wall clock in ns since 1970) -> request."""
 Sign = Callable[[bytes, int, int], bytes]
@@ -34,24 +35,24 @@ class Provider:
     url: str | None = None
     """The one that the provider has on file, for schemes that sign it."""
 
-    def signer(self, secret: Secret, source: EventSource) -> Signer:
-        """Signs events of `source` under `secret`. Raises UsageError when the scheme cannot use it."""
-        return self.scheme.signer(secret, url=self.url, event=source.type)
+    def signer(self, secret: Secret, topic: str) -> Signer:
+        """Signs events called `topic` under `secret`. Raises UsageError when the scheme cannot use it."""
+        return self.scheme.signer(secret, url=self.url, event=topic)
 
-    def old_signer(self, source: EventSource) -> Signer:
+    def old_signer(self, topic: str) -> Signer:
         """Signs under the secret that is rotated out. Raises UsageError when there is none."""
         if self.old_secret is None:
             raise UsageError("the secret that is rotated out is not given: see target.old_secret_env")
-        return self.signer(self.old_secret, source)
+        return self.signer(self.old_secret, topic)
 
-    def sign(self, source: EventSource, secrets: Secrets) -> Sign:
-        """How events of `source` are signed in a phase with these secrets."""
+    def sign(self, source: Source, topic: str, secrets: Secrets) -> Sign:
+        """How events of `source` called `topic` are signed in a phase with these secrets."""
         if secrets == "new":
-            return signing(self.signer(self.secret, source), source)
-        old = signing(self.old_signer(source), source)
+            return signing(self.signer(self.secret, topic), source)
+        old = signing(self.old_signer(topic), source)
         if secrets == "old":
             return old
-        new = signing(self.signer(self.secret, source), source)
+        new = signing(self.signer(self.secret, topic), source)
         separator = self.scheme.signature.separator
         if separator is None:
             return lambda body, now_ns, index: (new if index & 1 else old)(body, now_ns, index)
@@ -66,7 +67,7 @@ class Provider:
         return both
 
 
-def signing(signer: Signer, source: EventSource) -> Sign:
+def signing(signer: Signer, source: Source) -> Sign:
     """The signer's headers for events of `source`."""
     headers, event_id = signer.headers, source.event_id
     if signer.needs_id:
@@ -74,7 +75,7 @@ def signing(signer: Signer, source: EventSource) -> Sign:
     return lambda body, now_ns, _: headers(body, now_ns, "")
 
 
-def signed(source: EventSource, sign: Sign) -> Make:
+def signed(source: Source, sign: Sign) -> Make:
     """Events of `source` as they are, signed in any way."""
     body_of = source.body
 
@@ -85,7 +86,7 @@ def signed(source: EventSource, sign: Sign) -> Make:
     return make
 
 
-def genuine(source: EventSource, signer: Signer) -> Make:
+def genuine(source: Source, signer: Signer) -> Make:
     """The shortest way from an index to a request under one secret: every event of a plain run goes through it."""
     body_of, event_id, headers_of = source.body, source.event_id, signer.headers
     # Half the cost of calling the named tuple's own constructor, which is Python code.

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, signed, signing
+from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, signed, signing
 from loadsim.cases.wire import HeaderLine, padded, respaced, with_another_digit
-from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
 from loadsim.plan import Case, CaseRule
 from loadsim.signing import Scheme
@@ -60,7 +59,9 @@ class Parts:
     """What a case of one event type is made from."""
 
     provider: Provider
-    source: EventSource
+    source: Source
+    topic: str
+    """What the provider calls the events."""
     secrets: Secrets
     """Which of them sign in this phase."""
     sign: Sign
@@ -97,7 +98,7 @@ class Kind:
 def _signed_with(parts: Parts, *secrets: Secret) -> Make:
     """Signed with these secrets by turns."""
     makers = [
-        signed(parts.source, signing(parts.provider.signer(secret, parts.source), parts.source)) for secret in secrets
+        signed(parts.source, signing(parts.provider.signer(secret, parts.topic), parts.source)) for secret in secrets
     ]
     return lambda index, now_ns: makers[index % len(makers)](index, now_ns)
 
@@ -108,7 +109,7 @@ def _wrong_secret(parts: Parts) -> Make:
 
 
 def _retired_secret(parts: Parts) -> Make:
-    return signed(parts.source, signing(parts.provider.old_signer(parts.source), parts.source))
+    return signed(parts.source, signing(parts.provider.old_signer(parts.topic), parts.source))
 
 
 def _published_key(parts: Parts) -> Make:
@@ -226,7 +227,7 @@ def _no_window(scheme: Scheme) -> str:
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
     shift_ns = sign * (parts.case.by or HOUR_NS)
     # Its own signer: the genuine one keeps what belongs to the current second.
-    make = signed(parts.source, parts.provider.sign(parts.source, parts.secrets))
+    make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
     return lambda index, now_ns: make(index, now_ns + shift_ns)
 
 
@@ -310,6 +311,9 @@ KINDS: dict[str, Kind] = {
 
 REUSING = ("replayed", "tampered_replay")
 """Kinds that need the last genuine request to be remembered."""
+
+REWRITTEN = {"wrong_content_type": ("content-type",)}
+"""Headers that a kind sets beside those of the scheme: a capture's own do not take their place."""
 
 
 def case_rules() -> dict[str, CaseRule]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
-from loadsim.cases.genuine import Make, Provider, Secrets, genuine, signed
-from loadsim.cases.kinds import KINDS, REUSING, Memory, Parts
-from loadsim.events import EventSource
+from loadsim.cases.genuine import Make, Provider, Secrets, Source, genuine, signed
+from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.recorded import recorded_make
+from loadsim.events import EventSource, RecordedEvent, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case
 from loadsim.signing import Scheme
+
+NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
 
 
 class EventOptions(Protocol):
@@ -46,24 +50,17 @@ class RequestMaker:
         secrets: Sequence[Secrets] = ("new",),
         old_secret: Secret | None = None,
         url: str | None = None,
+        recorded: Mapping[str, Sequence[RecordedEvent]] = NOTHING_RECORDED,
     ) -> None:
         """`events` and `cases` in the plan's order, the genuine case not among them, and `secrets` by phase:
-        stratum = (phase * len(events) + type) * (1 + len(cases)) + case.
+        stratum = (phase * len(events) + type) * (1 + len(cases)) + case. `old_secret` is the one that is rotated out,
+        `url` the one that the provider has on file, `recorded` the captures of types that are sent from one.
 
         Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
         secret that the scheme cannot use.
         """
         provider = Provider(scheme, secret, old_secret, url)
-        sources = [
-            EventSource(
-                options.type,
-                seed,
-                simulation=options.simulation,
-                image=options.image,
-                overrides=options.set.items(),
-            )
-            for options in events
-        ]
+        sources = [_source(options, seed, recorded) for options in events]
         # The table repeats by phase: one block serves them all where they sign alike.
         alike = len(set(secrets)) == 1
         self._table = [
@@ -74,15 +71,48 @@ class RequestMaker:
         ]
         self._size = len(self._table)
 
+    def maker_of(self, stratum: int) -> Make:
+        """What makes the requests of one stratum, for a caller that looks it up once."""
+        return self._table[stratum % self._size]
+
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
         """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)
 
 
-def _makers(provider: Provider, source: EventSource, secrets: Secrets, cases: Sequence[Case], seed: int) -> list[Make]:
+def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[RecordedEvent]]) -> Source:
+    if options.type in recorded:
+        return RecordedSource(options.type, seed, recorded[options.type])
+    return EventSource(
+        options.type, seed, simulation=options.simulation, image=options.image, overrides=options.set.items()
+    )
+
+
+def _makers(provider: Provider, source: Source, secrets: Secrets, cases: Sequence[Case], seed: int) -> list[Make]:
     """The genuine maker of a type, then one for each case."""
-    sign = provider.sign(source, secrets)
-    plain = genuine(source, provider.signer(provider.secret, source)) if secrets == "new" else signed(source, sign)
+    if isinstance(source, RecordedSource):
+        topics = {event.type or source.topic for event in source.events}
+        makers = {topic: _makers_of(provider, source, topic, secrets, cases, seed) for topic in topics}
+        kinds = ("", *(case.kind for case in cases))
+        return [
+            recorded_make(
+                source,
+                provider.scheme,
+                {topic: of_topic[number] for topic, of_topic in makers.items()}.__getitem__,
+                forges=REWRITTEN.get(kind, ()),
+            )
+            for number, kind in enumerate(kinds)
+        ]
+    return _makers_of(provider, source, source.topic, secrets, cases, seed)
+
+
+def _makers_of(
+    provider: Provider, source: Source, topic: str, secrets: Secrets, cases: Sequence[Case], seed: int
+) -> list[Make]:
+    sign = provider.sign(source, topic, secrets)
+    plain = signed(source, sign)
+    if secrets == "new":
+        plain = genuine(source, provider.signer(provider.secret, topic))
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
     for case in cases:
@@ -91,5 +121,5 @@ def _makers(provider: Provider, source: EventSource, secrets: Secrets, cases: Se
             raise UsageError(f"unknown case {case.kind!r}: known cases are {', '.join(KINDS)}")
         if problem := kind.problem(provider.scheme):
             raise UsageError(f"the scheme {provider.scheme.name} has no case {case.kind}: {problem}")
-        makers.append(kind.build(Parts(provider, source, secrets, sign, plain, memory, case, seed)))
+        makers.append(kind.build(Parts(provider, source, topic, secrets, sign, plain, memory, case, seed)))
     return makers

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, bool]] = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
     "events": ("events", "List the event types, or print the exact body of one event.", False),
     "run": ("run", "Fire a load run at an endpoint and judge it.", False),
+    "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with these or other objectives.", False),

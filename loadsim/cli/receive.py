@@ -15,7 +15,8 @@ from loadsim.plan.units import UnitError, parse_duration, parse_size
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import DEFAULT_PATH, ENGINES, Engine, ReceiverOptions, Stall
 from loadsim.receiver.supervisor import Stats
-from loadsim.settings import read_secret
+from loadsim.settings import read_custom, read_secret
+from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
 
 
@@ -73,6 +74,8 @@ ADDRESS = Quantity("host:port", parse_address)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 = a free port.")
 @click.option("--path", default=DEFAULT_PATH, show_default=True, help="The path that takes webhooks, or 'any'.")
 @click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
+@click.option("--public-url", metavar="URL", help="The URL that senders have on file, for schemes that sign it.")
 @click.option("--secret-env", metavar="NAME", help="Environment variable that holds the secret.")
 @click.option("--secret-file", metavar="PATH", type=click.Path(path_type=Path), help="File that holds the secret.")
 @click.option("--old-secret-env", metavar="NAME", help="A secret that is rotated out: accepted beside the other one.")
@@ -106,6 +109,8 @@ def command(
     port: int,
     path: str,
     scheme: str,
+    custom: str | None,
+    public_url: str | None,
     secret_env: str | None,
     secret_file: Path | None,
     old_secret_env: str | None,
@@ -139,7 +144,9 @@ def command(
         host=host,
         port=port,
         path=path,
-        scheme=scheme,
+        scheme=CUSTOM if custom else scheme,
+        custom=read_custom(custom) if custom else None,
+        public_url=public_url,
         verify=not no_verify,
         tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
         retire_ns=retire_after,
@@ -163,7 +170,7 @@ def command(
     if old_secret_env is not None:
         old_secret = read_secret(secret_env=old_secret_env, secret_file=None, default_env=None)
     if not no_verify:
-        default_env = find_scheme(scheme).default_secret_env
+        default_env = find_scheme(options.scheme, options.custom).default_secret_env
         secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)
 
     async def serve() -> Stats:

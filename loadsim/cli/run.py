@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.values import parse_epoch, parse_headers
+from loadsim.cli.values import parse_epoch, parse_headers, types_of
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
+    from loadsim.model import Objective
     from loadsim.plan import Scenario
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
-_QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
+_QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
+_FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 
 
 @click.command()
@@ -38,6 +40,7 @@ _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
 @click.option(
     "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
 )
+@click.option("--payload", metavar="FILE", help="Send recorded bodies, signed anew: .ndjson rows, or one body.")
 @click.option("-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own.")
 @click.option(
     "-H",
@@ -60,6 +63,7 @@ _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix")
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
+@click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 @click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
@@ -84,6 +88,7 @@ def command(what: str, **options: Any) -> None:
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
     130 interrupted (the result so far is written).
     """
+    from loadsim.cli.github import tell_github
     from loadsim.judge import exit_code
 
     request = compose(what, options)
@@ -92,6 +97,7 @@ def command(what: str, **options: Any) -> None:
         return
     outcome = asyncio.run(_run(request, quiet=options["quiet"]))
     show(outcome, options["json_file"])
+    tell_github(outcome.result)
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 
@@ -100,40 +106,71 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.cases import check_cases, needs_old_secret
-    from loadsim.judge import objectives_of, vocabulary_of_scenario
+    from loadsim.cases import RequestMaker, check_cases, needs_old_secret
+    from loadsim.cli.captures import captures_of
+    from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
-    from loadsim.signing import scheme
-    from loadsim.studies.load import LoadRequest, free_directory
+    from loadsim.signing import CUSTOM_TABLE, scheme
+    from loadsim.studies.load import EMBEDDED_SECRET, LoadRequest, free_directory
 
     scenario = _scenario(what, options)
     target = scenario.target
-    check_cases(scenario, scheme(target.scheme), what)
-    objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
-    embedded = target.url == "embedded"
+    described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
+    check_cases(scenario, described, what)
+    objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = old_secret = None
-    if not embedded and needs_old_secret(scenario):
+    if target.url != EMBEDDED and needs_old_secret(scenario):
         old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
-    if not embedded:
+    if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env,
             secret_file=target.secret_file,
-            default_env=scheme(target.scheme).default_secret_env,
+            default_env=described.default_secret_env,
         )
-    out = Path(options["out"])
-    if not options["check"]:
-        free_directory(out)
-    return LoadRequest(
+    # an image or a path that no event has is found here and not by a shard
+    recorded, pace = captures_of(scenario)
+    url = target.public_url or target.url
+    RequestMaker(
+        scenario.events,
+        described,
+        secret or EMBEDDED_SECRET,
+        0,
+        cases=scenario.cases,
+        secrets=[phase.secrets for phase in scenario.phases],
+        old_secret=old_secret or EMBEDDED_SECRET,
+        url=url,
+        recorded=recorded,
+    )
+    request = LoadRequest(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         secret=secret,
         old_secret=old_secret,
         headers=resolve_headers(target.headers),
-        out=out,
+        out=Path(options["out"]),
         workers=_workers(options["workers"]),
+        raw=options["raw"],
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
+        recorded=recorded,
+        pace=pace,
     )
+    if not options["check"]:
+        free_directory(request.out)
+    return request
+
+
+def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
+    """The scenario's own objectives and, after them, those that the command line added; a wrong one names its file."""
+    from loadsim.judge import objectives_of, vocabulary_of_scenario
+
+    vocabulary = vocabulary_of_scenario(scenario)
+    if what.endswith(".toml"):
+        try:
+            objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)
+        except UsageError as error:
+            raise UsageError(f"{what}: {error}") from None
+    return objectives_of(scenario.objectives, vocabulary)
 
 
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
@@ -150,6 +187,10 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         if options["target"]:
             raise UsageError("-t replaces a scenario's target: name either a scenario or a target, not both")
         endpoint = resolve_target(what, config)
+        table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
+        payload = options["payload"]
+        if payload and options["mix"]:
+            raise UsageError("--payload sends the file's own bodies: leave -e out")
         return quick_scenario(
             endpoint.url,
             connections=options["connections"],
@@ -158,20 +199,31 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
             events=options["events"],
             mix=_mix(options["mix"], endpoint.events),
             objectives=options["objectives"],
-            target={**endpoint.given, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
             seed=options["seed"],
             known_types=types,
             known_schemes=schemes,
+            types_of=types_of,
+            payloads=(Path(payload).stem, payload) if payload else None,
         )
     given = [name for name in _QUICK_ONLY if options[name]]
     if given:
-        flags = ", ".join(f"-{'e' if name == 'mix' else 'n' if name == 'events' else name[0]}" for name in given)
+        flags = ", ".join(_FLAGS.get(name, f"-{name[0]}") for name in given)
         raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
-    scenario = load_scenario(
-        read_text_file(what), source=what, known_types=types, known_schemes=schemes, known_cases=case_rules()
-    )
     if options["target"]:
-        changes = {**resolve_target(options["target"], config).given, **changes}
+        elsewhere = dict(resolve_target(options["target"], config).given)
+        if "scheme" in changes:
+            elsewhere.pop("custom", None)
+        changes = {**elsewhere, **changes}
+    scenario = load_scenario(
+        read_text_file(what),
+        source=what,
+        known_types=types,
+        known_schemes=schemes,
+        known_cases=case_rules(),
+        types_of=types_of,
+        signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
+    )
     return override(
         scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
     )
@@ -231,15 +283,33 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, run.interrupt)
-        try:
-            async with live_view(run, quiet=quiet):
-                yield
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        # the live view of a terminal says by itself that the run is stopping
+        async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
+            yield
 
     return await run_load(request, watch)
+
+
+@contextlib.asynccontextmanager
+async def _interruptible(run: Run, *, say: bool) -> AsyncIterator[None]:
+    """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        if say and not run.interrupted:
+            click.echo("loadsim: stopping: what is under way may still end (Ctrl-C again ends at once)", err=True)
+        run.interrupt()
+
+    async def listen() -> None:
+        await run.started.wait()
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+    listening = loop.create_task(listen())
+    try:
+        yield
+    finally:
+        listening.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(outcome: LoadOutcome, json_file: str | None) -> None:
@@ -261,4 +331,4 @@ def _show_plan(request: LoadRequest) -> None:
     from loadsim.plan import Plan
     from loadsim.report.plan_text import render_plan
 
-    click.echo(render_plan(Plan(request.scenario, request.seed), request.objectives), nl=False)
+    click.echo(render_plan(Plan(request.scenario, request.seed, request.pace), request.objectives), nl=False)

@@ -68,6 +68,8 @@ class _Event:
     """What is to be sent: `seed` is None where the body came from a file."""
 
     name: str
+    topic: str
+    """As the provider's headers have it."""
     id: str
     body: bytes
     seed: int | None
@@ -95,12 +97,13 @@ def _compose(argument: str, options: dict[str, Any]) -> _Delivery:
     endpoint = resolve_target(argument, config)
     target = _target(endpoint, options)
     now_ns = time.time_ns()
-    event = _event(endpoint, options, now_ns)
-    chosen = scheme(target.scheme)
+    event = _event(endpoint, target, options, now_ns)
+    chosen = scheme(target.scheme, target.custom)
     secret = read_secret(
         secret_env=target.secret_env, secret_file=target.secret_file, default_env=chosen.default_secret_env
     )
-    return _Delivery(endpoint, target, resolve_headers(target.headers), event, chosen.signer(secret), now_ns)
+    signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
+    return _Delivery(endpoint, target, resolve_headers(target.headers), event, signer, now_ns)
 
 
 def _target(endpoint: Endpoint, options: dict[str, Any]) -> Target:
@@ -117,7 +120,7 @@ def _target(endpoint: Endpoint, options: dict[str, Any]) -> Target:
         raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
     changes: dict[str, Any] = {}
     if options["scheme"] is not None:
-        changes["scheme"] = options["scheme"]
+        changes.update(scheme=options["scheme"], custom=None)
     if options["secret_env"] is not None or options["secret_file"] is not None:
         changes.update(secret_env=options["secret_env"], secret_file=options["secret_file"])
     if options["insecure"] or options["cacert"] is not None:
@@ -139,12 +142,12 @@ def _target(endpoint: Endpoint, options: dict[str, Any]) -> Target:
 # -- what to send ---------------------------------------------------------------------------------------------------
 
 
-def _event(endpoint: Endpoint, options: dict[str, Any], now_ns: int) -> _Event:
+def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: int) -> _Event:
     from loadsim.events import EventSource, parse_override
 
     if options["payload"] is not None:
         return _recorded(endpoint, options)
-    name = _event_type(endpoint, options["event"])
+    name = _event_type(endpoint, target, options["event"])
     seed = options["seed"] if options["seed"] is not None else secrets.randbits(32)
     source = EventSource(
         name,
@@ -153,14 +156,15 @@ def _event(endpoint: Endpoint, options: dict[str, Any], now_ns: int) -> _Event:
         image=options["image"] or "placeholder",
         overrides=map(parse_override, options["overrides"]),
     )
-    return _Event(name, source.event_id(0), source.body(0, now_ns), seed)
+    return _Event(name, source.topic, source.event_id(0), source.body(0, now_ns), seed)
 
 
-def _event_type(endpoint: Endpoint, asked: str | None) -> str:
+def _event_type(endpoint: Endpoint, target: Target, asked: str | None) -> str:
     """The type to send: what was asked for, if it is registered, or the only one there is to choose."""
-    from loadsim.events import catalogue, event_type
+    from loadsim.cli.values import types_of
+    from loadsim.events import event_type
 
-    offered = endpoint.events or tuple(each.name for each in catalogue())
+    offered = endpoint.events or types_of(target)
     if asked is None:
         if len(offered) == 1:
             return offered[0]
@@ -194,11 +198,19 @@ def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> _Event:
     found = document.get("event") if isinstance(document, dict) else None
     asked = options["event"]
     if asked is not None and found is not None and asked != found:
-        raise UsageError(f"{path} holds a {found} event, not {asked}: leave -e out or change the file")
+        raise UsageError(f"{path}: its event is {found}, not {asked}: leave -e out or change the file")
     name = asked or found
     if isinstance(name, str):
         _check_registered(endpoint, name)
-    return _Event(str(name or path), f"msg_{secrets.token_hex(12)}", body, None)
+    return _Event(str(name or path), _topic(name), f"msg_{secrets.token_hex(12)}", body, None)
+
+
+def _topic(name: object) -> str:
+    """What a provider's headers call the event of a recorded body; nothing where nobody says."""
+    from loadsim.events import catalogue
+
+    known = {each.name: each.topic for each in catalogue()}
+    return known.get(name, name) if isinstance(name, str) else ""
 
 
 # -- sending and showing --------------------------------------------------------------------------------------------

@@ -6,26 +6,32 @@ import datetime as dt
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from loadsim.model import NS_PER_S, UsageError
+
+if TYPE_CHECKING:
+    from loadsim.plan import Target
 
 LATEST_S = 253_402_300_799
 """The last second of the year 9999, the last that an ISO 8601 date in a body can name."""
 
 
-def parse_epoch(text: str) -> int:
+def parse_epoch(text: str, option: str = "--epoch") -> int:
     """Unix seconds (decimals allowed) or ISO 8601 (UTC unless it says otherwise), as ns since 1970; or UsageError."""
-    seconds = Decimal(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text, re.ASCII) else _iso_seconds(text)
+    seconds = (
+        Decimal(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text, re.ASCII) else _iso_seconds(text, option)
+    )
     if not 0 <= seconds <= LATEST_S:
-        raise UsageError(f"--epoch {text}: must lie between the years 1970 and 9999")
+        raise UsageError(f"{option} {text}: must lie between the years 1970 and 9999")
     return int(seconds * NS_PER_S)
 
 
-def _iso_seconds(text: str) -> Decimal:
+def _iso_seconds(text: str, option: str) -> Decimal:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--epoch {text}: write unix seconds or ISO 8601, such as 2026-05-04T09:10:00Z") from None
+        raise UsageError(f"{option} {text}: write unix seconds or ISO 8601, such as 2026-05-04T09:10:00Z") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -41,3 +47,11 @@ def parse_headers(texts: Iterable[str]) -> dict[str, str]:
             raise UsageError("-H: a header is written 'Name: value'")
         headers[name.strip()] = value.strip()
     return headers
+
+
+def types_of(target: Target) -> tuple[str, ...]:
+    """The event types that a target is sent unless some are named: those of its scheme's provider."""
+    from loadsim.events import default_types
+    from loadsim.signing import family, scheme
+
+    return default_types(family(scheme(target.scheme, target.custom)))

@@ -36,11 +36,6 @@ class Recorder:
         self.samples: list[Sample] = []
         self._sampled: dict[int, int] = {}
 
-    @property
-    def full(self) -> bool:
-        """A bite is waiting."""
-        return len(self.rows) >= BITE * COLUMNS
-
     def fold(self) -> None:
         """Count what is buffered."""
         rows = self.rows
@@ -67,6 +62,10 @@ class Recorder:
             return False
         self._sampled[key] = seen + 1
         return True
+
+    def take_raw(self) -> bytes:
+        """Every row since the last call, for a raw log; this one keeps none."""
+        return b""
 
     def take_samples(self) -> list[Sample]:
         """The samples since the last call."""

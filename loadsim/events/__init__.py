@@ -5,7 +5,20 @@ is: the wall clock is an argument.
 """
 
 from loadsim.events.overrides import parse_override
+from loadsim.events.recorded import RecordedEvent, RecordedSource, read_recorded, recorded_pace
 from loadsim.events.source import EventSource, sample_payload
-from loadsim.events.templates import EventType, catalogue, event_type
+from loadsim.events.templates import EventType, catalogue, default_types, event_type
 
-__all__ = ["EventSource", "EventType", "catalogue", "event_type", "parse_override", "sample_payload"]
+__all__ = [
+    "EventSource",
+    "EventType",
+    "RecordedEvent",
+    "RecordedSource",
+    "catalogue",
+    "default_types",
+    "event_type",
+    "parse_override",
+    "read_recorded",
+    "recorded_pace",
+    "sample_payload",
+]

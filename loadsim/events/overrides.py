@@ -31,7 +31,7 @@ class Override:
 
     __slots__ = ("_last", "_parents", "_value")
 
-    def __init__(self, path: str, value: JsonValue, sample: dict[str, Any]) -> None:
+    def __init__(self, path: str, value: JsonValue, sample: JsonValue) -> None:
         """Resolve `path` in `sample`; raises UsageError naming what exists at the step that does not."""
         steps: list[Any] = []
         node: Any = sample
@@ -42,7 +42,7 @@ class Override:
         self._last = steps[-1]
         self._value = value
 
-    def apply(self, document: dict[str, Any]) -> None:
+    def apply(self, document: JsonValue) -> None:
         """Set the value in `document`, in place."""
         node: Any = document
         for step in self._parents:
@@ -50,7 +50,7 @@ class Override:
         node[self._last] = self._value
 
 
-def _key(node: Any, step: str, path: str, number: int, sample: dict[str, Any]) -> str | int:
+def _key(node: Any, step: str, path: str, number: int, sample: JsonValue) -> str | int:
     """`step` as a key of `node`, or UsageError saying what there is."""
     if isinstance(node, dict) and step in node:
         return step
@@ -59,7 +59,7 @@ def _key(node: Any, step: str, path: str, number: int, sample: dict[str, Any]) -
     raise UsageError(f"cannot set {path!r}: {_what_exists(node, path.split('.'), number, sample)}")
 
 
-def _what_exists(node: Any, steps: list[str], number: int, sample: dict[str, Any]) -> str:
+def _what_exists(node: Any, steps: list[str], number: int, sample: JsonValue) -> str:
     here = ".".join(steps[:number])
     where = f"{here!r}" if here else "the payload"
     if isinstance(node, dict):

@@ -16,7 +16,7 @@ from loadsim.events.seeding import bit_generator, identifier
 
 TEAMS = 12
 USERS = 480
-SITUATIONS = 4096
+SITUATIONS = 1024
 LONGEST_S = 600
 
 

@@ -20,7 +20,8 @@ from loadsim.events.mould import Caster, Mould, mould_of
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
-from loadsim.events.templates import event_type
+from loadsim.events.templates import EventType, event_type
+from loadsim.events.varying import varying
 from loadsim.model import NS_PER_MS, JsonValue, UsageError
 
 BLOCK = 4096
@@ -52,18 +53,23 @@ class EventSource:
         Raises UsageError for an unknown type, image or path.
         """
         self.type = type
-        document, picture, self._overrides = _template(type, seed, simulation, image, overrides)
+        kind = event_type(type)
+        document, picture, self._overrides = _template(kind, seed, simulation, image, overrides)
+        self.topic = kind.topic
+        self._seed = seed
+        self._prefix = identifier(seed, type)[:-12]
+        self._document = document
+        self._moulds: list[Mould | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
+        self._cast = Caster().cast
+        self._turn(0)
+        if kind.varies is not None:
+            self._fill = varying(document, kind.varies, seed, type)
+            return
         # What is the same for many events is serialised once, unless a path of the user's may lead into it.
         hold = copy.copy if self._overrides else _frozen
         set_organisation(document, hold(organisation(seed)))
         set_image(document, None if picture is None else hold(picture))
-        self._document = document
         self._fill = FILLERS[type](document, situations(seed, hold))
-        self._prefix = identifier(seed, type)[:-12]
-        self._seed = seed
-        self._moulds: list[Mould | None] = [None] * SITUATIONS
-        self._cast = Caster().cast
-        self._turn(0)
 
     def event_id(self, index: int) -> str:
         """The id of event `index`: a UUID in form, whose last twelve hex digits are the index."""
@@ -106,9 +112,9 @@ def sample_payload(
     simulation: bool = True,
     image: str = "placeholder",
     overrides: Iterable[tuple[str, JsonValue]] = (),
-) -> dict[str, Any]:
+) -> JsonValue:
     """The documented sample of a type, changed as the same options change an EventSource's bodies."""
-    document, picture, resolved = _template(type, 0, simulation, image, overrides)
+    document, picture, resolved = _template(event_type(type), 0, simulation, image, overrides)
     set_image(document, picture)
     for override in resolved:
         override.apply(document)
@@ -116,15 +122,15 @@ def sample_payload(
 
 
 def _template(
-    name: str, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
-) -> tuple[dict[str, Any], JsonValue, tuple[Override, ...]]:
+    kind: EventType, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
+) -> tuple[JsonValue, JsonValue, tuple[Override, ...]]:
     """The template as the options want it, the image to put in (None: the placeholder stays), the checked overrides."""
-    document = event_type(name).sample()
-    if not simulation:
-        del document["simulation"]
+    document = kind.sample()
+    if not simulation and kind.varies is None:
+        del document["simulation"]  # only Trackpilots' events have the field
     form = parse_image(image)
-    if form.kind != "placeholder" and not carries_image(document):
-        raise UsageError(f"image {image!r}: events of type {name} carry no image")
+    if form.kind != "placeholder" and (kind.varies is not None or not carries_image(document)):
+        raise UsageError(f"image {image!r}: events of type {kind.name} carry no image")
     picture = image_value(form, seed)
     return document, picture, _resolve(overrides, document, picture)
 
@@ -135,7 +141,7 @@ def _frozen(value: Any) -> orjson.Fragment:
 
 
 def _resolve(
-    overrides: Iterable[tuple[str, JsonValue]], document: dict[str, Any], picture: JsonValue
+    overrides: Iterable[tuple[str, JsonValue]], document: JsonValue, picture: JsonValue
 ) -> tuple[Override, ...]:
     """Check every path against the template; a later path may lead into what an earlier one set."""
     sample = copy.deepcopy(document)

@@ -1,21 +1,24 @@
-"""The catalogue: which event types there are, and the documented sample of each.
+"""The catalogue: which event types there are, and a sample of each.
 
-The samples are the JSON files in `catalogue/`, one per type, as the provider documents them. This file knows nothing
-of how a sample's fields vary.
+Trackpilots' samples are the JSON files in `catalogue/`, as the provider documents them. Those of other providers lie in
+a directory named for their signature scheme; such a file also says which fields of the sample vary. This file knows
+nothing of how they do.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import orjson
 
-from loadsim.model import UsageError
+from loadsim.model import JsonValue, UsageError
 
+TRACKPILOTS = "trackpilots"
 _DESCRIPTIONS = {
     "desktop.activity_tracking.captured": "A user started or stopped working (work mode on or off).",
     "desktop.app_tracking.captured": "An app or website a user had in front, for how long.",
@@ -25,36 +28,73 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event type. `name` is the value of the body's `event` field."""
+    """One event type. `name` is what loadsim calls it, `topic` what its provider calls it in headers."""
 
     name: str
     description: str
+    scheme: str = TRACKPILOTS
+    topic: str = ""
+    template: bytes = b""
+    varies: Mapping[str, str] | None = None
+    """Path in the sample -> how it varies (see `varying`); None where `fill` knows the type."""
 
-    def sample(self) -> dict[str, Any]:
-        """A fresh copy of the documented payload, keys in the documented order."""
-        document: dict[str, Any] = orjson.loads(_template(self.name))
-        return document
+    def sample(self) -> JsonValue:
+        """A fresh copy of the sample, keys in the documented order."""
+        return orjson.loads(self.template)
+
+
+def _trackpilots() -> list[EventType]:
+    folder = resources.files("loadsim.events") / "catalogue"
+    return [
+        EventType(name, description, topic=name, template=(folder / f"{name}.json").read_bytes())
+        for name, description in _DESCRIPTIONS.items()
+    ]
+
+
+def _of_providers() -> list[EventType]:
+    found = []
+    for folder in sorted((resources.files("loadsim.events") / "catalogue").iterdir(), key=lambda entry: entry.name):
+        if not folder.is_dir():
+            continue
+        for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            document: dict[str, Any] = orjson.loads(file.read_bytes())
+            found.append(
+                EventType(
+                    name=f"{folder.name}.{file.name.removesuffix('.json')}",
+                    description=document["description"],
+                    scheme=folder.name,
+                    topic=document["topic"],
+                    template=orjson.dumps(document["sample"]),
+                    varies=document["varies"],
+                )
+            )
+    return found
 
 
 @functools.cache
-def _template(name: str) -> bytes:
-    return (resources.files("loadsim.events") / "catalogue" / f"{name}.json").read_bytes()
-
-
-_CATALOGUE = tuple(EventType(name, description) for name, description in _DESCRIPTIONS.items())
-
-
 def catalogue() -> tuple[EventType, ...]:
-    """Every event type, in alphabetical order."""
-    return _CATALOGUE
+    """Every event type: Trackpilots' first, then by provider; within each in alphabetical order."""
+    return (*_trackpilots(), *_of_providers())
+
+
+def default_types(schemes: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The types of the first of these signature schemes that has any, else Trackpilots'."""
+    for scheme in (*schemes, TRACKPILOTS):
+        names = tuple(each.name for each in catalogue() if each.scheme == scheme)
+        if names:
+            return names
+    return ()
 
 
 def event_type(name: str) -> EventType:
-    """The type of that name. Raises UsageError with the known names, and the nearest one."""
-    for known in _CATALOGUE:
+    """The type of that name. Raises UsageError with the nearest known ones."""
+    for known in catalogue():
         if known.name == name:
             return known
-    names = [known.name for known in _CATALOGUE]
+    names = [known.name for known in catalogue()]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"unknown event type {name!r}: {hint}known types are {', '.join(names)}")
+    shown = ", ".join(default_types())
+    raise UsageError(
+        f"unknown event type {name!r}: {hint}known types are {shown}, and those of other providers: loadsim events"
+    )

@@ -6,7 +6,7 @@ Refuses to know how messages travel (`local` does) and what time it is: instants
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
@@ -45,11 +45,12 @@ class ShardState:
 class Collector:
     """The parent's side of all shards."""
 
-    def __init__(self, strata: int, shards: int) -> None:
+    def __init__(self, strata: int, shards: int, on_raw: Callable[[bytes], None] | None = None) -> None:
         self.strata = strata
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
+        self._on_raw = on_raw
         self._rate = (0.0, 0, 0.0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -59,6 +60,11 @@ class Collector:
         state = self.states[shard]
         state.ready = message
         state.heard_ns = now_ns
+
+    def started(self, now_ns: int) -> None:
+        """The shards are under way: from now on silence tells."""
+        for state in self.states:
+            state.heard_ns = max(state.heard_ns, now_ns)
 
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
         """A shard's latest second."""
@@ -71,6 +77,9 @@ class Collector:
         state.heard_ns = now_ns
         self.merged.add(shard, frame.tally)
         self.samples.extend(frame.samples)
+        if frame.raw and self._on_raw is not None:
+            self._on_raw(frame.raw)
+            frame.raw = b""  # a frame is kept; its raw rows are not
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
         """A shard's farewell."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ from loadsim.launch.messages import (
     read_message,
 )
 from loadsim.model import LoadsimError, UnreachableError, UsageError
+from loadsim.processes import own_command, own_environment
 
 READY_S = 30.0
 LEAD_NS = 50_000_000
@@ -52,10 +52,8 @@ class LocalShards:
         """
         for plan in self._plans:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "loadsim",
-                "shard",
+                *own_command("loadsim", "shard"),
+                env=own_environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**26,
@@ -73,6 +71,7 @@ class LocalShards:
         at_ns = time.time_ns() + LEAD_NS
         for plan in self._plans:
             await self._say(plan.shard, encode(Start(at_ns)))
+        self._collector.started(time.monotonic_ns())
         return at_ns
 
     async def wait(self) -> None:
@@ -95,9 +94,10 @@ class LocalShards:
 
     async def close(self) -> None:
         """No shard survives this."""
-        for number, process in enumerate(self._processes):
+        for process in self._processes:
             if process.stdin is not None:
                 process.stdin.close()
+        for number, process in enumerate(self._processes):
             try:
                 await asyncio.wait_for(process.wait(), 2.0)
             except TimeoutError:

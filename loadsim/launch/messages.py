@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from loadsim.events import RecordedEvent
 from loadsim.measure.tally import TallyDelta
 
 MAX_MESSAGE = 256 * 1024 * 1024
@@ -30,6 +31,12 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     epoch_ns: int | None = None
     old_secret: str | None = None
     """The one that is rotated out, where events are signed with it."""
+    raw: bool = False
+    """Frames carry every outcome."""
+    recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: list[int] = msgspec.field(default_factory=list)
+    """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
 
 
 class Start(msgspec.Struct, tag="start"):
@@ -87,6 +94,8 @@ class Frame(msgspec.Struct, tag="frame"):
     rss_bytes: int
     tally: TallyDelta
     samples: list[SampleMessage]
+    raw: bytes = b""
+    """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
 
 
 class Last(msgspec.Struct, tag="last"):

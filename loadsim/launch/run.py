@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from loadsim import __version__
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
+from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
@@ -36,8 +37,14 @@ class RunSpec:
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out, where events are signed with it."""
+    recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: Sequence[int] = ()
+    """As the plan has it, where arrivals are as recorded."""
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
+    on_raw: Callable[[bytes], None] | None = None
+    """Takes every outcome, for a raw log; None: no shard keeps any."""
 
 
 class Run:
@@ -52,7 +59,7 @@ class Run:
         self.shards = max(1, min(spec.workers, connections))
         self.interrupted = False
         self.started = asyncio.Event()
-        self._collector = Collector(plan.strata, self.shards)
+        self._collector = Collector(plan.strata, self.shards, spec.on_raw)
         self._local: LocalShards | None = None
         self._start_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -107,6 +114,9 @@ class Run:
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
+                raw=spec.on_raw is not None,
+                recorded={name: list(events) for name, events in spec.recorded.items()},
+                pace=list(spec.pace),
             )
             for number in range(self.shards)
         ]

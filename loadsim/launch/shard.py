@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
-import platform
+import select
 import signal
 import socket
 import sys
@@ -23,6 +23,7 @@ from loadsim.cases import RequestMaker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
@@ -110,30 +111,35 @@ class ShardRun:
             raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
         loop = asyncio.get_running_loop()
         scenario = from_document(message.scenario, source="plan")
-        self._plan = plan = Plan(scenario, message.seed)
+        self._plan = plan = Plan(scenario, message.seed, message.pace)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = RequestMaker(
             scenario.events,
-            scheme(scenario.target.scheme),
+            scheme(scenario.target.scheme, scenario.target.custom),
             Secret(message.secret),
             message.seed,
             cases=scenario.cases,
             secrets=[phase.secrets for phase in scenario.phases],
             old_secret=None if message.old_secret is None else Secret(message.old_secret),
             url=scenario.target.public_url or scenario.target.url,
+            recorded=message.recorded,
         )
         wire = resolve(scenario.target)
-        transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
             return
         self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
-        tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends])
-        self._recorder = Recorder(tally, len(plan.cases))
-        self._engine = Engine(
+        paced = any(phase.model == "open" for phase in plan.phases)
+        tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
+        cases = len(plan.cases)
+        self._recorder = (
+            RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
+        )
+        self._engine = (RawEngine if message.raw else Engine)(
             plan,
             maker,
             transport,
@@ -146,10 +152,10 @@ class ShardRun:
         await self._fire(loop)
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # the hot path makes no reference cycles, so the cyclic collector would only cost pauses
         gc.collect()
         gc.freeze()
-        gc.disable()
+        if not self._transport.makes_cycles:
+            gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
         offset = max(0, monotonic_ns() - self._start_ns)
         listener = loop.create_task(self._listen())
         ticker = loop.create_task(self._tick())
@@ -208,19 +214,20 @@ class ShardRun:
                 SampleMessage(s.index, s.stratum, s.code, s.t_ns, list(s.headers), s.body, s.error)
                 for s in recorder.take_samples()
             ],
+            raw=recorder.take_raw(),
         )
 
 
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
     """The transport that the scenario names; the direct one needs epoll."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and platform.system() == "Linux":
+    if target.transport == "direct" and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
-    return AiohttpTransport(target, wire, trace)
+    return AiohttpTransport(loop, wire, trace)
 
 
 def _rss_bytes() -> int:

@@ -76,14 +76,17 @@ class Tally:
     """Counts the outcomes of one shard.
 
     `strata`: how many there are; `start_ns`: the start of the run on the rows' clock; `phase_ends`: per stratum, the
-    end of its phase in ns since the start, -1 where the phase has none.
+    end of its phase in ns since the start, -1 where the phase has none; `paced`: whether anything has a due time of its
+    own. In a closed run an event is due when its connection is free: lag and wait are nothing by definition, and
+    counting nothing a million times would be paid by the load.
     """
 
-    def __init__(self, strata: int, start_ns: int, phase_ends: Sequence[int]) -> None:
+    def __init__(self, strata: int, start_ns: int, phase_ends: Sequence[int], *, paced: bool = True) -> None:
         if len(phase_ends) != strata:
             raise ValueError(f"{strata} strata, but {len(phase_ends)} phase ends")
         self._strata = strata
         self._start = start_ns
+        self._paced = paced
         self._ends = np.array([start_ns + end if end >= 0 else _UNBOUNDED for end in phase_ends], dtype=np.int64)
         self._raw: list[Ints] = []
         self._raw_size = 0
@@ -105,13 +108,14 @@ class Tally:
         due_slice = slice_of(due - self._start)
         base = (stratum * METRICS_PER_STRATUM << GROUP_SHIFT) | (due_slice << INDEX_BITS)
         values, keys = [], []
-        for metric, since, until, where in (
+        spans = [
             (Metric.response, due, done, kept),
             (Metric.service, sent, done, kept & was_sent),
-            (Metric.lag, due, woken, woken != 0),
-            (Metric.wait, woken, slot, kept & (slot != 0)),
             (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0)),
-        ):
+        ]
+        if self._paced:
+            spans += [(Metric.lag, due, woken, woken != 0), (Metric.wait, woken, slot, kept & (slot != 0))]
+        for metric, since, until, where in spans:
             values.append((until - since)[where])
             keys.append(base[where] + (int(metric) << GROUP_SHIFT))
         latencies = self._latencies(np.concatenate(values), np.concatenate(keys))

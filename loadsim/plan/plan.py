@@ -8,7 +8,7 @@ event contains.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from loadsim.plan.arrivals import due_at, due_of_indexes, expected_count, integrated_rate
 from loadsim.plan.chance import BLOCK, Stream, exponentials
 from loadsim.plan.kinds import Kinds
+from loadsim.plan.recorded import Pace
 from loadsim.plan.scenario import Phase, Scenario
 
 GENUINE = "genuine"
@@ -64,7 +65,8 @@ class Plan:
     once (about 15 ns each), because they decide where the next indexes begin.
     """
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, pace: Sequence[int] = ()) -> None:
+        """`pace` is needed where arrivals are as recorded: the time of each row of the capture, ns since the first."""
         if not 0 <= seed < 1 << 64:
             raise ValueError(f"a seed lies between 0 and 2**64 - 1, not {seed}")
         self.scenario = scenario
@@ -73,6 +75,7 @@ class Plan:
         self.cases = (GENUINE, *(case.kind for case in scenario.cases))
         self.strata = len(scenario.phases) * len(self.types) * len(self.cases)
         self.model: Literal["open", "closed"] = next(phase.model for phase in scenario.phases if phase.record)
+        self._pace = Pace(pace) if pace else None
         self._kinds = Kinds(scenario, seed)
         self.phases = self._lay_out()
 
@@ -133,7 +136,8 @@ class Plan:
         order = sorted(numbers, key=lambda number: self.scenario.phases[number].model == "closed")
         for place, number in enumerate(order):
             phase = self.scenario.phases[number]
-            limit = phase.events if phase.model == "closed" else self._count(number, last=place == len(order) - 1)
+            last = place == len(order) - 1
+            limit = phase.events if phase.model == "closed" else self._count(number, index, last=last)
             phases[number] = PlannedPhase(
                 number=number,
                 name=phase.name,
@@ -148,8 +152,10 @@ class Plan:
             index += limit if phase.model == "open" and limit is not None else 0
         return tuple(phases[number] for number in numbers)
 
-    def _count(self, number: int, *, last: bool) -> int | None:
+    def _count(self, number: int, first: int, *, last: bool) -> int | None:
         phase = self.scenario.phases[number]
+        if phase.arrivals == "recorded":
+            return self._recorded.count(phase, first)
         if phase.arrivals != "poisson":
             return math.ceil(integrated_rate(phase))
         return None if last else sum(len(due) for due in self._poisson(number))
@@ -157,9 +163,7 @@ class Plan:
     def _open_blocks(self, planned: PlannedPhase, shard: int, shards: int) -> Iterator[ArrivalBlock]:
         base = planned.number * len(self.types) * len(self.cases)
         first = planned.first_index
-        phase = self.scenario.phases[planned.number]
-        dues = self._poisson(planned.number) if phase.arrivals == "poisson" else _counted(phase, planned.limit or 0)
-        for due in dues:
+        for due in self._dues(planned):
             mine = slice((shard - first) % shards, None, shards)
             yield ArrivalBlock(
                 np.arange(first, first + len(due), dtype=np.int64)[mine].tolist(),
@@ -167,6 +171,21 @@ class Plan:
                 (self._kinds.of(first, len(due), planned.number)[mine] + base).tolist(),
             )
             first += len(due)
+
+    def _dues(self, planned: PlannedPhase) -> Iterator[Ints]:
+        """Due times of an open phase by blocks, ns since its start."""
+        phase = self.scenario.phases[planned.number]
+        if phase.arrivals == "poisson":
+            return self._poisson(planned.number)
+        if phase.arrivals == "recorded":
+            return self._recorded.blocks(phase, planned.first_index, planned.limit or 0)
+        return _counted(phase, planned.limit or 0)
+
+    @property
+    def _recorded(self) -> Pace:
+        if self._pace is None:
+            raise ValueError("arrivals as recorded need the pace of the capture")
+        return self._pace
 
     def _poisson(self, number: int) -> Iterator[Ints]:
         """Due times by blocks, ns since the phase's start."""

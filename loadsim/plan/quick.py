@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from loadsim.model import NS_PER_S
-from loadsim.plan.reading import from_document
+from loadsim.plan.reading import TypesOf, from_document
 from loadsim.plan.scenario import Scenario, ScenarioError
 from loadsim.plan.units import format_duration, format_rate
 
@@ -34,12 +34,15 @@ def quick_scenario(
     seed: int | None = None,
     known_types: Collection[str],
     known_schemes: Collection[str] | None = None,
+    types_of: TypesOf | None = None,
+    payloads: tuple[str, str] | None = None,
     source: str = COMMAND_LINE,
 ) -> Scenario:
     """One recorded phase: open with `rate` (events/s; `connections` then caps the pool), otherwise closed.
 
-    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (all known types), `target` further
-    keys of `[target]` in the file's units. Raises ScenarioError.
+    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (what `types_of` says of
+    the target, else all known types), `payloads` a name and the file of recorded bodies to send under it, `target`
+    further keys of `[target]` in the file's units. Raises ScenarioError.
     """
     table: dict[str, Any] = {**(target or {}), "url": url}
     phase: dict[str, Any] = {"name": "load"}
@@ -58,9 +61,11 @@ def quick_scenario(
     document: dict[str, Any] = {"name": name, "target": table, "phases": [phase], "objectives": list(objectives)}
     if mix:
         document["events"] = [{"type": kind, "weight": weight} for kind, weight in mix]
+    if payloads is not None:
+        document["events"] = [{"type": payloads[0], "payloads": payloads[1]}]
     if seed is not None:
         document["seed"] = seed
-    return from_document(document, source, known_types=known_types, known_schemes=known_schemes)
+    return from_document(document, source, known_types=known_types, known_schemes=known_schemes, types_of=types_of)
 
 
 def _open_duration(rate: Fraction, duration: int | None, events: int | None, source: str) -> int:
@@ -89,6 +94,8 @@ def override(
     if "secret_env" in changes or "secret_file" in changes:
         table.pop("secret_env", None)
         table.pop("secret_file", None)
+    if "scheme" in changes:
+        table.pop("custom", None)
     headers = {**table["headers"], **changes.pop("headers", {})}
     document["target"] = {**table, **changes, "headers": headers}
     document["objectives"] = [*document["objectives"], *objectives]

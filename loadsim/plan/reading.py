@@ -6,17 +6,19 @@ Decides the form of the message: `FILE: key.path: reason`. Reads no file: the te
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from loadsim.plan.rules import check, refuse_secrets
-from loadsim.plan.scenario import Case, CaseRule, EventMix, Scenario, ScenarioError
+from loadsim.plan.rules import check, check_target, refuse_secrets
+from loadsim.plan.scenario import Case, CaseRule, EventMix, Scenario, ScenarioError, Target
 from loadsim.plan.shape import DocumentError, read
 
 NO_CASES: Mapping[str, CaseRule] = MappingProxyType({})
+TypesOf = Callable[[Target], Sequence[str]]
+"""The event types that a target's scenario without `[[events]]` sends."""
 
 
 def load_scenario(
@@ -26,18 +28,30 @@ def load_scenario(
     known_types: Collection[str],
     known_schemes: Collection[str],
     known_cases: Mapping[str, CaseRule] = NO_CASES,
+    types_of: TypesOf | None = None,
+    signing: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """The scenario that a TOML text describes. `source` is how messages call the file.
 
-    Without `[[events]]` the mix is every known type in equal weight; what a case leaves out is its kind's default.
-    Raises ScenarioError.
+    Without `[[events]]` the mix is what `types_of` says of the target, else every known type, in equal weight. What a
+    case leaves out is its kind's default. `signing` holds another `scheme`, with its `custom`, than the file's. Raises
+    ScenarioError.
     """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(source, "", f"not TOML: {error}") from None
+    table = document.get("target")
+    if signing and isinstance(table, dict):
+        table.pop("custom", None)
+        table.update(signing)
     return from_document(
-        document, source, known_types=known_types, known_schemes=known_schemes, known_cases=known_cases
+        document,
+        source,
+        known_types=known_types,
+        known_schemes=known_schemes,
+        known_cases=known_cases,
+        types_of=types_of,
     )
 
 
@@ -48,13 +62,16 @@ def from_document(
     known_types: Collection[str] | None = None,
     known_schemes: Collection[str] | None = None,
     known_cases: Mapping[str, CaseRule] | None = None,
+    types_of: TypesOf | None = None,
 ) -> Scenario:
     """The inverse of `Scenario.document`. A set of known names that is None leaves those names unchecked."""
     try:
         refuse_secrets("target", document.get("target"))
         scenario = read(dict(document), Scenario)
         if "events" not in document and known_types:
-            scenario = msgspec.structs.replace(scenario, events=tuple(EventMix(type=name) for name in known_types))
+            check_target("target", scenario.target, known_schemes)
+            types = types_of(scenario.target) if types_of is not None else known_types
+            scenario = msgspec.structs.replace(scenario, events=tuple(EventMix(type=name) for name in types))
         check(scenario, known_types=known_types, known_schemes=known_schemes, known_cases=known_cases)
         if known_cases is not None:
             cases = tuple(_resolved(case, known_cases[case.kind]) for case in scenario.cases)

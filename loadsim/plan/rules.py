@@ -12,7 +12,9 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from loadsim.plan.arrivals import expected_count
-from loadsim.plan.scenario import EMBEDDED, Case, CaseRule, EventMix, Phase, Scenario, Target
+from loadsim.plan.cases import check_cases, check_shares
+from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
+from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -24,8 +26,6 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What an environment variable may be called."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-_ROUNDING = 1e-9
-"""Shares are decimal fractions, whose sum may miss 1 in its last digits."""
 _FRAMING = {"content-length", "transfer-encoding"}
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
@@ -44,6 +44,7 @@ def check(
     check_target("target", scenario.target, known_schemes)
     check_events(scenario.events, known_types)
     check_phases(scenario.phases)
+    check_recorded(scenario)
     check_cases(scenario.cases, known_cases)
     check_shares(scenario)
     if scenario.validity.lag <= 0:
@@ -58,15 +59,14 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         value = getattr(target, key)
         if value is not None:
             check_url(f"{path}.{key}", value)
-    if known_schemes is not None and target.scheme not in known_schemes:
+    if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
+        if target.custom is None:
+            raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')
+        raise DocumentError(f"{path}.custom", 'goes with scheme = "custom" only')
+    if known_schemes is not None and target.scheme not in (*known_schemes, CUSTOM_SCHEME):
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
-    for name in ("secret", "old_secret"):
-        variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
-        if variable is not None and file is not None:
-            raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
-        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
-            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
+    _check_secrets(path, target)
     if target.timeout <= 0:
         raise DocumentError(f"{path}.timeout", "must be more than 0")
     if target.insecure and target.cacert is not None:
@@ -74,6 +74,15 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
     check_headers(f"{path}.headers", target.headers)
+
+
+def _check_secrets(path: str, target: Target) -> None:
+    for name in ("secret", "old_secret"):
+        variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
+        if variable is not None and file is not None:
+            raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
+        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
+            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
 
 
 def refuse_secrets(path: str, table: object) -> None:
@@ -130,7 +139,9 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
     seen: set[str] = set()
     for number, event in enumerate(events):
         path = f"events[{number}]"
-        if known_types is not None and event.type not in known_types:
+        if event.payloads is not None:
+            check_payloads(path, event)
+        elif known_types is not None and event.type not in known_types:
             hint = suggestion(event.type, known_types)
             raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
         if event.type in seen:
@@ -168,6 +179,8 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         if phase.name in names:
             raise DocumentError(f"{path}.name", f'another phase is called "{phase.name}": names must differ')
         names.add(phase.name)
+        if phase.speed is not None and phase.arrivals != "recorded":
+            raise DocumentError(f"{path}.speed", 'goes with arrivals = "recorded" only')
         if phase.model == "closed":
             _check_closed(path, phase, last=number == len(phases) - 1)
         else:
@@ -181,7 +194,9 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         raise DocumentError(
             "phases", "recorded phases are of one model: all with rate (open) or all with connections (closed)"
         )
-    if recorded[0].model == "open" and not any(expected_count(phase) for phase in recorded):
+    if recorded[0].model == "open" and not any(
+        phase.arrivals == "recorded" or expected_count(phase) for phase in recorded
+    ):
         raise DocumentError("phases", "no event is due in any recorded phase: raise a rate or a duration")
 
 
@@ -199,6 +214,9 @@ def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
 
 
 def _check_open(path: str, phase: Phase) -> None:
+    if phase.arrivals == "recorded":
+        check_recorded_phase(path, phase)
+        return
     if phase.rate is None and phase.from_ is None and phase.to is None:
         raise DocumentError(path, "needs rate, or from and to (open model), or connections (closed model)")
     if phase.rate is not None and (phase.from_ is not None or phase.to is not None):
@@ -218,47 +236,3 @@ def _check_open(path: str, phase: Phase) -> None:
         raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" only')
     if phase.burst is not None and phase.burst <= 0:
         raise DocumentError(f"{path}.burst", "must be more than 0")
-
-
-_CASE_OPTIONS = ("by", "size", "copies")
-
-
-def check_cases(cases: tuple[Case, ...], known_cases: Mapping[str, CaseRule] | None) -> None:
-    """Rules of `[[cases]]`: known kinds, each once, with the keys that the kind has."""
-    seen: set[str] = set()
-    for number, case in enumerate(cases):
-        path = f"cases[{number}]"
-        if known_cases is not None and case.kind not in known_cases:
-            hint = suggestion(case.kind, known_cases)
-            raise DocumentError(f"{path}.kind", f'no such case kind: "{case.kind}"{hint}')
-        if case.kind in seen or case.kind == "genuine":
-            raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
-        seen.add(case.kind)
-        for key in _CASE_OPTIONS:
-            value = getattr(case, key)
-            if value is not None and known_cases is not None and key not in known_cases[case.kind].options:
-                raise DocumentError(f"{path}.{key}", f'a case of kind "{case.kind}" has no such key')
-            if value is not None and value <= 0:
-                raise DocumentError(f"{path}.{key}", "must be more than 0")
-
-
-def check_shares(scenario: Scenario) -> None:
-    """Rules of the shares of cases, in `[[cases]]` and by phase: of known kinds, at most 1 together in any phase."""
-    base = {case.kind: case.share for case in scenario.cases}
-    if sum(base.values()) > 1 + _ROUNDING:
-        raise DocumentError("cases", "the shares are more than 1 together")
-    given = set()
-    for number, phase in enumerate(scenario.phases):
-        path = f"phases[{number}].shares"
-        for kind in phase.shares:
-            if kind not in base:
-                raise DocumentError(f"{path}.{kind}", f"no [[cases]] of this kind{suggestion(kind, base)}")
-        if phase.shares and phase.model == "closed":
-            raise DocumentError(path, "goes with a rate: a closed phase has the shares of [[cases]]")
-        shares = {**base, **phase.shares}
-        if sum(shares.values()) > 1 + _ROUNDING:
-            raise DocumentError(path, "the shares are more than 1 together, with those of [[cases]]")
-        given |= {kind for kind, share in shares.items() if share}
-    for number, case in enumerate(scenario.cases):
-        if case.kind not in given:
-            raise DocumentError(f"cases[{number}].share", "is 0, and no phase gives this kind another share")

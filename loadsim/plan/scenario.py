@@ -15,6 +15,8 @@ import msgspec
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
 from loadsim.plan.shape import Duration, Rate, Size, write
 
+CUSTOM_SCHEME = "custom"
+"""The scheme that `[target.custom]` describes."""
 EMBEDDED = "embedded"
 """The url that stands for the companion receiver, started beside the run."""
 
@@ -40,6 +42,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     scheme: str = "trackpilots"
+    custom: dict[str, Any] | None = None
+    """The description of the signature scheme where `scheme` is "custom"."""
     secret_env: str | None = None
     secret_file: str | None = None
     old_secret_env: str | None = None
@@ -72,6 +76,8 @@ class EventMix(msgspec.Struct, frozen=True, kw_only=True):
     """`placeholder`, `buffer:SIZE` or `base64:SIZE`."""
     set: dict[str, Any] = msgspec.field(default_factory=dict)
     """Dotted path in the body → JSON value."""
+    payloads: str | None = None
+    """A file of recorded bodies to send in place of made ones; `type` is then any name."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -82,9 +88,11 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     rate: Rate | None = None
     from_: Rate | None = None
     to: Rate | None = None
-    arrivals: Literal["constant", "poisson", "burst"] = "constant"
+    arrivals: Literal["constant", "poisson", "burst", "recorded"] = "constant"
     burst: Duration | None = None
     """The period of `arrivals = "burst"`; one second unless given."""
+    speed: float | None = None
+    """How many times as fast as they were recorded events of `arrivals = "recorded"` are due."""
     connections: Count | None = None
     events: Count | None = None
     """A closed phase ends after so many events, if its duration has not ended it before."""

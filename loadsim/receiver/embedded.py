@@ -11,7 +11,7 @@ from typing import Self
 
 from loadsim.model import Secret
 from loadsim.receiver.admin import Admin
-from loadsim.receiver.options import ANY_PATH, DEFAULT_PATH, ReceiverOptions
+from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.supervisor import Stats, Supervisor, listen
 from loadsim.signing import scheme
 
@@ -40,8 +40,7 @@ class RunningReceiver:
     @property
     def url(self) -> str:
         """Where to POST webhooks."""
-        path = DEFAULT_PATH if self._options.path == ANY_PATH else self._options.path
-        return _url(self._options.host, self.port) + path
+        return self._options.url(self.port)
 
     @property
     def admin_url(self) -> str | None:
@@ -80,9 +79,11 @@ async def start_receiver(
     workers that had to be replaced. Raises LoadsimError in one line: a port that is taken, an unknown scheme, a worker
     that does not start.
     """
-    described = scheme(options.scheme)
+    described = scheme(options.scheme, options.custom)
     if options.verify and secret is not None:
-        described.verifier(secret)  # a key in the wrong form is said here, not by a worker
+        described.verifier(
+            secret, url=options.public_url or options.url(options.port)
+        )  # a key in the wrong form is said here, not by a worker
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
     supervisor = Supervisor(options, secret, say, old_secret)
     try:

@@ -6,7 +6,7 @@ values came from (command line, embedded run) and what the secret is.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,6 +34,10 @@ class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
     path: str = DEFAULT_PATH
     """The one path that takes webhooks, or "any"."""
     scheme: str = "trackpilots"
+    custom: dict[str, Any] | None = None
+    """The description of the scheme "custom"."""
+    public_url: str | None = None
+    """The URL that senders have on file, for schemes that sign it; None = the receiver's own."""
     verify: bool = True
     tolerance_s: float | None = None
     """None = the scheme's own; 0 turns the check of the timestamp off."""
@@ -80,6 +84,11 @@ class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if wrong:
                 raise UsageError(text)
+
+    def url(self, port: int) -> str:
+        """Where webhooks are POSTed to when the receiver listens on `port`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{port}{DEFAULT_PATH if self.path == ANY_PATH else self.path}"
 
     def slots_of(self, worker: int) -> int | None:
         """How many of the slots belong to worker number `worker`: they are dealt out evenly, the first get the rest."""

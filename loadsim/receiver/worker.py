@@ -118,10 +118,10 @@ def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEn
     return AiohttpEngine(options, desk, alarm)
 
 
-def _verify(order: Order, board: Board) -> Verify:
+def _verify(order: Order, board: Board, url: str) -> Verify:
     options = order.options
-    described = scheme(options.scheme)
-    new = described.verifier(Secret(order.secret), options.tolerance_s).verify
+    described = scheme(options.scheme, options.custom)
+    new = described.verifier(Secret(order.secret), options.tolerance_s, url=url).verify
     if not order.old_secret:
         return new
 
@@ -129,9 +129,8 @@ def _verify(order: Order, board: Board) -> Verify:
         now = time.monotonic_ns()
         return now - board.first_request(now)
 
-    return rotating(
-        new, described.verifier(Secret(order.old_secret), options.tolerance_s).verify, age_ns, options.retire_ns
-    )
+    old = described.verifier(Secret(order.old_secret), options.tolerance_s, url=url).verify
+    return rotating(new, old, age_ns, options.retire_ns)
 
 
 async def work(order: Order) -> None:
@@ -140,7 +139,9 @@ async def work(order: Order) -> None:
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
     alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
-    verify = _verify(order, board) if options.verify else None
+    listener = socket.socket(fileno=order.listen_fd)
+    url = options.public_url or options.url(listener.getsockname()[1])
+    verify = _verify(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
@@ -154,7 +155,7 @@ async def work(order: Order) -> None:
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    await engine.serve(socket.socket(fileno=order.listen_fd))
+    await engine.serve(listener)
     os.write(1, READY)
     await stop.wait()
     await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)

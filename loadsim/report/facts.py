@@ -7,7 +7,7 @@ Decides which rows there are, in which order, and how each figure reads. Refuses
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.vocabulary import unrecorded_phases
@@ -118,6 +118,12 @@ def count_cells(result: RunResult) -> list[tuple[str, str]]:
         ("unfinished", figures.count(totals.unfinished)),
         ("bytes sent", figures.size(totals.bytes_sent)),
     ]
+
+
+def target_of(result: RunResult) -> dict[str, Any]:
+    """The `[target]` of the stored scenario; empty where it has none."""
+    target = result.run.scenario.get("target")
+    return target if isinstance(target, dict) else {}
 
 
 def receiver_words(result: RunResult) -> str:

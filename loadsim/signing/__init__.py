@@ -5,8 +5,18 @@ key and time are arguments. What `Signer` makes is exactly what `Verifier` accep
 """
 
 from loadsim.signing.description import Scheme
-from loadsim.signing.registry import CUSTOM, family, scheme, scheme_names
+from loadsim.signing.registry import CUSTOM, CUSTOM_TABLE, family, scheme, scheme_names
 from loadsim.signing.sign import Signer
 from loadsim.signing.verify import Rejection, Verifier
 
-__all__ = ["CUSTOM", "Rejection", "Scheme", "Signer", "Verifier", "family", "scheme", "scheme_names"]
+__all__ = [
+    "CUSTOM",
+    "CUSTOM_TABLE",
+    "Rejection",
+    "Scheme",
+    "Signer",
+    "Verifier",
+    "family",
+    "scheme",
+    "scheme_names",
+]

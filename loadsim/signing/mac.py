@@ -74,7 +74,7 @@ def derive_key(scheme: Scheme, secret: Secret) -> bytes:
     text = secret.reveal()
     try:
         if scheme.key == "utf8":
-            return text.encode("utf-8", "surrogateescape")
+            return text.encode("utf-8", "surrogatepass")
         if scheme.key == "hex":
             key = bytes.fromhex(text)
         else:
@@ -109,7 +109,7 @@ def _part(scheme: Scheme, part: Field | bytes, url: str | None) -> bytes | str:
         return part.value
     if not url:
         raise UsageError(f"scheme {scheme.name} signs the URL too: say which one the sender has, as public_url or url")
-    return url_text(scheme, url).encode("utf-8", "surrogateescape")
+    return url_text(scheme, url).encode("utf-8", "surrogatepass")
 
 
 def _base64(code: bytes) -> bytes:

@@ -14,7 +14,8 @@ from loadsim.model import NS_PER_MS, NS_PER_S
 Unit = Literal["s", "ms", "rfc3339"]
 TICK_NS: dict[Unit, int] = {"s": NS_PER_S, "ms": NS_PER_MS, "rfc3339": NS_PER_MS}
 
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,14}")
+LONGEST_INTEGER = 15
+_INTEGER = re.compile(rf"0|[1-9][0-9]{{0,{LONGEST_INTEGER - 1}}}")
 _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
 )

@@ -17,14 +17,13 @@ import orjson
 
 from loadsim.model import NS_PER_S, Secret
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import PLAIN, Unit, unix_s
+from loadsim.signing.moments import LONGEST_INTEGER, PLAIN, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
 
 LONGEST_SIGNATURE_HEADER = 16_384
 LONGEST_ID = 256
-_NOTHING = re.compile("")
 _PATTERNS = {
     "hex": re.compile(rb"[0-9a-f]+"),
     "base64": re.compile(rb"[A-Za-z0-9+/]+={0,2}"),
@@ -64,8 +63,8 @@ class Verifier:
     """Checks deliveries under one key. Belongs to one thread."""
 
     __slots__ = (
-        "_encoded", "_id_name", "_pattern", "_plain", "_prefix", "_separator", "_signature_name", "_size", "_timeless",
-        "_timestamp_name", "_timestamp_prefix", "_tolerance_s", "_units_per_s",
+        "_encoded", "_id_name", "_integer_name", "_pattern", "_prefix", "_separator", "_signature_name", "_size",
+        "_timestamp", "_timestamp_prefix", "_tolerance_s", "_units_per_s",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
@@ -76,11 +75,10 @@ class Verifier:
         self._prefix = scheme.signature.prefix
         self._separator = scheme.signature.separator
         self._signature_name = scheme.signature.name.lower()
-        self._timestamp_name = timestamp.name.lower() if timestamp and timestamp.place == "header" else None
+        self._timestamp = timestamp
         self._timestamp_prefix = scheme.signature.timestamp_prefix
-        self._plain = PLAIN[timestamp.unit] if timestamp and timestamp.place != "body" else _NOTHING
-        in_header = self._timestamp_name is not None
-        self._timeless = Rejection.missing_timestamp if in_header else Rejection.malformed_signature
+        in_header = timestamp is not None and timestamp.place == "header" and timestamp.unit != "rfc3339"
+        self._integer_name = timestamp.name.lower() if timestamp and in_header else None
         self._id_name = scheme.id_headers[0].lower() if scheme.signs_id else None
         self._units_per_s = NS_PER_S // timestamp.tick_ns if timestamp else 1
         self._tolerance_s = (tolerance_s or 0) if timestamp else 0
@@ -92,82 +90,111 @@ class Verifier:
         signature = headers.get(self._signature_name)
         if signature is None:
             return Rejection.missing_signature
-        text: str | None = ""
-        if self._timestamp_name is not None:
-            text = headers.get(self._timestamp_name)
-        elif self._timestamp_prefix is not None:
-            text = self._time_entry(signature)
-        if text is None:
-            return self._timeless
-        if self._plain.fullmatch(text) is None:
-            return Rejection.malformed_timestamp
-        timestamp = text.encode("ascii")
         event_id = b""
+        text = headers.get(self._integer_name) if self._integer_name is not None else None
+        # A leading zero would be a second spelling of the same time; isdigit alone takes digits of other scripts.
+        if text is not None and text.isdigit() and text.isascii() and text >= "1" and len(text) <= LONGEST_INTEGER:
+            timestamp = text.encode()
+        else:
+            found = self._other_time(headers, signature)
+            if isinstance(found, Rejection):
+                return found
+            timestamp = found
         if self._id_name is not None:
             event_id = _ascii(headers.get(self._id_name, ""), LONGEST_ID)
             if not event_id:
                 return Rejection.malformed_id if self._id_name in headers else Rejection.missing_id
-        given = _ascii(signature, LONGEST_SIGNATURE_HEADER)
         expected = self._prefix + self._encoded(timestamp, event_id, body)
-        if not hmac.compare_digest(given, expected) and not self._listed(given, expected):
-            return Rejection.wrong_signature if self._well_formed(given) else Rejection.malformed_signature
-        return self._outside(timestamp, body, now_s) if self._tolerance_s else None
+        if not hmac.compare_digest(signature.encode("ascii", "replace"), expected):
+            rejection = self._refusal(signature, expected)
+            if rejection is not None:
+                return rejection
+        if self._tolerance_s:
+            age_s = now_s - int(timestamp) / self._units_per_s
+            if age_s > self._tolerance_s:
+                return Rejection.stale
+            if age_s < -self._tolerance_s:
+                return Rejection.future
+        return None
 
-    def _outside(self, timestamp: bytes, body: bytes, now_s: float) -> Rejection | None:  # noqa: ARG002
-        """Whether the time of a genuine delivery lies outside the window, which is on."""
-        age_s = now_s - int(timestamp) / self._units_per_s
-        if -self._tolerance_s <= age_s <= self._tolerance_s:
-            return None
-        return Rejection.future if age_s < 0 else Rejection.stale
+    def _other_time(self, headers: Mapping[str, str], signature: str) -> bytes | Rejection:
+        """The timestamp's text where it is not simply an integer in a header of its own; nothing if none is signed."""
+        timestamp = self._timestamp
+        if timestamp is None or timestamp.place == "body":
+            return b""
+        if self._timestamp_prefix is not None:
+            text = self._time_entry(signature)
+            if text is None:
+                return Rejection.malformed_signature
+        else:
+            text = headers.get(timestamp.name.lower())
+            if text is None:
+                return Rejection.missing_timestamp
+        if PLAIN[timestamp.unit].fullmatch(text) is None:
+            return Rejection.malformed_timestamp
+        return text.encode("ascii")
 
     def _time_entry(self, signature: str) -> str | None:
         """The timestamp inside the signature header; None where there is none, or more than one."""
         prefix = self._timestamp_prefix or b""
-        entries = self._entries(_ascii(signature, LONGEST_SIGNATURE_HEADER))
-        found = [entry for entry in entries if entry.startswith(prefix)]
+        found = [entry for entry in self._entries(signature) if entry.startswith(prefix)]
         return found[0][len(prefix) :].decode("ascii") if len(found) == 1 else None
 
-    def _entries(self, given: bytes) -> list[bytes]:
+    def _entries(self, signature: str) -> list[bytes]:
+        """What the header lists; nothing where it is too long or not ASCII."""
+        given = _ascii(signature, LONGEST_SIGNATURE_HEADER)
         if self._separator is None:
             return [given]
         # A header that came in several lines is joined by ", ", which is not part of any entry.
         return [entry.strip(b" ") for entry in given.split(self._separator)]
 
-    def _listed(self, given: bytes, expected: bytes) -> bool:
-        if self._separator is None:
-            return False
-        size = len(expected)
-        return any(len(entry) == size and hmac.compare_digest(entry, expected) for entry in self._entries(given))
-
-    def _well_formed(self, given: bytes) -> bool:
-        """Whether a refused header has an entry of the right form: tells a wrong key from a wrong format."""
+    def _refusal(self, signature: str, expected: bytes) -> Rejection | None:
+        """None where one of several signatures is the expected one; else whether the key or the form is wrong."""
+        entries = self._entries(signature)
+        if self._separator is not None:
+            size = len(expected)
+            if any(len(entry) == size and hmac.compare_digest(entry, expected) for entry in entries):
+                return None
         prefix = self._prefix
-        codes = [entry.removeprefix(prefix) for entry in self._entries(given) if entry.startswith(prefix)]
-        return any(len(code) == self._size and self._pattern.fullmatch(code) for code in codes)
+        codes = [entry.removeprefix(prefix) for entry in entries if entry.startswith(prefix)]
+        well_formed = any(len(code) == self._size and self._pattern.fullmatch(code) for code in codes)
+        return Rejection.wrong_signature if well_formed else Rejection.malformed_signature
 
 
 class DatedVerifier(Verifier):
     """Checks schemes whose time is a date, or stands in the body, where it is looked for in genuine bodies only."""
 
-    __slots__ = ("_field", "_unit")
+    __slots__ = ("_window_s",)
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """As `Verifier`."""
-        super().__init__(scheme, secret, tolerance_s, url)
-        timestamp = scheme.timestamp
-        self._unit: Unit = timestamp.unit if timestamp else "s"
-        self._field = timestamp.name if timestamp and timestamp.place == "body" else None
+        super().__init__(scheme, secret, None, url)
+        self._window_s = tolerance_s or 0
 
-    def _outside(self, timestamp: bytes, body: bytes, now_s: float) -> Rejection | None:
-        text = timestamp.decode("ascii") if self._field is None else body_timestamp(body, self._field)
-        if text is None:
-            return Rejection.missing_timestamp
-        moment_s = unix_s(text, self._unit)
-        if moment_s is None:
-            return Rejection.malformed_timestamp
-        if abs(now_s - moment_s) <= self._tolerance_s:
+    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+        """As `Verifier.verify`."""
+        rejection = super().verify(headers, body, now_s)
+        if rejection is not None or not self._window_s:
+            return rejection
+        moment_s = self._moment(headers, body)
+        if isinstance(moment_s, Rejection):
+            return moment_s
+        if abs(now_s - moment_s) <= self._window_s:
             return None
         return Rejection.future if moment_s > now_s else Rejection.stale
+
+    def _moment(self, headers: Mapping[str, str], body: bytes) -> float | Rejection:
+        """Seconds since 1970 of a genuine delivery, or why there is no telling."""
+        timestamp = self._timestamp
+        if timestamp is None or timestamp.place == "body":
+            text = body_timestamp(body, timestamp.name) if timestamp else None
+        else:
+            found = self._other_time(headers, headers.get(self._signature_name, ""))
+            text = None if isinstance(found, Rejection) else found.decode("ascii")
+        if text is None:
+            return Rejection.missing_timestamp
+        moment_s = unix_s(text, timestamp.unit) if timestamp else None
+        return Rejection.malformed_timestamp if moment_s is None else moment_s
 
 
 def body_timestamp(body: bytes, field: str) -> str | None:

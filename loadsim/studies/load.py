@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from loadsim.cases import needs_old_secret, retirement_ns
+from loadsim.events import RecordedEvent
 from loadsim.judge import evaluate
+from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
@@ -28,6 +30,8 @@ from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
 
 RESULT = "result.json"
+EMBEDDED_SECRET = Secret("00" * 24)
+"""Stands for the embedded receiver's secret before there is one; good in every form that a key can have."""
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """What stands beside a run while it goes on: a live view, a signal handler."""
 Counts = Callable[[], dict[str, Any] | None]
@@ -49,6 +53,12 @@ class LoadRequest:
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out; None where none is, or the embedded receiver is the target."""
+    raw: bool = False
+    """Keep one line for every event."""
+    recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
+    """The captures of event types that are sent from one."""
+    pace: Sequence[int] = ()
+    """When the rows of the capture were recorded, where arrivals are as recorded."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +79,41 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
         old_secret = _random_secret()
     async with _target(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
-        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed)
-        run = Run(
-            RunSpec(
-                plan=plan,
-                secret=secret,
-                run_id=_run_id(scenario.name),
-                workers=request.workers,
-                epoch_ns=request.epoch_ns,
-                old_secret=old_secret,
-                document=redacted(scenario.document()),
+        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
+        run_id = _run_id(scenario.name)
+        with _raw_log(request, plan, run_id) as log:
+            run = Run(
+                RunSpec(
+                    plan=plan,
+                    secret=secret,
+                    run_id=run_id,
+                    workers=request.workers,
+                    epoch_ns=request.epoch_ns,
+                    old_secret=old_secret,
+                    recorded=request.recorded,
+                    pace=request.pace,
+                    document=redacted(scenario.document()),
+                    on_raw=log.add if log is not None else None,
+                )
             )
-        )
-        async with watch(run):
-            result = await run.execute()
-        result = msgspec.structs.replace(result, receiver=counts())
-    return keep(result, request)
+            async with watch(run):
+                outcome = keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+            if log is None:
+                return outcome
+            return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
+
+
+@contextlib.contextmanager
+def _raw_log(request: LoadRequest, plan: Plan, run_id: str) -> Iterator[RawLog | None]:
+    """The raw log that was asked for, beside the run's directory until that exists; nothing of it stays on failure."""
+    if not request.raw:
+        yield None
+        return
+    log = RawLog(request.out / f".{run_id}.raw", plan, run_id)
+    try:
+        yield log
+    finally:
+        log.discard()
 
 
 def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
@@ -108,7 +137,14 @@ async def _target(scenario: Scenario, secret: Secret, old_secret: Secret | None)
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
-    options = ReceiverOptions(port=0, scheme=scenario.target.scheme, retire_ns=retirement_ns(scenario))
+    target = scenario.target
+    options = ReceiverOptions(
+        port=0,
+        scheme=target.scheme,
+        custom=target.custom,
+        public_url=target.public_url,
+        retire_ns=retirement_ns(scenario),
+    )
     async with await start_receiver(options, secret, old_secret=old_secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 

@@ -56,7 +56,13 @@ def test_the_default_is_text_without_escapes(directory: Path) -> None:
 
 
 def test_what_a_run_writes_beside_its_result() -> None:
-    assert sorted(run_files(stored_result())) == ["percentiles.hgrm", "series.csv", "summary.md"]
+    assert sorted(run_files(stored_result())) == [
+        "junit.xml",
+        "percentiles.hgrm",
+        "report.html",
+        "series.csv",
+        "summary.md",
+    ]
 
 
 @pytest.mark.parametrize("invoke", [report, judge])

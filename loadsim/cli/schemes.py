@@ -1,0 +1,207 @@
+"""`loadsim schemes`: which signature schemes there are, and why a delivery does not verify."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadsim.model import NS_PER_S, UsageError
+
+if TYPE_CHECKING:
+    from loadsim.signing import Scheme
+
+FINDING = 99
+
+
+@click.group("schemes", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the signature schemes, or explain why a delivery does not verify.
+
+    \b
+    Examples:
+      loadsim schemes
+      loadsim schemes show stripe
+      loadsim schemes verify github --headers captured.txt --body-file body.json
+    """
+    if ctx.invoked_subcommand is None:
+        _print_list()
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
+def show(name: str, custom: str | None) -> None:
+    """Show one scheme: its headers, formula, key, window and sample events."""
+    from loadsim.events import default_types
+    from loadsim.signing import family
+    from loadsim.signing.description import KEY_FORMS
+
+    found = _scheme(name, custom)
+    several = found.signature.separator
+    rows = [
+        ("scheme", f"{found.name} ({found.title})"),
+        *(("header", f"{header}: {value}") for header, value in found.header_templates()),
+        ("signature", found.formula),
+        ("key", KEY_FORMS[found.key]),
+        ("timestamp", _timestamp(found)),
+        ("window", _window(found)),
+        ("several", "one signature only" if several is None else f"several, with {several.decode()!r} between them"),
+        ("secret", f"environment variable {found.default_secret_env}"),
+        ("events", ", ".join(default_types(family(found)))),
+    ]
+    for label, text in rows:
+        click.echo(f"{label:<10} {text}")
+
+
+@command.command("verify")
+@click.argument("name")
+@click.option("--headers", "headers_file", metavar="FILE", help="The headers, 'Name: value' a line, or a JSON object.")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="One header; repeatable.")
+@click.option("--body-file", required=True, metavar="FILE", help="The raw body; - is standard input.")
+@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
+@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
+@click.option("--url", metavar="URL", help="The URL that the sender has on file, for schemes that sign it.")
+@click.option("--now", metavar="T", help="Verify as of T: unix seconds or ISO 8601 (default: now).")
+@click.option("--tolerance", metavar="TIME", help="How old or new the timestamp may be; 0s takes any.")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
+def verify(name: str, **options: Any) -> None:
+    """Verify one captured delivery and explain a failure.
+
+    \b
+    Examples:
+      loadsim schemes verify trackpilots --headers headers.txt --body-file body.json
+      loadsim schemes verify stripe -H 'Stripe-Signature: t=1700000000,v1=…' --body-file body.json --tolerance 0s
+      loadsim schemes verify square --url https://example.test/hooks --headers h.txt --body-file -
+
+    \b
+    Exit codes: 0 verified, 99 refused (the reason is printed), 2 usage.
+    """
+    from loadsim.cli.values import parse_epoch
+    from loadsim.settings import read_bytes_file, read_secret
+    from loadsim.signing.explain import explain
+
+    found = _scheme(name, options["custom"])
+    headers = _headers(options["headers_file"], options["headers"])
+    if options["body_file"] == "-" == options["headers_file"]:
+        raise UsageError("only one of --headers and --body-file can be standard input")
+    body = sys.stdin.buffer.read() if options["body_file"] == "-" else read_bytes_file(options["body_file"])
+    secret = read_secret(
+        secret_env=options["secret_env"], secret_file=options["secret_file"], default_env=found.default_secret_env
+    )
+    if found.signs_url and options["url"] is None:
+        raise UsageError(f"scheme {found.name} signs the URL too: give the one that the sender has with --url")
+    now_s = time.time() if options["now"] is None else parse_epoch(options["now"], "--now") / NS_PER_S
+    told = explain(
+        found, secret, headers, body, now_s, tolerance_s=_tolerance(options["tolerance"]), url=options["url"]
+    )
+    if told.rejection is None:
+        click.echo(f"verified: {told.findings[0]}")
+        return
+    click.echo(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
+    for finding in told.findings[1:]:
+        click.echo(f"  - {finding}")
+    sys.exit(FINDING)
+
+
+def _scheme(name: str, custom: str | None) -> Scheme:
+    from loadsim.settings import read_custom
+    from loadsim.signing import scheme
+
+    if custom is None:
+        return scheme(name)
+    return scheme(name, read_custom(custom), where=custom)
+
+
+def _print_list() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from loadsim.signing import scheme, scheme_names
+    from loadsim.signing.description import KEY_FORMS
+
+    console = Console()
+    rows = []
+    for each in map(scheme, scheme_names()):
+        read = ", ".join(_spelt(each, name) for name in each.header_names())
+        rows.append((each.name, read, each.formula, _window(each), KEY_FORMS[each.key]))
+    if not console.is_terminal:
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    table = Table(
+        "Scheme", "Headers", "Signature", "Window", "Key", box=None, header_style="bold", padding=(0, 2, 0, 0)
+    )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _spelt(found: Scheme, name: str) -> str:
+    """A header's name as the provider writes it."""
+    return next(spelt for spelt, _ in found.header_templates() if spelt.lower() == name)
+
+
+def _timestamp(found: Scheme) -> str:
+    timestamp = found.timestamp
+    if timestamp is None:
+        return "none: a replay looks the same"
+    units = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "rfc3339": "RFC 3339"}
+    places = {
+        "header": f"in the header {timestamp.name}",
+        "signature": f"in the signature header, after {timestamp.name}",
+        "body": f"in the body's field {timestamp.name}",
+    }
+    return f"{units[timestamp.unit]}, {places[timestamp.place]}"
+
+
+def _window(found: Scheme) -> str:
+    return "none" if found.tolerance_s is None else f"±{found.tolerance_s} s"
+
+
+def _headers(path: str | None, texts: tuple[str, ...]) -> dict[str, str]:
+    """By lower-case name; a repeated one is joined by ", " as a receiver does it."""
+    from loadsim.settings import read_text_file
+
+    lines = list(texts)
+    if path is not None:
+        text = sys.stdin.read() if path == "-" else read_text_file(path)
+        lines += _json_lines(path, text) if text.lstrip().startswith("{") else text.splitlines()
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        name, colon, value = line.partition(":")
+        if not line.strip() or (number == 1 and line.startswith("POST ")):
+            continue
+        if not colon or not name.strip() or line[0].isspace():
+            raise UsageError(f"header {number} is not written 'Name: value'")
+        key, value = name.strip().lower(), value.strip(" \t\r\n")
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    if not found:
+        raise UsageError("no headers: give them with --headers FILE or -H 'Name: value'")
+    return found
+
+
+def _json_lines(path: str, text: str) -> list[str]:
+    import orjson
+
+    try:
+        table = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from None
+    if not all(isinstance(value, str) for value in table.values()):
+        raise UsageError(f"{path}: every header must be a text")
+    return [f"{name}: {value}" for name, value in table.items()]
+
+
+def _tolerance(text: str | None) -> float | None:
+    from loadsim.plan import UnitError, parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text) / NS_PER_S
+    except UnitError as error:
+        raise UsageError(f"--tolerance: {error}") from None

@@ -1,0 +1,460 @@
+"""The aiohttp transport: the reference that the direct one is tested against, and the way of every other platform.
+
+Decides how aiohttp's client becomes connections that carry one event at a time, and which ErrorKind its exceptions
+are. A connection here is a session with a pool of its own, because the engine must know which event meets which
+connection: `reuse`, `closed_idle` and the books of connections depend on it. aiohttp parses; a tap between the socket
+and its parser notes the instants and counts that its hooks do not tell. Never prints an exception of aiohttp: their
+texts carry the URL, and a URL may carry a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+import ssl
+from collections.abc import Iterable
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
+from yarl import URL
+
+from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.response import MAX_BODY, MAX_FIELDS, MAX_HEAD, SAMPLE_BODY
+from loadsim.engine.transport import Owner, ResourceLimitError
+from loadsim.engine.wire import Wire
+from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
+
+_WHOLE_BODY = 1 << 20
+"""aiohttp hands bodies up to here over in one piece; larger ones it wants as a file."""
+_ONLY_OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_UNTIMED = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+_serving: ContextVar[AiohttpConnection] = ContextVar("connection")
+"""Whose task this is: aiohttp's hooks do not say."""
+
+
+class _Tap(asyncio.Protocol):
+    """Stands between a socket and aiohttp's protocol for the socket's life, and notes what passes."""
+
+    def __init__(self, owner: AiohttpConnection, inner: aiohttp.client_proto.ResponseHandler) -> None:
+        self._owner = owner
+        self.inner = inner
+        self._refused = False
+        self.ended = False
+        """The peer closed in good order."""
+        self.lost = False
+        self.broken: Exception | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._owner.arrived(len(data)):
+            self.inner.data_received(data)
+            # aiohttp closes as soon as it cannot parse: what follows is not the peer's end
+            self._refused = self.inner.transport is None or self.inner.transport.is_closing()
+
+    def eof_received(self) -> None:
+        self.ended = True
+        self.inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost, self.broken = True, exc
+        if exc is None and not self._refused:
+            self.ended = True  # over TLS an end without goodbye comes only this way
+        self.inner.connection_lost(exc)
+        self._owner.went()
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that knows the socket it is about to be written to."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        if conn.transport is not None and conn.protocol is not None:
+            _serving.get().granted(conn.transport, conn.protocol)
+        return await super().send(conn)
+
+
+class _Resolved(AbstractResolver):
+    """Answers with the addresses that were looked up before the run."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._addresses = wire.addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = []
+        for of_family, address in self._addresses:
+            if family in (socket.AF_UNSPEC, of_family) and isinstance(address, tuple) and address[1] == port:
+                result: ResolveResult = {
+                    "hostname": host,
+                    "host": address[0],
+                    "port": address[1],
+                    "family": of_family,
+                    "proto": 0,
+                    "flags": socket.AI_NUMERICHOST,
+                }
+                found.append(result)
+        return found
+
+    async def close(self) -> None:
+        pass
+
+
+class AiohttpConnection:
+    """One connection: a task that opens it with its first event and carries one event after the other."""
+
+    def __init__(self, transport: AiohttpTransport) -> None:
+        self._transport = transport
+        self._owner = transport.owner
+        self._tap: _Tap | None = None
+        self._stream: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[tuple[SignedRequest, int]] | None = None
+        self._headers: tuple[tuple[str, str], ...] = ()
+        self._body = b""
+        self._why = ""
+        self._opening_ns = 0
+        self._written = self._total = self._last_ns = 0
+        self.closed = False
+        self.event: Any = None
+        self.served = 0
+        self.slot_ns = self.sent_ns = self.first_ns = 0
+        self.bytes_received = 0
+        self.reusable = True
+        family, _ = transport.wire.addresses[0]
+        try:
+            # made now and not when aiohttp would, so that a lack of descriptors shows before the event is taken on
+            self._socket: socket.socket | None = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            raise ResourceLimitError(os.strerror(error.errno or 0)) from None
+        self.task = transport.loop.create_task(self._live())
+
+    # -- what the engine asks -----------------------------------------------------------------------------------------
+
+    @property
+    def opened(self) -> bool:
+        """Connected and handshaken; aiohttp connects when the first request is there."""
+        return self._tap is not None
+
+    @property
+    def bytes_sent(self) -> int:
+        """What aiohttp wrote, less what still waits in the loop's buffer."""
+        stream = self._stream
+        return self._written - (0 if stream is None or stream.is_closing() else stream.get_write_buffer_size())
+
+    def send(self, request: SignedRequest, index: int) -> None:
+        """See Connection."""
+        self.sent_ns = self.first_ns = self._last_ns = 0
+        self.bytes_received = self._written = 0
+        self._headers, self._body = (), b""
+        self._next().set_result((request, index))
+
+    def close(self) -> None:
+        """See Connection."""
+        if not self.closed:
+            self.closed = True
+            self._transport.forget(self)
+            if self._stream is not None:
+                self._stream.abort()  # a polite close would wait for what the peer does not read
+            self.task.cancel()
+
+    def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
+        """See Connection."""
+        return self._headers, self._body.decode("utf-8", "replace")
+
+    def error_text(self) -> str:
+        """See Connection."""
+        return self._why
+
+    # -- what the tap and the hooks tell ------------------------------------------------------------------------------
+
+    def opening(self) -> None:
+        """aiohttp begins to connect."""
+        self._opening_ns = monotonic_ns()
+
+    def made(self) -> None:
+        """The connection is made, TLS included."""
+        if not self.closed:
+            self._owner.on_handshake(self, monotonic_ns() - self._opening_ns, 0)
+
+    def granted(self, stream: asyncio.Transport, inner: aiohttp.client_proto.ResponseHandler) -> None:
+        """The next request goes out on `stream`."""
+        if self._stream is not stream:
+            # also where the old one ended as this event was given to us: aiohttp connects anew without asking
+            self._stream, self._tap, self.served = stream, _Tap(self, inner), 0
+            stream.set_protocol(self._tap)
+        self.sent_ns = monotonic_ns()
+
+    def writing(self, size: int) -> None:
+        """So much of the body is about to be written; the head goes with the first piece."""
+        if self._written == 0:
+            self._written = self._total - self._body_size
+            self.sent_ns = monotonic_ns()
+        self._written += size
+
+    def arrived(self, size: int) -> bool:
+        """Bytes came; False when nobody asked for them, and the connection is of no use any more."""
+        if self.event is None:
+            if self._stream is not None:
+                self._stream.close()
+            return False
+        self._last_ns = monotonic_ns()
+        if self.first_ns == 0:
+            self.first_ns = self._last_ns
+        self.bytes_received += size
+        return True
+
+    def went(self) -> None:
+        """The connection is gone."""
+        if self.event is None and not self.closed:
+            self.close()
+            self._owner.on_lost(self)
+
+    # -- its life -----------------------------------------------------------------------------------------------------
+
+    def _next(self) -> asyncio.Future[tuple[SignedRequest, int]]:
+        if self._waiting is None:
+            self._waiting = self._transport.loop.create_future()
+        return self._waiting
+
+    def _take_socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """aiohttp wants a socket: the one that is there, or another one for the next address."""
+        made, self._socket = self._socket, None
+        if made is not None and made.family == info[0]:
+            return made
+        if made is not None:
+            made.close()
+        return socket.socket(info[0], info[1], info[2])
+
+    async def _live(self) -> None:
+        _serving.set(self)
+        try:
+            async with self._transport.session(self._take_socket) as session:
+                self._owner.on_open(self)
+                while True:
+                    request, index = await self._next()
+                    self._waiting = None
+                    code = await self._carry(session, request, index)
+                    self._owner.on_done(self, code, self._last_ns if code < ERROR_BASE else monotonic_ns())
+        except Exception as error:  # noqa: BLE001 - the engine decides what a fault of ours means
+            self._owner.on_internal(self, error)
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+
+    async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest, index: int) -> int:
+        try:
+            code = await self._exchange(session, request, index)
+        except (aiohttp.ClientError, OSError) as error:
+            code = -self._kind_of(error)
+        tap = self._tap
+        self.reusable = code > 0 and tap is not None and self._in_step(tap)
+        if code > 0:
+            self.served += 1
+            return code
+        return ERROR_BASE - code
+
+    def _in_step(self, tap: _Tap) -> bool:
+        """Whether the next request may follow: kept alive, and asked in full before it was answered."""
+        return not (tap.lost or tap.ended or tap.inner.should_close) and self.bytes_sent == self._total
+
+    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, index: int) -> int:
+        transport = self._transport
+        headers, trace = CIMultiDict(transport.headers), transport.trace
+        headers.extend(request.header_pairs())
+        if trace:
+            headers["X-Loadsim-Id"] = trace % index
+        size = self._body_size = len(request.body)
+        own = transport.head_size + len(request.headers) + (len(trace % index) + 16 if trace else 0)
+        self._total = own + len(b"Content-Length: %d\r\n\r\n" % size) + size
+        data = request.body if size <= _WHOLE_BODY else io.BytesIO(request.body)
+        async with session.post(transport.url, data=data, headers=headers, allow_redirects=False) as response:
+            return await self._read(response)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> int:
+        try:
+            raw = response.raw_headers
+            if response.status == 101:
+                return self._failed(ErrorKind.protocol, "switched protocols (101)")
+            if len(raw) > MAX_FIELDS:
+                return self._failed(ErrorKind.protocol, "more than 256 header fields")
+            if sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
+                return self._failed(ErrorKind.protocol, "header block over 64 KiB")
+            size = 0
+            async for piece in response.content.iter_any():
+                if size < SAMPLE_BODY:
+                    self._body += piece[: SAMPLE_BODY - size]
+                size += len(piece)
+                if size > MAX_BODY:
+                    return self._failed(ErrorKind.body_limit, "response body over 16 MiB")
+            self._headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+            return self._judged(response)
+        finally:
+            if self._tap is None or not self._in_step(self._tap):
+                response.close()  # or leaving the block would wait for a request that is still being written
+
+    def _judged(self, response: aiohttp.ClientResponse) -> int:
+        """What aiohttp takes for a whole answer is one, unless the connection broke or said more than it was asked."""
+        tap = self._tap
+        assert tap is not None  # noqa: S101 - an answer came through it
+        if tap.broken is not None:
+            return self._failed(ErrorKind.reset, _text_of(tap.broken))
+        tokens = response.headers.get("Connection", "").lower()
+        kept = "close" not in tokens if response.version == aiohttp.HttpVersion11 else "keep-alive" in tokens
+        if kept and tap.inner.should_close and not (tap.ended or tap.lost) and self._framed(response):
+            return self._failed(ErrorKind.protocol, "bytes after the response")
+        return response.status
+
+    @staticmethod
+    def _framed(response: aiohttp.ClientResponse) -> bool:
+        fields = response.headers
+        return response.status in (204, 304) or "Content-Length" in fields or "Transfer-Encoding" in fields
+
+    # -- failures -----------------------------------------------------------------------------------------------------
+
+    def _failed(self, kind: ErrorKind, why: str) -> int:
+        self._why = why
+        return -kind
+
+    def _kind_of(self, error: Exception) -> ErrorKind:
+        self._why = _text_of(error)
+        tap = self._tap
+        if tap is None:
+            return self._kind_of_opening(error)
+        if isinstance(error, aiohttp.ClientResponseError):
+            self._why = "unparsable response"
+            return ErrorKind.protocol
+        reused, answered = self.served > 0, self.first_ns > 0
+        if tap.broken is not None or (not tap.ended and isinstance(error, OSError)):
+            return kind_of_break(reused=reused, sent=self.bytes_sent > 0, answered=answered)
+        if tap.ended:
+            self._why = "closed before the response was complete" if answered else "closed before any byte of it"
+            return kind_of_end(reused=reused, answered=answered)
+        self._why = "unparsable response"
+        return ErrorKind.protocol
+
+    def _kind_of_opening(self, error: Exception) -> ErrorKind:
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return ErrorKind.dns
+        if isinstance(error, aiohttp.ClientSSLError):
+            return ErrorKind.tls
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        code = cause.errno if isinstance(cause, OSError) else None
+        kind = kind_of_errno(code)
+        if self._transport.wire.tls is not None and kind is ErrorKind.connect_error and code not in NO_RESOURCE:
+            return ErrorKind.tls  # TCP fails by the kinds above; what is left broke the handshake
+        return kind
+
+
+def _text_of(error: BaseException) -> str:
+    """What the operating system or OpenSSL said; never the text of an exception that knows the URL."""
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"TLS handshake: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS handshake: {cause.reason}"
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return type(cause).__name__
+
+
+class AiohttpTransport:
+    """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not tell them apart."""
+
+    name = "aiohttp"
+    makes_cycles = True
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
+        self.loop = loop
+        self.wire = wire
+        self.trace = f"{trace_id}/%d/1" if trace_id else ""
+        self.head_size = len(wire.head)
+        request_line, *lines = wire.head.decode("latin-1").split("\r\n")
+        path = request_line.split(" ")[1]
+        self.url = URL(f"{'http' if wire.tls is None else 'https'}://{wire.shown}{path}", encoded=True)
+        self.headers = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines) if name)
+        self._live: dict[AiohttpConnection, None] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._resolver = _Resolved(wire)
+        self._hooks = _hooks()
+
+    def start(self, owner: Owner) -> None:
+        """See Transport."""
+        self.owner = owner
+
+    def open(self) -> AiohttpConnection:
+        """See Transport."""
+        connection = AiohttpConnection(self)
+        self._live[connection] = None
+        return connection
+
+    def connections(self) -> Iterable[AiohttpConnection]:
+        """See Transport."""
+        return list(self._live)
+
+    async def close(self) -> None:
+        """See Transport."""
+        for connection in self.connections():
+            connection.close()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    # -- for connections ----------------------------------------------------------------------------------------------
+
+    def forget(self, connection: AiohttpConnection) -> None:
+        """It is closing: wait for its task at the end of the run only."""
+        self._live.pop(connection, None)
+        if not connection.task.done():
+            self._ending.add(connection.task)
+            connection.task.add_done_callback(self._ending.discard)
+
+    def session(self, socket_factory: Any) -> aiohttp.ClientSession:
+        """A client for one connection, which follows, decodes, remembers and times nothing."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                ssl=True if self.wire.tls is None else self.wire.tls,
+                resolver=self._resolver,
+                use_dns_cache=False,
+                keepalive_timeout=None,
+                happy_eyeballs_delay=None,
+                socket_factory=socket_factory,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_UNTIMED,
+            skip_auto_headers=_ONLY_OURS,
+            request_class=_Request,
+            auto_decompress=False,
+            trace_configs=[self._hooks],
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
+            max_headers=MAX_FIELDS,
+        )
+
+
+def _hooks() -> aiohttp.TraceConfig:
+    async def opening(*_: object) -> None:
+        _serving.get().opening()
+
+    async def made(*_: object) -> None:
+        _serving.get().made()
+
+    async def writing(_: object, __: SimpleNamespace, sent: aiohttp.TraceRequestChunkSentParams) -> None:
+        _serving.get().writing(len(sent.chunk))
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_connection_create_start.append(opening)
+    hooks.on_connection_create_end.append(made)
+    hooks.on_request_chunk_sent.append(writing)
+    return hooks

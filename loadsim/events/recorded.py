@@ -1,0 +1,163 @@
+"""Bodies that a user recorded: read from a capture, sent byte for byte, over and over in the recorded order.
+
+Decides the form of a capture and which row event *i* is. A `.ndjson` or `.jsonl` file has one JSON object a line:
+`body` (text) or `body_base64`, and optionally `type`, `at` (unix seconds or ISO 8601) and `headers`; any other file is
+one body. Refuses to know how bodies are signed again, and reads no file itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from loadsim.events.seeding import identifier
+from loadsim.model import NS_PER_S, UsageError
+
+LARGEST = 64_000_000
+"""Bytes of a capture: it travels to every generator process and stays in memory there."""
+LINES = (".ndjson", ".jsonl")
+_KEYS = ("body", "body_base64", "type", "at", "headers")
+_LATEST_S = 253_402_300_799
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_WAY = re.compile(
+    r"host|connection|keep-alive|te|trailer|upgrade|expect|via|forwarded|user-agent|accept(-encoding)?|content-length"
+    r"|transfer-encoding|proxy-.*|x-forwarded-.*|x-real-ip",
+    re.IGNORECASE,
+)
+"""Headers of the way that a request took, not of the request."""
+
+
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """One row of a capture. `at_ns` is in ns since 1970."""
+
+    body: bytes
+    type: str | None = None
+    at_ns: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class RecordedSource:
+    """The events of one capture: event *i* is row *i* modulo their number. Stands where an `EventSource` stands."""
+
+    def __init__(self, type: str, seed: int, events: Sequence[RecordedEvent]) -> None:  # noqa: A002
+        """`events` as `read_recorded` gives them, at least one. `type` is what the rows without one are called."""
+        self.type = self.topic = type
+        self.events = tuple(events)
+        self._bodies = tuple(event.body for event in events)
+        self._prefix = identifier(seed, type)[:-12]
+
+    def event_id(self, index: int) -> str:
+        """The id of event `index`: a UUID in form, new for every event, also where its body was sent before."""
+        return f"{self._prefix}{index:012x}"
+
+    def body(self, index: int, now_ns: int) -> bytes:  # noqa: ARG002 - recorded bodies know their own time
+        """The bytes that were recorded."""
+        return self._bodies[index % len(self._bodies)]
+
+    def event(self, index: int) -> RecordedEvent:
+        """The row of event `index`."""
+        return self.events[index % len(self.events)]
+
+
+def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
+    """The rows of a capture. `source` is its file's name. Raises UsageError naming the line and the reason."""
+    if len(data) > LARGEST:
+        raise UsageError(
+            f"{source}: {len(data) / 1e6:.0f} MB of recorded bodies, at most {LARGEST // 10**6} MB fit: cut the capture"
+        )
+    if not source.lower().endswith(LINES):
+        return (RecordedEvent(data),)
+    rows = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if line.strip():
+            try:
+                rows.append(_row(line))
+            except ValueError as error:
+                raise UsageError(f"{source}: line {number}: {error}") from None
+    if not rows:
+        raise UsageError(f"{source}: no recorded body in it: one JSON object a line, with body or body_base64")
+    return tuple(rows)
+
+
+def recorded_pace(events: Sequence[RecordedEvent], source: str) -> tuple[int, ...]:
+    """When each row was recorded, in ns since the first. Raises UsageError where a row has no time or goes back."""
+    pace: list[int] = []
+    for number, event in enumerate(events, 1):
+        if event.at_ns is None:
+            raise UsageError(f'{source}: row {number} has no "at": arrivals = "recorded" needs the time of every row')
+        pace.append(event.at_ns)
+        if number > 1 and event.at_ns < pace[-2]:
+            raise UsageError(f'{source}: row {number} is older than the row before it: sort the capture by "at"')
+    if len(pace) < 2 or pace[0] == pace[-1]:
+        raise UsageError(f'{source}: arrivals = "recorded" needs at least two rows at different times')
+    return tuple(at - pace[0] for at in pace)
+
+
+def _row(line: bytes) -> RecordedEvent:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise ValueError("must be a JSON object")
+    unknown = [key for key in row if key not in _KEYS]
+    if unknown:
+        raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(_KEYS)}')
+    kind = row.get("type")
+    if kind is not None and not isinstance(kind, str):
+        raise ValueError("type must be a text")
+    return RecordedEvent(_body(row), kind, _at(row.get("at")), _headers(row.get("headers") or {}))
+
+
+def _body(row: Mapping[str, Any]) -> bytes:
+    if ("body" in row) == ("body_base64" in row):
+        raise ValueError("needs either body (text) or body_base64")
+    text = row.get("body", row.get("body_base64"))
+    if not isinstance(text, str):
+        raise ValueError("body must be a text, exactly as it was received; a parsed body cannot be sent byte for byte")
+    if "body" in row:
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("body_base64 is not base64") from None
+
+
+def _at(value: object) -> int | None:
+    """Unix seconds or ISO 8601 (UTC unless it says otherwise) as ns since 1970."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LATEST_S:
+        return int(value * NS_PER_S) if isinstance(value, int) else round(value * 1e6) * 1000
+    match = _ISO.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and isinstance(value, str):
+        try:
+            moment = dt.datetime.fromisoformat(value[:19] + (match[2] or "Z").replace("Z", "+00:00"))
+        except ValueError:
+            match = None
+        else:
+            return int(moment.timestamp()) * NS_PER_S + int((match[1] or "0").ljust(9, "0"))
+    raise ValueError("at must be unix seconds or ISO 8601, such as 2026-05-04T09:10:00.123Z")
+
+
+def _headers(table: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(table, dict):
+        raise ValueError("headers must be an object of names and texts")
+    kept = []
+    for name, value in table.items():
+        if not isinstance(value, str) or _TOKEN.fullmatch(name) is None or not _is_value(value):
+            raise ValueError(f"the header {name!r} is not a header's name with a text of one line")
+        if _WAY.fullmatch(name) is None:
+            kept.append((name, value))
+    return tuple(kept)
+
+
+def _is_value(value: str) -> bool:
+    return all(char == "\t" or (" " <= char <= "\xff" and char != "\x7f") for char in value)

@@ -1,0 +1,235 @@
+"""Why a delivery is refused, in words: what the verifier found, and which of the usual causes it can be traced to.
+
+Decides nothing about genuineness: that is the verifier's answer. Where no suspect fits it says what cannot be known: a
+wrong secret and a changed body look the same. Never raises on what a sender can send, never shows the secret.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loadsim.model import Secret, UsageError
+from loadsim.signing.description import Scheme
+from loadsim.signing.mac import MessageMac
+from loadsim.signing.moments import PLAIN, unix_s
+from loadsim.signing.registry import scheme as scheme_named
+from loadsim.signing.registry import scheme_names
+from loadsim.signing.suspects import suspects
+from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, Rejection, body_timestamp
+
+SHOWN = 100
+"""Characters of a header's value that are repeated."""
+
+_UNKNOWN = (
+    "either the sender signs with another secret, or the body or a signed header was changed after signing: the "
+    "signature alone cannot tell which; tried without success: the body re-serialised, the secret in other forms, "
+    "other separators, digests and encodings"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`rejection` None: genuine. `findings`: one sentence each, the cause first where it could be found."""
+
+    rejection: Rejection | None
+    findings: tuple[str, ...]
+
+
+class _Delivery:
+    """What came, looked at with one scheme."""
+
+    def __init__(self, scheme: Scheme, headers: Mapping[str, str], body: bytes) -> None:
+        self.scheme = scheme
+        self.headers = headers
+        self.body = body
+        self.signature = headers.get(scheme.signature.name.lower(), "")
+        separator = scheme.signature.separator
+        entries = self.signature[:LONGEST_SIGNATURE_HEADER].split(separator.decode() if separator else "\0")
+        self.entries = [entry.strip(" ") for entry in entries]
+
+    def timestamp(self) -> str | None:
+        """The timestamp's text, wherever it stands."""
+        timestamp = self.scheme.timestamp
+        if timestamp is None:
+            return None
+        if timestamp.place == "header":
+            return self.headers.get(timestamp.name.lower())
+        if timestamp.place == "body":
+            return body_timestamp(self.body, timestamp.name)
+        return next((entry[len(timestamp.name) :] for entry in self.entries if entry.startswith(timestamp.name)), None)
+
+    def event_id(self) -> str:
+        """The id's text."""
+        return self.headers.get(self.scheme.id_headers[0].lower(), "") if self.scheme.id_headers else ""
+
+    def codes(self) -> list[bytes]:
+        """What may be the signature in each entry: with the scheme's prefix, and without any."""
+        found = []
+        prefix = self.scheme.signature.prefix.decode()
+        for entry in self.entries[:64]:
+            found += [entry.removeprefix(prefix), entry.rpartition("=")[2], entry.rpartition(",")[2]]
+            if entry.endswith("="):  # base64 padding is no separator
+                found.append(entry.partition("=")[2])
+        return [code.encode("ascii", "replace") for code in found if code]
+
+
+def explain(
+    scheme: Scheme,
+    secret: Secret,
+    headers: Mapping[str, str],
+    body: bytes,
+    now_s: float,
+    *,
+    tolerance_s: float | None = None,
+    url: str | None = None,
+) -> Explanation:
+    """Verify a delivery and say why it fails. `headers` by lower-case name.
+
+    Raises UsageError when the scheme cannot use the secret or needs a URL.
+    """
+    window_s = scheme.tolerance_s if tolerance_s is None else tolerance_s
+    rejection = scheme.verifier(secret, tolerance_s, url=url).verify(headers, body, now_s)
+    delivery = _Delivery(scheme, headers, body)
+    if rejection is None:
+        return Explanation(None, (_verified(delivery, now_s, window_s),))
+    findings = [f"{rejection.value}"]
+    if rejection.name.startswith("missing"):
+        findings = _missing(delivery, rejection)
+    elif rejection is Rejection.malformed_timestamp:
+        findings = [_malformed_timestamp(delivery)]
+    elif rejection is Rejection.malformed_signature:
+        findings = _malformed_signature(delivery)
+    if rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
+        findings += _traced(delivery, secret, url)
+    if rejection not in (Rejection.malformed_timestamp, Rejection.missing_timestamp):
+        findings += _age(delivery, now_s, window_s)
+    return Explanation(rejection, tuple(dict.fromkeys(findings)))
+
+
+def _verified(delivery: _Delivery, now_s: float, window_s: float | None) -> str:
+    text, timestamp = delivery.timestamp(), delivery.scheme.timestamp
+    moment_s = None if text is None or timestamp is None else unix_s(text, timestamp.unit)
+    if moment_s is None:
+        return "the signature belongs to this body and key; the scheme has no timestamp, so a replay looks the same"
+    window = f"the window is {_span(window_s)} both ways" if window_s else "no window is checked"
+    return f"the signature belongs to this body, time and key; signed {_away(now_s - moment_s)}, {window}"
+
+
+def _missing(delivery: _Delivery, rejection: Rejection) -> list[str]:
+    scheme = delivery.scheme
+    needed = {Rejection.missing_signature: scheme.signature.name}
+    if scheme.timestamp is not None:
+        needed[Rejection.missing_timestamp] = scheme.timestamp.name
+    if scheme.id_headers:
+        needed[Rejection.missing_id] = scheme.id_headers[0]
+    name = needed[rejection]
+    if rejection is Rejection.missing_timestamp and scheme.timestamp and scheme.timestamp.place == "body":
+        return [f'the body has no field "{name}" at its top: the scheme\'s timestamp stands there']
+    findings = [f"the header {name} is missing"]
+    if rejection is Rejection.missing_signature:
+        others = [
+            other
+            for other in map(scheme_named, scheme_names())
+            if all(field in delivery.headers for field in other.header_names())
+        ]
+        if others:
+            findings.append(f"the headers are those of another scheme: {', '.join(other.name for other in others)}")
+    return findings
+
+
+def _malformed_timestamp(delivery: _Delivery) -> str:
+    timestamp, text = delivery.scheme.timestamp, delivery.timestamp() or ""
+    if timestamp is None:
+        return Rejection.malformed_timestamp.value
+    wanted = {"s": "whole seconds since 1970", "ms": "whole milliseconds since 1970", "rfc3339": "RFC 3339"}
+    found = f"the timestamp {_shown(text)} is not {wanted[timestamp.unit]}"
+    for unit, pattern in PLAIN.items():
+        if unit != timestamp.unit and pattern.fullmatch(text):
+            return f"{found}: it is in the form {wanted[unit]}"
+    if text.strip() != text:
+        return f"{found}: there is white space around it"
+    if "." in text or "e" in text.lower():
+        return f"{found}: fractions are not plain, some verifiers read them and others do not"
+    return found
+
+
+def _malformed_signature(delivery: _Delivery) -> list[str]:
+    scheme, text = delivery.scheme, delivery.signature
+    name, value = scheme.header_templates()[-1]
+    findings = [f"{name} is not in the scheme's form, {value} in {scheme.encoding}: {_shown(text)}"]
+    if not text:
+        return [f"{name} is empty"]
+    if len(text) > LONGEST_SIGNATURE_HEADER:
+        return [f"{name} is {len(text):,} characters long, more than {LONGEST_SIGNATURE_HEADER:,}"]
+    if not text.isascii():
+        findings.append("it holds characters outside ASCII")
+    prefix = scheme.signature.prefix.decode()
+    codes = [entry for entry in delivery.entries if entry.startswith(prefix)]
+    if scheme.signature.timestamp_prefix is not None and delivery.timestamp() is None:
+        findings.append(f"it has no entry {scheme.signature.timestamp_prefix.decode()}…")
+    if prefix and not codes:
+        findings.append(f"no entry begins with {prefix}")
+    if scheme.encoding == "hex" and any(
+        code.removeprefix(prefix).lower() != code.removeprefix(prefix) for code in codes
+    ):
+        findings.append("it is in upper case; the scheme writes lower case")
+    if text.strip(" \t\"'") != text:
+        findings.append("there are quotes or white space around it")
+    return findings
+
+
+def _traced(delivery: _Delivery, secret: Secret, url: str | None) -> list[str]:
+    """The suspects that give the signature that came, or what cannot be known."""
+    codes = [code.lower() if delivery.scheme.encoding == "hex" else code for code in delivery.codes()]
+    timestamp = (delivery.timestamp() or "").encode("ascii", "replace")
+    event_id = delivery.event_id().encode("ascii", "replace")
+    plain = MessageMac(delivery.scheme, secret, url).encoded(timestamp, event_id, delivery.body)
+    if any(hmac.compare_digest(plain, code) for code in codes):
+        return ["its code is the right one: only the way in which it is written is wrong"]
+    for suspect in suspects(delivery.scheme, secret, delivery.body, url):
+        try:
+            mac = MessageMac(suspect.scheme, suspect.secret, suspect.url)
+        except UsageError:
+            continue  # the secret is not in the form that this suspect takes
+        expected = mac.encoded(timestamp, event_id, suspect.body)
+        found = codes if suspect.scheme.encoding == "hex" else delivery.codes()
+        if any(hmac.compare_digest(expected, code) for code in found):
+            return [suspect.words]
+    return [_UNKNOWN, "compare the secret with the sender's, then make sure that the body is the raw bytes that came"]
+
+
+def _age(delivery: _Delivery, now_s: float, window_s: float | None) -> list[str]:
+    """How far a readable timestamp lies outside the window."""
+    timestamp, text = delivery.scheme.timestamp, delivery.timestamp()
+    if timestamp is None or text is None or not window_s:
+        return []
+    moment_s = unix_s(text, timestamp.unit)
+    if moment_s is None or abs(now_s - moment_s) <= window_s:
+        return []
+    over = abs(now_s - moment_s) - window_s
+    where = "too old" if now_s > moment_s else "too far in the future"
+    signed = f"signed {_away(now_s - moment_s)}, {_span(over)} outside the window of {_span(window_s)}"
+    findings = [f"the timestamp is {where}: {signed}"]
+    for factor, words in ((1000, "milliseconds where seconds are due"), (0.001, "seconds where milliseconds are due")):
+        if timestamp.unit != "rfc3339" and abs(now_s - moment_s / factor) <= max(window_s, 86_400):
+            findings.append(f"it looks like {words}")
+    return findings
+
+
+def _away(age_s: float) -> str:
+    return f"{_span(abs(age_s))} {'ago' if age_s >= 0 else 'in the future'}"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def _shown(text: str) -> str:
+    """A sender's text, made printable and short."""
+    cut = text[:SHOWN]
+    return f"{cut!a}{'…' if len(text) > SHOWN else ''}"

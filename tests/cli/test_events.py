@@ -1,0 +1,86 @@
+"""`loadsim events`: the list, the sample, the exact body."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from loadsim.events import EventSource, catalogue, event_type
+
+from .running import Run
+
+APP = "desktop.app_tracking.captured"
+SCREENSHOT = "desktop.screenshot_tracking.captured"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(monkeypatch, capsys)
+
+
+def test_the_list_names_every_type_on_its_own_line(run: Run) -> None:
+    ran = run("events")
+    assert ran.code == 0
+    assert [line.split("\t")[0] for line in ran.out.splitlines()] == [each.name for each in catalogue()]
+
+
+@pytest.mark.parametrize("name", [each.name for each in catalogue()])
+def test_the_sample_is_the_documented_payload(run: Run, name: str) -> None:
+    ran = run("events", name)
+    assert ran.code == 0
+    assert orjson.loads(ran.out) == event_type(name).sample()
+    assert '\n  "event": ' in ran.out
+
+
+def test_the_sample_follows_the_options(run: Run) -> None:
+    ran = run("events", SCREENSHOT, "--live", "--image", "buffer:9B", "--set", "data.0.user.userId=u-1")
+    document = orjson.loads(ran.out)
+    assert "simulation" not in document
+    assert len(document["data"][0]["screenshot"]["imageBuffer"]["data"]) == 9
+    assert document["data"][0]["user"] == {"userId": "u-1"}
+
+
+@pytest.mark.parametrize(
+    ("epoch", "now_ns"),
+    [
+        ("1746123456", 1_746_123_456_000_000_000),
+        ("1746123456.789", 1_746_123_456_789_000_000),
+        ("2025-05-01T18:17:36.789Z", 1_746_123_456_789_000_000),
+        ("2025-05-01T20:17:36.789+02:00", 1_746_123_456_789_000_000),
+        ("2025-05-01T18:17:36", 1_746_123_456_000_000_000),
+        ("0", 0),
+    ],
+)
+def test_the_exact_body_is_that_of_the_run(epoch: str, now_ns: int) -> None:
+    arguments = ["events", APP, "--seed", "7", "--index", "5000", "--epoch", epoch]
+    done = subprocess.run([sys.executable, "-m", "loadsim", *arguments], capture_output=True, check=True)
+    assert done.stdout == EventSource(APP, 7).body(5000, now_ns)
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nope"], "unknown event type 'nope': known types are desktop.activity_tracking.captured, "),
+        (["--seed", "1"], "these options need an event type"),
+        ([APP, "--index", "1"], "give the run's --seed too"),
+        ([APP, "--epoch", "1"], "give the run's --seed too"),
+        ([APP, "--seed", "1", "--epoch", "noon"], "--epoch noon: write unix seconds or ISO 8601"),
+        ([APP, "--seed", "1", "--epoch", "nan"], "--epoch nan: write unix seconds"),
+        ([APP, "--seed", "1", "--epoch", "999999999999"], "between the years 1970 and 9999"),
+        ([APP, "--seed", "1", "--epoch", "1960-01-01"], "between the years 1970 and 9999"),
+        ([APP, "--seed", "1", "--index", "-1"], "--index"),
+        ([APP, "--seed", "1", "--index", str(2**48)], "--index"),
+        ([APP, "--image", "buffer:1KB"], "carry no image"),
+        ([APP, "--set", "data.user.userId=1"], "did you mean 'data.0.user.userId'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(run: Run, arguments: list[str], message: str) -> None:
+    ran = run("events", *arguments)
+    assert ran.code == 2
+    assert message in ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err

@@ -1,0 +1,47 @@
+"""What every test may rely on: the `needs` marker, and child processes that import the package under test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import loadsim
+
+# A slow machine is no counterexample.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+REQUIRE = "LOADSIM_REQUIRE"
+"""Set to `all`, a program that is missing is a failure and no reason to skip."""
+
+PROGRAMS: Mapping[str, tuple[str, ...]] = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+"""What a program may be called, where its name alone does not say it."""
+
+
+def is_there(name: str) -> bool:
+    """Whether a program can be started; daemons lie in /usr/sbin, which is not on everybody's PATH."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))  # noqa: TID251 - a test's surroundings
+    return any(shutil.which(candidate, path=path) for candidate in PROGRAMS.get(name, (name,)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are missing, or fail it where everything is required."""
+    wanted = [name for marker in item.iter_markers("needs") for name in marker.args]
+    missing = ", ".join(name for name in wanted if not is_there(name))
+    if missing and os.environ.get(REQUIRE) == "all":  # noqa: TID251
+        pytest.fail(f"needs {missing}: not installed, and {REQUIRE}=all allows no skip", pytrace=False)
+    if missing:
+        pytest.skip(f"needs {missing}: not installed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _child_processes_import_this_package() -> None:
+    """Tests start commands in other directories; those must run the code that is tested."""
+    root = str(Path(loadsim.__file__).parent.parent)
+    before = os.environ.get("PYTHONPATH")  # noqa: TID251
+    os.environ["PYTHONPATH"] = root if not before else root + os.pathsep + before  # noqa: TID251

@@ -1,0 +1,147 @@
+"""Runs a real Engine in this process on a small plan, and reads its books."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import uvloop
+
+from loadsim.cases import RequestMaker
+from loadsim.engine.aiohttp_transport import AiohttpTransport
+from loadsim.engine.direct import DirectTransport
+from loadsim.engine.engine import Engine
+from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.transport import Transport
+from loadsim.engine.wire import resolve
+from loadsim.measure.tally import Tally
+from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, Sample, Secret
+from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.signing import scheme
+
+TYPE = "desktop.app_tracking.captured"
+SECRET = Secret("whsec_test")
+MakeTransport = Callable[[asyncio.AbstractEventLoop, Target], Transport]
+
+
+class KeepingRecorder(Recorder):
+    """A recorder that also keeps every row, and every handshake: for looking at, not for load."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__(tally)
+        self.kept: list[int] = []
+        self.opened: list[int] = []
+
+    def fold(self) -> None:
+        self.kept.extend(self.rows)
+        self.opened.extend(self.handshakes)
+        super().fold()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run left behind. `rows` int64 (n, 10), a row per ended event, columns `model.Column`."""
+
+    planned: int
+    rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    handshakes: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    samples: list[Sample]
+    engine: Engine
+    took_s: float
+
+    @property
+    def codes(self) -> list[int]:
+        """In order of ending."""
+        return [int(code) for code in self.rows[:, Column.code]]
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Status, name of the error kind, `unfinished` or `dropped`, in order of ending."""
+        return [outcome(code) for code in self.codes]
+
+    def column(self, column: Column) -> list[int]:
+        """One column of the rows."""
+        return [int(value) for value in self.rows[:, column]]
+
+    def assert_balanced(self) -> None:
+        """planned = sent + dropped, sent = completed + errors + unfinished; and nothing is our own fault."""
+        codes = self.codes
+        dropped, unfinished = codes.count(DROPPED), codes.count(UNFINISHED)
+        completed = sum(code < ERROR_BASE for code in codes)
+        errors = sum(ERROR_BASE <= code < UNFINISHED for code in codes)
+        assert self.planned == completed + errors + unfinished + dropped
+        assert self.engine.in_flight == 0
+        assert "internal" not in self.outcomes, [sample.error for sample in self.samples]
+
+
+def outcome(code: int) -> str:
+    """The word for a code."""
+    if code < ERROR_BASE:
+        return str(code)
+    return {UNFINISHED: "unfinished", DROPPED: "dropped"}.get(code) or ErrorKind(code - ERROR_BASE).name
+
+
+def scenario(
+    phases: Sequence[dict[str, Any]], target: dict[str, Any] | None = None, events: Sequence[dict[str, Any]] = ()
+) -> Scenario:
+    """A scenario with one event type unless others are named; phases get their names by number."""
+    document: dict[str, Any] = {
+        "name": "engine",
+        "target": {"url": "http://127.0.0.1:9/hook", "timeout": "1s", **(target or {})},
+        "events": list(events) or [{"type": TYPE}],
+        "phases": [{"name": f"phase {number}", **phase} for number, phase in enumerate(phases)],
+    }
+    return from_document(document, "test")
+
+
+def build(
+    of: Scenario, transport: Transport, pacer: Any, *, start_ns: int, seed: int = 1, **options: Any
+) -> tuple[Engine, KeepingRecorder]:
+    """An engine as a shard builds it, with a recorder that keeps its rows."""
+    plan = Plan(of, seed)
+    maker = RequestMaker(of.events, scheme(of.target.scheme), SECRET, seed, cases=of.cases)
+    ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
+    recorder = KeepingRecorder(Tally(plan.strata, start_ns, [-1 if end is None else end for end in ends]))
+    return Engine(plan, maker, transport, recorder, pacer, **options), recorder
+
+
+def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:
+    """The books of an engine that has run."""
+    rows = np.array(recorder.kept, dtype=np.int64).reshape(-1, COLUMNS)
+    handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
+    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s)
+
+
+def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:
+    """The direct transport."""
+    return DirectTransport(loop, resolve(target), "run" if target.trace_header else None)
+
+
+def by_aiohttp(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:
+    """The aiohttp transport."""
+    return AiohttpTransport(loop, resolve(target), "run" if target.trace_header else None)
+
+
+TRANSPORTS: dict[str, MakeTransport] = {"direct": direct, "aiohttp": by_aiohttp}
+
+
+def run(
+    of: Scenario, make: MakeTransport, *, during: Callable[[Engine], None] | None = None, seed: int = 1, **options: Any
+) -> Ran:
+    """Run a scenario on a fresh uvloop, in real time. `during` is called once with the engine, before it starts."""
+
+    async def go() -> Ran:
+        loop = asyncio.get_running_loop()
+        start = monotonic_ns()
+        transport = make(loop, of.target)
+        engine, recorder = build(of, transport, best_pacer(loop), start_ns=start, seed=seed, **options)
+        if during is not None:
+            during(engine)
+        end = await engine.run(start)
+        return ran(engine, recorder, (end - start) / 1e9)
+
+    return uvloop.run(go())

@@ -1,0 +1,232 @@
+"""Whole runs in real processes: what goes out, how a run is stopped, and what is kept when a part of it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from loadsim.measure.result import RunResult
+from tests.launch.support import (
+    SECRET,
+    Endpoint,
+    balanced,
+    children_of,
+    command_line,
+    endpoint,
+    finish,
+    loadsim,
+    shards_of,
+    started,
+    stored,
+    until,
+)
+
+FOR_LONG = ("-r", "100/s", "-d", "1h")
+
+
+async def said(process: asyncio.subprocess.Process, words: str) -> None:
+    """Read the command's stderr up to a line that contains `words`."""
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while words not in (line := (await process.stderr.readline()).decode()):
+            assert line, f"the command ended without a word of {words!r}"
+
+
+@contextlib.asynccontextmanager
+async def two_shards(
+    served: Endpoint, cwd: Path, duration: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[int]]]:
+    """A run in two shards from which events are coming, and their process ids."""
+    async with started(
+        "run", served.url, "-w", "2", "-r", "100/s", "-d", duration, "--timeout", "2s", cwd=cwd
+    ) as process:
+        await served.seen(10)
+        pids = shards_of(process.pid)
+        assert len(pids) == 2
+        yield process, pids
+
+
+def lost(result: RunResult) -> list[tuple[int, str]]:
+    return [(shard.shard, shard.reason) for shard in result.shards if shard.lost]
+
+
+# -- what goes out ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_same_seed_and_epoch_give_the_same_bodies_from_any_number_of_shards(tmp_path: Path) -> None:
+    sent = []
+    for workers in ("1", "2"):
+        async with endpoint() as served:
+            options = ("-r", "200/s", "-d", "500ms", "--seed", "5", "--epoch", "1746123456", "-w", workers)
+            done = await loadsim("run", served.url, *options, "--objective", "med < 10s", cwd=tmp_path)
+            assert done.code in (0, 3), done.err  # 3: a busy machine may make the generator late
+            sent.append(served.bodies)
+    assert len(sent[0]) == 100
+    assert sent[0] == sent[1]
+
+
+async def test_every_event_of_a_run_is_unlike_the_others_and_another_seed_gives_others(tmp_path: Path) -> None:
+    sent = []
+    for seed in ("5", "6"):
+        async with endpoint() as served:
+            await loadsim("run", served.url, "-n", "50", "--seed", seed, "--epoch", "1746123456", cwd=tmp_path)
+            assert len(set(served.bodies.values())) == len(served.arrivals) == 50
+            sent.append(set(served.bodies.values()))
+    assert not sent[0] & sent[1]
+
+
+async def test_secrets_show_nowhere(tmp_path: Path) -> None:
+    token = "tok_0cc175b9c0f1b6a8"
+    async with endpoint(401) as served:
+        url = served.url + "?sig=query_92eb5ffee6ae2fec"
+        options = ("-r", "100/s", "-d", "1s", "-H", "Authorization: env:MY_TOKEN", "-w", "2")
+        async with started("run", url, *options, cwd=tmp_path, env={"MY_TOKEN": token}) as process:
+            await served.seen(5)
+            pids = [process.pid, *children_of(process.pid)]
+            assert len(pids) == 3
+            shown = [argument for pid in pids for argument in command_line(pid)]
+            done = await finish(process)
+    assert done.code in (3, 99)
+    for path in (tmp_path / "reports").rglob("*.*"):
+        if path.is_file():
+            shown.append(path.read_text(encoding="utf-8"))
+            assert "query_92eb" not in shown[-1], path
+    assert len(shown) > 10
+    for secret in (SECRET, token):
+        assert not [text for text in (*shown, done.out, done.err) if secret in text]
+
+
+async def test_modules_of_the_users_directory_stand_in_for_nothing(tmp_path: Path) -> None:
+    for name in ("queue", "secrets", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')\n")
+    installed = (sys.executable, "-P", "-m", "loadsim")  # as the `loadsim` script: without the directory on its path
+    async with started("run", "embedded", "-n", "20", "-q", cwd=tmp_path, command=installed) as process:
+        done = await finish(process)
+    assert (done.code, done.err) == (0, "")
+
+
+# -- stopping ---------------------------------------------------------------------------------------------------------
+
+
+async def test_one_ctrl_c_lets_what_is_under_way_end_and_keeps_the_result(tmp_path: Path) -> None:
+    async with endpoint(answering=False) as served, started("run", served.url, *FOR_LONG, cwd=tmp_path) as process:
+        await served.seen(10)
+        process.send_signal(signal.SIGINT)
+        await said(process, "Ctrl-C again")
+        served.gate.set()
+        done = await finish(process)
+    result = stored(tmp_path)
+    assert done.code == 130, done.err
+    assert result.run.interrupted
+    assert balanced(result)
+    assert result.totals.succeeded == result.totals.planned == len(served.arrivals)
+    assert "planned" in done.out
+
+
+async def test_a_second_ctrl_c_ends_at_once_and_keeps_the_result(tmp_path: Path) -> None:
+    options = (*FOR_LONG, "--timeout", "10m")
+    async with endpoint(answering=False) as served, started("run", served.url, *options, cwd=tmp_path) as process:
+        await served.seen(10)
+        process.send_signal(signal.SIGINT)
+        await said(process, "Ctrl-C again")
+        process.send_signal(signal.SIGINT)
+        done = await finish(process, within_s=10)
+    result = stored(tmp_path)
+    assert done.code == 130, done.err
+    assert balanced(result)
+    assert result.totals.unfinished == result.totals.planned >= 10
+
+
+async def test_ctrl_c_before_the_first_event_leaves_nothing_behind(tmp_path: Path) -> None:
+    connected = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()  # and never a TLS handshake: the look whether anything is there takes its whole timeout
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "1s", cwd=tmp_path) as process:
+            async with asyncio.timeout(30):
+                await connected.wait()
+            process.send_signal(signal.SIGINT)
+            done = await finish(process)
+    assert (done.code, done.out, done.err.strip()) == (130, "", "loadsim: interrupted")
+    assert not list((tmp_path / "reports").iterdir())
+
+
+async def test_a_run_that_is_killed_takes_its_processes_with_it(tmp_path: Path) -> None:
+    async with started("run", "embedded", *FOR_LONG, "-w", "2", cwd=tmp_path) as process:
+        await until(lambda: len(shards_of(process.pid)) == 2)
+        pids = children_of(process.pid)
+        assert len(pids) == 3  # the embedded receiver's worker is the third
+        process.kill()
+        await finish(process)
+        await until(lambda: not any(command_line(pid) for pid in pids), within_s=10)
+
+
+# -- lost shards ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_killed_shard_ends_invalid_with_what_was_measured(tmp_path: Path) -> None:
+    async with endpoint() as served, two_shards(served, tmp_path, "2s") as (process, pids):
+        await served.seen(120)  # its first frame has been heard by now
+        os.kill(pids[1], signal.SIGKILL)
+        done = await finish(process)
+    result = stored(tmp_path)
+    assert done.code == 3, done.out
+    assert lost(result) == [(1, "the process ended with signal 9")]
+    assert result.verdict.outcome == "invalid"
+    assert any("shard 1" in reason and "signal 9" in reason for reason in result.validity.reasons)
+    assert balanced(result)
+    assert result.shards[0].completed == 100
+    assert 20 <= result.shards[1].completed < 100
+    assert "INVALID" in done.out
+
+
+async def test_a_shard_killed_before_its_first_frame_leaves_the_others_books(tmp_path: Path) -> None:
+    async with endpoint() as served, two_shards(served, tmp_path, "600ms") as (process, pids):
+        os.kill(pids[0], signal.SIGKILL)
+        done = await finish(process)
+    result = stored(tmp_path)
+    assert done.code == 3, done.out
+    assert [number for number, _ in lost(result)] == [0]
+    assert balanced(result)
+    assert result.shards[1].completed == 30
+
+
+async def test_a_frozen_shard_is_found_by_its_silence(tmp_path: Path) -> None:
+    async with endpoint() as served, two_shards(served, tmp_path, "1s") as (process, pids):
+        os.kill(pids[1], signal.SIGSTOP)
+        began = time.monotonic()
+        done = await finish(process)
+        took_s = time.monotonic() - began
+    assert done.code == 3, done.out
+    assert lost(stored(tmp_path)) == [(1, "no frame for 2.5 s")]
+    assert 2 < took_s < 12  # 2.5 s of silence, looked for twice a second, and the report
+    assert not command_line(pids[1])
+
+
+async def test_all_shards_killed_is_a_result_too(tmp_path: Path) -> None:
+    async with endpoint() as served, two_shards(served, tmp_path, "1h") as (process, pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        done = await finish(process, within_s=15)
+    assert done.code == 3, done.out
+    assert [number for number, _ in lost(stored(tmp_path))] == [0, 1]
+    assert "Traceback" not in done.err
+
+
+async def test_a_run_that_is_told_to_go_leaves_no_process(tmp_path: Path) -> None:
+    async with endpoint() as served, two_shards(served, tmp_path, "1h") as (process, pids):
+        process.send_signal(signal.SIGTERM)
+        await finish(process)
+        await until(lambda: not any(command_line(pid) for pid in pids), within_s=10)

@@ -1,0 +1,130 @@
+"""Every command of the README runs as it stands there.
+
+Blocks run in the README's order in one directory, as a reader would type them, with the receiver of the block that is
+marked "keeps running" beside them on a free port. Only waiting is made shorter: durations become seconds. The two
+set-up commands install packages; continuous integration runs them, from the same text (see `.ci/run`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"(?:<!-- (?P<marker>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
+PRELUDE = f'set -eu\nloadsim() {{ "{sys.executable}" -m loadsim "$@"; }}\n'
+INVALID = 3
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block and the comment above it."""
+
+    marker: str
+    kind: str
+    text: str
+
+
+BLOCKS = [Block(m["marker"] or "", m["kind"], m["text"]) for m in BLOCK.finditer(README)]
+SET_UP = {block.marker.removeprefix("set-up: "): block.text for block in BLOCKS if block.marker.startswith("set-up")}
+COMMANDS = [block.text for block in BLOCKS if block.kind == "sh" and not block.marker]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A reader's two terminals: a directory, an environment, and where the receiver listens."""
+
+    cwd: Path
+    env: dict[str, str]
+    address: str
+
+    def run(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Type a block."""
+        script = PRELUDE + hastened(text).replace("127.0.0.1:8080", self.address)
+        return subprocess.run(
+            ["bash", "-c", script], cwd=self.cwd, env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+
+def hastened(text: str) -> str:
+    """The same with one second in place of ten."""
+    return re.sub(r'(-d |duration = ")(\d+)s', r"\g<1>1s", text)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    cwd = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "scenarios", cwd / "scenarios")
+    (receiver,) = [block.text for block in BLOCKS if block.marker == "keeps running"]
+    env = {**os.environ, **dict(re.findall(r"^export (\w+)=(\S+)$", receiver, re.MULTILINE))}  # noqa: TID251
+    script = PRELUDE + receiver.replace("loadsim receive", f'exec "{sys.executable}" -m loadsim receive --port 0')
+    process = subprocess.Popen(
+        ["bash", "-c", script.rstrip() + " --admin 127.0.0.1:0"], cwd=cwd, env=env, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    address = re.search(r"127\.0\.0\.1:\d+", said)
+    assert address, said
+    drain = threading.Thread(target=process.stderr.read)
+    drain.start()
+    for block in BLOCKS:
+        if block.kind == "toml":
+            name = block.text.split()[1]
+            (cwd / name).write_text(hastened(block.text).replace("127.0.0.1:8080", address[0]), encoding="utf-8")
+    try:
+        yield Session(cwd, env, address[0])
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        drain.join()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("text", COMMANDS, ids=[text.strip().splitlines()[-1][:60] for text in COMMANDS])
+def test_every_command_runs_as_it_stands(session: Session, text: str) -> None:
+    done = session.run(text)
+    for _ in range(2):
+        if done.returncode == INVALID:  # a busy machine: the tool says so, and a reader would try again
+            done = session.run(text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_judged_again_run_shows_its_exit_code(session: Session) -> None:
+    assert "exit code 99" in session.run(next(text for text in COMMANDS if "loadsim judge" in text)).stdout
+
+
+def test_the_set_up_commands_are_one_line_each_and_name_what_exists() -> None:
+    assert set(SET_UP) == {"quickstart", "tests"}
+    for text in SET_UP.values():
+        assert text.count("\n") == 1
+        assert text.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert (ROOT / SET_UP["quickstart"].split()[-1]).is_file()
+
+
+def test_the_set_up_commands_are_those_that_continuous_integration_runs() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for name in SET_UP:
+        assert f"set_up {name}" in script
+
+
+def test_every_room_is_on_the_map() -> None:
+    rooms = {path.name for path in (ROOT / "loadsim").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    shown = set(re.findall(r"^\| `(\w+)/` \|", README, re.MULTILINE))
+    assert shown == rooms
+
+
+def test_each_term_is_defined_once_and_in_order() -> None:
+    glossary = README.split("## Glossary")[1].split("\n## ")[0]
+    terms = [term.lower() for term in re.findall(r"^- \*\*(.+?)\*\*:", glossary, re.MULTILINE)]
+    assert terms == sorted(set(terms))
