@@ -119,7 +119,9 @@ class ShardRun:
             scheme(scenario.target.scheme, scenario.target.custom),
             Secret(message.secret),
             message.seed,
-            cases=plan.cases,
+            cases=scenario.cases,
+            secrets=[phase.secrets for phase in scenario.phases],
+            old_secret=None if message.old_secret is None else Secret(message.old_secret),
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
         )
@@ -133,7 +135,10 @@ class ShardRun:
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
-        self._recorder = RawRecorder(tally, begin.at_ns - self._start_ns) if message.raw else Recorder(tally)
+        cases = len(plan.cases)
+        self._recorder = (
+            RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
+        )
         self._engine = (RawEngine if message.raw else Engine)(
             plan,
             maker,
