@@ -227,3 +227,17 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
     except UnicodeEncodeError:
         raise UsageError(f"{purpose}: the environment variable {name} is not UTF-8 text") from None
     return value
+
+
+def cache_directory() -> Path:
+    """Where what can be measured again is kept: `$XDG_CACHE_HOME/loadsim`, by default `~/.cache/loadsim`.
+
+    Source: XDG Base Directory Specification, which ignores a relative path. Raises UsageError where there is no home.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")  # noqa: TID251 - this is the place where the environment is read
+    if base.startswith("/"):
+        return Path(base) / "loadsim"
+    try:
+        return Path.home() / ".cache" / "loadsim"
+    except RuntimeError:
+        raise UsageError("there is no home directory to keep a cache in: set XDG_CACHE_HOME") from None

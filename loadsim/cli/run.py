@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.options import target_options
 from loadsim.cli.values import parse_epoch, parse_headers, types_of
 from loadsim.model import UsageError
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from loadsim.plan import Scenario
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
+_TARGET_KEYS = (
+    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
+    *("transport", "reuse", "connect_to", "unix", "proxy"),
+)
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 
@@ -36,41 +41,16 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 )
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
-@click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes.")
-@click.option(
-    "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
-)
-@click.option("--payload", metavar="FILE", help="Send recorded bodies, signed anew: .ndjson rows, or one body.")
-@click.option("-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own.")
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'",
-    help="Extra header; VALUE env:VAR reads a variable.",
-)
-@click.option("--scheme", help="Signature scheme (default trackpilots).")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
-@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
-@click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s).")
-@click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random).")
+@target_options
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
 )
-@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the run's directory is made.")
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
 @click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
-@click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
-@click.option("--cacert", metavar="FILE", help="Trust this CA certificate.")
-@click.option("--cert", metavar="FILE", help="Client certificate.")
-@click.option("--key", metavar="FILE", help="Its private key.")
-@click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="How bytes travel (default direct).")
 def command(what: str, **options: Any) -> None:
     """Fire a load run and judge it.
 
@@ -230,8 +210,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
-    names = ("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "transport")
-    changes: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
+    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options[name] is not None}
     if options["insecure"]:
         changes["insecure"] = True
     headers = parse_headers(options["headers"])
@@ -283,6 +262,7 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
+        run.say = lambda line: click.echo(f"loadsim: {line}", err=True)
         # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
             yield

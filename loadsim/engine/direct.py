@@ -154,7 +154,8 @@ class DirectConnection:
 
     def _ready(self, tls_ns: int) -> None:
         self.state = READY
-        self.recv = self._sock.recv
+        # what SSLSocket.recv comes down to, without its second layer of checks
+        self.recv = self._sock.read if isinstance(self._sock, ssl.SSLSocket) else self._sock.recv
         self._send = self._sock.send
         self._watch(IN)
         self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
@@ -181,14 +182,14 @@ class DirectConnection:
         self.first_ns = 0
         self.bytes_received = 0
         self.sent_ns = monotonic_ns()
-        if transport.tls:
+        if transport.tls and len(data) > _CHUNK:
             self.bytes_sent = 0
-            self._pending = data if len(data) <= _CHUNK else memoryview(data)  # cut often: a view copies nothing
+            self._pending = memoryview(data)  # cut often: a view copies nothing
             self._flush()
             return
         try:
             sent = self._send(data)
-        except BlockingIOError:
+        except _WOULD_BLOCK:
             sent = 0
         except OSError as error:
             self.bytes_sent = 0
@@ -197,7 +198,7 @@ class DirectConnection:
             return
         self.bytes_sent = sent
         if sent < len(data):
-            self._pending = memoryview(data)[sent:]
+            self._pending = memoryview(data)[sent:] if sent else data  # TLS wants the same bytes again
             self._watch(IN | OUT)
 
     def _flush(self) -> None:

@@ -13,7 +13,7 @@ from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, percentile
 from loadsim.measure.merge import Merged
-from loadsim.measure.progress import LastSecond, Progress
+from loadsim.measure.progress import LastSecond, Progress, SoFar
 from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
@@ -99,6 +99,10 @@ class Collector:
         """Shards that should have spoken by now."""
         return [s.number for s in self.states if not s.ended and now_ns - s.heard_ns > SILENCE_NS]
 
+    def descriptors(self) -> int | None:
+        """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""
+        return min((s.ready.descriptors for s in self.states if s.ready is not None), default=None)
+
     # -- the books ----------------------------------------------------------------------------------------------------
 
     def planned(self) -> list[int]:
@@ -150,6 +154,14 @@ class Collector:
             total_p50_ms=p50,
             total_p99_ms=p99,
             lost_shards=tuple(s.number for s in self.states if s.lost),
+        )
+
+    def so_far(self, strata: Sequence[int]) -> SoFar:
+        """How the events of some strata stand as of the latest frames."""
+        return SoFar(
+            response=self.merged.counts(Metric.response, strata),
+            codes=self.merged.codes(strata),
+            in_flight=sum(s.frame.in_flight for s in self.states if s.frame is not None),
         )
 
     def _last_second(self) -> LastSecond:

@@ -36,10 +36,13 @@ _ERRORS: dict[int, type[LoadsimError]] = {1: UnreachableError, 2: UsageError}
 class LocalShards:
     """The shard processes of one run."""
 
-    def __init__(self, plans: list[PlanMessage], collector: Collector, on_frame: Callable[[], None]) -> None:
+    def __init__(
+        self, plans: list[PlanMessage], collector: Collector, on_frame: Callable[[], None], on_ready: Callable[[], None]
+    ) -> None:
         self._plans = plans
         self._collector = collector
         self._on_frame = on_frame
+        self._on_ready = on_ready
         self._processes: list[asyncio.subprocess.Process] = []
         self._readers: list[asyncio.Task[None]] = []
         self._all_ready = asyncio.Event()
@@ -68,6 +71,7 @@ class LocalShards:
             raise LoadsimError(f"a shard process was not ready within {READY_S:g} s") from None
         if self._failure is not None:
             raise self._failure
+        self._on_ready()
         at_ns = time.time_ns() + LEAD_NS
         for plan in self._plans:
             await self._say(plan.shard, encode(Start(at_ns)))

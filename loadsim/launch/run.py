@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadsim import __version__
+from loadsim.engine.limits import RESERVED
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
@@ -20,7 +21,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
-from loadsim.measure.progress import Progress
+from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
@@ -59,6 +60,8 @@ class Run:
         self.shards = max(1, min(spec.workers, connections))
         self.interrupted = False
         self.started = asyncio.Event()
+        self.say: Callable[[str], None] = lambda _: None
+        """Hears, before the first event, of what will limit the run."""
         self._collector = Collector(plan.strata, self.shards, spec.on_raw)
         self._local: LocalShards | None = None
         self._start_ns = 0
@@ -74,7 +77,7 @@ class Run:
         if target.preflight:
             wire = await asyncio.to_thread(resolve, target)
             await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
-        self._local = LocalShards(self._messages(), self._collector, on_frame)
+        self._local = LocalShards(self._messages(), self._collector, on_frame, self._warn)
         try:
             self._start_ns = await self._local.start()
             self.started.set()
@@ -96,10 +99,26 @@ class Run:
         elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
         return self._collector.progress(elapsed)
 
+    def so_far(self, strata: Sequence[int]) -> SoFar:
+        """How the events of some strata stand as of the latest frames."""
+        return self._collector.so_far(strata)
+
     @property
     def pids(self) -> list[int]:
         """Process ids of the shards."""
         return self._local.pids if self._local is not None else []
+
+    def _warn(self) -> None:
+        """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
+        plan = self.spec.plan
+        most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
+        wanted = -(-most // self.shards)
+        allowed = self._collector.descriptors()
+        if allowed is not None and allowed < wanted:
+            self.say(
+                f"the descriptor limit allows {allowed:,} connections per process, the scenario may open {wanted:,}: "
+                f"raise it (ulimit -n {wanted + RESERVED}), use more workers (-w), or ask for fewer connections"
+            )
 
     def _messages(self) -> list[PlanMessage]:
         spec = self.spec

@@ -42,7 +42,7 @@ from loadsim.launch.messages import (
     to_shard,
 )
 from loadsim.measure.tally import Tally
-from loadsim.model import LoadsimError, Secret
+from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Target, from_document
 from loadsim.signing import scheme
 
@@ -131,7 +131,7 @@ class ShardRun:
         begin = await self._next_start()
         if begin is None:
             return
-        self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
+        self._start_ns = begin.at_ns + _clock_offset_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
@@ -218,15 +218,26 @@ class ShardRun:
         )
 
 
+def _clock_offset_ns() -> int:
+    """Monotonic minus wall clock, from the tightest of a few readings: a process may lose its core between two."""
+    pairs = []
+    for _ in range(8):
+        before, wall, after = monotonic_ns(), time.time_ns(), monotonic_ns()
+        pairs.append((after - before, (before + after) // 2 - wall))
+    return min(pairs)[1]
+
+
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
-    """The transport that the scenario names; the direct one needs epoll."""
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and hasattr(select, "epoll"):
+    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
+    if target.unix is not None or target.connect_to is not None:
+        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
     return AiohttpTransport(loop, wire, trace)
 
 

@@ -26,6 +26,7 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What an environment variable may be called."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_LONGEST_UNIX = 107
 _FRAMING = {"content-length", "transfer-encoding"}
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
@@ -74,6 +75,41 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
     check_headers(f"{path}.headers", target.headers)
+    _check_route(path, target)
+
+
+def _check_route(path: str, target: Target) -> None:
+    """One way around the URL's host at most, and one that the transport can go."""
+    ways = {"connect_to": target.connect_to, "unix": target.unix, "proxy": target.proxy}
+    given = [key for key, value in ways.items() if value is not None]
+    if not given:
+        return
+    key = f"{path}.{given[0]}"
+    if len(given) > 1:
+        raise DocumentError(key, f"{given[1]} is given too: keep one of them")
+    if target.url == EMBEDDED:
+        raise DocumentError(key, "the embedded receiver is reached directly")
+    if target.proxy is not None:
+        check_url(key, target.proxy)
+        if not target.proxy.lower().startswith("http://"):
+            raise DocumentError(key, "a proxy is spoken to in plain HTTP: its URL begins with http://")
+    elif target.transport == "aiohttp":
+        raise DocumentError(key, "goes with the direct transport only")
+    if target.connect_to is not None:
+        check_address(key, target.connect_to)
+    if target.unix is not None and not 0 < len(target.unix.encode()) <= _LONGEST_UNIX:
+        raise DocumentError(key, f"the path of a unix socket has 1 to {_LONGEST_UNIX} bytes")
+
+
+def check_address(key: str, text: str) -> None:
+    """`HOST:PORT`, an IPv6 host in brackets."""
+    try:
+        parts = urlsplit(f"//{text}")
+        usable = bool(parts.hostname) and bool(parts.port) and parts.netloc == text and "@" not in text
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DocumentError(key, "is HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
 
 
 def _check_secrets(path: str, target: Target) -> None:

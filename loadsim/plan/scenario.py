@@ -59,6 +59,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     trace_header: bool = True
     preflight: bool = True
     transport: Literal["direct", "aiohttp"] = "direct"
+    connect_to: str | None = None
+    """`HOST:PORT` to connect to in place of the URL's; the Host header and TLS keep the URL's name."""
+    unix: str | None = None
+    """Path of a unix socket to connect to in place of the URL's host."""
+    proxy: str | None = None
+    """URL of an HTTP proxy; goes with the aiohttp transport, which it brings along."""
     insecure: bool = False
     cacert: str | None = None
     cert: str | None = None

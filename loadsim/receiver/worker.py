@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
@@ -28,6 +29,8 @@ from loadsim.receiver.rotation import rotating
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
 
+MOST_CONNECTIONS = 100_000
+"""What the descriptor limit is raised towards, as far as the system allows."""
 LENGTH = struct.Struct(">I")
 READY = b"ready\n"
 STOP = b"stop\n"
@@ -177,6 +180,7 @@ def main() -> None:
     order = read_order()
     if order is None:
         return
+    raise_descriptor_limit(MOST_CONNECTIONS)
     if sys.platform == "win32":
         asyncio.run(work(order))
     else:

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
 
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
+
+_MANY_CONNECTIONS = 0.01
+"""Share of events that opened a connection."""
 
 ERROR_MEANINGS = {
     "dns": "the name could not be resolved",
@@ -176,11 +179,15 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
 
 
 def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:
-    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge."""
+    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge. connect and
+    tls where opening connections is more than how a run begins."""
     latency = (group or result.totals).latency_ms
     labels = {"response": "response", "service": "service", "lag": "lag", "wait": "wait"}
     if result.run.model == "closed":
         labels = {"response": "service time (closed model)", "wait": "wait"}
+    opened = latency.get("connect")
+    if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
+        labels |= {"connect": "connect", "tls": "TLS handshake"}
     return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
 
 
@@ -294,6 +301,17 @@ def limit_lines(result: RunResult) -> list[str]:
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
+    if result.floor is not None:
+        lines.append(floor_words(result.floor))
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
     return lines
+
+
+def floor_words(floor: Floor) -> str:
+    """How much of a latency is the tool."""
+    p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
+    return (
+        f"this generator's own floor here: service p50 {p50}, p99 {p99}, at most {figures.count(floor.rate_max)}/s per "
+        f"process (measured {floor.measured_at[:10]})"
+    )

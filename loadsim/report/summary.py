@@ -39,7 +39,7 @@ def escape(text: str) -> str:
     return _REFERENCE.sub("\\1\u2060", html.escape(line, quote=False))
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
     """A table whose first `left` columns are text and whose others are figures."""
     rules = [":--" if column < left else "--:" for column in range(len(header))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *rows))
@@ -75,13 +75,13 @@ def _objectives(result: RunResult) -> Iterator[str]:
         (MARKS[line.passed], escape(line.text), escape(line.note), escape(line.limit), line.observed, line.interval)
         for line in lines
     ]
-    yield _table(("", "Objective", "", "Limit", "Observed", "95 % interval"), rows, left=3)
+    yield markdown_table(("", "Objective", "", "Limit", "Observed", "95 % interval"), rows, left=3)
 
 
 def _counts(result: RunResult) -> Iterator[str]:
     yield "## Events"
     cells = facts.count_cells(result)
-    yield _table([label for label, _ in cells], [[value for _, value in cells]], left=0)
+    yield markdown_table([label for label, _ in cells], [[value for _, value in cells]], left=0)
     for words in (facts.forged_words(result), facts.receiver_words(result)):
         if words:
             yield words[0].upper() + words[1:] + "."
@@ -90,14 +90,14 @@ def _counts(result: RunResult) -> Iterator[str]:
         for row in facts.outcome_rows(result)
     ]
     if rows:
-        yield _table(("Answer", "Events", "Share", "Meaning"), rows)
+        yield markdown_table(("Answer", "Events", "Share", "Meaning"), rows)
 
 
 def _latency(result: RunResult) -> Iterator[str]:
     rows = [(row.label, *(_cell(row.stats, name) for name in COLUMNS)) for row in facts.latency_rows(result)]
     if rows:
         yield "## Latency"
-        yield _table(("", *(facts.percentile_label(name) for name in COLUMNS)), rows)
+        yield markdown_table(("", *(facts.percentile_label(name) for name in COLUMNS)), rows)
 
 
 def _cell(stats: Stats, name: str) -> str:
@@ -122,7 +122,7 @@ def _groups(result: RunResult, which: str, title: str) -> Iterator[str]:
         metric = facts.headline_metric(result)
         yield f"## By {title.lower()}"
         header = (title, "Sent", "2xx", f"p50 of {metric}", "p99", "max", *(("Forged", "Let in") if forged else ()))
-        yield _table(header, rows)
+        yield markdown_table(header, rows)
 
 
 def _cases(result: RunResult) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _cases(result: RunResult) -> Iterator[str]:
     if rows:
         yield "## By case"
         header = ("Case", "Expects", "Sent", "2xx", "4xx", "Wrong", "Let in (95 %)")
-        yield _table((*header, f"p50 of {facts.headline_metric(result)}", "p99"), rows, left=2)
+        yield markdown_table((*header, f"p50 of {facts.headline_metric(result)}", "p99"), rows, left=2)
 
 
 def _answers(result: RunResult) -> Iterator[str]:

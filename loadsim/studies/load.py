@@ -25,9 +25,8 @@ from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
-from loadsim.receiver.embedded import start_receiver
-from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
+from loadsim.studies.floor import known_floor
 
 RESULT = "result.json"
 EMBEDDED_SECRET = Secret("00" * 24)
@@ -77,10 +76,10 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     old_secret = request.old_secret
     if old_secret is None and needs_old_secret(scenario):
         old_secret = _random_secret()
-    async with _target(scenario, secret, old_secret) as (url, counts):
+    async with receiving(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
-        run_id = _run_id(scenario.name)
+        run_id = new_id(scenario.name)
         with _raw_log(request, plan, run_id) as log:
             run = Run(
                 RunSpec(
@@ -97,7 +96,9 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                 )
             )
             async with watch(run):
-                outcome = keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+                result = await run.execute()
+                result = msgspec.structs.replace(result, receiver=counts(), floor=known_floor(result.environment))
+                outcome = keep(result, request)
             if log is None:
                 return outcome
             return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
@@ -132,12 +133,17 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target(scenario: Scenario, secret: Secret, old_secret: Secret | None) -> AsyncIterator[tuple[str, Counts]]:
+async def receiving(
+    scenario: Scenario, secret: Secret, old_secret: Secret | None = None
+) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
     target = scenario.target
+    from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
+    from loadsim.receiver.options import ReceiverOptions
+
     options = ReceiverOptions(
         port=0,
         scheme=target.scheme,
@@ -153,7 +159,8 @@ def _random_secret() -> Secret:
     return Secret(secrets.token_hex(24))
 
 
-def _run_id(name: str) -> str:
+def new_id(name: str) -> str:
+    """A name for a run or a study: when, what, and something that no other has."""
     moment = datetime.datetime.now(datetime.UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 
