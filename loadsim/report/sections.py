@@ -123,9 +123,8 @@ def answers(result: RunResult) -> Markup:
     said = [(row.kind, which, tag("pre", text)) for row in facts.answer_rows(result) for which, text in row.said]
     if said:
         parts.append(table("What the endpoint said first", ("Answer", "Event", "Said"), said, words=(0, 1, 2)))
-    for words in (facts.forged_words(result), facts.receiver_words(result)):
-        if words:
-            parts.append(tag("p", f"{words[0].upper()}{words[1:]}.", class_="after"))
+    notes = [facts.forged_words(result), facts.spread_words(result), facts.receiver_words(result)]
+    parts += [tag("p", f"{words[0].upper()}{words[1:]}.", class_="after") for words in notes if words]
     if result.reconciliation is not None:
         counted = [(name, _plain(value)) for name, value in result.reconciliation.items()]
         parts.append(table("Reconciled with the receiver's ledger", ("Figure", "Value"), counted))
