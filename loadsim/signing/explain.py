@@ -94,13 +94,15 @@ def explain(
     delivery = _Delivery(scheme, headers, body)
     if rejection is None:
         return Explanation(None, (_verified(delivery, now_s, window_s),))
-    findings = [f"{rejection.value}"]
+    findings: list[str] = []
     if rejection.name.startswith("missing"):
         findings = _missing(delivery, rejection)
     elif rejection is Rejection.malformed_timestamp:
         findings = [_malformed_timestamp(delivery)]
     elif rejection is Rejection.malformed_signature:
         findings = _malformed_signature(delivery)
+    elif rejection is Rejection.malformed_id:
+        findings = [rejection.value]
     if rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
         findings += _traced(delivery, secret, url)
     if rejection not in (Rejection.malformed_timestamp, Rejection.missing_timestamp):
