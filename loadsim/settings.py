@@ -198,6 +198,22 @@ def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return resolved
 
 
+@dataclass(frozen=True, slots=True)
+class GitHubStep:
+    """The GitHub Actions step that runs us. `summary`: the file that becomes its summary; None where it has none."""
+
+    summary: Path | None
+    annotates: bool
+    """The runner reads workflow commands from our output."""
+
+
+def github_step() -> GitHubStep:
+    """What `GITHUB_STEP_SUMMARY` and `GITHUB_ACTIONS` say."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")  # noqa: TID251 - as below
+    acts = os.environ.get("GITHUB_ACTIONS") == "true"  # noqa: TID251
+    return GitHubStep(Path(summary) if summary else None, annotates=acts)
+
+
 def _variable(name: str, purpose: str, remedy: str = "") -> str:
     if VARIABLE_NAME.fullmatch(name) is None:
         # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
@@ -211,3 +227,17 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
     except UnicodeEncodeError:
         raise UsageError(f"{purpose}: the environment variable {name} is not UTF-8 text") from None
     return value
+
+
+def cache_directory() -> Path:
+    """Where what can be measured again is kept: `$XDG_CACHE_HOME/loadsim`, by default `~/.cache/loadsim`.
+
+    Source: XDG Base Directory Specification, which ignores a relative path. Raises UsageError where there is no home.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")  # noqa: TID251 - this is the place where the environment is read
+    if base.startswith("/"):
+        return Path(base) / "loadsim"
+    try:
+        return Path.home() / ".cache" / "loadsim"
+    except RuntimeError:
+        raise UsageError("there is no home directory to keep a cache in: set XDG_CACHE_HOME") from None

@@ -215,6 +215,36 @@ def with_histograms(result: RunResult, seed: int = 7) -> RunResult:
     )
 
 
+def with_course(result: RunResult, slices: int = 40, per_slice: int = 200, seed: int = 11) -> RunResult:
+    """The result as a run of so many slices of 0.25 s, with its histograms by slice; one slice is empty, one slow."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    rows, blobs, everything = [], [], []
+    for number in range(slices):
+        n = 0 if number == slices // 2 else per_slice
+        slow = 50 if number == slices // 3 else 1
+        us = np.maximum(1, slow * generator.lognormal(math.log(4000), 0.5, n)).astype(np.int64)
+        everything.append(us)
+        counts = np.bincount(MICROSECONDS.index(us), minlength=MICROSECONDS.counts_len)
+        blobs.append(encode(counts, MICROSECONDS) if n else None)
+        bad = n // 20
+        top = float(us.max()) / 1000 if n else None
+        rows.append(
+            SeriesRow(1 + number / 4, n, n, n - bad // 2, n - bad, bad, 0, None, None, None, top, 0.1 if n else None)
+        )
+    values = np.concatenate(everything)
+    whole = encode(np.bincount(MICROSECONDS.index(values), minlength=MICROSECONDS.counts_len), MICROSECONDS)
+    latency = result.totals.latency_ms | {"response": stats_of(values), "service": stats_of(values)}
+    total = msgspec.structs.replace(totals(len(values)), latency_ms=latency)
+    return msgspec.structs.replace(
+        result,
+        totals=total,
+        series=rows,
+        slice_s=0.25,
+        series_histograms={"response": blobs, "service": blobs},
+        histograms={"response": whole, "service": whole},
+    )
+
+
 def stats_of(us: Ints) -> Stats:
     """The statistics of so many microseconds, by sorting: what a histogram should say within its precision."""
     ordered = np.sort(us) / 1000

@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import loadsim
+
+# A slow machine is no counterexample.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 REQUIRE = "LOADSIM_REQUIRE"
 """Set to `all`, a program that is missing is a failure and no reason to skip."""

@@ -57,8 +57,8 @@ class Session:
 
 
 def hastened(text: str) -> str:
-    """The same with a second or two in place of ten."""
-    return re.sub(r'(-d |duration = ")(\d+)s', lambda match: f"{match[1]}{min(int(match[2]), 2)}s", text)
+    """The same with one second in place of ten."""
+    return re.sub(r'(-d |duration = ")(\d+)s', r"\g<1>1s", text)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import click
 from loadsim.cli.stored import read_result
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
+from loadsim.model import UsageError
 from loadsim.report.formats import FORMATS
 
 
@@ -19,7 +20,10 @@ from loadsim.report.formats import FORMATS
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
 def command(result: Path, form: str, output: Path | None) -> None:
-    """Write a stored result again, as text, Markdown, percentiles, CSV or JSON.
+    """Write a stored result again, for people (text, html, md) or for programs.
+
+    html is one self-contained page; hgrm and hlog are HdrHistogram's files, k6 is the summary that GitLab's load
+    performance widget reads, junit the verdict as test cases, openmetrics the figures for Prometheus, csv the series.
 
     RESULT is a result.json, or the directory that holds it.
 
@@ -27,13 +31,17 @@ def command(result: Path, form: str, output: Path | None) -> None:
     Examples:
       loadsim report reports/20260504-091000-steady-3f2a
       loadsim report reports/20260504-091000-steady-3f2a --format md >> "$GITHUB_STEP_SUMMARY"
-      loadsim report result.json --format hgrm --output steady.hgrm
+      loadsim report result.json --format html --output steady.html
+      loadsim report result.json --format k6 --output load-performance.json
     """
     stored = read_result(result)
     if form == "text" and output is None:
         print_report(stored)
         return
-    data = FORMATS[form].render(stored)
+    try:
+        data = FORMATS[form].render(stored)
+    except ValueError as error:
+        raise UsageError(f"{result}: the result cannot be drawn as {form}: {error}") from None
     if output is None:
         click.echo(data, nl=False)
     else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.options import target_options
 from loadsim.cli.values import parse_epoch, parse_headers, types_of
 from loadsim.model import UsageError
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from loadsim.plan import Scenario
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
+_TARGET_KEYS = (
+    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
+    *("transport", "reuse", "connect_to", "unix", "proxy"),
+)
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 
@@ -36,40 +41,16 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 )
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
-@click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes.")
-@click.option(
-    "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
-)
-@click.option("--payload", metavar="FILE", help="Send recorded bodies, signed anew: .ndjson rows, or one body.")
-@click.option("-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own.")
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'",
-    help="Extra header; VALUE env:VAR reads a variable.",
-)
-@click.option("--scheme", help="Signature scheme (default trackpilots).")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
-@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
-@click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s).")
-@click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random).")
+@target_options
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
 )
-@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the run's directory is made.")
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
+@click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
-@click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
-@click.option("--cacert", metavar="FILE", help="Trust this CA certificate.")
-@click.option("--cert", metavar="FILE", help="Client certificate.")
-@click.option("--key", metavar="FILE", help="Its private key.")
-@click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="How bytes travel (default direct).")
 def command(what: str, **options: Any) -> None:
     """Fire a load run and judge it.
 
@@ -87,6 +68,7 @@ def command(what: str, **options: Any) -> None:
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
     130 interrupted (the result so far is written).
     """
+    from loadsim.cli.github import tell_github
     from loadsim.judge import exit_code
 
     request = compose(what, options)
@@ -95,6 +77,7 @@ def command(what: str, **options: Any) -> None:
         return
     outcome = asyncio.run(_run(request, quiet=options["quiet"]))
     show(outcome, options["json_file"])
+    tell_github(outcome.result)
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 
@@ -103,7 +86,7 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.cases import RequestMaker
+    from loadsim.cases import RequestMaker, check_cases, needs_old_secret
     from loadsim.cli.captures import captures_of
     from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
@@ -113,8 +96,11 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     scenario = _scenario(what, options)
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
+    check_cases(scenario, described, what)
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
-    secret = None
+    secret = old_secret = None
+    if target.url != EMBEDDED and needs_old_secret(scenario):
+        old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
     if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env,
@@ -124,15 +110,27 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     # an image or a path that no event has is found here and not by a shard
     recorded, pace = captures_of(scenario)
     url = target.public_url or target.url
-    RequestMaker(scenario.events, described, secret or EMBEDDED_SECRET, 0, url=url, recorded=recorded)
+    RequestMaker(
+        scenario.events,
+        described,
+        secret or EMBEDDED_SECRET,
+        0,
+        cases=scenario.cases,
+        secrets=[phase.secrets for phase in scenario.phases],
+        old_secret=old_secret or EMBEDDED_SECRET,
+        url=url,
+        recorded=recorded,
+    )
     request = LoadRequest(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         secret=secret,
+        old_secret=old_secret,
         headers=resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
+        raw=options["raw"],
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
         recorded=recorded,
         pace=pace,
@@ -156,6 +154,7 @@ def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective
 
 
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
+    from loadsim.cases import case_rules
     from loadsim.events import catalogue
     from loadsim.plan import load_scenario, override, quick_scenario
     from loadsim.settings import load_config, read_text_file, resolve_target
@@ -201,6 +200,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         source=what,
         known_types=types,
         known_schemes=schemes,
+        known_cases=case_rules(),
         types_of=types_of,
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )
@@ -210,8 +210,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
-    names = ("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "transport")
-    changes: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
+    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options[name] is not None}
     if options["insecure"]:
         changes["insecure"] = True
     headers = parse_headers(options["headers"])
@@ -263,6 +262,7 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
+        run.say = lambda line: click.echo(f"loadsim: {line}", err=True)
         # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
             yield

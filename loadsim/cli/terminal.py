@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import click
 from rich.console import Console
 
+from loadsim.measure.capacity import CapacityResult
 from loadsim.measure.result import RunResult
+from loadsim.report.capacity import render_capacity_text
 from loadsim.report.text import render_text, render_verdict
+
+_Result_contra = TypeVar("_Result_contra", contravariant=True)
 
 NARROWEST, WIDEST, UNKNOWN = 80, 160, 100
 
@@ -24,11 +28,21 @@ def print_verdict(result: RunResult) -> None:
     _print(result, render_verdict)
 
 
-class _Render(Protocol):
-    def __call__(self, result: RunResult, *, width: int, colour: bool) -> str: ...
+def print_capacity(result: CapacityResult) -> None:
+    """The report of a search for the highest rate."""
+    _print(result, render_capacity_text)
 
 
-def _print(result: RunResult, render: _Render) -> None:
+def print_text(text: str) -> None:
+    """A report that is plain text already."""
+    click.echo(text, nl=False)
+
+
+class _Render(Protocol[_Result_contra]):
+    def __call__(self, result: _Result_contra, *, width: int, colour: bool) -> str: ...
+
+
+def _print(result: _Result_contra, render: _Render[_Result_contra]) -> None:
     """No colour when NO_COLOR is set, the terminal is dumb, or there is none."""
     console = Console(file=sys.stdout)
     width = max(NARROWEST, min(console.width, WIDEST)) if console.is_terminal else UNKNOWN

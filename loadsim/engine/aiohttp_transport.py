@@ -191,7 +191,8 @@ class AiohttpConnection:
     def granted(self, stream: asyncio.Transport, inner: aiohttp.client_proto.ResponseHandler) -> None:
         """The next request goes out on `stream`."""
         if self._stream is not stream:
-            self._stream, self._tap = stream, _Tap(self, inner)
+            # also where the old one ended as this event was given to us: aiohttp connects anew without asking
+            self._stream, self._tap, self.served = stream, _Tap(self, inner), 0
             stream.set_protocol(self._tap)
         self.sent_ns = monotonic_ns()
 
@@ -278,7 +279,10 @@ class AiohttpConnection:
         own = transport.head_size + len(request.headers) + (len(trace % index) + 16 if trace else 0)
         self._total = own + len(b"Content-Length: %d\r\n\r\n" % size) + size
         data = request.body if size <= _WHOLE_BODY else io.BytesIO(request.body)
-        async with session.post(transport.url, data=data, headers=headers, allow_redirects=False) as response:
+        proxy = transport.wire.proxy
+        async with session.post(
+            transport.url, data=data, headers=headers, allow_redirects=False, proxy=proxy
+        ) as response:
             return await self._read(response)
 
     async def _read(self, response: aiohttp.ClientResponse) -> int:
@@ -346,6 +350,9 @@ class AiohttpConnection:
     def _kind_of_opening(self, error: Exception) -> ErrorKind:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return ErrorKind.dns
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            self._why = f"the proxy refused the tunnel: {error.status}"
+            return ErrorKind.connect_error
         if isinstance(error, aiohttp.ClientSSLError):
             return ErrorKind.tls
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
@@ -372,6 +379,7 @@ class AiohttpTransport:
     """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not tell them apart."""
 
     name = "aiohttp"
+    makes_cycles = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self.loop = loop

@@ -21,7 +21,7 @@ from typing import Any
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import Memo, ResponseReader
-from loadsim.engine.transport import Owner, ResourceLimitError
+from loadsim.engine.transport import Answer, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
@@ -44,11 +44,9 @@ class DirectConnection:
         "_owner",
         "_pending",
         "_reader",
-        "_recv",
         "_send",
         "_sock",
         "_started_ns",
-        "_state",
         "_transport",
         "_why",
         "bytes_received",
@@ -57,10 +55,12 @@ class DirectConnection:
         "event",
         "fd",
         "first_ns",
+        "recv",
         "reusable",
         "sent_ns",
         "served",
         "slot_ns",
+        "state",
     )
 
     def __init__(self, transport: DirectTransport) -> None:
@@ -68,7 +68,7 @@ class DirectConnection:
         self._owner = transport.owner
         self._reader = ResponseReader(transport.memo)
         self._address = 0
-        self._pending = b""
+        self._pending: bytes | memoryview = b""
         self._why = ""
         self.event: Any = None
         self.served = 0
@@ -89,7 +89,7 @@ class DirectConnection:
             raise ResourceLimitError(os.strerror(error.errno or 0)) from None
         self._sock: socket.socket = sock
         self.fd = sock.fileno()
-        self._state = CONNECTING
+        self.state = CONNECTING
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
@@ -115,14 +115,14 @@ class DirectConnection:
         self._sock = wire.tls.wrap_socket(
             self._sock, server_hostname=wire.server_name, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
-        self._state = HANDSHAKE
+        self.state = HANDSHAKE
         self._mask = IN | OUT
         self._transport.add(self)
         self._handshake()
 
     def connect_failed(self, code: int) -> None:
         """This address does not work: try the next one, or give up with the event."""
-        if self._state == CLOSED:
+        if self.state == CLOSED:
             return
         if self._address + 1 < len(self._transport.wire.addresses):
             self._address += 1
@@ -153,8 +153,9 @@ class DirectConnection:
             self._ready(monotonic_ns() - self.connected_ns)
 
     def _ready(self, tls_ns: int) -> None:
-        self._state = READY
-        self._recv = self._sock.recv
+        self.state = READY
+        # what SSLSocket.recv comes down to, without its second layer of checks
+        self.recv = self._sock.read if isinstance(self._sock, ssl.SSLSocket) else self._sock.recv
         self._send = self._sock.send
         self._watch(IN)
         self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
@@ -181,14 +182,14 @@ class DirectConnection:
         self.first_ns = 0
         self.bytes_received = 0
         self.sent_ns = monotonic_ns()
-        if transport.tls:
+        if transport.tls and len(data) > _CHUNK:
             self.bytes_sent = 0
-            self._pending = data
+            self._pending = memoryview(data)  # cut often: a view copies nothing
             self._flush()
             return
         try:
             sent = self._send(data)
-        except BlockingIOError:
+        except _WOULD_BLOCK:
             sent = 0
         except OSError as error:
             self.bytes_sent = 0
@@ -197,7 +198,7 @@ class DirectConnection:
             return
         self.bytes_sent = sent
         if sent < len(data):
-            self._pending = data[sent:]
+            self._pending = memoryview(data)[sent:] if sent else data  # TLS wants the same bytes again
             self._watch(IN | OUT)
 
     def _flush(self) -> None:
@@ -226,25 +227,31 @@ class DirectConnection:
 
     def on_ready(self, mask: int) -> None:
         """The set says that the socket can be read or written, or is broken."""
-        if self._state == READY:
+        if self.state == READY:
             if mask != OUT:
                 self._read(mask)
-            if self._pending and self._state == READY:
+            if self._pending and self.state == READY:
                 self._flush()
-        elif self._state == CONNECTING:
+        elif self.state == CONNECTING:
             self._connected()
-        elif self._state == HANDSHAKE:
+        elif self.state == HANDSHAKE:
             self._handshake()
 
     def _read(self, mask: int) -> None:
         try:
-            data = self._recv(_CHUNK)
-        except _WOULD_BLOCK:
-            return
+            data = self.recv(_CHUNK)
         except OSError as error:
+            self.unread(error)
+        else:
+            self.take(data, mask, monotonic_ns())
+
+    def unread(self, error: OSError) -> None:
+        """Reading raised `error`."""
+        if not isinstance(error, _WOULD_BLOCK):
             self.broken(error.errno or 0, error.strerror or str(error))
-            return
-        now = monotonic_ns()
+
+    def take(self, data: bytes, mask: int, now: int) -> None:
+        """Something was read at `now`: part of a response, all of it, or its end."""
         if self.event is None:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
         elif not data:
@@ -258,19 +265,29 @@ class DirectConnection:
             self.bytes_received += len(data)
             code = self._reader.feed(data)
             if code:
-                self._transport.answered.append((self, code, now))
+                self._transport.answers.append((self, self._over(code), now))
+
+    def take_known(self, data: bytes, now: int) -> bool:
+        """Take a response that the memo knows, if this is where one begins: the short way of `take`."""
+        if self._reader.started or self._pending:
+            return False
+        self._reader.raw = data
+        self.first_ns = now
+        self.bytes_received = len(data)
+        self.served += 1
+        return True
 
     def _ended(self, now: int) -> None:
         code = self._reader.eof()
         if code:
-            self.finish(code, now)
+            self._owner.on_done(self, self._over(code), now)
         else:
             self._why = "closed by the peer before any byte of the response"
             self._fail(kind_of_end(reused=self.served > 0, answered=False))
 
     def broken(self, code: int, why: str) -> None:
         """Reading or writing failed."""
-        if self._state == CLOSED:
+        if self.state == CLOSED:
             return
         if self.event is None:
             self._transport.lost(self)
@@ -278,8 +295,8 @@ class DirectConnection:
         self._why = why or os.strerror(code)
         self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
 
-    def finish(self, code: int, now: int) -> None:
-        """The answer that was read is whole, or faulty (`code` below 0): the event is over."""
+    def _over(self, code: int) -> int:
+        """The event is over with an answer that is whole, or faulty (`code` below 0). Returns its outcome code."""
         self.served += 1
         if self._pending:  # answered before it was asked in full: true, but the connection is out of step
             self._pending = b""
@@ -290,7 +307,7 @@ class DirectConnection:
             self.reusable = False
             self._why = self._reader.why
             code = ERROR_BASE - code
-        self._owner.on_done(self, code, now)
+        return code
 
     def _fail(self, kind: ErrorKind) -> None:
         self.reusable = False
@@ -298,18 +315,18 @@ class DirectConnection:
 
     def close(self) -> None:
         """See Connection."""
-        if self._state == CLOSED:
+        if self.state == CLOSED:
             return
-        self._state = CLOSED
+        self.state = CLOSED
         self._reader.close()
         self._transport.remove(self)
         self._transport.bury(self._sock)
-        self._recv = self._send = None  # type: ignore[assignment]  # bound methods would keep the socket
+        self.recv = self._send = None  # type: ignore[assignment]  # bound methods would keep the socket
 
     @property
     def opened(self) -> bool:
         """Connected and handshaken."""
-        return self._state == READY
+        return self.state == READY
 
     def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
         """See Connection."""
@@ -324,6 +341,7 @@ class DirectTransport:
     """The set. Linux only (epoll)."""
 
     name = "direct"
+    makes_cycles = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self._loop = loop
@@ -331,8 +349,8 @@ class DirectTransport:
         self._table: dict[int, DirectConnection] = {}
         self._graveyard: list[socket.socket] = []
         self._draining = False
-        self.answered: list[tuple[DirectConnection, int, int]] = []
-        """Connections whose answer was read in this batch: with the status (or minus the ErrorKind) and the time."""
+        self.answers: list[Answer] = []
+        """Those that were read in this batch."""
         self.wire = wire
         self.tls = wire.tls is not None
         self.head = wire.head
@@ -410,8 +428,9 @@ class DirectTransport:
                 if not ready:
                     break
                 self._read_all(ready)
-                if self.answered:
-                    self._finish_all()
+                if self.answers:
+                    answers, self.answers = self.answers, []
+                    self.owner.on_answers(answers)
         finally:
             self._draining = False
             if self._graveyard:
@@ -419,21 +438,25 @@ class DirectTransport:
 
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests."""
-        get = self._table.get
+        get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
         for fd, mask in ready:
             connection = get(fd)
-            if connection is not None:
-                try:
-                    connection.on_ready(mask)
-                except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
-                    self.owner.on_internal(connection, error)
-
-    def _finish_all(self) -> None:
-        """Then end the events that were answered, which sends the next ones."""
-        answered, self.answered = self.answered, []
-        for connection, code, now in answered:
+            if connection is None:
+                continue
             try:
-                connection.finish(code, now)
+                if mask != IN or connection.event is None or connection.state != READY:
+                    connection.on_ready(mask)
+                    continue
+                try:
+                    data = connection.recv(_CHUNK)
+                except OSError as error:
+                    connection.unread(error)
+                    continue
+                now = clock()
+                if data == memo.data and connection.take_known(data, now):
+                    answers.append((connection, memo.status, now))
+                else:
+                    connection.take(data, mask, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
 

@@ -29,7 +29,7 @@ class Memo:
     __slots__ = ("data", "status")
 
     def __init__(self) -> None:
-        self.data = b""
+        self.data: bytes | None = None
         self.status = 0
 
 
@@ -73,17 +73,17 @@ class ResponseReader:
         "_memo",
         "_parser",
         "_size",
-        "_started",
         "_status",
         "keep_alive",
         "raw",
+        "started",
         "why",
     )
 
     def __init__(self, memo: Memo) -> None:
         self._memo = memo
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._started = False
+        self.started = False
         self.keep_alive = True
         self.why = ""
         self._reset()
@@ -121,12 +121,12 @@ class ResponseReader:
     def feed(self, data: bytes) -> int:
         """Take what arrived. 0: more is needed; a status: the answer is whole; negative: minus the ErrorKind."""
         memo = self._memo
-        if not self._started and data == memo.data:
+        if not self.started and data == memo.data:
             self.raw = data
             return memo.status
-        if not self._started:
+        if not self.started:
             self._reset()
-            self._started = True
+            self.started = True
         first = self._size == 0
         self._size += len(data)
         if len(self.raw) < _KEPT:
@@ -145,7 +145,7 @@ class ResponseReader:
             return problem
         if not self._done:
             return 0
-        self._started = False
+        self.started = False
         if first and self.keep_alive:
             memo.data, memo.status = data, self._status
         return self._status
@@ -178,12 +178,12 @@ class ResponseReader:
     def eof(self) -> int:
         """The peer closed. A status where that ends a body without length; `-truncated` where the response had begun;
         0 where nothing of it had arrived."""
-        if not self._started:
+        if not self.started:
             return 0
         self.keep_alive = False
         if self._headed and not _Whole.of(self.raw).has_length():
             assert self._parser is not None  # noqa: S101 - a closed reader sees no end
-            self._started = False
+            self.started = False
             return self._parser.get_status_code()
         self.why = "closed before the response was complete"
         return -ErrorKind.truncated

@@ -7,7 +7,7 @@ inside `open` or `send`: outcomes come from the loop, so that a refused port can
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from loadsim.model import SignedRequest
@@ -54,6 +54,10 @@ class Connection(Protocol):
         """What the operating system or the parser said of the last error."""
 
 
+Answer = tuple[Connection, int, int]
+"""A connection whose event ended, the code, and when (ns of the clock)."""
+
+
 class Owner(Protocol):
     """What a transport calls: the engine."""
 
@@ -66,6 +70,9 @@ class Owner(Protocol):
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """The connection's event ended with `code` (see model). The engine closes the connection or goes on with it."""
 
+    def on_answers(self, answers: Sequence[Answer]) -> None:
+        """Several at once, as `on_done` for each: for transports that see answers in batches."""
+
     def on_lost(self, connection: Connection) -> None:
         """An idle connection ended and is closed; no event is touched by it."""
 
@@ -77,6 +84,8 @@ class Transport(Protocol):
     """Opens connections to one target."""
 
     name: str
+    makes_cycles: bool
+    """Whether carrying events leaves reference cycles behind, so that the cyclic collector has to stay on."""
 
     def start(self, owner: Owner) -> None:
         """Outcomes go to `owner` from now on."""

@@ -31,12 +31,34 @@ class Wire:
     tls: ssl.SSLContext | None
     head: bytes
     """Request line and constant headers, without the blank line."""
+    proxy: str | None = None
+    """URL of the proxy that the addresses are of; may hold credentials."""
 
     @property
     def shown(self) -> str:
-        """Host and port, for messages: nothing secret can stand in them."""
+        """The URL's host and port, for messages: nothing secret can stand in them."""
+        return authority_of(self.url)
+
+    @property
+    def authority(self) -> str:
+        """Host and port, the port spelled out."""
         parts = urlsplit(self.url)
-        return parts.netloc.rpartition("@")[2]
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{host}:{parts.port or (443 if self.tls is not None else 80)}"
+
+
+def authority_of(url: str) -> str:
+    """Host and port of a URL as they are written there, without user info."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def basic_auth(url: str) -> str | None:
+    """The value of an Authorization header for the user info of a URL; None when it has none."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return None
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def tls_context(target: Target) -> ssl.SSLContext:
@@ -69,19 +91,28 @@ def resolve(target: Target) -> Wire:
         raise UsageError(f"{target.url}: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"{target.url}: not an http:// or https:// URL")
-    host = parts.hostname
+    return Wire(
+        url=target.url,
+        addresses=_addresses(target, parts.hostname, port),
+        server_name=parts.hostname,
+        tls=tls_context(target) if parts.scheme == "https" else None,
+        head=_head(target),
+        proxy=target.proxy,
+    )
+
+
+def _addresses(target: Target, host: str, port: int) -> tuple[Address, ...]:
+    """Where to connect: to the URL's host, unless the target names another way."""
+    if target.unix is not None:
+        return ((socket.AF_UNIX, target.unix),)
+    if target.connect_to is not None or target.proxy is not None:
+        other = urlsplit(target.proxy or f"//{target.connect_to}")
+        host, port = other.hostname or "", other.port or 80
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise UnreachableError(f"{host}: the name does not resolve ({_reason(error)})") from None
-    addresses = tuple(dict.fromkeys((family, address) for family, _, _, _, address in found))
-    return Wire(
-        url=target.url,
-        addresses=addresses,
-        server_name=host,
-        tls=tls_context(target) if parts.scheme == "https" else None,
-        head=_head(target),
-    )
+    return tuple(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
 def _head(target: Target) -> bytes:
@@ -89,11 +120,9 @@ def _head(target: Target) -> bytes:
     path = parts.path or "/"
     if parts.query:
         path += "?" + parts.query
-    _, _, authority = parts.netloc.rpartition("@")
-    headers = {"Host": authority, "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    headers = {"Host": authority_of(target.url), "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
+    if (credentials := basic_auth(target.url)) is not None:
+        headers["Authorization"] = credentials
     own = {name.lower() for name in target.headers}
     lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in own]
     lines += [f"{name}: {value}" for name, value in target.headers.items()]

@@ -69,7 +69,7 @@ def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
         return
     lag, limit = lag_p99_ms(result), rules.lag / NS_PER_MS
     if lag is not None and lag > limit:
-        yield f"the generator was late: lag p99 {lag:.3g} ms is above {limit:g} ms"
+        yield f"the generator was late: lag p99 {lag:.3g} ms is above {limit:g} ms{_could(result)}"
     skipped = unrecorded_phases(result)
     for name, phase in result.by_phase.items():
         woken = phase.planned - phase.woken_late
@@ -78,6 +78,20 @@ def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
                 f"phase {name!r}: {woken:,} of {phase.planned:,} due events ({woken / phase.planned:.1%}) were woken "
                 f"before it ended, {WOKEN_SHARE:.0%} are needed"
             )
+
+
+def _could(result: RunResult) -> str:
+    """The rate that a late generator could do: that of the events which it woke before their phase was over."""
+    duration = result.totals.duration_s
+    groups = [group for name, group in result.by_phase.items() if name not in unrecorded_phases(result)]
+    planned = sum(group.planned for group in groups)
+    if not duration or not planned:
+        return ""
+    woken = planned - sum(group.woken_late for group in groups)
+    asked = f"{planned / duration:,.0f}/s"
+    if woken < WOKEN_SHARE * planned:
+        return f"; it could do about {woken / duration:,.0f}/s of the {asked} asked for"
+    return f"; it fired {asked}, but not in time: what it could do here is less"
 
 
 def _dropped(result: RunResult) -> Iterator[str]:
@@ -104,4 +118,5 @@ def _books(result: RunResult) -> Iterator[str]:
 
 def _starved(result: RunResult) -> Iterator[str]:
     if result.limits.shortage:
-        yield result.limits.shortage
+        rate = result.totals.rate_completed
+        yield result.limits.shortage + ("" if rate is None else f"; with those it could do {rate:,.0f}/s")

@@ -6,14 +6,14 @@ Refuses to know how messages travel (`local` does) and what time it is: instants
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, percentile
 from loadsim.measure.merge import Merged
-from loadsim.measure.progress import LastSecond, Progress
+from loadsim.measure.progress import LastSecond, Progress, SoFar
 from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
@@ -45,11 +45,12 @@ class ShardState:
 class Collector:
     """The parent's side of all shards."""
 
-    def __init__(self, strata: int, shards: int) -> None:
+    def __init__(self, strata: int, shards: int, on_raw: Callable[[bytes], None] | None = None) -> None:
         self.strata = strata
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
+        self._on_raw = on_raw
         self._rate = (0.0, 0, 0.0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -76,6 +77,9 @@ class Collector:
         state.heard_ns = now_ns
         self.merged.add(shard, frame.tally)
         self.samples.extend(frame.samples)
+        if frame.raw and self._on_raw is not None:
+            self._on_raw(frame.raw)
+            frame.raw = b""  # a frame is kept; its raw rows are not
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
         """A shard's farewell."""
@@ -94,6 +98,10 @@ class Collector:
     def silent(self, now_ns: int) -> list[int]:
         """Shards that should have spoken by now."""
         return [s.number for s in self.states if not s.ended and now_ns - s.heard_ns > SILENCE_NS]
+
+    def descriptors(self) -> int | None:
+        """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""
+        return min((s.ready.descriptors for s in self.states if s.ready is not None), default=None)
 
     # -- the books ----------------------------------------------------------------------------------------------------
 
@@ -146,6 +154,14 @@ class Collector:
             total_p50_ms=p50,
             total_p99_ms=p99,
             lost_shards=tuple(s.number for s in self.states if s.lost),
+        )
+
+    def so_far(self, strata: Sequence[int]) -> SoFar:
+        """How the events of some strata stand as of the latest frames."""
+        return SoFar(
+            response=self.merged.counts(Metric.response, strata),
+            codes=self.merged.codes(strata),
+            in_flight=sum(s.frame.in_flight for s in self.states if s.frame is not None),
         )
 
     def _last_second(self) -> LastSecond:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ from loadsim.launch.messages import (
     read_message,
 )
 from loadsim.model import LoadsimError, UnreachableError, UsageError
+from loadsim.processes import own_command, own_environment
 
 READY_S = 30.0
 LEAD_NS = 50_000_000
@@ -36,10 +36,13 @@ _ERRORS: dict[int, type[LoadsimError]] = {1: UnreachableError, 2: UsageError}
 class LocalShards:
     """The shard processes of one run."""
 
-    def __init__(self, plans: list[PlanMessage], collector: Collector, on_frame: Callable[[], None]) -> None:
+    def __init__(
+        self, plans: list[PlanMessage], collector: Collector, on_frame: Callable[[], None], on_ready: Callable[[], None]
+    ) -> None:
         self._plans = plans
         self._collector = collector
         self._on_frame = on_frame
+        self._on_ready = on_ready
         self._processes: list[asyncio.subprocess.Process] = []
         self._readers: list[asyncio.Task[None]] = []
         self._all_ready = asyncio.Event()
@@ -52,10 +55,8 @@ class LocalShards:
         """
         for plan in self._plans:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "loadsim",
-                "shard",
+                *own_command("loadsim", "shard"),
+                env=own_environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**26,
@@ -70,6 +71,7 @@ class LocalShards:
             raise LoadsimError(f"a shard process was not ready within {READY_S:g} s") from None
         if self._failure is not None:
             raise self._failure
+        self._on_ready()
         at_ns = time.time_ns() + LEAD_NS
         for plan in self._plans:
             await self._say(plan.shard, encode(Start(at_ns)))

@@ -29,6 +29,10 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     secret: str
     version: str
     epoch_ns: int | None = None
+    old_secret: str | None = None
+    """The one that is rotated out, where events are signed with it."""
+    raw: bool = False
+    """Frames carry every outcome."""
     recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: list[int] = msgspec.field(default_factory=list)
@@ -90,6 +94,8 @@ class Frame(msgspec.Struct, tag="frame"):
     rss_bytes: int
     tally: TallyDelta
     samples: list[SampleMessage]
+    raw: bytes = b""
+    """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
 
 
 class Last(msgspec.Struct, tag="last"):

@@ -76,6 +76,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             generator_cpu_share=max(
                 (share for s in collector.states if (share := _cpu_share(s)) is not None), default=None
             ),
+            shortage=_shortage(collector),
         ),
         extra_unfinished=collector.extra_unfinished(),
     )
@@ -111,7 +112,7 @@ def _shortage(collector: Collector) -> str:
     """The descriptor or port limit that kept shards from opening a connection, in words; empty when none did."""
     for state in collector.states:
         if state.frame is not None and state.frame.limit_reached:
-            allowed = f"; the descriptor limit allows {state.ready.descriptors:,}" if state.ready else ""
+            allowed = f"; the descriptor limit leaves room for about {state.ready.descriptors:,}" if state.ready else ""
             return (
                 f"shard {state.number} could open only {state.frame.connections_peak:,} connections: "
                 f"{state.frame.limit_reached}{allowed}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadsim import __version__
+from loadsim.engine.limits import RESERVED
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
@@ -20,7 +21,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
-from loadsim.measure.progress import Progress
+from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
@@ -35,12 +36,16 @@ class RunSpec:
     run_id: str
     workers: int = 1
     epoch_ns: int | None = None
+    old_secret: Secret | None = None
+    """The one that is rotated out, where events are signed with it."""
     recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
     """As the plan has it, where arrivals are as recorded."""
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
+    on_raw: Callable[[bytes], None] | None = None
+    """Takes every outcome, for a raw log; None: no shard keeps any."""
 
 
 class Run:
@@ -55,7 +60,9 @@ class Run:
         self.shards = max(1, min(spec.workers, connections))
         self.interrupted = False
         self.started = asyncio.Event()
-        self._collector = Collector(plan.strata, self.shards)
+        self.say: Callable[[str], None] = lambda _: None
+        """Hears, before the first event, of what will limit the run."""
+        self._collector = Collector(plan.strata, self.shards, spec.on_raw)
         self._local: LocalShards | None = None
         self._start_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -70,7 +77,7 @@ class Run:
         if target.preflight:
             wire = await asyncio.to_thread(resolve, target)
             await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
-        self._local = LocalShards(self._messages(), self._collector, on_frame)
+        self._local = LocalShards(self._messages(), self._collector, on_frame, self._warn)
         try:
             self._start_ns = await self._local.start()
             self.started.set()
@@ -92,10 +99,26 @@ class Run:
         elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
         return self._collector.progress(elapsed)
 
+    def so_far(self, strata: Sequence[int]) -> SoFar:
+        """How the events of some strata stand as of the latest frames."""
+        return self._collector.so_far(strata)
+
     @property
     def pids(self) -> list[int]:
         """Process ids of the shards."""
         return self._local.pids if self._local is not None else []
+
+    def _warn(self) -> None:
+        """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
+        plan = self.spec.plan
+        most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
+        wanted = -(-most // self.shards)
+        allowed = self._collector.descriptors()
+        if allowed is not None and allowed < wanted:
+            self.say(
+                f"the descriptor limit allows {allowed:,} connections per process, the scenario may open {wanted:,}: "
+                f"raise it (ulimit -n {wanted + RESERVED}), use more workers (-w), or ask for fewer connections"
+            )
 
     def _messages(self) -> list[PlanMessage]:
         spec = self.spec
@@ -109,6 +132,8 @@ class Run:
                 secret=spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
+                old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
+                raw=spec.on_raw is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
             )

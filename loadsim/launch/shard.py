@@ -23,6 +23,7 @@ from loadsim.cases import RequestMaker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
@@ -41,7 +42,7 @@ from loadsim.launch.messages import (
     to_shard,
 )
 from loadsim.measure.tally import Tally
-from loadsim.model import LoadsimError, Secret
+from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Target, from_document
 from loadsim.signing import scheme
 
@@ -118,22 +119,27 @@ class ShardRun:
             scheme(scenario.target.scheme, scenario.target.custom),
             Secret(message.secret),
             message.seed,
-            cases=plan.cases,
+            cases=scenario.cases,
+            secrets=[phase.secrets for phase in scenario.phases],
+            old_secret=None if message.old_secret is None else Secret(message.old_secret),
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
         )
         wire = resolve(scenario.target)
-        transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
             return
-        self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
+        self._start_ns = begin.at_ns + _clock_offset_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
-        self._recorder = Recorder(tally)
-        self._engine = Engine(
+        cases = len(plan.cases)
+        self._recorder = (
+            RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
+        )
+        self._engine = (RawEngine if message.raw else Engine)(
             plan,
             maker,
             transport,
@@ -146,10 +152,10 @@ class ShardRun:
         await self._fire(loop)
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # the hot path makes no reference cycles, so the cyclic collector would only cost pauses
         gc.collect()
         gc.freeze()
-        gc.disable()
+        if not self._transport.makes_cycles:
+            gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
         offset = max(0, monotonic_ns() - self._start_ns)
         listener = loop.create_task(self._listen())
         ticker = loop.create_task(self._tick())
@@ -208,18 +214,30 @@ class ShardRun:
                 SampleMessage(s.index, s.stratum, s.code, s.t_ns, list(s.headers), s.body, s.error)
                 for s in recorder.take_samples()
             ],
+            raw=recorder.take_raw(),
         )
 
 
+def _clock_offset_ns() -> int:
+    """Monotonic minus wall clock, from the tightest of a few readings: a process may lose its core between two."""
+    pairs = []
+    for _ in range(8):
+        before, wall, after = monotonic_ns(), time.time_ns(), monotonic_ns()
+        pairs.append((after - before, (before + after) // 2 - wall))
+    return min(pairs)[1]
+
+
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
-    """The transport that the scenario names; the direct one needs epoll."""
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
-    if target.transport == "direct" and hasattr(select, "epoll"):
+    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
         return DirectTransport(loop, wire, trace)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
+    if target.unix is not None or target.connect_to is not None:
+        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
     return AiohttpTransport(loop, wire, trace)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loadsim.measure.hdr import Ints
+
 
 @dataclass(frozen=True)
 class LastSecond:
@@ -39,3 +41,14 @@ class Progress:
     total_p50_ms: float | None
     total_p99_ms: float | None
     lost_shards: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """Some events of a run that is going on: how their response times and their outcomes stand."""
+
+    response: Ints
+    """Dense counts by bucket."""
+    codes: dict[int, int]
+    in_flight: int
+    """Of the whole run: under way or waiting for a connection."""

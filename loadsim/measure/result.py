@@ -62,7 +62,15 @@ class Totals(msgspec.Struct, frozen=True):
     woken_late: int = 0
     """Events that were due in the phase and woken only after its end."""
     forged_accepted: int | None = None
+    """Answered 2xx although a refusal was due; None where none was."""
     refused_badly: int | None = None
+    """Answered neither 2xx nor 4xx, or failed, although a refusal was due."""
+    refusals_due: int | None = None
+    """Sent events to which a refusal was due."""
+    forged_accepted_upper: float | None = None
+    """The share of such events that may be accepted all the same: 95 % upper bound, by those that were answered."""
+    refused_badly_upper: float | None = None
+    """The same for bad refusals, by those that were answered or failed."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
@@ -93,6 +101,7 @@ class SampleRow(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]]
     body: str
     error: str
+    case: str = "genuine"
 
 
 class ShardRow(msgspec.Struct, frozen=True):
@@ -190,6 +199,31 @@ class VerdictRow(msgspec.Struct, frozen=True):
     objectives: list[ObjectiveRow]
 
 
+class Pace(msgspec.Struct, frozen=True):
+    """How late the generator is at one rate, and what it sees of an endpoint that does nothing; ms."""
+
+    rate: float
+    lag_p50_ms: float | None
+    lag_p99_ms: float | None
+    service_p50_ms: float | None
+    service_p99_ms: float | None
+
+
+class Floor(msgspec.Struct, frozen=True):
+    """What the generator itself costs on this machine, as `bench engine` measured it against a bare receiver."""
+
+    measured_at: str
+    """ISO 8601, UTC."""
+    rate_max: float
+    """Signed events per second of one generator process, closed model."""
+    generator_cpu_share: float | None
+    """Of its core, at that rate; well below 1, the receiver was the limit."""
+    service_p50_ms: float | None
+    """At a moderate open rate."""
+    service_p99_ms: float | None
+    paces: list[Pace]
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """Everything that is known of one run."""
 
@@ -216,6 +250,8 @@ class RunResult(msgspec.Struct, frozen=True):
     verdict: VerdictRow
     receiver: dict[str, Any] | None = None
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
+    floor: Floor | None = None
+    """The generator's own floor on the machine of the run, where it is known."""
 
 
 class _Envelope(msgspec.Struct):

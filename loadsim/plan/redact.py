@@ -49,7 +49,7 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
     shown = copy.deepcopy(dict(document))
     target = shown.get("target")
     if isinstance(target, dict):
-        for key in ("url", "public_url", "ledger"):
+        for key in ("url", "public_url", "ledger", "proxy"):
             if isinstance(target.get(key), str):
                 target[key] = redact_url(target[key])
         if isinstance(target.get("headers"), dict):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from loadsim.plan.arrivals import expected_count
+from loadsim.plan.cases import check_cases, check_shares
 from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
-from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, Case, EventMix, Phase, Scenario, Target
+from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -25,6 +26,7 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What an environment variable may be called."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_LONGEST_UNIX = 107
 _FRAMING = {"content-length", "transfer-encoding"}
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
@@ -35,7 +37,7 @@ def check(
     *,
     known_types: Collection[str] | None,
     known_schemes: Collection[str] | None,
-    known_cases: Collection[str] | None,
+    known_cases: Mapping[str, CaseRule] | None,
 ) -> None:
     """Every rule over a whole scenario; None for a set of known names leaves those names unchecked."""
     if not scenario.name.strip():
@@ -45,6 +47,7 @@ def check(
     check_phases(scenario.phases)
     check_recorded(scenario)
     check_cases(scenario.cases, known_cases)
+    check_shares(scenario)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
 
@@ -64,10 +67,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if known_schemes is not None and target.scheme not in (*known_schemes, CUSTOM_SCHEME):
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
-    if target.secret_env is not None and target.secret_file is not None:
-        raise DocumentError(f"{path}.secret_file", "secret_env is given too: keep one of them")
-    if target.secret_env is not None and VARIABLE_NAME.fullmatch(target.secret_env) is None:
-        raise DocumentError(f"{path}.secret_env", "is the name of an environment variable: letters, digits and _")
+    _check_secrets(path, target)
     if target.timeout <= 0:
         raise DocumentError(f"{path}.timeout", "must be more than 0")
     if target.insecure and target.cacert is not None:
@@ -75,6 +75,50 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
     check_headers(f"{path}.headers", target.headers)
+    _check_route(path, target)
+
+
+def _check_route(path: str, target: Target) -> None:
+    """One way around the URL's host at most, and one that the transport can go."""
+    ways = {"connect_to": target.connect_to, "unix": target.unix, "proxy": target.proxy}
+    given = [key for key, value in ways.items() if value is not None]
+    if not given:
+        return
+    key = f"{path}.{given[0]}"
+    if len(given) > 1:
+        raise DocumentError(key, f"{given[1]} is given too: keep one of them")
+    if target.url == EMBEDDED:
+        raise DocumentError(key, "the embedded receiver is reached directly")
+    if target.proxy is not None:
+        check_url(key, target.proxy)
+        if not target.proxy.lower().startswith("http://"):
+            raise DocumentError(key, "a proxy is spoken to in plain HTTP: its URL begins with http://")
+    elif target.transport == "aiohttp":
+        raise DocumentError(key, "goes with the direct transport only")
+    if target.connect_to is not None:
+        check_address(key, target.connect_to)
+    if target.unix is not None and not 0 < len(target.unix.encode()) <= _LONGEST_UNIX:
+        raise DocumentError(key, f"the path of a unix socket has 1 to {_LONGEST_UNIX} bytes")
+
+
+def check_address(key: str, text: str) -> None:
+    """`HOST:PORT`, an IPv6 host in brackets."""
+    try:
+        parts = urlsplit(f"//{text}")
+        usable = bool(parts.hostname) and bool(parts.port) and parts.netloc == text and "@" not in text
+    except ValueError:
+        usable = False
+    if not usable:
+        raise DocumentError(key, "is HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
+
+
+def _check_secrets(path: str, target: Target) -> None:
+    for name in ("secret", "old_secret"):
+        variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
+        if variable is not None and file is not None:
+            raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
+        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
+            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
 
 
 def refuse_secrets(path: str, table: object) -> None:
@@ -228,18 +272,3 @@ def _check_open(path: str, phase: Phase) -> None:
         raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" only')
     if phase.burst is not None and phase.burst <= 0:
         raise DocumentError(f"{path}.burst", "must be more than 0")
-
-
-def check_cases(cases: tuple[Case, ...], known_cases: Collection[str] | None) -> None:
-    """Rules of `[[cases]]`: known kinds, each once, shares of at most 1 together."""
-    seen: set[str] = set()
-    for number, case in enumerate(cases):
-        path = f"cases[{number}]"
-        if known_cases is not None and case.kind not in known_cases:
-            hint = suggestion(case.kind, known_cases)
-            raise DocumentError(f"{path}.kind", f'no such case kind: "{case.kind}"{hint}')
-        if case.kind in seen or case.kind == "genuine":
-            raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
-        seen.add(case.kind)
-    if sum(case.share for case in cases) > 1 + 1e-9:
-        raise DocumentError("cases", "the shares are more than 1 together")

@@ -7,10 +7,10 @@ done when a worker dies.
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio.subprocess import PIPE, Process
 from typing import Self
 
+from loadsim.processes import own_command, own_environment
 from loadsim.receiver.worker import READY, STOP, Order
 
 
@@ -31,9 +31,8 @@ class WorkerProcess:
     async def spawn(cls, order: Order) -> Self:
         """Start a worker, hand it its order, and wait until it answers or is gone."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "loadsim.receiver.worker",
+            *own_command("loadsim.receiver.worker"),
+            env=own_environment(),
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=(order.listen_fd, order.board_fd),

@@ -7,16 +7,19 @@ Decides which rows there are, in which order, and how each figure reads. Refuses
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
 
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
+
+_MANY_CONNECTIONS = 0.01
+"""Share of events that opened a connection."""
 
 ERROR_MEANINGS = {
     "dns": "the name could not be resolved",
@@ -59,6 +62,19 @@ class GroupRow(NamedTuple):
     name: str
     note: str
     totals: Totals
+
+
+class CaseRow(NamedTuple):
+    """One case: what was owed to it and how often it came otherwise. `upper` bounds the share let in, as text."""
+
+    name: str
+    expects: str
+    sent: int
+    accepted: int
+    refused: int
+    violations: int
+    upper: str
+    stats: Stats
 
 
 class OutcomeRow(NamedTuple):
@@ -107,14 +123,21 @@ def count_cells(result: RunResult) -> list[tuple[str, str]]:
     ]
 
 
+def target_of(result: RunResult) -> dict[str, Any]:
+    """The `[target]` of the stored scenario; empty where it has none."""
+    target = result.run.scenario.get("target")
+    return target if isinstance(target, dict) else {}
+
+
 def receiver_words(result: RunResult) -> str:
     """What the embedded receiver counted by itself, beside what was sent; empty for other targets."""
     counted = result.receiver
     if counted is None:
         return ""
-    sent = sum(phase.sent for phase in result.by_phase.values())
+    sent = sum(phase.sent + (phase.refusals_due or 0) for phase in result.by_phase.values())
+    recorded = result.totals.sent + (result.totals.refusals_due or 0)
     words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
-    return words + (" with the warm-up" if sent != result.totals.sent else "")
+    return words + (" with the warm-up" if sent != recorded else "")
 
 
 def headline(result: RunResult) -> str:
@@ -156,11 +179,15 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
 
 
 def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:
-    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge."""
+    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge. connect and
+    tls where opening connections is more than how a run begins."""
     latency = (group or result.totals).latency_ms
     labels = {"response": "response", "service": "service", "lag": "lag", "wait": "wait"}
     if result.run.model == "closed":
         labels = {"response": "service time (closed model)", "wait": "wait"}
+    opened = latency.get("connect")
+    if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
+        labels |= {"connect": "connect", "tls": "TLS handshake"}
     return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
 
 
@@ -175,12 +202,38 @@ def percentile_label(name: str) -> str:
 
 
 def group_rows(result: RunResult, which: str) -> list[GroupRow]:
-    """The rows by `event`, `phase` or `case`; none where there is only one, except for event types."""
-    groups = {"event": result.by_event, "phase": result.by_phase, "case": result.by_case}[which]
+    """The rows by `event` or `phase`; none where there is only one phase."""
+    groups = {"event": result.by_event, "phase": result.by_phase}[which]
     if which != "event" and len(groups) < 2:
         return []
     skipped = unrecorded_phases(result) if which == "phase" else ()
     return [GroupRow(name, "not recorded" if name in skipped else "", totals) for name, totals in groups.items()]
+
+
+def case_rows(result: RunResult) -> list[CaseRow]:
+    """Every case, the genuine one first; none in a run without cases."""
+    return [_case_row(name, totals) for name, totals in result.by_case.items()] if len(result.by_case) > 1 else []
+
+
+def _case_row(name: str, totals: Totals) -> CaseRow:
+    refused = sum(n for code, n in totals.status.items() if code.startswith("4"))
+    stats = totals.latency_ms.get("response", Stats(count=0))
+    if totals.forged_accepted is None:
+        return CaseRow(name, "accept", totals.sent, totals.succeeded, refused, totals.failed, "", stats)
+    violations = totals.forged_accepted + (totals.refused_badly or 0)
+    bound = totals.forged_accepted_upper
+    upper = figures.NOT_KNOWN if bound is None else f"≤ {figures.share(bound)}"
+    return CaseRow(name, "refuse", totals.sent, totals.succeeded, refused, violations, upper, stats)
+
+
+def forged_words(result: RunResult) -> str:
+    """How events to which a refusal was due came out; empty where there were none."""
+    totals = result.totals
+    if not totals.refusals_due:
+        return ""
+    let_in = f"{figures.count(totals.forged_accepted)} accepted (at most {figures.share(totals.forged_accepted_upper)}"
+    badly = f"{figures.count(totals.refused_badly)} refused badly (at most {figures.share(totals.refused_badly_upper)}"
+    return f"of {figures.count(totals.refusals_due)} events to be refused: {let_in} at 95 %), {badly})"
 
 
 def outcome_rows(result: RunResult) -> list[OutcomeRow]:
@@ -248,6 +301,17 @@ def limit_lines(result: RunResult) -> list[str]:
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
+    if result.floor is not None:
+        lines.append(floor_words(result.floor))
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
     return lines
+
+
+def floor_words(floor: Floor) -> str:
+    """How much of a latency is the tool."""
+    p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
+    return (
+        f"this generator's own floor here: service p50 {p50}, p99 {p99}, at most {figures.count(floor.rate_max)}/s per "
+        f"process (measured {floor.measured_at[:10]})"
+    )

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from loadsim.measure.result import RunResult, dump_result
+from loadsim.report import charts
 from loadsim.report.hgrm import render_hgrm
+from loadsim.report.hlog import render_hlog
+from loadsim.report.junit import render_junit
+from loadsim.report.k6_summary import render_k6_summary
+from loadsim.report.openmetrics import render_openmetrics
+from loadsim.report.page import render_page
 from loadsim.report.series_csv import render_series
 from loadsim.report.summary import render_summary
 from loadsim.report.text import render_text
@@ -26,9 +32,14 @@ class Format(NamedTuple):
 
 FORMATS: dict[str, Format] = {
     "text": Format("report.txt", lambda result: render_text(result).encode(), run=False),
+    "html": Format("report.html", lambda result: render_page(result, charts.library()), run=True),
     "md": Format("summary.md", lambda result: render_summary(result).encode(), run=True),
     "hgrm": Format("percentiles.hgrm", lambda result: render_hgrm(result).encode(), run=True),
     "csv": Format("series.csv", lambda result: render_series(result).encode(), run=True),
+    "junit": Format("junit.xml", render_junit, run=True),
+    "hlog": Format("intervals.hlog", lambda result: render_hlog(result).encode(), run=False),
+    "k6": Format("k6-summary.json", render_k6_summary, run=False),
+    "openmetrics": Format("metrics.txt", lambda result: render_openmetrics(result).encode(), run=False),
     "json": Format("result.json", dump_result, run=False),
 }
 

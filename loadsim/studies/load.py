@@ -8,24 +8,25 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
 from loadsim.judge import evaluate
+from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
-from loadsim.receiver.embedded import start_receiver
-from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
+from loadsim.studies.floor import known_floor
 
 RESULT = "result.json"
 EMBEDDED_SECRET = Secret("00" * 24)
@@ -49,6 +50,10 @@ class LoadRequest:
     out: Path
     workers: int = 1
     epoch_ns: int | None = None
+    old_secret: Secret | None = None
+    """The one that is rotated out; None where none is, or the embedded receiver is the target."""
+    raw: bool = False
+    """Keep one line for every event."""
     recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
@@ -67,24 +72,49 @@ class LoadOutcome:
 async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
-    secret = request.secret or Secret(secrets.token_hex(24))
-    async with _target(scenario, secret) as (url, counts):
+    secret = request.secret or _random_secret()
+    old_secret = request.old_secret
+    if old_secret is None and needs_old_secret(scenario):
+        old_secret = _random_secret()
+    async with receiving(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
-        run = Run(
-            RunSpec(
-                plan=plan,
-                secret=secret,
-                run_id=_run_id(scenario.name),
-                workers=request.workers,
-                epoch_ns=request.epoch_ns,
-                recorded=request.recorded,
-                pace=request.pace,
-                document=redacted(scenario.document()),
+        run_id = new_id(scenario.name)
+        with _raw_log(request, plan, run_id) as log:
+            run = Run(
+                RunSpec(
+                    plan=plan,
+                    secret=secret,
+                    run_id=run_id,
+                    workers=request.workers,
+                    epoch_ns=request.epoch_ns,
+                    old_secret=old_secret,
+                    recorded=request.recorded,
+                    pace=request.pace,
+                    document=redacted(scenario.document()),
+                    on_raw=log.add if log is not None else None,
+                )
             )
-        )
-        async with watch(run):
-            return keep(msgspec.structs.replace(await run.execute(), receiver=counts()), request)
+            async with watch(run):
+                result = await run.execute()
+                result = msgspec.structs.replace(result, receiver=counts(), floor=known_floor(result.environment))
+                outcome = keep(result, request)
+            if log is None:
+                return outcome
+            return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
+
+
+@contextlib.contextmanager
+def _raw_log(request: LoadRequest, plan: Plan, run_id: str) -> Iterator[RawLog | None]:
+    """The raw log that was asked for, beside the run's directory until that exists; nothing of it stays on failure."""
+    if not request.raw:
+        yield None
+        return
+    log = RawLog(request.out / f".{run_id}.raw", plan, run_id)
+    try:
+        yield log
+    finally:
+        log.discard()
 
 
 def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
@@ -103,18 +133,34 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def _target(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+async def receiving(
+    scenario: Scenario, secret: Secret, old_secret: Secret | None = None
+) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
     target = scenario.target
-    options = ReceiverOptions(port=0, scheme=target.scheme, custom=target.custom, public_url=target.public_url)
-    async with await start_receiver(options, secret) as receiver:
+    from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
+    from loadsim.receiver.options import ReceiverOptions
+
+    options = ReceiverOptions(
+        port=0,
+        scheme=target.scheme,
+        custom=target.custom,
+        public_url=target.public_url,
+        retire_ns=retirement_ns(scenario),
+    )
+    async with await start_receiver(options, secret, old_secret=old_secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
 
 
-def _run_id(name: str) -> str:
+def _random_secret() -> Secret:
+    return Secret(secrets.token_hex(24))
+
+
+def new_id(name: str) -> str:
+    """A name for a run or a study: when, what, and something that no other has."""
     moment = datetime.datetime.now(datetime.UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 

@@ -17,7 +17,7 @@ from tests.engine.running import TRANSPORTS, TYPE, MakeTransport, run, scenario
 from tests.engine.servers import CERTS, OK, Behaviour, Peer, Server, unused_port
 
 FIELDS = b"".join(b"X-Field-%d: value\r\n" % number for number in range(300))
-LARGE = {"type": "desktop.screenshot_tracking.captured", "image": "buffer:4MB"}
+LARGE = {"type": "desktop.screenshot_tracking.captured", "image": "base64:6MB"}
 MIB = 1024 * 1024
 
 
@@ -259,7 +259,7 @@ def full_backlog() -> Iterator[int]:
 
 def fire(url: str, make: MakeTransport, row: Row) -> list[str]:
     """Two events over one connection at a time; the books must balance, and nobody waits longer than the timeout."""
-    of = scenario([{"connections": 1, "events": 2}], {"url": url, "timeout": "2s", **row.target}, [row.event])
+    of = scenario([{"connections": 1, "events": 2}], {"url": url, "timeout": "10s", **row.target}, [row.event])
     result = run(of, make)
     result.assert_balanced()
     assert result.planned == 2

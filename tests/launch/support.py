@@ -86,13 +86,14 @@ class Done:
 
 @contextlib.asynccontextmanager
 async def started(
-    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    command: tuple[str, ...] = (sys.executable, "-m", "loadsim"),
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """`loadsim` with the secret in its environment; it does not outlive the context, whatever happens there."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "loadsim",
+        *command,
         *map(str, arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

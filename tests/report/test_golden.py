@@ -15,10 +15,14 @@ from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import RunResult
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.hgrm import render_hgrm
+from loadsim.report.junit import render_junit
+from loadsim.report.k6_summary import render_k6_summary
+from loadsim.report.openmetrics import render_openmetrics
+from loadsim.report.page import render_page
 from loadsim.report.series_csv import render_series
 from loadsim.report.summary import render_summary
 from loadsim.report.text import render_text
-from tests.builders import TYPES, refused, run_info, run_result, with_histograms
+from tests.builders import TYPES, refused, run_info, run_result, with_course, with_histograms
 
 GOLDEN = Path(__file__).parent / "golden"
 OBJECTIVES = ("p(99) < 250ms", "http_req_duration: p(95)<4", f"response{{event:{TYPES[1]}}}: p(99.9) < 100ms")
@@ -43,6 +47,12 @@ def closed() -> RunResult:
     return evaluate(result, objectives_of(["success: rate > 98%"], vocabulary_of(result)), ValidityRules())
 
 
+def course() -> RunResult:
+    """An open run with its course over a few slices, and objectives of both kinds."""
+    result = with_course(run_result(), slices=24, per_slice=40)
+    return evaluate(result, objectives_of(OBJECTIVES, vocabulary_of(result)), ValidityRules())
+
+
 @functools.cache
 def rendered() -> dict[str, str]:
     """File name → what the renderers make of it now."""
@@ -56,6 +66,12 @@ def rendered() -> dict[str, str]:
         "invalid.md": render_summary(invalid()),
         "failed.hgrm": render_hgrm(failed()),
         "failed.csv": render_series(failed()),
+        "failed.xml": render_junit(failed()).decode(),
+        "invalid.xml": render_junit(invalid()).decode(),
+        "failed.json": render_k6_summary(failed()).decode(),
+        "failed.openmetrics": render_openmetrics(failed()),
+        "failed.html": render_page(course(), None).decode(),
+        "closed.html": render_page(closed(), None).decode(),
     }
 
 

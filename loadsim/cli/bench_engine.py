@@ -1,0 +1,51 @@
+"""`loadsim bench engine`: calibrates the generator and keeps what it found for the reports of later runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from loadsim.model import UsageError
+
+
+@click.command()
+@click.option("--step", default="3s", show_default=True, metavar="TIME", help="How long each rate is measured.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
+def command(step: str, *, as_json: bool, quiet: bool) -> None:
+    """Measure the generator against a bare receiver on this machine.
+
+    Finds the most signed events per second that one generator process can fire, the least service time that it can
+    show, and how late it is at several rates. The answer is kept in the user's cache directory, and reports of later
+    runs on this machine show it beside their figures.
+
+    \b
+    Examples:
+      loadsim bench engine
+      loadsim bench engine --step 10s --json
+
+    \b
+    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy to say.
+    """
+    from loadsim.cli.terminal import print_text
+    from loadsim.plan import UnitError, parse_duration
+    from loadsim.report.floor import render_floor
+    from loadsim.studies.bench_engine import dump, measure_floor
+
+    try:
+        step_ns = parse_duration(step)
+    except UnitError as error:
+        raise UsageError(f"--step: {error}") from None
+    if not 10**9 <= step_ns <= 600 * 10**9:
+        raise UsageError(f"--step {step}: must lie between 1s and 10m")
+    say = (lambda _: None) if quiet else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    calibration = asyncio.run(measure_floor(step_ns, say))
+    if as_json:
+        sys.stdout.buffer.write(dump(calibration))
+    else:
+        print_text(render_floor(calibration.floor, calibration.environment, calibration.reasons))
+        if calibration.path is not None:
+            click.echo(f"\nKept in {calibration.path}")
+    sys.exit(3 if calibration.reasons else 0)

@@ -1,0 +1,145 @@
+"""`loadsim capacity`: options become one validated search."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadsim.cli.options import target_options
+from loadsim.model import UsageError
+
+if TYPE_CHECKING:
+    from loadsim.studies.capacity import CapacityOutcome, CapacityRequest, CapacitySearch
+
+EXIT_CODES = {"found": 0, "none": 99, "generator": 3, "interrupted": 130, "lost": 1}
+
+
+@click.command()
+@click.argument("what", metavar="SCENARIO|TARGET")
+@click.option("--from", "lowest", default="50/s", show_default=True, metavar="RATE", help="The lowest rate to try.")
+@click.option("--to", "highest", metavar="RATE", help="The highest rate to try (default: until one fails).")
+@click.option("--step", default="10s", show_default=True, metavar="TIME", help="How long a rate is measured.")
+@click.option("--settle", default="2s", show_default=True, metavar="TIME", help="Load before it, which does not count.")
+@click.option(
+    "--precision", default="2.5%", show_default=True, metavar="SHARE", help="How close pass and fail must come."
+)
+@click.option("-c", "--connections", type=click.IntRange(1), help="The pool's cap (default 256).")
+@target_options
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
+def command(what: str, **options: Any) -> None:
+    """Find the highest rate that meets the objectives.
+
+    Doubles the rate until a step fails, narrows it down by bisection, and confirms the answer with a longer step. A
+    step passes when the whole confidence interval meets the objective and the endpoint does not fall behind. Of a
+    scenario, the target, the events, the objectives and the arrivals are used; its phases are not.
+
+    \b
+    Examples:
+      loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
+      loadsim capacity scenarios/steady.toml --step 20s --settle 5s
+      loadsim capacity embedded --from 500/s --to 4000/s
+
+    \b
+    Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
+    2 usage, 130 interrupted. Every step's result is kept.
+    """
+    from loadsim.cli.terminal import print_capacity
+    from loadsim.studies.capacity import CapacitySearch
+
+    request = _compose(what, options)
+    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    outcome = asyncio.run(_search(CapacitySearch(request, say)))
+    print_capacity(outcome.result)
+    click.echo(f"\nKept in {outcome.directory}/: capacity.json, summary.md and the result of every step")
+    sys.exit(EXIT_CODES[outcome.result.ending])
+
+
+async def _search(search: CapacitySearch) -> CapacityOutcome:
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        again = "" if search.interrupted else " (Ctrl-C again ends at once)"
+        click.echo(f"loadsim: stopping{again}", err=True)
+        search.interrupt()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        return await search.execute()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
+    """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    from loadsim.cli.run import compose
+    from loadsim.judge import objectives_of, vocabulary_of_scenario
+    from loadsim.studies.capacity import CapacityRequest
+
+    lowest = _rate("--from", options["lowest"])
+    highest = None if options["highest"] is None else _rate("--to", options["highest"])
+    if highest is not None and highest < lowest:
+        raise UsageError(f"--to {options['highest']} is below --from {options['lowest']}")
+    quick = not what.endswith(".toml")
+    if options["connections"] and not quick:
+        raise UsageError(f"-c: a scenario says this itself; change {what}, or name a target instead of a scenario")
+    load = compose(
+        what,
+        {
+            **options,
+            "rate": options["lowest"] if quick else None,
+            **dict.fromkeys(("duration", "events", "epoch")),
+            **dict.fromkeys(("raw", "check"), False),
+        },
+    )
+    request = CapacityRequest(
+        load=load,
+        lowest=lowest,
+        highest=highest,
+        step_ns=_time("--step", options["step"], least=1),
+        settle_ns=_time("--settle", options["settle"], least=0),
+        precision=_share("--precision", options["precision"]),
+    )
+    from loadsim.studies.capacity import CapacitySearch
+
+    step = CapacitySearch(request, lambda _: None).scenario_at(lowest, load.scenario.target.url)
+    objectives_of([objective.text for objective in load.objectives], vocabulary_of_scenario(step))
+    return request
+
+
+def _rate(flag: str, text: str) -> Fraction:
+    from loadsim.plan import UnitError, parse_rate
+
+    try:
+        rate = parse_rate(text)
+    except UnitError as error:
+        raise UsageError(f"{flag}: {error}") from None
+    if not Fraction(1, 1000) <= rate <= 10**8:
+        raise UsageError(f"{flag} {text}: must lie between 0.001/s and 100000000/s")
+    return rate
+
+
+def _time(flag: str, text: str, *, least: int) -> int:
+    from loadsim.plan import UnitError, parse_duration
+
+    try:
+        duration = parse_duration(text)
+    except UnitError as error:
+        raise UsageError(f"{flag}: {error}") from None
+    if not least * 10**9 <= duration <= 3600 * 10**9:
+        raise UsageError(f"{flag} {text}: must lie between {least}s and 1h")
+    return duration
+
+
+def _share(flag: str, text: str) -> Fraction:
+    try:
+        share = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"{flag} {text}: write a share such as 2.5%") from None
+    if not Fraction(1, 1000) <= share <= Fraction(1, 2):
+        raise UsageError(f"{flag} {text}: must lie between 0.1% and 50%")
+    return share

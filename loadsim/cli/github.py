@@ -1,0 +1,37 @@
+"""Tells GitHub Actions how a run ended, where it runs in such a step: its summary and its annotations.
+
+Decides nothing about their content. What cannot be written is said on stderr and changes no verdict: the result is
+safe by then. Annotations go to stderr, which the runner reads too, so that `--json -` stays JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loadsim.measure.result import RunResult
+from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_commands
+from loadsim.settings import github_step
+
+
+def tell_github(result: RunResult) -> None:
+    """Append the summary to the step's file and print the annotations; nothing outside of GitHub Actions."""
+    step = github_step()
+    if step.annotates:
+        for line in workflow_commands(result):
+            click.echo(line, err=True)
+    if step.summary is not None:
+        _append(step.summary, result)
+
+
+def _append(path: Path, result: RunResult) -> None:
+    try:
+        with path.open("ab") as file:
+            text = step_summary(result, LARGEST_SUMMARY - file.tell())
+            file.write(text)
+    except OSError as error:
+        click.echo(f"loadsim: {path}: the step summary cannot be written: {error.strerror}", err=True)
+        return
+    if not text:
+        click.echo(f"loadsim: {path}: the step summary is full (1 MiB); nothing was added", err=True)

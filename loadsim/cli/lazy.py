@@ -1,0 +1,35 @@
+"""A group of commands that are imported only when they are asked for, so that `--help` loads nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+Table = dict[str, tuple[str, str, bool]]
+"""Name → (module in loadsim.cli, one-line help, hidden)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands stand in a table."""
+
+    def __init__(self, *args: Any, table: Table, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [name for name, (_, _, hidden) in self._table.items() if not hidden]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self._table:
+            return None
+        module = importlib.import_module(f"loadsim.cli.{self._table[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, importing none of them."""
+        rows = [(name, self._table[name][1]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

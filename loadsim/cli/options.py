@@ -1,0 +1,58 @@
+"""The options that every command has which fires a plan: whom to fire at, what, and how it travels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes."),
+    click.option(
+        "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
+    ),
+    click.option("--payload", metavar="FILE", help="Send recorded bodies, signed anew: .ndjson rows, or one body."),
+    click.option(
+        "-t", "--target", metavar="TARGET", help="Fire a scenario at this URL or endpoint instead of its own."
+    ),
+    click.option(
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Extra header; VALUE env:VAR reads a variable.",
+    ),
+    click.option("--scheme", help="Signature scheme (default trackpilots)."),
+    click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret."),
+    click.option("--secret-file", metavar="PATH", help="File that holds the signing secret."),
+    click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s)."),
+    click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective."),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random)."
+    ),
+    click.option(
+        "--out", default="reports", show_default=True, metavar="DIR", help="Where the run's directory is made."
+    ),
+    click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),
+    click.option("--cacert", metavar="FILE", help="Trust this CA certificate."),
+    click.option("--cert", metavar="FILE", help="Client certificate."),
+    click.option("--key", metavar="FILE", help="Its private key."),
+    click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="How bytes travel (default direct)."),
+    click.option(
+        "--reuse", type=click.IntRange(1), metavar="N", help="Close a connection after N events (1: a new one each)."
+    ),
+    click.option(
+        "--connect-to", metavar="HOST:PORT", help="Connect there, whatever the URL's host; names and TLS stay."
+    ),
+    click.option("--unix", metavar="PATH", help="Connect to this unix socket instead of the URL's host."),
+    click.option("--proxy", metavar="URL", help="Go through this HTTP proxy (with the aiohttp transport)."),
+)
+
+
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with these options, listed in this order."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

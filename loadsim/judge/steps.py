@@ -1,0 +1,147 @@
+"""One step of a search for the highest rate: does the endpoint hold this rate, and is that clear already?
+
+Decides on the confidence interval where there is one: a step passes when the whole interval meets the objective, fails
+when none of it does, and is unclear between. An endpoint that falls behind fails whatever the objectives say: its
+queue would grow for ever. Refuses to know which rate comes next, and clocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from loadsim.judge.evaluate import OPERATORS
+from loadsim.judge.objectives import parse_objective, percentile_of
+from loadsim.judge.validity import invalid_reasons
+from loadsim.measure.cells import Metric, layout
+from loadsim.measure.hdr import Ints, least_count
+from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.model import NS_PER_MS, NS_PER_US, Objective, is_success
+from loadsim.plan.scenario import ValidityRules
+
+StepOutcome = Literal["pass", "fail", "unclear", "invalid"]
+
+FALLS_BEHIND = 0.01
+"""Growth of the response time per second of load from which a queue may grow for ever."""
+_SURELY = 0.05
+"""From this growth on it does; below, a passing disturbance looks the same, and a longer look tells."""
+_LEAST_GROWTH_S = 0.02
+_ENDS = 5
+"""The growth is taken between the first and the last fifth of a step."""
+_LEAST_ROWS = 8
+_BACKLOG_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepVerdict:
+    """How a step came out, and why, in words; `why` is empty for a step that passed."""
+
+    outcome: StepOutcome
+    why: str = ""
+
+
+def judge_step(result: RunResult, rules: ValidityRules, *, stopped: str = "") -> StepVerdict:
+    """The verdict of a judged run of one rate. `stopped`: why the step was ended early, if it was."""
+    reasons = invalid_reasons(result, rules)
+    if reasons:
+        return StepVerdict("invalid", "; ".join(reasons))
+    if stopped:
+        return StepVerdict("fail", stopped)
+    if not result.validity.valid:
+        return StepVerdict("invalid", "; ".join(result.validity.reasons))
+    growth = growth_of(result) or 0.0
+    behind = f"falls behind: response times grew by {1000 * growth:.0f} ms in every second"
+    if growth > _SURELY:
+        return StepVerdict("fail", behind)
+    verdicts = [(_holds(row), row.text) for row in result.verdict.objectives]
+    missed = [text for found, text in verdicts if found == "fail"]
+    if missed:
+        return StepVerdict("fail", f"missed: {', '.join(missed)}")
+    unclear = [text for found, text in verdicts if found == "unclear"]
+    if growth > FALLS_BEHIND:
+        return StepVerdict("unclear", behind)
+    return StepVerdict("unclear", f"not clear: {', '.join(unclear)}") if unclear else StepVerdict("pass")
+
+
+def growth_of(result: RunResult) -> float | None:
+    """How much the median response time grew, in seconds per second of load; None where there is too little to say, and
+    0 where it is too little to matter.
+
+    A server that is offered 1 + e times what it can do has a queue that grows by e seconds of work per second, and a
+    newcomer waits for all of it (the fluid limit of a queue).
+    """
+    medians = [row.p50_ms for row in result.series if row.due and row.p50_ms is not None]
+    if len(medians) < _LEAST_ROWS:
+        return None
+    size = len(medians) // _ENDS
+    early, late = float(np.median(medians[:size])), float(np.median(medians[-size:]))
+    grown_s = (late - early) / 1000
+    return grown_s / ((len(medians) - size) * result.slice_s) if abs(grown_s) > _LEAST_GROWTH_S else 0.0
+
+
+def hopeless(
+    objectives: Sequence[Objective], response: Ints, codes: dict[int, int], *, events: float, backlog_s: float
+) -> str:
+    """Why a step that is still going on cannot pass any more, in words; empty while it can.
+
+    `response`: dense counts so far of the recorded events that expect acceptance, `codes`: how they ended, `events`:
+    how many there will be in all, `backlog_s`: how many seconds' worth of events are under way.
+    """
+    failed = sum(count for code, count in codes.items() if not is_success(code))
+    limits = []
+    for objective in objectives:
+        if objective.tags or objective.op not in ("<", "<=", ">", ">="):
+            continue
+        spare = math.floor((1 - objective.value) * events + 1e-9)
+        if objective.metric == "success" and objective.op in (">", ">=") and failed > spare:
+            return f"{failed:,} of {events:,.0f} events failed already: {objective.text} is out of reach"
+        quantile = _bounded_percentile(objective)
+        if quantile is not None:
+            limits.append(objective.value / 1000)
+            over = _above(response, objective.value)
+            if over > events - math.ceil(quantile * events) + 1:
+                return (
+                    f"{over:,} of {events:,.0f} events were over {objective.value:g} ms already: "
+                    f"{objective.text} is out of reach"
+                )
+    if limits and backlog_s > max(2 * max(limits), _BACKLOG_S):
+        return f"falls behind: {backlog_s:.1f} s worth of events are waiting"
+    return ""
+
+
+def events_needed(objectives: Sequence[Objective], shares: dict[str, float]) -> float:
+    """How many events a step needs for every percentile that the objectives name; `shares` of event types (0..1)."""
+    needed = 0.0
+    for objective in objectives:
+        number = percentile_of(objective.aggregation)
+        if number is not None:
+            quantile = max(float(number) / 100, 1 - float(number) / 100)
+            share = shares.get(dict(objective.tags).get("event", ""), 1.0)
+            needed = max(needed, least_count(quantile) / share if share else 0.0)
+    return needed
+
+
+def _holds(row: ObjectiveRow) -> StepOutcome:
+    if row.ci95 is None or row.passed is None:
+        return "pass" if row.passed else "fail"
+    objective = parse_objective(row.text)
+    ends = {OPERATORS[objective.op](end, objective.value) for end in row.ci95}
+    return "unclear" if len(ends) == 2 else "pass" if ends == {True} else "fail"
+
+
+def _bounded_percentile(objective: Objective) -> float | None:
+    """The quantile of an objective that bounds the response time from above."""
+    number = percentile_of(objective.aggregation) if objective.metric == "response" else None
+    return float(number) / 100 if number is not None and objective.op in ("<", "<=") else None
+
+
+def _above(response: Ints, limit_ms: float) -> int:
+    """How many are in buckets wholly above the limit."""
+    if not len(response):
+        return 0
+    index = layout(Metric.response).index(np.asarray([limit_ms * NS_PER_MS / NS_PER_US], dtype=np.int64))
+    return int(response[int(index[0]) + 1 :].sum())

@@ -1,0 +1,124 @@
+"""The raw log of a run: one JSON object per line and event, in the fields of vegeta's results.
+
+Decides what each field says. `vegeta report`, `plot` and `encode` read it; they skip the fields that only we have (from
+`type` on; instants in ns since 1970, 0 where it did not happen). Written while frames arrive: memory does not grow
+with the run. Source: vegeta's README, "encode", and its JSON result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, LoadsimError, is_success
+from loadsim.plan import Plan
+from loadsim.plan.redact import redact_url
+
+FILE = "raw.ndjson"
+WIDTH = 1 + len(Column)
+
+
+class RawLog:
+    """A file that takes the raw rows of every shard. Raises LoadsimError, in one line, when it cannot be made.
+
+    A disk that fills up later ends the log and not the run: `failure` then says so.
+    """
+
+    def __init__(self, path: Path, plan: Plan, run_id: str) -> None:
+        self.path = path
+        self.failure = ""
+        self._plan, self._run_id = plan, run_id
+        self._url = redact_url(plan.scenario.target.url)
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise LoadsimError(f"{path}: the raw log cannot be written: {error.strerror}") from None
+
+    def add(self, raw: bytes) -> None:
+        """The rows of one frame (see `engine.raw`)."""
+        if not self.failure:
+            rows = np.frombuffer(raw, np.int64).reshape(-1, WIDTH).tolist()
+            self._safely(lambda: self._file.write(b"".join(map(self._line, rows))))
+
+    def keep(self, directory: Path) -> Path:
+        """Close the log and move it into the run's directory. Raises LoadsimError when it is not whole."""
+        kept = directory / FILE
+        self._safely(self._file.close)
+        if not self.failure:
+            self._safely(lambda: self.path.replace(kept))
+        if self.failure:
+            self.discard()
+            raise LoadsimError(self.failure)
+        return kept
+
+    def discard(self) -> None:
+        """Leave nothing half-written; a log that was kept stays."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _safely(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self.failure = f"{self.path.parent}: the raw log could not be written whole: {error.strerror}"
+
+    def _line(self, row: list[int]) -> bytes:
+        index, stratum, code, due, woken, slot, sent, first, done, bytes_out, bytes_in = row
+        phase, kind, case = self._plan.unpack(stratum)
+        began = sent or due
+        return orjson.dumps(
+            {
+                "attack": self._run_id,
+                "seq": index,
+                "code": code if code < ERROR_BASE else 0,
+                "timestamp": _rfc3339(began),
+                "latency": done - began,
+                "bytes_out": bytes_out,
+                "bytes_in": bytes_in,
+                "error": _error(code),
+                "body": None,
+                "method": "POST",
+                "url": self._url,
+                "headers": None,
+                "type": self._plan.types[kind],
+                "case": self._plan.cases[case],
+                "phase": self._plan.phases[phase].name,
+                "response_ns": done - due,
+                "due_ns": due,
+                "woken_ns": woken,
+                "slot_ns": slot,
+                "sent_ns": sent,
+                "first_byte_ns": first,
+                "done_ns": done,
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+
+
+def _error(code: int) -> str:
+    """Empty for a 2xx answer; vegeta writes `503 Service Unavailable` for a status that is none."""
+    if code < ERROR_BASE:
+        if is_success(code):
+            return ""
+        try:
+            return f"{code} {HTTPStatus(code).phrase}"
+        except ValueError:
+            return str(code)
+    if code in (UNFINISHED, DROPPED):
+        return "unfinished" if code == UNFINISHED else "dropped"
+    return ErrorKind(code - ERROR_BASE).name
+
+
+def _rfc3339(wall_ns: int) -> str:
+    seconds, rest = divmod(wall_ns, NS_PER_S)
+    moment: Any = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

@@ -1,0 +1,73 @@
+"""The stored result of a search for the highest rate, `capacity.json` (`"schema": "loadsim.capacity/1"`).
+
+Decides shape and units; missing figures are None, never 0. Each step's whole result lies beside it, in its own file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from loadsim.measure.result import Environment
+
+SCHEMA = "loadsim.capacity/1"
+
+Ending = Literal["found", "none", "generator", "interrupted", "lost"]
+"""`none`: even the lowest rate fails. `generator`: it was the limit. `lost`: the endpoint went away."""
+
+
+class StepRow(msgspec.Struct, frozen=True):
+    """One rate that was tried; latencies are response times in ms."""
+
+    number: int
+    kind: Literal["doubling", "bisection", "confirming"]
+    rate: float
+    """Events per second."""
+    outcome: Literal["pass", "fail", "unclear", "invalid", "interrupted"]
+    why: str
+    stopped_early: bool
+    duration_s: float | None
+    """Recorded time."""
+    events: int
+    rate_completed: float | None
+    success_rate: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    p99_ci95: tuple[float, float] | None
+    lag_p99_ms: float | None
+    result: str
+    """The step's own result, relative to this file."""
+
+
+class CapacityResult(msgspec.Struct, frozen=True):
+    """The search and what it found."""
+
+    schema: str
+    id: str
+    name: str
+    started_at: str
+    ended_at: str
+    version: str
+    seed: int
+    workers: int
+    target: str
+    """Redacted."""
+    objectives: list[str]
+    lowest: float
+    highest: float | None
+    precision: float
+    ending: Ending
+    rate: float | None
+    """Events per second: the answer when it was found, else the highest rate that passed."""
+    at_least: bool
+    """The highest rate asked for passed: the endpoint may hold more."""
+    reason: str
+    """In words: what ended the search, what bounds the answer."""
+    steps: list[StepRow]
+    environment: Environment
+
+
+def dump_capacity(result: CapacityResult) -> bytes:
+    """The stored form: indented JSON, one trailing newline."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

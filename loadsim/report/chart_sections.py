@@ -1,0 +1,130 @@
+"""The page's sections with a chart: each is a figure with words that say the same, and a table of every point.
+
+Decides words and tables; the points come from `curves`, the drawing from `charts`. Without a library the table alone
+is the section.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from loadsim.measure.result import RunResult, Stats
+from loadsim.report import charts, curves, facts, figures
+from loadsim.report.markup import Markup, join, table, tag
+
+PERCENTILES = ("p50", "p90", "p99", "p99_9")
+
+
+class ChartSection(NamedTuple):
+    """A chart's name in the page, what it draws, what it shows in words, and the points as a table."""
+
+    name: str
+    figure: charts.Figure
+    words: str
+    table: Markup
+
+
+def chart_sections(result: RunResult) -> dict[str, ChartSection]:
+    """Sections by name, in the page's order; those for which nothing was measured are missing."""
+    course = curves.course(result)
+    phases = curves.phase_starts(result)
+    found = [_percentiles(result)]
+    if course.t_s:
+        found += [_latency(course, phases), _rates(result, course, phases), _heat(result, phases)]
+    return {section.name: section for section in found if section is not None}
+
+
+def markup(section: ChartSection, *, drawn: bool) -> Markup:
+    """The section; `drawn`: with a place for the chart."""
+    name = section.name
+    details = tag("details", tag("summary", "The same as a table"), section.table, open="")
+    place = tag("div", "", class_="chart", id=f"chart-{name}", role="img", aria_labelledby=f"words-{name}")
+    caption = tag("figcaption", section.words, id=f"words-{name}")
+    return join([tag("figure", *([place] if drawn else []), caption), details])
+
+
+def _percentiles(result: RunResult) -> ChartSection | None:
+    found = curves.percentile_curves(result)
+    if not found:
+        return None
+    labels = {"response": facts.headline_metric(result), "service": "service time"}
+    figure = charts.percentile_figure(found, curves.limits(result), labels)
+    words = "; ".join(_told(labels[curve.metric], result.totals.latency_ms[curve.metric]) for curve in found)
+    words += ". The band is the 95 % interval." if any(curve.band for curve in found) else "."
+    if any(curve.firm < len(curve.q) for curve in found):
+        words += " Where the line is dotted there are too few samples to trust the percentile."
+    longest = max(found, key=lambda curve: len(curve.q))
+    header = ["Percentile"]
+    for curve in found:
+        header += [labels[curve.metric], "95 % interval"]
+    rows = []
+    for number, q in enumerate(longest.q):
+        cells = [f"{100 * q:.7g} %"]
+        for curve in found:
+            band = curve.band[number] if number < len(curve.band) else None
+            cells.append(figures.milliseconds(curve.ms[number]) if number < len(curve.ms) else figures.NOT_KNOWN)
+            cells.append(figures.interval(*band) if band else "")
+        rows.append(cells)
+    return ChartSection("percentiles", figure, words, table("Latency by percentile", header, rows))
+
+
+def _told(label: str, stats: Stats) -> str:
+    told = ", ".join(
+        f"{facts.percentile_label(name)} {figures.milliseconds(getattr(stats, name))}"
+        for name in PERCENTILES
+        if getattr(stats, name) is not None
+    )
+    return f"{label[0].upper()}{label[1:]}: {told}{', ' if told else ''}max {figures.milliseconds(stats.max)}"
+
+
+def _latency(course: curves.Course, phases: list[tuple[str, float]]) -> ChartSection:
+    tops = [value for value in course.max if value is not None]
+    words = f"Each point is {figures.milliseconds(1000 * course.width_s)} of events by when they were due"
+    if tops:
+        worst = course.t_s[course.max.index(max(tops))]
+        words += f"; the worst was {figures.milliseconds(max(tops))}, {worst:g} s after the start"
+    if any(value is None for value in course.p99):
+        words += "; a gap in a line is a stretch with too few samples for that percentile"
+    columns = (course.p50, course.p90, course.p99, course.max)
+    rows = [
+        (f"{t:g} s", *(figures.milliseconds(value) for value in values))
+        for t, *values in zip(course.t_s, *columns, strict=True)
+    ]
+    header = ("From", "p50", "p90", "p99", "max")
+    return ChartSection(
+        "latency", charts.latency_figure(course, phases), f"{words}.", table("Latency over time", header, rows)
+    )
+
+
+def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> ChartSection:
+    totals = result.totals
+    words = (
+        f"Planned {figures.per_second(totals.rate_planned)}, sent {figures.per_second(totals.rate_sent)}, completed "
+        f"{figures.per_second(totals.rate_completed)} on average; {figures.count(totals.failed)} of "
+        f"{figures.count(totals.sent)} events failed. Planned counts by when an event was due, sent by when it was "
+        "sent, the rest by when it ended."
+    )
+    columns = (course.planned, course.sent, course.completed, course.refused, course.broken)
+    rows = [
+        (
+            f"{t:g} s",
+            *(figures.per_second(value) for value in values),
+            figures.NOT_KNOWN if waiting is None else figures.count(waiting),
+        )
+        for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
+    ]
+    header = ("From", "planned", "sent", "completed", "answer not 2xx", "no whole answer", "in flight at its end")
+    return ChartSection("rates", charts.rate_figure(course, phases), words, table("Rates over time", header, rows))
+
+
+def _heat(result: RunResult, phases: list[tuple[str, float]]) -> ChartSection | None:
+    heat = curves.heat_map(result)
+    if heat is None:
+        return None
+    words = (
+        f"How many events had which {facts.headline_metric(result)}, by when they were due: a column is "
+        f"{figures.milliseconds(1000 * heat.width_s)}. The colours are a logarithmic scale of counts."
+    )
+    header = ["From", *(f"to {figures.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
+    rows = [(f"{t:g} s", *(f"{n:,}" for n in counts)) for t, counts in zip(heat.t_s, heat.counts, strict=True)]
+    return ChartSection("heat", charts.heat_figure(heat, phases), words, table("Events by latency", header, rows))

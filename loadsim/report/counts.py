@@ -1,0 +1,98 @@
+"""Counts out of a result's histograms: of the whole run, of each slice, and of stretches of slices together.
+
+Decides how slices are joined and read: always by adding counts and asking the sum, never by averaging percentiles.
+Refuses to know charts, files and words.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from loadsim.measure.codec import decode
+from loadsim.measure.hdr import MICROSECONDS, HdrConfig, Ints, rank
+from loadsim.measure.merge import Sliced
+from loadsim.measure.result import RunResult
+
+US_PER_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One histogram: dense counts in the layout `config`, in µs."""
+
+    config: HdrConfig
+    counts: Ints
+
+    @property
+    def n(self) -> int:
+        """How many values."""
+        return int(self.counts.sum())
+
+    def values_ms(self, quantiles: list[Fraction]) -> list[float]:
+        """The value at each quantile, as its bucket's highest equivalent, in ms. The histogram is not empty."""
+        running = np.cumsum(self.counts)
+        ranks = [rank(quantile, int(running[-1])) for quantile in quantiles]
+        found = self.config.highest_equivalent(np.searchsorted(running, ranks))
+        return [value / US_PER_MS for value in found.tolist()]
+
+    def above(self, ms: float) -> int:
+        """How many values lie above a bucket that holds `ms`."""
+        index = int(self.config.index(np.array([round(ms * US_PER_MS)]))[0])
+        return int(self.counts[index + 1 :].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Counts by (slice, bucket), ascending; `parts` is how many slices there are, empty ones included."""
+
+    config: HdrConfig
+    sliced: Sliced
+    parts: int
+
+    def highest_us(self, number: int) -> int:
+        """The greatest value of one slice that holds any."""
+        indexes = self.sliced.indexes[self.sliced.slices == number]
+        return int(self.config.highest_equivalent(indexes.max()))
+
+    def stretches(self, per_part: int) -> list[Ints]:
+        """Dense counts of every stretch of `per_part` slices, added up."""
+        edges = np.searchsorted(self.sliced.slices, range(0, self.parts + per_part, per_part))
+        return [
+            np.bincount(self.sliced.indexes[start:end], self.sliced.counts[start:end], self.config.counts_len).astype(
+                np.int64
+            )
+            for start, end in itertools.pairwise(edges.tolist())
+        ]
+
+
+def whole_of(result: RunResult, key: str) -> Whole | None:
+    """The histogram under a key such as `service`; None where the result holds none, or an empty one."""
+    blob = result.histograms.get(key)
+    if blob is None:
+        return None
+    config, counts = decode(blob)
+    return Whole(config, counts) if counts.any() else None
+
+
+def slices_of(result: RunResult, metric: str) -> Slices:
+    """The histograms by slice of `response` or `service`; none where they do not match the series row by row."""
+    config = MICROSECONDS
+    slices, indexes, counts = [], [], []
+    blobs = result.series_histograms.get(metric, [])
+    if len(blobs) != len(result.series):
+        blobs = []
+    for number, blob in enumerate(blobs):
+        if blob is None:
+            continue
+        config, dense = decode(blob)
+        occupied = np.flatnonzero(dense)
+        slices.append(np.full(len(occupied), number, dtype=np.int64))
+        indexes.append(occupied)
+        counts.append(dense[occupied])
+    none = [np.zeros(0, dtype=np.int64)]
+    joined = Sliced(np.concatenate(slices or none), np.concatenate(indexes or none), np.concatenate(counts or none))
+    return Slices(config, joined, len(blobs))

@@ -1,0 +1,226 @@
+"""What the page's charts show, as plain numbers: the same figures go into each chart and into the table below it.
+
+Decides which points a curve has and how slices are joined: percentiles over time come from added counts, and a stretch
+with too few samples for a percentile has none. Refuses to know colours, libraries and markup.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from loadsim.judge.objectives import parse_objective, percentile_of
+from loadsim.measure.hdr import PERCENTILES, Ints, least_count, percentiles
+from loadsim.measure.intervals import intervals
+from loadsim.measure.result import RunResult, SeriesRow
+from loadsim.model import NS_PER_S, UsageError
+from loadsim.plan.units import UnitError, parse_duration
+from loadsim.report.counts import US_PER_MS, Slices, slices_of, whole_of
+
+MOST_POINTS = 120
+"""Stretches of time in a chart; more would be finer than a screen."""
+FEWEST_POINTS = 12
+NINES = 6
+STEPS_PER_NINE = 12
+BINS_PER_DECADE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An objective that a percentile chart can show: stay below (or above) `ms` up to quantile `q`."""
+
+    text: str
+    metric: str
+    q: float
+    ms: float
+    passed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PercentileCurve:
+    """One metric by percentile. `band` has one (low, high) per point, or is empty. All in ms."""
+
+    metric: str
+    q: list[float]
+    ms: list[float]
+    band: list[tuple[float, float]]
+    firm: int
+    """So many points rest on enough samples for a finite 95 % interval; the rest is shown as uncertain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The run over time, in stretches of `width_s`. Rates per second, latencies of what was due then, in ms."""
+
+    width_s: float
+    t_s: list[float]
+    p50: list[float | None]
+    p90: list[float | None]
+    p99: list[float | None]
+    max: list[float | None]
+    planned: list[float]
+    sent: list[float]
+    completed: list[float]
+    refused: list[float]
+    """Answers that are not 2xx."""
+    broken: list[float]
+    """Events that ended without a whole answer."""
+    in_flight: list[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """How many events by time (rows of `counts`: stretches) and latency (columns: bins from `edges[i]` to `[i+1]`)."""
+
+    width_s: float
+    t_s: list[float]
+    edges_ms: list[float]
+    counts: list[list[int]]
+
+
+def ladder() -> list[Fraction]:
+    """Quantiles from 0 towards 1, evenly spaced on an axis of nines, with every named percentile among them."""
+    steps = (1 - 10 ** (-step / STEPS_PER_NINE) for step in range(STEPS_PER_NINE * NINES + 1))
+    return sorted({*(Fraction(f"{q:.9f}") for q in steps), *PERCENTILES.values()})
+
+
+def percentile_curves(result: RunResult) -> list[PercentileCurve]:
+    """`response` and `service`; a closed run has one curve, since its response time is its service time."""
+    metrics = ["response"] if result.run.model == "closed" else ["response", "service"]
+    curves = []
+    for metric in metrics:
+        whole = whole_of(result, metric)
+        if whole is None:
+            continue
+        n = whole.n
+        quantiles = [q for q in ladder() if n * (1 - q) >= 1 or q == 0]
+        greatest = result.totals.latency_ms[metric].max or math.inf
+        values = [min(value, greatest) for value in whole.values_ms(quantiles)]
+        firm = sum(n >= least_count(q) for q in quantiles)
+        band = _band(result, metric, quantiles[:firm])
+        curves.append(PercentileCurve(metric, [float(q) for q in quantiles], values, band, firm))
+    return curves
+
+
+def _band(result: RunResult, metric: str, quantiles: list[Fraction]) -> list[tuple[float, float]]:
+    """The 95 % interval of each quantile, by the same bootstrap as the stored ones; empty under 20 slices."""
+    found = slices_of(result, metric)
+    names = {str(q): q for q in quantiles}
+    bounds = intervals(found.sliced, found.config, names, result.run.id)
+    if bounds is None:
+        return []
+    return [(low / US_PER_MS, high / US_PER_MS) for low, high in (bounds[name] for name in names)]
+
+
+def limits(result: RunResult) -> list[Limit]:
+    """Every untagged objective on a percentile of response or service time."""
+    found = []
+    for row in result.verdict.objectives:
+        try:
+            objective = parse_objective(row.text)
+        except UsageError:  # stored by a version with other words
+            continue
+        percentile = percentile_of(objective.aggregation)
+        if percentile is not None and not objective.tags and objective.metric in ("response", "service"):
+            found.append(Limit(row.text, objective.metric, float(percentile) / 100, float(objective.value), row.passed))
+    return found
+
+
+def course(result: RunResult) -> Course:
+    """The series in as many stretches as a chart can show and p99 can bear; empty lists for an empty run."""
+    rows = result.series
+    slices = slices_of(result, "response")
+    joined = _slices_per_point(rows, slices)
+    width = joined * result.slice_s
+    groups = [rows[i : i + joined] for i in range(0, len(rows), joined)]
+    tops = [_top(group) for group in groups]
+    if len(slices.sliced.counts):
+        p50, p90, p99 = _percentiles(slices, joined, tops)
+    else:  # no histograms by slice: one point per row, as stored
+        p50, p90, p99 = ([getattr(row, name) for row in rows] for name in ("p50_ms", "p90_ms", "p99_ms"))
+
+    def rate(group: list[SeriesRow], *names: str) -> float:
+        return float(sum(getattr(row, name) for row in group for name in names)) / width
+
+    completed = [rate(group, "completed") for group in groups]
+    refused = [sum(row.completed - row.succeeded for row in group) / width for group in groups]
+    return Course(
+        width_s=width,
+        t_s=[group[0].t_s for group in groups],
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        max=tops,
+        planned=[rate(group, "due") for group in groups],
+        sent=[rate(group, "sent") for group in groups],
+        completed=completed,
+        refused=refused,
+        broken=[max(0.0, rate(group, "failed") - bad) for group, bad in zip(groups, refused, strict=True)],
+        in_flight=[group[-1].in_flight for group in groups],
+    )
+
+
+def _slices_per_point(rows: list[SeriesRow], slices: Slices) -> int:
+    """The fewest slices per point that give at most MOST_POINTS, then enough samples for p99, if points remain."""
+    if not len(slices.sliced.counts):
+        return 1
+    fewest = max(1, math.ceil(len(rows) / MOST_POINTS))
+    most = max(fewest, len(rows) // FEWEST_POINTS)
+    needed = least_count(PERCENTILES["p99"])
+    typical = float(np.median([row.due for row in rows if row.due] or [1]))
+    return min(max(fewest, math.ceil(needed / max(typical, 1))), most)
+
+
+def _top(group: list[SeriesRow]) -> float | None:
+    return max((row.max_ms for row in group if row.max_ms is not None), default=None)
+
+
+def _percentiles(slices: Slices, joined: int, tops: list[float | None]) -> tuple[list[float | None], ...]:
+    quantiles = [PERCENTILES[name] for name in ("p50", "p90", "p99")]
+    table: list[list[float | None]] = []
+    for counts, top in zip(slices.stretches(joined), tops, strict=True):
+        found = percentiles(counts, slices.config, quantiles)
+        ceiling = math.inf if top is None else top
+        table.append([None if value is None else min(value / US_PER_MS, ceiling) for value in found])
+    return tuple([list(column) for column in zip(*table, strict=True)])
+
+
+def heat_map(result: RunResult) -> HeatMap | None:
+    """Response times by time and size; None without histograms by slice."""
+    slices = slices_of(result, "response")
+    if not len(slices.sliced.counts):
+        return None
+    joined = max(1, math.ceil(slices.parts / MOST_POINTS))
+    highest = slices.config.highest_equivalent(slices.sliced.indexes) / US_PER_MS
+    first = math.floor(math.log10(max(float(highest.min()), 0.001)) * BINS_PER_DECADE)
+    last = math.ceil(math.log10(float(highest.max())) * BINS_PER_DECADE + 1e-9)
+    edges = 10.0 ** (np.arange(first, max(last, first + 1) + 1) / BINS_PER_DECADE)
+    column = np.clip(np.searchsorted(edges, highest, side="right") - 1, 0, len(edges) - 2)
+    parts = -(-slices.parts // joined)
+    counts: Ints = np.zeros((parts, len(edges) - 1), dtype=np.int64)
+    np.add.at(counts, (slices.sliced.slices // joined, column), slices.sliced.counts)
+    return HeatMap(
+        width_s=joined * result.slice_s,
+        t_s=[row.t_s for row in result.series[::joined]],
+        edges_ms=edges.tolist(),
+        counts=counts.tolist(),
+    )
+
+
+def phase_starts(result: RunResult) -> list[tuple[str, float]]:
+    """Name and start (s since the run's start) of every recorded phase, as far as the scenario says when it begins."""
+    phases = result.run.scenario.get("phases")
+    starts, at = [], 0
+    for phase in phases if isinstance(phases, list) else ():
+        if not isinstance(phase, dict):
+            break
+        if phase.get("record", True):
+            starts.append((str(phase.get("name", "")), at / NS_PER_S))
+        try:
+            at += parse_duration(str(phase.get("duration")))
+        except UnitError:  # it ends by a count of events
+            break
+    return starts

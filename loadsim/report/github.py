@@ -1,0 +1,59 @@
+"""What GitHub Actions shows of a run: a Markdown summary of bounded size, and a few annotations.
+
+Decides what is left out when there is too much: a step's summary may hold 1 MiB and is lost whole above it, and ten
+annotations of a kind are shown per step. Source: GitHub's workflow commands. Refuses to know where either is written.
+"""
+
+from __future__ import annotations
+
+from loadsim.measure.result import RunResult
+from loadsim.report import facts, figures
+from loadsim.report.summary import render_summary
+
+LARGEST_SUMMARY = 1 << 20
+MOST_ANNOTATIONS = 10
+_IN_TEXT = "%\r\n"
+_IN_PROPERTY = _IN_TEXT + ":,"
+_CUT = "\n\n… cut: the step's summary is full; the whole report is among the run's files.\n"
+
+
+def step_summary(result: RunResult, room: int = LARGEST_SUMMARY) -> bytes:
+    """The Markdown summary in at most `room` bytes, cut between blocks; empty where not even its head fits."""
+    whole = render_summary(result).encode()
+    if len(whole) < room:
+        return whole
+    rest = room - 1 - len(_CUT.encode())
+    end = whole.rfind(b"\n\n", 0, max(rest, 0))
+    return whole[:end] + _CUT.encode() if end > 0 else b""
+
+
+def workflow_commands(result: RunResult) -> list[str]:
+    """At most ten annotations: a total, then what failed or why nothing is proven; none for a run that passed."""
+    if result.verdict.outcome in ("pass", "none"):
+        return []
+    title = f"{facts.VERDICTS[result.verdict.outcome]}: {result.run.name}"
+    texts = [("invalid", reason) for reason in result.validity.reasons]
+    texts += [("objective failed", _seen(line)) for line in facts.objective_lines(result) if line.passed is False]
+    lines = [_command(title, facts.headline(result)), *(_command(kind, text) for kind, text in texts)]
+    if len(lines) > MOST_ANNOTATIONS:
+        left_out = len(lines) - MOST_ANNOTATIONS + 1
+        lines[MOST_ANNOTATIONS - 1 :] = [_command("and more", f"{left_out} further findings are in the report")]
+    return lines
+
+
+def _seen(line: facts.ObjectiveLine) -> str:
+    interval = f" (95 % {line.interval})" if line.interval else ""
+    return f"{line.text}: observed {line.observed}{interval}"
+
+
+def _command(title: str, text: str) -> str:
+    heading, message = _escaped(f"loadsim {title}", _IN_PROPERTY), _escaped(text, _IN_TEXT)
+    return f"::error title={heading}::{message}"
+
+
+def _escaped(text: str, special: str) -> str:
+    """Percent-encoded as the runner undoes it; other control characters are shown."""
+    shown = figures.printable(text)
+    for char in special:
+        shown = shown.replace(char, f"%{ord(char):02X}")
+    return shown

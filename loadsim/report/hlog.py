@@ -1,0 +1,42 @@
+"""The course of latencies as a tagged histogram log (`.hlog`, format 1.3): one HDR interval per slice and metric.
+
+Decides tags, times and order of the lines; the histograms are those of the result, in µs. The form is HdrHistogram's
+(HistogramLogWriter, HistogramLogReader): any stretch of time can be rebuilt by adding its intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from loadsim.measure.result import RunResult
+from loadsim.report.counts import US_PER_MS, slices_of
+from loadsim.report.figures import printable
+
+METRICS = ("response", "service")
+
+
+def render_hlog(result: RunResult) -> str:
+    """Header comments, the legend, then `Tag=metric,start_s,length_s,max_ms,histogram`, ascending in time."""
+    started = datetime.fromisoformat(result.run.started_at)
+    which = " ".join(printable(f"loadsim {result.run.version}, run {result.run.id}").split())
+    lines = [
+        "#[Histogram log format version 1.3]",
+        f"#[{which}; values in us: a unit ratio of 1000 shows ms]",
+        f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {started.isoformat()}]",
+        f"#[BaseTime: {started.timestamp():.3f} (seconds since epoch)]",
+        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
+        *_intervals(result),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _intervals(result: RunResult) -> Iterator[str]:
+    slices = {metric: slices_of(result, metric) for metric in METRICS}
+    for number, row in enumerate(result.series):
+        for metric, counted in slices.items():
+            blob = (result.series_histograms.get(metric) or [])[number : number + 1]
+            if not blob or blob[0] is None:
+                continue
+            greatest = counted.highest_us(number) / US_PER_MS
+            yield f"Tag={metric},{row.t_s:.3f},{result.slice_s:.3f},{greatest:.3f},{blob[0]}"

@@ -1,0 +1,65 @@
+"""The verdict as JUnit XML, in the shape that k6 writes: one suite of thresholds, one case per objective.
+
+Decides what a CI job sees as failed (an objective) and as broken (a measurement that proves nothing). Sources: k6's
+`jUnit` summary (one suite, `metric - threshold`, a `failure` with a message); the figures are added to the message.
+"""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from loadsim.judge.objectives import parse_objective
+from loadsim.measure.result import RunResult
+from loadsim.model import UsageError
+from loadsim.report import facts, figures
+
+SUITE = "loadsim thresholds"
+
+
+def render_junit(result: RunResult) -> bytes:
+    """The whole file. A failed objective is a `failure`; one that cannot be judged, or an INVALID run, an `error`."""
+    suite = Element("testsuite", name=SUITE)
+    _add_validity(suite, result)
+    for line in facts.objective_lines(result):
+        case = _case(suite, _name(line.text), result)
+        seen = f"{line.observed} (95 % {line.interval})" if line.interval else line.observed
+        if line.passed is False:
+            SubElement(case, "failure", message=figures.printable(f"observed {seen}, must be {line.limit}"))
+        elif line.passed is None:
+            SubElement(case, "error", message="too little was measured to judge it")
+    root = Element("testsuites")
+    for element in (root, suite):
+        element.set("tests", str(len(suite)))
+        element.set("failures", str(len(suite.findall("*/failure"))))
+        element.set("errors", str(len(suite.findall("*/error"))))
+    suite.set("timestamp", result.run.started_at)
+    root.append(suite)
+    indent(root)
+    text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _add_validity(suite: Element, result: RunResult) -> None:
+    case = _case(suite, "validity - the measurement can be trusted", result)
+    reasons = result.validity.reasons
+    if result.verdict.outcome == "none":
+        SubElement(case, "error", message="nobody has judged this run yet")
+    elif reasons:
+        SubElement(case, "error", message=figures.printable("; ".join(reasons)))
+
+
+def _case(suite: Element, name: str, result: RunResult) -> Element:
+    return SubElement(
+        suite, "testcase", name=figures.printable(name), classname=f"loadsim.{figures.printable(result.run.name)}"
+    )
+
+
+def _name(text: str) -> str:
+    """`metric - threshold`, as k6 has it; a text that names its metric is only split."""
+    metric, _, test = text.rpartition(": ")
+    if not metric:
+        try:
+            metric = parse_objective(text).metric
+        except UsageError:  # stored by a version with other words
+            metric = "objective"
+    return f"{metric} - {test}"

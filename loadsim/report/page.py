@@ -1,0 +1,102 @@
+"""`report.html`: one self-contained page that opens offline and asks the network for nothing.
+
+Decides the order of the sections and how the page degrades: scripts draw charts over a page whose tables hold every
+number without them. The chart library is an argument: with None the page has tables only.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from loadsim.measure.result import RunResult
+from loadsim.report import chart_sections, facts, sections
+from loadsim.report.markup import Markup, embedded_json, join, tag
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""Nothing may be fetched, whatever stands in the page."""
+KINDS = {"pass": "good", "fail": "bad", "invalid": "warn", "none": "none"}
+CHARTS = {
+    "percentiles": "Latency by percentile",
+    "latency": "Latency over time",
+    "rates": "Rates over time",
+    "heat": "Latency heat map",
+}
+
+
+def render_page(result: RunResult, library: str | None) -> bytes:
+    """The whole page. `library`: the source of plotly.js, or None for a page of tables."""
+    drawn = chart_sections.chart_sections(result)
+    parts = _sections(result, drawn, with_charts=library is not None)
+    body = [
+        tag("a", "Skip to the report", class_="skip", href="#verdict"),
+        _header(result),
+        tag("nav", *(tag("a", title, href=f"#{name}") for name, title, _ in parts), aria_label="Sections"),
+        tag("main", *(_section(*part) for part in parts)),
+        tag("footer", f"loadsim {result.run.version} · run {result.run.id}"),
+    ]
+    if library is not None:
+        figures = {name: section.figure for name, section in drawn.items()}
+        body += [
+            tag("script", embedded_json(figures), type="application/json", id="figures"),
+            tag("script", Markup(library)),
+            tag("script", _own("page.js")),
+        ]
+    name = f"{facts.VERDICTS[result.verdict.outcome]} {result.run.name}"
+    head = join(
+        [
+            Markup('<meta charset="utf-8">'),
+            Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+            Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+            Markup('<meta name="color-scheme" content="light dark">'),
+            tag("title", f"{name} – loadsim"),
+            tag("style", _own("page.css")),
+        ],
+        "\n",
+    )
+    page = tag("html", tag("head", head), "\n", tag("body", join(body, "\n")), lang="en")
+    return f"<!doctype html>\n{page}\n".encode()
+
+
+def _own(name: str) -> Markup:
+    return Markup(resources.files("loadsim.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _header(result: RunResult) -> Markup:
+    outcome = result.verdict.outcome
+    target = str(facts.target_of(result).get("url", ""))
+    return tag(
+        "header",
+        tag("p", facts.VERDICTS[outcome], class_="outcome"),
+        tag("h1", result.run.name),
+        tag("p", facts.headline(result), class_="headline"),
+        tag("p", " · ".join([*([target] if target else []), *facts.run_words(result)]), class_="words"),
+        class_=f"verdict {KINDS[outcome]}",
+    )
+
+
+def _sections(
+    result: RunResult, drawn: dict[str, chart_sections.ChartSection], *, with_charts: bool
+) -> list[tuple[str, str, Markup]]:
+    """(anchor, title, content), in order."""
+    parts: list[tuple[str, str, Markup | None]] = [
+        ("verdict", "Objectives", sections.verdict(result)),
+        ("limits", "What limited the run", sections.limits(result)),
+        ("figures-key", "Key figures", sections.key_figures(result)),
+    ]
+    for name, title in CHARTS.items():
+        if name in drawn:
+            parts.append((name, title, chart_sections.markup(drawn[name], drawn=with_charts)))
+    parts.append(("answers", "Answers and errors", sections.answers(result)))
+    for which, title in sections.GROUPS:
+        parts.append((f"by-{which}", f"By {title.lower()}", sections.groups(result, which, title)))
+    parts.append(("by-case", "By case", sections.cases(result)))
+    parts.append(("deadlines", "Provider deadlines", sections.deadlines(result)))
+    parts.append(("environment", "Environment", sections.environment(result)))
+    return [(name, title, content) for name, title, content in parts if content is not None]
+
+
+def _section(name: str, title: str, content: Markup) -> Markup:
+    return tag("section", tag("h2", title, id=f"title-{name}"), content, id=name, aria_labelledby=f"title-{name}")

@@ -1,0 +1,192 @@
+"""What a sitting of the comparison amounts to: medians, spreads, ratios of the same round, targets, and the page.
+
+Decides how figures are put together and shown. Refuses to know how they were taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tests.benchmarks import common
+from tests.benchmarks.common import Spread, spread
+from tests.benchmarks.nginx import CIPHER
+from tests.benchmarks.peer_tools import CONNECTIONS, Tool
+from tests.benchmarks.witness import Testimony
+
+FULL = 0.97
+"""From this share of its core on, nginx and not the generator was the limit."""
+
+
+class Sample(NamedTuple):
+    """One window: events per second, the generator's CPU time per event and share of its core, nginx's share, noise."""
+
+    rate: float
+    cpu_us: float
+    cpu_share: float
+    target_share: float
+    noise: float
+    connections: int
+
+
+@dataclass
+class Row:
+    """One tool over one scheme, as it goes on. `samples` by round: None where the tool failed."""
+
+    tool: Tool
+    scheme: str
+    refused: str = ""
+    checked: Testimony | None = None
+    samples: dict[int, Sample] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """All rows of one sitting; `lacking` says by tool why it could not run (empty when it could)."""
+
+    rows: Sequence[Row]
+    rounds: int
+    seconds: float
+    lacking: Mapping[str, str]
+
+
+def ratios(over: Row | None, under: Row | None) -> Spread | None:
+    """Rates of `over` to those of `under`, round by round; None where they share no round."""
+    if over is None or under is None:
+        return None
+    common_rounds = sorted(over.samples.keys() & under.samples.keys())
+    return spread([over.samples[n].rate / under.samples[n].rate for n in common_rounds]) if common_rounds else None
+
+
+def document(sitting: Sitting) -> dict[str, Any]:
+    """Everything, for JSON."""
+    noises = [sample.noise for row in sitting.rows for sample in row.samples.values()]
+    return {
+        "environment": common.environment(),
+        "method": {
+            "rounds": sitting.rounds,
+            "window_s": sitting.seconds,
+            "connections": CONNECTIONS,
+            "event": common.EVENT,
+            "target": "nginx, return 200, on its own core; events counted by stub_status",
+            "tls": CIPHER,
+        },
+        "noise": common.noise_note(noises),
+        "missing": {name: why for name, why in sitting.lacking.items() if why},
+        "rows": [_row(row, sitting.rows) for row in sitting.rows],
+    }
+
+
+def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
+    beside = {other.tool.key: other for other in rows if other.scheme == row.scheme}
+    to_wrk, over_it = ratios(row, beside.get("wrk")), ratios(beside.get("loadsim"), row)
+    target = row.tool.target
+    samples = [row.samples[number] for number in sorted(row.samples)]
+    checked = None if row.checked is None else msgspec.to_builtins(row.checked)
+    if checked is not None:
+        del checked["offset_ns"]
+    return {
+        "tool": row.tool.name,
+        "key": row.tool.key,
+        "version": row.tool.version(),
+        "scheme": row.scheme,
+        "signs_each_event": row.tool.signs,
+        "checked": checked,
+        "refused": row.refused or None,
+        "failures": row.failures,
+        "events_per_s": _over(samples, lambda sample: sample.rate, 1),
+        "cpu_us_per_event": _over(samples, lambda sample: sample.cpu_us, 3),
+        "cpu_share": _over(samples, lambda sample: sample.cpu_share, 3),
+        "target_cpu_share": _over(samples, lambda sample: sample.target_share, 3),
+        "connections": sorted({sample.connections for sample in samples}),
+        "ratio_to_wrk_signing": None if to_wrk is None else to_wrk.document(),
+        "loadsim_ratio_to_it": None if over_it is None else over_it.document(),
+        "loadsim_target": target,
+        "loadsim_target_met": None if target is None or over_it is None else over_it.median >= target,
+        "rounds": [{name: round(value, 4) for name, value in sample._asdict().items()} for sample in samples],
+    }
+
+
+def _over(samples: Sequence[Sample], figure: Callable[[Sample], float], digits: int) -> dict[str, float | int] | None:
+    return spread([figure(sample) for sample in samples]).document(digits) if samples else None
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The page of a document as `document` gives it."""
+    method = found["method"]
+    parts = [
+        "# loadsim beside other load generators\n",
+        f"{common.environment_note(found['environment'])} {found['noise']}\n",
+        (
+            f"Work: `{method['event']}`, unique, built and signed when sent, over {method['connections']} kept "
+            "connections. "
+            f"Target: {method['target']}. Generator: one core with all its processes. {method['rounds']} interleaved "
+            f"rounds, windows of {method['window_s']:g} s after start-up. https: {method['tls']}. Ratios are of the "
+            "same round. How each figure is taken is told in `tests/benchmarks/peers.py`.\n"
+        ),
+    ]
+    for scheme in dict.fromkeys(row["scheme"] for row in found["rows"]):
+        rows = [row for row in found["rows"] if row["scheme"] == scheme]
+        parts += [f"## {scheme}\n", _rates(rows), _targets(rows)]
+    parts += _remarks(found)
+    return "\n".join(part for part in parts if part)
+
+
+def _rates(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = ("tool", "events/s", "quartiles", "min to max", "CPU µs/event", "× wrk signing", "nginx's core")
+    lines = []
+    for row in rows:
+        rate = row["events_per_s"]
+        name = f"{row['tool']} {row['version']}"
+        if rate is None:
+            lines.append((name, "refused" if row["refused"] else "failed", *[""] * 5))
+            continue
+        ratio = row["ratio_to_wrk_signing"]
+        lines.append(
+            (
+                name,
+                f"{rate['median']:,.0f}",
+                f"{rate['q1']:,.0f} to {rate['q3']:,.0f}",
+                f"{rate['low']:,.0f} to {rate['high']:,.0f}",
+                f"{row['cpu_us_per_event']['median']:.2f}",
+                f"{ratio['median']:.2f}" if ratio else "",
+                f"{row['target_cpu_share']['median']:.0%}",
+            )
+        )
+    return common.table(head, lines)
+
+
+def _targets(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        ratio = row["loadsim_ratio_to_it"]
+        if row["loadsim_target"] is None or ratio is None:
+            continue
+        met = "yes" if row["loadsim_target_met"] else "no"
+        shown = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
+        lines.append((row["tool"], *shown, f"{row['loadsim_target']:g}", met))
+    return common.table(("loadsim's rate over that of", "median", "quartiles", "target", "met"), lines) if lines else ""
+
+
+def _remarks(found: Mapping[str, Any]) -> list[str]:
+    lines = [f"- Missing: {name}: {why}." for name, why in found["missing"].items()]
+    for row in found["rows"]:
+        name = f"{row['tool']} over {row['scheme']}"
+        if row["refused"]:
+            lines.append(f"- Refused: {name}: {row['refused']}.")
+        lines += [f"- Failed: {name}, {failure}." for failure in row["failures"]]
+        share = row["target_cpu_share"]
+        if share is not None and share["median"] >= FULL:
+            lines.append(
+                f"- {name}: nginx's core was full, so the rate is nginx's; the CPU time per event is the tool's."
+            )
+        if row["connections"] and row["connections"] != [CONNECTIONS]:
+            lines.append(f"- {name}: held {', '.join(map(str, row['connections']))} connections, not {CONNECTIONS}.")
+    return ["## Remarks\n", "\n".join(lines) + "\n"] if lines else []

@@ -1,0 +1,62 @@
+"""Certificates made by openssl for one test session: an authority, another one, and what each of them signed."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA in a directory of its own."""
+
+    where: Path
+    name: str
+
+    @property
+    def certificate(self) -> Path:
+        """What clients trust."""
+        return self.where / f"{self.name}.pem"
+
+    def issue(self, name: str, *, days: int = 2, usage: str = "serverAuth") -> Path:
+        """A certificate for localhost and 127.0.0.1 with its key in one file; `days` below 0: expired."""
+        key, request, extensions = (self.where / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        extensions.write_text(f"{names}\nextendedKeyUsage={usage}\n", encoding="ascii")
+        _openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        made = self.where / f"{name}.pem"
+        _openssl(
+            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.where / f"{self.name}.key"),
+            *("-CAcreateserial", "-days", days, "-extfile", extensions, "-out", made),
+        )
+        made.write_bytes(made.read_bytes() + key.read_bytes())
+        return made
+
+
+def authority(where: Path, name: str) -> Authority:
+    """Make one."""
+    made = Authority(where, name)
+    extension = ("-addext", "keyUsage=critical,keyCertSign")
+    _openssl(
+        *("req", "-x509", *_KEY, "-keyout", where / f"{name}.key", "-out", made.certificate),
+        *("-subj", f"/CN={name}", "-days", 2, *extension),
+    )
+    return made
+
+
+def server_context(certificate: Path, *, clients: Path | None = None) -> ssl.SSLContext:
+    """A server's settings; `clients`: the authority whose certificate every client must show."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    if clients is not None:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _openssl(*arguments: object) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)

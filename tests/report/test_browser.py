@@ -1,0 +1,170 @@
+"""The page in a real browser: charts drawn, no request, no error; light, dark and on paper, wide and narrow."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from loadsim.measure.result import RunResult
+from loadsim.report import charts
+from loadsim.report.page import render_page
+from tests.report.test_golden import closed, course
+from tests.report.test_page import hostile
+
+pytestmark = pytest.mark.needs("chromium")
+
+WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page and everything that went wrong in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: self.problems.append(f"dialog {dialog.message}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, path: Path) -> None:
+        """Load the page; only the file itself, and data within it, may be asked for."""
+        self.page.goto(path.as_uri())
+        self.requests = [
+            url for url in self.requests if url != path.as_uri() and not url.startswith(("data:", "blob:"))
+        ]
+
+    def drawn(self) -> list[str]:
+        """The charts that hold marks."""
+        self.page.wait_for_function(
+            "document.querySelectorAll('.chart').length === document.querySelectorAll('.chart[data-drawn]').length"
+        )
+        found: list[str] = self.page.evaluate(
+            """[...document.querySelectorAll('.chart')]
+                .filter(c => c.querySelector('.scatterlayer .trace path, .heatmaplayer image')
+                             && c.getBoundingClientRect().height > 200)
+                .map(c => c.id)"""
+        )
+        return found
+
+
+def written(tmp_path: Path, result: RunResult, *, library: bool = True) -> Path:
+    path = tmp_path / "report.html"
+    path.write_bytes(render_page(result, charts.library() if library else None))
+    return path
+
+
+ALL = ["chart-percentiles", "chart-latency", "chart-rates", "chart-heat"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: ViewportSize) -> None:
+    context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light", offline=True)
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, course()))
+    assert watched.drawn() == ALL
+    page = watched.page
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"], "the page itself never scrolls aside"
+    background = page.evaluate("getComputedStyle(document.querySelector('.chart .main-svg')).backgroundColor")
+    assert background == ("rgb(24, 32, 40)" if scheme == "dark" else "rgb(255, 255, 255)")
+    assert page.locator("figure + details[open]").count() == 0, "a drawn chart closes its table"
+    assert (watched.problems, watched.requests) == ([], [])
+    context.close()
+
+
+def test_a_change_of_colours_redraws_and_paper_is_light(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, course()))
+    watched.drawn()
+    page = watched.page
+    colour = "[...document.querySelectorAll('.chart .main-svg')].map(e => getComputedStyle(e).backgroundColor)[0]"
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{colour} === 'rgb(24, 32, 40)'")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function(f"{colour} === 'rgb(255, 255, 255)'")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.wait_for_function(f"{colour} === 'rgb(24, 32, 40)'")
+    assert len(page.pdf()) > 20_000
+    assert (watched.problems, watched.requests) == ([], [])
+    context.close()
+
+
+def test_an_attack_runs_nothing(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport=WIDE)
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, hostile()))
+    assert watched.drawn() == ALL
+    assert watched.page.locator("img").count() == 0
+    assert (watched.problems, watched.requests) == ([], [])
+    context.close()
+
+
+def test_without_scripts_every_table_is_open(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport=WIDE, java_script_enabled=False)
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, course()))
+    page = watched.page
+    assert page.locator("figure + details[open] table").count() == 4
+    assert page.locator("figure + details table").first.is_visible()
+    assert not page.locator(".chart").first.is_visible()
+    context.close()
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport=WIDE)
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, closed()))
+    page = watched.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#verdict"
+    unreachable = page.evaluate(
+        "[...document.querySelectorAll('.scroll, summary, a')].filter(e => e.tabIndex < 0).length"
+    )
+    assert unreachable == 0
+    context.close()
+
+
+def test_the_words_have_contrast(browser: Browser, tmp_path: Path) -> None:
+    """WCAG AA (4.5) for ink, muted text and every verdict colour on its ground."""
+    pairs = [("ink", "card"), ("muted", "card"), ("muted", "head"), ("accent", "page")]
+    pairs += [(name, f"{name}-soft") for name in ("good", "bad", "warn", "none")]
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+        page = context.new_page()
+        page.goto(written(tmp_path, closed(), library=False).as_uri())
+        for fore, ground in pairs:
+            ratio = contrast(*(page.evaluate(VARIABLE, name) for name in (fore, ground)))
+            assert ratio >= 4.5, (scheme, fore, ground)
+        context.close()
+
+
+VARIABLE = "name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim()"
+
+
+def contrast(fore: str, ground: str) -> float:
+    high, low = sorted((luminance(fore), luminance(ground)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
