@@ -25,6 +25,8 @@ BODIES = st.dictionaries(st.text(max_size=10), st.text(max_size=20), max_size=4)
     lambda document: json.dumps(document, ensure_ascii=False).encode()
 )
 KEYS = st.binary(min_size=24, max_size=64).map(lambda key: "whsec_" + base64.b64encode(key).decode())
+SECRETS = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=40)
+"""Any letters but white space, of which some libraries take a secret to be empty."""
 few = settings(max_examples=25, deadline=None)
 
 
@@ -68,7 +70,7 @@ def test_standard_webhooks_and_svix(module: str, name: str, secret: str, body: b
 
 
 @few
-@given(secret=st.text(min_size=1, max_size=40), body=BODIES)
+@given(secret=SECRETS, body=BODIES)
 def test_stripe(secret: str, body: bytes) -> None:
     stripe = library("stripe")
     check = stripe.WebhookSignature.verify_header
@@ -88,7 +90,7 @@ def test_stripe(secret: str, body: bytes) -> None:
 
 
 @few
-@given(secret=st.text(min_size=1, max_size=40), body=BODIES)
+@given(secret=SECRETS, body=BODIES)
 def test_slack(secret: str, body: bytes) -> None:
     theirs = library("slack_sdk.signature").SignatureVerifier(secret)
     now_s = int(time.time())
