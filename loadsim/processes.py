@@ -16,6 +16,7 @@ def own_command(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def own_environment() -> dict[str, str]:
-    """This process's environment with its import path in it."""
+    """This process's environment with its import path in it, and without a pool of threads for linear algebra: one
+    process has one core to itself."""
     path = os.pathsep.join(dict.fromkeys(entry for entry in sys.path if entry))
-    return {**os.environ, "PYTHONPATH": path}  # noqa: TID251 - handed on, not read
+    return {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}  # noqa: TID251 - handed on, not read

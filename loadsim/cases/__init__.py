@@ -1,8 +1,20 @@
 """The signed request of event *i* in case *c*: the one place where events and signatures meet.
 
-Decides what goes on the wire for a case. Refuses to know when it is sent, and how.
+Decides what goes on the wire for a case, genuine, forged or awkward, and what an endpoint owes it. Refuses to know when
+it is sent, and how.
 """
 
-from loadsim.cases.maker import CONTENT_TYPE, EventOptions, RequestMaker
+from loadsim.cases.check import check_cases, needs_old_secret, retirement_ns
+from loadsim.cases.genuine import CONTENT_TYPE
+from loadsim.cases.kinds import case_rules
+from loadsim.cases.maker import EventOptions, RequestMaker
 
-__all__ = ["CONTENT_TYPE", "EventOptions", "RequestMaker"]
+__all__ = [
+    "CONTENT_TYPE",
+    "EventOptions",
+    "RequestMaker",
+    "case_rules",
+    "check_cases",
+    "needs_old_secret",
+    "retirement_ns",
+]

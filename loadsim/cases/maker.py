@@ -1,26 +1,26 @@
 """Makes the request of any event in any case.
 
-One bound function per (type, case) is prepared, so that making a request costs a table look-up beside the event's body
-and its signature. Draws nothing and knows no clock: index, stratum and time are arguments.
+One function per (phase's secrets, type, case) is prepared, so that making a request costs a table look-up beside the
+event's body and its signature, and cases that a scenario does not have cost nothing. Draws nothing and knows no clock:
+index, stratum and time are arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
+from loadsim.cases.genuine import Make, Provider, Secrets, Source, genuine, signed
+from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
-from loadsim.model import JsonValue, Secret, SignedRequest, UsageError
-from loadsim.signing import Scheme, Signer
-
-CONTENT_TYPE = b"Content-Type: application/json\r\n"
+from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
+from loadsim.plan import Case
+from loadsim.signing import Scheme
 
 NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
-Source = EventSource | RecordedSource
-Make = Callable[[int, int], SignedRequest]
-"""(index, wall clock in ns since 1970) -> request."""
 
 
 class EventOptions(Protocol):
@@ -46,38 +46,37 @@ class RequestMaker:
         secret: Secret,
         seed: int,
         *,
-        cases: Sequence[str] = ("genuine",),
+        cases: Sequence[Case] = (),
+        secrets: Sequence[Secrets] = ("new",),
+        old_secret: Secret | None = None,
         url: str | None = None,
         recorded: Mapping[str, Sequence[RecordedEvent]] = NOTHING_RECORDED,
     ) -> None:
-        """`events` and `cases` in the plan's order: stratum = (phase * len(events) + type) * len(cases) + case.
-        `url` is the one that the provider has on file, `recorded` the captures of types that are sent from one.
+        """`events` and `cases` in the plan's order, the genuine case not among them, and `secrets` by phase:
+        stratum = (phase * len(events) + type) * (1 + len(cases)) + case. `old_secret` is the one that is rotated out,
+        `url` the one that the provider has on file, `recorded` the captures of types that are sent from one.
 
-        Raises UsageError for an unknown event type, image, path or case, or a secret that the scheme cannot use.
+        Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
+        secret that the scheme cannot use.
         """
-        table: list[Make] = []
-        for options in events:
-            source = _source(options, seed, recorded)
-            for case in cases:
-                if case not in CASES:
-                    raise UsageError(f"unknown case {case!r}: known cases are {', '.join(CASES)}")
-
-                def bind(topic: str, case: str = case, source: Source = source) -> Make:
-                    return CASES[case](source, scheme.signer(secret, url=url, event=topic))
-
-                if isinstance(source, RecordedSource):
-                    table.append(recorded_make(source, scheme, bind))
-                else:
-                    table.append(bind(source.topic))
-        self._table = table
-        self._size = len(table)
+        provider = Provider(scheme, secret, old_secret, url)
+        sources = [_source(options, seed, recorded) for options in events]
+        # The table repeats by phase: one block serves them all where they sign alike.
+        alike = len(set(secrets)) == 1
+        self._table = [
+            make
+            for phase in (secrets[:1] if alike else secrets)
+            for source in sources
+            for make in _makers(provider, source, phase, cases, seed)
+        ]
+        self._size = len(self._table)
 
     def maker_of(self, stratum: int) -> Make:
         """What makes the requests of one stratum, for a caller that looks it up once."""
         return self._table[stratum % self._size]
 
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
-        """The request of event `index` in `stratum` (of any phase) as signed at `now_ns`, ns since 1970."""
+        """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)
 
 
@@ -89,25 +88,38 @@ def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[Re
     )
 
 
-def _genuine(source: Source, signer: Signer) -> Make:
-    body_of, event_id, headers_of = source.body, source.event_id, signer.headers
-    # Half the cost of calling the named tuple's own constructor, which is Python code.
-    new = tuple.__new__
-
-    if signer.needs_id:
-
-        def make_with_id(index: int, now_ns: int) -> SignedRequest:
-            body = body_of(index, now_ns)
-            return new(SignedRequest, (CONTENT_TYPE + headers_of(body, now_ns, event_id(index)), body))
-
-        return make_with_id
-
-    def make(index: int, now_ns: int) -> SignedRequest:
-        body = body_of(index, now_ns)
-        return new(SignedRequest, (CONTENT_TYPE + headers_of(body, now_ns, ""), body))
-
-    return make
+def _makers(provider: Provider, source: Source, secrets: Secrets, cases: Sequence[Case], seed: int) -> list[Make]:
+    """The genuine maker of a type, then one for each case."""
+    if isinstance(source, RecordedSource):
+        topics = {event.type or source.topic for event in source.events}
+        makers = {topic: _makers_of(provider, source, topic, secrets, cases, seed) for topic in topics}
+        kinds = ("", *(case.kind for case in cases))
+        return [
+            recorded_make(
+                source,
+                provider.scheme,
+                {topic: of_topic[number] for topic, of_topic in makers.items()}.__getitem__,
+                forges=REWRITTEN.get(kind, ()),
+            )
+            for number, kind in enumerate(kinds)
+        ]
+    return _makers_of(provider, source, source.topic, secrets, cases, seed)
 
 
-CASES: dict[str, Callable[[Source, Signer], Make]] = {"genuine": _genuine}
-"""By case name: a function that binds a source and a signer to a maker."""
+def _makers_of(
+    provider: Provider, source: Source, topic: str, secrets: Secrets, cases: Sequence[Case], seed: int
+) -> list[Make]:
+    sign = provider.sign(source, topic, secrets)
+    plain = signed(source, sign)
+    if secrets == "new":
+        plain = genuine(source, provider.signer(provider.secret, topic))
+    memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
+    makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
+    for case in cases:
+        kind = KINDS.get(case.kind)
+        if kind is None:
+            raise UsageError(f"unknown case {case.kind!r}: known cases are {', '.join(KINDS)}")
+        if problem := kind.problem(provider.scheme):
+            raise UsageError(f"the scheme {provider.scheme.name} has no case {case.kind}: {problem}")
+        makers.append(kind.build(Parts(provider, source, topic, secrets, sign, plain, memory, case, seed)))
+    return makers

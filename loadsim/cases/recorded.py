@@ -6,7 +6,7 @@ which the scheme writes. Knows no clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from loadsim.events import RecordedSource
 from loadsim.model import SignedRequest
@@ -15,12 +15,18 @@ from loadsim.signing import Scheme
 Make = Callable[[int, int], SignedRequest]
 
 
-def recorded_make(source: RecordedSource, scheme: Scheme, bind: Callable[[str], Make]) -> Make:
-    """What makes the requests of a capture; `bind` gives the maker for events of one name."""
+def recorded_make(
+    source: RecordedSource, scheme: Scheme, bind: Callable[[str], Make], forges: Collection[str] = ()
+) -> Make:
+    """What makes the requests of a capture; `bind` gives the maker for events of one name.
+
+    `forges`: lower-case names of further headers that are not taken from the capture, because the case sets them.
+    """
     makes = {topic: bind(topic) for topic in {event.type or source.topic for event in source.events}}
     if len(makes) == 1 and not any(event.headers for event in source.events):
         return next(iter(makes.values()))
     own = frozenset(name.lower() for name, value in scheme.header_templates() if "{" in value and value != "{event}")
+    own |= frozenset(forges)
 
     def make(index: int, now_ns: int) -> SignedRequest:
         event = source.event(index)

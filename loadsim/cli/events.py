@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 
@@ -12,6 +13,7 @@ from loadsim.model import UsageError
 
 @click.command()
 @click.argument("event", required=False)
+@click.option("--scheme", metavar="NAME", help="List only what is sent with this signature scheme.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="The seed of a run: print one exact body.")
 @click.option("--index", type=click.IntRange(0, 2**48 - 1), metavar="I", help="Which event of the run (default 0).")
 @click.option("--epoch", metavar="T", help="The instant of the body: unix seconds or ISO 8601 (default: now).")
@@ -22,6 +24,7 @@ from loadsim.model import UsageError
 )
 def command(
     event: str | None,
+    scheme: str | None,
     seed: int | None,
     index: int | None,
     epoch: str | None,
@@ -37,14 +40,20 @@ def command(
     \b
     Examples:
       loadsim events
+      loadsim events --scheme github
       loadsim events desktop.app_tracking.captured
       loadsim events desktop.app_tracking.captured --seed 7 --index 1234 --epoch 2026-05-04T09:10:00Z
       loadsim events desktop.screenshot_tracking.captured --live --image buffer:64KB
     """
+    from loadsim.signing import family
+    from loadsim.signing import scheme as find_scheme
+
     if event is None:
         if seed is not None or index is not None or epoch or live or image or overrides:
             raise UsageError("these options need an event type: loadsim events EVENT [options]; see loadsim events")
-        _print_catalogue()
+        _print_catalogue(None if scheme is None else family(find_scheme(scheme)))
+    elif scheme is not None:
+        raise UsageError("--scheme chooses from the list: leave the event type out")
     elif seed is None:
         if index is not None or epoch:
             raise UsageError("--index and --epoch say which body of a run: give the run's --seed too")
@@ -53,20 +62,25 @@ def command(
         _print_body(event, seed, index or 0, epoch, live, image, overrides)
 
 
-def _print_catalogue() -> None:
+def _print_catalogue(schemes: tuple[str, ...] | None) -> None:
+    """All types, or those of the first of `schemes` that has any, by provider."""
     from rich.console import Console
     from rich.table import Table
 
-    from loadsim.events import catalogue
+    from loadsim.events import catalogue, default_types
+    from loadsim.signing import scheme
 
+    chosen = [each for each in catalogue() if schemes is None or each.name in default_types(schemes)]
     console = Console()
     if not console.is_terminal:
-        for each in catalogue():
+        for each in chosen:
             click.echo(f"{each.name}\t{each.description}")
         return
     table = Table("Event type", "When", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for each in catalogue():
-        table.add_row(each.name, each.description)
+    for name, group in itertools.groupby(chosen, key=lambda each: each.scheme):
+        table.add_row(f"[bold]{scheme(name).title}[/] [dim](--scheme {name})[/]", "")
+        for each in group:
+            table.add_row(f"  {each.name}", each.description)
     console.print(table)
 
 

@@ -78,6 +78,8 @@ ADDRESS = Quantity("host:port", parse_address)
 @click.option("--public-url", metavar="URL", help="The URL that senders have on file, for schemes that sign it.")
 @click.option("--secret-env", metavar="NAME", help="Environment variable that holds the secret.")
 @click.option("--secret-file", metavar="PATH", type=click.Path(path_type=Path), help="File that holds the secret.")
+@click.option("--old-secret-env", metavar="NAME", help="A secret that is rotated out: accepted beside the other one.")
+@click.option("--retire-after", type=DURATION, help="Refuse the old secret from so long after the first request on.")
 @click.option("--no-verify", is_flag=True, help="Take everything without looking at signatures.")
 @click.option("--tolerance", type=DURATION, help="How old or new a timestamp may be; 0s = any. [default: the scheme's]")
 @click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
@@ -111,6 +113,8 @@ def command(
     public_url: str | None,
     secret_env: str | None,
     secret_file: Path | None,
+    old_secret_env: str | None,
+    retire_after: int | None,
     no_verify: bool,
     tolerance: int | None,
     workers: int,
@@ -145,6 +149,7 @@ def command(
         public_url=public_url,
         verify=not no_verify,
         tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
+        retire_ns=retire_after,
         workers=workers,
         engine=engine,
         max_body=max_body,
@@ -157,9 +162,13 @@ def command(
         admin=admin,
         verbose=verbose,
     )
-    if no_verify and (secret_env or secret_file):
-        raise UsageError("--no-verify needs no secret: leave out --secret-env and --secret-file")
-    secret = None
+    if no_verify and (secret_env or secret_file or old_secret_env):
+        raise UsageError("--no-verify needs no secret: leave out --secret-env, --secret-file and --old-secret-env")
+    if retire_after is not None and old_secret_env is None:
+        raise UsageError("--retire-after needs the secret that it retires: give --old-secret-env too")
+    secret = old_secret = None
+    if old_secret_env is not None:
+        old_secret = read_secret(secret_env=old_secret_env, secret_file=None, default_env=None)
     if not no_verify:
         default_env = find_scheme(options.scheme, options.custom).default_secret_env
         secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)
@@ -167,7 +176,7 @@ def command(
     async def serve() -> Stats:
         stop = asyncio.Event()
         _on_signals(stop)  # before anyone can know that we are here
-        receiver = await start_receiver(options, secret, say=_say)
+        receiver = await start_receiver(options, secret, old_secret=old_secret, say=_say)
         async with receiver:
             _announce(receiver, options)
             await stop.wait()

@@ -86,7 +86,7 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.cases import RequestMaker
+    from loadsim.cases import RequestMaker, check_cases, needs_old_secret
     from loadsim.cli.captures import captures_of
     from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret, resolve_headers
@@ -96,8 +96,11 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     scenario = _scenario(what, options)
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
+    check_cases(scenario, described, what)
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
-    secret = None
+    secret = old_secret = None
+    if target.url != EMBEDDED and needs_old_secret(scenario):
+        old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
     if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env,
@@ -107,12 +110,23 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     # an image or a path that no event has is found here and not by a shard
     recorded, pace = captures_of(scenario)
     url = target.public_url or target.url
-    RequestMaker(scenario.events, described, secret or EMBEDDED_SECRET, 0, url=url, recorded=recorded)
+    RequestMaker(
+        scenario.events,
+        described,
+        secret or EMBEDDED_SECRET,
+        0,
+        cases=scenario.cases,
+        secrets=[phase.secrets for phase in scenario.phases],
+        old_secret=old_secret or EMBEDDED_SECRET,
+        url=url,
+        recorded=recorded,
+    )
     request = LoadRequest(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         secret=secret,
+        old_secret=old_secret,
         headers=resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
@@ -140,6 +154,7 @@ def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective
 
 
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
+    from loadsim.cases import case_rules
     from loadsim.events import catalogue
     from loadsim.plan import load_scenario, override, quick_scenario
     from loadsim.settings import load_config, read_text_file, resolve_target
@@ -185,6 +200,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         source=what,
         known_types=types,
         known_schemes=schemes,
+        known_cases=case_rules(),
         types_of=types_of,
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )

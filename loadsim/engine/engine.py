@@ -375,7 +375,7 @@ class Engine:
                         connection.bytes_received,
                     )
                 )
-                if not 200 <= code < 300 and self._recorder.wants_sample(code):
+                if not 200 <= code < 300 and self._recorder.wants_sample(code, stratum):
                     self._sample(connection, index, stratum, code, now)
                 goes_on = of_user[stratum] and self._user_goes_on(now)
                 if not connection.reusable or connection.served >= reuse:
@@ -444,7 +444,7 @@ class Engine:
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
-        if self._recorder.wants_sample(code):
+        if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, self.limit_reached)
         self._open_for_waiting(self._of_user[stratum] and self._user_goes_on(now), now)
         self._flush()

@@ -21,8 +21,8 @@ class RawRecorder(Recorder):
     `wall_offset_ns`: what turns an instant of the engine's clock into ns since 1970.
     """
 
-    def __init__(self, tally: Tally, wall_offset_ns: int) -> None:
-        super().__init__(tally)
+    def __init__(self, tally: Tally, wall_offset_ns: int, cases: int = 1) -> None:
+        super().__init__(tally, cases)
         self._offset_ns = wall_offset_ns
         self.indexes: list[int] = []
         """Of the events in `rows`, in the same order."""

@@ -24,8 +24,10 @@ class Recorder:
     (stratum, due, ns), `handshakes` by (stratum, due, connect ns, tls ns).
     """
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, cases: int = 1) -> None:
+        """`cases`: how many there are in the plan, the genuine one included."""
         self.tally = tally
+        self._cases = cases
         self.rows: list[int] = []
         self.signs: list[int] = []
         self.handshakes: list[int] = []
@@ -49,12 +51,16 @@ class Recorder:
             self.tally.fold_handshakes(np.array(self.handshakes, dtype=np.int64).reshape(-1, 4))
             self.handshakes.clear()
 
-    def wants_sample(self, code: int) -> bool:
-        """Whether this failing status or error kind has been shown less than three times."""
-        seen = self._sampled.get(code, 0)
+    def wants_sample(self, code: int, stratum: int) -> bool:
+        """Whether this failing status or error kind has been shown less than three times in its case.
+
+        By case, so that refusals that were due do not use up the room of those that were not.
+        """
+        key = code * self._cases + stratum % self._cases
+        seen = self._sampled.get(key, 0)
         if seen >= SAMPLES_PER_CODE:
             return False
-        self._sampled[code] = seen + 1
+        self._sampled[key] = seen + 1
         return True
 
     def take_raw(self) -> bytes:

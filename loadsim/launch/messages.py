@@ -29,6 +29,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     secret: str
     version: str
     epoch_ns: int | None = None
+    old_secret: str | None = None
+    """The one that is rotated out, where events are signed with it."""
     raw: bool = False
     """Frames carry every outcome."""
     recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)

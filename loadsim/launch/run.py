@@ -36,6 +36,8 @@ class RunSpec:
     run_id: str
     workers: int = 1
     epoch_ns: int | None = None
+    old_secret: Secret | None = None
+    """The one that is rotated out, where events are signed with it."""
     recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
@@ -130,6 +132,7 @@ class Run:
                 secret=spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
+                old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),

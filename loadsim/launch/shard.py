@@ -119,7 +119,9 @@ class ShardRun:
             scheme(scenario.target.scheme, scenario.target.custom),
             Secret(message.secret),
             message.seed,
-            cases=plan.cases,
+            cases=scenario.cases,
+            secrets=[phase.secrets for phase in scenario.phases],
+            old_secret=None if message.old_secret is None else Secret(message.old_secret),
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
         )
@@ -129,11 +131,14 @@ class ShardRun:
         begin = await self._next_start()
         if begin is None:
             return
-        self._start_ns = monotonic_ns() + begin.at_ns - time.time_ns()
+        self._start_ns = begin.at_ns + _clock_offset_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
-        self._recorder = RawRecorder(tally, begin.at_ns - self._start_ns) if message.raw else Recorder(tally)
+        cases = len(plan.cases)
+        self._recorder = (
+            RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
+        )
         self._engine = (RawEngine if message.raw else Engine)(
             plan,
             maker,
@@ -211,6 +216,15 @@ class ShardRun:
             ],
             raw=recorder.take_raw(),
         )
+
+
+def _clock_offset_ns() -> int:
+    """Monotonic minus wall clock, from the tightest of a few readings: a process may lose its core between two."""
+    pairs = []
+    for _ in range(8):
+        before, wall, after = monotonic_ns(), time.time_ns(), monotonic_ns()
+        pairs.append((after - before, (before + after) // 2 - wall))
+    return min(pairs)[1]
 
 
 def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:

@@ -124,13 +124,16 @@ def _samples(samples: Sequence[Sample], labels: Labels) -> list[SampleRow]:
     kept: dict[str, list[SampleRow]] = {}
     for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.index)):
         rows = kept.setdefault(_kind(sample.code), [])
-        if is_success(sample.code) or len(rows) == SAMPLES_PER_KIND:
+        _, type_, case = labels.unpack(sample.stratum)
+        refused = labels.expects[case] == "refuse" and 400 <= sample.code < 500
+        if is_success(sample.code) or refused or len(rows) == SAMPLES_PER_KIND:
             continue
         rows.append(
             SampleRow(
                 kind=_kind(sample.code),
                 index=sample.index,
-                type=labels.types[labels.unpack(sample.stratum)[1]],
+                type=labels.types[type_],
+                case=labels.cases[case],
                 t_s=sample.t_ns / NS_PER_S,
                 headers=list(sample.headers),
                 body=sample.body,

@@ -62,7 +62,15 @@ class Totals(msgspec.Struct, frozen=True):
     woken_late: int = 0
     """Events that were due in the phase and woken only after its end."""
     forged_accepted: int | None = None
+    """Answered 2xx although a refusal was due; None where none was."""
     refused_badly: int | None = None
+    """Answered neither 2xx nor 4xx, or failed, although a refusal was due."""
+    refusals_due: int | None = None
+    """Sent events to which a refusal was due."""
+    forged_accepted_upper: float | None = None
+    """The share of such events that may be accepted all the same: 95 % upper bound, by those that were answered."""
+    refused_badly_upper: float | None = None
+    """The same for bad refusals, by those that were answered or failed."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
@@ -93,6 +101,7 @@ class SampleRow(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]]
     body: str
     error: str
+    case: str = "genuine"
 
 
 class ShardRow(msgspec.Struct, frozen=True):

@@ -7,7 +7,9 @@ nothing of files and of verdicts: a broken identity is put into words and given 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from loadsim.measure.bounds import upper95
 from loadsim.measure.cells import LATENCIES, Metric
 from loadsim.measure.hdr import Ints
 from loadsim.measure.merge import Merged
@@ -53,7 +55,7 @@ class Books:
         completed = sum(n for code, n in codes.items() if code < ERROR_BASE)
         succeeded = sum(n for code, n in codes.items() if is_success(code))
         planned = int(self._planned[group].sum())
-        forged, badly = (None, None) if refusing is None else self._refusals(refusing)
+        owed = {} if refusing is None else self._refusals(list(refusing))
         with_interval = LATENCIES if every_interval else _HEADLINES
         return Totals(
             planned=planned,
@@ -79,16 +81,24 @@ class Books:
                 for metric in LATENCIES
             },
             woken_late=merged.counter("woken_late", group),
-            forged_accepted=forged,
-            refused_badly=badly,
+            **owed,
         )
 
-    def _refusals(self, strata: Sequence[int]) -> tuple[int, int]:
-        """Answered 2xx though a refusal was due; and answered 5xx, or failed, though a 4xx was due."""
+    def _refusals(self, strata: list[int]) -> dict[str, Any]:
+        """The fields of `Totals` about events to which a refusal (400-499) was due."""
         codes = self._merged.codes(strata)
+        answered = sum(n for code, n in codes.items() if code < ERROR_BASE)
+        errors = sum(n for code, n in codes.items() if _is_error(code))
         accepted = sum(n for code, n in codes.items() if is_success(code))
-        badly = sum(n for code, n in codes.items() if 500 <= code < 600 or _is_error(code))
-        return accepted, badly
+        badly = answered - accepted - sum(n for code, n in codes.items() if 400 <= code < 500) + errors
+        lost = int(self._extra[strata].sum())
+        return {
+            "forged_accepted": accepted,
+            "refused_badly": badly,
+            "refusals_due": self._merged.counter("ended", strata) - self._merged.counter("dropped", strata) + lost,
+            "forged_accepted_upper": upper95(accepted, answered),
+            "refused_badly_upper": upper95(badly, answered + errors),
+        }
 
 
 def books(totals: Totals) -> list[str]:

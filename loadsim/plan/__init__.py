@@ -11,6 +11,7 @@ from loadsim.plan.redact import redact_headers, redact_url, redacted
 from loadsim.plan.scenario import (
     EMBEDDED,
     Case,
+    CaseRule,
     EventMix,
     Phase,
     Scenario,
@@ -32,6 +33,7 @@ __all__ = [
     "EMBEDDED",
     "ArrivalBlock",
     "Case",
+    "CaseRule",
     "EventMix",
     "Phase",
     "Plan",

@@ -1,6 +1,7 @@
-"""Of which type and in which case event i is: a pure function of (seed, i), whatever phase or shard it falls in.
+"""Of which type and in which case event i is: a pure function of (seed, i) and of its phase's shares of cases.
 
-Decides how weights and shares become choices. Refuses to know when an event is due.
+Decides how weights and shares become choices; what is drawn for an event is the same whatever they are. Refuses to
+know when an event is due.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadsim.plan.chance import BLOCK, Stream, uniforms
-from loadsim.plan.scenario import Scenario
+from loadsim.plan.scenario import Case, Phase, Scenario
 
 Ints = npt.NDArray[np.int64]
 
@@ -21,32 +22,38 @@ class Kinds:
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self._seed = seed
-        shares = [case.share for case in scenario.cases]
         self._types = _cumulative([event.weight for event in scenario.events])
-        self._cases = _cumulative([max(0.0, 1.0 - sum(shares)), *shares])
-        self._recent: dict[int, Ints] = {}
+        self._cases = [_bounds(scenario.cases, phase) for phase in scenario.phases]
+        self._recent: dict[tuple[int, int], Ints] = {}
 
-    def block(self, number: int) -> Ints:
-        """The kinds of indexes number · BLOCK .. + BLOCK − 1."""
-        found = self._recent.get(number)
+    def block(self, number: int, phase: int) -> Ints:
+        """The kinds of indexes number · BLOCK .. + BLOCK − 1, as far as they belong to that phase."""
+        found = self._recent.get((number, phase))
         if found is None:
             if len(self._recent) >= 2:
                 del self._recent[next(iter(self._recent))]
-            found = self._recent[number] = self._draw(number)
+            found = self._recent[number, phase] = self._draw(number, phase)
         return found
 
-    def of(self, first: int, count: int) -> Ints:
-        """The kinds of `count` indexes from `first` on."""
+    def of(self, first: int, count: int, phase: int) -> Ints:
+        """The kinds of `count` indexes of a phase from `first` on."""
         if not count:
             return np.zeros(0, dtype=np.int64)
         low, high = first // BLOCK, (first + count - 1) // BLOCK
-        joined = np.concatenate([self.block(number) for number in range(low, high + 1)]) if high > low else None
+        joined = np.concatenate([self.block(number, phase) for number in range(low, high + 1)]) if high > low else None
         start = first - low * BLOCK
-        return (self.block(low) if joined is None else joined)[start : start + count]
+        return (self.block(low, phase) if joined is None else joined)[start : start + count]
 
-    def _draw(self, number: int) -> Ints:
+    def _draw(self, number: int, phase: int) -> Ints:
         types = _choose(self._types, self._seed, Stream.types, number)
-        return types * len(self._cases) + _choose(self._cases, self._seed, Stream.cases, number)
+        bounds = self._cases[phase]
+        return types * len(bounds) + _choose(bounds, self._seed, Stream.cases, number)
+
+
+def _bounds(cases: Sequence[Case], phase: Phase) -> npt.NDArray[np.float64]:
+    """Upper bounds of the cases of a phase; the genuine one, which stands first, has what the others leave."""
+    shares = [phase.shares.get(case.kind, case.share) for case in cases]
+    return _cumulative([max(0.0, 1.0 - sum(shares)), *shares])
 
 
 def _cumulative(weights: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -94,9 +94,17 @@ class Plan:
         phase, type_number = divmod(rest, len(self.types))
         return phase, type_number, case
 
+    def phase_of(self, index: int) -> int:
+        """The phase of an open event; the first closed phase for every index behind the open ones."""
+        phases = self.phases
+        closed = next((phase for phase in phases if phase.model == "closed"), None)
+        if closed is not None and index >= closed.first_index:
+            return closed.number
+        return max((phase for phase in phases if phase.first_index <= index), key=_place).number
+
     def kind_of(self, index: int) -> tuple[int, int]:
         """(type, case) of an event, by its index alone."""
-        kind = int(self._kinds.block(index // BLOCK)[index % BLOCK])
+        kind = int(self._kinds.block(index // BLOCK, self.phase_of(index))[index % BLOCK])
         return divmod(kind, len(self.cases))
 
     def expected_events(self, phase: int) -> float | None:
@@ -160,7 +168,7 @@ class Plan:
             yield ArrivalBlock(
                 np.arange(first, first + len(due), dtype=np.int64)[mine].tolist(),
                 (due[mine] + planned.start_ns).tolist(),
-                (self._kinds.of(first, len(due))[mine] + base).tolist(),
+                (self._kinds.of(first, len(due), planned.number)[mine] + base).tolist(),
             )
             first += len(due)
 
@@ -199,11 +207,16 @@ class Plan:
             number, start = divmod(index, BLOCK)
             count = max(0, -(-(BLOCK - start) // shards))
             count = count if left is None else min(count, left)
-            kinds = self._kinds.block(number)[start::shards][:count]
+            kinds = self._kinds.block(number, planned.number)[start::shards][:count]
             indexes = np.arange(index, index + count * shards, shards, dtype=np.int64)
             yield ArrivalBlock(indexes.tolist(), [], (kinds + base).tolist())
             index += count * shards
             left = None if left is None else left - count
+
+
+def _place(phase: PlannedPhase) -> tuple[int, int]:
+    """Where a phase stands in the order of indexes; of those that begin at one index all but the last are empty."""
+    return phase.first_index, phase.number
 
 
 def _starts(phases: tuple[Phase, ...]) -> list[int]:

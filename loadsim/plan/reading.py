@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from loadsim.plan.rules import check, check_target, refuse_secrets
-from loadsim.plan.scenario import EventMix, Scenario, ScenarioError, Target
+from loadsim.plan.scenario import Case, CaseRule, EventMix, Scenario, ScenarioError, Target
 from loadsim.plan.shape import DocumentError, read
 
+NO_CASES: Mapping[str, CaseRule] = MappingProxyType({})
 TypesOf = Callable[[Target], Sequence[str]]
 """The event types that a target's scenario without `[[events]]` sends."""
 
@@ -25,14 +27,15 @@ def load_scenario(
     source: str,
     known_types: Collection[str],
     known_schemes: Collection[str],
-    known_cases: Collection[str] = (),
+    known_cases: Mapping[str, CaseRule] = NO_CASES,
     types_of: TypesOf | None = None,
     signing: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """The scenario that a TOML text describes. `source` is how messages call the file.
 
-    Without `[[events]]` the mix is what `types_of` says of the target, else every known type, in equal weight.
-    `signing` holds another `scheme`, with its `custom`, than the file's. Raises ScenarioError.
+    Without `[[events]]` the mix is what `types_of` says of the target, else every known type, in equal weight. What a
+    case leaves out is its kind's default. `signing` holds another `scheme`, with its `custom`, than the file's. Raises
+    ScenarioError.
     """
     try:
         document = tomllib.loads(text)
@@ -58,7 +61,7 @@ def from_document(
     *,
     known_types: Collection[str] | None = None,
     known_schemes: Collection[str] | None = None,
-    known_cases: Collection[str] | None = None,
+    known_cases: Mapping[str, CaseRule] | None = None,
     types_of: TypesOf | None = None,
 ) -> Scenario:
     """The inverse of `Scenario.document`. A set of known names that is None leaves those names unchecked."""
@@ -70,6 +73,14 @@ def from_document(
             types = types_of(scenario.target) if types_of is not None else known_types
             scenario = msgspec.structs.replace(scenario, events=tuple(EventMix(type=name) for name in types))
         check(scenario, known_types=known_types, known_schemes=known_schemes, known_cases=known_cases)
+        if known_cases is not None:
+            cases = tuple(_resolved(case, known_cases[case.kind]) for case in scenario.cases)
+            scenario = msgspec.structs.replace(scenario, cases=cases)
     except DocumentError as error:
         raise ScenarioError(source, error.key, error.reason) from None
     return scenario
+
+
+def _resolved(case: Case, rule: CaseRule) -> Case:
+    given = {key: value for key in rule.options if (value := getattr(case, key)) is not None}
+    return msgspec.structs.replace(case, expect=case.expect or rule.expect, **{**rule.options, **given})

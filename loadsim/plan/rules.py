@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from loadsim.plan.arrivals import expected_count
+from loadsim.plan.cases import check_cases, check_shares
 from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
-from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, Case, EventMix, Phase, Scenario, Target
+from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -36,7 +37,7 @@ def check(
     *,
     known_types: Collection[str] | None,
     known_schemes: Collection[str] | None,
-    known_cases: Collection[str] | None,
+    known_cases: Mapping[str, CaseRule] | None,
 ) -> None:
     """Every rule over a whole scenario; None for a set of known names leaves those names unchecked."""
     if not scenario.name.strip():
@@ -46,6 +47,7 @@ def check(
     check_phases(scenario.phases)
     check_recorded(scenario)
     check_cases(scenario.cases, known_cases)
+    check_shares(scenario)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
 
@@ -65,10 +67,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if known_schemes is not None and target.scheme not in (*known_schemes, CUSTOM_SCHEME):
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
-    if target.secret_env is not None and target.secret_file is not None:
-        raise DocumentError(f"{path}.secret_file", "secret_env is given too: keep one of them")
-    if target.secret_env is not None and VARIABLE_NAME.fullmatch(target.secret_env) is None:
-        raise DocumentError(f"{path}.secret_env", "is the name of an environment variable: letters, digits and _")
+    _check_secrets(path, target)
     if target.timeout <= 0:
         raise DocumentError(f"{path}.timeout", "must be more than 0")
     if target.insecure and target.cacert is not None:
@@ -111,6 +110,15 @@ def check_address(key: str, text: str) -> None:
         usable = False
     if not usable:
         raise DocumentError(key, "is HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443")
+
+
+def _check_secrets(path: str, target: Target) -> None:
+    for name in ("secret", "old_secret"):
+        variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
+        if variable is not None and file is not None:
+            raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
+        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
+            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
 
 
 def refuse_secrets(path: str, table: object) -> None:
@@ -264,18 +272,3 @@ def _check_open(path: str, phase: Phase) -> None:
         raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" only')
     if phase.burst is not None and phase.burst <= 0:
         raise DocumentError(f"{path}.burst", "must be more than 0")
-
-
-def check_cases(cases: tuple[Case, ...], known_cases: Collection[str] | None) -> None:
-    """Rules of `[[cases]]`: known kinds, each once, shares of at most 1 together."""
-    seen: set[str] = set()
-    for number, case in enumerate(cases):
-        path = f"cases[{number}]"
-        if known_cases is not None and case.kind not in known_cases:
-            hint = suggestion(case.kind, known_cases)
-            raise DocumentError(f"{path}.kind", f'no such case kind: "{case.kind}"{hint}')
-        if case.kind in seen or case.kind == "genuine":
-            raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
-        seen.add(case.kind)
-    if sum(case.share for case in cases) > 1 + 1e-9:
-        raise DocumentError("cases", "the shares are more than 1 together")

@@ -6,12 +6,14 @@ Knows no event type, signature scheme or case by name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
-from loadsim.plan.shape import Duration, Rate, write
+from loadsim.plan.shape import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
@@ -19,6 +21,10 @@ EMBEDDED = "embedded"
 """The url that stands for the companion receiver, started beside the run."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""Of all events of a phase."""
+Expectation = Literal["accept", "refuse"]
+"""What an endpoint owes a request: an answer of 2xx, or one of 400-499."""
 
 
 class ScenarioError(UsageError):
@@ -40,6 +46,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The description of the signature scheme where `scheme` is "custom"."""
     secret_env: str | None = None
     secret_file: str | None = None
+    old_secret_env: str | None = None
+    """The secret that is rotated out, for phases with `secrets = "old"` or `"both"`."""
+    old_secret_file: str | None = None
     public_url: str | None = None
     connections: Count = 256
     timeout: Duration = 10 * NS_PER_S
@@ -94,6 +103,10 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     events: Count | None = None
     """A closed phase ends after so many events, if its duration has not ended it before."""
     record: bool = True
+    secrets: Literal["old", "both", "new"] = "new"
+    """Which secret signs. "both": two signatures where the scheme has a list of them, else by turns."""
+    shares: dict[str, Share] = msgspec.field(default_factory=dict)
+    """Kind of case → its share in this phase, in place of the one in `[[cases]]`."""
 
     @property
     def model(self) -> Literal["open", "closed"]:
@@ -102,11 +115,27 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A forged or awkward kind of request, its share of all events (0..1) and what the endpoint owes it."""
+    """A forged or awkward kind of request, its share of all events and what the endpoint owes it.
+
+    Which of the further keys a kind has, and their defaults, is its `CaseRule`.
+    """
 
     kind: str
-    share: Annotated[float, msgspec.Meta(gt=0, le=1)]
-    expect: Literal["accept", "refuse"] | None = None
+    share: Share
+    expect: Expectation | None = None
+    by: Duration | None = None
+    """How far a timestamp lies from now."""
+    size: Size | None = None
+    """A body limit of the endpoint."""
+    copies: Annotated[int, msgspec.Meta(ge=2, le=100)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRule:
+    """What the caller knows of a kind of case: the expectation by default, and its further keys with their defaults."""
+
+    expect: Expectation
+    options: Mapping[str, int] = field(default_factory=dict)
 
 
 class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Reads a plain document (TOML tables, JSON objects) into typed structs, and says in one line what is wrong with it.
 
 The annotations of the struct are the one description of a file: which keys there are, their types and ranges, and,
-by `Duration` and `Rate`, which values are texts with a unit. Knows no particular file and no rule between two keys.
+by `Duration`, `Rate` and `Size`, which values are texts with a unit. Knows no particular file and no rule between two
+keys.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import msgspec.inspect as inspect
 
-from loadsim.plan.units import UnitError, format_duration, format_rate, parse_duration, parse_rate
+from loadsim.plan.units import (
+    UnitError,
+    format_duration,
+    format_rate,
+    format_size,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
 
 T = TypeVar("T")
 
@@ -23,10 +32,12 @@ Duration = Annotated[int, msgspec.Meta(extra={"unit": "duration"})]
 """Nanoseconds; in a document a text such as "30s"."""
 Rate = Annotated[Fraction, msgspec.Meta(extra={"unit": "rate"})]
 """Events per second, exactly; in a document a text such as "500/s"."""
+Size = Annotated[int, msgspec.Meta(extra={"unit": "size"})]
+"""Bytes; in a document a text such as "64KB"."""
 
-_PARSE: dict[str, Callable[[str], Any]] = {"duration": parse_duration, "rate": parse_rate}
-_FORMAT: dict[str, Callable[[Any], str]] = {"duration": format_duration, "rate": format_rate}
-_EXAMPLE = {"duration": "30s", "rate": "500/s"}
+_PARSE: dict[str, Callable[[str], Any]] = {"duration": parse_duration, "rate": parse_rate, "size": parse_size}
+_FORMAT: dict[str, Callable[[Any], str]] = {"duration": format_duration, "rate": format_rate, "size": format_size}
+_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB"}
 
 _WORDS = {
     "int": "a whole number",

@@ -67,12 +67,17 @@ class RunningReceiver:
 
 
 async def start_receiver(
-    options: ReceiverOptions, secret: Secret | None, *, say: Callable[[str], None] = _ignore
+    options: ReceiverOptions,
+    secret: Secret | None,
+    *,
+    old_secret: Secret | None = None,
+    say: Callable[[str], None] = _ignore,
 ) -> RunningReceiver:
     """Start the processes of a receiver and return when all of them answer.
 
-    `secret` may be None only with `verify=False`; `say` hears of workers that had to be replaced. Raises LoadsimError
-    in one line: a port that is taken, an unknown scheme, a worker that does not start.
+    `secret` may be None only with `verify=False`; `old_secret` is accepted beside it until `retire_ns`; `say` hears of
+    workers that had to be replaced. Raises LoadsimError in one line: a port that is taken, an unknown scheme, a worker
+    that does not start.
     """
     described = scheme(options.scheme, options.custom)
     if options.verify and secret is not None:
@@ -80,7 +85,7 @@ async def start_receiver(
             secret, url=options.public_url or options.url(options.port)
         )  # a key in the wrong form is said here, not by a worker
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
-    supervisor = Supervisor(options, secret, say)
+    supervisor = Supervisor(options, secret, say, old_secret)
     try:
         await supervisor.start()
         admin = None

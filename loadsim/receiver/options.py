@@ -41,6 +41,8 @@ class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
     verify: bool = True
     tolerance_s: float | None = None
     """None = the scheme's own; 0 turns the check of the timestamp off."""
+    retire_ns: int | None = None
+    """How long after the first request the old secret, where one is given, is refused. None = never."""
     workers: int = 1
     engine: Engine = "aiohttp"
     max_body: int = 1_000_000

@@ -65,11 +65,18 @@ class Supervisor:
     `say` gets a line for a person when a worker had to be replaced. Every worker's place is watched by one task.
     """
 
-    def __init__(self, options: ReceiverOptions, secret: Secret | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: ReceiverOptions,
+        secret: Secret | None,
+        say: Callable[[str], None],
+        old_secret: Secret | None = None,
+    ) -> None:
         if options.verify and secret is None:
             raise LoadsimError("a receiver that verifies needs a secret")
         self._options = options
         self._secret = secret.reveal() if secret is not None else ""
+        self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
         self._board: Board | None = Board.create(options.workers)
         self._places: list[_Place] = []
@@ -136,6 +143,7 @@ class Supervisor:
                 Order(
                     options=self._options,
                     secret=self._secret,
+                    old_secret=self._old_secret,
                     number=place.number,
                     listen_fd=place.listener.fileno(),
                     board_fd=self._board.fd,

@@ -22,9 +22,10 @@ from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
-from loadsim.receiver.decide import Rules
+from loadsim.receiver.decide import Rules, Verify
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.options import ReceiverOptions, Stall
+from loadsim.receiver.rotation import rotating
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
 
@@ -47,6 +48,8 @@ class Order(msgspec.Struct, frozen=True):
     number: int
     listen_fd: int
     board_fd: int
+    old_secret: str = ""
+    """The secret that is rotated out; empty: none."""
 
     def encode(self) -> bytes:
         """Length and msgpack, as `read_order` wants it."""
@@ -118,6 +121,21 @@ def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEn
     return AiohttpEngine(options, desk, alarm)
 
 
+def _verify(order: Order, board: Board, url: str) -> Verify:
+    options = order.options
+    described = scheme(options.scheme, options.custom)
+    new = described.verifier(Secret(order.secret), options.tolerance_s, url=url).verify
+    if not order.old_secret:
+        return new
+
+    def age_ns() -> int:
+        now = time.monotonic_ns()
+        return now - board.first_request(now)
+
+    old = described.verifier(Secret(order.old_secret), options.tolerance_s, url=url).verify
+    return rotating(new, old, age_ns, options.retire_ns)
+
+
 async def work(order: Order) -> None:
     """Serve until told to stop."""
     options = order.options
@@ -125,15 +143,12 @@ async def work(order: Order) -> None:
     board = Board(order.board_fd, options.workers)
     alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
     listener = socket.socket(fileno=order.listen_fd)
-    verifier = None
-    if options.verify:
-        url = options.public_url or options.url(listener.getsockname()[1])
-        described = scheme(options.scheme, options.custom)
-        verifier = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
+    url = options.public_url or options.url(listener.getsockname()[1])
+    verify = _verify(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
-        Rules(options.path, verifier.verify if verifier is not None else None),
+        Rules(options.path, verify),
         board.row(order.number),
         Service(options.delay_ns, options.slots_of(order.number)),
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,

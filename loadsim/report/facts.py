@@ -64,6 +64,19 @@ class GroupRow(NamedTuple):
     totals: Totals
 
 
+class CaseRow(NamedTuple):
+    """One case: what was owed to it and how often it came otherwise. `upper` bounds the share let in, as text."""
+
+    name: str
+    expects: str
+    sent: int
+    accepted: int
+    refused: int
+    violations: int
+    upper: str
+    stats: Stats
+
+
 class OutcomeRow(NamedTuple):
     """How often one status or error kind came."""
 
@@ -121,9 +134,10 @@ def receiver_words(result: RunResult) -> str:
     counted = result.receiver
     if counted is None:
         return ""
-    sent = sum(phase.sent for phase in result.by_phase.values())
+    sent = sum(phase.sent + (phase.refusals_due or 0) for phase in result.by_phase.values())
+    recorded = result.totals.sent + (result.totals.refusals_due or 0)
     words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
-    return words + (" with the warm-up" if sent != result.totals.sent else "")
+    return words + (" with the warm-up" if sent != recorded else "")
 
 
 def headline(result: RunResult) -> str:
@@ -188,12 +202,38 @@ def percentile_label(name: str) -> str:
 
 
 def group_rows(result: RunResult, which: str) -> list[GroupRow]:
-    """The rows by `event`, `phase` or `case`; none where there is only one, except for event types."""
-    groups = {"event": result.by_event, "phase": result.by_phase, "case": result.by_case}[which]
+    """The rows by `event` or `phase`; none where there is only one phase."""
+    groups = {"event": result.by_event, "phase": result.by_phase}[which]
     if which != "event" and len(groups) < 2:
         return []
     skipped = unrecorded_phases(result) if which == "phase" else ()
     return [GroupRow(name, "not recorded" if name in skipped else "", totals) for name, totals in groups.items()]
+
+
+def case_rows(result: RunResult) -> list[CaseRow]:
+    """Every case, the genuine one first; none in a run without cases."""
+    return [_case_row(name, totals) for name, totals in result.by_case.items()] if len(result.by_case) > 1 else []
+
+
+def _case_row(name: str, totals: Totals) -> CaseRow:
+    refused = sum(n for code, n in totals.status.items() if code.startswith("4"))
+    stats = totals.latency_ms.get("response", Stats(count=0))
+    if totals.forged_accepted is None:
+        return CaseRow(name, "accept", totals.sent, totals.succeeded, refused, totals.failed, "", stats)
+    violations = totals.forged_accepted + (totals.refused_badly or 0)
+    bound = totals.forged_accepted_upper
+    upper = figures.NOT_KNOWN if bound is None else f"≤ {figures.share(bound)}"
+    return CaseRow(name, "refuse", totals.sent, totals.succeeded, refused, violations, upper, stats)
+
+
+def forged_words(result: RunResult) -> str:
+    """How events to which a refusal was due came out; empty where there were none."""
+    totals = result.totals
+    if not totals.refusals_due:
+        return ""
+    let_in = f"{figures.count(totals.forged_accepted)} accepted (at most {figures.share(totals.forged_accepted_upper)}"
+    badly = f"{figures.count(totals.refused_badly)} refused badly (at most {figures.share(totals.refused_badly_upper)}"
+    return f"of {figures.count(totals.refusals_due)} events to be refused: {let_in} at 95 %), {badly})"
 
 
 def outcome_rows(result: RunResult) -> list[OutcomeRow]:

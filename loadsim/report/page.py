@@ -92,6 +92,7 @@ def _sections(
     parts.append(("answers", "Answers and errors", sections.answers(result)))
     for which, title in sections.GROUPS:
         parts.append((f"by-{which}", f"By {title.lower()}", sections.groups(result, which, title)))
+    parts.append(("by-case", "By case", sections.cases(result)))
     parts.append(("deadlines", "Provider deadlines", sections.deadlines(result)))
     parts.append(("environment", "Environment", sections.environment(result)))
     return [(name, title, content) for name, title, content in parts if content is not None]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from loadsim.model import NS_PER_S, Objective
-from loadsim.plan import Phase, Plan, format_duration, format_rate, redact_url
+from loadsim.plan import EventMix, Phase, Plan, format_duration, format_rate, redact_url
 
 
 def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
@@ -18,7 +18,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
         f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
-        "events     " + ", ".join(f"{event.type} (weight {event.weight:g})" for event in scenario.events),
+        "events     " + ", ".join(_event(event) for event in scenario.events),
         "phases",
     ]
     total: float | None = 0.0
@@ -38,9 +38,16 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _event(event: EventMix) -> str:
+    source = "" if event.payloads is None else f" from {event.payloads}"
+    return f"{event.type}{source} (weight {event.weight:g})"
+
+
 def _load(phase: Phase) -> str:
     if phase.connections is not None:
         return f"{phase.connections} in flight"
+    if phase.arrivals == "recorded":
+        return "as recorded" if phase.speed is None else f"as recorded, {phase.speed:g} times as fast"
     arrivals = "" if phase.arrivals == "constant" else f" ({phase.arrivals} arrivals)"
     if phase.rate is not None:
         return f"{format_rate(phase.rate)}{arrivals}"

@@ -18,7 +18,7 @@ from loadsim.report.diagnosis import diagnosis
 from loadsim.report.markup import Markup, Text, join, safe, table, tag
 
 MARKS = {True: ("met", "good"), False: ("failed", "bad"), None: ("not judged", "warn")}
-GROUPS = (("event", "Event type"), ("case", "Case"), ("phase", "Phase"))
+GROUPS = (("event", "Event type"), ("phase", "Phase"))
 COLUMNS = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
 
 
@@ -139,7 +139,7 @@ def _plain(value: object) -> str:
 
 
 def groups(result: RunResult, which: str, title: str) -> Markup | None:
-    """The table by event type, case or phase; None where it would say nothing new."""
+    """The table by event type or phase; None where it would say nothing new."""
     rows = []
     for row in facts.group_rows(result, which):
         stats = row.totals.latency_ms.get("response", Stats(count=0))
@@ -151,6 +151,20 @@ def groups(result: RunResult, which: str, title: str) -> Markup | None:
         return None
     header = (title, "Sent", "2xx", "Failed", "p50", "p90", "p99", "p99.9", "max")
     return table(f"By {title.lower()}, {facts.headline_metric(result)}", header, rows)
+
+
+def cases(result: RunResult) -> Markup | None:
+    """What each case was owed, what it got and how long that took; None in a run without cases."""
+    rows = []
+    for row in facts.case_rows(result):
+        latencies = (_latency_cell(row.stats, column) for column in ("p50", "p99"))
+        wrong = tag("span", figures.count(row.violations), class_=f"chip {'bad' if row.violations else 'good'}")
+        counts = (figures.count(number) for number in (row.sent, row.accepted, row.refused))
+        rows.append((_breakable(row.name), row.expects, *counts, wrong, row.upper, *latencies))
+    if not rows:
+        return None
+    header = ("Case", "Expects", "Sent", "2xx", "4xx", "Wrong", "Let in (95 %)", "p50", "p99")
+    return table(f"By case, {facts.headline_metric(result)}", header, rows)
 
 
 def _breakable(name: str) -> Markup:

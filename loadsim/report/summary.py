@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.findings import findings
 
 ICONS = {"pass": "✅", "fail": "❌", "invalid": "⚠️", "none": "▫️"}
 MARKS = {True: "✅", False: "❌", None: "⚠️"}
@@ -26,8 +27,7 @@ _REFERENCE = re.compile(r"([@#])(?=\w)")
 def render_summary(result: RunResult) -> str:
     """The whole summary. Ends in a newline."""
     blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_latency(result)]
-    for which, title in (("event", "Event type"), ("case", "Case"), ("phase", "Phase")):
-        blocks += _groups(result, which, title)
+    blocks += [*_groups(result, "event", "Event type"), *_cases(result), *_groups(result, "phase", "Phase")]
     blocks += [*_answers(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
@@ -60,7 +60,7 @@ def _reasons(result: RunResult) -> Iterator[str]:
     if result.validity.reasons:
         yield "## Invalid because"
         yield _bullets(result.validity.reasons)
-    lines = diagnosis(result)
+    lines = [*diagnosis(result), *findings(result)]
     if lines:
         yield "## Diagnosis"
         yield _bullets(lines)
@@ -82,8 +82,9 @@ def _counts(result: RunResult) -> Iterator[str]:
     yield "## Events"
     cells = facts.count_cells(result)
     yield markdown_table([label for label, _ in cells], [[value for _, value in cells]], left=0)
-    if words := facts.receiver_words(result):
-        yield words[0].upper() + words[1:] + "."
+    for words in (facts.forged_words(result), facts.receiver_words(result)):
+        if words:
+            yield words[0].upper() + words[1:] + "."
     rows = [
         (escape(row.name), figures.count(row.times), row.share, escape(row.meaning))
         for row in facts.outcome_rows(result)
@@ -108,15 +109,37 @@ def _cell(stats: Stats, name: str) -> str:
 
 def _groups(result: RunResult, which: str, title: str) -> Iterator[str]:
     rows = []
+    forged = which == "phase" and bool(result.totals.refusals_due)
     for row in facts.group_rows(result, which):
         stats = row.totals.latency_ms.get("response", Stats(count=0))
         latencies = (figures.milliseconds(value) for value in (stats.p50, stats.p99, stats.max))
         name = escape(row.name) + (f" ({row.note})" if row.note else "")
-        rows.append((name, figures.count(row.totals.sent), figures.share(row.totals.success_rate), *latencies))
+        cells = [name, figures.count(row.totals.sent), figures.share(row.totals.success_rate), *latencies]
+        if forged:
+            cells += [figures.count(row.totals.refusals_due), figures.count(row.totals.forged_accepted)]
+        rows.append(cells)
     if rows:
         metric = facts.headline_metric(result)
         yield f"## By {title.lower()}"
-        yield markdown_table((title, "Sent", "2xx", f"p50 of {metric}", "p99", "max"), rows)
+        header = (title, "Sent", "2xx", f"p50 of {metric}", "p99", "max", *(("Forged", "Let in") if forged else ()))
+        yield markdown_table(header, rows)
+
+
+def _cases(result: RunResult) -> Iterator[str]:
+    rows = [
+        (
+            escape(row.name),
+            row.expects,
+            *(figures.count(number) for number in (row.sent, row.accepted, row.refused, row.violations)),
+            row.upper,
+            *(figures.milliseconds(value) for value in (row.stats.p50, row.stats.p99)),
+        )
+        for row in facts.case_rows(result)
+    ]
+    if rows:
+        yield "## By case"
+        header = ("Case", "Expects", "Sent", "2xx", "4xx", "Wrong", "Let in (95 %)")
+        yield markdown_table((*header, f"p50 of {facts.headline_metric(result)}", "p99"), rows, left=2)
 
 
 def _answers(result: RunResult) -> Iterator[str]:

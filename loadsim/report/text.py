@@ -17,6 +17,7 @@ from rich.text import Text
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.findings import findings
 
 WIDE = 110
 """From this width on the latency table also has min, mean and p99.99."""
@@ -40,8 +41,7 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
     """The report for a rich console that is `width` columns wide."""
     parts: list[RenderableType] = [*_verdict(result), *_diagnosis(result), *_counts(result), *_outcomes(result)]
     parts += _latency(result, width)
-    for which, title in (("event", "By event type"), ("case", "By case"), ("phase", "By phase")):
-        parts += _groups(result, which, title)
+    parts += [*_groups(result, "event", "By event type"), *_cases(result), *_groups(result, "phase", "By phase")]
     parts += [*_answers(result), *_limits(result)]
     return Group(*parts)
 
@@ -113,7 +113,7 @@ def _reasons(result: RunResult) -> Iterator[RenderableType]:
 
 
 def _diagnosis(result: RunResult) -> Iterator[RenderableType]:
-    lines = diagnosis(result)
+    lines = [*diagnosis(result), *findings(result)]
     if lines:
         yield _title("Diagnosis")
         yield from _bullets(lines, "red")
@@ -140,8 +140,9 @@ def _counts(result: RunResult) -> Iterator[RenderableType]:
     for row in range(0, len(cells), 4):
         table.add_row(*(text for cell in cells[row : row + 4] for text in cell))
     yield table
-    if words := facts.receiver_words(result):
-        yield Text(words, style="dim")
+    for words in (facts.forged_words(result), facts.receiver_words(result)):
+        if words:
+            yield Text(words, style="dim")
 
 
 def _outcomes(result: RunResult) -> Iterator[RenderableType]:
@@ -195,7 +196,8 @@ def _groups(result: RunResult, which: str, title: str) -> Iterator[RenderableTyp
     yield _title(title, facts.headline_metric(result))
     table = _table(header=True)
     table.add_column("", overflow="fold")
-    for name in ("sent", "2xx", "p50", "p99", "max"):
+    forged = which == "phase" and bool(result.totals.refusals_due)
+    for name in ("sent", "2xx", "p50", "p99", "max", *(("forged", "let in") if forged else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         label = Text(figures.printable(row.name))
@@ -207,6 +209,29 @@ def _groups(result: RunResult, which: str, title: str) -> Iterator[RenderableTyp
             figures.count(row.totals.sent),
             figures.share(row.totals.success_rate),
             *(figures.milliseconds(value) for value in (stats.p50, stats.p99, stats.max)),
+            *((figures.count(row.totals.refusals_due), figures.count(row.totals.forged_accepted)) if forged else ()),
+        )
+    yield table
+
+
+def _cases(result: RunResult) -> Iterator[RenderableType]:
+    rows = facts.case_rows(result)
+    if not rows:
+        return
+    yield _title("By case", facts.headline_metric(result))
+    table = _table(header=True)
+    table.add_column("", overflow="fold")
+    table.add_column("expects", no_wrap=True, style="dim")
+    for name in ("sent", "2xx", "4xx", "wrong", "let in", "p50", "p99"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            figures.printable(row.name),
+            row.expects,
+            *(figures.count(number) for number in (row.sent, row.accepted, row.refused)),
+            Text(figures.count(row.violations), style="bold red" if row.violations else ""),
+            row.upper,
+            *(figures.milliseconds(value) for value in (row.stats.p50, row.stats.p99)),
         )
     yield table
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
 from loadsim.judge import evaluate
 from loadsim.launch.raw import RawLog
@@ -24,8 +25,6 @@ from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
-from loadsim.receiver.embedded import start_receiver
-from loadsim.receiver.options import ReceiverOptions
 from loadsim.report.formats import run_files
 from loadsim.studies.floor import known_floor
 
@@ -51,6 +50,8 @@ class LoadRequest:
     out: Path
     workers: int = 1
     epoch_ns: int | None = None
+    old_secret: Secret | None = None
+    """The one that is rotated out; None where none is, or the embedded receiver is the target."""
     raw: bool = False
     """Keep one line for every event."""
     recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
@@ -71,8 +72,11 @@ class LoadOutcome:
 async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
-    secret = request.secret or Secret(secrets.token_hex(24))
-    async with receiving(scenario, secret) as (url, counts):
+    secret = request.secret or _random_secret()
+    old_secret = request.old_secret
+    if old_secret is None and needs_old_secret(scenario):
+        old_secret = _random_secret()
+    async with receiving(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
         run_id = new_id(scenario.name)
@@ -84,6 +88,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     run_id=run_id,
                     workers=request.workers,
                     epoch_ns=request.epoch_ns,
+                    old_secret=old_secret,
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),
@@ -128,15 +133,30 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 
 @contextlib.asynccontextmanager
-async def receiving(scenario: Scenario, secret: Secret) -> AsyncIterator[tuple[str, Counts]]:
+async def receiving(
+    scenario: Scenario, secret: Secret, old_secret: Secret | None = None
+) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
         yield scenario.target.url, lambda: None
         return
     target = scenario.target
-    options = ReceiverOptions(port=0, scheme=target.scheme, custom=target.custom, public_url=target.public_url)
-    async with await start_receiver(options, secret) as receiver:
+    from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
+    from loadsim.receiver.options import ReceiverOptions
+
+    options = ReceiverOptions(
+        port=0,
+        scheme=target.scheme,
+        custom=target.custom,
+        public_url=target.public_url,
+        retire_ns=retirement_ns(scenario),
+    )
+    async with await start_receiver(options, secret, old_secret=old_secret) as receiver:
         yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
+
+
+def _random_secret() -> Secret:
+    return Secret(secrets.token_hex(24))
 
 
 def new_id(name: str) -> str:

@@ -89,6 +89,7 @@ def document(events: int, readings: Sequence[Reading], closing_mb: float, settle
             "moved_after_settling_mb": growth,
             "flat": None if growth is None else growth <= FLAT_MB,
         }
+    found["shard"]["under_limit"] = found["shard"]["highest_mb"] < SHARD_LIMIT_MB
     last = readings[-1]
     return {
         "environment": common.environment(),
@@ -114,8 +115,9 @@ def markdown(found: Mapping[str, Any]) -> str:
     text = (
         f"{found['events']:,} events in one run of {found['seconds']:.0f} s, {found['connections']} connections, one "
         f"shard, everything recorded. Flat: moves by at most {found['flat_within_mb']:g} MB after the first "
-        f"{found['settle_s']:g} s. Resident memory over events: `memory.svg`. While it puts the result together, after the last "
-        f"event, the parent holds {found['parent_while_closing_mb']:.1f} MB.\n"
+        f"{found['settle_s']:g} s. Resident memory over events: `memory.svg`. While it puts the result "
+        f"together, after the last event, the parent holds up to {found['parent_while_closing_mb']:.1f} MB. A shard "
+        f"under {found['shard_limit_mb']:g} MB: {'yes' if found['processes']['shard']['under_limit'] else 'no'}.\n"
     )
     head = ("process", "highest", "moved afterwards", "flat")
     about = common.environment_note(found["environment"]) + "\n"

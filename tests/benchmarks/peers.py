@@ -10,9 +10,9 @@ How a rate is taken, alike for all: the tool is started for longer than the wind
 and SETTLE_S more have gone by, the window opens. nginx's own request count (`stub_status`) and the CPU time of the
 generator's process tree (/proc, user and system, with ended children) are read at both ends of the window. So
 start-up, preflight, connecting, TLS handshakes and the final report are counted for nobody. No figure is a tool's own.
-Rounds are interleaved: every round runs every tool once, in an order that is turned by one from round to round, so
-that a drift of the machine meets all alike. Ratios are of the same round; the spread is shown as quartiles and
-extremes.
+Rounds are interleaved: every round runs every tool once, every other round in reverse order, so that a drift of the
+machine meets all alike and neighbours stay neighbours. Ratios are of the same round; the spread is shown as quartiles
+and extremes.
 
 Before the rounds every tool proves its work: for CHECK_S it sends to the verifying companion receiver (over https
 behind nginx's TLS). At least 1,000 events must arrive, all verify, no two be alike (but for the ceiling rows), and
@@ -174,8 +174,7 @@ def measure(bench: Bench, rows: Sequence[Row], rounds: int) -> None:
     """All rounds, interleaved."""
     able = [row for row in rows if not row.refused]
     for number in range(rounds):
-        turn = number % len(able)
-        for row in able[turn:] + able[:turn]:
+        for row in reversed(able) if number % 2 else able:
             try:
                 sample = row.samples[number] = bench.sample(row)
             except RuntimeError as error:

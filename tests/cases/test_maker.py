@@ -7,7 +7,7 @@ import pytest
 from loadsim.cases import RequestMaker
 from loadsim.events import EventSource
 from loadsim.model import Secret, UsageError
-from loadsim.plan import EventMix
+from loadsim.plan import Case, EventMix
 from loadsim.signing import scheme, scheme_names
 
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -37,5 +37,5 @@ def test_a_request_is_its_events_body_signed(name: str, stratum: int) -> None:
 
 
 def test_an_unknown_case_is_told_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown case 'forged': known cases are genuine"):
-        RequestMaker(MIX, scheme("trackpilots"), SECRET, 7, cases=("genuine", "forged"))
+    with pytest.raises(UsageError, match="unknown case 'forged': known cases are wrong_secret, "):
+        RequestMaker(MIX, scheme("trackpilots"), SECRET, 7, cases=(Case(kind="forged", share=0.5),))

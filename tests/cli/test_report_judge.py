@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -12,10 +14,10 @@ from loadsim.cli.judge import command as judge_command
 from loadsim.cli.report import command as report_command
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import RunResult, dump_result, load_result
-from loadsim.model import LoadsimError
+from loadsim.model import LoadsimError, UsageError
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.formats import FORMATS, run_files
-from tests.builders import run_result, with_histograms
+from tests.builders import run_info, run_result, with_course, with_histograms
 
 
 def stored_result() -> RunResult:
@@ -140,3 +142,48 @@ def test_a_result_that_nobody_judged_takes_the_objectives_of_its_scenario(tmp_pa
 def test_a_written_default_stays_a_default(directory: Path) -> None:
     judge(directory, "--objective", "p(99) < 1ms", "--write")
     assert "default" in judge(directory).stdout
+
+
+@pytest.mark.parametrize("form", [name for name, form in FORMATS.items() if name != "json"])
+def test_a_broken_histogram_is_one_clear_line(tmp_path: Path, form: str) -> None:
+    stored = with_course(run_result())
+    blob = stored.histograms["response"]
+    broken = {"response": [blob[:50], *stored.series_histograms["response"][1:]]}
+    cut = msgspec.structs.replace(stored, histograms={"response": blob[:-20]}, series_histograms=broken)
+    (tmp_path / "result.json").write_bytes(dump_result(cut))
+    done = report(tmp_path, "-f", form)
+    if done.exception is None:
+        return  # a form that draws no histogram is whole
+    assert isinstance(done.exception, UsageError), form
+    assert str(tmp_path) in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_an_odd_scenario_is_drawn_all_the_same(tmp_path: Path) -> None:
+    info = run_info(id="../../x\n\x1b[2J", name="\x1b]0;x\x07\u202e")
+    odd = msgspec.structs.replace(info, scenario={"target": "none", "phases": ["a", 3], "name": 7})
+    (tmp_path / "result.json").write_bytes(dump_result(with_course(run_result(run=odd))))
+    for form in FORMATS:
+        done = report(tmp_path, "-f", form)
+        assert done.exit_code == 0, (form, done.exception)
+        if form != "json":
+            assert b"\x1b" not in done.stdout_bytes, form
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda data: data[: len(data) // 2], "cut short"),
+        (lambda data: data.replace(b"loadsim.result/1", b"loadsim.result/2"), "newer loadsim"),
+        (lambda data: data.replace(b"loadsim.result/1", b"somebody.else/1"), "not loadsim.result/1"),
+    ],
+)
+def test_a_truncated_newer_or_foreign_result_is_named(
+    directory: Path, change: Callable[[bytes], bytes], says: str
+) -> None:
+    path = directory / "result.json"
+    path.write_bytes(change(path.read_bytes()))
+    done = report(directory, "-f", "html", "-o", directory / "report.html")
+    assert isinstance(done.exception, UsageError)
+    assert says in str(done.exception)
+    assert not (directory / "report.html").exists()

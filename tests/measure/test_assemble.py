@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.measure.assemble import LimitInputs, assemble
+from loadsim.measure.bounds import upper95
 from loadsim.measure.cells import LATENCIES
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
@@ -146,11 +147,14 @@ def test_forged_events_are_counted_apart() -> None:
     forged = [answered(0, MS, stratum=FORGED, code=code) for code in (200, 204, 401, 400, 500, 302, timeout)]
     result = built([answered(0, MS, stratum=GENUINE), answered(0, MS, stratum=BIG, code=413), *forged], FORGING)
     assert (result.totals.planned, result.totals.succeeded) == (2, 1)
-    assert (result.totals.forged_accepted, result.totals.refused_badly) == (2, 2)
+    assert (result.totals.forged_accepted, result.totals.refused_badly) == (2, 3)  # a redirect refuses nothing
+    assert result.totals.refusals_due == 7
+    assert result.totals.forged_accepted_upper == upper95(2, 6)
+    assert result.totals.refused_badly_upper == upper95(3, 7)
     assert result.by_case["bad-signature"].planned == 7
     assert result.by_case["bad-signature"].forged_accepted == 2
     assert result.by_case["big"].forged_accepted is None
-    assert result.by_phase["steady"].refused_badly == 2
+    assert result.by_phase["steady"].refused_badly == 3
     assert result.by_phase["warm-up"].forged_accepted == 0
     assert result.by_event["a"].sent == 2
     assert result.series[0].due == 2

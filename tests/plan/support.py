@@ -75,6 +75,10 @@ def open_scenarios(draw: st.DrawFn) -> Scenario:
     weights = draw(st.lists(st.integers(min_value=0, max_value=5), min_size=3, max_size=3).filter(any))
     events = [{"type": name, "weight": weight} for name, weight in zip(TYPES, weights, strict=True)]
     cases = draw(st.sampled_from([[], [{"kind": "forged", "share": 0.25}]]))
+    if cases:
+        shares = draw(st.lists(st.none() | st.floats(0.01, 1), min_size=len(phases) + 1, max_size=len(phases) + 1))
+        given = [{} if share is None else {"shares": {"forged": share}} for share in shares]
+        *phases, last = [phase | extra for phase, extra in zip([*phases, last], given, strict=True)]
     return scenario_of(*phases, last, events=events, cases=cases)
 
 

@@ -47,7 +47,15 @@ def test_a_document_speaks_the_units_of_the_file_and_spells_out_defaults() -> No
     assert document["target"]["connections"] == 256
     assert document["validity"] == {"lag": "10ms"}
     assert document["phases"] == [
-        {"name": "steady", "duration": "30s", "rate": "500/s", "arrivals": "constant", "record": True}
+        {
+            "name": "steady",
+            "duration": "30s",
+            "rate": "500/s",
+            "arrivals": "constant",
+            "record": True,
+            "secrets": "new",
+            "shares": {},
+        }
     ]
     assert "secret_env" not in document["target"]
 

@@ -110,6 +110,28 @@ def test_a_case_of_share_one_leaves_nothing_genuine() -> None:
     assert {plan.kind_of(i)[1] for i in range(500)} == {1}
 
 
+def test_a_phase_may_have_shares_of_its_own() -> None:
+    phases = [{"rate": "4000/s", "duration": "5s", "shares": {"forged": share}} for share in (0, 0.5, 0.9)]
+    scenario = scenario_of({"rate": "4000/s", "duration": "5s"}, *phases, cases=[{"kind": "forged", "share": 0.1}])
+    plan = Plan(scenario, 9)
+    for number, share in enumerate((0.1, 0, 0.5, 0.9)):
+        rows = arrivals(plan, number)
+        seen = [plan.unpack(stratum)[2] for _, _, stratum in rows]
+        assert sum(seen) / len(seen) == pytest.approx(share, abs=0.01)
+        assert [plan.kind_of(index)[1] for index, _, _ in rows[:200]] == seen[:200]
+
+
+def test_shares_of_phases_do_not_change_which_type_an_event_has() -> None:
+    cases = [{"kind": "forged", "share": 0.1}]
+    phase = {"rate": "1000/s", "duration": "2s"}
+    plain, raised = (
+        Plan(scenario_of(phase, {**phase, "shares": shares}, cases=cases), 9) for shares in ({}, {"forged": 0.8})
+    )
+    assert [plain.kind_of(i)[0] for i in range(4000)] == [raised.kind_of(i)[0] for i in range(4000)]
+    assert [plain.kind_of(i) for i in range(2000)] == [raised.kind_of(i) for i in range(2000)]
+    assert [plain.kind_of(i) for i in range(2000, 4000)] != [raised.kind_of(i) for i in range(2000, 4000)]
+
+
 def test_strata_pack_and_unpack() -> None:
     phase = {"rate": "1/s", "duration": "1s"}
     plan = Plan(scenario_of(phase, phase, cases=[{"kind": "forged", "share": 0.5}]), 1)

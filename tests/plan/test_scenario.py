@@ -6,8 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from loadsim.plan import ScenarioError, from_document
+from loadsim.plan import CaseRule, ScenarioError, from_document
 from tests.plan.support import HEAD, STEADY, TYPES, S, load, message
+
+KNOWN = {"forged": CaseRule("refuse"), "stale": CaseRule("refuse", {"by": 3600 * S}), "odd": CaseRule("accept")}
 
 
 def test_a_short_file_gets_every_default() -> None:
@@ -58,7 +60,7 @@ kind = "wrong_secret"
 share = 0.1
 expect = "refuse"
 """,
-        known_cases=("wrong_secret",),
+        known_cases={"wrong_secret": CaseRule("refuse")},
     )
     assert scenario.seed == 5
     assert scenario.validity.lag == 25_000_000
@@ -218,7 +220,11 @@ def test_a_syntax_error_names_its_line() -> None:
 @pytest.mark.parametrize(
     ("cases", "expected"),
     [
-        ('[[cases]]\nkind = "forged"\nshare = 0\n', "cases[0].share: expected a number > 0"),
+        ('[[cases]]\nkind = "forged"\nshare = -1\n', "cases[0].share: expected a number >= 0"),
+        ('[[cases]]\nkind = "forged"\nshare = 0\n', "cases[0].share: is 0, and no phase gives this kind another"),
+        ('[[cases]]\nkind = "forged"\nshare = 0.1\nby = "1h"\n', 'by: a case of kind "forged" has no such key'),
+        ('[[cases]]\nkind = "stale"\nshare = 0.1\nby = "0s"\n', "cases[0].by: must be more than 0"),
+        ('[[cases]]\nkind = "stale"\nshare = 0.1\nsize = 3\n', 'size: a size is a text with its unit, such as "64KB"'),
         ('[[cases]]\nkind = "forged"\nshare = 1.1\n', "cases[0].share: expected a number <= 1"),
         ('[[cases]]\nkind = "forged"\n', "cases[0].share: is missing"),
         ('[[cases]]\nkind = "forged"\nshare = 0.6\n[[cases]]\nkind = "stale"\nshare = 0.6\n', "cases: the shares are"),
@@ -228,7 +234,43 @@ def test_a_syntax_error_names_its_line() -> None:
     ],
 )
 def test_a_wrong_case_ends_in_one_line(cases: str, expected: str) -> None:
-    assert expected in message(HEAD + STEADY + cases, known_cases=("forged", "stale"))
+    assert expected in message(HEAD + STEADY + cases, known_cases=KNOWN)
+
+
+FORGED = '[[cases]]\nkind = "forged"\nshare = 0.4\n'
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        ("shares = { forged = 1.5 }", "phases[0].shares"),
+        ("shares = { forgd = 0.5 }", 'phases[0].shares.forgd: no [[cases]] of this kind; did you mean "forged"?'),
+        ("shares = { forged = 0.7, odd = 0.4 }", "phases[0].shares: the shares are more than 1 together, with those"),
+        ('secrets = "older"', 'phases[0].secrets: "older" is not one of both, new, old'),
+    ],
+)
+def test_a_wrong_share_of_a_phase_ends_in_one_line(phase: str, expected: str) -> None:
+    cases = FORGED + '[[cases]]\nkind = "odd"\nshare = 0.1\n'
+    assert f"f.toml: {expected}" in message(HEAD + STEADY + phase + "\n" + cases, known_cases=KNOWN)
+
+
+def test_a_closed_phase_has_no_shares_of_its_own() -> None:
+    phase = '[[phases]]\nname = "a"\nconnections = 2\nduration = "1s"\nshares = { forged = 0.5 }\n'
+    assert "phases[0].shares: goes with a rate" in message(HEAD + phase + FORGED, known_cases=KNOWN)
+
+
+def test_an_old_secret_is_named_as_the_new_one_is() -> None:
+    both = 'old_secret_env = "OLD"\nold_secret_file = "old.txt"\n'
+    assert "target.old_secret_file: old_secret_env is given too" in message(HEAD + both + STEADY)
+    assert "target.old_secret_env: is the name of an environment" in message(HEAD + 'old_secret_env = "a="\n' + STEADY)
+
+
+def test_what_a_case_leaves_out_is_its_kinds_default() -> None:
+    text = HEAD + STEADY + FORGED + '[[cases]]\nkind = "stale"\nshare = 0\nby = "2h"\nexpect = "accept"\n'
+    text = text.replace(STEADY, STEADY + "shares = { stale = 0.1 }\n")
+    forged, stale = load(text, known_cases=KNOWN).cases
+    assert (forged.expect, forged.by, stale.expect, stale.by) == ("refuse", None, "accept", 7200 * S)
+    assert load(text.replace('by = "2h"', ""), known_cases=KNOWN).cases[1].by == 3600 * S
 
 
 def test_a_message_never_repeats_what_may_be_a_credential() -> None:

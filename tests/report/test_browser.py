@@ -1,4 +1,4 @@
-"""The page in a real browser: charts drawn, no request, no error; light and dark, wide, narrow, paper, no scripts."""
+"""The page in a real browser: charts drawn, no request, no error; light, dark and on paper, wide and narrow."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_change_of_colours_redraws_and_paper_is_light(browser: Browser, tmp_pa
     watched.open(written(tmp_path, course()))
     watched.drawn()
     page = watched.page
-    colour = "getComputedStyle(document.querySelector('.chart .main-svg')).backgroundColor"
+    colour = "[...document.querySelectorAll('.chart .main-svg')].map(e => getComputedStyle(e).backgroundColor)[0]"
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"{colour} === 'rgb(24, 32, 40)'")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

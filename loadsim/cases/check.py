@@ -1,0 +1,56 @@
+"""What can be wrong with the cases of a scenario once the signature scheme is known.
+
+Decides in words, before the first event. What a scenario file alone can get wrong is `plan`'s business.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from loadsim.cases.kinds import KINDS
+from loadsim.plan import EMBEDDED, Scenario, ScenarioError
+from loadsim.signing import Scheme
+
+
+def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
+    """Raises ScenarioError for a case that the scheme, or the phase that it falls in, cannot have."""
+    for number, case in enumerate(scenario.cases):
+        problem = KINDS[case.kind].problem(scheme)
+        if problem:
+            reason = f"the scheme {scheme.name} has no case {case.kind}: {problem}"
+            raise ScenarioError(source, f"cases[{number}].kind", reason)
+    target = scenario.target
+    if needs_old_secret(scenario) and target.url != EMBEDDED and not (target.old_secret_env or target.old_secret_file):
+        reason = "the secret that is rotated out is not given: name its variable here"
+        raise ScenarioError(source, "target.old_secret_env", reason)
+    for number, phase in enumerate(scenario.phases):
+        base = {case.kind: case.share for case in scenario.cases}
+        if phase.secrets != "new" and (base | phase.shares).get("retired_secret"):
+            reason = f'what the old secret signs is genuine while secrets = "{phase.secrets}": give it the share 0'
+            raise ScenarioError(source, f"phases[{number}].shares.retired_secret", reason)
+
+
+def retirement_ns(scenario: Scenario) -> int | None:
+    """When a receiver beside the run drops the old secret, ns since the start; None where it never does.
+
+    Halfway between the end of the last phase that signs with it and the next phase that tries it as a forger would (or
+    the end): what was sent last still arrives, and what is tried first is already refused.
+    """
+    ends = list(itertools.accumulate(phase.duration or 0 for phase in scenario.phases))
+    signs = [number for number, phase in enumerate(scenario.phases) if phase.secrets != "new"]
+    last = ends[signs[-1]] if signs else 0
+    base = {case.kind: case.share for case in scenario.cases}
+    tries = [
+        end - (phase.duration or 0)
+        for end, phase in zip(ends, scenario.phases, strict=True)
+        if (base | phase.shares).get("retired_secret") and end > last
+    ]
+    if not signs and not tries:
+        return None
+    return (last + (tries[0] if tries else ends[-1])) // 2
+
+
+def needs_old_secret(scenario: Scenario) -> bool:
+    """Whether any event is signed with the secret that is rotated out."""
+    rotates = any(phase.secrets != "new" for phase in scenario.phases)
+    return rotates or any(case.kind == "retired_secret" for case in scenario.cases)

@@ -1,0 +1,107 @@
+"""Genuine deliveries: what the provider sends, with whichever of its secrets it signs at the time.
+
+Decides what "old", "both" and "new" secrets mean for a scheme. A scheme with a list of signatures carries both during
+the overlap, in either order by turns; one without can only sign with the one or the other, and does so by turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from loadsim.cases.wire import HeaderLine
+from loadsim.events import EventSource, RecordedSource
+from loadsim.model import Secret, SignedRequest, UsageError
+from loadsim.signing import Scheme, Signer
+
+CONTENT_TYPE = b"Content-Type: application/json\r\n"
+
+Source = EventSource | RecordedSource
+Make = Callable[[int, int], SignedRequest]
+"""(index, wall clock in ns since 1970) -> request."""
+Sign = Callable[[bytes, int, int], bytes]
+"""(body, wall clock in ns since 1970, index) -> signature header lines, each ending in CRLF."""
+Secrets = Literal["old", "both", "new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who signs: the scheme, its secret, and the one that is rotated out where there is one."""
+
+    scheme: Scheme
+    secret: Secret
+    old_secret: Secret | None = None
+    url: str | None = None
+    """The one that the provider has on file, for schemes that sign it."""
+
+    def signer(self, secret: Secret, topic: str) -> Signer:
+        """Signs events called `topic` under `secret`. Raises UsageError when the scheme cannot use it."""
+        return self.scheme.signer(secret, url=self.url, event=topic)
+
+    def old_signer(self, topic: str) -> Signer:
+        """Signs under the secret that is rotated out. Raises UsageError when there is none."""
+        if self.old_secret is None:
+            raise UsageError("the secret that is rotated out is not given: see target.old_secret_env")
+        return self.signer(self.old_secret, topic)
+
+    def sign(self, source: Source, topic: str, secrets: Secrets) -> Sign:
+        """How events of `source` called `topic` are signed in a phase with these secrets."""
+        if secrets == "new":
+            return signing(self.signer(self.secret, topic), source)
+        old = signing(self.old_signer(topic), source)
+        if secrets == "old":
+            return old
+        new = signing(self.signer(self.secret, topic), source)
+        separator = self.scheme.signature.separator
+        if separator is None:
+            return lambda body, now_ns, index: (new if index & 1 else old)(body, now_ns, index)
+        line = HeaderLine(self.scheme.signature.name)
+
+        def both(body: bytes, now_ns: int, index: int) -> bytes:
+            first, second = (old, new) if index & 1 else (new, old)
+            lines = first(body, now_ns, index)
+            entry = line.value(second(body, now_ns, index)).rpartition(separator)[2]
+            return line.replaced(lines, line.value(lines) + separator + entry)
+
+        return both
+
+
+def signing(signer: Signer, source: Source) -> Sign:
+    """The signer's headers for events of `source`."""
+    headers, event_id = signer.headers, source.event_id
+    if signer.needs_id:
+        return lambda body, now_ns, index: headers(body, now_ns, event_id(index))
+    return lambda body, now_ns, _: headers(body, now_ns, "")
+
+
+def signed(source: Source, sign: Sign) -> Make:
+    """Events of `source` as they are, signed in any way."""
+    body_of = source.body
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        body = body_of(index, now_ns)
+        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+
+    return make
+
+
+def genuine(source: Source, signer: Signer) -> Make:
+    """The shortest way from an index to a request under one secret: every event of a plain run goes through it."""
+    body_of, event_id, headers_of = source.body, source.event_id, signer.headers
+    # Half the cost of calling the named tuple's own constructor, which is Python code.
+    new = tuple.__new__
+
+    if signer.needs_id:
+
+        def make_with_id(index: int, now_ns: int) -> SignedRequest:
+            body = body_of(index, now_ns)
+            return new(SignedRequest, (CONTENT_TYPE + headers_of(body, now_ns, event_id(index)), body))
+
+        return make_with_id
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        body = body_of(index, now_ns)
+        return new(SignedRequest, (CONTENT_TYPE + headers_of(body, now_ns, ""), body))
+
+    return make

@@ -1,0 +1,321 @@
+"""Every kind of forged or awkward delivery: how it is made, and whether an endpoint ought to accept or refuse it.
+
+Decides what each kind does to a genuine delivery and which schemes it makes sense for. The names, expectations and
+further keys that a scenario may use come from this table alone. Refuses to know shares, rates and what was answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, signed, signing
+from loadsim.cases.wire import HeaderLine, padded, respaced, with_another_digit
+from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
+from loadsim.plan import Case, CaseRule
+from loadsim.signing import Scheme
+
+HOUR_NS = 3600 * NS_PER_S
+LONG_LIST_BYTES = 8_000
+"""Length of a long list's header line: as much as servers with the usual limit of 8 KB take."""
+PUBLISHED = (
+    "It's a Secret to Everybody",  # docs.github.com, "Validating webhook deliveries"
+    "8f742231b10e8888abcd99yyyzzz85a5",  # api.slack.com, "Verifying requests from Slack"
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # standard-webhooks, libraries' tests and examples
+    "whsec_",
+    "whsec_test",
+)
+"""Keys that stand in documentation; an endpoint that was set up by copying has one of them."""
+EMPTY_KEYS = ("\0", "AA==", "00")
+"""One zero byte in each form of a key: HMAC fills keys up with zeros (RFC 2104), so this is the empty key."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The last genuine request of a type, for deliveries that repeat or reuse it."""
+
+    make: Make
+    longest_ns: float
+    """How old it may be when it is used again, so that its time still lies inside the scheme's window."""
+    request: SignedRequest | None = None
+    now_ns: int = 0
+
+    def remember(self, index: int, now_ns: int) -> SignedRequest:
+        """The genuine request of event `index`, kept."""
+        self.request, self.now_ns = self.make(index, now_ns), now_ns
+        return self.request
+
+    def recall(self, index: int, now_ns: int) -> SignedRequest:
+        """The one that was sent last; the genuine request of `index` itself before any was, or after a long silence."""
+        if self.request is None or now_ns - self.now_ns > self.longest_ns:
+            return self.make(index, now_ns)
+        return self.request
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a case of one event type is made from."""
+
+    provider: Provider
+    source: Source
+    topic: str
+    """What the provider calls the events."""
+    secrets: Secrets
+    """Which of them sign in this phase."""
+    sign: Sign
+    """As genuine events are signed in this phase."""
+    genuine: Make
+    memory: Memory
+    case: Case
+    seed: int
+
+    @property
+    def scheme(self) -> Scheme:
+        """The provider's."""
+        return self.provider.scheme
+
+    @property
+    def signature(self) -> HeaderLine:
+        """The header that carries the signature."""
+        return HeaderLine(self.scheme.signature.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the table. `problem` says why a scheme has no such case; empty where it has."""
+
+    expect: Literal["accept", "refuse"]
+    build: Callable[[Parts], Make]
+    problem: Callable[[Scheme], str] = lambda _: ""
+    options: Mapping[str, int] = field(default_factory=dict)
+
+
+# -- another key ----------------------------------------------------------------------------------------------------
+
+
+def _signed_with(parts: Parts, *secrets: Secret) -> Make:
+    """Signed with these secrets by turns."""
+    makers = [
+        signed(parts.source, signing(parts.provider.signer(secret, parts.topic), parts.source)) for secret in secrets
+    ]
+    return lambda index, now_ns: makers[index % len(makers)](index, now_ns)
+
+
+def _wrong_secret(parts: Parts) -> Make:
+    # Hex digits are a key in every form that a scheme may ask for: text, hex and base64.
+    return _signed_with(parts, Secret(hashlib.sha256(f"loadsim/wrong/{parts.seed}".encode()).hexdigest()))
+
+
+def _retired_secret(parts: Parts) -> Make:
+    return signed(parts.source, signing(parts.provider.old_signer(parts.topic), parts.source))
+
+
+def _published_key(parts: Parts) -> Make:
+    return _signed_with(parts, *_usable(parts.scheme, PUBLISHED))
+
+
+def _empty_key(parts: Parts) -> Make:
+    return _signed_with(parts, *_usable(parts.scheme, EMPTY_KEYS)[:1])
+
+
+def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
+    """The texts that are keys in the scheme's form."""
+    found = []
+    for text in texts:
+        try:
+            scheme.signer(Secret(text), url="http://x/")
+        except UsageError:
+            continue
+        found.append(Secret(text))
+    return found
+
+
+def _no_published_key(scheme: Scheme) -> str:
+    return "" if _usable(scheme, PUBLISHED) else "no published key is in the form of its secrets"
+
+
+# -- another header -------------------------------------------------------------------------------------------------
+
+
+def _with_lines(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
+    """A genuine request with its lines changed; `change` gets them and the index."""
+    genuine = parts.genuine
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = genuine(index, now_ns)
+        return SignedRequest(change(lines, index), body)
+
+    return make
+
+
+def _missing_signature(parts: Parts) -> Make:
+    line = parts.signature
+    return _with_lines(parts, lambda lines, _: line.cut(lines))
+
+
+def _missing_timestamp(parts: Parts) -> Make:
+    timestamp, separator = parts.scheme.timestamp, parts.scheme.signature.separator
+    assert timestamp is not None  # noqa: S101 - see _no_timestamp
+    if timestamp.place == "header":
+        header = HeaderLine(timestamp.name)
+        return _with_lines(parts, lambda lines, _: header.cut(lines))
+    line, prefix, split = parts.signature, timestamp.name.encode(), separator or b","
+
+    def without(lines: bytes, _: int) -> bytes:
+        entries = [entry for entry in line.value(lines).split(split) if not entry.startswith(prefix)]
+        return line.replaced(lines, split.join(entries))
+
+    return _with_lines(parts, without)
+
+
+def _malformed_signature(parts: Parts) -> Make:
+    """By turns: no form at all, cut short, followed by a byte outside the alphabet, empty."""
+    line = parts.signature
+
+    def malform(lines: bytes, index: int) -> bytes:
+        value = line.value(lines)
+        return line.replaced(lines, (b"malformed", value[:-1], value + b"*", b"")[index % 4])
+
+    return _with_lines(parts, malform)
+
+
+def _non_ascii_signature(parts: Parts) -> Make:
+    line = parts.signature
+    return _with_lines(parts, lambda lines, _: line.replaced(lines, line.value(lines)[:-1] + "é".encode()))
+
+
+def _long_list(parts: Parts, *, valid: bool) -> Make:
+    line, separator = parts.signature, parts.scheme.signature.separator or b""
+    name, prefix = parts.scheme.signature.name, parts.scheme.signature.prefix
+
+    def lengthen(lines: bytes, _index: int) -> bytes:
+        value = line.value(lines)
+        before, _, entry = value.rpartition(separator)
+        head = before + separator if before else b""
+        junk = prefix + b"0" * (len(entry) - len(prefix))
+        room = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
+        many = separator.join([junk] * (room // (len(junk) + len(separator))))
+        return line.replaced(lines, head + many + (separator + entry if valid else b""))
+
+    return _with_lines(parts, lengthen)
+
+
+def _wrong_content_type(parts: Parts) -> Make:
+    line = HeaderLine("Content-Type")
+    return _with_lines(parts, lambda lines, _: line.replaced(lines, b"text/plain"))
+
+
+def _no_timestamp(scheme: Scheme) -> str:
+    if scheme.timestamp is None:
+        return "it sends no timestamp"
+    return "its timestamp stands in the body" if scheme.timestamp.place == "body" else ""
+
+
+def _no_list(scheme: Scheme) -> str:
+    return "" if scheme.signature.separator is not None else "its header carries one signature, not a list"
+
+
+def _no_window(scheme: Scheme) -> str:
+    return "" if scheme.tolerance_s else "it has no time window"
+
+
+# -- another time ---------------------------------------------------------------------------------------------------
+
+
+def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
+    shift_ns = sign * (parts.case.by or HOUR_NS)
+    # Its own signer: the genuine one keeps what belongs to the current second.
+    make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
+    return lambda index, now_ns: make(index, now_ns + shift_ns)
+
+
+# -- another body ---------------------------------------------------------------------------------------------------
+
+
+def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
+    """Signed as it was, changed on its way."""
+    genuine = parts.genuine
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = genuine(index, now_ns)
+        return SignedRequest(lines, change(body))
+
+    return make
+
+
+def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
+    """Changed before it was signed: the signature is right."""
+    sign, body_of = parts.sign, parts.source.body
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        body = change(body_of(index, now_ns))
+        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+
+    return make
+
+
+def _at_limit(parts: Parts, more: int) -> Make:
+    size = (parts.case.size or 0) + more
+    least = len(parts.source.body(0, 0))
+    if least > size:
+        raise UsageError(
+            f"{parts.case.kind}: an event of type {parts.source.type} is {least} bytes long, more than {size}"
+        )
+    return _signed_otherwise(parts, lambda body: padded(body, size))
+
+
+# -- the same once more ---------------------------------------------------------------------------------------------
+
+
+def _replayed(parts: Parts) -> Make:
+    return parts.memory.recall
+
+
+def _tampered_replay(parts: Parts) -> Make:
+    recall, body_of = parts.memory.recall, parts.source.body
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = recall(index, now_ns)
+        changed = body_of(index, now_ns)
+        return SignedRequest(lines, changed if changed != body else with_another_digit(body))
+
+    return make
+
+
+KINDS: dict[str, Kind] = {
+    "wrong_secret": Kind("refuse", _wrong_secret),
+    "empty_key": Kind("refuse", _empty_key),
+    "documentation_key": Kind("refuse", _published_key, _no_published_key),
+    "retired_secret": Kind("refuse", _retired_secret),
+    "missing_signature": Kind("refuse", _missing_signature),
+    "missing_timestamp": Kind("refuse", _missing_timestamp, _no_timestamp),
+    "malformed_signature": Kind("refuse", _malformed_signature),
+    "non_ascii_signature": Kind("refuse", _non_ascii_signature),
+    "long_signature_list": Kind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
+    "long_signature_list_valid": Kind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
+    "stale_timestamp": Kind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
+    "future_timestamp": Kind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
+    "tampered_body": Kind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
+    "tampered_replay": Kind("refuse", _tampered_replay),
+    "reserialised_body": Kind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
+    "spaced_body": Kind("accept", lambda parts: _signed_otherwise(parts, respaced)),
+    "malformed_json": Kind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
+    "wrong_content_type": Kind("refuse", _wrong_content_type),
+    "body_at_limit": Kind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
+    "body_over_limit": Kind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
+    "replayed": Kind("accept", _replayed),
+}
+"""By name. What an endpoint owes a kind is a default: a scenario may expect otherwise of its own endpoint."""
+
+REUSING = ("replayed", "tampered_replay")
+"""Kinds that need the last genuine request to be remembered."""
+
+REWRITTEN = {"wrong_content_type": ("content-type",)}
+"""Headers that a kind sets beside those of the scheme: a capture's own do not take their place."""
+
+
+def case_rules() -> dict[str, CaseRule]:
+    """What a scenario reader must know of every kind."""
+    return {name: CaseRule(kind.expect, kind.options) for name, kind in KINDS.items()}

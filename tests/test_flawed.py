@@ -1,0 +1,149 @@
+"""Forged and awkward load against receivers with known flaws: each is found and named, and a sound one is clean."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadsim.cases import case_rules, check_cases
+from loadsim.judge import objectives_of, vocabulary_of_scenario
+from loadsim.launch.run import Run
+from loadsim.measure.result import RunResult
+from loadsim.model import Secret
+from loadsim.plan import from_document
+from loadsim.report.findings import findings
+from loadsim.report.text import render_text
+from loadsim.signing import scheme
+from loadsim.studies.load import LoadRequest, run_load
+from tests.flawed import Flaw, Receiver
+
+SECRET = "tests-only"
+TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")
+OBJECTIVES = ("forged_accepted: count == 0", "refused_badly: count == 0", "success: rate >= 100%")
+CASES = {
+    "wrong_secret": 0.08,
+    "tampered_body": 0.05,
+    "missing_signature": 0.03,
+    "missing_timestamp": 0.03,
+    "malformed_signature": 0.03,
+    "non_ascii_signature": 0.03,
+    "stale_timestamp": 0.03,
+    "future_timestamp": 0.03,
+    "reserialised_body": 0.03,
+    "spaced_body": 0.03,
+    "malformed_json": 0.03,
+    "tampered_replay": 0.03,
+    "empty_key": 0.03,
+    "documentation_key": 0.03,
+    "body_over_limit": 0.0005,
+    "body_at_limit": 0.0005,
+}
+
+
+@contextlib.asynccontextmanager
+async def unwatched(run: Run) -> AsyncIterator[None]:
+    yield
+
+
+async def result_against(
+    tmp_path: Path, flaws: Collection[Flaw], *, forged_period: int = 100, **phase: Any
+) -> tuple[RunResult, Receiver]:
+    async with Receiver(SECRET, flaws, forged_period=forged_period) as receiver:
+        document = {
+            "name": "flawed",
+            "target": {"url": receiver.url, "connections": 64},
+            "objectives": list(OBJECTIVES),
+            "phases": [{"name": "load", "rate": "4000/s", "duration": "2s", **phase}],
+            "cases": [{"kind": kind, "share": share} for kind, share in CASES.items()],
+            # What other processes do to this one's lag is not what is tested here.
+            "validity": {"lag": "5s"},
+        }
+        scenario = from_document(document, "test", known_types=TYPES, known_cases=case_rules())
+        check_cases(scenario, scheme("trackpilots"), "test")
+        request = LoadRequest(
+            scenario=scenario,
+            seed=5,
+            objectives=objectives_of(scenario.objectives, vocabulary_of_scenario(scenario)),
+            secret=Secret(SECRET),
+            headers={},
+            out=tmp_path,
+        )
+        outcome = await run_load(request, unwatched)
+    return outcome.result, receiver
+
+
+def violations(result: RunResult) -> dict[str, int]:
+    """How many events of which case came out otherwise than was owed to them; cases without are left out."""
+    found = {
+        name: case.failed if case.forged_accepted is None else case.forged_accepted + (case.refused_badly or 0)
+        for name, case in result.by_case.items()
+    }
+    return {name: number for name, number in found.items() if number}
+
+
+def failed(result: RunResult) -> set[str]:
+    return {row.text for row in result.verdict.objectives if row.passed is False}
+
+
+async def test_nothing_is_found_against_a_sound_receiver(tmp_path: Path) -> None:
+    result, receiver = await result_against(tmp_path, ())
+    assert violations(result) == {}
+    assert findings(result) == []
+    assert result.verdict.outcome == "pass"
+    assert receiver.effects == result.totals.succeeded
+    due = result.totals.refusals_due
+    assert due is not None
+    assert due > 3_000
+    assert result.totals.forged_accepted_upper == pytest.approx(3 / due)
+    assert sum(case.sent for case in result.by_case.values()) == 8_000 == result.totals.sent + due
+
+
+async def test_a_receiver_that_fails_open_under_load_is_found(tmp_path: Path) -> None:
+    result, _ = await result_against(tmp_path, (Flaw.fails_open,))
+    assert failed(result) == {"forged_accepted: count == 0"}
+    assert result.verdict.outcome == "fail"
+    accepted = result.totals.forged_accepted
+    assert accepted is not None
+    assert accepted > 5
+    assert sum(violations(result).values()) == accepted
+    assert result.totals.refused_badly == 0
+    assert [line[:35] for line in findings(result)] == ["the check fails open now and then: "]
+
+
+async def test_a_receiver_that_reserialises_is_found_both_ways(tmp_path: Path) -> None:
+    result, _ = await result_against(tmp_path, (Flaw.reserialises,))
+    assert failed(result) == {"forged_accepted: count == 0", "success: rate >= 100%"}
+    found = violations(result)
+    assert set(found) == {"reserialised_body", "spaced_body", "body_at_limit"}
+    assert all(found[name] == result.by_case[name].sent for name in found)
+    report = render_text(result, width=120)
+    assert "By case" in report
+    assert f"{found['reserialised_body']} accepted" in report
+    assert [line.partition(":")[0] for line in findings(result)] == [
+        "reserialised_body",
+        "spaced_body",
+        "body_at_limit",
+    ]
+    assert "parsed and serialised again before it is verified" in findings(result)[0]
+
+
+async def test_a_receiver_that_takes_any_future_time_is_found(tmp_path: Path) -> None:
+    result, _ = await result_against(tmp_path, (Flaw.any_future,))
+    assert failed(result) == {"forged_accepted: count == 0"}
+    assert violations(result) == {"future_timestamp": result.by_case["future_timestamp"].sent}
+    assert "any future timestamp is accepted" in findings(result)[0]
+
+
+async def test_a_hundred_thousand_events_find_what_is_rare(tmp_path: Path) -> None:
+    flaws = (Flaw.fails_open, Flaw.reserialises, Flaw.any_future)
+    result, _ = await result_against(tmp_path, flaws, forged_period=1_000, rate="7000/s", duration="14500ms")
+    assert sum(case.sent for case in result.by_case.values()) == 101_500
+    assert {"forged_accepted: count == 0", "success: rate >= 100%"} == failed(result)
+    named = [line.partition(":")[0] for line in findings(result)]
+    assert named == [
+        "future_timestamp", "reserialised_body", "spaced_body", "body_at_limit", "the check fails open now and then",
+    ]  # fmt: skip
