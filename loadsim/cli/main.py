@@ -27,8 +27,6 @@ COMMANDS: Table = {
 }
 
 
-
-
 @click.command(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="loadsim")
 def cli() -> None:
