@@ -158,17 +158,21 @@ async def test_a_hundred_thousand_events_find_what_is_rare(tmp_path: Path) -> No
 async def test_copies_at_the_same_time_find_who_looks_before_and_remembers_after(
     tmp_path: Path, flaws: tuple[Flaw, ...]
 ) -> None:
-    result, receiver = await result_against(tmp_path, flaws, cases={"duplicate": 0.2}, rate="250/s")
+    result, receiver = await result_against(
+        tmp_path, flaws, cases={"duplicate": 0.2, "wrong_secret": 0.1}, rate="250/s"
+    )
     found = result.duplicates
     assert found is not None
     assert found.events == result.by_case["duplicate"].sent > 50
     assert found.first.status == {"200": found.events}
     assert found.same_time.deliveries + found.afterwards.deliveries == 5 * found.events
     assert found.afterwards.deliveries >= found.events
-    assert result.totals.sent == 500
-    assert result.totals.attempts == 500 + 5 * found.events == len(receiver.deliveries)
+    forged = result.totals.refusals_due
+    assert forged is not None
+    assert result.totals.sent == 500 - forged
+    assert result.totals.attempts == 500 - forged + 5 * found.events == len(receiver.deliveries) - forged
     assert found.spread_p50_ms is not None
     assert found.spread_p50_ms < 4
     # What comes when the event is committed has no effect; what comes at the same time has one in the flawed receiver.
-    assert receiver.effects == 500 + (4 * found.events if flaws else 0)
+    assert receiver.effects == 500 - forged + (4 * found.events if flaws else 0)
     assert "Duplicates" in render_text(result)
