@@ -97,6 +97,8 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
+    if options["raw"] and any(case.copies for case in scenario.cases):
+        raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = old_secret = None
     if target.url != EMBEDDED and needs_old_secret(scenario):

@@ -8,7 +8,7 @@ from loadsim.cases import RequestMaker
 from loadsim.events import EventSource
 from loadsim.model import Secret, UsageError
 from loadsim.plan import Case, EventMix
-from loadsim.signing import scheme, scheme_names
+from loadsim.signing import scheme
 
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 URL = "https://example.test/hooks"
@@ -19,7 +19,7 @@ MIX = (
 )
 
 
-@pytest.mark.parametrize("name", scheme_names())
+@pytest.mark.parametrize("name", ["trackpilots", "standard-webhooks", "github"])
 @pytest.mark.parametrize("stratum", range(6))
 def test_a_request_is_its_events_body_signed(name: str, stratum: int) -> None:
     maker = RequestMaker(MIX, scheme(name), SECRET, 7, url=URL)
