@@ -52,9 +52,12 @@ class RawEngine(Engine):
     _recorder: RawRecorder
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner."""
-        self._recorder.indexes += [connection.event[0] for connection, _, _ in answers]
-        super().on_answers(answers)
+        """See Owner. One by one, so that an index and its row always come together."""
+        for answer in answers:
+            event = answer[0].event
+            if event is not None:
+                self._recorder.indexes.append(event[0])
+            super().on_answers((answer,))
 
     def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
         super()._dispatch(index, stratum, due, woken)

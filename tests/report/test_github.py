@@ -14,7 +14,7 @@ from loadsim.measure.result import ObjectiveRow, SampleRow, Validity, VerdictRow
 from loadsim.report.github import LARGEST_SUMMARY, MOST_ANNOTATIONS, step_summary, workflow_commands
 from loadsim.report.summary import render_summary
 from tests.builders import run_info, run_result, totals
-from tests.report.test_golden import closed, failed, invalid
+from tests.report.results import closed, failed, invalid
 
 COMMAND = re.compile(r"::(?P<name>[a-z]+) (?P<key>[a-z]+)=(?P<value>[^,:]*)::(?P<message>.*)")
 """As the runner reads a line: a command, properties parted by commas and ended by two colons, a message."""
@@ -72,7 +72,7 @@ def test_a_summary_that_fits_is_whole() -> None:
 
 @pytest.mark.parametrize("room", [LARGEST_SUMMARY, 50_000, 700, 100, 1, 0, -5])
 def test_a_summary_is_cut_between_blocks(room: int) -> None:
-    many = {f"type-{n}-{'x' * 60}": totals(100) for n in range(12_000)}
+    many = {f"type-{n}-{'x' * 4000}": totals(100) for n in range(300)}
     rows = [SampleRow("503", n, "t", 0.0, [], f"{n}", "") for n in range(100)]
     result = msgspec.structs.replace(failed(), by_event=many, samples=rows)
     assert len(render_summary(result)) > LARGEST_SUMMARY
