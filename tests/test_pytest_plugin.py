@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from loadsim.model import UsageError
 from loadsim.plan.scenario import ValidityRules
 from loadsim.pytest_plugin import LoadRun
 from tests.builders import run_result, with_histograms
-from tests.report.test_golden import failed, invalid
+from tests.report.results import failed, invalid
 
 pytest_plugins = ["pytester"]
 
@@ -80,12 +81,10 @@ def test_a_run_that_passed_passes() -> None:
     assert repr(run) == "<LoadRun 20260504-091000-steady-3f2a: pass>"
 
 
-@pytest.mark.parametrize(
-    ("result", "says"), [(failed(), "✗  http_req_duration: p(95)<4"), (invalid(), "lag p99 14.2 ms")]
-)
-def test_a_run_that_failed_says_why(result: RunResult, says: str) -> None:
+@pytest.mark.parametrize(("make", "says"), [(failed, "✗  http_req_duration: p(95)<4"), (invalid, "lag p99 14.2 ms")])
+def test_a_run_that_failed_says_why(make: Callable[[], RunResult], says: str) -> None:
     with pytest.raises(AssertionError) as caught:
-        LoadRun(result, Path("reports/x")).assert_passed()
+        LoadRun(make(), Path("reports/x")).assert_passed()
     assert says in str(caught.value)
     assert "report: reports/x/report.html" in str(caught.value)
 

@@ -6,11 +6,13 @@ log never meets this code, so that its hot path pays nothing for it. Knows nothi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from loadsim.engine.engine import Engine
 from loadsim.engine.recorder import COLUMNS, Recorder
-from loadsim.engine.transport import Connection
+from loadsim.engine.transport import Answer
 from loadsim.measure.tally import Tally
 from loadsim.model import Column
 
@@ -49,10 +51,13 @@ class RawEngine(Engine):
 
     _recorder: RawRecorder
 
-    def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
-        """See Owner."""
-        self._recorder.indexes.append(connection.event[0])
-        super().on_done(connection, code, done_ns)
+    def on_answers(self, answers: Sequence[Answer]) -> None:
+        """See Owner. One by one, so that an index and its row always come together."""
+        for answer in answers:
+            event = answer[0].event
+            if event is not None:
+                self._recorder.indexes.append(event[0])
+            super().on_answers((answer,))
 
     def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
         super()._dispatch(index, stratum, due, woken)

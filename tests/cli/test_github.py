@@ -8,7 +8,7 @@ import pytest
 
 from loadsim.cli.github import tell_github
 from loadsim.report.github import LARGEST_SUMMARY
-from tests.report.test_golden import closed, failed
+from tests.report.results import closed, failed
 
 
 @pytest.fixture(autouse=True)

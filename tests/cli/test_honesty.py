@@ -47,7 +47,8 @@ async def under(limits: list[str], *arguments: str, cwd: Path) -> Done:
 async def busy(core: int, count: int) -> AsyncIterator[None]:
     """Neighbours that keep a core busy."""
     command = ("taskset", "-c", str(core), sys.executable, "-c", "while True: pass")
-    neighbours = [await asyncio.create_subprocess_exec(*command) for _ in range(count)]
+    # each in a session of its own: a scheduler that groups by session gives each the share of the shard
+    neighbours = [await asyncio.create_subprocess_exec(*command, start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:
@@ -63,8 +64,9 @@ async def test_a_generator_that_has_to_share_its_core_is_invalid(tmp_path: Path)
         wanted = ("run", served.url, "-r", "1000/s", "-d", "2s", "-q", "--timeout", "2s")
         async with started(*wanted, cwd=tmp_path) as process:
             await until(lambda: bool(shards_of(process.pid)))
-            os.sched_setaffinity(shards_of(process.pid)[0], {core})
-            async with busy(core, 4):
+            (shard,) = shards_of(process.pid)
+            os.sched_setaffinity(shard, {core})
+            async with busy(core, 16):
                 done = await finish(process)
     assert done.code == 3, done.out + done.err
     (reason, *_) = stored(tmp_path).validity.reasons

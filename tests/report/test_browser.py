@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from loadsim.measure.result import RunResult
 from loadsim.report import charts
 from loadsim.report.page import render_page
-from tests.report.test_golden import closed, course
+from tests.report.results import closed, course
 from tests.report.test_page import hostile
 
 pytestmark = pytest.mark.needs("chromium")
 
+PATIENCE_MS = 30_000
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(24, 32, 40)"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
 
@@ -50,9 +52,7 @@ class Watched:
 
     def drawn(self) -> list[str]:
         """The charts that hold marks."""
-        self.page.wait_for_function(
-            "document.querySelectorAll('.chart').length === document.querySelectorAll('.chart[data-drawn]').length"
-        )
+        expect(self.page.locator(".chart:not([data-drawn])")).to_have_count(0, timeout=PATIENCE_MS)
         found: list[str] = self.page.evaluate(
             """[...document.querySelectorAll('.chart')]
                 .filter(c => c.querySelector('.scatterlayer .trace path, .heatmaplayer image')
@@ -80,8 +80,7 @@ def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: V
     assert watched.drawn() == ALL
     page = watched.page
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"], "the page itself never scrolls aside"
-    background = page.evaluate("getComputedStyle(document.querySelector('.chart .main-svg')).backgroundColor")
-    assert background == ("rgb(24, 32, 40)" if scheme == "dark" else "rgb(255, 255, 255)")
+    expect(page.locator(".chart .main-svg").first).to_have_css("background-color", DARK if scheme == "dark" else LIGHT)
     assert page.locator("figure + details[open]").count() == 0, "a drawn chart closes its table"
     assert (watched.problems, watched.requests) == ([], [])
     context.close()
@@ -93,13 +92,13 @@ def test_a_change_of_colours_redraws_and_paper_is_light(browser: Browser, tmp_pa
     watched.open(written(tmp_path, course()))
     watched.drawn()
     page = watched.page
-    colour = "[...document.querySelectorAll('.chart .main-svg')].map(e => getComputedStyle(e).backgroundColor)[0]"
+    ground = page.locator(".chart .main-svg").first
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{colour} === 'rgb(24, 32, 40)'")
+    expect(ground).to_have_css("background-color", DARK)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    page.wait_for_function(f"{colour} === 'rgb(255, 255, 255)'")
+    expect(ground).to_have_css("background-color", LIGHT)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    page.wait_for_function(f"{colour} === 'rgb(24, 32, 40)'")
+    expect(ground).to_have_css("background-color", DARK)
     assert len(page.pdf()) > 20_000
     assert (watched.problems, watched.requests) == ([], [])
     context.close()
@@ -129,7 +128,7 @@ def test_without_scripts_every_table_is_open(browser: Browser, tmp_path: Path) -
 def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(viewport=WIDE)
     watched = Watched(context.new_page())
-    watched.open(written(tmp_path, closed()))
+    watched.open(written(tmp_path, closed(), library=False))
     page = watched.page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the report"

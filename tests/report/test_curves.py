@@ -18,7 +18,7 @@ from loadsim.plan.providers import PROVIDERS
 from loadsim.report import curves
 from loadsim.report.deadlines import DeadlineRow, deadline_rows
 from tests.builders import run_info, run_result, stats_of, totals, with_course
-from tests.report.test_golden import course as golden_course
+from tests.report.results import course as judged_course
 
 RESULT = with_course(run_result())
 
@@ -100,7 +100,7 @@ def test_the_band_is_the_stored_interval_and_ends_with_the_samples() -> None:
 
 
 def test_objectives_on_percentiles_are_lines() -> None:
-    found = curves.limits(golden_course())
+    found = curves.limits(judged_course())
     assert [(limit.metric, limit.q, limit.ms) for limit in found] == [("response", 0.99, 250.0), ("service", 0.95, 4.0)]
 
 

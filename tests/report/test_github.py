@@ -14,7 +14,7 @@ from loadsim.measure.result import ObjectiveRow, SampleRow, Validity, VerdictRow
 from loadsim.report.github import LARGEST_SUMMARY, MOST_ANNOTATIONS, step_summary, workflow_commands
 from loadsim.report.summary import render_summary
 from tests.builders import run_info, run_result, totals
-from tests.report.test_golden import closed, failed, invalid
+from tests.report.results import closed, failed, invalid
 
 COMMAND = re.compile(r"::(?P<name>[a-z]+) (?P<key>[a-z]+)=(?P<value>[^,:]*)::(?P<message>.*)")
 """As the runner reads a line: a command, properties parted by commas and ended by two colons, a message."""
@@ -41,7 +41,8 @@ def test_the_first_annotation_is_the_total() -> None:
 def test_an_invalid_run_says_why() -> None:
     lines = [parsed(line) for line in workflow_commands(invalid())]
     assert lines[0][0] == "loadsim INVALID: steady"
-    assert lines[1] == ("loadsim invalid", "the generator was late: lag p99 14.2 ms is above 10 ms")
+    assert lines[1][0] == "loadsim invalid"
+    assert lines[1][1].startswith("the generator was late: lag p99 14.2 ms is above 10 ms")
 
 
 def test_never_more_than_ten() -> None:
@@ -71,7 +72,7 @@ def test_a_summary_that_fits_is_whole() -> None:
 
 @pytest.mark.parametrize("room", [LARGEST_SUMMARY, 50_000, 700, 100, 1, 0, -5])
 def test_a_summary_is_cut_between_blocks(room: int) -> None:
-    many = {f"type-{n}-{'x' * 60}": totals(100) for n in range(12_000)}
+    many = {f"type-{n}-{'x' * 4000}": totals(100) for n in range(300)}
     rows = [SampleRow("503", n, "t", 0.0, [], f"{n}", "") for n in range(100)]
     result = msgspec.structs.replace(failed(), by_event=many, samples=rows)
     assert len(render_summary(result)) > LARGEST_SUMMARY

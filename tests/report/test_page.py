@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import msgspec
 import plotly.graph_objects  # type: ignore[import-untyped]
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadsim.measure.result import RunResult, SampleRow, Validity
 from loadsim.report import charts
 from loadsim.report.chart_sections import chart_sections
+from loadsim.report.markup import embedded_json
 from loadsim.report.page import POLICY, render_page
-from tests.builders import run_info, run_result, samples, totals, with_course, with_histograms
-from tests.report.test_golden import closed, course, failed, invalid
+from tests.builders import run_info, run_result, samples, totals, with_course
+from tests.report.results import closed, course, failed, invalid
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(1)">\'&{{}}\x00\x1b[2J'
 VOID = {"meta", "wbr"}
@@ -129,6 +133,13 @@ def test_foreign_text_ends_no_element() -> None:
     assert "\x00" not in text
 
 
+@given(st.text() | st.just(HOSTILE))
+def test_embedded_data_comes_out_as_it_went_in(text: str) -> None:
+    safe = embedded_json({"name": text.encode("utf-8", "replace").decode()})
+    assert not set("<>&") & set(safe)
+    assert json.loads(safe) == {"name": text.encode("utf-8", "replace").decode()}
+
+
 def test_every_figure_is_one_that_the_library_knows() -> None:
     for result in (course(), hostile()):
         for section in chart_sections(result).values():
@@ -152,9 +163,9 @@ def test_the_page_is_made_within_two_seconds() -> None:
     assert len(page) < 6_000_000
 
 
-@pytest.mark.parametrize("result", [failed(), invalid(), closed(), with_histograms(run_result())])
-def test_any_result_makes_a_whole_page(result: RunResult) -> None:
-    page = Page(render_page(result, None))
+@pytest.mark.parametrize("make", [failed, invalid, closed, course])
+def test_any_result_makes_a_whole_page(make: Callable[[], RunResult]) -> None:
+    page = Page(render_page(make(), None))
     assert len(page.of("table")) >= 6
 
 

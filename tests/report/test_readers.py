@@ -20,7 +20,7 @@ from loadsim.report.junit import render_junit
 from loadsim.report.k6_summary import render_k6_summary
 from loadsim.report.openmetrics import render_openmetrics
 from tests.builders import TYPES, run_info, run_result, totals, with_course
-from tests.report.test_golden import failed, invalid
+from tests.report.results import failed, invalid
 
 HOSTILE = 'a"b\\c\n<x> & {y="z"} \x00\x1b[2J ]]> \ud800'
 
