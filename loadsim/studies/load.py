@@ -55,6 +55,8 @@ class LoadRequest:
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
     """When the rows of the capture were recorded, where arrivals are as recorded."""
+    drawn: bool = True
+    """Also write what is drawn from the result; a study of many runs keeps the results alone."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
     judged = evaluate(result, request.objectives, request.scenario.validity)
     write_whole(path, dump_result(judged))
     files = [path]
-    for name, data in run_files(judged).items():
+    for name, data in run_files(judged).items() if request.drawn else ():
         if name != RESULT:
             write_whole(directory / name, data)
             files.append(directory / name)
