@@ -22,11 +22,11 @@ def render_ab_text(result: AbResult) -> str:
     lines = [f"{VERDICTS[result.ending]}   {figures.printable(result.name)}  {headline(result)}", *_words(result)]
     lines += [f"  {figures.printable(reason)}" for reason in result.reasons]
     if result.gates:
-        lines += ["", "Gates", *_columns([GATES, *_gate_rows(result)])]
+        lines += ["", "Gates", *columns([GATES, *_gate_rows(result)])]
     if result.checks:
-        lines += ["", "What this machine can tell apart", *_columns([CHECKS, *_check_rows(result)]), *_meaning(result)]
+        lines += ["", "What this machine can tell apart", *columns([CHECKS, *_check_rows(result)]), *_meaning(result)]
     if result.pairs:
-        lines += ["", "Pairs", *_columns([_pair_header(result), *_pair_rows(result)])]
+        lines += ["", "Pairs", *columns([_pair_header(result), *_pair_rows(result)])]
     return "\n".join(lines) + "\n"
 
 
@@ -129,7 +129,7 @@ def _cells(pair: PairRow, texts: Sequence[str]) -> Iterator[str]:
         yield figures.share(None if side is None else side.success_rate)
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as columns two spaces apart, the first to the left, figures to the right, the last as it comes."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
