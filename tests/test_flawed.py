@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,12 @@ async def unwatched(run: Run) -> AsyncIterator[None]:
 
 
 async def result_against(
-    tmp_path: Path, flaws: Collection[Flaw], *, forged_period: int = 100, **phase: Any
+    tmp_path: Path,
+    flaws: Collection[Flaw],
+    *,
+    forged_period: int = 100,
+    cases: Mapping[str, float] = CASES,
+    **phase: Any,
 ) -> tuple[RunResult, Receiver]:
     async with Receiver(SECRET, flaws, forged_period=forged_period) as receiver:
         document = {
@@ -58,7 +63,7 @@ async def result_against(
             "target": {"url": receiver.url, "connections": 64},
             "objectives": list(OBJECTIVES),
             "phases": [{"name": "load", "rate": "4000/s", "duration": "2s", **phase}],
-            "cases": [{"kind": kind, "share": share} for kind, share in CASES.items()],
+            "cases": [{"kind": kind, "share": share} for kind, share in cases.items()],
             # What other processes do to this one's lag is not what is tested here.
             "validity": {"lag": "5s"},
         }
@@ -147,3 +152,27 @@ async def test_a_hundred_thousand_events_find_what_is_rare(tmp_path: Path) -> No
     assert named == [
         "future_timestamp", "reserialised_body", "spaced_body", "body_at_limit", "the check fails open now and then",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("flaws", [(), (Flaw.not_idempotent,)])
+async def test_copies_at_the_same_time_find_who_looks_before_and_remembers_after(
+    tmp_path: Path, flaws: tuple[Flaw, ...]
+) -> None:
+    result, receiver = await result_against(
+        tmp_path, flaws, cases={"duplicate": 0.2, "wrong_secret": 0.1}, rate="250/s"
+    )
+    found = result.duplicates
+    assert found is not None
+    assert found.events == result.by_case["duplicate"].sent > 50
+    assert found.first.status == {"200": found.events}
+    assert found.same_time.deliveries + found.afterwards.deliveries == 5 * found.events
+    assert found.afterwards.deliveries >= found.events
+    forged = result.totals.refusals_due
+    assert forged is not None
+    assert result.totals.sent == 500 - forged
+    assert result.totals.attempts == 500 - forged + 5 * found.events == len(receiver.deliveries) - forged
+    assert found.spread_p50_ms is not None
+    assert found.spread_p50_ms < 4
+    # What comes when the event is committed has no effect; what comes at the same time has one in the flawed receiver.
+    assert receiver.effects == 500 - forged + (4 * found.events if flaws else 0)
+    assert "Duplicates" in render_text(result)

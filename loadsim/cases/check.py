@@ -19,6 +19,12 @@ def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
         if problem:
             reason = f"the scheme {scheme.name} has no case {case.kind}: {problem}"
             raise ScenarioError(source, f"cases[{number}].kind", reason)
+        if case.copies and case.copies > scenario.target.connections:
+            reason = f"so many copies need as many connections, and target.connections is {scenario.target.connections}"
+            raise ScenarioError(source, f"cases[{number}].copies", reason)
+        if case.copies and any(phase.model == "closed" for phase in scenario.phases):
+            reason = f"{case.kind} needs phases with a rate: in a closed phase every connection is taken"
+            raise ScenarioError(source, f"cases[{number}].kind", reason)
     target = scenario.target
     if needs_old_secret(scenario) and target.url != EMBEDDED and not (target.old_secret_env or target.old_secret_file):
         reason = "the secret that is rotated out is not given: name its variable here"

@@ -306,6 +306,7 @@ KINDS: dict[str, Kind] = {
     "body_at_limit": Kind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
     "body_over_limit": Kind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
     "replayed": Kind("accept", _replayed),
+    "duplicate": Kind("accept", lambda parts: parts.genuine, options={"copies": 5}),
 }
 """By name. What an endpoint owes a kind is a default: a scenario may expect otherwise of its own endpoint."""
 

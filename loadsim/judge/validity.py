@@ -81,7 +81,8 @@ def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
 
 
 def _could(result: RunResult) -> str:
-    """The rate that a late generator could do: that of the events which it woke before their phase was over."""
+    """The rate that a late generator could do: of the events that it woke before their phase was over, or else of the
+    answers that it got while events were due."""
     duration = result.totals.duration_s
     groups = [group for name, group in result.by_phase.items() if name not in unrecorded_phases(result)]
     planned = sum(group.planned for group in groups)
@@ -91,6 +92,9 @@ def _could(result: RunResult) -> str:
     asked = f"{planned / duration:,.0f}/s"
     if woken < WOKEN_SHARE * planned:
         return f"; it could do about {woken / duration:,.0f}/s of the {asked} asked for"
+    in_time = sum(row.completed for row in result.series if row.due)
+    if in_time < WOKEN_SHARE * planned:
+        return f"; it could do about {in_time / duration:,.0f}/s of the {asked} asked for"
     return f"; it fired {asked}, but not in time: what it could do here is less"
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from loadsim.events import RecordedEvent
 from loadsim.measure.tally import TallyDelta
+from loadsim.measure.volleys import VolleyCounts
 
 MAX_MESSAGE = 256 * 1024 * 1024
 
@@ -94,6 +95,8 @@ class Frame(msgspec.Struct, tag="frame"):
     rss_bytes: int
     tally: TallyDelta
     samples: list[SampleMessage]
+    volleys: VolleyCounts | None = None
+    """Of events sent in several copies, cumulative; None where the plan has none."""
     raw: bytes = b""
     """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
 

@@ -79,6 +79,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             shortage=_shortage(collector),
         ),
         extra_unfinished=collector.extra_unfinished(),
+        volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
 
 

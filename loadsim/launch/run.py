@@ -57,7 +57,9 @@ class Run:
         connections = min(
             [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
         )
-        self.shards = max(1, min(spec.workers, connections))
+        # A volley needs all its connections in one shard.
+        copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
+        self.shards = max(1, min(spec.workers, connections // copies))
         self.interrupted = False
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None

@@ -26,6 +26,7 @@ from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
+from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
 from loadsim.launch.messages import (
     Failed,
@@ -139,7 +140,8 @@ class ShardRun:
         self._recorder = (
             RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
         )
-        self._engine = (RawEngine if message.raw else Engine)(
+        several = any(case.copies for case in scenario.cases)
+        self._engine = (RawEngine if message.raw else VolleyEngine if several else Engine)(
             plan,
             maker,
             transport,
@@ -215,6 +217,7 @@ class ShardRun:
                 for s in recorder.take_samples()
             ],
             raw=recorder.take_raw(),
+            volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
         )
 
 

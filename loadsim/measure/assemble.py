@@ -30,6 +30,7 @@ from loadsim.measure.result import (
 )
 from loadsim.measure.series import series_of
 from loadsim.measure.totals import Books
+from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample, is_success
 
 SAMPLES_PER_KIND = 3
@@ -60,6 +61,7 @@ def assemble(
     samples: Sequence[Sample],
     limits: LimitInputs,
     extra_unfinished: Sequence[int] | Ints | None = None,
+    volleys: Sequence[VolleyCounts] = (),
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
@@ -68,7 +70,11 @@ def assemble(
     all shards, in any order; the first SAMPLES_PER_KIND of each status and error kind are kept.
     """
     extra = np.zeros(labels.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
-    books = Books(merged, np.asarray(planned), extra, run.id)
+    again: dict[int, int] = {}
+    for counted in volleys:
+        for stratum, deliveries in counted.extra.items():
+            again[stratum] = again.get(stratum, 0) + deliveries
+    books = Books(merged, np.asarray(planned), extra, run.id, again)
     recorded_ns = labels.recorded_ns()
     accepting = labels.select(expect="accept")
 
@@ -99,6 +105,7 @@ def assemble(
         samples=_samples(samples, labels),
         shards=list(shards),
         limits=_limits(limits, totals, labels.model),
+        duplicates=duplicates_of(volleys),
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),

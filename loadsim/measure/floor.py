@@ -41,9 +41,7 @@ def load_floor(data: bytes, source: str) -> Floor:
     try:
         kept = msgspec.json.decode(data, type=_Kept)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{source}: not a kept calibration ({error}); run loadsim bench engine again"
-        ) from None
+        raise UsageError(f"{source}: not a kept calibration ({error}); run loadsim bench engine again") from None
     if kept.schema != SCHEMA:
         raise UsageError(f"{source}: its schema is {kept.schema!r}, not {SCHEMA}; run loadsim bench engine again")
     return kept.floor

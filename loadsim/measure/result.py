@@ -128,6 +128,15 @@ class ShardRow(msgspec.Struct, frozen=True):
     p50_ms: float | None = None
 
 
+class Abort(msgspec.Struct, frozen=True):
+    """Why a run was ended early: an objective that could not be met any more."""
+
+    t_s: float
+    objective: str
+    reason: str
+    """In words, with figures."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Which run this is."""
 
@@ -144,6 +153,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    aborted: Abort | None = None
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -224,6 +234,34 @@ class Floor(msgspec.Struct, frozen=True):
     paces: list[Pace]
 
 
+class DuplicateRow(msgspec.Struct, frozen=True):
+    """Deliveries of duplicated events, by when they came."""
+
+    deliveries: int
+    status: dict[str, int]
+    errors: dict[str, int]
+    unfinished: int
+    p50_ms: float | None
+    """Service time of the answered ones."""
+    p99_ms: float | None
+
+
+class Duplicates(msgspec.Struct, frozen=True):
+    """Events that were released as several identical deliveries at the same instant."""
+
+    events: int
+    spread_p50_ms: float | None
+    """From the first write call of the first copy to that of the last, over events."""
+    spread_p99_ms: float | None
+    spread_max_ms: float | None
+    first: DuplicateRow
+    """The delivery of each event that was answered first."""
+    same_time: DuplicateRow
+    """Sent before that answer was there: the endpoint was at work on the same event."""
+    afterwards: DuplicateRow
+    """Sent when it was: the endpoint had the event already."""
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """Everything that is known of one run."""
 
@@ -248,6 +286,8 @@ class RunResult(msgspec.Struct, frozen=True):
     reconciliation: dict[str, Any] | None
     validity: Validity
     verdict: VerdictRow
+    duplicates: Duplicates | None = None
+    """None where no event was sent in several copies."""
     receiver: dict[str, Any] | None = None
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None

@@ -6,7 +6,8 @@ nothing of files and of verdicts: a broken identity is put into words and given 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from loadsim.measure.bounds import upper95
@@ -17,6 +18,7 @@ from loadsim.measure.result import RunResult, Totals
 from loadsim.measure.stats import stats_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, is_success
 
+NO_EXTRA: Mapping[int, int] = MappingProxyType({})
 _HEADLINES = (Metric.response, Metric.service)
 
 
@@ -24,14 +26,23 @@ class Books:
     """Makes `Totals` of any group of strata.
 
     `planned` and `extra_unfinished` are per stratum, int64 (strata,): events due before the stop, as the shards
-    counted them, and events of lost shards that were taken on and never heard of again.
+    counted them, and events of lost shards that were taken on and never heard of again. `extra_attempts`: deliveries
+    beyond the first of each event, by stratum.
     """
 
-    def __init__(self, merged: Merged, planned: Ints, extra_unfinished: Ints, run_id: str) -> None:
+    def __init__(
+        self,
+        merged: Merged,
+        planned: Ints,
+        extra_unfinished: Ints,
+        run_id: str,
+        extra_attempts: Mapping[int, int] = NO_EXTRA,
+    ) -> None:
         self._merged = merged
         self._planned = planned
         self._extra = extra_unfinished
         self._run_id = run_id
+        self._extra_attempts = extra_attempts
 
     def totals(
         self,
@@ -66,7 +77,7 @@ class Books:
             dropped=codes.get(DROPPED, 0),
             unfinished=codes.get(UNFINISHED, 0) + lost,
             unsent=merged.counter("unsent", group),
-            attempts=sent,
+            attempts=sent + sum(self._extra_attempts.get(stratum, 0) for stratum in group),
             bytes_sent=merged.counter("bytes_sent", group),
             bytes_received=merged.counter("bytes_received", group),
             duration_s=duration_ns / NS_PER_S if duration_ns else None,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
 
@@ -134,8 +134,8 @@ def receiver_words(result: RunResult) -> str:
     counted = result.receiver
     if counted is None:
         return ""
-    sent = sum(phase.sent + (phase.refusals_due or 0) for phase in result.by_phase.values())
-    recorded = result.totals.sent + (result.totals.refusals_due or 0)
+    sent = sum(phase.attempts + (phase.refusals_due or 0) for phase in result.by_phase.values())
+    recorded = result.totals.attempts + (result.totals.refusals_due or 0)
     words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
     return words + (" with the warm-up" if sent != recorded else "")
 
@@ -234,6 +234,36 @@ def forged_words(result: RunResult) -> str:
     let_in = f"{figures.count(totals.forged_accepted)} accepted (at most {figures.share(totals.forged_accepted_upper)}"
     badly = f"{figures.count(totals.refused_badly)} refused badly (at most {figures.share(totals.refused_badly_upper)}"
     return f"of {figures.count(totals.refusals_due)} events to be refused: {let_in} at 95 %), {badly})"
+
+
+def spread_words(result: RunResult) -> str:
+    """How close together the copies of duplicated events were released; empty where there were none."""
+    found = result.duplicates
+    if found is None:
+        return ""
+    p50, p99, most = (
+        figures.milliseconds(ms) for ms in (found.spread_p50_ms, found.spread_p99_ms, found.spread_max_ms)
+    )
+    return f"the copies of {figures.count(found.events)} events left within {p50} (p50), {p99} (p99), {most} at most"
+
+
+def duplicate_rows(result: RunResult) -> list[tuple[str, DuplicateRow]]:
+    """How duplicated events were answered, by when a copy came; none in a run without."""
+    found = result.duplicates
+    if found is None:
+        return []
+    rows = [
+        ("answered first", found.first),
+        ("at the same time", found.same_time),
+        ("already committed", found.afterwards),
+    ]
+    return [(name, row) for name, row in rows if row.deliveries]
+
+
+def duplicate_answers(row: DuplicateRow) -> str:
+    """`200: 40, 409: 12`: what a row of duplicates came to."""
+    counts = {**row.status, **row.errors} | ({"unfinished": row.unfinished} if row.unfinished else {})
+    return ", ".join(f"{name}: {figures.count(n)}" for name, n in _ranked(counts))
 
 
 def outcome_rows(result: RunResult) -> list[OutcomeRow]:

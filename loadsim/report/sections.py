@@ -15,6 +15,7 @@ from loadsim.model import NS_PER_S
 from loadsim.report import facts, figures
 from loadsim.report.deadlines import deadline_rows
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.findings import findings
 from loadsim.report.markup import Markup, Text, join, safe, table, tag
 
 MARKS = {True: ("met", "good"), False: ("failed", "bad"), None: ("not judged", "warn")}
@@ -30,7 +31,7 @@ def verdict(result: RunResult) -> Markup:
 def _reasons(result: RunResult) -> Iterator[Markup]:
     for title, lines, kind in (
         ("Invalid because", result.validity.reasons, "warn"),
-        ("Diagnosis", diagnosis(result), "bad"),
+        ("Diagnosis", [*diagnosis(result), *findings(result)], "bad"),
     ):
         if lines:
             yield tag("div", tag("h3", title), _bullets(lines), class_=f"note {kind}")
@@ -122,8 +123,8 @@ def answers(result: RunResult) -> Markup:
     said = [(row.kind, which, tag("pre", text)) for row in facts.answer_rows(result) for which, text in row.said]
     if said:
         parts.append(table("What the endpoint said first", ("Answer", "Event", "Said"), said, words=(0, 1, 2)))
-    if words := facts.receiver_words(result):
-        parts.append(tag("p", f"{words[0].upper()}{words[1:]}.", class_="after"))
+    notes = [facts.forged_words(result), facts.spread_words(result), facts.receiver_words(result)]
+    parts += [tag("p", f"{words[0].upper()}{words[1:]}.", class_="after") for words in notes if words]
     if result.reconciliation is not None:
         counted = [(name, _plain(value)) for name, value in result.reconciliation.items()]
         parts.append(table("Reconciled with the receiver's ledger", ("Figure", "Value"), counted))

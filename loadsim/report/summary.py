@@ -27,7 +27,8 @@ _REFERENCE = re.compile(r"([@#])(?=\w)")
 def render_summary(result: RunResult) -> str:
     """The whole summary. Ends in a newline."""
     blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_latency(result)]
-    blocks += [*_groups(result, "event", "Event type"), *_cases(result), *_groups(result, "phase", "Phase")]
+    blocks += [*_groups(result, "event", "Event type"), *_cases(result)]
+    blocks += [*_duplicates(result), *_groups(result, "phase", "Phase")]
     blocks += [*_answers(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
@@ -140,6 +141,24 @@ def _cases(result: RunResult) -> Iterator[str]:
         yield "## By case"
         header = ("Case", "Expects", "Sent", "2xx", "4xx", "Wrong", "Let in (95 %)")
         yield markdown_table((*header, f"p50 of {facts.headline_metric(result)}", "p99"), rows, left=2)
+
+
+def _duplicates(result: RunResult) -> Iterator[str]:
+    rows = [
+        (
+            name,
+            facts.duplicate_answers(row),
+            figures.count(row.deliveries),
+            figures.milliseconds(row.p50_ms),
+            figures.milliseconds(row.p99_ms),
+        )
+        for name, row in facts.duplicate_rows(result)
+    ]
+    if rows:
+        yield "## Duplicates"
+        yield markdown_table(("Copy", "Answers", "Deliveries", "p50 of service time", "p99"), rows, left=2)
+        words = facts.spread_words(result)
+        yield words[0].upper() + words[1:] + "."
 
 
 def _answers(result: RunResult) -> Iterator[str]:

@@ -41,7 +41,8 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
     """The report for a rich console that is `width` columns wide."""
     parts: list[RenderableType] = [*_verdict(result), *_diagnosis(result), *_counts(result), *_outcomes(result)]
     parts += _latency(result, width)
-    parts += [*_groups(result, "event", "By event type"), *_cases(result), *_groups(result, "phase", "By phase")]
+    parts += [*_groups(result, "event", "By event type"), *_cases(result)]
+    parts += [*_duplicates(result), *_groups(result, "phase", "By phase")]
     parts += [*_answers(result), *_limits(result)]
     return Group(*parts)
 
@@ -234,6 +235,23 @@ def _cases(result: RunResult) -> Iterator[RenderableType]:
             *(figures.milliseconds(value) for value in (row.stats.p50, row.stats.p99)),
         )
     yield table
+
+
+def _duplicates(result: RunResult) -> Iterator[RenderableType]:
+    rows = facts.duplicate_rows(result)
+    if not rows:
+        return
+    yield _title("Duplicates", "service time")
+    table = _table(header=True)
+    table.add_column("", no_wrap=True)
+    for name in ("deliveries", "p50", "p99"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("answers", overflow="fold")
+    for name, row in rows:
+        cells = (figures.count(row.deliveries), figures.milliseconds(row.p50_ms), figures.milliseconds(row.p99_ms))
+        table.add_row(name, *cells, facts.duplicate_answers(row))
+    yield table
+    yield Text(facts.spread_words(result), style="dim")
 
 
 def _answers(result: RunResult) -> Iterator[RenderableType]:

@@ -94,15 +94,17 @@ def explain(
     delivery = _Delivery(scheme, headers, body)
     if rejection is None:
         return Explanation(None, (_verified(delivery, now_s, window_s),))
-    findings = [f"{rejection.value}"]
+    findings: list[str] = []
     if rejection.name.startswith("missing"):
         findings = _missing(delivery, rejection)
     elif rejection is Rejection.malformed_timestamp:
         findings = [_malformed_timestamp(delivery)]
     elif rejection is Rejection.malformed_signature:
         findings = _malformed_signature(delivery)
+    elif rejection is Rejection.malformed_id:
+        findings = [rejection.value]
     if rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
-        findings += _traced(delivery, secret, url)
+        findings += _traced(delivery, secret, url, certain_form=rejection is Rejection.wrong_signature)
     if rejection not in (Rejection.malformed_timestamp, Rejection.missing_timestamp):
         findings += _age(delivery, now_s, window_s)
     return Explanation(rejection, tuple(dict.fromkeys(findings)))
@@ -180,8 +182,8 @@ def _malformed_signature(delivery: _Delivery) -> list[str]:
     return findings
 
 
-def _traced(delivery: _Delivery, secret: Secret, url: str | None) -> list[str]:
-    """The suspects that give the signature that came, or what cannot be known."""
+def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_form: bool) -> list[str]:
+    """The suspect that gives the signature that came; else, where its form is right, what cannot be known."""
     codes = [code.lower() if delivery.scheme.encoding == "hex" else code for code in delivery.codes()]
     timestamp = (delivery.timestamp() or "").encode("ascii", "replace")
     event_id = delivery.event_id().encode("ascii", "replace")
@@ -197,6 +199,8 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None) -> list[str]:
         found = codes if suspect.scheme.encoding == "hex" else delivery.codes()
         if any(hmac.compare_digest(expected, code) for code in found):
             return [suspect.words]
+    if not certain_form:
+        return []
     return [_UNKNOWN, "compare the secret with the sender's, then make sure that the body is the raw bytes that came"]
 
 

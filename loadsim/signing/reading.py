@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -182,12 +182,13 @@ def _signature(name: str, value: str, several: str | None) -> SignatureHeader:
 # -- message, timestamp, the rest -----------------------------------------------------------------------------------
 
 
-def _fields(key: str, template: str, known: Iterable[str]) -> list[str]:
+def _fields(key: str, template: str, known: Sequence[str]) -> list[str]:
     """The names in braces. Raises TableError for one that is not known, or a brace that is left over."""
     names = _FIELD.findall(template)
     for name in names:
         if name not in known:
-            raise TableError(key, f"unknown field {{{name}}}{_hint(name, known)}")
+            braced = [f"{{{field}}}" for field in known]
+            raise TableError(key, f"unknown field {{{name}}}{_hint(f'{{{name}}}', braced)}")
     if re.search(r"[{}]", _FIELD.sub("", template)):
         raise TableError(key, f'"{template}" has a brace without its partner')
     return names
@@ -245,6 +246,6 @@ def _secret_env(name: str) -> str:
     return name
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"

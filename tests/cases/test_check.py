@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadsim.cases import case_rules, check_cases, needs_old_secret, retirement_ns
@@ -48,6 +49,16 @@ def test_an_old_secret_that_is_needed_is_asked_for() -> None:
 def test_the_old_secret_is_no_forgery_while_it_signs() -> None:
     with pytest.raises(ScenarioError, match=r"f.toml: phases\[1\].shares.retired_secret: what the old secret signs is"):
         check_cases(scenario_of({}, {"secrets": "both"}, retired_secret=0.1), scheme("trackpilots"), "f.toml")
+
+
+def test_copies_need_connections_and_a_rate() -> None:
+    few = scenario_of({}, duplicate=0.1)
+    few = msgspec.structs.replace(few, target=msgspec.structs.replace(few.target, connections=4))
+    with pytest.raises(ScenarioError, match=r"cases\[0\].copies: so many copies need as many connections, and .* is 4"):
+        check_cases(few, scheme("trackpilots"), "f.toml")
+    closed = scenario_of({"rate": None, "connections": 8}, duplicate=0.1)
+    with pytest.raises(ScenarioError, match=r"cases\[0\].kind: duplicate needs phases with a rate"):
+        check_cases(closed, scheme("trackpilots"), "f.toml")
 
 
 @pytest.mark.parametrize(

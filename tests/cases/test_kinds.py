@@ -46,6 +46,7 @@ EXPECTED: dict[str, set[Rejection | None]] = {
     "body_at_limit": {None},
     "body_over_limit": {None},
     "replayed": {None},
+    "duplicate": {None},
 }
 
 
@@ -94,7 +95,7 @@ def test_what_is_accepted_by_default() -> None:
     assert {kind for kind, rule in case_rules().items() if rule.expect == "accept"} == set(ACCEPTED)
 
 
-ACCEPTED = ("long_signature_list_valid", "spaced_body", "body_at_limit", "replayed")
+ACCEPTED = ("long_signature_list_valid", "spaced_body", "body_at_limit", "replayed", "duplicate")
 
 
 def test_every_kind_is_in_the_table_of_this_test() -> None:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from loadsim.events import EventSource, catalogue
+from loadsim.events import EventSource, default_types
 from loadsim.model import Secret
 from loadsim.signing import scheme
 
@@ -302,7 +302,7 @@ def test_the_secret_can_come_from_a_file(run: Run, tmp_path: Path, monkeypatch: 
     [
         (["-e", APP], f"{VARIABLE} is not set"),
         (["-e", "nope"], "unknown event type 'nope'"),
-        ([], f"which event? name one with -e: {', '.join(each.name for each in catalogue())}"),
+        ([], f"which event? name one with -e: {', '.join(default_types())}"),
         (["-e", APP, "--set", "x"], "write PATH=VALUE"),
         (["-e", APP, "--set", "x=1"], "the payload has no field 'x'"),
         (["-e", APP, "--scheme", "nope"], "no such signature scheme"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from loadsim.cases import RequestMaker
+from loadsim.cases import RequestMaker, case_rules
 from loadsim.engine.aiohttp_transport import AiohttpTransport
 from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
@@ -86,7 +86,10 @@ def outcome(code: int) -> str:
 
 
 def scenario(
-    phases: Sequence[dict[str, Any]], target: dict[str, Any] | None = None, events: Sequence[dict[str, Any]] = ()
+    phases: Sequence[dict[str, Any]],
+    target: dict[str, Any] | None = None,
+    events: Sequence[dict[str, Any]] = (),
+    cases: Sequence[dict[str, Any]] = (),
 ) -> Scenario:
     """A scenario with one event type unless others are named; phases get their names by number."""
     document: dict[str, Any] = {
@@ -94,19 +97,27 @@ def scenario(
         "target": {"url": "http://127.0.0.1:9/hook", "timeout": "1s", **(target or {})},
         "events": list(events) or [{"type": TYPE}],
         "phases": [{"name": f"phase {number}", **phase} for number, phase in enumerate(phases)],
+        "cases": list(cases),
     }
-    return from_document(document, "test")
+    return from_document(document, "test", known_cases=case_rules())
 
 
 def build(
-    of: Scenario, transport: Transport, pacer: Any, *, start_ns: int, seed: int = 1, **options: Any
+    of: Scenario,
+    transport: Transport,
+    pacer: Any,
+    *,
+    start_ns: int,
+    seed: int = 1,
+    kind: type[Engine] = Engine,
+    **options: Any,
 ) -> tuple[Engine, KeepingRecorder]:
     """An engine as a shard builds it, with a recorder that keeps its rows."""
     plan = Plan(of, seed)
     maker = RequestMaker(of.events, scheme(of.target.scheme), SECRET, seed, cases=of.cases)
     ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
     recorder = KeepingRecorder(Tally(plan.strata, start_ns, [-1 if end is None else end for end in ends]))
-    return Engine(plan, maker, transport, recorder, pacer, **options), recorder
+    return kind(plan, maker, transport, recorder, pacer, **options), recorder
 
 
 def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:

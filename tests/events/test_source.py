@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.events import EventSource, catalogue, event_type, sample_payload
+from loadsim.events import EventSource, default_types, event_type, sample_payload
 from loadsim.events import source as source_module
 from loadsim.events.source import LARGEST_INDEX
 from loadsim.model import UsageError
 
-TYPES = [each.name for each in catalogue()]
+TYPES = list(default_types())
 APP = "desktop.app_tracking.captured"
 ACTIVITY = "desktop.activity_tracking.captured"
 SCREENSHOT = "desktop.screenshot_tracking.captured"
@@ -43,7 +43,7 @@ def test_every_body_has_the_documented_shape(name: str, index: int, now_ns: int)
     assert shape(orjson.loads(SOURCES[name].body(index, now_ns))) == shape(event_type(name).sample())
 
 
-@settings(max_examples=25)  # each makes two sources, which takes milliseconds
+@settings(max_examples=25, deadline=None)  # each makes two sources, which takes milliseconds
 @given(types, st.lists(st.tuples(indexes, instants), min_size=1, max_size=6), st.integers())
 def test_a_body_depends_on_its_arguments_only(name: str, calls: list[tuple[int, int]], seed: int) -> None:
     used = EventSource(name, seed)

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from loadsim.model import Secret, SignedRequest
-from loadsim.signing import Signer, scheme, scheme_names
+from loadsim.signing import Signer, Verifier, scheme, scheme_names
 
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 OTHER = Secret("whsec_plJ3nmyCDGBKInavdOK15jsl")
 NOW_S = 1_746_123_456
 SCHEMES = scheme_names()
+URL = "https://example.test/hooks?a=%3A1"
 TIMED = tuple(name for name in SCHEMES if scheme(name).timestamp)
+"""Schemes with a timestamp, wherever it stands."""
+STAMPED = tuple(name for name in TIMED if len(scheme(name).header_names()) > 1 and name != "twitch")
+"""Schemes with an integer timestamp in a header of its own."""
+BODY_MS = b'{"webhookTimestamp":%d}'
+"""A body that says when it was signed, as Linear's do."""
+
+
+def signer(name: str, secret: Secret = SECRET) -> Signer:
+    """Signs for URL."""
+    return scheme(name).signer(secret, url=URL, event="test.event")
+
+
+def verifier(name: str, secret: Secret = SECRET, tolerance_s: float | None = None) -> Verifier:
+    """Verifies for URL."""
+    return scheme(name).verifier(secret, tolerance_s, url=URL)
 
 
 def delivery(signer: Signer, body: bytes, now_s: int = NOW_S, event_id: str = "msg_1") -> dict[str, str]:
