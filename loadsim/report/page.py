@@ -107,9 +107,9 @@ def _sections(
         if name in drawn:
             parts.append((name, title, chart_sections.markup(drawn[name], drawn=with_charts)))
     parts.append(("answers", "Answers and errors", sections.answers(result)))
-    for which, title in sections.GROUPS:
-        parts.append((f"by-{which}", f"By {title.lower()}", sections.groups(result, which, title)))
+    parts.append(("by-event", "By event type", sections.groups(result, "event", "Event type")))
     parts.append(("by-case", "By case", sections.cases(result)))
+    parts.append(("by-phase", "By phase", sections.groups(result, "phase", "Phase")))
     parts.append(("deadlines", "Provider deadlines", sections.deadlines(result)))
     parts.append(("environment", "Environment", sections.environment(result)))
     return [(name, title, content) for name, title, content in parts if content is not None]
