@@ -23,6 +23,7 @@ from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Rules
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.log import verified_line
 from loadsim.receiver.options import ReceiverOptions, Stall
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
@@ -130,7 +131,7 @@ async def work(order: Order) -> None:
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
-        Rules(options.path, verifier.verify if verifier is not None else None),
+        Rules(options.path, verifier),
         board.row(order.number),
         Service(options.delay_ns, options.slots_of(order.number)),
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
@@ -152,8 +153,8 @@ def _control(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _log(body: bytes) -> None:
+    print(verified_line(body), file=sys.stderr, flush=True)
 
 
 def main() -> None:

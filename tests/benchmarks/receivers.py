@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadsim.events import EventSource
-from loadsim.model import NS_PER_S, Secret
+from loadsim.model import Secret
 from loadsim.signing import scheme
 from tests.benchmarks import common
 
@@ -213,7 +213,11 @@ def document(found: Sequence[Found], lacking: dict[str, str]) -> dict[str, Any]:
         if base in medians and key in medians
     ]
     shares = [
-        {"what": f"{name}, verifying / not", "asked_at_most": SHARE_LIMIT, "found": round(medians[key] / medians[rest], 3)}
+        {
+            "what": f"{name}, verifying / not",
+            "asked_at_most": SHARE_LIMIT,
+            "found": round(medians[key] / medians[rest], 3),
+        }
         for name, key, rest in SHARES
         if key in medians and rest in medians
     ]

@@ -15,7 +15,7 @@ class Null(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
+    def data_received(self, data: bytes) -> None:
         self.transport.write(ANSWER)
 
 
