@@ -1,4 +1,4 @@
-"""The floor: an asyncio.Protocol that answers every read with the same bytes and looks at nothing. Argument: the port."""
+"""The floor: an asyncio.Protocol that answers every read with the same bytes, unread. Argument: the port."""
 
 import asyncio
 import sys
