@@ -200,7 +200,7 @@ def _ratio(result: CompareResult) -> ChartSection | None:
 
 
 def _points(points: Sequence[tuple[float, float]], band: Sequence[tuple[float, float]]) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for number, (q, ratio) in enumerate(points):
         ends = f"{band[number][0]:.3f}–{band[number][1]:.3f}" if number < len(band) else figures.NOT_KNOWN
         rows.append((f"p{100 * q:.6g}", f"{ratio:.3f}", ends))
