@@ -77,7 +77,7 @@ async def exchange(
     ) as session:
         outcome = await _outcome(session, url, request.body, sent, clock, timeout_s)
         clock.mark("end")
-    for _ in range(_CLOSING_TURNS):  # aborted TLS connections close in the loop's next turns, which a caller may not run
+    for _ in range(_CLOSING_TURNS):  # aborted TLS connections close in the loop's next turns
         await asyncio.sleep(0)
     return Exchange(sent, clock.timings(), outcome)
 
