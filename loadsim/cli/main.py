@@ -20,6 +20,8 @@ COMMANDS: Table = {
     "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
     "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
+    "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),
+    "compare": ("compare", "Compare two stored results, percentile by percentile.", False),
     "bench": ("bench", "What the generator, the receiver and verification cost on this machine.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with these or other objectives.", False),

@@ -56,3 +56,12 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+gate_option = click.option(
+    "--gate",
+    type=click.Choice(["point", "confident"]),
+    default="point",
+    show_default=True,
+    help="Fail by the figure itself, or only when its whole 95 % interval is beyond the limit.",
+)

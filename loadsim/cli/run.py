@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.options import target_options
+from loadsim.cli.options import gate_option, target_options
 from loadsim.cli.values import parse_epoch, parse_headers, types_of
 from loadsim.model import UsageError
 
@@ -42,6 +42,7 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @target_options
+@gate_option
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
 )
@@ -133,6 +134,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
         raw=options["raw"],
+        reading=options.get("gate", "point"),
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
         recorded=recorded,
         pace=pace,

@@ -28,16 +28,25 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 
+ORDERED = ("<", "<=", ">", ">=")
+Reading = Literal["point", "confident"]
+
 EXIT_CODES: dict[str, int] = {"pass": 0, "fail": 99, "invalid": 3}
 EXIT_INTERRUPTED = 130
 
 
-def evaluate(result: RunResult, objectives: Sequence[Objective], rules: ValidityRules) -> RunResult:
-    """The same result with `validity` and `verdict` filled."""
+def evaluate(
+    result: RunResult, objectives: Sequence[Objective], rules: ValidityRules, *, reading: Reading = "point"
+) -> RunResult:
+    """The same result with `validity` and `verdict` filled.
+
+    `reading`: `point` judges the figure itself, as k6 does; `confident` fails an objective only when the whole 95 %
+    interval of its figure is beyond the limit, and is `point` for figures that have none.
+    """
     reasons = invalid_reasons(result, rules)
     rows = []
     for objective in objectives:
-        row, missing = _judge(result, objective)
+        row, missing = _judge(result, objective, reading)
         rows.append(row)
         if missing:
             reasons.append(f"objective {objective.text!r} cannot be judged: {missing}")
@@ -63,9 +72,13 @@ def exit_code(result: RunResult, *, interrupted: bool) -> int:
     return EXIT_CODES[outcome]
 
 
-def _judge(result: RunResult, objective: Objective) -> tuple[ObjectiveRow, str]:
+def _judge(result: RunResult, objective: Objective, reading: Reading) -> tuple[ObjectiveRow, str]:
     seen = observe(result, objective)
-    passed = None if seen.value is None else OPERATORS[objective.op](seen.value, objective.value)
+    holds = OPERATORS[objective.op]
+    passed = None if seen.value is None else holds(seen.value, objective.value)
+    doubted = reading == "confident" and passed is False and seen.ci95 is not None and objective.op in ORDERED
+    if doubted and seen.ci95 is not None:
+        passed = any(holds(end, objective.value) for end in seen.ci95)
     row = ObjectiveRow(
         text=objective.text,
         default=objective.default,
@@ -73,12 +86,14 @@ def _judge(result: RunResult, objective: Objective) -> tuple[ObjectiveRow, str]:
         passed=passed,
         ci95=seen.ci95,
         unit=unit_of(objective.metric, objective.aggregation),
-        note=_note(objective),
+        note=_note(objective, spared=doubted and passed is True),
     )
     return row, seen.missing
 
 
-def _note(objective: Objective) -> str:
+def _note(objective: Objective, *, spared: bool) -> str:
+    if spared:
+        return "beyond the limit, but its interval is not (confident reading)"
     if objective.translated:
         return f"read as {objective.translated}"
     return "errors: events without a 2xx answer" if objective.metric == "errors" else ""

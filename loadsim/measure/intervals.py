@@ -2,7 +2,8 @@
 
 Decides what a block is and how resamples are drawn. Latencies of a loaded server are not independent of each other:
 intervals that assume so cover 26 % where they claim 95 % (p99 of an M/M/1 queue, load 0.7). Resampling blocks of time
-keeps what belongs together: about 91 % on that queue, 85 % where a short run saw its tail only in a few busy spells.
+keeps what belongs together: 92 % on that queue with 30,000 answers, 85 % where a short run saw its tail only in a few
+busy spells.
 Refuses to know which metric or run it looks at; the seed is an argument.
 """
 
@@ -18,6 +19,7 @@ from loadsim.measure.hdr import HdrConfig, Ints, Quantile, least_count
 from loadsim.measure.merge import Sliced
 
 RESAMPLES = 400
+SPAN = (0.025, 0.975)
 LEAST_SLICES = 20
 """Fewer slices with samples give no interval."""
 MAX_BLOCKS = 60
@@ -33,22 +35,42 @@ def intervals(
     `sliced`: counts by (slice, bucket). None under LEAST_SLICES slices with samples, or when no quantile has enough.
     The same run id gives the same intervals.
     """
+    found = resampled(sliced, config, quantiles, run_id)
+    if found is None:
+        return None
+    ends = {name: np.quantile(values, SPAN, method="inverted_cdf").tolist() for name, values in found.items()}
+    return {name: (int(low), int(high)) for name, (low, high) in ends.items()}
+
+
+def ratio_intervals(below: Mapping[str, Ints], above: Mapping[str, Ints]) -> dict[str, tuple[float, float]]:
+    """95 % interval of above / below for each quantile that both have, from independent resamples of two runs."""
+    return {
+        name: (float(low), float(high))
+        for name in above
+        if name in below
+        for low, high in [np.quantile(above[name] / np.maximum(below[name], 1), SPAN)]
+    }
+
+
+def resampled(
+    sliced: Sliced, config: HdrConfig, quantiles: Mapping[str, Quantile], run_id: str
+) -> dict[str, Ints] | None:
+    """Each quantile that has enough samples, of RESAMPLES resamples of the run; None as `intervals` has it."""
     total = int(sliced.counts.sum())
     wanted = {name: q for name, q in quantiles.items() if total >= least_count(q)}
     occupied = np.unique(sliced.slices)
     if len(occupied) < LEAST_SLICES or not wanted:
         return None
     buckets, matrix = _blocks(sliced, occupied)
-    running = np.cumsum(_weights(run_id, len(matrix)) @ matrix, axis=1)
+    # Sums before resampling: cheaper by far, and the same, since both are additions of whole numbers.
+    running = _weights(run_id, len(matrix)) @ np.cumsum(matrix, axis=1)
     sizes = running[:, -1]
+    values = config.highest_equivalent(buckets)
     found = {}
     for name, q in wanted.items():
         # The first bucket where at least q of the resample lies at or below it.
         ranks = np.maximum(1, np.ceil(sizes * float(q)))
-        at = (running < ranks[:, None]).sum(axis=1)
-        low, high = np.quantile(at, (0.025, 0.975), method="inverted_cdf").astype(np.int64)
-        ends = config.highest_equivalent(buckets[[low, high]])
-        found[name] = (int(ends[0]), int(ends[1]))
+        found[name] = values[(running < ranks[:, None]).sum(axis=1)]
     return found
 
 

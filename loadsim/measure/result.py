@@ -128,6 +128,15 @@ class ShardRow(msgspec.Struct, frozen=True):
     p50_ms: float | None = None
 
 
+class Abort(msgspec.Struct, frozen=True):
+    """Why a run was ended early: an objective that could not be met any more."""
+
+    t_s: float
+    objective: str
+    reason: str
+    """In words, with figures."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Which run this is."""
 
@@ -144,6 +153,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    aborted: Abort | None = None
 
 
 class Environment(msgspec.Struct, frozen=True):

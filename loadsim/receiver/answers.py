@@ -104,18 +104,24 @@ def render(answer: Answer, now_s: float, *, close: bool, head: bool = False) -> 
 class Wire:
     """Rendered answers, kept for as long as their Date holds."""
 
-    __slots__ = ("_cache", "_second")
+    __slots__ = ("_cache", "_plain", "_until")
 
     def __init__(self) -> None:
-        self._second = -1
+        self._until = 0.0
+        self._plain: dict[Answer, bytes] = {}
         self._cache: dict[tuple[Answer, bool, bool], bytes] = {}
 
     def bytes_of(self, answer: Answer, now_s: float, *, close: bool, head: bool = False) -> bytes:
         """As `render`, remembered for the second of `now_s`."""
-        second = int(now_s)
-        if second != self._second:
-            self._second = second
+        if not self._until - 1 <= now_s < self._until:
+            self._until = int(now_s) + 1.0
+            self._plain.clear()
             self._cache.clear()
+        if not close and not head:
+            found = self._plain.get(answer)
+            if found is None:
+                found = self._plain[answer] = render(answer, now_s, close=False)
+            return found
         key = (answer, close, head)
         found = self._cache.get(key)
         if found is None:

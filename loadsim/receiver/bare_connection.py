@@ -16,12 +16,10 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import header_map
+from loadsim.receiver.decide import add_field
 from loadsim.receiver.desk import AT_ONCE, Desk
 
-_LENGTH_SIZE = len(b"content-length")
 _LENGTH_DIGITS = 18
-_EXPECT_SIZE = len(b"expect")
 HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
 FRAMING_FACTOR = 16
@@ -31,21 +29,28 @@ PIPELINE_LIMIT = 64
 
 
 class _Request:
-    """A request as it comes in. `refused` is set when its answer is known before its end."""
+    """A request as it comes in. `refused` is set when its answer is known before its end.
 
-    __slots__ = ("body", "expects", "fields", "in_head", "keep", "method", "refused", "size", "target", "too_long")
+    What most requests never change stands on the class: making one costs as much as what it sets.
+    """
 
-    def __init__(self) -> None:
-        self.method = ""
-        self.target = b""
-        self.fields: list[tuple[bytes, bytes]] = []
-        self.body: list[bytes] = []
-        self.size = 0
-        self.in_head = True
-        self.keep = False
-        self.expects = False
-        self.too_long = False
-        self.refused: Answer | None = None
+    method = ""
+    fields = 0
+    head_size = 0
+    """Counted only where more than a head's worth was read; else it cannot be too much."""
+    in_head = True
+    keep = False
+    expects = False
+    refused: Answer | None = None
+    body = b""
+    size = 0
+    pieces: list[bytes] | None = None
+    """A body that came in several."""
+
+    def __init__(self, target: bytes = b"") -> None:
+        self.target = target
+        self.headers: dict[str, str] = {}
+        """Those that somebody needs."""
 
 
 class Owner(Protocol):
@@ -64,14 +69,15 @@ class Connection(asyncio.Protocol):
     """One connection. The parser's callbacks only collect; answers are given after the parser returned."""
 
     __slots__ = (
-        "_busy", "_cut_off", "_desk", "_engine", "_max_body", "_parser", "_paused", "_ready", "_request", "_stuck",
-        "_ticks", "_transport", "_wire_bytes", "finished",
+        "_busy", "_cut_off", "_desk", "_engine", "_max_body", "_names", "_parser", "_paused", "_ready", "_request",
+        "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
     )  # fmt: skip
 
     def __init__(self, engine: Owner, desk: Desk) -> None:
         self._engine = engine
         self._desk = desk
         self._max_body = desk.max_body
+        self._names = desk.names
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._request: _Request | None = None
@@ -123,47 +129,58 @@ class Connection(asyncio.Protocol):
 
     # What the parser calls.
 
-    def on_message_begin(self) -> None:
-        self._request = _Request()
-        self._ticks = 0
-
     def on_url(self, url: bytes) -> None:
-        if self._request is not None:
+        if self._request is None:
+            self._request = _Request(url)
+            self._ticks = 0
+        else:
             self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._request
         if request is None or not request.in_head:
             return  # a trailer, which must not pass for a header
-        request.fields.append((name, value))
-        size = len(name)
-        if size == _LENGTH_SIZE and name.lower() == b"content-length":
-            request.too_long = not value.isdigit() or len(value) > _LENGTH_DIGITS or int(value) > self._max_body
-        elif size == _EXPECT_SIZE and name.lower() == b"expect":
-            request.expects = value.lower() == b"100-continue"
+        request.fields += 1
+        if self._wire_bytes > HEAD_LIMIT:
+            request.head_size += len(name) + len(value)
+        key = self._names[name]
+        if key:
+            add_field(request.headers, key, value)
 
     def on_headers_complete(self) -> None:
         request = self._request
         if request is None:
             return
         request.in_head = False
-        parser = self._parser
+        headers, parser = request.headers, self._parser
         request.method = parser.get_method().decode("latin-1")
-        request.keep = parser.should_keep_alive() and parser.get_http_version() == "1.1"
-        if request.too_long:
+        # Only a sender that names it can be kept by HTTP/1.0, and we keep none of those.
+        request.keep = parser.should_keep_alive() and (
+            "connection" not in headers or parser.get_http_version() == "1.1"
+        )
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
-        if len(request.fields) > FIELD_LIMIT or (self._wire_bytes > HEAD_LIMIT and _head_size(request) > HEAD_LIMIT):
+        if "expect" in headers:
+            request.expects = headers["expect"].lower() == "100-continue"
+        if request.fields > FIELD_LIMIT or request.head_size > HEAD_LIMIT:
             request.refused = answers.HEAD_TOO_LARGE
 
     def on_body(self, body: bytes) -> None:
         request = self._request
         if request is None:
             return
-        request.size += len(body)
-        if request.size > self._max_body:
+        size = request.size = request.size + len(body)
+        if size > self._max_body:
             request.refused = request.refused or answers.TOO_LARGE
-        elif request.refused is None:
-            request.body.append(body)
+        elif request.refused is not None:
+            pass
+        elif size == len(body):
+            request.body = body
+        elif request.pieces is None:
+            request.pieces = [request.body, body]
+        else:
+            request.pieces.append(body)
 
     def on_message_complete(self) -> None:
         if self._request is not None:
@@ -175,7 +192,7 @@ class Connection(asyncio.Protocol):
 
     def _look_early(self, request: _Request) -> None:
         """Refuse what is too much before it is whole; ask for the body of one who waits to be asked."""
-        if request.in_head and (self._wire_bytes > HEAD_LIMIT or len(request.fields) > FIELD_LIMIT):
+        if request.in_head and (self._wire_bytes > HEAD_LIMIT or request.fields > FIELD_LIMIT):
             self._refuse(answers.HEAD_TOO_LARGE)
         elif self._wire_bytes > HEAD_LIMIT + FRAMING_FACTOR * self._max_body:
             self._refuse(answers.TOO_LARGE)
@@ -196,24 +213,24 @@ class Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         """Answer what is whole, in order, until one has to wait for its service."""
-        out = []
-        while self._ready and self._busy is None and not self._stuck and not self.finished:
-            request = self._ready.popleft()
+        ready, desk, out = self._ready, self._desk, b""
+        while ready and self._busy is None and not self._stuck and not self.finished:
+            request = ready.popleft()
             if request.refused is not None:
-                self._desk.refuse(request.refused, request.size)
-                out.append(self._answer(request, request.refused))
+                desk.refuse(request.refused, request.size)
+                out += self._answer(request, request.refused)
                 continue
-            answer, instant = self._desk.take(
-                request.method, request.target.decode("latin-1"), header_map(request.fields), b"".join(request.body)
-            )
+            body = request.body if request.pieces is None else b"".join(request.pieces)
+            answer, instant = desk.take(request.method, request.target.decode("latin-1"), request.headers, body)
             if instant != AT_ONCE and self._engine.alarm is not None:
                 self._busy = self._engine.alarm.at(instant)
                 self._busy.add_done_callback(partial(self._served, request, answer))
             else:
-                out.append(self._answer(request, answer))
+                out += self._answer(request, answer)
         if out:
-            self._send(b"".join(out))
-        self._flow()
+            self._send(out)
+        if ready or self._paused or self._stuck:
+            self._flow()
 
     def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
@@ -261,7 +278,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
         elif self._busy is not None or self._ready:
             self._ticks = 0
-        elif self._request is not None:
+        elif self._request is not None or self._wire_bytes:
             if self._ticks > read:
                 self._refuse(answers.TOO_SLOW)
                 self._serve()
@@ -278,7 +295,3 @@ class Connection(asyncio.Protocol):
         """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
-
-
-def _head_size(request: _Request) -> int:
-    return len(request.target) + sum(len(name) + len(value) for name, value in request.fields)

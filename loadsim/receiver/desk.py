@@ -8,32 +8,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from loadsim.model import JsonValue
 from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
 from loadsim.receiver.board import Row
-from loadsim.receiver.decide import Rules
+from loadsim.receiver.decide import HeaderNames, Rules
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.service import Service
 
 AT_ONCE = 0
-
-
-def verified_line(document: JsonValue) -> str:
-    """The log line of a verified event; nothing of the body but its type and its simulation mark, made printable."""
-    fields = document if isinstance(document, dict) else {}
-    event = "".join(c if c.isprintable() else "?" for c in str(fields.get("event", "unknown"))[:100])
-    return f"Webhook verified, event: {event} | simulation: {'true' if fields.get('simulation') is True else 'false'}"
+FRAMING_HEADERS = ("connection", "content-length", "expect")
+"""What an engine looks up itself."""
 
 
 class Desk:
     """Answers requests for one worker.
 
     `first` is called once, at the first request that the books know (it may block: that is how a receiver stalls);
-    `log` gets one line per verified event.
+    `log` gets the body of every verified event.
     """
 
-    __slots__ = ("_fail_answer", "_failures", "_first", "_log", "_row", "_rules", "_service", "max_body", "wire")
+    __slots__ = (
+        "_extras", "_fail_answer", "_failures", "_first", "_log", "_row", "_rules", "_service", "max_body", "names",
+        "wire",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -44,9 +41,11 @@ class Desk:
         *,
         failures: Iterator[bool] | None = None,
         first: Callable[[], None] | None = None,
-        log: Callable[[str], None] | None = None,
+        log: Callable[[bytes], None] | None = None,
     ) -> None:
         self.max_body = options.max_body
+        self.names = HeaderNames((*rules.needs, *FRAMING_HEADERS))
+        """Which headers `take` is to be given."""
         self.wire = Wire()
         self._rules = rules
         self._row = row
@@ -55,10 +54,11 @@ class Desk:
         self._fail_answer = answers.refusal(options.fail_status, Entry.internal, "Failed on purpose")
         self._first = first
         self._log = log
+        self._extras = not (failures is None and log is None and self._service is None)
 
     def take(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, int]:
         """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE."""
-        answer, document = self._rules.decide(method, target, headers, body, time.time())
+        answer = self._rules.decide(method, target, headers, body, time.time())
         entry = answer.entry
         if entry is None:
             return answer, AT_ONCE
@@ -66,10 +66,14 @@ class Desk:
             first, self._first = self._first, None
             first()
         self._row.took(entry, len(body))
-        if entry not in ACCEPTED:
-            return answer, AT_ONCE
-        if self._log is not None and entry is Entry.verified:
-            self._log(verified_line(document))
+        if self._extras and entry in ACCEPTED:
+            return self._extra(answer, body)
+        return answer, AT_ONCE
+
+    def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:
+        """What an accepted event meets beyond its answer: the log, a failure on purpose, its service time."""
+        if self._log is not None and answer.entry is Entry.verified:
+            self._log(body)
         if self._failures is not None and next(self._failures):
             self._row.failed()
             answer = self._fail_answer

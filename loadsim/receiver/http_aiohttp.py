@@ -18,7 +18,6 @@ from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import header_map
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.options import ReceiverOptions
 
@@ -108,6 +107,7 @@ class AiohttpEngine:
     def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
         self._desk = desk
         self._alarm = alarm
+        self._pick = desk.names.pick
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
@@ -172,7 +172,7 @@ class AiohttpEngine:
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
                 return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
-        answer, instant = self._desk.take(request.method, request.raw_path, header_map(request.raw_headers), body)
+        answer, instant = self._desk.take(request.method, request.raw_path, self._pick(request.raw_headers), body)
         if instant and self._alarm is not None:
             await self._alarm.at(instant)
         return self._respond(request, answer)

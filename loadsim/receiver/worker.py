@@ -22,10 +22,11 @@ from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
-from loadsim.receiver.decide import Rules, Verify
+from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.log import verified_line
 from loadsim.receiver.options import ReceiverOptions, Stall
-from loadsim.receiver.rotation import rotating
+from loadsim.receiver.rotation import Rotating
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
 
@@ -121,10 +122,10 @@ def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEn
     return AiohttpEngine(options, desk, alarm)
 
 
-def _verify(order: Order, board: Board, url: str) -> Verify:
+def _verifier(order: Order, board: Board, url: str) -> Checker:
     options = order.options
     described = scheme(options.scheme, options.custom)
-    new = described.verifier(Secret(order.secret), options.tolerance_s, url=url).verify
+    new = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
     if not order.old_secret:
         return new
 
@@ -132,8 +133,8 @@ def _verify(order: Order, board: Board, url: str) -> Verify:
         now = time.monotonic_ns()
         return now - board.first_request(now)
 
-    old = described.verifier(Secret(order.old_secret), options.tolerance_s, url=url).verify
-    return rotating(new, old, age_ns, options.retire_ns)
+    old = described.verifier(Secret(order.old_secret), options.tolerance_s, url=url)
+    return Rotating(new, old, age_ns, options.retire_ns)
 
 
 async def work(order: Order) -> None:
@@ -144,11 +145,11 @@ async def work(order: Order) -> None:
     alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
-    verify = _verify(order, board, url) if options.verify else None
+    verifier = _verifier(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
     desk = Desk(
         options,
-        Rules(options.path, verify),
+        Rules(options.path, verifier),
         board.row(order.number),
         Service(options.delay_ns, options.slots_of(order.number)),
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
@@ -170,8 +171,8 @@ def _control(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _log(body: bytes) -> None:
+    print(verified_line(body), file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -112,6 +112,61 @@ def _limit_trace(limit: Limit, reach: float) -> dict[str, Any]:
     }
 
 
+def ratio_figure(q: list[float], ratio: list[float], band: list[tuple[float, float]]) -> Figure:
+    """NEW / BASE by percentile with its interval, and the line at 1 where nothing changed."""
+    x = [_rarity(value) for value in q]
+    texts = [f"p{100 * at:.6g}: × {value:.3f}" for at, value in zip(q, ratio, strict=True)]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "x": x[: len(band)] + x[: len(band)][::-1],
+            "y": [high for _, high in band] + [low for low, _ in reversed(band)],
+            "fill": "toself",
+            "fillcolor": "var(--response-band)",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "name": "95 % interval",
+            "showlegend": False,
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": x,
+            "y": ratio,
+            "text": texts,
+            "hovertemplate": "%{text}<extra></extra>",
+            "name": "new / base",
+            "showlegend": False,
+            "line": {"color": "var(--response)", "width": 2.5},
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [1, x[-1]],
+            "y": [1, 1],
+            "hoverinfo": "skip",
+            "name": "no change",
+            "showlegend": False,
+            "line": {"color": "var(--muted)", "width": 1, "dash": "dash"},
+        },
+    ]
+    ticks = [at for at in NINES if _rarity(at) <= x[-1] * 1.2]
+    ends = [*ratio, *(edge for ends in band for edge in ends), 1.0]
+    axis = {"type": "log", "range": [math.log10(min(ends)) - 0.02, math.log10(max(ends)) + 0.02], "nticks": 6}
+    return _figure(
+        traces if band else traces[1:],
+        xaxis={
+            "type": "log",
+            "tickvals": [_rarity(at) for at in ticks],
+            "ticktext": [_percent(at) for at in ticks],
+            "title": {"text": "percentile"},
+            "tickangle": 0,
+        },
+        yaxis={**axis, "title": {"text": "new / base"}},
+        hovermode="closest",
+    )
+
+
 def latency_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
     """Percentiles and maximum over time."""
     lines = [("max", course.max, "dot", 1.2), ("p99", course.p99, "solid", 2.2), ("p90", course.p90, "solid", 1.8)]

@@ -13,12 +13,12 @@ from fractions import Fraction
 import numpy as np
 
 from loadsim.judge.objectives import parse_objective, percentile_of
+from loadsim.measure.counts import US_PER_MS, Slices, slices_of, whole_of
 from loadsim.measure.hdr import PERCENTILES, Ints, least_count, percentiles
 from loadsim.measure.intervals import intervals
 from loadsim.measure.result import RunResult, SeriesRow
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.units import UnitError, parse_duration
-from loadsim.report.counts import US_PER_MS, Slices, slices_of, whole_of
 
 MOST_POINTS = 120
 """Stretches of time in a chart; more would be finer than a screen."""

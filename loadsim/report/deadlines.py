@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loadsim.measure.counts import whole_of
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.providers import PROVIDERS, Provider
 from loadsim.plan.units import UnitError, parse_duration
 from loadsim.report import facts
-from loadsim.report.counts import whole_of
 
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from loadsim.measure.counts import US_PER_MS, slices_of
 from loadsim.measure.result import RunResult
-from loadsim.report.counts import US_PER_MS, slices_of
 from loadsim.report.figures import printable
 
 METRICS = ("response", "service")

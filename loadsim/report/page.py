@@ -6,10 +6,11 @@ number without them. The chart library is an argument: with None the page has ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from loadsim.measure.result import RunResult
-from loadsim.report import chart_sections, facts, sections
+from loadsim.report import chart_sections, charts, facts, sections
 from loadsim.report.markup import Markup, embedded_json, join, tag
 
 POLICY = (
@@ -29,22 +30,38 @@ CHARTS = {
 def render_page(result: RunResult, library: str | None) -> bytes:
     """The whole page. `library`: the source of plotly.js, or None for a page of tables."""
     drawn = chart_sections.chart_sections(result)
-    parts = _sections(result, drawn, with_charts=library is not None)
-    body = [
-        tag("a", "Skip to the report", class_="skip", href="#verdict"),
+    return document(
+        f"{facts.VERDICTS[result.verdict.outcome]} {result.run.name}",
         _header(result),
-        tag("nav", *(tag("a", title, href=f"#{name}") for name, title, _ in parts), aria_label="Sections"),
+        _sections(result, drawn, with_charts=library is not None),
+        f"loadsim {result.run.version} · run {result.run.id}",
+        {name: section.figure for name, section in drawn.items()},
+        library,
+    )
+
+
+def document(
+    name: str,
+    header: Markup,
+    parts: Sequence[tuple[str, str, Markup]],
+    footer: str,
+    figures: Mapping[str, charts.Figure],
+    library: str | None,
+) -> bytes:
+    """A whole page: its sections as (anchor, title, content), and the figures that its script draws."""
+    body = [
+        tag("a", "Skip to the report", class_="skip", href=f"#{parts[0][0]}"),
+        header,
+        tag("nav", *(tag("a", title, href=f"#{anchor}") for anchor, title, _ in parts), aria_label="Sections"),
         tag("main", *(_section(*part) for part in parts)),
-        tag("footer", f"loadsim {result.run.version} · run {result.run.id}"),
+        tag("footer", footer),
     ]
     if library is not None:
-        figures = {name: section.figure for name, section in drawn.items()}
         body += [
             tag("script", embedded_json(figures), type="application/json", id="figures"),
             tag("script", Markup(library)),
             tag("script", _own("page.js")),
         ]
-    name = f"{facts.VERDICTS[result.verdict.outcome]} {result.run.name}"
     head = join(
         [
             Markup('<meta charset="utf-8">'),
@@ -90,9 +107,9 @@ def _sections(
         if name in drawn:
             parts.append((name, title, chart_sections.markup(drawn[name], drawn=with_charts)))
     parts.append(("answers", "Answers and errors", sections.answers(result)))
-    for which, title in sections.GROUPS:
-        parts.append((f"by-{which}", f"By {title.lower()}", sections.groups(result, which, title)))
+    parts.append(("by-event", "By event type", sections.groups(result, "event", "Event type")))
     parts.append(("by-case", "By case", sections.cases(result)))
+    parts.append(("by-phase", "By phase", sections.groups(result, "phase", "Phase")))
     parts.append(("deadlines", "Provider deadlines", sections.deadlines(result)))
     parts.append(("environment", "Environment", sections.environment(result)))
     return [(name, title, content) for name, title, content in parts if content is not None]

@@ -19,7 +19,6 @@ from loadsim.report.findings import findings
 from loadsim.report.markup import Markup, Text, join, safe, table, tag
 
 MARKS = {True: ("met", "good"), False: ("failed", "bad"), None: ("not judged", "warn")}
-GROUPS = (("event", "Event type"), ("phase", "Phase"))
 COLUMNS = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
 
 

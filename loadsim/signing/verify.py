@@ -63,14 +63,17 @@ class Verifier:
     """Checks deliveries under one key. Belongs to one thread."""
 
     __slots__ = (
-        "_encoded", "_id_name", "_integer_name", "_pattern", "_prefix", "_separator", "_signature_name", "_size",
-        "_timestamp", "_timestamp_prefix", "_tolerance_s", "_units_per_s",
+        "_encoded", "_id_name", "_integer_name", "_last", "_last_s", "_last_text", "_pattern", "_prefix", "_separator",
+        "_signature_name", "_size",
+        "_timestamp", "_timestamp_prefix", "_tolerance_s", "_units_per_s", "header_names",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """`tolerance_s` None or 0 accepts any time; `url` is needed by schemes that sign it."""
         mac = MessageMac(scheme, secret, url)
         timestamp = scheme.timestamp
+        self.header_names = scheme.header_names()
+        """What `verify` looks up, lower case; a caller may leave every other header out."""
         self._encoded = mac.encoded
         self._prefix = scheme.signature.prefix
         self._separator = scheme.signature.separator
@@ -82,6 +85,8 @@ class Verifier:
         self._id_name = scheme.id_headers[0].lower() if scheme.signs_id else None
         self._units_per_s = NS_PER_S // timestamp.tick_ns if timestamp else 1
         self._tolerance_s = (tolerance_s or 0) if timestamp else 0
+        # Deliveries of one second have one timestamp: it is read once.
+        self._last_text, self._last, self._last_s = "", b"", 0.0
         self._pattern = _PATTERNS[scheme.encoding]
         self._size = len(mac.encoded(b"", b"", b""))
 
@@ -92,9 +97,12 @@ class Verifier:
             return Rejection.missing_signature
         event_id = b""
         text = headers.get(self._integer_name) if self._integer_name is not None else None
+        if text is not None and text == self._last_text:
+            timestamp = self._last
         # A leading zero would be a second spelling of the same time; isdigit alone takes digits of other scripts.
-        if text is not None and text.isdigit() and text.isascii() and text >= "1" and len(text) <= LONGEST_INTEGER:
+        elif text is not None and text.isdigit() and text.isascii() and text >= "1" and len(text) <= LONGEST_INTEGER:
             timestamp = text.encode()
+            self._last_text, self._last, self._last_s = text, timestamp, int(timestamp) / self._units_per_s
         else:
             found = self._other_time(headers, signature)
             if isinstance(found, Rejection):
@@ -110,7 +118,7 @@ class Verifier:
             if rejection is not None:
                 return rejection
         if self._tolerance_s:
-            age_s = now_s - int(timestamp) / self._units_per_s
+            age_s = now_s - (self._last_s if timestamp is self._last else int(timestamp) / self._units_per_s)
             if age_s > self._tolerance_s:
                 return Rejection.stale
             if age_s < -self._tolerance_s:

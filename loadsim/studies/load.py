@@ -18,7 +18,7 @@ import msgspec
 
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
-from loadsim.judge import evaluate
+from loadsim.judge import Reading, evaluate
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
@@ -58,6 +58,9 @@ class LoadRequest:
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
     """When the rows of the capture were recorded, where arrivals are as recorded."""
+    reading: Reading = "point"
+    drawn: bool = True
+    """Also write what is drawn from the result; a study of many runs keeps the results alone."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,10 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
     directory = run_directory(request.out, result.run.id)
     path = directory / RESULT
     write_whole(path, dump_result(result))
-    judged = evaluate(result, request.objectives, request.scenario.validity)
+    judged = evaluate(result, request.objectives, request.scenario.validity, reading=request.reading)
     write_whole(path, dump_result(judged))
     files = [path]
-    for name, data in run_files(judged).items():
+    for name, data in run_files(judged).items() if request.drawn else ():
         if name != RESULT:
             write_whole(directory / name, data)
             files.append(directory / name)

@@ -6,6 +6,7 @@ aiohttp's client and its tracing; redirects are not followed, nothing is retried
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ from loadsim import __version__
 from loadsim.model import ErrorKind, SignedRequest, UsageError
 from loadsim.report.panel import Answer, Failure, Timings
 
+_CLOSING_TURNS = 8
 RESPONSE_LIMIT = 1_000_000
 """Bytes of a response that are kept; the rest is not waited for."""
 
@@ -75,6 +77,8 @@ async def exchange(
     ) as session:
         outcome = await _outcome(session, url, request.body, sent, clock, timeout_s)
         clock.mark("end")
+    for _ in range(_CLOSING_TURNS):  # aborted TLS connections close in the loop's next turns
+        await asyncio.sleep(0)
     return Exchange(sent, clock.timings(), outcome)
 
 

@@ -22,15 +22,15 @@ import msgspec
 import numpy as np
 import uvloop
 
-from loadsim.model import JsonValue, Secret
+from loadsim.model import Secret
 from loadsim.receiver.answers import Answer, Entry
 from loadsim.receiver.board import Board
-from loadsim.receiver.decide import Rules, Verify
+from loadsim.receiver.decide import Rules
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.options import ANY_PATH, ReceiverOptions
 from loadsim.receiver.service import Service
-from loadsim.signing import scheme
+from loadsim.signing import Verifier, scheme
 from tests.benchmarks import common
 
 
@@ -50,26 +50,25 @@ class RememberingRules(Rules):
 
     __slots__ = ("arrivals", "bodies", "entries", "length")
 
-    def __init__(self, verify: Verify) -> None:
-        super().__init__(ANY_PATH, verify)
+    def __init__(self, verifier: Verifier) -> None:
+        super().__init__(ANY_PATH, verifier)
+        self.needs = (*self.needs, "x-loadsim-id")
         self.entries: Counter[str] = Counter()
         self.bodies: set[bytes] = set()
         self.length = 0
         self.arrivals: list[int] = []
         """Index of the event and ns of the monotonic clock, in turn."""
 
-    def decide(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float
-    ) -> tuple[Answer, JsonValue]:
+    def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
         """As the receiver decides it; the time is taken first."""
         now = time.monotonic_ns()
-        answer, document = super().decide(method, target, headers, body, now_s)
+        answer = super().decide(method, target, headers, body, now_s)
         index = headers.get("x-loadsim-id", "//").split("/")[1]
         self.arrivals += (int(index) if index.isdecimal() else -1, now)
         self.entries[answer.entry.name if answer.entry is not None else str(answer.status)] += 1
         self.bodies.add(hashlib.blake2b(body, digest_size=16).digest())
         self.length += len(body)
-        return answer, document
+        return answer
 
     def testimony(self) -> Testimony:
         """Everything so far."""
@@ -91,7 +90,7 @@ def clock_offset_ns() -> int:
 
 async def _serve(port: int, arrivals: Path | None) -> None:
     options = ReceiverOptions(engine="bare", path=ANY_PATH)
-    rules = RememberingRules(scheme(options.scheme).verifier(Secret(common.SECRET)).verify)
+    rules = RememberingRules(scheme(options.scheme).verifier(Secret(common.SECRET)))
     engine = BareEngine(options, Desk(options, rules, Board.create(1).row(0), Service(0, None)), None)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

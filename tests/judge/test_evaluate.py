@@ -198,3 +198,22 @@ def test_interruption_wins_over_the_verdict() -> None:
 def test_an_unjudged_result_has_no_exit_code() -> None:
     with pytest.raises(ValueError, match="not been judged"):
         exit_code(run_result(), interrupted=False)
+
+
+@pytest.mark.parametrize(
+    ("limit", "passed"),
+    [("45ms", True), ("43ms", True), ("41ms", True), ("40ms", False)],
+)
+def test_the_confident_reading_fails_only_beyond_the_whole_interval(limit: str, *, passed: bool) -> None:
+    # p99 is 44 ms, its interval 40.9 to 47.5 ms
+    result = run_result()
+    objectives = objectives_of([f"p(99) < {limit}", MOSTLY_GOOD], vocabulary_of(result))
+    row = evaluate(result, objectives, ValidityRules(), reading="confident").verdict.objectives[0]
+    assert row.passed is passed
+    assert bool(row.note) is (passed and limit != "45ms")
+
+
+def test_figures_without_an_interval_are_read_by_the_point() -> None:
+    result = run_result()
+    objectives = objectives_of(["max < 1ms", MOSTLY_GOOD], vocabulary_of(result))
+    assert evaluate(result, objectives, ValidityRules(), reading="confident").verdict.outcome == "fail"

@@ -15,7 +15,7 @@ LARGEST_KB = 1024
 def test_the_result_is_kept_when_a_report_does_not_fit(tmp_path: Path) -> None:
     command = f'ulimit -f {LARGEST_KB}; exec "{sys.executable}" -m loadsim run embedded -r 50/s -n 20 -q'
     done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("\n") == 1

@@ -102,7 +102,8 @@ async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) 
             await wire.close()
     gaps = [(after - before, before - start) for before, after in itertools.pairwise(answered)]
     longest, begin = max(gaps)
-    assert stall.for_ns - 5 * NS_PER_MS < longest < stall.for_ns + LATE_NS  # our own reading of an answer may be late
+    # The last answer before the silence may be read late, which shortens the gap as we see it.
+    assert stall.for_ns - LATE_NS < longest < stall.for_ns + LATE_NS
     assert stall.after_ns - LATE_NS < begin < stall.after_ns + LATE_NS
     assert sum(gap > stall.for_ns // 2 for gap, _ in gaps) == 1
 

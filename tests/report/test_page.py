@@ -90,6 +90,12 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
     assert anchors == {f"#{section['id']}" for section in page.of("section")}
 
 
+def test_cases_stand_between_event_types_and_phases() -> None:
+    page = Page(render_page(hostile(), None))
+    names = [section["id"] for section in page.of("section")]
+    assert names[names.index("by-event") :][:3] == ["by-event", "by-case", "by-phase"]
+
+
 def test_without_a_library_there_is_no_script_and_every_table() -> None:
     page = Page(render_page(course(), None))
     assert page.of("script") == []

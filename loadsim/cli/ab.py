@@ -1,0 +1,168 @@
+"""`loadsim ab`: options become one validated comparison by pairs of runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadsim.cli.options import target_options
+from loadsim.judge.ab import LEAST_PAIRS, MOST_PAIRS
+from loadsim.model import UsageError
+
+if TYPE_CHECKING:
+    from loadsim.judge.ab import Gate
+    from loadsim.studies.ab import AbComparison, AbOutcome, AbRequest
+    from loadsim.studies.load import LoadRequest
+
+EXIT_CODES = {"pass": 0, "fail": 99, "invalid": 3, "interrupted": 130}
+
+
+@click.command()
+@click.argument("target_a", metavar="TARGET_A")
+@click.argument("target_b", metavar="[TARGET_B]", required=False)
+@click.option(
+    "--pairs",
+    type=click.IntRange(LEAST_PAIRS, MOST_PAIRS),
+    default=LEAST_PAIRS,
+    show_default=True,
+    help="Pairs of runs.",
+)
+@click.option(
+    "--fail",
+    "gates",
+    multiple=True,
+    metavar="p99:5%",
+    help="Fail when this figure of B is surely higher, and by so much at least (default p99:5%). Repeatable.",
+)
+@click.option("--aa", "same", is_flag=True, help="A against itself: how often this machine would cry wolf.")
+@click.option("--scenario", metavar="FILE", help="Run this scenario at both targets.")
+@click.option(
+    "--warm-up", default="2s", show_default=True, metavar="TIME", help="Load before each run, which does not count."
+)
+@click.option(
+    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the pool's cap."
+)
+@click.option("-r", "--rate", metavar="RATE", help="Open model: events per second, e.g. 500/s.")
+@click.option("-d", "--duration", metavar="TIME", help="How long each run is, e.g. 30s (default 10s).")
+@click.option("-n", "--events", type=click.IntRange(1), help="Stop each run after this many events.")
+@target_options
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
+def command(target_a: str, target_b: str | None, **options: Any) -> None:
+    """Compare two targets by interleaved pairs of runs.
+
+    Every pair is one run at each target, in random order, on this machine. B fails when an exact test over the pairs
+    is sure (5 %, over all gates together) that B is slower, and the median of the pairs says by at least so much. Give
+    runs of at least 100 / (1 - q) events for a percentile q: 10,000 for p99.
+
+    \b
+    Examples:
+      loadsim ab staging http://127.0.0.1:8080/webhooks -r 500/s -d 20s --fail p99:5%
+      loadsim ab blue green --scenario scenarios/steady.toml --pairs 10 --fail p50:3% --fail p99:5%
+      loadsim ab staging --aa -r 500/s -d 20s
+
+    \b
+    Exit codes: 0 no regression shown, 99 B is worse, 3 a run was INVALID, 1 unreachable, 2 usage, 130 interrupted.
+    Every run's result is kept.
+    """
+    from loadsim.cli.terminal import print_text
+    from loadsim.report.ab import render_ab_text
+    from loadsim.studies.ab import AbComparison
+
+    request = _compose(target_a, target_b, options)
+    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    outcome = asyncio.run(_execute(AbComparison(request, say)))
+    print_text(render_ab_text(outcome.result))
+    click.echo(f"\nKept in {outcome.directory}/: ab.json, summary.md and the result of every run")
+    sys.exit(EXIT_CODES[outcome.result.ending])
+
+
+async def _execute(comparison: AbComparison) -> AbOutcome:
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        again = "" if comparison.interrupted else " (Ctrl-C again ends at once)"
+        click.echo(f"loadsim: stopping{again}", err=True)
+        comparison.interrupt()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        return await comparison.execute()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> AbRequest:
+    """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    from pathlib import Path
+
+    from loadsim.judge.ab import parse_gates
+    from loadsim.studies.ab import AbRequest
+
+    same = options["same"]
+    if same and target_b is not None:
+        raise UsageError("--aa compares a target with itself: name one target")
+    if target_b is None and not same:
+        raise UsageError("name two targets, TARGET_A and TARGET_B (or one, with --aa)")
+    for target in (target_a, target_b or target_a):
+        if target.endswith(".toml"):
+            raise UsageError(f"{target}: name targets, and the scenario that both run with --scenario {target}")
+    if options["target"]:
+        raise UsageError("-t: the targets are TARGET_A and TARGET_B")
+    a = _load(target_a, options)
+    b = a if same else replace(_load(target_b or target_a, options), seed=a.seed)
+    request = AbRequest(
+        a=a,
+        b=b,
+        gates=parse_gates(options["gates"]),
+        pairs=options["pairs"],
+        seed=a.seed,
+        same=same,
+        warm_up_ns=_warm_up(options["warm_up"]),
+        out=Path(options["out"]),
+    )
+    _check_events(request.a, request.gates)
+    return request
+
+
+def _load(target: str, options: dict[str, Any]) -> LoadRequest:
+    from loadsim.cli.run import compose
+
+    rest = {**options, "epoch": None, "raw": False, "check": False}
+    if options["scenario"] is None:
+        return compose(target, rest)
+    if not options["scenario"].endswith(".toml"):
+        raise UsageError(f"--scenario {options['scenario']}: a scenario is a file that ends in .toml")
+    return compose(options["scenario"], {**rest, "target": target})
+
+
+def _check_events(load: LoadRequest, gates: tuple[Gate, ...]) -> None:
+    """Refuse runs that are too short for what is asked of them, as far as the plan can tell."""
+    from loadsim.measure.hdr import PERCENTILES, least_count
+    from loadsim.plan import Plan
+
+    plan = Plan(load.scenario, load.seed, load.pace)
+    expected = [plan.expected_events(phase.number) for phase in plan.phases if phase.record]
+    if None in expected:
+        return
+    events = sum(count for count in expected if count is not None)
+    for gate in gates:
+        needed = least_count(PERCENTILES[gate.figure]) if gate.figure in PERCENTILES else 1
+        if events < needed:
+            raise UsageError(f"--fail {gate.text}: each run has {events:,.0f} events, {gate.label} needs {needed:,}")
+
+
+def _warm_up(text: str) -> int:
+    from loadsim.plan import UnitError, parse_duration
+
+    try:
+        duration = parse_duration(text)
+    except UnitError as error:
+        raise UsageError(f"--warm-up: {error}") from None
+    if duration > 3600 * 10**9:
+        raise UsageError(f"--warm-up {text}: must be at most 1h")
+    return duration

@@ -1,0 +1,75 @@
+"""`loadsim compare`: two stored results, percentile by percentile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loadsim.cli.stored import read_result
+from loadsim.judge.compare import CompareResult, compare_gates, compare_results
+from loadsim.launch.store import write_whole
+from loadsim.model import UsageError
+
+EXIT_CODES = {"none": 0, "pass": 0, "fail": 99, "invalid": 3}
+
+
+@click.command(name="compare")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--fail",
+    "gates",
+    multiple=True,
+    metavar="p99:10%",
+    help="Fail when this percentile of NEW is higher by so much at least, and its interval above 1. Repeatable.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "html"]),
+    default="text",
+    show_default=True,
+    help="Form to write.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
+@click.pass_context
+def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], form: str, output: Path | None) -> None:
+    """Compare two stored results: their ratio by percentile, with intervals.
+
+    BASE and NEW are result.json files, or the directories that hold them. One run of each cannot tell a change from
+    the noise between runs, and the report says so; loadsim ab can. --fail is for those who want a gate anyway.
+
+    \b
+    Exit codes: 0, with --fail also 99 NEW is higher, 3 a gate cannot be judged; 2 not two results.
+
+    \b
+    Examples:
+      loadsim compare reports/20260504-091000-steady-3f2a reports/20260505-091000-steady-77d0
+      loadsim compare base.json new.json --format html --output overlay.html
+      loadsim compare base.json new.json --fail p99:10% --fail p50:5%
+    """
+    wanted = compare_gates(gates)
+    results = read_result(base), read_result(new)
+    try:
+        compared = compare_results(*results, wanted)
+        data = _rendered(compared, form)
+    except ValueError as error:
+        raise UsageError(f"{base} and {new} cannot be compared: {error}") from None
+    if output is None:
+        click.echo(data, nl=False)
+    else:
+        write_whole(output, data)
+        click.echo(f"wrote {output}", err=True)
+    ctx.exit(EXIT_CODES[compared.outcome])
+
+
+def _rendered(compared: CompareResult, form: str) -> bytes:
+    from loadsim.report import charts
+    from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
+
+    if form == "html":
+        return render_compare_page(compared, charts.library())
+    render = render_compare_text if form == "text" else render_compare_summary
+    return render(compared).encode()

@@ -1,0 +1,159 @@
+"""Two stored results side by side: ratios by percentile, and what one pair of runs can and cannot tell.
+
+Decides which percentiles two results have in common, their ratio with an interval, and whether they can be compared at
+all. An interval holds what varies within a run; what varies from run to run it cannot know, so that a difference is
+never proven here. Refuses to know files and how anything is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from loadsim.judge.ab import Gate, parse_gate
+from loadsim.measure.counts import slices_of
+from loadsim.measure.hdr import PERCENTILES, Ints, Quantile
+from loadsim.measure.intervals import ratio_intervals, resampled
+from loadsim.measure.result import RunResult, Stats
+from loadsim.model import UsageError
+
+Told = Literal["higher", "lower", "unsure"]
+Outcome = Literal["none", "pass", "fail", "invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One percentile of both results, in ms; ratio is NEW / BASE."""
+
+    metric: str
+    name: str
+    base_ms: float
+    new_ms: float
+    ratio: float
+    interval: tuple[float, float] | None
+    """95 %, from blocks of time within each run; None where a run has too few slices."""
+
+    @property
+    def told(self) -> Told:
+        """Whether the two runs differ by more than varies within them."""
+        if self.interval is None or self.interval[0] <= 1 <= self.interval[1]:
+            return "unsure"
+        return "higher" if self.ratio > 1 else "lower"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A gate that was asked for anyway. `passed` is None when the results hold too little to judge it."""
+
+    gate: Gate
+    ratio: Ratio | None
+    passed: bool | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """What two results say of each other. `differences`: what else differs, so that a ratio may mean something else."""
+
+    base: RunResult
+    new: RunResult
+    ratios: tuple[Ratio, ...]
+    gates: tuple[GateResult, ...]
+    differences: tuple[str, ...]
+    outcome: Outcome
+    """`none` without gates."""
+
+
+def compare_gates(texts: Sequence[str]) -> tuple[Gate, ...]:
+    """The gates of a comparison of two results: percentiles only. Raises UsageError."""
+    gates = tuple(parse_gate(text) for text in texts)
+    for gate in gates:
+        if gate.figure not in PERCENTILES:
+            known = ", ".join(name.replace("_", ".") for name in PERCENTILES)
+            raise UsageError(f"--fail {gate.text!r}: two results are compared by percentiles only ({known})")
+    return gates
+
+
+def compare_results(base: RunResult, new: RunResult, gates: Sequence[Gate] = ()) -> CompareResult:
+    """Every percentile that both results have, and the gates.
+
+    A gate fails when the ratio reaches its least effect and its whole interval lies above 1.
+    """
+    ratios = tuple(row for metric in metrics_of(base, new) for row in _ratios(base, new, metric))
+    judged = tuple(_judge(gate, ratios, base, new) for gate in gates)
+    outcome: Outcome = "none"
+    if judged:
+        outcome = "fail" if any(row.passed is False for row in judged) else "pass"
+        if any(row.passed is None for row in judged):
+            outcome = "invalid"
+    return CompareResult(base, new, ratios, judged, tuple(_differences(base, new)), outcome)
+
+
+def metrics_of(base: RunResult, new: RunResult) -> list[str]:
+    """What can be set side by side: in the closed model response time is service time."""
+    return ["service"] if "closed" in (base.run.model, new.run.model) else ["response", "service"]
+
+
+def ratio_curve(
+    base: RunResult, new: RunResult, metric: str, quantiles: Mapping[str, Quantile]
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of NEW / BASE at each quantile that both runs can bear; empty under 20 slices."""
+    below, above = (_resampled(result, metric, quantiles) for result in (base, new))
+    return ratio_intervals(below, above)
+
+
+def _ratios(base: RunResult, new: RunResult, metric: str) -> list[Ratio]:
+    intervals = ratio_curve(base, new, metric, PERCENTILES)
+    stats = [result.totals.latency_ms.get(metric, Stats(count=0)) for result in (base, new)]
+    rows = []
+    for name in PERCENTILES:
+        a, b = (getattr(row, name) for row in stats)
+        if a and b is not None:
+            rows.append(Ratio(metric, name, a, b, b / a, intervals.get(name)))
+    return rows
+
+
+def _resampled(result: RunResult, metric: str, quantiles: Mapping[str, Quantile]) -> dict[str, Ints]:
+    found = slices_of(result, metric)
+    return resampled(found.sliced, found.config, quantiles, result.run.id) or {}
+
+
+def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult) -> GateResult:
+    row = next((row for row in ratios if (row.metric, row.name) == (gate.metric, gate.figure)), None)
+    for name, result in (("BASE", base), ("NEW", new)):
+        if result.verdict.outcome == "invalid":
+            return GateResult(gate, row, None, f"{name} is INVALID: {'; '.join(result.validity.reasons)}")
+    if row is None:
+        return GateResult(gate, None, None, f"{gate.label} is not known in both results")
+    if row.interval is None:
+        return GateResult(gate, row, None, "too few slices of time for an interval, 20 are needed in each")
+    sure = row.told == "higher" and row.ratio >= 1 + gate.effect
+    note = "" if sure or row.told != "higher" else "higher, but by less than the gate"
+    return GateResult(gate, row, not sure, note)
+
+
+def _differences(base: RunResult, new: RunResult) -> list[str]:
+    said = []
+    for name, result in (("BASE", base), ("NEW", new)):
+        if result.verdict.outcome == "invalid":
+            said.append(f"{name} is INVALID: {'; '.join(result.validity.reasons)}")
+        if result.run.aborted is not None or result.run.interrupted:
+            said.append(f"{name} was ended early")
+    pairs: list[tuple[str, object, object]] = [
+        ("model", base.run.model, new.run.model),
+        ("planned rate", _rate(base), _rate(new)),
+        ("connections", base.limits.connections, new.limits.connections),
+        ("event types", ", ".join(sorted(base.by_event)), ", ".join(sorted(new.by_event))),
+        ("processor", base.environment.cpu_model, new.environment.cpu_model),
+        ("cores", base.environment.cpu_count, new.environment.cpu_count),
+        ("loadsim", base.run.version, new.run.version),
+        ("workers", base.run.workers, new.run.workers),
+    ]
+    return said + [f"{what}: {a} and {b}" for what, a, b in pairs if a != b]
+
+
+def _rate(result: RunResult) -> str:
+    """Closed runs have no planned rate: how many came is an outcome there."""
+    rate = result.totals.rate_planned
+    return "none" if rate is None or result.run.model == "closed" else f"{rate:.3g}/s"

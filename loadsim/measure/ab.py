@@ -1,0 +1,95 @@
+"""The stored result of a comparison by pairs, `ab.json` (`"schema": "loadsim.ab/1"`).
+
+Decides shape and units; missing figures are None, never 0. Each run's whole result lies beside it, in its own
+directory.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from loadsim.measure.result import Environment
+
+SCHEMA = "loadsim.ab/1"
+
+Ending = Literal["pass", "fail", "invalid", "interrupted"]
+
+
+class SideRow(msgspec.Struct, frozen=True):
+    """One run of a pair. `figures`: what each gate looks at, ms, by the gate's text."""
+
+    run: str
+    """Its directory, relative to this file."""
+    outcome: Literal["pass", "fail", "invalid", "none"]
+    success_rate: float | None
+    rate_completed: float | None
+    figures: dict[str, float | None]
+
+
+class PairRow(msgspec.Struct, frozen=True):
+    """One pair; `first` is the side that was run first. A side is None where the comparison ended before it."""
+
+    number: int
+    first: Literal["a", "b"]
+    a: SideRow | None
+    b: SideRow | None
+
+
+class GateRow(msgspec.Struct, frozen=True):
+    """One gate over all pairs. Ratios are B / A; p is one-sided, for B slower."""
+
+    text: str
+    label: str
+    effect: float
+    a_ms: float
+    """Median over the pairs, as is `b_ms`."""
+    b_ms: float
+    ratio: float
+    interval: tuple[float, float]
+    p: float
+    p_adjusted: float
+    outcome: Literal["slower", "faster", "none"]
+
+
+class CheckRow(msgspec.Struct, frozen=True):
+    """What a gate is worth on this machine, measured with A on both sides. All are fractions."""
+
+    text: str
+    label: str
+    noise: float
+    alarms: float
+    detectable: float | None
+
+
+class AbResult(msgspec.Struct, frozen=True):
+    """The comparison and how it ended."""
+
+    schema: str
+    id: str
+    name: str
+    started_at: str
+    ended_at: str
+    version: str
+    seed: int
+    a: str
+    """The target, redacted, as is `b`."""
+    b: str
+    same: bool
+    """Both sides were the same target: the machine's own noise was measured."""
+    pairs_planned: int
+    warm_up_s: float
+    pairs: list[PairRow]
+    gates: list[GateRow]
+    checks: list[CheckRow]
+    """Only where both sides were the same."""
+    ending: Ending
+    reasons: list[str]
+    """In words: why it failed or is invalid."""
+    environment: Environment
+
+
+def dump_ab(result: AbResult) -> bytes:
+    """The stored form: indented JSON, one trailing newline."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

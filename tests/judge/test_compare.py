@@ -1,0 +1,66 @@
+"""Two stored results: what differs, what is unsure, and the gates of those who want one anyway."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from loadsim.judge.compare import compare_gates, compare_results
+from loadsim.measure.result import RunResult, Stats
+from loadsim.model import UsageError
+from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
+from tests.builders import run_info, run_result, with_course
+
+
+def run(seed: int, name: str = "new", slices: int = 40) -> RunResult:
+    return with_course(run_result(run=run_info(id=name)), slices=slices, seed=seed)
+
+
+def scaled(result: RunResult, factor: float) -> RunResult:
+    """The result with all stored percentiles multiplied; its slices stay."""
+    response = result.totals.latency_ms["response"]
+    values = {name: getattr(response, name) * factor for name in ("p50", "p99")}
+    latency: dict[str, Stats] = result.totals.latency_ms | {"response": msgspec.structs.replace(response, **values)}
+    return msgspec.structs.replace(result, totals=msgspec.structs.replace(result.totals, latency_ms=latency))
+
+
+def test_two_runs_of_one_thing_are_unsure_and_pass() -> None:
+    found = compare_results(run(11, "base"), run(12), compare_gates(["p50:10%"]))
+    assert {row.told for row in found.ratios} == {"unsure"}
+    assert found.outcome == "pass"
+    assert all(row.interval is not None and row.interval[0] <= row.ratio <= row.interval[1] for row in found.ratios)
+
+
+def test_the_same_result_has_ratio_one() -> None:
+    same = run(11)
+    assert {row.ratio for row in compare_results(same, same).ratios} == {1.0}
+    assert compare_results(same, same).outcome == "none"
+
+
+def test_too_few_slices_cannot_be_judged() -> None:
+    found = compare_results(run(11, "base", 12), run(12, slices=12), compare_gates(["p50:10%"]))
+    assert (found.outcome, found.gates[0].passed) == ("invalid", None)
+    assert "too few slices" in found.gates[0].note
+
+
+def test_what_is_not_alike_is_said() -> None:
+    other = msgspec.structs.replace(run(12), run=run_info(model="closed", workers=5))
+    said = " | ".join(compare_results(run(11), other).differences)
+    assert "model: open and closed" in said
+    assert "workers: 2 and 5" in said
+
+
+def test_gates_are_percentiles() -> None:
+    with pytest.raises(UsageError, match="by percentiles only"):
+        compare_gates(["max:5%"])
+
+
+def test_every_form_carries_the_ratios_and_the_caveat() -> None:
+    found = compare_results(run(11, "base"), run(12, "</script>"), compare_gates(["p99:10%"]))
+    text, summary = render_compare_text(found), render_compare_summary(found)
+    page = render_compare_page(found, "").decode()
+    for form in (text, summary, page):
+        assert "loadsim ab decides" in form
+        assert f"{found.ratios[0].ratio:.3f}" in form
+    assert page.count("</script>") == 3
+    assert 'id="chart-ratio"' in page
