@@ -65,6 +65,7 @@ class Receiver:
         self._forged_period, self._lost_period, self._delay_s = forged_period, lost_period, delay_s
         self._in_flight = self._forged = self._acknowledged = 0
         self._known: set[bytes] = set()
+        self.open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,6 +77,9 @@ class Receiver:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        for transport in tuple(self.open):
+            transport.close()
+        await asyncio.sleep(0)  # transports really close in the loop's next turn
 
     @property
     def url(self) -> str:
@@ -152,6 +156,11 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._receiver.open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        assert self._transport is not None
+        self._receiver.open.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

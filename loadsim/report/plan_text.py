@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from loadsim.model import NS_PER_S, Objective
-from loadsim.plan import EventMix, Phase, Plan, format_duration, format_rate, redact_url
+from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
+from loadsim.report.figures import share
 
 
 def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
@@ -19,8 +20,9 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         f"target     {redact_url(target.url)}",
         f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
         "events     " + ", ".join(_event(event) for event in scenario.events),
-        "phases",
     ]
+    lines += ["cases", *(_case(case) for case in scenario.cases)] if scenario.cases else []
+    lines.append("phases")
     total: float | None = 0.0
     for planned, phase in zip(plan.phases, scenario.phases, strict=True):
         expected = plan.expected_events(planned.number)
@@ -29,7 +31,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         count = "as many events as the endpoint takes" if expected is None else f"{about}{expected:,.0f} events"
         length = "until its last event" if phase.duration is None else f"for {format_duration(phase.duration)}"
         note = "" if phase.record else " (not recorded)"
-        lines.append(f"  {planned.name}: {_load(phase)} {length}: {count}{note}")
+        lines.append(f"  {planned.name}: {_load(phase)} {length}: {count}{note}{_mix(phase)}")
     if total is not None and plan.duration_ns is not None:
         lines.append(f"in all     {total:,.0f} events in {plan.duration_ns / NS_PER_S:g} s")
     lines.append("objectives")
@@ -41,6 +43,18 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
 def _event(event: EventMix) -> str:
     source = "" if event.payloads is None else f" from {event.payloads}"
     return f"{event.type}{source} (weight {event.weight:g})"
+
+
+def _case(case: Case) -> str:
+    return f"  {case.kind}: {share(case.share)}, expects {case.expect or 'refuse'}"
+
+
+def _mix(phase: Phase) -> str:
+    """What a phase has of its own beside its load."""
+    words = [f"{kind} {share(part)}" for kind, part in phase.shares.items()]
+    if phase.secrets != "new":
+        words.append(f"signed with {'both secrets' if phase.secrets == 'both' else 'the old secret'}")
+    return f"; {', '.join(words)}" if words else ""
 
 
 def _load(phase: Phase) -> str:
