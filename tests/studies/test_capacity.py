@@ -77,8 +77,11 @@ async def test_it_lands_within_five_percent_of_a_known_capacity(tmp_path: Path) 
     options = ReceiverOptions(slots=slots, delay_ns=delay_ms * NS_PER_MS)
     async with await start_receiver(options, SECRET) as receiver:
         objectives = ("p(95) < 250ms",)
-        wanted = request(receiver.url, tmp_path, 260, objectives=objectives, step_ns=2 * NS_PER_S)
-        outcome = await search(wanted)
+        for attempt in range(3):
+            wanted = request(receiver.url, tmp_path / str(attempt), 260, objectives=objectives, step_ns=2 * NS_PER_S)
+            outcome = await search(wanted)
+            if outcome.result.ending != "generator":
+                break  # a busy machine makes the search INVALID, which is no answer to what is asked here
     known = slots / (delay_ms / 1000)
     assert outcome.result.ending == "found", outcome.result.reason
     assert outcome.result.rate == pytest.approx(known, rel=0.05)
