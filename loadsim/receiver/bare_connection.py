@@ -18,6 +18,7 @@ from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.decide import add_field
 from loadsim.receiver.desk import AT_ONCE, Desk
+from loadsim.receiver.faults import SlowReading, reset
 
 _LENGTH_DIGITS = 18
 HEAD_LIMIT = 64 * 1024
@@ -243,6 +244,12 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: _Request, answer: Answer) -> bytes:
         close = answer.close or not request.keep or self._engine.stopping
+        if answer is answers.RESET:
+            self.finished = True
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                reset(transport)
+            return b""
         self.finished = close
         self._ticks = 0
         return self._desk.bytes_of(answer, close=close, head=request.method == "HEAD")
@@ -292,6 +299,15 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Drop the connection."""
-        if self._transport is not None:
-            self._transport.abort()
+        """Drop the connection as it stands: an answer that comes due in the meantime has nowhere to go."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+
+class SlowConnection(SlowReading, Connection):
+    """The same, reading slowly."""
+
+    def __init__(self, engine: Owner, desk: Desk, bytes_per_s: int) -> None:
+        super().__init__(engine, desk)
+        self.bytes_per_s = bytes_per_s

@@ -7,6 +7,7 @@ where they are complete. Refuses to know what a request deserves.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -19,6 +20,7 @@ from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.faults import SlowReading, reset
 from loadsim.receiver.options import ReceiverOptions
 
 LINGER_S = 1.0
@@ -54,6 +56,15 @@ class _Prepared(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Everything was written by `prepare`."""
+
+
+class _Reset(_Prepared):
+    """In place of an answer: the connection is reset."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if request.transport is not None:
+            reset(request.transport)
+        return None
 
 
 class _PreparedLast(_Prepared):
@@ -101,6 +112,14 @@ class _Connection(web.RequestHandler):
         return self._engine.last(answers.INTERNAL if status >= 500 else answers.BAD_REQUEST)
 
 
+class _SlowConnection(SlowReading, _Connection):
+    """The same, reading slowly."""
+
+    def __init__(self, engine: AiohttpEngine, server: web.Server, bytes_per_s: int, **kwargs: Any) -> None:
+        super().__init__(engine, server, **kwargs)
+        self.bytes_per_s = bytes_per_s
+
+
 class AiohttpEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
@@ -111,6 +130,7 @@ class AiohttpEngine:
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
+        self._read_rate = options.read_rate
         self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
         self._listener: asyncio.Server | None = None
         self._server = web.Server(self._handle)
@@ -118,19 +138,18 @@ class AiohttpEngine:
     async def serve(self, sock: Any) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: _Connection(
-                self,
-                self._server,
-                loop=loop,
-                access_log=None,
-                keepalive_timeout=self._idle_timeout,
-                lingering_time=LINGER_S,
-                auto_decompress=False,
-            ),
-            sock=sock,
-            backlog=BACKLOG,
+        kind = _Connection if self._read_rate is None else partial(_SlowConnection, bytes_per_s=self._read_rate)
+        factory = partial(
+            kind,
+            self,
+            self._server,
+            loop=loop,
+            access_log=None,
+            keepalive_timeout=self._idle_timeout,
+            lingering_time=LINGER_S,
+            auto_decompress=False,
         )
+        self._listener = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
 
     def drop(self) -> None:
         """Accept nothing, close every connection as it stands; `serve` may follow."""
@@ -202,5 +221,6 @@ class AiohttpEngine:
         key = (answer, keep)
         found = self._prepared.get(key)
         if found is None:
-            found = self._prepared[key] = _Prepared(self._desk, answer, keep=keep)
+            kind = _Reset if answer is answers.RESET else _Prepared
+            found = self._prepared[key] = kind(self._desk, answer, keep=keep)
         return found

@@ -129,7 +129,7 @@ class Supervisor:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         for place in self._places:
             place.listener.close()
-        timeout_s = self._options.delay_ns / NS_PER_S + DRAIN_S + GRACE_S
+        timeout_s = self._options.longest_ns / NS_PER_S + DRAIN_S + GRACE_S
         processes = [place.process for place in self._places if place.process is not None]
         await asyncio.gather(*(process.stop(timeout_s) for process in processes))
         if self._board is not None:

@@ -24,11 +24,12 @@ from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.faults import read_little
 from loadsim.receiver.log import verified_line
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
-from loadsim.receiver.service import Service, failures
+from loadsim.receiver.service import Queue, fates
 from loadsim.signing import scheme
 
 MOST_CONNECTIONS = 100_000
@@ -146,23 +147,26 @@ async def work(order: Order) -> None:
     options = order.options
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
-    alarm = Alarm(loop) if options.delay_ns or options.stall is not None or options.down else None
+    alarm = Alarm(loop) if options.longest_ns or options.stall is not None or options.down else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    slots = options.slots_of(order.number)
     desk = Desk(
         options,
         Rules(options.path, verifier),
         board.row(order.number),
-        Service(options.delay_ns, options.slots_of(order.number)),
-        failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
+        fates(options, order.number),
+        Queue(slots) if slots is not None else None,
         first=staller.first_request if staller is not None else lambda: _begin(board),
         log=_log if options.verbose else None,
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
+    if options.read_rate is not None:
+        read_little(listener)
     if options.down and alarm is not None:
         outages = Outages(options.outages, board, alarm, engine, listener)
         await outages.begin()
@@ -175,7 +179,7 @@ async def work(order: Order) -> None:
         await engine.serve(listener)
         os.write(1, READY)
         await stop.wait()
-    await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
+    await engine.stop(options.longest_ns / NS_PER_S + DRAIN_S)
 
 
 def _begin(board: Board) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.cli.conduct import parse_address
 from loadsim.cli.main import main
-from loadsim.cli.receive import parse_address, parse_share
-from loadsim.plan.units import Span, UnitError, parse_span
+from loadsim.plan.units import Span, UnitError, parse_share, parse_span
 from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
 
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
@@ -87,6 +87,14 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--stall", "10s"], "AT:FOR"),
         (["--down", "1s:2s", "--down", "2s:1s"], "before the one before it has ended"),
         (["--down", "1s:0s"], "lasts no time"),
+        (["--fail", "200:1%"], "400 to 599"),
+        (["--fail", "503:60%", "--reset", "41%"], "more than 100%"),
+        (["--fail", "500:1%", "--retry-after", "1s"], "429 or 503"),
+        (["--fail", "429:1%", "--retry-after", "1500ms"], "whole seconds"),
+        (["--slow", "1s"], "TIME:SHARE"),
+        (["--delay-p99", "1s"], "median"),
+        (["--read-rate", "64KB"], "bytes per second"),
+        (["--idle-timeout", "0s"], "at least 10ms"),
         (["--fail-rate", "1"], "not a share"),
         (["--admin", "8081"], "HOST:PORT"),
         (["--max-body", "1GB"], "unknown unit"),
