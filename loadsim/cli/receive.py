@@ -42,7 +42,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
     show_default=True,
     help="Where GET /stats is served (port 0: any).",
 )
-@click.option("-v", "--verbose", is_flag=True, help="One line per verified event.")
+@click.option("-v", "--verbose", is_flag=True, help="One line per verified event, on stderr.")
+@click.option("--log-json", is_flag=True, help="One JSON object per verified event, on stdout; never its body.")
 def command(
     *,
     host: str,
@@ -59,6 +60,7 @@ def command(
     tolerance: int | None,
     admin: tuple[str, int],
     verbose: bool,
+    log_json: bool,
     **conduct: Any,
 ) -> None:
     """Start the companion receiver: it verifies signed webhooks and counts what came.
@@ -87,6 +89,7 @@ def command(
         retire_ns=retire_after,
         admin=admin,
         verbose=verbose,
+        log_json=log_json,
         **conduct,
     )
     if no_verify and (secret_env or secret_file or old_secret_env):

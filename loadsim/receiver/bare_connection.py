@@ -16,7 +16,7 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import add_field
+from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, add_field, understood
 from loadsim.receiver.desk import AT_ONCE, Desk
 from loadsim.receiver.faults import SlowReading, reset
 
@@ -155,13 +155,14 @@ class Connection(asyncio.Protocol):
         request.in_head = False
         headers, parser = request.headers, self._parser
         request.method = parser.get_method().decode("latin-1")
+        version = parser.get_http_version()
         # Only a sender that names it can be kept by HTTP/1.0, and we keep none of those.
-        request.keep = parser.should_keep_alive() and (
-            "connection" not in headers or parser.get_http_version() == "1.1"
-        )
+        request.keep = parser.should_keep_alive() and ("connection" not in headers or version == "1.1")
         length = headers.get("content-length", "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
+        if version not in VERSIONS or (TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING])):
+            request.refused = answers.BAD_REQUEST
         if "expect" in headers:
             request.expects = headers["expect"].lower() == "100-continue"
         if request.fields > FIELD_LIMIT or request.head_size > HEAD_LIMIT:

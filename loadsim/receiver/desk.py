@@ -13,12 +13,12 @@ from loadsim.plan.conduct import ASKS_TO_WAIT
 from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
 from loadsim.receiver.board import Row
-from loadsim.receiver.decide import HeaderNames, Rules
+from loadsim.receiver.decide import TRANSFER_CODING, HeaderNames, Rules
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
 
 AT_ONCE = 0
-FRAMING_HEADERS = ("connection", "content-length", "expect")
+FRAMING_HEADERS = ("connection", "content-length", "expect", TRANSFER_CODING)
 """What an engine looks up itself."""
 
 

@@ -43,6 +43,9 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
     admin: tuple[str, int] | None = ("127.0.0.1", 0)
     """Where the books are served, or None for nowhere."""
     verbose: bool = False
+    """One line per verified event, on stderr."""
+    log_json: bool = False
+    """One JSON object per verified event, on stdout."""
 
     def __post_init__(self) -> None:
         for wrong, text in (

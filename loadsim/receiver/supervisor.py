@@ -78,6 +78,7 @@ class Supervisor:
         self._secret = secret.reveal() if secret is not None else ""
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
+        self._log_fd = os.dup(1) if options.log_json else -1
         self._board: Board | None = Board.create(options.workers)
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
@@ -136,6 +137,8 @@ class Supervisor:
             self._last = self.stats()
             self._board.close()
             self._board = None
+            if self._log_fd >= 0:
+                os.close(self._log_fd)
 
     async def _spawn(self, place: _Place) -> None:
         if self._board is not None:
@@ -147,6 +150,7 @@ class Supervisor:
                     number=place.number,
                     listen_fd=place.listener.fileno(),
                     board_fd=self._board.fd,
+                    log_fd=self._log_fd,
                 )
             )
 

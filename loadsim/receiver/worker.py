@@ -7,6 +7,7 @@ that the parent is gone, so go at once. The secret comes by stdin, never by argv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -25,7 +27,7 @@ from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import read_little
-from loadsim.receiver.log import verified_line
+from loadsim.receiver.log import verified_line, verified_record
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
@@ -53,6 +55,8 @@ class Order(msgspec.Struct, frozen=True):
     board_fd: int
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
+    log_fd: int = -1
+    """Where JSON lines go: the parent's stdout. -1: none are wanted."""
 
     def encode(self) -> bytes:
         """Length and msgpack, as `read_order` wants it."""
@@ -160,7 +164,7 @@ async def work(order: Order) -> None:
         fates(options, order.number),
         Queue(slots) if slots is not None else None,
         first=staller.first_request if staller is not None else lambda: _begin(board),
-        log=_log if options.verbose else None,
+        log=_logger(order),
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
@@ -192,8 +196,23 @@ def _control(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _log(body: bytes) -> None:
-    print(verified_line(body), file=sys.stderr, flush=True)
+def _logger(order: Order) -> Callable[[bytes], None] | None:
+    """What writes the lines of verified events, or None when nobody asked for any.
+
+    One write per line, so that lines of several workers never mix. Nobody has to read them: a closed pipe loses lines,
+    never an answer.
+    """
+    if not order.options.verbose and order.log_fd < 0:
+        return None
+
+    def write(body: bytes) -> None:
+        with contextlib.suppress(OSError):
+            if order.options.verbose:
+                os.write(2, verified_line(body).encode() + b"\n")
+            if order.log_fd >= 0:
+                os.write(order.log_fd, verified_record(body, time.time(), order.number).encode() + b"\n")
+
+    return write
 
 
 def main() -> None:
