@@ -329,8 +329,7 @@ class Engine:
             if before:  # one making of each batch is timed
                 self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
                 before = 0
-        for connection, request, index in made:
-            connection.send(request, index)
+        self._transport.send_all(made)
 
     def _planned_time(self, index: int, due: int) -> int:
         """When an event is due by plan, ns since the start: what `--epoch` adds to. A closed run plans no times, so an
