@@ -69,9 +69,10 @@ class VolleyEngine(Engine):
 
     # -- gathering ----------------------------------------------------------------------------------------------------
 
-    def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+    def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """See Taker."""
         if stratum not in self._copies:
-            super()._dispatch(index, stratum, due, woken)
+            super().dispatch(index, stratum, due, woken)
             return
         volley = self._volleys[index] = _Volley((index, stratum, due, woken), self._copies[stratum])
         self._gathering.append(volley)
@@ -99,7 +100,7 @@ class VolleyEngine(Engine):
     def _send_all(self, volley: _Volley) -> None:
         index, _, due, _ = volley.event
         now, epoch = self._clock(), self._epoch_ns
-        now_ns = now + self._wall_offset if epoch is None else epoch + self._planned_time(index, due)
+        now_ns = now + self._wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
         connections, volley.ready = volley.ready, []
         volley.left, volley.sent = len(connections), True
         for connection in connections:
