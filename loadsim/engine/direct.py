@@ -45,9 +45,6 @@ class DirectConnection:
         "_address",
         "_mask",
         "_owner",
-        "pending",
-        "reader",
-        "send_bytes",
         "_sock",
         "_started_ns",
         "_transport",
@@ -58,8 +55,11 @@ class DirectConnection:
         "event",
         "fd",
         "first_ns",
+        "pending",
+        "reader",
         "recv",
         "reusable",
+        "send_bytes",
         "sent_ns",
         "served",
         "slot_ns",
@@ -363,7 +363,7 @@ class DirectTransport:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def send_all(self, made: Sequence[tuple[DirectConnection, SignedRequest, int]]) -> None:
+    def send_all(self, made: Sequence[tuple[Any, SignedRequest, int]]) -> None:
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
         head, trace, framings, join = self.head, self.trace, self._framings, b"".join
