@@ -13,7 +13,7 @@ from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.providers import PROVIDERS, Provider
 from loadsim.plan.units import UnitError, parse_duration
-from loadsim.report import facts
+from loadsim.report import facts, figures
 
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 
@@ -41,6 +41,23 @@ def deadline_rows(result: RunResult) -> list[DeadlineRow]:
         in_time = min(max(0, ended - unanswered), totals.completed)
         rows.append(DeadlineRow(provider, in_time, totals.sent - in_time))
     return rows
+
+
+def deadline_cells(row: DeadlineRow) -> tuple[str, str, str]:
+    """Deadline, share of the events sent that were in time, and how many were late."""
+    sent = row.in_time + row.late
+    return f"{row.provider.deadline_ns / NS_PER_S:g} s", figures.share(row.in_time / sent), figures.count(row.late)
+
+
+def all_in_time(rows: list[DeadlineRow]) -> str:
+    """One line in place of the table, where no provider would have counted any event as late; else nothing."""
+    if not rows or any(row.late for row in rows):
+        return ""
+    first, last = rows[0].provider, rows[-1].provider
+    return (
+        f"every event was answered within the deadline of every provider, from {first.deadline_ns / NS_PER_S:g} s "
+        f"({first.title}) to {last.deadline_ns / NS_PER_S:g} s ({last.title})"
+    )
 
 
 def _timeout_ns(result: RunResult) -> int:

@@ -5,12 +5,11 @@ Decides rows, order and words. Refuses to know how anything was sent, and what a
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from loadsim.judge.rawness import Told
 from loadsim.judge.window import Direction, Edge, Offset, Span, Width, width_of, window_of
 from loadsim.plan.redact import redact_url
 from loadsim.report.figures import printable
+from loadsim.report.text import drawn
 
 _MARKS = {"ok": ("✓", "green"), "finding": ("✗", "bold red"), "note": ("·", "yellow"), "skipped": (" ", "dim")}
 _WORDS: dict[Told, str] = {
@@ -222,7 +222,7 @@ def render_probe(result: ProbeReport, *, width: int = 100, colour: bool = False)
         parts += [Padding(Text(f"· {printable(note)}"), (0, 0, 0, 0)) for note in result.notes]
     if result.stopped is not None:
         parts.append(Text(f"\nStopped: {printable(result.stopped)}", style="yellow"))
-    return _drawn(Group(*parts), width, colour=colour)
+    return drawn(Group(*parts), width, colour=colour)
 
 
 def render_clock(result: ClockReport, *, width: int = 100, colour: bool = False) -> str:
@@ -237,7 +237,7 @@ def render_clock(result: ClockReport, *, width: int = 100, colour: bool = False)
         parts.append(Padding(table, (1, 0, 0, 0)))
         parts.append(Text(_clock_words(result.offset), style="dim"))
     parts += _findings(result.findings)
-    return _drawn(Group(*parts), width, colour=colour)
+    return drawn(Group(*parts), width, colour=colour)
 
 
 def _head(subject: Subject, findings: tuple[Finding, ...], requests: int) -> RenderableType:
@@ -282,24 +282,6 @@ def _findings(findings: tuple[Finding, ...]) -> Iterator[RenderableType]:
 
 def _table() -> Table:
     return Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-
-
-def _drawn(what: RenderableType, width: int, *, colour: bool) -> str:
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
-    console.print(what)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
 
 
 def _clock_words(offset: Offset) -> str:

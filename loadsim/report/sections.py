@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from loadsim.measure.result import RunResult, ShardRow, Stats
-from loadsim.model import NS_PER_S
 from loadsim.report import facts, figures
-from loadsim.report.deadlines import deadline_rows
+from loadsim.report.deadlines import deadline_cells, deadline_rows
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
 from loadsim.report.markup import Markup, Text, join, safe, table, tag
@@ -176,11 +175,9 @@ def deadlines(result: RunResult) -> Markup:
     """What each provider would have counted as delivered in time."""
     rows = []
     for row in deadline_rows(result):
-        share = figures.share(row.in_time / result.totals.sent)
-        kind = "good" if not row.late else "bad"
-        provider = row.provider
-        late = tag("span", figures.count(row.late), class_=f"chip {kind}")
-        rows.append((provider.title, f"{provider.deadline_ns / NS_PER_S:g} s", share, late, provider.afterwards))
+        deadline, share, late = deadline_cells(row)
+        chip = tag("span", late, class_=f"chip {'bad' if row.late else 'good'}")
+        rows.append((row.provider.title, deadline, share, chip, row.provider.afterwards))
     if not rows:
         return tag("p", "Nothing was sent, so no deadline was met or missed.")
     text = (

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.deadlines import deadline_cells, deadline_rows
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
 
@@ -29,7 +30,7 @@ def render_summary(result: RunResult) -> str:
     blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_latency(result)]
     blocks += [*_groups(result, "event", "Event type"), *_cases(result)]
     blocks += [*_duplicates(result), *_groups(result, "phase", "Phase")]
-    blocks += [*_answers(result), *_limits(result)]
+    blocks += [*_deadlines(result), *_answers(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -159,6 +160,13 @@ def _duplicates(result: RunResult) -> Iterator[str]:
         yield markdown_table(("Copy", "Answers", "Deliveries", "p50 of service time", "p99"), rows, left=2)
         words = facts.spread_words(result)
         yield words[0].upper() + words[1:] + "."
+
+
+def _deadlines(result: RunResult) -> Iterator[str]:
+    rows = [(row.provider.title, row.provider.afterwards, *deadline_cells(row)) for row in deadline_rows(result)]
+    if rows:
+        yield "## Provider deadlines"
+        yield markdown_table(("Provider", "What it does when late", "Deadline", "In time", "Too late"), rows, left=2)
 
 
 def _answers(result: RunResult) -> Iterator[str]:

@@ -7,6 +7,7 @@ where it is printed: the caller says the width and whether there is colour.
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.deadlines import all_in_time, deadline_cells, deadline_rows
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
 
@@ -29,12 +31,12 @@ BODY_CHARS = 300
 
 def render_text(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
     """The whole report as text of this width, with ANSI colours or without any escape sequence. Ends in a newline."""
-    return _drawn(render(result, width), width, colour=colour)
+    return drawn(render(result, width), width, colour=colour)
 
 
 def render_verdict(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
     """The verdict, the objectives and the reasons only, as `render_text` writes them."""
-    return _drawn(Group(*_verdict(result)), width, colour=colour)
+    return drawn(Group(*_verdict(result)), width, colour=colour)
 
 
 def render(result: RunResult, width: int = 100) -> RenderableType:
@@ -43,11 +45,12 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
     parts += _latency(result, width)
     parts += [*_groups(result, "event", "By event type"), *_cases(result)]
     parts += [*_duplicates(result), *_groups(result, "phase", "By phase")]
-    parts += [*_answers(result), *_limits(result)]
+    parts += [*_deadlines(result), *_answers(result), *_limits(result)]
     return Group(*parts)
 
 
-def _drawn(what: RenderableType, width: int, *, colour: bool) -> str:
+def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
+    """What rich draws at this width, without blanks at the ends of lines."""
     text = io.StringIO()
     console = Console(
         file=text,
@@ -252,6 +255,23 @@ def _duplicates(result: RunResult) -> Iterator[RenderableType]:
         table.add_row(name, *cells, facts.duplicate_answers(row))
     yield table
     yield Text(facts.spread_words(result), style="dim")
+
+
+def _deadlines(result: RunResult) -> Iterator[RenderableType]:
+    rows = deadline_rows(result)
+    if not rows:
+        return
+    yield _title("Provider deadlines", "service time")
+    if words := all_in_time(rows):
+        yield Text(words, style="dim")
+        return
+    table = _table(header=True)
+    for name in ("deadline", "in time", "too late"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("of", overflow="fold", style="dim")
+    for cells, alike in itertools.groupby(rows, deadline_cells):
+        table.add_row(*cells, ", ".join(row.provider.title for row in alike))
+    yield table
 
 
 def _answers(result: RunResult) -> Iterator[RenderableType]:
