@@ -130,13 +130,13 @@ class ClockReport:
         side, found = edge.direction, self._limit_words(edge)
         if width == "unbounded":
             text = f"accepts any {_SIDES[side]} timestamp, up to {_time(self.limit_s)} (no more was tried)"
-            return Finding(f"{text}: {_OPEN[side]}", f"{_MENDS[side]} {_at(self.tolerance_s)}", (side,), proven=True)
+            return Finding(f"{text}: {_OPEN[side]}", f"{_MENDS[side]} {_at(self.tolerance_s)}", proven=True)
         wanted = f"{found} where {_time(self.tolerance_s or 0)} is due"
         if width == "wider":
             text = f"the {side} side of the window is too wide, {wanted}: {_OPEN[side]}"
-            return Finding(text, f"{_MENDS[side]} {_at(self.tolerance_s)}", (side,), proven=True)
+            return Finding(text, f"{_MENDS[side]} {_at(self.tolerance_s)}", proven=True)
         text = f"the {side} side of the window is too narrow, {wanted}: {_TIGHT[side]}"
-        return Finding(text, f"accept timestamps {_at(self.tolerance_s, 'up to')}", (side,), proven=True)
+        return Finding(text, f"accept timestamps {_at(self.tolerance_s, 'up to')}", proven=True)
 
     def _limit_words(self, edge: Edge) -> str:
         window = self.window(edge)
