@@ -100,6 +100,8 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     check_cases(scenario, described, what)
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
+    if options["raw"] and scenario.retry is not None:
+        raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = old_secret = None
     if target.url != EMBEDDED and needs_old_secret(scenario):

@@ -168,14 +168,15 @@ class DirectConnection:
 
     # -- carrying an event --------------------------------------------------------------------------------------------
 
-    def send(self, request: SignedRequest, index: int) -> None:
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
         headers, body = request
         transport = self._transport
+        trace = transport.trace if attempt == 1 else transport.trace_of(attempt)
         data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
             transport.head,
             headers,
-            transport.trace % index,
+            trace % index,
             len(body),
             body,
         )
@@ -355,7 +356,8 @@ class DirectTransport:
         self.tls = wire.tls is not None
         self.head = wire.head
         # formatted with the index of each event; without a trace the zero precision swallows it
-        self.trace = f"X-Loadsim-Id: {trace_id}/%d/1\r\n".encode() if trace_id else b"%.0a"
+        self._trace_id = trace_id
+        self.trace = self.trace_of(1)
         self.memo = Memo()
 
     def start(self, owner: Owner) -> None:
@@ -378,6 +380,10 @@ class DirectTransport:
             connection.close()
         self._bury_all()
         self._epoll.close()
+
+    def trace_of(self, attempt: int) -> bytes:
+        """The trace header of an attempt, for any index."""
+        return f"X-Loadsim-Id: {self._trace_id}/%d/{attempt}\r\n".encode() if self._trace_id else b"%.0a"
 
     # -- for connections ----------------------------------------------------------------------------------------------
 

@@ -41,8 +41,8 @@ class Connection(Protocol):
     def opened(self) -> bool:
         """Ready to send: connected and handshaken."""
 
-    def send(self, request: SignedRequest, index: int) -> None:
-        """Write the request of event `index`; the outcome comes through `Owner.on_done`."""
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
+        """Write the request of event `index`, its `attempt`-th delivery; the outcome comes through `Owner.on_done`."""
 
     def close(self) -> None:
         """Close now; no callback follows."""

@@ -14,6 +14,7 @@ import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
 from loadsim.plan.conduct import Conduct
+from loadsim.plan.retry import Retry
 from loadsim.plan.shape import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
@@ -157,6 +158,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     validity: ValidityRules = ValidityRules()
     receiver: Conduct | None = None
     """How the embedded receiver behaves."""
+    retry: Retry | None = None
+    """How deliveries that fail are made again; None: never, and every event is one delivery."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
     def document(self) -> dict[str, Any]:
