@@ -18,6 +18,9 @@ NEVER = 2**62
 _IDLE_NS = NS_PER_MS
 """When nothing is due for so long, there is time for other things."""
 
+Waiting = tuple[int, int, int, int]
+"""Index, stratum, due, woken (ns of the clock)."""
+
 
 class Taker(Protocol):
     """What takes the events: the engine."""
@@ -173,27 +176,25 @@ class Arrivals:
         if self._exhausted or self.stopped_ns:
             return
         self._users += 1
-        index, stratum = self.next_closed()
-        self._dispatch(index, stratum, now, now)
+        self._dispatch(*self._take(now))
 
-    def next_closed(self) -> tuple[int, int]:
-        """Index and stratum of the next event of a user that goes on."""
-        position = self._position
-        index, stratum = self._block.index[position], self._block.stratum[position]
-        self._position = position + 1
+    def _take(self, now: int) -> Waiting:
+        position, block = self._position, self._block
+        index, stratum = block.index[position], block.stratum[position]
+        self._position = position = position + 1
         self._taken += 1
-        if self._position == len(self._block.index):
+        if position == len(block.index):
             self._next_block()
         self.planned[stratum] += 1
-        return index, stratum
+        return index, stratum, now, now
 
-    def user_goes_on(self, now: int) -> bool:
-        """Whether the virtual user whose event just ended starts another one."""
+    def next_turn(self, now: int) -> Waiting | None:
+        """The next event of a virtual user whose event just ended; None when the user ends with it."""
         if self._users <= self._users_wanted and not self._exhausted and now < self._phase_end:
-            return True
+            return self._take(now)
         self._users -= 1
         self._check_closed_over()
-        return False
+        return None
 
     def _check_closed_over(self) -> None:
         """The last phase, when it is a closed one that ran out of events, ends with its last user."""

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from loadsim.cases import RequestMaker
-from loadsim.engine.arrivals import NEVER, Arrivals
+from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.recorder import BITE, COLUMNS, Recorder
 from loadsim.engine.transport import Answer, Connection, ResourceLimitError, Transport
@@ -22,9 +22,6 @@ from loadsim.plan import Plan
 
 _BATCH = 64
 """Released events that are made and sent together."""
-
-Waiting = tuple[int, int, int, int]
-"""Index, stratum, due, woken (ns of the clock)."""
 
 
 class Engine:
@@ -214,8 +211,7 @@ class Engine:
             if before:  # one making of each batch is timed
                 self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
                 before = 0
-        for connection, request, index in made:
-            connection.send(request, index)
+        self._transport.send_all(made)
 
     # -- what transports call -----------------------------------------------------------------------------------------
 
@@ -237,7 +233,7 @@ class Engine:
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """See Owner. This is the hot path: the common case calls as little as it can."""
         extend, of_user, queue, reuse = self._extend, self._of_user, self._queue, self._reuse
-        user_goes_on, next_closed = self._arrivals.user_goes_on, self._arrivals.next_closed
+        next_turn = self._arrivals.next_turn
         for connection, code, now in answers:
             try:
                 index, stratum, due, woken = connection.event
@@ -258,18 +254,17 @@ class Engine:
                 )
                 if not 200 <= code < 300 and self._recorder.wants_sample(code, stratum):
                     self._sample(connection, index, stratum, code, now)
-                goes_on = of_user[stratum] and user_goes_on(now)
+                turn = next_turn(now) if of_user[stratum] else None
                 if not connection.reusable or connection.served >= reuse:
                     connection.close()
                     self.open_count -= 1
-                    self._open_for_waiting(goes_on, now)
-                elif goes_on and not queue:
-                    index, stratum = next_closed()
-                    connection.event = (index, stratum, now, now)
+                    self._open_for_waiting(turn, now)
+                elif turn is not None and not queue:
+                    connection.event = turn
                     connection.slot_ns = now
-                    self._ready.append((connection, index, stratum, now))
+                    self._ready.append((connection, turn[0], turn[1], now))
                 else:
-                    self._serve_waiting(connection, goes_on, now)
+                    self._serve_waiting(connection, turn, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
                 self.on_internal(connection, error)
         if self._ready:
@@ -292,10 +287,10 @@ class Engine:
         self._note(connection.event[0], connection.event[1], ERROR_BASE + ErrorKind.internal, repr(error))
         self.on_done(connection, ERROR_BASE + ErrorKind.internal, self._clock())
 
-    def _serve_waiting(self, connection: Connection, goes_on: bool, now: int) -> None:
+    def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
         """A connection is free: it takes the event that waited longest, or waits itself."""
-        if goes_on:
-            self._queue.append((*self._arrivals.next_closed(), now, now))
+        if turn is not None:
+            self._queue.append(turn)
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
             # an answer may be older than the last wake-up where a transport hears of it late
@@ -307,10 +302,10 @@ class Engine:
             self._idle[connection] = None
         self._settle_queue(now)
 
-    def _open_for_waiting(self, goes_on: bool, now: int) -> None:
+    def _open_for_waiting(self, turn: Waiting | None, now: int) -> None:
         """A connection went: whoever waits may open another."""
-        if goes_on:
-            self._queue.append((*self._arrivals.next_closed(), now, now))
+        if turn is not None:
+            self._queue.append(turn)
         while self._queue and self.open_count < self._limit and self._open(self._queue[0], now):
             self._queue.popleft()
         self._settle_queue(now)
@@ -331,7 +326,7 @@ class Engine:
         self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
         if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, self.limit_reached)
-        self._open_for_waiting(self._of_user[stratum] and self._arrivals.user_goes_on(now), now)
+        self._open_for_waiting(self._arrivals.next_turn(now) if self._of_user[stratum] else None, now)
         self.flush()
 
     # -- samples ------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from loadsim.cases import Redeliver
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import Pacer
 from loadsim.engine.recorder import BITE, COLUMNS
-from loadsim.engine.transport import Answer, Connection
+from loadsim.engine.transport import Answer, Connection, Made
 from loadsim.measure.retries import RetryCounts
 from loadsim.model import ERROR_BASE, UNFINISHED, Column, ErrorKind, SignedRequest, is_success
 from loadsim.plan import share_of
@@ -122,22 +122,21 @@ class RetryEngine(Engine):
         if not self._ready:
             return
         ready, self._ready = self._ready, []
-        made = []
+        made: dict[int, list[Made]] = {}
         before = self._clock()
         for connection, index, stratum, now in ready:
             held = self._held.get(index)
             try:
-                made.append((connection, self._made(index, stratum, connection.event[2], now, held), index, held))
+                request = self._made(index, stratum, connection.event[2], now, held)
             except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+            else:
+                made.setdefault(1 if held is None else held.attempt, []).append((connection, request, index))
             if before:  # one making of each batch is timed
                 self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
                 before = 0
-        for connection, request, index, held in made:
-            if held is None:
-                connection.send(request, index)
-            else:
-                connection.send(request, index, held.attempt)
+        for attempt, batch in made.items():
+            self._transport.send_all(batch, attempt)
 
     def _made(self, index: int, stratum: int, due: int, now: int, held: _Held | None) -> SignedRequest:
         epoch = self._epoch_ns
@@ -185,9 +184,9 @@ class RetryEngine(Engine):
         if not connection.reusable or connection.served >= self._reuse:
             connection.close()
             self.open_count -= 1
-            self._open_for_waiting(False, now)
+            self._open_for_waiting(None, now)
         else:
-            self._serve_waiting(connection, False, now)
+            self._serve_waiting(connection, None, now)
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         if not self._genuine[stratum]:
@@ -196,7 +195,7 @@ class RetryEngine(Engine):
         if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, self.limit_reached)
         self._ended(index, (stratum, code, due, woken, slot, 0, 0, now, 0, 0), _no_header)
-        self._open_for_waiting(False, now)
+        self._open_for_waiting(None, now)
         self.flush()
 
     def _ended(self, index: int, row: Row, header: Callable[[str], str | None]) -> None:
