@@ -21,6 +21,7 @@ CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
 EMBEDDED = "embedded"
 """The url that stands for the companion receiver, started beside the run."""
+DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -53,7 +54,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     old_secret_file: str | None = None
     public_url: str | None = None
     connections: Count = 256
-    timeout: Duration = 10 * NS_PER_S
+    timeout: Duration = DEFAULT_TIMEOUT_NS
     reuse: Count | None = None
     """Close a connection after so many requests; None keeps it."""
     overflow: Literal["queue", "drop"] = "queue"

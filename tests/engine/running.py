@@ -16,6 +16,7 @@ from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
 from loadsim.measure.tally import Tally
@@ -156,6 +157,8 @@ def run(
         loop = asyncio.get_running_loop()
         start = monotonic_ns()
         transport = make(loop, of.target)
+        if of.retry is not None:
+            options.update(kind=RetryEngine, again=best_pacer(loop))
         engine, recorder = build(of, transport, best_pacer(loop), start_ns=start, seed=seed, **options)
         if during is not None:
             during(engine)
