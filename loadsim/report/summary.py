@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.books import book_rows, source_words
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
 
@@ -28,7 +29,7 @@ def render_summary(result: RunResult) -> str:
     """The whole summary. Ends in a newline."""
     blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_latency(result)]
     blocks += [*_groups(result, "event", "Event type"), *_cases(result)]
-    blocks += [*_duplicates(result), *_groups(result, "phase", "Phase")]
+    blocks += [*_books(result), *_duplicates(result), *_groups(result, "phase", "Phase")]
     blocks += [*_answers(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
@@ -159,6 +160,18 @@ def _duplicates(result: RunResult) -> Iterator[str]:
         yield markdown_table(("Copy", "Answers", "Deliveries", "p50 of service time", "p99"), rows, left=2)
         words = facts.spread_words(result)
         yield words[0].upper() + words[1:] + "."
+
+
+def _books(result: RunResult) -> Iterator[str]:
+    books = result.reconciliation
+    if books is None:
+        return
+    yield "## Reconciled"
+    words = source_words(books)
+    yield escape(words[0].upper() + words[1:]) + "."
+    rows = [(row.name, figures.count(row.events), row.meaning) for row in book_rows(books)]
+    if rows:
+        yield markdown_table(("Events", "Count", "Meaning"), rows)
 
 
 def _answers(result: RunResult) -> Iterator[str]:
