@@ -15,7 +15,6 @@ FINDINGS = {
     "acknowledged_not_received": "answered 2xx, and not in the receiver's books",
     "unanswered": "sent, never answered, and not in the receiver's books",
     "duplicated": "in the receiver's books more often than they should be",
-    "forged_accepted": "forged, answered 2xx, and in the receiver's books",
     "forged_unanswered": "forged, not answered 2xx, and in the receiver's books all the same",
     "never_sent": "in the receiver's books under this run's name, and never sent by it",
 }
@@ -65,7 +64,8 @@ def _rows(books: Reconciliation) -> Iterator[BookRow]:
 
 
 def book_findings(books: Reconciliation | None) -> Iterator[str]:
-    """One sentence for each figure that ought to be 0 and is not, with the first events that it counts."""
+    """One sentence for each figure that ought to be 0 and is not, with the first events that it counts; what was
+    let in by a 2xx answer is left to those who speak of answers."""
     if books is None or books.problem:
         return
     unanswered = (books.lost or 0) - (books.acknowledged_not_received or 0)
