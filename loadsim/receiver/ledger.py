@@ -134,26 +134,25 @@ class Ledger:
             within = index < self._limit
             self._counters[OVER_LIMIT + number] += np.uint64(len(index) - np.count_nonzero(within))
             index, at, accepted = index[within], at[within], accepted[within]
-        arrivals_at, accepted_at, first_at = self._layout.arrays(number)
+        arrivals_at, accepted_at, _ = self._layout.arrays(number)
         ordered = np.sort(index)
         if (ordered[1:] == ordered[:-1]).any():
-            index, at, accepted = self._once(arrivals_at, accepted_at, index, at, accepted)
+            first = np.unique(index, return_index=True)[1]
+            again = np.ones(len(index), dtype=bool)
+            again[first] = False
+            self._enter_once(number, index[first], at[first], accepted[first])
+            self._count(arrivals_at, *np.unique(index[again], return_counts=True))
+            self._count(accepted_at, *np.unique(index[again & accepted], return_counts=True))
+        else:
+            self._enter_once(number, index, at, accepted)
+
+    def _enter_once(self, number: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+        """Deliveries of one run, no two of the same event."""
+        arrivals_at, accepted_at, first_at = self._layout.arrays(number)
         before = self._count(arrivals_at, index)
         new = before == 0
         np.frombuffer(self._memory, np.float64, self._limit, first_at)[index[new]] = at[new]
         self._count(accepted_at, index if accepted.all() else index[accepted])
-
-    def _once(
-        self, arrivals_at: int, accepted_at: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]
-    ) -> tuple[Ints, NDArray[np.float64], NDArray[np.bool_]]:
-        """Each event once, as it first came; how often it came beyond that is counted here."""
-        _, first = np.unique(index, return_index=True)
-        again = np.ones(len(index), dtype=bool)
-        again[first] = False
-        for start, chosen in ((arrivals_at, again), (accepted_at, again & accepted)):
-            more, times = np.unique(index[chosen], return_counts=True)
-            self._count(start, more, times)
-        return index[first], at[first], accepted[first]
 
     def _count(self, start: int, index: Ints, times: Ints | int = 1) -> Times:
         """Add to counts, each index once; they stay at MOST_TIMES. Returns what they were."""
@@ -221,7 +220,7 @@ class LedgerMemory:
             arrivals=_added((arrivals for arrivals, _, _ in parts), longest),
             accepted=_added((accepted for _, accepted, _ in parts), longest),
             first_s=np.where(np.isinf(first), 0.0, first),
-            incomplete=f"the ledger keeps indexes below {self.limit:,}, and {over:,} deliveries were above"
+            incomplete=f"the ledger keeps indexes below {self.limit:,}, and {over:,} came of others"
             if over
             else "",
         )
