@@ -220,9 +220,7 @@ class LedgerMemory:
             arrivals=_added((arrivals for arrivals, _, _ in parts), longest),
             accepted=_added((accepted for _, accepted, _ in parts), longest),
             first_s=np.where(np.isinf(first), 0.0, first),
-            incomplete=f"the ledger keeps indexes below {self.limit:,}, and {over:,} came of others"
-            if over
-            else "",
+            incomplete=f"the ledger keeps indexes below {self.limit:,}, and {over:,} came of others" if over else "",
         )
 
     def close(self) -> None:

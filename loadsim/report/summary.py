@@ -168,7 +168,7 @@ def _books(result: RunResult) -> Iterator[str]:
         return
     yield "## Reconciled"
     words = source_words(books)
-    yield escape(words[0].upper() + words[1:]) + "."
+    yield escape(words[0].upper() + words[1:] if books.problem else f"Joined with {words}") + "."
     rows = [(row.name, figures.count(row.events), row.meaning) for row in book_rows(books)]
     if rows:
         yield markdown_table(("Events", "Count", "Meaning"), rows)
