@@ -22,40 +22,51 @@ _END, _SLASH, _ZERO = ord("\n"), ord("/"), ord("0")
 
 
 def indexes_of(marks: Sequence[bytes], run: bytes) -> Ints | None:
-    """The index of every mark, in order; None unless all of them are of the form and of this run."""
+    """The index of every mark, in order; None unless all of them are of the form and of this run.
+
+    It may also be None for marks that are, where those of one length have attempts of several.
+    """
     if not marks:
         return np.zeros(0, dtype=np.int64)
-    prefix = run + b"/"
-    # What lies between two texts with the same beginning has that beginning too.
-    if not (min(marks).startswith(prefix) and max(marks).startswith(prefix)):
+    # Marks that come together mostly have indexes of one length, and then stand below each other.
+    found = _of_one_length(marks, run)
+    if found is not None:
+        return found
+    places: dict[int, list[int]] = {}
+    for place, mark in enumerate(marks):
+        places.setdefault(len(mark), []).append(place)
+    if len(places) == 1:
         return None
-    chars = np.frombuffer(b"\n".join(marks) + b"\n", dtype=np.uint8)
-    end, slashes = np.flatnonzero(chars == _END), np.flatnonzero(chars == _SLASH)
-    if len(end) != len(marks) or len(slashes) != 2 * len(marks):
-        return None
-    begin, first, second = np.append(0, end[:-1] + 1), slashes[0::2], slashes[1::2]
-    width, rest = second - first - 1, end - second - 1
-    if (first - begin != len(run)).any() or not (_within(width, _DIGITS) and _within(rest, _ATTEMPT_DIGITS)):
-        return None
-    digits = chars - _ZERO  # what is below "0" wraps around to a large number
-    attempt = [digits[np.minimum(second + place, end - 1)] for place in range(1, int(rest.max()) + 1)]
-    if max(int(column.max()) for column in attempt) > 9:
-        return None
-    return _numbers(digits, first, width)
-
-
-def _within(widths: Ints, most: int) -> bool:
-    return bool(widths.min() >= 1 and widths.max() <= most)
-
-
-def _numbers(digits: np.ndarray[tuple[int], np.dtype[np.uint8]], before: Ints, width: Ints) -> Ints | None:
-    """The numbers of so many digits behind the places `before`; None where something else is among the digits."""
-    number = np.zeros(len(before), dtype=np.int64)
-    least = int(width.min())
-    for place in range(1, int(width.max()) + 1):
-        digit = digits[before + place if place <= least else before + np.minimum(place, width)]
-        if digit.max() > 9:
+    whole = np.empty(len(marks), dtype=np.int64)
+    for where in places.values():
+        some = _of_one_length([marks[place] for place in where], run)
+        if some is None:
             return None
-        longer = number * 10 + digit
-        number = longer if place <= least else np.where(place <= width, longer, number)
+        whole[where] = some
+    return whole
+
+
+def _of_one_length(marks: Sequence[bytes], run: bytes) -> Ints | None:
+    text = b"\n".join(marks) + b"\n"
+    width = len(marks[0]) + 1
+    prefix, slash, attempt = run + b"/", marks[0].rfind(b"/"), len(marks[0]) - marks[0].rfind(b"/") - 1
+    digits = slash - len(prefix)
+    if len(text) != len(marks) * width or not (1 <= digits <= _DIGITS and 1 <= attempt <= _ATTEMPT_DIGITS):
+        return None
+    rows = np.frombuffer(text, dtype=np.uint8).reshape(-1, width)
+    # Every byte is held against what must stand there, so a line's end can stand nowhere else.
+    if not (
+        (rows[:, : len(prefix)] == np.frombuffer(prefix, dtype=np.uint8)).all()
+        and (rows[:, slash] == _SLASH).all()
+        and (rows[:, -1] == _END).all()
+    ):
+        return None
+    columns = rows[:, len(prefix) : -1] - _ZERO  # what is below "0" wraps around to a large number
+    columns[:, digits] = 0
+    if columns.max() > 9:
+        return None
+    number = columns[:, 0].astype(np.int64)
+    for column in range(1, digits):
+        number *= 10
+        number += columns[:, column]
     return number

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from loadsim.measure.marks import HEADER
 from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
 from loadsim.receiver.board import Row
 from loadsim.receiver.decide import HeaderNames, Rules
-from loadsim.receiver.ledger import ENTER_EVERY, Ledger
+from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.service import Service
 
@@ -58,7 +59,7 @@ class Desk:
         self._first = first
         self._log = log
         self._ledger = ledger
-        self._notes: list[tuple[bytes, float, int]] = [] if ledger is None else ledger.notes
+        self._notes: list[Any] = [] if ledger is None else ledger.notes
         self._extras = not (failures is None and log is None and self._service is None)
 
     def take(
@@ -81,11 +82,8 @@ class Desk:
         if self._extras and entry in ACCEPTED:
             answer, instant = self._extra(answer, body)
         if mark:
-            # Not by a call of its own, which would cost as much again; the ledger is as short as its list allows.
-            notes = self._notes
-            notes.append((mark, now_s, answer.status))
-            if len(notes) >= ENTER_EVERY and self._ledger is not None:
-                self._ledger.enter()
+            # As Ledger.note has it, without the call, which would cost as much again.
+            self._notes.extend((mark, now_s, answer.status))
         return answer, instant
 
     def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:

@@ -12,7 +12,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -25,10 +25,9 @@ from loadsim.measure.marks import MARK, indexes_of
 RUNS = 8
 DEFAULT_LIMIT = 4_000_000
 LARGEST_LIMIT = 50_000_000
-ENTER_EVERY = 1024
-"""Notes that are entered at the latest when so many have come together: about a tenth of a millisecond."""
-ENTER_EVERY_S = 0.05
-"""And at the latest after so long."""
+ENTER_EVERY_S = 0.02
+"""How far the books may be behind. At any rate that one process can take, entering holds it up for far less than a
+millisecond."""
 SUCCESSES = range(200, 300)
 _NAME = 128
 _COUNTERS = 2 + RUNS
@@ -69,28 +68,26 @@ class _Layout(NamedTuple):
 
 
 class Ledger:
-    """One worker's part. `noted` is what a worker calls for each delivery: (mark, unix seconds, status answered)."""
+    """One worker's part. What is noted is in the books only after `enter`, which somebody has to call now and then."""
 
     def __init__(self, memory: mmap.mmap, limit: int) -> None:
         self._limit, self._layout, self._memory = limit, _Layout(limit), memory
         self._counters = np.frombuffer(memory, np.uint64, _COUNTERS)
         self._names: list[bytes] = [name for name in _names(memory[_NAMES_AT:_HEAD]) if name]
         """By number; what a worker finds here its predecessor had opened."""
-        self.notes: list[tuple[bytes, float, int]] = []
+        self.notes: list[Any] = []
+        """Flat: mark, unix seconds, status answered."""
 
     def note(self, mark: bytes, now_s: float, status: int) -> None:
         """A delivery whose mark is `mark` was answered. Takes any bytes and never raises."""
-        self.notes.append((mark, now_s, status))
-        if len(self.notes) >= ENTER_EVERY:
-            self.enter()
+        self.notes.extend((mark, now_s, status))
 
     def enter(self) -> None:
         """Enter what was noted."""
         if not self.notes:
             return
-        marks, times, statuses = zip(*self.notes, strict=True)
+        marks, at, statuses = self.notes[0::3], np.fromiter(self.notes[1::3], np.float64), self.notes[2::3]
         self.notes.clear()
-        at = np.array(times)
         accepted = np.ones(len(marks), dtype=bool)
         if any(status not in SUCCESSES for status in set(statuses)):
             accepted = np.array([status in SUCCESSES for status in statuses])

@@ -179,7 +179,6 @@ class _Count:
 
     def __init__(self, run: bytes, prefixes: set[bytes], events: int) -> None:
         self._run, self._prefixes = run, prefixes
-        self._lengths = {len(prefix) + _DIGITS for prefix in prefixes}
         self.times = np.zeros(events, dtype=np.uint8)
         self.place = np.zeros(events, dtype=np.float64)
         self.rows = self.known = self.beyond = 0
@@ -202,12 +201,12 @@ class _Count:
         self.times[index] = np.minimum(self.times[index].astype(np.int64) + times, MOST_TIMES)
 
     def _index(self, text: bytes) -> int:
+        if text[:-_DIGITS] in self._prefixes and _HEX.fullmatch(text, len(text) - _DIGITS):
+            self.by_body = True
+            return int(text[-_DIGITS:], 16)
         mark = MARK.fullmatch(text)
         if mark is not None and mark[1] == self._run:
             return int(mark[2])
-        if len(text) in self._lengths and text[:-_DIGITS] in self._prefixes and _HEX.fullmatch(text[-_DIGITS:]):
-            self.by_body = True
-            return int(text[-_DIGITS:], 16)
         self.example = self.example or text.decode("utf-8", "replace")[:80]
         return -1
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.receiver.ledger import ENTER_EVERY, RUNS, LedgerMemory
+from loadsim.receiver.ledger import RUNS, LedgerMemory
 
 LIMIT = 50
+HOSTILE = 5_000
 Note = tuple[bytes, float, int]
 marks = st.builds(
     lambda run, index, attempt: b"%b/%d/%d" % (run, index, attempt),
@@ -99,10 +100,10 @@ def test_a_ninth_run_has_no_room(memory: LedgerMemory) -> None:
 
 def test_hostile_marks_take_no_room(memory: LedgerMemory) -> None:
     before = os.fstat(memory.fd).st_blocks
-    hostile = [b"r%d/%d/1" % (number, number) for number in range(4 * ENTER_EVERY)]
+    hostile = [b"r%d/%d/1" % (number, number) for number in range(HOSTILE)]
     enter(memory, *[(mark, 1.0, 401) for mark in hostile])
     assert os.fstat(memory.fd).st_blocks - before <= 8  # the counters' page
-    assert memory.refusals().malformed == 4 * ENTER_EVERY
+    assert memory.refusals().malformed == HOSTILE
 
 
 def test_a_successor_goes_on_in_the_same_books(memory: LedgerMemory) -> None:
