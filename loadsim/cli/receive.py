@@ -13,6 +13,7 @@ import click
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.units import Span, UnitError, parse_duration, parse_size, parse_span
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.ledger import DEFAULT_LIMIT
 from loadsim.receiver.options import DEFAULT_PATH, ENGINES, Engine, ReceiverOptions
 from loadsim.receiver.supervisor import Stats
 from loadsim.settings import read_custom, read_secret
@@ -98,7 +99,14 @@ ADDRESS = Quantity("host:port", parse_address)
     type=ADDRESS,
     default="127.0.0.1:8081",
     show_default=True,
-    help="Where GET /stats is served (port 0: any).",
+    help="Where GET /stats and GET /ledger?run=ID are served (port 0: any).",
+)
+@click.option(
+    "--ledger-limit",
+    type=click.IntRange(0),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Keep which events of a load run came, by indexes below this; 0 keeps no ledger.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="One line per verified event.")
 def command(
@@ -126,12 +134,14 @@ def command(
     fail_status: int,
     seed: int,
     admin: tuple[str, int],
+    ledger_limit: int,
     verbose: bool,
 ) -> None:
     """Start the companion receiver: it verifies signed webhooks and counts what came.
 
     It answers 200 to a verified event, 400 or 401 to one that is not, and stops on Ctrl-C after it has answered what is
-    in flight. The counters are at http://ADMIN/stats.
+    in flight. The counters are at http://ADMIN/stats. Which events of a load run came is at http://ADMIN/ledger?run=ID:
+    with `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run tells what was lost or duplicated.
 
     \b
     Examples:
@@ -161,6 +171,7 @@ def command(
         fail_status=fail_status,
         seed=seed,
         admin=admin,
+        ledger_limit=ledger_limit,
         verbose=verbose,
     )
     if no_verify and (secret_env or secret_file or old_secret_env):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TARGET_KEYS = (
     *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
-    *("transport", "reuse", "connect_to", "unix", "proxy"),
+    *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
 )
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
@@ -53,6 +53,14 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option(
     "--time-scale", type=float, metavar="N", help="With --retry or [retry]: the provider's time passes N times as fast."
 )
+@click.option(
+    "--ledger",
+    metavar="URL",
+    help="The receiver's books, such as http://127.0.0.1:8081/ledger: they tell what was lost or duplicated.",
+)
+@click.option(
+    "--outcomes", is_flag=True, help="Also keep what became of each event (outcomes.bin), for loadsim reconcile."
+)
 @click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
@@ -69,6 +77,8 @@ def command(what: str, **options: Any) -> None:
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
       loadsim run scenarios/steady.toml -t staging --seed 7
       loadsim run staging -r 100/s -d 60s --retry svix --time-scale 60
+      loadsim run http://127.0.0.1:8080/webhooks/trackpilots --ledger http://127.0.0.1:8081/ledger -n 5000 \\
+        --objective 'lost: count == 0'
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -141,6 +151,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
         raw=options["raw"],
+        outcomes=options.get("outcomes", False) or scenario.outcomes,
         reading=options.get("gate", "point"),
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
         recorded=recorded,
@@ -232,7 +243,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
-    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options[name] is not None}
+    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options.get(name) is not None}
     if options["insecure"]:
         changes["insecure"] = True
     headers = parse_headers(options["headers"])

@@ -130,9 +130,13 @@ def _given_up(result: RunResult, objective: Objective) -> Observation:
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:
-    count = (result.reconciliation or {}).get(objective.metric)
-    if not isinstance(count, int):
-        return Observation(None, missing=f"the receiver's ledger could not be read, {objective.metric} is not known")
+    books = result.reconciliation
+    count: int | None = getattr(books, objective.metric, None)
+    if count is None:
+        why = f": {books.problem}" if books is not None and books.problem else ""
+        return Observation(
+            None, missing=f"{objective.metric} is not known, the receiver's ledger could not be read{why}"
+        )
     if objective.aggregation == "count":
         return Observation(float(count))
     duration = result.totals.duration_s

@@ -98,7 +98,8 @@ class Vocabulary:
         text, metric = objective.text, objective.metric
         if metric in LEDGER_METRICS and not self.has_ledger:
             raise UsageError(
-                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger)"
+                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger, "
+                "or --ledger)"
             )
         if metric in RETRY_METRICS and not self.has_retries:
             raise UsageError(
@@ -130,7 +131,7 @@ def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
         phases=tuple(phase.name for phase in scenario.phases if phase.record),
         cases=(GENUINE, *(case.kind for case in scenario.cases)),
         unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),
-        has_ledger=scenario.target.ledger is not None,
+        has_ledger=scenario.has_ledger,
         has_retries=scenario.retry is not None,
         has_cases=any(case.expect != "accept" for case in scenario.cases),
     )

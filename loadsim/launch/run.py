@@ -47,6 +47,8 @@ class RunSpec:
     """The scenario as the result shows it, redacted; None: the plan's own."""
     on_raw: Callable[[bytes], None] | None = None
     """Takes every outcome, for a raw log; None: no shard keeps any."""
+    on_outcomes: Callable[[bytes], None] | None = None
+    """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
 
 
 class Run:
@@ -68,7 +70,7 @@ class Run:
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None
         """Hears, before the first event, of what will limit the run."""
-        self._collector = Collector(plan.strata, self.shards, spec.on_raw)
+        self._collector = Collector(plan.strata, self.shards, spec.on_raw, spec.on_outcomes)
         self._local: LocalShards | None = None
         self._start_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -145,6 +147,7 @@ class Run:
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
+                outcomes=spec.on_outcomes is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
             )

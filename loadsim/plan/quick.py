@@ -115,6 +115,8 @@ def override(
         table.pop("secret_file", None)
     if "scheme" in changes:
         table.pop("custom", None)
+    if "url" in changes:
+        table.pop("ledger", None)  # it was that of another receiver
     headers = {**table["headers"], **changes.pop("headers", {})}
     document["target"] = {**table, **changes, "headers": headers}
     if document["target"]["url"] != EMBEDDED:

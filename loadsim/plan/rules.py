@@ -88,6 +88,10 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         value = getattr(target, key)
         if value is not None:
             check_url(f"{path}.{key}", value)
+    if target.ledger is not None and target.url == EMBEDDED:
+        raise DocumentError(f"{path}.ledger", "the embedded receiver's own ledger is read: leave this out")
+    if target.ledger is not None and not target.trace_header:
+        raise DocumentError(f"{path}.ledger", "needs trace_header = true: a ledger knows events by X-Loadsim-Id")
     if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
         if target.custom is None:
             raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')

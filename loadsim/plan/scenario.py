@@ -73,6 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     cert: str | None = None
     key: str | None = None
     ledger: str | None = None
+    """URL of the receiver's books, see `measure.ledger`; the embedded receiver's are found without."""
 
 
 class EventMix(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +163,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry | None = None
     """How deliveries that fail are made again; None: never, and every event is one delivery."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    outcomes: bool = False
+    """Keep what became of every event with the result, for `loadsim reconcile`."""
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the receiver's books can be had when the run is over."""
+        return self.target.ledger is not None or (self.target.url == EMBEDDED and self.target.trace_header)
 
     def document(self) -> dict[str, Any]:
         """The scenario as JSON carries it: the file's keys and units, every default spelled out, absent keys left out.

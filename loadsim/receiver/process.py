@@ -35,7 +35,7 @@ class WorkerProcess:
             env=own_environment(),
             stdin=PIPE,
             stdout=PIPE,
-            pass_fds=(order.listen_fd, order.board_fd),
+            pass_fds=(order.listen_fd, order.board_fd, *(() if order.ledger_fd is None else (order.ledger_fd,))),
             start_new_session=True,  # a Ctrl-C at the terminal is for the parent
         )
         if process.stdin is None or process.stdout is None:

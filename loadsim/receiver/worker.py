@@ -24,6 +24,7 @@ from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
 from loadsim.receiver.log import verified_line
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
@@ -50,6 +51,8 @@ class Order(msgspec.Struct, frozen=True):
     number: int
     listen_fd: int
     board_fd: int
+    ledger_fd: int | None = None
+    """None: no ledger is kept."""
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
 
@@ -151,6 +154,7 @@ async def work(order: Order) -> None:
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    ledger = _ledger(order)
     desk = Desk(
         options,
         Rules(options.path, verifier),
@@ -159,10 +163,12 @@ async def work(order: Order) -> None:
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
         first=staller.first_request if staller is not None else lambda: _begin(board),
         log=_log if options.verbose else None,
+        ledger=ledger,
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
+    entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
     if options.down and alarm is not None:
         outages = Outages(options.outages, board, alarm, engine, listener)
         await outages.begin()
@@ -176,6 +182,23 @@ async def work(order: Order) -> None:
         os.write(1, READY)
         await stop.wait()
     await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
+    if entering is not None:
+        entering.cancel()
+    if ledger is not None:
+        ledger.enter()
+
+
+def _ledger(order: Order) -> Ledger | None:
+    if order.ledger_fd is None:
+        return None
+    return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
+
+
+async def _enter(ledger: Ledger) -> None:
+    """Enter what a slow stream of events has not filled up: the books are never much behind."""
+    while True:
+        await asyncio.sleep(ENTER_EVERY_S)
+        ledger.enter()
 
 
 def _begin(board: Board) -> None:
