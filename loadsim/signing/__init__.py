@@ -4,6 +4,7 @@ Decides what a genuine delivery looks like. Refuses to know what the body means,
 key and time are arguments. What `Signer` makes is exactly what `Verifier` accepts, since both read one description.
 """
 
+from loadsim.model import Secret
 from loadsim.signing.description import Scheme
 from loadsim.signing.registry import CUSTOM, CUSTOM_TABLE, family, scheme, scheme_names
 from loadsim.signing.sign import Signer
@@ -14,6 +15,7 @@ __all__ = [
     "CUSTOM_TABLE",
     "Rejection",
     "Scheme",
+    "Secret",
     "Signer",
     "Verifier",
     "family",

@@ -33,7 +33,7 @@ class MessageMac:
     lead, what follows the id, and tail differ between timestamps only. Any other order is hashed part by part.
     """
 
-    __slots__ = ("_encode", "_lead", "_middle", "_outer", "_parts", "_stamped", "_start", "_tail")
+    __slots__ = ("_constant", "_encode", "_lead", "_middle", "_outer", "_parts", "_stamped", "_start", "_tail")
 
     def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None) -> None:
         """`url` is needed by schemes that sign it. Raises UsageError for it, or for a secret in the wrong form."""
@@ -55,6 +55,12 @@ class MessageMac:
         is_usual = bool(parts) and parts.pop(0) == "body"
         self._tail = _fixed(parts)
         self._parts = None if is_usual and not parts else tuple(_part(scheme, part, url) for part in scheme.signed)
+        # What precedes the id or body without a timestamp in it is hashed once for all.
+        self._constant = None
+        if len(self._lead) == 1:
+            constant = self._start.copy()
+            constant.update(self._lead[0])
+            self._constant = constant.copy
         # Deliveries of one timestamp share this; replaced whole, so that another thread never sees half of it.
         self._stamped = self._stamp(b"")
 
@@ -81,10 +87,13 @@ class MessageMac:
         return self._encode(outer)
 
     def _stamp(self, timestamp: bytes) -> _Stamped:
+        middle = None if self._middle is None else timestamp.join(self._middle)
+        tail = timestamp.join(self._tail)
+        if self._constant is not None:
+            return timestamp, self._constant, middle, tail
         lead = self._start.copy()
         lead.update(timestamp.join(self._lead))
-        middle = None if self._middle is None else timestamp.join(self._middle)
-        return timestamp, lead.copy, middle, timestamp.join(self._tail)
+        return timestamp, lead.copy, middle, tail
 
 
 _Stamped = tuple[bytes, "Callable[[], _Hash]", bytes | None, bytes]

@@ -8,12 +8,13 @@ can send. Knows no clock and no HTTP framework.
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import orjson
+import msgspec
 
 from loadsim.model import Secret
 from loadsim.signing.mac import MessageMac
@@ -152,10 +153,11 @@ class Verifier:
             return Rejection.malformed_signature
         if self._separator is not None:
             size = len(expected)
-            if any(len(entry) == size and compare_digest(entry, expected) for entry in entries):
+            alike = [entry for entry in entries if len(entry) == size]
+            if any([compare_digest(entry, expected) for entry in alike]):  # noqa: C419 - all of them, none earlier
                 return None
         prefix = self._prefix
-        codes = [entry.removeprefix(prefix) for entry in entries if entry.startswith(prefix)]
+        codes = (entry.removeprefix(prefix) for entry in entries if entry.startswith(prefix))
         well_formed = any(len(code) == self._size and self._pattern.fullmatch(code) for code in codes)
         return Rejection.wrong_signature if well_formed else Rejection.malformed_signature
 
@@ -190,15 +192,26 @@ class BodyTimeVerifier(Verifier):
 
 
 def body_timestamp(body: bytes, field: str) -> str | None:
-    """The field at the top of a JSON body as text: of a number its digits; None where there is no such field."""
+    """The field at the top of a JSON body as text: of a text what it says, else as it is written; None without it."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        written = bytes(_finder(field).decode(body).found)
+        if written.startswith(b'"'):
+            return msgspec.json.decode(written, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not isinstance(document, dict) or field not in document:
-        return None
-    found = document[field]
-    return str(found) if isinstance(found, int | str) else ""
+    return written.decode("ascii", "replace") or None
+
+
+class _Body(Protocol):
+    @property
+    def found(self) -> msgspec.Raw: ...
+
+
+@functools.cache
+def _finder(field: str) -> msgspec.json.Decoder[_Body]:
+    """Reads one field and builds nothing of the rest, which is half of what parsing costs."""
+    wanted = (msgspec.Raw, msgspec.field(name=field, default=msgspec.Raw()))
+    return msgspec.json.Decoder(msgspec.defstruct("Body", [("found", *wanted)]))
 
 
 def _ascii(text: str, longest: int) -> bytes:
