@@ -8,11 +8,12 @@ from loadsim.model import Secret
 from loadsim.signing.description import Scheme
 from loadsim.signing.registry import CUSTOM, CUSTOM_TABLE, family, scheme, scheme_names
 from loadsim.signing.sign import Signer
-from loadsim.signing.verify import Rejection, Verifier
+from loadsim.signing.verify import Headers, Rejection, Verifier
 
 __all__ = [
     "CUSTOM",
     "CUSTOM_TABLE",
+    "Headers",
     "Rejection",
     "Scheme",
     "Secret",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,6 +60,13 @@ class Rejection(enum.Enum):
         return "Invalid signature"
 
 
+class Headers(Protocol):
+    """What holds the headers: a dict by lower-case name, or what a web framework has, which takes any case."""
+
+    def get(self, key: str, /) -> str | None:
+        """The header's value; None where there is none."""
+
+
 class Verifier:
     """Checks deliveries under one key. Threads may share it."""
 
@@ -89,7 +96,7 @@ class Verifier:
         self._pattern = _PATTERNS[scheme.encoding]
         self._size = len(mac.code(b"", b"", b""))
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """None when genuine. `headers` is looked up by lower-case name; `now_s` is seconds since 1970."""
         signature = headers.get(self._signature_name)
         if signature is None:
@@ -110,9 +117,12 @@ class Verifier:
             _, timestamp, moment_s = stamp
         event_id = b""
         if self._id_name is not None:
-            event_id = _ascii(headers.get(self._id_name, ""), LONGEST_ID)
+            id_text = headers.get(self._id_name)
+            if id_text is None:
+                return Rejection.missing_id
+            event_id = _ascii(id_text, LONGEST_ID)
             if not event_id:
-                return Rejection.malformed_id if self._id_name in headers else Rejection.missing_id
+                return Rejection.malformed_id
         expected = self._prefix_text + self._code(timestamp, event_id, body)
         if not (given.isascii() and compare_digest(given, expected)):
             rejection = self._refusal(signature, expected.encode("ascii"))
@@ -175,7 +185,7 @@ class BodyTimeVerifier(Verifier):
         self._field, self._unit = scheme.timestamp.name, scheme.timestamp.unit
         self._window_s = tolerance_s or 0
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """As `Verifier.verify`."""
         rejection = super().verify(headers, body, now_s)
         if rejection is not None or not self._window_s:

@@ -7,7 +7,7 @@ time stands in the body find it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +30,7 @@ _RECORD = (
     b'{"app":{"name":"Google Chrome","type":"website","domain":"google.com"},"time":{"durationInSeconds":20}}}'
 )
 _SIGNED_LONG_AGO_S = 86_400
+Body = Callable[[int, int, int], bytes]
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,10 @@ class Delivery:
 class Maker:
     """Signs deliveries of one scheme under one secret."""
 
-    def __init__(self, scheme: Scheme, secret: Secret, url: str) -> None:
+    def __init__(self, scheme: Scheme, secret: Secret, url: str, body: Body | None = None) -> None:
+        """`body` makes them in place of `body_of`, from size, ms since 1970 and number."""
         self.scheme = scheme
+        self._body = body or body_of
         self.url = url
         self._signer = scheme.signer(secret, url=url, event=EVENT)
 
@@ -61,7 +64,7 @@ class Maker:
 
     def delivery(self, size: int, now_ns: int, number: int = 0) -> Delivery:
         """Number `number`, signed at `now_ns`."""
-        body = body_of(size, now_ns // NS_PER_MS, number)
+        body = self._body(size, now_ns // NS_PER_MS, number)
         event_id = f"3c90c3cc-0d44-4b50-8888-{number:012x}"
         request = SignedRequest(self._signer.headers(body, now_ns, event_id), body)
         headers = {name.lower(): value for name, value in request.header_pairs()}
