@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import time
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -35,6 +35,7 @@ from loadsim.signing import scheme
 MOST_CONNECTIONS = 100_000
 """What the descriptor limit is raised towards, as far as the system allows."""
 LENGTH = struct.Struct(">I")
+AnyOrder = TypeVar("AnyOrder", bound=msgspec.Struct)
 READY = b"ready\n"
 STOP = b"stop\n"
 CONTROL = 0
@@ -56,10 +57,16 @@ class Order(msgspec.Struct, frozen=True):
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
 
-    def encode(self) -> bytes:
-        """Length and msgpack, as `read_order` wants it."""
-        data = msgspec.msgpack.encode(self)
-        return LENGTH.pack(len(data)) + data
+    @property
+    def module(self) -> str:
+        """What is to be run."""
+        return "loadsim.receiver.worker"
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is to be inherited."""
+        ledger = () if self.ledger_fd is None else (self.ledger_fd,)
+        return self.listen_fd, self.board_fd, *ledger
 
 
 class HttpEngine(Protocol):
@@ -75,7 +82,13 @@ class HttpEngine(Protocol):
         """Accept nothing more, answer what is in flight, close."""
 
 
-def read_order() -> Order | None:
+def encode_order(order: object) -> bytes:
+    """A struct as length and msgpack, as `read_order` wants it."""
+    data = msgspec.msgpack.encode(order)
+    return LENGTH.pack(len(data)) + data
+
+
+def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
     """The order on stdin, or None when the parent went away before it was whole."""
     data = b""
     need = LENGTH.size
@@ -86,7 +99,7 @@ def read_order() -> Order | None:
         data += piece
         if len(data) == LENGTH.size:
             need += LENGTH.unpack(data)[0]
-    return msgspec.msgpack.decode(data[LENGTH.size :], type=Order)
+    return msgspec.msgpack.decode(data[LENGTH.size :], type=kind)
 
 
 class Staller:
@@ -218,7 +231,7 @@ def _log(body: bytes) -> None:
 def main() -> None:
     """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    order = read_order()
+    order = read_order(Order)
     if order is None:
         return
     raise_descriptor_limit(MOST_CONNECTIONS)
