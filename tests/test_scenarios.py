@@ -15,7 +15,8 @@ from loadsim.signing import scheme
 
 DIRECTORY = Path(__file__).parent.parent / "scenarios"
 NAMES = (
-    "breakpoint", "forged", "quickstart", "rotation", "smoke", "soak", "spike", "starvation", "steady", "stress",
+    "breakpoint", "forged", "quickstart", "retry-storm", "rotation", "smoke", "soak", "spike", "starvation", "steady",
+    "stress",
 )  # fmt: skip
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured", "desktop.screenshot_tracking.captured")
 

@@ -49,6 +49,10 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
+@click.option("--retry", metavar="PROVIDER", help="Deliver again what fails, as this provider does, e.g. stripe.")
+@click.option(
+    "--time-scale", type=float, metavar="N", help="With --retry or [retry]: the provider's time passes N times as fast."
+)
 @click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
@@ -64,6 +68,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
       loadsim run scenarios/steady.toml -t staging --seed 7
+      loadsim run staging -r 100/s -d 60s --retry svix --time-scale 60
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -100,6 +105,8 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     check_cases(scenario, described, what)
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
+    if options["raw"] and scenario.retry is not None:
+        raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
     secret = old_secret = None
     if target.url != EMBEDDED and needs_old_secret(scenario):
@@ -167,6 +174,11 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     types, schemes = [event.name for event in catalogue()], scheme_names()
     config = load_config(known_types=types, known_schemes=schemes)
     changes = _target_changes(options)
+    retry = {
+        key: options[option]
+        for key, option in (("profile", "retry"), ("time_scale", "time_scale"))
+        if options.get(option) is not None
+    }
     if not what.endswith(".toml"):
         if options["target"]:
             raise UsageError("-t replaces a scenario's target: name either a scenario or a target, not both")
@@ -184,6 +196,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
             mix=_mix(options["mix"], endpoint.events),
             objectives=options["objectives"],
             target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            retry=retry,
             seed=options["seed"],
             known_types=types,
             known_schemes=schemes,
@@ -209,7 +222,12 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )
     return override(
-        scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
+        scenario,
+        target=changes,
+        retry=retry,
+        objectives=options["objectives"],
+        seed=options["seed"],
+        known_schemes=schemes,
     )
 
 

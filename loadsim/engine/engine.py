@@ -321,8 +321,12 @@ class Engine:
             if self._saturated_since:
                 self._saturated_ns += now - self._saturated_since
                 self._saturated_since = 0
-            if self._drained is not None and not self._drained.done() and self.in_flight == 0:
+            if self._drained is not None and not self._drained.done() and self._at_rest():
                 self._drained.set_result(None)
+
+    def _at_rest(self) -> bool:
+        """Nothing is left that a drain would wait for."""
+        return self.in_flight == 0
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))

@@ -25,6 +25,7 @@ from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
+from loadsim.plan.retry import profile_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Run:
         # A volley needs all its connections in one shard.
         copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
         self.shards = max(1, min(spec.workers, connections // copies))
+        self._one_watch = plan.scenario.retry is not None and profile_of(plan.scenario.retry).switch_off is not None
+        if self._one_watch:  # whether an endpoint is switched off is one provider's view of all its deliveries
+            self.shards = 1
         self.interrupted = False
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None
@@ -117,6 +121,11 @@ class Run:
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
         plan = self.spec.plan
+        if self._one_watch and self.spec.workers > 1:
+            self.say(
+                "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "
+                "([retry] switch_off = false lets them be shared out)"
+            )
         most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
         wanted = -(-most // self.shards)
         allowed = self._collector.descriptors()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import select
@@ -25,6 +26,7 @@ from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
+from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
@@ -141,7 +143,10 @@ class ShardRun:
             RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
         )
         several = any(case.copies for case in scenario.cases)
-        self._engine = (RawEngine if message.raw else VolleyEngine if several else Engine)(
+        kind: Callable[..., Engine] = RawEngine if message.raw else VolleyEngine if several else Engine
+        if scenario.retry is not None:
+            kind = functools.partial(RetryEngine, again=best_pacer(loop))
+        self._engine = kind(
             plan,
             maker,
             transport,
@@ -218,6 +223,7 @@ class ShardRun:
             ],
             raw=recorder.take_raw(),
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
+            retries=engine.retries if isinstance(engine, RetryEngine) else None,
         )
 
 

@@ -15,6 +15,7 @@ from loadsim.model import UsageError
 from loadsim.plan.arrivals import expected_count
 from loadsim.plan.cases import check_cases, check_shares
 from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
+from loadsim.plan.retry import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
@@ -56,6 +57,20 @@ def check(
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
     _check_receiver(scenario)
+    _check_retries(scenario)
+
+
+def _check_retries(scenario: Scenario) -> None:
+    if scenario.retry is None:
+        return
+    check_retry(scenario.retry)
+    if any(phase.model == "closed" for phase in scenario.phases):
+        raise DocumentError("retry", "goes with phases that have a rate: a closed phase waits for its events")
+    if scenario.target.overflow == "drop":
+        raise DocumentError("retry", 'goes with overflow = "queue" only: a provider drops no event for want of room')
+    for number, case in enumerate(scenario.cases):
+        if case.copies is not None or case.kind == "duplicate":
+            raise DocumentError(f"cases[{number}].kind", "goes without [retry]: its copies are one event already")
 
 
 def _check_receiver(scenario: Scenario) -> None:

@@ -18,6 +18,19 @@ from loadsim.report import facts, figures
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 
 
+class DeadlineCells(NamedTuple):
+    """A row as every report shows it."""
+
+    provider: str
+    deadline: str
+    in_time: str
+    """Share of the events sent."""
+    late: str
+    afterwards: str
+    """What the provider would do with those."""
+    good: bool
+
+
 class DeadlineRow(NamedTuple):
     """One provider: how many of the events sent were answered in time, and how many were not. At the least."""
 
@@ -43,21 +56,19 @@ def deadline_rows(result: RunResult) -> list[DeadlineRow]:
     return rows
 
 
-def deadline_cells(row: DeadlineRow) -> tuple[str, str, str]:
-    """Deadline, share of the events sent that were in time, and how many were late."""
-    sent = row.in_time + row.late
-    return f"{row.provider.deadline_ns / NS_PER_S:g} s", figures.share(row.in_time / sent), figures.count(row.late)
-
-
-def all_in_time(rows: list[DeadlineRow]) -> str:
-    """One line in place of the table, where no provider would have counted any event as late; else nothing."""
-    if not rows or any(row.late for row in rows):
-        return ""
-    first, last = rows[0].provider, rows[-1].provider
-    return (
-        f"every event was answered within the deadline of every provider, from {first.deadline_ns / NS_PER_S:g} s "
-        f"({first.title}) to {last.deadline_ns / NS_PER_S:g} s ({last.title})"
-    )
+def deadline_cells(result: RunResult) -> list[DeadlineCells]:
+    """`deadline_rows` in words."""
+    return [
+        DeadlineCells(
+            row.provider.title,
+            f"{row.provider.deadline_ns / NS_PER_S:g} s",
+            figures.share(row.in_time / result.totals.sent),
+            figures.count(row.late),
+            row.provider.afterwards,
+            good=not row.late,
+        )
+        for row in deadline_rows(result)
+    ]
 
 
 def _timeout_ns(result: RunResult) -> int:

@@ -38,6 +38,7 @@ ERROR_MEANINGS = {
     "protocol": "the answer is not valid HTTP",
     "body_limit": "answer body over 16 MiB",
     "internal": "loadsim's own fault",
+    "switched_off": "not sent: the provider had switched the endpoint off",
 }
 
 

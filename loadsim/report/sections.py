@@ -12,10 +12,11 @@ import msgspec
 
 from loadsim.measure.result import RunResult, ShardRow, Stats
 from loadsim.report import facts, figures
-from loadsim.report.deadlines import deadline_cells, deadline_rows
+from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
 from loadsim.report.markup import Markup, Text, join, safe, table, tag
+from loadsim.report.storm import attempt_rows, profile_words, storm_rows
 
 MARKS = {True: ("met", "good"), False: ("failed", "bad"), None: ("not judged", "warn")}
 COLUMNS = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
@@ -174,10 +175,9 @@ def _breakable(name: str) -> Markup:
 def deadlines(result: RunResult) -> Markup:
     """What each provider would have counted as delivered in time."""
     rows = []
-    for row in deadline_rows(result):
-        deadline, share, late = deadline_cells(row)
-        chip = tag("span", late, class_=f"chip {'bad' if row.late else 'good'}")
-        rows.append((row.provider.title, deadline, share, chip, row.provider.afterwards))
+    for row in deadline_cells(result):
+        late = tag("span", row.late, class_=f"chip {'good' if row.good else 'bad'}")
+        rows.append((row.provider, row.deadline, row.in_time, late, row.afterwards))
     if not rows:
         return tag("p", "Nothing was sent, so no deadline was met or missed.")
     text = (
@@ -187,6 +187,24 @@ def deadlines(result: RunResult) -> Markup:
     )
     header = ("Provider", "Deadline", "In time", "Too late", "What it would do then")
     return join([tag("p", text), table("Provider deadlines", header, rows, words=(0, 4))])
+
+
+def retries(result: RunResult) -> Markup | None:
+    """The storm that a retry profile made, and its attempts; None without a profile."""
+    if result.retries is None:
+        return None
+    rows = [
+        (row.name, tag("span", row.value, class_="chip bad") if row.bad else row.value, row.meaning)
+        for row in storm_rows(result)
+    ]
+    words = profile_words(result)
+    parts = [tag("p", f"{words[0].upper()}{words[1:]}.")]
+    parts.append(table("Deliveries made again", ("What", "Figure", "Meaning"), rows, words=(0, 2)))
+    attempts = attempt_rows(result)
+    if attempts:
+        header = ("Attempt", "Deliveries", "2xx", "Answers")
+        parts.append(table("By attempt", header, attempts, words=(0, 3)))
+    return join(parts)
 
 
 def environment(result: RunResult) -> Markup:

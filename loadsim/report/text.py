@@ -7,7 +7,6 @@ where it is printed: the caller says the width and whether there is colour.
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -17,9 +16,10 @@ from rich.text import Text
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
-from loadsim.report.deadlines import all_in_time, deadline_cells, deadline_rows
+from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
+from loadsim.report.storm import attempt_rows, profile_words, storm_rows
 
 WIDE = 110
 """From this width on the latency table also has min, mean and p99.99."""
@@ -42,10 +42,10 @@ def render_verdict(result: RunResult, *, width: int = 100, colour: bool = False)
 def render(result: RunResult, width: int = 100) -> RenderableType:
     """The report for a rich console that is `width` columns wide."""
     parts: list[RenderableType] = [*_verdict(result), *_diagnosis(result), *_counts(result), *_outcomes(result)]
-    parts += _latency(result, width)
+    parts += [*_retries(result), *_latency(result, width)]
     parts += [*_groups(result, "event", "By event type"), *_cases(result)]
     parts += [*_duplicates(result), *_groups(result, "phase", "By phase")]
-    parts += [*_deadlines(result), *_answers(result), *_limits(result)]
+    parts += [*_answers(result), *_deadlines(result), *_limits(result)]
     return Group(*parts)
 
 
@@ -257,20 +257,49 @@ def _duplicates(result: RunResult) -> Iterator[RenderableType]:
     yield Text(facts.spread_words(result), style="dim")
 
 
-def _deadlines(result: RunResult) -> Iterator[RenderableType]:
-    rows = deadline_rows(result)
+def _retries(result: RunResult) -> Iterator[RenderableType]:
+    rows = storm_rows(result)
     if not rows:
         return
-    yield _title("Provider deadlines", "service time")
-    if words := all_in_time(rows):
-        yield Text(words, style="dim")
+    yield _title("Retries", profile_words(result))
+    table = _table()
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(row.name, Text(row.value, style="red" if row.bad else ""), figures.printable(row.meaning))
+    yield table
+    attempts = attempt_rows(result)
+    if attempts:
+        table = _table(header=True)
+        table.add_column("attempt", no_wrap=True)
+        table.add_column("deliveries", justify="right", no_wrap=True)
+        table.add_column("2xx", justify="right", no_wrap=True)
+        table.add_column("answers", overflow="fold")
+        for attempt in attempts:
+            table.add_row(*attempt)
+        yield Text("")
+        yield table
+
+
+def _deadlines(result: RunResult) -> Iterator[RenderableType]:
+    rows = deadline_cells(result)
+    if not rows:
+        return
+    yield _title("Provider deadlines", "share answered in time, by service time")
+    if all(row.good for row in rows):
+        yield Text(
+            f"  every event within that of all {len(rows)} providers, from {rows[0].provider}'s {rows[0].deadline} on"
+        )
         return
     table = _table(header=True)
-    for name in ("deadline", "in time", "too late"):
+    table.add_column("", no_wrap=True)
+    for name in ("deadline", "in time", "late"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("of", overflow="fold", style="dim")
-    for cells, alike in itertools.groupby(rows, deadline_cells):
-        table.add_row(*cells, ", ".join(row.provider.title for row in alike))
+    table.add_column("what it would do then", style="dim", overflow="fold")
+    for row in rows:
+        late = Text(row.late, style="" if row.good else "red")
+        table.add_row(row.provider, row.deadline, row.in_time, late, row.afterwards)
     yield table
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from loadsim.engine.arrivals import USERS_AT_ONCE
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, ScriptedTransport, VirtualLoop
+from loadsim.engine.retry import RetryEngine
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
 from tests.engine.running import Ran, build, ran, scenario
@@ -35,6 +36,8 @@ def play(
     """Run a scenario on virtual time. `stops`: ns since the start -> drain. `wall`: a wall clock of its own."""
     loop = VirtualLoop()
     transport = ScriptedTransport(loop, script, connect_ns=connect_ns, limit=limit)
+    if of.retry is not None:
+        options = {"kind": RetryEngine, "again": ScriptedPacer(loop), **options}
 
     async def go() -> Ran:
         engine, recorder = build(

@@ -16,7 +16,7 @@ from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S
 from loadsim.plan.providers import PROVIDERS
 from loadsim.report import curves
-from loadsim.report.deadlines import DeadlineRow, all_in_time, deadline_rows
+from loadsim.report.deadlines import DeadlineRow, deadline_rows
 from tests.builders import run_info, run_result, stats_of, totals, with_course
 from tests.report.results import course as judged_course
 
@@ -129,11 +129,6 @@ def in_time(result: RunResult) -> dict[str, int]:
 def test_a_deadline_parts_the_answers() -> None:
     found = in_time(at([10, 1249, 1300, 2900, 3100, 9000]))
     assert (found["wix"], found["slack"], found["shopify"], found["github"]) == (2, 4, 5, 6)
-
-
-def test_where_all_was_in_time_one_line_says_so() -> None:
-    assert "from 1.25 s (Wix) to 30 s (Sanity)" in all_in_time(deadline_rows(at([10, 1200])))
-    assert all_in_time(deadline_rows(at([10, 1300]))) == ""
 
 
 def test_what_was_never_answered_is_never_in_time() -> None:
