@@ -74,7 +74,7 @@ class Arrivals:
         self._exhausted = True
         self._users = 0
         self._taken = 0
-        self._users_wanted = 0
+        self._users_wanted = self._missing = 0
 
     def start(self, start_ns: int) -> None:
         """The plan begins at `start_ns`."""
@@ -109,7 +109,8 @@ class Arrivals:
                 self._release(now)
             if self._phase is None or now >= self._phase_end:
                 if self._starting:
-                    started, wanted = self._users, self._users_wanted
+                    wanted = self._users_wanted
+                    started = wanted - self._missing
                     self.shortage = f"only {started:,} of {wanted:,} users could start before their phase ended"
                 self._enter_next(now)
         self._taker.flush()
@@ -134,6 +135,7 @@ class Arrivals:
             self._users_wanted = share_of(phase.connections or 0, self._shard, self._shards)
             self._wake_ns = self._phase_end
             self._taker.allow(self._users_wanted)
+            self._missing = max(0, self._users_wanted - self._users)
             self._start_users(now)
             self._check_closed_over()
         else:
@@ -185,10 +187,12 @@ class Arrivals:
     @property
     def _starting(self) -> bool:
         """Whether users of this phase are still to start."""
-        return self.closed and self._users < self._users_wanted and not self._exhausted
+        return self.closed and self._missing > 0 and not self._exhausted
 
     def _start_users(self, now: int) -> None:
-        for _ in range(min(self._users_wanted - self._users, USERS_AT_ONCE)):
+        some = min(self._missing, USERS_AT_ONCE)
+        self._missing -= some
+        for _ in range(some):
             self._start_user(now)
 
     def _start_user(self, now: int) -> None:
