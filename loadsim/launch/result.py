@@ -132,7 +132,7 @@ def _saturated_share(collector: Collector, recorded_ns: int) -> float | None:
 
 
 def _shortage(collector: Collector) -> str:
-    """The descriptor or port limit that kept shards from opening a connection, in words; empty when none did."""
+    """What kept a shard from opening the connections that were asked for, in words; empty when nothing did."""
     for state in collector.states:
         if state.frame is not None and state.frame.limit_reached:
             allowed = f"; the descriptor limit leaves room for about {state.ready.descriptors:,}" if state.ready else ""

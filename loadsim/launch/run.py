@@ -18,7 +18,7 @@ from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
-from loadsim.launch.local import LocalShards
+from loadsim.launch.local import LEAD_NS, LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
 from loadsim.measure.progress import Progress, SoFar
@@ -72,7 +72,7 @@ class Run:
         """Hears, before the first event, of what will limit the run."""
         self._collector = Collector(plan.strata, self.shards, spec.on_raw, spec.on_outcomes)
         self._local: LocalShards | None = None
-        self._start_ns = 0
+        self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
 
     async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
@@ -88,6 +88,7 @@ class Run:
         self._local = LocalShards(self._messages(), self._collector, on_frame, self._warn)
         try:
             self._start_ns = await self._local.start()
+            self._began_ns = time.monotonic_ns() + LEAD_NS
             self.started.set()
             await self._local.wait()
         finally:
@@ -104,8 +105,7 @@ class Run:
 
     def progress(self) -> Progress:
         """How the run stands."""
-        elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
-        return self._collector.progress(elapsed)
+        return self._collector.progress(self._elapsed_ns() / NS_PER_S)
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """How the events of some strata stand as of the latest frames."""
@@ -115,6 +115,10 @@ class Run:
     def pids(self) -> list[int]:
         """Process ids of the shards."""
         return self._local.pids if self._local is not None else []
+
+    def _elapsed_ns(self) -> int:
+        """Since the agreed start; below 0 before it. The wall clock dates the start, and may be set while we run."""
+        return time.monotonic_ns() - self._began_ns if self._began_ns else 0
 
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
@@ -160,7 +164,7 @@ class Run:
             plan=spec.plan,
             run_id=spec.run_id,
             started_at=_iso(self._start_ns),
-            ended_at=_iso(time.time_ns()),
+            ended_at=_iso(self._start_ns + max(0, self._elapsed_ns())),
             workers=self.shards,
             interrupted=self.interrupted,
             environment=environment(),

@@ -221,7 +221,7 @@ class ShardRun:
             connections_peak=engine.open_peak,
             opened=engine.opened,
             saturated_ns=engine.saturated_ns(),
-            limit_reached=engine.limit_reached,
+            limit_reached=engine.shortage,
             cpu_s=time.process_time(),
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
