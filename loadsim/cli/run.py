@@ -42,6 +42,13 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @target_options
+@click.option(
+    "--abort",
+    "aborting",
+    multiple=True,
+    metavar="'p(99) < 250ms over 10s'",
+    help="Adds an objective, and ends the run as soon as it is certain not to hold.",
+)
 @gate_option
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
@@ -55,6 +62,9 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 def command(what: str, **options: Any) -> None:
     """Fire a load run and judge it.
 
+    An objective is '[metric{tag:value}: ]aggregation op value'; with 'over 10s' behind it, it must hold in every full
+    window of that width.
+
     SCENARIO is a file that ends in .toml. TARGET is a URL, a name from loadsim.toml, or "embedded": the companion
     receiver, started beside the run on a free port with a random secret.
 
@@ -64,6 +74,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
       loadsim run scenarios/steady.toml -t staging --seed 7
+      loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -100,7 +111,9 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     check_cases(scenario, described, what)
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
-    objectives = _objectives(what, scenario, added=len(options["objectives"]))
+    objectives = _objectives(what, scenario, added=len(_added(options)))
+    if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
+        raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
     secret = old_secret = None
     if target.url != EMBEDDED and needs_old_secret(scenario):
         old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
@@ -157,6 +170,11 @@ def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective
     return objectives_of(scenario.objectives, vocabulary)
 
 
+def _added(options: dict[str, Any]) -> list[str | dict[str, Any]]:
+    """The objectives of the command line, as a scenario file has them."""
+    return [*options["objectives"], *({"objective": text, "abort": True} for text in options.get("aborting", ()))]
+
+
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     from loadsim.cases import case_rules
     from loadsim.events import catalogue
@@ -182,7 +200,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
             duration=_unit("-d", options["duration"]),
             events=options["events"],
             mix=_mix(options["mix"], endpoint.events),
-            objectives=options["objectives"],
+            objectives=_added(options),
             target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
             seed=options["seed"],
             known_types=types,
@@ -208,9 +226,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         types_of=types_of,
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )
-    return override(
-        scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
-    )
+    return override(scenario, target=changes, objectives=_added(options), seed=options["seed"], known_schemes=schemes)
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
@@ -266,7 +282,12 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        run.say = lambda line: click.echo(f"loadsim: {line}", err=True)
+        def say(line: str) -> None:
+            # once a live view is drawn it says by itself that the run is stopping, and why
+            if quiet or not run.started.is_set() or not sys.stderr.isatty():
+                click.echo(f"loadsim: {line}", err=True)
+
+        run.say = say
         # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
             yield

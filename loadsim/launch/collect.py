@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
-from loadsim.measure.cells import Metric, layout, unit_ns
+from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, percentile
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import LastSecond, Progress, SoFar
@@ -45,12 +45,19 @@ class ShardState:
 class Collector:
     """The parent's side of all shards."""
 
-    def __init__(self, strata: int, shards: int, on_raw: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        strata: int,
+        shards: int,
+        on_raw: Callable[[bytes], None] | None = None,
+        on_cells: Callable[[Cells], None] = lambda _: None,
+    ) -> None:
         self.strata = strata
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
         self._on_raw = on_raw
+        self._on_cells = on_cells
         self._rate = (0.0, 0, 0.0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -75,7 +82,7 @@ class Collector:
         state.first = state.first or frame
         state.frame = frame
         state.heard_ns = now_ns
-        self.merged.add(shard, frame.tally)
+        self._on_cells(self.merged.add(shard, frame.tally))
         self.samples.extend(frame.samples)
         if frame.raw and self._on_raw is not None:
             self._on_raw(frame.raw)
@@ -112,6 +119,10 @@ class Collector:
             if state.frame is not None:
                 total = [a + b for a, b in zip(total, state.frame.planned, strict=True)]
         return total
+
+    def ended(self, strata: Sequence[int]) -> int:
+        """How many events of some strata have ended, dropped ones among them, as of the latest frames."""
+        return self.merged.counter("ended", strata)
 
     def extra_unfinished(self) -> list[int]:
         """By stratum: what lost shards had planned and not ended as of their last frame."""

@@ -179,7 +179,16 @@ WHOLE = (
     ("seed = -1\n" + HEAD + STEADY, "seed: expected a whole number >= 0"),
     (f"seed = {2**63}\n" + HEAD + STEADY, "seed: "),
     (HEAD + '[validity]\nlag = "0ms"\n' + STEADY, "validity.lag: must be more than 0"),
-    ("objectives = [3]\n" + HEAD + STEADY, "objectives[0]: expected a text, got a whole number"),
+    ("objectives = [3]\n" + HEAD + STEADY, "objectives[0]: expected a text or a table, got a whole number"),
+    ("objectives = [{abort = true}]\n" + HEAD + STEADY, "objectives[0].objective: is missing"),
+    (
+        "objectives = [{objective = 'x', abor = true}]\n" + HEAD + STEADY,
+        'objectives[0].abor: unknown key; did you mean "abort"?',
+    ),
+    (
+        "objectives = [{objective = 'x', abort = 1}]\n" + HEAD + STEADY,
+        "objectives[0].abort: expected true or false, got a",
+    ),
     (HEAD + STEADY + '[[cases]]\nkind = "forged"\nshare = 0.5\n', 'cases[0].kind: no such case kind: "forged"'),
     ('"a\\nb" = 1\n' + HEAD + STEADY, "a\\nb: unknown key"),
     (HEAD + "duration = 5s\n", "not TOML: "),
