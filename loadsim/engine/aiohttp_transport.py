@@ -14,7 +14,7 @@ import io
 import os
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ from yarl import URL
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import MAX_BODY, MAX_FIELDS, MAX_HEAD, SAMPLE_BODY
-from loadsim.engine.transport import Owner, ResourceLimitError
+from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
@@ -404,6 +404,11 @@ class AiohttpTransport:
         connection = AiohttpConnection(self)
         self._live[connection] = None
         return connection
+
+    def send_all(self, made: Sequence[Made]) -> None:
+        """See Transport."""
+        for connection, request, index in made:
+            connection.send(request, index)
 
     def connections(self) -> Iterable[AiohttpConnection]:
         """See Transport."""

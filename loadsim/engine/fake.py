@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from loadsim.engine.transport import Owner, ResourceLimitError
+from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.model import ERROR_BASE, NS_PER_S, SignedRequest
 
 START_NS = NS_PER_S
@@ -190,6 +190,11 @@ class ScriptedTransport:
         self._opened += 1
         self.live[connection] = None
         return connection
+
+    def send_all(self, made: Sequence[Made]) -> None:
+        """See Transport."""
+        for connection, request, index in made:
+            connection.send(request, index)
 
     def connections(self) -> Iterable[ScriptedConnection]:
         """See Transport."""

@@ -58,6 +58,10 @@ Answer = tuple[Connection, int, int]
 """A connection whose event ended, the code, and when (ns of the clock)."""
 
 
+Made = tuple[Connection, SignedRequest, int]
+"""A connection, the request that it is to carry, and the index of its event."""
+
+
 class Owner(Protocol):
     """What a transport calls: the engine."""
 
@@ -92,6 +96,9 @@ class Transport(Protocol):
 
     def open(self) -> Connection:
         """A connection that is being opened. Raises ResourceLimitError when no descriptor or port is left."""
+
+    def send_all(self, made: Sequence[Made]) -> None:
+        """Write a batch of requests, as `Connection.send` for each."""
 
     def connections(self) -> Iterable[Connection]:
         """All that are open or being opened."""

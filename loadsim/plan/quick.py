@@ -12,7 +12,7 @@ from typing import Any
 
 from loadsim.model import NS_PER_S
 from loadsim.plan.reading import TypesOf, from_document
-from loadsim.plan.scenario import Scenario, ScenarioError
+from loadsim.plan.scenario import EMBEDDED, Scenario, ScenarioError
 from loadsim.plan.units import format_duration, format_rate
 
 COMMAND_LINE = "command line"
@@ -98,6 +98,8 @@ def override(
         table.pop("custom", None)
     headers = {**table["headers"], **changes.pop("headers", {})}
     document["target"] = {**table, **changes, "headers": headers}
+    if document["target"]["url"] != EMBEDDED:
+        document.pop("receiver", None)  # meant for the receiver that was replaced
     document["objectives"] = [*document["objectives"], *objectives]
     if seed is not None:
         document["seed"] = seed

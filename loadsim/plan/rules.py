@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from loadsim.model import UsageError
 from loadsim.plan.arrivals import expected_count
 from loadsim.plan.cases import check_cases, check_shares
 from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
@@ -50,6 +51,18 @@ def check(
     check_shares(scenario)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
+    _check_receiver(scenario)
+
+
+def _check_receiver(scenario: Scenario) -> None:
+    if scenario.receiver is None:
+        return
+    if scenario.target.url != EMBEDDED:
+        raise DocumentError("receiver", f'goes with url = "{EMBEDDED}" only: no other endpoint takes orders from here')
+    try:
+        scenario.receiver.check()
+    except UsageError as error:
+        raise DocumentError("receiver", str(error)) from None
 
 
 def check_target(path: str, target: Target, known_schemes: Collection[str] | None) -> None:

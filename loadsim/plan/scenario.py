@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
+from loadsim.plan.conduct import Conduct
 from loadsim.plan.shape import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
@@ -161,6 +162,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     objectives: tuple[str | ObjectiveRule, ...] = ()
     cases: tuple[Case, ...] = ()
     validity: ValidityRules = ValidityRules()
+    receiver: Conduct | None = None
+    """How the embedded receiver behaves."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
     def document(self) -> dict[str, Any]:

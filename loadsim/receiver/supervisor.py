@@ -169,9 +169,7 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
             # Without SO_REUSEPORT: with it, another receiver on this port would go unnoticed and share its connections.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            if count == 1:
-                probe.listen(BACKLOG)
-                return [socket.socket(fileno=probe.detach())]
+            # Bound anew by its number: a port that the kernel chose is given away when a socket stops listening.
             address = probe.getsockname()
         return _share(family, address, count)
     except OSError as error:
@@ -187,7 +185,8 @@ def _share(family: int, address: tuple[str, int], count: int) -> list[socket.soc
             sock = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if count > 1:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(address)
         for sock in sockets:
             sock.listen(BACKLOG)

@@ -25,7 +25,8 @@ from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.log import verified_line
-from loadsim.receiver.options import ReceiverOptions, Stall
+from loadsim.receiver.options import ReceiverOptions, Span
+from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
@@ -64,6 +65,9 @@ class HttpEngine(Protocol):
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on a bound socket."""
 
+    def drop(self) -> None:
+        """Be away as a dead process is: accept nothing, close every connection as it stands. `serve` comes back."""
+
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight, close."""
 
@@ -85,7 +89,7 @@ def read_order() -> Order | None:
 class Staller:
     """Silences this worker once, at the same instant as its siblings: they share the time of the first request."""
 
-    def __init__(self, stall: Stall, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+    def __init__(self, stall: Span, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
         self._stall = stall
         self._board = board
         self._loop = loop
@@ -142,7 +146,7 @@ async def work(order: Order) -> None:
     options = order.options
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
-    alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
+    alarm = Alarm(loop) if options.delay_ns or options.stall is not None or options.down else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, board, url) if options.verify else None
@@ -153,16 +157,29 @@ async def work(order: Order) -> None:
         board.row(order.number),
         Service(options.delay_ns, options.slots_of(order.number)),
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
-        first=staller.first_request if staller is not None else None,
+        first=staller.first_request if staller is not None else lambda: _begin(board),
         log=_log if options.verbose else None,
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    await engine.serve(listener)
-    os.write(1, READY)
-    await stop.wait()
+    if options.down and alarm is not None:
+        outages = Outages(options.outages, board, alarm, engine, listener)
+        await outages.begin()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(outages.follow())
+            os.write(1, READY)
+            await stop.wait()
+            following.cancel()
+    else:
+        await engine.serve(listener)
+        os.write(1, READY)
+        await stop.wait()
     await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
+
+
+def _begin(board: Board) -> None:
+    board.first_request(time.monotonic_ns())
 
 
 def _control(stop: asyncio.Event) -> None:

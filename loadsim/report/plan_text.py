@@ -21,6 +21,8 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
         "events     " + ", ".join(_event(event) for event in scenario.events),
     ]
+    if scenario.receiver is not None:
+        lines.append("receiver   " + (", ".join(f"{key} {text}" for key, text in scenario.receiver.told()) or "as is"))
     lines += ["cases", *(_case(case) for case in scenario.cases)] if scenario.cases else []
     lines.append("phases")
     total: float | None = 0.0

@@ -81,7 +81,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
         old_secret = _random_secret()
     async with receiving(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
-        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
+        fired = msgspec.structs.replace(scenario, target=target, receiver=None)  # it has its orders
+        plan = Plan(fired, request.seed, request.pace)
         run_id = new_id(scenario.name)
         with _raw_log(request, plan, run_id) as log:
             run = Run(
@@ -148,7 +149,9 @@ async def receiving(
     from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
     from loadsim.receiver.options import ReceiverOptions
 
+    conduct = msgspec.structs.asdict(scenario.receiver) if scenario.receiver is not None else {}
     options = ReceiverOptions(
+        **conduct,
         port=0,
         scheme=target.scheme,
         custom=target.custom,
