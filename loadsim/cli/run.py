@@ -277,19 +277,21 @@ def _workers(text: str) -> int:
 
 
 async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
-    from loadsim.cli.live import live_view
+    from loadsim.cli.live import live_view, terminal
     from loadsim.studies.load import run_load
+
+    console = None if quiet else terminal()
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
         def say(line: str) -> None:
             # once a live view is drawn it says by itself that the run is stopping, and why
-            if quiet or not run.started.is_set() or not sys.stderr.isatty():
+            if console is None or not run.started.is_set():
                 click.echo(f"loadsim: {line}", err=True)
 
         run.say = say
         # the live view of a terminal says by itself that the run is stopping
-        async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
+        async with _interruptible(run, say=console is None), live_view(run, console, quiet=quiet):
             yield
 
     return await run_load(request, watch)
