@@ -130,6 +130,33 @@ class ShardRow(msgspec.Struct, frozen=True):
     p50_ms: float | None = None
 
 
+class Aborted(msgspec.Struct, frozen=True):
+    """The run was ended early because an objective could no longer hold."""
+
+    objective: str
+    at_s: float
+    """Since the start of the run."""
+    why: str
+    """In words, with figures."""
+
+
+class WindowCourse(msgspec.Struct, frozen=True):
+    """One figure in every whole window of recorded time: latencies by when events were due, counts by when they ended.
+
+    Lists of one length; a value is None where a window has too few samples for it.
+    """
+
+    figure: str
+    """`response{phase:steady}: p(99)`."""
+    width_s: float
+    t_s: list[float]
+    values: list[float | None]
+    """In the unit of an objective on this figure."""
+    samples: list[int]
+    left_out_s: float
+    """Recorded time in no whole window."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Which run this is."""
 
@@ -146,6 +173,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    aborted: Aborted | None = None
+    """None where no objective ended it."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -391,6 +420,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None
     """The generator's own floor on the machine of the run, where it is known."""
+    windows: list[WindowCourse] = msgspec.field(default_factory=list)
+    """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
 
 
 class _Envelope(msgspec.Struct):
