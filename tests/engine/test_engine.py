@@ -299,12 +299,12 @@ def test_without_descriptors_events_wait_for_those_there_are() -> None:
 
 
 def test_without_descriptors_they_are_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[None] = []
-    opened = ScriptedTransport.open
+    asked: list[ScriptedTransport] = []
+    really = ScriptedTransport.open
 
     def counted(self: ScriptedTransport) -> ScriptedConnection:
-        asked.append(None)
-        return opened(self)
+        asked.append(self)
+        return really(self)
 
     monkeypatch.setattr(ScriptedTransport, "open", counted)
     result, _ = play(scenario([{"connections": 500, "events": 1000}]), after(MS), limit=3)
