@@ -14,7 +14,7 @@ from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, percentile
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import LastSecond, Progress, SoFar
-from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -154,6 +154,7 @@ class Collector:
             total_p50_ms=p50,
             total_p99_ms=p99,
             lost_shards=tuple(s.number for s in self.states if s.lost),
+            as_of_s=sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1),
         )
 
     def so_far(self, strata: Sequence[int]) -> SoFar:

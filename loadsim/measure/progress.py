@@ -41,6 +41,8 @@ class Progress:
     total_p50_ms: float | None
     total_p99_ms: float | None
     lost_shards: tuple[int, ...] = ()
+    as_of_s: float = 0.0
+    """Of which moment the counts are, on the shards' own clocks; the mean over the shards' latest frames."""
 
 
 @dataclass(frozen=True)
