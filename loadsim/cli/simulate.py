@@ -77,16 +77,10 @@ def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
 
 def _target(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     """The endpoint's own settings with the options laid over them."""
-    import msgspec
-
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.plan.rules import check_target
-    from loadsim.plan.shape import DocumentError
-    from loadsim.signing import scheme_names
-    from loadsim.studies.deliver import refuse_embedded
+    from loadsim.studies.deliver import changed_target
     from loadsim.studies.values import parse_headers
 
-    refuse_embedded(endpoint)
     changes: dict[str, Any] = {}
     if options["scheme"] is not None:
         changes.update(scheme=options["scheme"], custom=None)
@@ -99,13 +93,9 @@ def _target(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     try:
         if options["timeout"] is not None:
             changes["timeout"] = parse_duration(options["timeout"])
-        target: Target = msgspec.structs.replace(endpoint.target, **changes)
-        check_target("command line", target, scheme_names())
     except UnitError as error:
         raise UsageError(f"--timeout: {error}") from None
-    except DocumentError as error:
-        raise UsageError(str(error)) from None
-    return target
+    return changed_target(endpoint, changes, "command line")
 
 
 # -- what to send ---------------------------------------------------------------------------------------------------

@@ -9,16 +9,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import orjson
 
 from loadsim.cases import CONTENT_TYPE
 from loadsim.events import EventSource, catalogue
 from loadsim.model import NS_PER_S, SignedRequest, UsageError
 from loadsim.plan import EMBEDDED, Target
+from loadsim.plan.rules import check_target
+from loadsim.plan.shape import DocumentError
 from loadsim.report.panel import Simulation
 from loadsim.settings import ELSEWHERE, Endpoint, read_secret, resolve_headers
-from loadsim.signing import Signer, scheme
+from loadsim.signing import Signer, scheme, scheme_names
 from loadsim.studies.simulate import Trust, exchange
 from loadsim.studies.values import types_of
 
@@ -46,10 +50,16 @@ class Delivery:
     signer: Signer
 
 
-def refuse_embedded(endpoint: Endpoint) -> None:
-    """There is no receiver to simulate to without a run. Raises UsageError."""
+def changed_target(endpoint: Endpoint, changes: Mapping[str, Any], source: str) -> Target:
+    """The endpoint's own settings with `changes` (fields of Target) over them. Raises UsageError naming `source`."""
     if endpoint.url == EMBEDDED:
         raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
+    target: Target = msgspec.structs.replace(endpoint.target, **changes)
+    try:
+        check_target(source, target, scheme_names())
+    except DocumentError as error:
+        raise UsageError(str(error)) from None
+    return target
 
 
 def offered_types(endpoint: Endpoint, target: Target) -> tuple[str, ...]:
