@@ -23,7 +23,7 @@ WORDS = Words(
         "mix": "Event types",
         "payload": "Payload",
         "target": "Fire at",
-        "workers": "Generator processes",
+        "workers": "Processes",
     },
     REMEDY,
 )

@@ -112,7 +112,11 @@ const draw = () => {
   };
   for (const [name, chart] of Object.entries(charts)) {
     const place = byId(`live-${name}`);
+    if (place.closest("figure").hidden) continue;
+    const empty = chart.traces.every((trace) => trace.y.every((value) => value === null));
+    const few = "a p99 needs more events a second";
     const layout = {
+      annotations: empty && points.length > 3 ? [{ text: few, xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false, font: { color: colour("muted"), size: 13 } }] : [],
       xaxis: { ...axis, ticksuffix: " s", rangemode: "tozero" },
       yaxis: { ...axis, rangemode: "tozero", ticksuffix: chart.unit ?? "", nticks: 5 },
       autosize: true, hovermode: "x unified", dragmode: false, showlegend: chart.traces.length > 1,
@@ -129,6 +133,7 @@ const redraw = () => { drawing ||= requestAnimationFrame(draw); };
 const told = (run) => {
   const over = ["done", "failed", "cancelled"].includes(run.state);
   live.dataset.state = run.state;
+  byId("live-lag").closest("figure").hidden = run.model === "closed"; // what is never due is never late
   byId("title-live").textContent = run.name;
   const kinds = { pass: "good", fail: "bad", invalid: "warn", none: "none" };
   state.textContent = run.verdict ?? WORDS[run.state];
@@ -181,5 +186,6 @@ addEventListener("load", redraw); // the library may come after the first points
 if (offer.endpoints.length === 0) byId("target").value = "embedded";
 byId("target").dispatchEvent(new Event("change", { bubbles: true }));
 show();
+for (const button of form.querySelectorAll("button")) button.disabled = false; // what they do is known from here on
 const current = JSON.parse(byId("run").textContent);
 if (current) follow(current);

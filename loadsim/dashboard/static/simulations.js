@@ -130,3 +130,4 @@ document.addEventListener("click", (clicked) => {
   if (source) copy(button, byId(source));
 });
 localTimes(document);
+submit.disabled = false; // what it does is known from here on
