@@ -95,7 +95,7 @@ def test_the_page_starts_as_it_stands(session: Session) -> None:
     (text,) = [block.text for block in BLOCKS if block.marker == "keeps running: the page"]
     command = text.replace("loadsim dashboard", f'exec "{sys.executable}" -m loadsim dashboard --port 0 --no-browser')
     process = subprocess.Popen(
-        ["bash", "-c", PRELUDE + command], cwd=session.cwd, env=session.env, stderr=-1, text=True
+        ["bash", "-c", PRELUDE + command], cwd=session.cwd, env=session.env, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     with process.stderr:

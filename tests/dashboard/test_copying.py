@@ -14,7 +14,10 @@ from aiohttp import web
 
 from loadsim.dashboard.copying import as_curl, as_simulation
 from loadsim.dashboard.desk import Desk, Sent
-from loadsim.settings import resolve_target
+from loadsim.model import ErrorKind
+from loadsim.plan import Target
+from loadsim.report.panel import Failure, Simulation, Timings
+from loadsim.settings import Endpoint, resolve_target
 from loadsim.studies.compose import read_config
 from loadsim.studies.deliver import changed_target, own_event, prepare
 from tests.cli.loopback import serving
@@ -24,7 +27,7 @@ BODY = '{"event":"desktop.app_tracking.captured","text":"it\'s $HOME `ls` \\"é\
 SECRETS = ("whsec_hidden", "bearer_hidden")
 
 
-class Endpoint:
+class Taker:
     """Takes whatever comes."""
 
     def __init__(self) -> None:
@@ -36,11 +39,11 @@ class Endpoint:
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Taker]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HIDDEN", SECRETS[0])
     monkeypatch.setenv("BEARER", SECRETS[1])
-    endpoint = Endpoint()
+    endpoint = Taker()
     with serving(endpoint.take) as url:
         text = f'[endpoints.here]\nurl = "{url}/hooks"\nsecret_env = "HIDDEN"\n'
         (tmp_path / "loadsim.toml").write_text(text + 'headers = { Authorization = "env:BEARER" }\n')
@@ -59,8 +62,17 @@ def pasted(command: str, cwd: Path) -> None:
     subprocess.run(["bash", "-c", prelude + command], cwd=cwd, check=True, capture_output=True, timeout=30)
 
 
+def test_what_tells_is_masked() -> None:
+    target = Target(url="https://user:hidden@example.test/hooks?key=hidden", headers={"X-Api-Key": "hidden"})
+    headers = {"X-Api-Key": "hidden", "X-Gitlab-Token": "hidden", "Content-Type": "application/json"}
+    simulation = Simulation(EVENT, target.url, headers, b"{}", Timings(), Failure(ErrorKind.refused, "down"))
+    command = as_curl(simulation, target, "now") + as_simulation(simulation, Endpoint(None, target), target)
+    assert "hidden" not in command
+    assert "-H 'X-Api-Key: ***'" in command
+
+
 @pytest.mark.needs("curl")
-def test_curl_sends_the_very_same(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_curl_sends_the_very_same(endpoint: Taker, tmp_path: Path) -> None:
     sent = sent_to("here")
     command = as_curl(sent.simulation, sent.delivery.target, "now")
     assert not any(secret in command for secret in SECRETS)
@@ -71,7 +83,7 @@ def test_curl_sends_the_very_same(endpoint: Endpoint, tmp_path: Path) -> None:
     assert [first[name] for name in signed] == [second[name] for name in signed]
 
 
-def test_the_command_sends_the_same_body_signed_anew(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_the_command_sends_the_same_body_signed_anew(endpoint: Taker, tmp_path: Path) -> None:
     sent = sent_to("here")
     command = as_simulation(sent.simulation, sent.delivery.endpoint, sent.delivery.target)
     assert not any(secret in command for secret in SECRETS)
@@ -81,7 +93,7 @@ def test_the_command_sends_the_same_body_signed_anew(endpoint: Endpoint, tmp_pat
     assert endpoint.came[1][0]["Authorization"] == f"{SECRETS[1]}"
 
 
-def test_sent_again_it_has_a_fresh_signature(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sent_again_it_has_a_fresh_signature(endpoint: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadsim.dashboard.desk.time.time_ns", iter([10**18, 2 * 10**18]).__next__)
     sent = sent_to("here")
     asyncio.run(Desk().send(sent.delivery, again=sent.number))

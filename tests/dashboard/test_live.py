@@ -113,7 +113,8 @@ async def test_stopped_before_the_first_event_nothing_is_sent(tmp_path: Path) ->
 
     with serving(count) as url:
         async with asyncio.timeout(PATIENCE_S), page(tmp_path / "reports") as client:
-            await client.post("/load", {**QUICK, "target": url})
+            both = await asyncio.gather(*(client.post("/load", {**QUICK, "target": url}) for _ in range(2)))
+            assert sorted(status for status, _ in both) == [200, 400], "one at a time, however fast one presses"
             status, _ = await client.post("/load/stop", {})
             assert status == 200
             (*_, (_, _, end)) = await told(client)
