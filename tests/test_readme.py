@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,24 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         process.wait(timeout=20)
         drain.join()
         process.stderr.close()
+
+
+def test_the_page_starts_as_it_stands(session: Session) -> None:
+    (text,) = [block.text for block in BLOCKS if block.marker == "keeps running: the page"]
+    command = text.replace("loadsim dashboard", f'exec "{sys.executable}" -m loadsim dashboard --port 0 --no-browser')
+    process = subprocess.Popen(
+        ["bash", "-c", PRELUDE + command], cwd=session.cwd, env=session.env, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        said = process.stderr.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)
+        assert address, said
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with opener.open(address[0], timeout=20) as page:
+            assert "Send Test Event" in page.read().decode()
+        process.terminate()
+        assert process.wait(timeout=20) == 0, process.stderr.read()
 
 
 @pytest.mark.parametrize("text", COMMANDS, ids=[text.strip().splitlines()[-1][:60] for text in COMMANDS])

@@ -18,7 +18,7 @@ from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import Latencies, Progress, SoFar
 from loadsim.measure.windows import WindowCounts
-from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -184,6 +184,7 @@ class Collector:
             total=_latencies(lambda metric: self._totals[metric].of(0)),
             rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
+            as_of_s=sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1),
         )
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
