@@ -18,6 +18,7 @@ COMMANDS: Table = {
     "events": ("events", "List the event types, or print the exact body of one event.", False),
     "run": ("run", "Fire a load run at an endpoint and judge it.", False),
     "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
+    "probe": ("probe", "Find out which bytes, and which times, an endpoint's verification breaks on.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
     "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
     "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),

@@ -42,12 +42,23 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @target_options
+@click.option(
+    "--abort",
+    "aborting",
+    multiple=True,
+    metavar="'p(99) < 250ms over 10s'",
+    help="Adds an objective, and ends the run as soon as it is certain not to hold.",
+)
 @gate_option
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
 )
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
+)
+@click.option("--retry", metavar="PROVIDER", help="Deliver again what fails, as this provider does, e.g. stripe.")
+@click.option(
+    "--time-scale", type=float, metavar="N", help="With --retry or [retry]: the provider's time passes N times as fast."
 )
 @click.option(
     "--ledger",
@@ -63,6 +74,9 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 def command(what: str, **options: Any) -> None:
     """Fire a load run and judge it.
 
+    An objective is '[metric{tag:value}: ]aggregation op value'; with 'over 10s' behind it, it must hold in every full
+    window of that width.
+
     SCENARIO is a file that ends in .toml. TARGET is a URL, a name from loadsim.toml, or "embedded": the companion
     receiver, started beside the run on a free port with a random secret.
 
@@ -72,8 +86,10 @@ def command(what: str, **options: Any) -> None:
       loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
       loadsim run scenarios/steady.toml -t staging --seed 7
+      loadsim run staging -r 100/s -d 60s --retry svix --time-scale 60
       loadsim run http://127.0.0.1:8080/webhooks/trackpilots --ledger http://127.0.0.1:8081/ledger -n 5000 \\
         --objective 'lost: count == 0'
+      loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -110,7 +126,11 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     check_cases(scenario, described, what)
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
-    objectives = _objectives(what, scenario, added=len(options["objectives"]))
+    if options["raw"] and scenario.retry is not None:
+        raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
+    objectives = _objectives(what, scenario, added=len(_added(options)))
+    if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
+        raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
     secret = old_secret = None
     if target.url != EMBEDDED and needs_old_secret(scenario):
         old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
@@ -168,6 +188,11 @@ def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective
     return objectives_of(scenario.objectives, vocabulary)
 
 
+def _added(options: dict[str, Any]) -> list[str | dict[str, Any]]:
+    """The objectives of the command line, as a scenario file has them."""
+    return [*options["objectives"], *({"objective": text, "abort": True} for text in options.get("aborting", ()))]
+
+
 def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     from loadsim.cases import case_rules
     from loadsim.events import catalogue
@@ -178,6 +203,11 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     types, schemes = [event.name for event in catalogue()], scheme_names()
     config = load_config(known_types=types, known_schemes=schemes)
     changes = _target_changes(options)
+    retry = {
+        key: options[option]
+        for key, option in (("profile", "retry"), ("time_scale", "time_scale"))
+        if options.get(option) is not None
+    }
     if not what.endswith(".toml"):
         if options["target"]:
             raise UsageError("-t replaces a scenario's target: name either a scenario or a target, not both")
@@ -193,8 +223,9 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
             duration=_unit("-d", options["duration"]),
             events=options["events"],
             mix=_mix(options["mix"], endpoint.events),
-            objectives=options["objectives"],
+            objectives=_added(options),
             target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            retry=retry,
             seed=options["seed"],
             known_types=types,
             known_schemes=schemes,
@@ -220,7 +251,12 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )
     return override(
-        scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
+        scenario,
+        target=changes,
+        retry=retry,
+        objectives=_added(options),
+        seed=options["seed"],
+        known_schemes=schemes,
     )
 
 
@@ -272,14 +308,21 @@ def _workers(text: str) -> int:
 
 
 async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
-    from loadsim.cli.live import live_view
+    from loadsim.cli.live import live_view, terminal
     from loadsim.studies.load import run_load
+
+    console = None if quiet else terminal()
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        run.say = lambda line: click.echo(f"loadsim: {line}", err=True)
+        def say(line: str) -> None:
+            # once a live view is drawn it says by itself that the run is stopping, and why
+            if console is None or not run.started.is_set():
+                click.echo(f"loadsim: {line}", err=True)
+
+        run.say = say
         # the live view of a terminal says by itself that the run is stopping
-        async with _interruptible(run, say=quiet or not sys.stderr.isatty()), live_view(run, quiet=quiet):
+        async with _interruptible(run, say=console is None), live_view(run, console, quiet=quiet):
             yield
 
     return await run_load(request, watch)

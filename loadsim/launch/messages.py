@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from loadsim.events import RecordedEvent
+from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
 
@@ -99,6 +100,8 @@ class Frame(msgspec.Struct, tag="frame"):
     samples: list[SampleMessage]
     volleys: VolleyCounts | None = None
     """Of events sent in several copies, cumulative; None where the plan has none."""
+    retries: RetryCounts | None = None
+    """Of deliveries that are made again, cumulative; None where the plan makes none."""
     raw: bytes = b""
     """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
     outcomes: bytes = b""

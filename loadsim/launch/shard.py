@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import select
@@ -26,6 +27,7 @@ from loadsim.engine.outcomes import NotingEngine, OutcomeNotes, noting
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
+from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
@@ -146,7 +148,11 @@ class ShardRun:
         several = any(case.copies for case in scenario.cases)
         kind = RawEngine if message.raw else VolleyEngine if several else Engine
         self._notes = OutcomeNotes(outcome_flags(plan)) if message.outcomes else None
-        self._engine = (kind if self._notes is None else noting(kind))(
+        build: Callable[..., Engine] = kind if self._notes is None else noting(kind)
+        if scenario.retry is not None:
+            retrying: Callable[..., Engine] = RetryEngine if self._notes is None else noting(RetryEngine)
+            build = functools.partial(retrying, again=best_pacer(loop))
+        self._engine = build(
             plan,
             maker,
             transport,
@@ -215,7 +221,7 @@ class ShardRun:
             connections_peak=engine.open_peak,
             opened=engine.opened,
             saturated_ns=engine.saturated_ns(),
-            limit_reached=engine.limit_reached,
+            limit_reached=engine.shortage,
             cpu_s=time.process_time(),
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
@@ -226,6 +232,7 @@ class ShardRun:
             raw=recorder.take_raw(),
             outcomes=self._notes.take() if self._notes is not None else b"",
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
+            retries=engine.retries if isinstance(engine, RetryEngine) else None,
         )
 
 

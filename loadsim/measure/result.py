@@ -88,6 +88,8 @@ class SeriesRow(msgspec.Struct, frozen=True):
     p99_ms: float | None
     max_ms: float | None
     lag_p99_ms: float | None
+    attempts: int | None = None
+    """Deliveries sent, those that were followed by another one included; None where every event is one."""
 
 
 class SampleRow(msgspec.Struct, frozen=True):
@@ -128,6 +130,33 @@ class ShardRow(msgspec.Struct, frozen=True):
     p50_ms: float | None = None
 
 
+class Aborted(msgspec.Struct, frozen=True):
+    """The run was ended early because an objective could no longer hold."""
+
+    objective: str
+    at_s: float
+    """Since the start of the run."""
+    why: str
+    """In words, with figures."""
+
+
+class WindowCourse(msgspec.Struct, frozen=True):
+    """One figure in every whole window of recorded time: latencies by when events were due, counts by when they ended.
+
+    Lists of one length; a value is None where a window has too few samples for it.
+    """
+
+    figure: str
+    """`response{phase:steady}: p(99)`."""
+    width_s: float
+    t_s: list[float]
+    values: list[float | None]
+    """In the unit of an objective on this figure."""
+    samples: list[int]
+    left_out_s: float
+    """Recorded time in no whole window."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Which run this is."""
 
@@ -144,6 +173,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    aborted: Aborted | None = None
+    """None where no objective ended it."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -252,6 +283,67 @@ class Duplicates(msgspec.Struct, frozen=True):
     """Sent when it was: the endpoint had the event already."""
 
 
+class AttemptRow(msgspec.Struct, frozen=True):
+    """The deliveries of one attempt number."""
+
+    attempt: int
+    deliveries: int
+    delivered: int
+    """Answered 2xx."""
+    status: dict[str, int]
+    errors: dict[str, int]
+    unfinished: int
+    and_later: bool = False
+    """This row holds all later attempts too."""
+
+
+class Retries(msgspec.Struct, frozen=True):
+    """What became of genuine events under a provider's retry profile, over the whole run, warm-up included."""
+
+    profile: str
+    title: str
+    time_scale: float
+    modelled: bool
+    """The pauses are loadsim's: the provider publishes only their number and the time that they take."""
+    retried: int
+    """Events that had to wait for another attempt."""
+    attempts: int
+    """All deliveries, first ones included."""
+    delivered: int
+    """Events that a later attempt delivered."""
+    delivery_p50_ms: float | None
+    """From the due time of such an event to its delivery, as time passed in the run."""
+    delivery_p99_ms: float | None
+    delivery_max_ms: float | None
+    given_up: int
+    """Events whose last attempt failed."""
+    cut_off: int
+    """Events for which another attempt was to come when the endpoint was switched off."""
+    no_room: int
+    """Events that were given up because too many waited already."""
+    waiting: int
+    """Events that still waited for another attempt when the run was over; they are unfinished."""
+    undelivered: int
+    """Events that fell due when the endpoint was switched off, and were not sent."""
+    in_doubt: int
+    """Attempts that were sent, not answered whole, and made again: the endpoint may have those events twice."""
+    base_rate: float | None
+    """Events per second that fell due, over the phases in which any did."""
+    peak_rate: float | None
+    """Most deliveries per second, over any second."""
+    peak_s: float | None
+    backlog: int
+    """Most events at once that had failed and were not yet delivered or given up."""
+    backlog_s: float | None
+    """When that was last so."""
+    drain_s: float | None
+    """From then until there was none; None: that did not come."""
+    off_s: float | None
+    """When the provider switched the endpoint off; None: it did not."""
+    why: str
+    by_attempt: list[AttemptRow]
+
+
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     """What was sent, joined with what the receiver's books have, over the whole run, warm-up included.
 
@@ -322,10 +414,14 @@ class RunResult(msgspec.Struct, frozen=True):
     verdict: VerdictRow
     duplicates: Duplicates | None = None
     """None where no event was sent in several copies."""
+    retries: Retries | None = None
+    """None where no retry profile was in force."""
     receiver: dict[str, Any] | None = None
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None
     """The generator's own floor on the machine of the run, where it is known."""
+    windows: list[WindowCourse] = msgspec.field(default_factory=list)
+    """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
 
 
 class _Envelope(msgspec.Struct):

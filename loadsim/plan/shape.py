@@ -21,9 +21,11 @@ from loadsim.plan.units import (
     format_duration,
     format_rate,
     format_size,
+    format_span,
     parse_duration,
     parse_rate,
     parse_size,
+    parse_span,
 )
 
 T = TypeVar("T")
@@ -35,9 +37,19 @@ Rate = Annotated[Fraction, msgspec.Meta(extra={"unit": "rate"})]
 Size = Annotated[int, msgspec.Meta(extra={"unit": "size"})]
 """Bytes; in a document a text such as "64KB"."""
 
-_PARSE: dict[str, Callable[[str], Any]] = {"duration": parse_duration, "rate": parse_rate, "size": parse_size}
-_FORMAT: dict[str, Callable[[Any], str]] = {"duration": format_duration, "rate": format_rate, "size": format_size}
-_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB"}
+_PARSE: dict[str, Callable[[str], Any]] = {
+    "duration": parse_duration,
+    "rate": parse_rate,
+    "size": parse_size,
+    "span": parse_span,
+}
+_FORMAT: dict[str, Callable[[Any], str]] = {
+    "duration": format_duration,
+    "rate": format_rate,
+    "size": format_size,
+    "span": format_span,
+}
+_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB", "span": "10s:1.4s"}
 
 _WORDS = {
     "int": "a whole number",
@@ -88,9 +100,9 @@ def write(value: Any) -> Any:
 
 def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
         if value is None:
             return None
+        kind = _member(kind, table=isinstance(value, dict))
     if isinstance(kind, inspect.Metadata):
         return _quantity(value, (kind.extra or {})["unit"], path)
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
@@ -102,6 +114,13 @@ def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.LiteralType) and isinstance(value, str) and value not in kind.values:
         raise DocumentError(path, f'"{value}" is not one of {", ".join(map(str, kind.values))}')
     return value
+
+
+def _member(kind: inspect.UnionType, *, table: bool) -> inspect.Type:
+    """The one of the types of a value that may be left out, or be written as a table or not."""
+    members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+    fitting = [member for member in members if isinstance(member, inspect.StructType) == table]
+    return (fitting or members)[0]
 
 
 def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
@@ -146,13 +165,19 @@ def _join(path: str, key: str) -> str:
 def _translated(message: str, path: str) -> DocumentError:
     """msgspec's message in the words of the file, its `$.a[0].b` as the key below `path`."""
     text, below = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
-    words = re.sub(r"`(\w+)(?: \| null)?`", lambda word: _WORDS.get(word[1], word[1]), text)
+    words = re.sub(r"`(\w+(?: \| \w+)*)`", lambda names: _either(names[1].split(" | ")), text)
     return DocumentError(_join(path, below) if below else path, words[:1].lower() + words[1:])
+
+
+def _either(names: list[str]) -> str:
+    if len(names) > 1:
+        names = [name for name in names if name != "null"]
+    return " or ".join(_WORDS.get(name, name) for name in names)
 
 
 def _plain(value: Any, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
+        kind = _member(kind, table=isinstance(value, msgspec.Struct))
     if isinstance(kind, inspect.Metadata):
         return _FORMAT[(kind.extra or {})["unit"]](value)
     if isinstance(kind, inspect.StructType):

@@ -132,6 +132,15 @@ class AiohttpEngine:
             backlog=BACKLOG,
         )
 
+    def drop(self) -> None:
+        """Accept nothing, close every connection as it stands; `serve` may follow."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
         if self._listener is not None:

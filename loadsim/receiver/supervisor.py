@@ -81,7 +81,13 @@ class Supervisor:
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
         self._board: Board | None = Board.create(options.workers)
-        self._ledger = LedgerMemory.create(options.workers, options.ledger_limit) if options.ledger_limit else None
+        self._ledger: LedgerMemory | None = None
+        self._without_ledger = "the receiver keeps no ledger"
+        if options.ledger_limit:
+            try:
+                self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
+            except OSError as error:  # webhooks are answered all the same; who asks for the books is told
+                self._without_ledger += f": no memory for it: {error.strerror}"
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
@@ -144,7 +150,7 @@ class Supervisor:
 
     def _open_ledger(self) -> LedgerMemory:
         if self._ledger is None:
-            raise LoadsimError("the receiver keeps no ledger")
+            raise LoadsimError(self._without_ledger)
         return self._ledger
 
     async def stop(self) -> None:
@@ -198,9 +204,7 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
             # Without SO_REUSEPORT: with it, another receiver on this port would go unnoticed and share its connections.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            if count == 1:
-                probe.listen(BACKLOG)
-                return [socket.socket(fileno=probe.detach())]
+            # Bound anew by its number: a port that the kernel chose is given away when a socket stops listening.
             address = probe.getsockname()
         return _share(family, address, count)
     except OSError as error:
@@ -216,7 +220,8 @@ def _share(family: int, address: tuple[str, int], count: int) -> list[socket.soc
             sock = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if count > 1:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(address)
         for sock in sockets:
             sock.listen(BACKLOG)

@@ -11,7 +11,7 @@ import asyncio
 import datetime
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -126,11 +126,22 @@ class CapacitySearch:
         number = len(self.steps) + 1
         scenario = self.scenario_at(trial.rate, url, longer=longer)
         plan = Plan(scenario, load.seed + number)  # other ids each time: an endpoint may drop what it knows
-        document = redacted(msgspec.structs.replace(scenario, target=load.scenario.target).document())
+        asked = msgspec.structs.replace(scenario, target=load.scenario.target, receiver=load.scenario.receiver)
+        document = redacted(asked.document())
         self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
         await self._rest()
         run_id = f"{self._id}-{number:02d}"
-        spec = RunSpec(plan, secret, run_id, workers=load.workers, recorded=load.recorded, document=document)
+        # a step is ended early by the search's own rules
+        objectives = [replace(objective, abort=False) for objective in load.objectives]
+        spec = RunSpec(
+            plan,
+            secret,
+            run_id,
+            workers=load.workers,
+            recorded=load.recorded,
+            document=document,
+            objectives=objectives,
+        )
         watch = _Watch(plan, load.objectives, float(trial.rate))
         result = await self._reached(lambda: self._fire(Run(spec), watch))
         stopped = watch.hopeless
@@ -157,6 +168,7 @@ class CapacitySearch:
             base,
             name=f"{base.name} at {rate_words(float(rate))}",
             phases=tuple(phases),
+            receiver=None,  # it has its orders
             target=msgspec.structs.replace(base.target, url=url, headers=request.load.headers, preflight=True),
         )
 

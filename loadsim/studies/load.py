@@ -90,7 +90,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     book = OutcomeBook() if scenario.has_ledger or request.outcomes else None
     async with receiving(scenario, secret, old_secret) as (url, receiver):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
-        plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
+        fired = msgspec.structs.replace(scenario, target=target, receiver=None)  # it has its orders
+        plan = Plan(fired, request.seed, request.pace)
         run_id = new_id(scenario.name)
         with _raw_log(request, plan, run_id) as log:
             run = Run(
@@ -104,6 +105,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),
+                    objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
                     on_outcomes=book.add if book is not None else None,
                 )
@@ -194,7 +196,9 @@ async def receiving(
     from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
     from loadsim.receiver.options import ReceiverOptions
 
+    conduct = msgspec.structs.asdict(scenario.receiver) if scenario.receiver is not None else {}
     options = ReceiverOptions(
+        **conduct,
         port=0,
         scheme=target.scheme,
         custom=target.custom,

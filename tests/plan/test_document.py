@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.plan import (
+    ObjectiveRule,
     Plan,
     Scenario,
     ScenarioError,
@@ -21,7 +22,8 @@ from loadsim.plan import (
     redact_url,
     redacted,
 )
-from tests.plan.support import HEAD, SCHEMES, STEADY, TYPES, S, load, open_scenarios
+from loadsim.plan.units import Span
+from tests.plan.support import HEAD, SCHEMES, STEADY, TYPES, S, load, open_scenarios, scenario_of
 
 URL = "http://127.0.0.1:8080/hook"
 
@@ -119,6 +121,14 @@ def test_wrong_options_end_in_one_line(options: dict[str, Any], expected: str) -
     assert expected in str(caught.value)
 
 
+def test_an_objective_is_a_text_or_a_table() -> None:
+    scenario = load("objectives = ['max < 1s', {objective = 'p(99) < 1s over 10s', abort = true}]\n" + HEAD + STEADY)
+    assert scenario.objectives == ("max < 1s", ObjectiveRule(objective="p(99) < 1s over 10s", abort=True))
+    assert from_document(scenario.document(), "plan") == scenario
+    added = override(scenario, objectives=[{"objective": "min > 1us", "abort": True}])
+    assert added.objectives[2] == ObjectiveRule(objective="min > 1us", abort=True)
+
+
 def test_options_are_laid_over_a_scenario() -> None:
     base = load(HEAD + 'secret_env = "A"\nheaders = { X = "1", Y = "2" }\n' + 'timeout = "3s"\n' + STEADY)
     changed = override(
@@ -188,3 +198,15 @@ def test_a_redacted_document_holds_no_credential_and_leaves_the_original_alone()
     assert shown["target"]["headers"] == {"Authorization": "***", "Accept": "*/*"}
     assert document["target"]["headers"]["Authorization"] == "Bearer hunter2"
     assert from_document(shown, "result").phases == load(text).phases
+
+
+def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> None:
+    receiver = {"down": ["2s:1s", "500ms:250ms"], "stall": "10s:1.4s", "delay": "5ms", "slots": 3, "engine": "bare"}
+    scenario = scenario_of({"duration": "1s", "rate": "1/s"}, receiver=receiver)
+    assert scenario.receiver is not None
+    assert scenario.receiver.outages == (Span(500 * 10**6, 250 * 10**6), Span(2 * 10**9, 10**9))
+    assert from_document(scenario.document(), "f.toml") == scenario
+    assert dict(scenario.receiver.told())["down"] == "2s:1s and 500ms:250ms"
+    assert "workers" not in dict(scenario.receiver.told())
+    assert override(scenario, seed=3).receiver == scenario.receiver
+    assert override(scenario, target={"url": "http://127.0.0.1/"}).receiver is None
