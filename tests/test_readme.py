@@ -48,10 +48,11 @@ class Session:
     cwd: Path
     env: dict[str, str]
     address: str
+    admin: str
 
     def run(self, text: str) -> subprocess.CompletedProcess[str]:
         """Type a block."""
-        script = PRELUDE + hastened(text).replace("127.0.0.1:8080", self.address)
+        script = PRELUDE + hastened(text).replace("127.0.0.1:8080", self.address).replace("127.0.0.1:8081", self.admin)
         return subprocess.run(
             ["bash", "-c", script], cwd=self.cwd, env=self.env, capture_output=True, text=True, timeout=60, check=False
         )
@@ -73,9 +74,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         ["bash", "-c", script.rstrip() + " --admin 127.0.0.1:0"], cwd=cwd, env=env, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    said = process.stderr.readline()
-    address = re.search(r"127\.0\.0\.1:\d+", said)
+    said = [process.stderr.readline() for _ in range(2)]
+    address, admin = (re.search(r"127\.0\.0\.1:\d+", line) for line in said)
     assert address, said
+    assert admin, said
     drain = threading.Thread(target=process.stderr.read)
     drain.start()
     for block in BLOCKS:
@@ -83,7 +85,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
             name = block.text.split()[1]
             (cwd / name).write_text(hastened(block.text).replace("127.0.0.1:8080", address[0]), encoding="utf-8")
     try:
-        yield Session(cwd, env, address[0])
+        yield Session(cwd, env, address[0], admin[0])
     finally:
         process.terminate()
         process.wait(timeout=20)
