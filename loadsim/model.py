@@ -56,6 +56,8 @@ class ErrorKind(enum.IntEnum):
     """Response body over 16 MiB."""
     internal = 13
     """Our own fault; makes the run INVALID."""
+    switched_off = 14
+    """Not sent: the provider had stopped delivering to the endpoint, as its retry profile says."""
 
 
 # What became of an event, as one number: an HTTP status below 1000, else one of these.
@@ -176,6 +178,10 @@ class Objective:
     default: bool = False
     translated: str | None = None
     """How the text was read, when a foreign name (k6's) was used."""
+    window_ns: int | None = None
+    """Must hold in every full window of this width; None: over the whole run."""
+    abort: bool = False
+    """End the run as soon as it is certain that this will not hold."""
 
 
 @dataclass(frozen=True, slots=True)

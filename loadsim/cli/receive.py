@@ -12,6 +12,7 @@ import click
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.ledger import DEFAULT_LIMIT
 from loadsim.receiver.options import DEFAULT_PATH, ReceiverOptions
 from loadsim.receiver.supervisor import Stats
 from loadsim.settings import read_custom, read_secret
@@ -40,7 +41,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
     type=ADDRESS,
     default="127.0.0.1:8081",
     show_default=True,
-    help="Where GET /stats is served (port 0: any).",
+    help="Where GET /stats and GET /ledger?run=ID are served (port 0: any).",
+)
+@click.option(
+    "--ledger-limit",
+    type=click.IntRange(0),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Keep which events of a load run came, by indexes below this; 0 keeps no ledger.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="One line per verified event, on stderr.")
 @click.option("--log-json", is_flag=True, help="One JSON object per verified event, on stdout; never its body.")
@@ -59,6 +67,7 @@ def command(
     no_verify: bool,
     tolerance: int | None,
     admin: tuple[str, int],
+    ledger_limit: int,
     verbose: bool,
     log_json: bool,
     **conduct: Any,
@@ -66,7 +75,8 @@ def command(
     """Start the companion receiver: it verifies signed webhooks and counts what came.
 
     It answers 200 to a verified event, 400 or 401 to one that is not, and stops on Ctrl-C after it has answered what is
-    in flight. The counters are at http://ADMIN/stats.
+    in flight. The counters are at http://ADMIN/stats. Which events of a load run came is at http://ADMIN/ledger?run=ID:
+    with `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run tells what was lost or duplicated.
 
     \b
     Examples:
@@ -88,6 +98,7 @@ def command(
         tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
         retire_ns=retire_after,
         admin=admin,
+        ledger_limit=ledger_limit,
         verbose=verbose,
         log_json=log_json,
         **conduct,

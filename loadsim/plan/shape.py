@@ -107,9 +107,9 @@ def write(value: Any) -> Any:
 
 def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
         if value is None:
             return None
+        kind = _member(kind, table=isinstance(value, dict))
     if isinstance(kind, inspect.Metadata):
         return _quantity(value, (kind.extra or {})["unit"], path)
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
@@ -121,6 +121,13 @@ def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.LiteralType) and isinstance(value, str) and value not in kind.values:
         raise DocumentError(path, f'"{value}" is not one of {", ".join(map(str, kind.values))}')
     return value
+
+
+def _member(kind: inspect.UnionType, *, table: bool) -> inspect.Type:
+    """The one of the types of a value that may be left out, or be written as a table or not."""
+    members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+    fitting = [member for member in members if isinstance(member, inspect.StructType) == table]
+    return (fitting or members)[0]
 
 
 def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
@@ -165,13 +172,19 @@ def _join(path: str, key: str) -> str:
 def _translated(message: str, path: str) -> DocumentError:
     """msgspec's message in the words of the file, its `$.a[0].b` as the key below `path`."""
     text, below = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
-    words = re.sub(r"`(\w+)(?: \| null)?`", lambda word: _WORDS.get(word[1], word[1]), text)
+    words = re.sub(r"`(\w+(?: \| \w+)*)`", lambda names: _either(names[1].split(" | ")), text)
     return DocumentError(_join(path, below) if below else path, words[:1].lower() + words[1:])
+
+
+def _either(names: list[str]) -> str:
+    if len(names) > 1:
+        names = [name for name in names if name != "null"]
+    return " or ".join(_WORDS.get(name, name) for name in names)
 
 
 def _plain(value: Any, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
+        kind = _member(kind, table=isinstance(value, msgspec.Struct))
     if isinstance(kind, inspect.Metadata):
         return _FORMAT[(kind.extra or {})["unit"]](value)
     if isinstance(kind, inspect.StructType):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+from loadsim.measure.marks import HEADER
 from loadsim.model import NS_PER_S
 from loadsim.plan.conduct import ASKS_TO_WAIT
 from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
 from loadsim.receiver.board import Row
 from loadsim.receiver.decide import TRANSFER_CODING, HeaderNames, Rules
+from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
 
@@ -30,7 +33,8 @@ class Desk:
     """
 
     __slots__ = (
-        "_extras", "_failing", "_fates", "_first", "_log", "_queue", "_row", "_rules", "max_body", "names", "wire",
+        "_extras", "_failing", "_fates", "_first", "_ledger", "_log", "_notes", "_queue", "_row", "_rules",
+        "max_body", "names", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -43,9 +47,10 @@ class Desk:
         *,
         first: Callable[[], None] | None = None,
         log: Callable[[bytes], None] | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self.max_body = options.max_body
-        self.names = HeaderNames((*rules.needs, *FRAMING_HEADERS))
+        self.names = HeaderNames((*rules.needs, *FRAMING_HEADERS), apart=None if ledger is None else HEADER)
         """Which headers `take` is to be given."""
         self.wire = Wire()
         self._rules = rules
@@ -55,11 +60,19 @@ class Desk:
         self._failing = failing_answers(options)
         self._first = first
         self._log = log
+        self._ledger = ledger
+        self._notes: list[Any] = [] if ledger is None else ledger.notes
         self._extras = bool(options.longest_ns or self._failing or log)
 
-    def take(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[Answer, int]:
-        """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE."""
-        answer = self._rules.decide(method, target, headers, body, time.time())
+    def take(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, mark: bytes = b""
+    ) -> tuple[Answer, int]:
+        """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE.
+
+        `mark` says which event it is, where the request says so and a ledger is kept.
+        """
+        now_s = time.time()
+        answer = self._rules.decide(method, target, headers, body, now_s)
         entry = answer.entry
         if entry is None:
             return answer, AT_ONCE
@@ -67,9 +80,13 @@ class Desk:
             first, self._first = self._first, None
             first()
         self._row.took(entry, len(body))
+        instant = AT_ONCE
         if self._extras and entry in ACCEPTED:
-            return self._extra(answer, body)
-        return answer, AT_ONCE
+            answer, instant = self._extra(answer, body)
+        if mark:
+            # As Ledger.note has it, without the call, which would cost as much again.
+            self._notes.extend((mark, now_s, answer.status))
+        return answer, instant
 
     def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:
         """What an accepted event meets beyond its answer: the log, a failure on purpose, its service time."""
@@ -83,10 +100,12 @@ class Desk:
             return answer, self._queue.finish(time.monotonic_ns(), service_ns)
         return answer, time.monotonic_ns() + service_ns if service_ns else AT_ONCE
 
-    def refuse(self, answer: Answer, size: int = 0) -> None:
+    def refuse(self, answer: Answer, size: int = 0, mark: bytes = b"") -> None:
         """Count a request that is refused without being read whole."""
         if answer.entry is not None:
             self._row.took(answer.entry, size)
+            if mark and self._ledger is not None:
+                self._ledger.note(mark, time.time(), answer.status)
 
     def bytes_of(self, answer: Answer, *, close: bool, head: bool = False) -> bytes:
         """The answer's bytes; call it when they are about to be written, for that is what it counts."""

@@ -216,7 +216,7 @@ class AiohttpEngine:
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
-        self._desk.refuse(answer)
+        self._desk.refuse(answer, mark=self._pick(request.raw_headers)[1])
         return self._respond(request, answer)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -244,10 +244,10 @@ class AiohttpEngine:
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
                 return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
-        headers = self._pick(request.raw_headers)
+        headers, mark = self._pick(request.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        answer, instant = self._desk.take(request.method, request.raw_path, headers, body)
+        answer, instant = self._desk.take(request.method, request.raw_path, headers, body, mark)
         if instant and self._alarm is not None:
             await self._alarm.at(instant)
         return self._respond(request, answer)

@@ -12,6 +12,7 @@ from typing import Any
 from loadsim.model import UsageError
 from loadsim.plan.conduct import ENGINES, Conduct, Engine
 from loadsim.plan.units import Share, Span
+from loadsim.receiver.ledger import DEFAULT_LIMIT, LARGEST_LIMIT
 
 __all__ = ["ANY_PATH", "DEFAULT_PATH", "ENGINES", "Engine", "ReceiverOptions", "Share", "Span"]
 
@@ -42,6 +43,8 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
     fail_status: int = 500
     admin: tuple[str, int] | None = ("127.0.0.1", 0)
     """Where the books are served, or None for nowhere."""
+    ledger_limit: int = DEFAULT_LIMIT
+    """Which events came is kept by index below this; 0 keeps no ledger."""
     verbose: bool = False
     """One line per verified event, on stderr."""
     log_json: bool = False
@@ -57,6 +60,10 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
             ),
             (not 0 <= self.fail_rate <= 1, f"fail-rate {self.fail_rate:g}: give a share from 0% to 100%"),
             (not 400 <= self.fail_status <= 599, f"fail-status {self.fail_status}: give 400 to 599"),
+            (
+                not 0 <= self.ledger_limit <= LARGEST_LIMIT,
+                f"ledger-limit {self.ledger_limit:,}: give 0 (no ledger) to {LARGEST_LIMIT:,}",
+            ),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):
             if wrong:

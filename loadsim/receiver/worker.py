@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import read_little
+from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
 from loadsim.receiver.log import verified_line, verified_record
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
@@ -37,6 +38,7 @@ from loadsim.signing import scheme
 MOST_CONNECTIONS = 100_000
 """What the descriptor limit is raised towards, as far as the system allows."""
 LENGTH = struct.Struct(">I")
+AnyOrder = TypeVar("AnyOrder", bound=msgspec.Struct)
 READY = b"ready\n"
 STOP = b"stop\n"
 CONTROL = 0
@@ -53,15 +55,24 @@ class Order(msgspec.Struct, frozen=True):
     number: int
     listen_fd: int
     board_fd: int
+    ledger_fd: int | None = None
+    """None: no ledger is kept."""
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
     log_fd: int = -1
     """Where JSON lines go: the parent's stdout. -1: none are wanted."""
 
-    def encode(self) -> bytes:
-        """Length and msgpack, as `read_order` wants it."""
-        data = msgspec.msgpack.encode(self)
-        return LENGTH.pack(len(data)) + data
+    @property
+    def module(self) -> str:
+        """What is to be run."""
+        return "loadsim.receiver.worker"
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is to be inherited."""
+        ledger = () if self.ledger_fd is None else (self.ledger_fd,)
+        log = () if self.log_fd < 0 else (self.log_fd,)
+        return self.listen_fd, self.board_fd, *ledger, *log
 
 
 class HttpEngine(Protocol):
@@ -77,7 +88,13 @@ class HttpEngine(Protocol):
         """Accept nothing more, answer what is in flight, close."""
 
 
-def read_order() -> Order | None:
+def encode_order(order: object) -> bytes:
+    """A struct as length and msgpack, as `read_order` wants it."""
+    data = msgspec.msgpack.encode(order)
+    return LENGTH.pack(len(data)) + data
+
+
+def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
     """The order on stdin, or None when the parent went away before it was whole."""
     data = b""
     need = LENGTH.size
@@ -88,7 +105,7 @@ def read_order() -> Order | None:
         data += piece
         if len(data) == LENGTH.size:
             need += LENGTH.unpack(data)[0]
-    return msgspec.msgpack.decode(data[LENGTH.size :], type=Order)
+    return msgspec.msgpack.decode(data[LENGTH.size :], type=kind)
 
 
 class Staller:
@@ -156,6 +173,7 @@ async def work(order: Order) -> None:
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    ledger = _ledger(order)
     slots = options.slots_of(order.number)
     desk = Desk(
         options,
@@ -165,10 +183,12 @@ async def work(order: Order) -> None:
         Queue(slots) if slots is not None else None,
         first=staller.first_request if staller is not None else lambda: _begin(board),
         log=_logger(order),
+        ledger=ledger,
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
+    entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
     if options.read_rate is not None:
         read_little(listener)
     if options.down and alarm is not None:
@@ -184,6 +204,23 @@ async def work(order: Order) -> None:
         os.write(1, READY)
         await stop.wait()
     await engine.stop(options.longest_ns / NS_PER_S + DRAIN_S)
+    if entering is not None:
+        entering.cancel()
+    if ledger is not None:
+        ledger.enter()
+
+
+def _ledger(order: Order) -> Ledger | None:
+    if order.ledger_fd is None:
+        return None
+    return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
+
+
+async def _enter(ledger: Ledger) -> None:
+    """Enter what a slow stream of events has not filled up: the books are never much behind."""
+    while True:
+        await asyncio.sleep(ENTER_EVERY_S)
+        ledger.enter()
 
 
 def _begin(board: Board) -> None:
@@ -218,7 +255,7 @@ def _logger(order: Order) -> Callable[[bytes], None] | None:
 def main() -> None:
     """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    order = read_order()
+    order = read_order(Order)
     if order is None:
         return
     raise_descriptor_limit(MOST_CONNECTIONS)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.plan import (
+    ObjectiveRule,
     Plan,
     Scenario,
     ScenarioError,
@@ -118,6 +119,14 @@ def test_wrong_options_end_in_one_line(options: dict[str, Any], expected: str) -
     with pytest.raises(ScenarioError) as caught:
         quick(**options)
     assert expected in str(caught.value)
+
+
+def test_an_objective_is_a_text_or_a_table() -> None:
+    scenario = load("objectives = ['max < 1s', {objective = 'p(99) < 1s over 10s', abort = true}]\n" + HEAD + STEADY)
+    assert scenario.objectives == ("max < 1s", ObjectiveRule(objective="p(99) < 1s over 10s", abort=True))
+    assert from_document(scenario.document(), "plan") == scenario
+    added = override(scenario, objectives=[{"objective": "min > 1us", "abort": True}])
+    assert added.objectives[2] == ObjectiveRule(objective="min > 1us", abort=True)
 
 
 def test_options_are_laid_over_a_scenario() -> None:
