@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.options import gate_option, target_options
+from loadsim.cli.options import CLUSTER_KEYS, cluster_options, gate_option, target_options
 from loadsim.cli.values import parse_epoch, parse_headers, types_of
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
+    from loadsim.launch.cluster import Cluster
     from loadsim.launch.run import Run
     from loadsim.model import Objective
-    from loadsim.plan import Scenario
+    from loadsim.plan import Scenario, Target
     from loadsim.studies.load import LoadOutcome, LoadRequest
 
 _TARGET_KEYS = (
@@ -42,6 +43,7 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @target_options
+@cluster_options
 @gate_option
 @click.option(
     "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
@@ -64,6 +66,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
       loadsim run scenarios/steady.toml -t staging --seed 7
+      loadsim run scenarios/steady.toml --cluster tls://scheduler:8786 --cluster-ca ca.pem ...
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -87,10 +90,11 @@ def command(what: str, **options: Any) -> None:
 
 def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.cases import RequestMaker, check_cases, needs_old_secret
+    from loadsim.cases import RequestMaker, check_cases
     from loadsim.cli.captures import captures_of
+    from loadsim.cli.keys import read_secrets
     from loadsim.plan import EMBEDDED
-    from loadsim.settings import read_secret, resolve_headers
+    from loadsim.settings import resolve_headers
     from loadsim.signing import CUSTOM_TABLE, scheme
     from loadsim.studies.load import EMBEDDED_SECRET, LoadRequest, free_directory
 
@@ -101,15 +105,11 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
+    cluster = _cluster(options, target)
+    there = cluster is not None and not cluster.ship_secret and target.url != EMBEDDED
     secret = old_secret = None
-    if target.url != EMBEDDED and needs_old_secret(scenario):
-        old_secret = read_secret(secret_env=target.old_secret_env, secret_file=target.old_secret_file, default_env=None)
-    if target.url != EMBEDDED:
-        secret = read_secret(
-            secret_env=target.secret_env,
-            secret_file=target.secret_file,
-            default_env=described.default_secret_env,
-        )
+    if target.url != EMBEDDED and not there:
+        secret, old_secret = read_secrets(scenario)
     # an image or a path that no event has is found here and not by a shard
     recorded, pace = captures_of(scenario)
     url = target.public_url or target.url
@@ -130,9 +130,10 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         objectives=objectives,
         secret=secret,
         old_secret=old_secret,
-        headers=resolve_headers(target.headers),
+        headers=dict(target.headers) if there else resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"]),
+        cluster=cluster,
         raw=options["raw"],
         reading=options.get("gate", "point"),
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
@@ -245,6 +246,34 @@ def _unit(flag: str, text: str | None) -> Any:
         return parse_rate(text) if flag == "-r" else parse_duration(text)
     except UnitError as error:
         raise UsageError(f"{flag}: {error}") from None
+
+
+def _cluster(options: dict[str, Any], target: Target) -> Cluster | None:
+    """Where `--cluster` spreads the run, and whether this target can be reached from there."""
+    from loadsim.launch.cluster import cluster_of
+    from loadsim.plan import EMBEDDED
+
+    text = options.get("cluster")
+    if not text:
+        given = [f"--{name.replace('_', '-')}" for name in CLUSTER_KEYS if options.get(name)]
+        if given:
+            raise UsageError(f"{', '.join(given)}: only with --cluster")
+        return None
+    if options["workers"] != "1":
+        raise UsageError("-w: with --cluster, --per-host says how many generator processes there are")
+    found = cluster_of(
+        text,
+        per_host=options["per_host"] or 1,
+        ship_secret=options["ship_secret"],
+        allow_lost=options["allow_lost"] or 0,
+        insecure=options["insecure_cluster"],
+        ca=options["cluster_ca"],
+        cert=options["cluster_cert"],
+        key=options["cluster_key"],
+    )
+    if target.url == EMBEDDED and not found.here:
+        raise UsageError("the embedded receiver is on this machine only: no other host can fire at it")
+    return found
 
 
 def _workers(text: str) -> int:

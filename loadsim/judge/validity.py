@@ -105,7 +105,11 @@ def _dropped(result: RunResult) -> Iterator[str]:
 
 
 def _shards(result: RunResult) -> Iterator[str]:
+    hosts = {shard.host for shard in result.shards if shard.lost}
+    allowed = 0 < len(hosts) <= result.run.allow_lost < len({shard.host for shard in result.shards})
     for shard in result.shards:
+        if shard.lost and allowed:
+            continue
         if shard.lost:
             yield f"shard {shard.shard} was lost after {shard.frames:,} frames: {shard.reason or 'no reason known'}"
         elif shard.reason:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadsim.launch.clock import Clock
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, percentile
@@ -25,6 +26,9 @@ class ShardState:
     """What is known of one shard."""
 
     number: int
+    place: str = ""
+    """What the launcher calls the host that it runs on; empty where there is but one."""
+    clock: Clock | None = None
     ready: Ready | None = None
     frame: Frame | None = None
     frames: int = 0

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 
 from loadsim import __version__
 from loadsim.engine.limits import RESERVED
-from loadsim.engine.preflight import check_reachable
-from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
+from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, result_of
@@ -32,9 +31,11 @@ class RunSpec:
     """What is to be run. The plan's target has its headers resolved and a real URL."""
 
     plan: Plan
-    secret: Secret
+    secret: Secret | None
+    """None: each shard reads it, and the headers' variables, where it runs."""
     run_id: str
-    workers: int = 1
+    launcher: Launcher = field(default_factory=LocalShards)
+    """What starts the shards. It serves one run."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out, where events are signed with it."""
@@ -46,6 +47,8 @@ class RunSpec:
     """The scenario as the result shows it, redacted; None: the plan's own."""
     on_raw: Callable[[bytes], None] | None = None
     """Takes every outcome, for a raw log; None: no shard keeps any."""
+    allow_lost: int = 0
+    """So many hosts may be lost without making the run INVALID."""
 
 
 class Run:
@@ -53,19 +56,13 @@ class Run:
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        plan = spec.plan
-        connections = min(
-            [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
-        )
-        # A volley needs all its connections in one shard.
-        copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
-        self.shards = max(1, min(spec.workers, connections // copies))
+        self.shards = 0
+        """How many there are; 0 before the run has begun."""
         self.interrupted = False
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None
         """Hears, before the first event, of what will limit the run."""
-        self._collector = Collector(plan.strata, self.shards, spec.on_raw)
-        self._local: LocalShards | None = None
+        self._collector: Collector
         self._start_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
 
@@ -75,25 +72,27 @@ class Run:
         Raises UnreachableError when nothing answers the first connection, UsageError for settings that only now turn
         out to be impossible. A lost shard raises nothing: it stands in the result.
         """
-        target = self.spec.plan.scenario.target
-        if target.preflight:
-            wire = await asyncio.to_thread(resolve, target)
-            await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
-        self._local = LocalShards(self._messages(), self._collector, on_frame, self._warn)
+        spec, launcher = self.spec, self.spec.launcher
+        launcher.say = self.say
+        target = spec.plan.scenario.target
         try:
-            self._start_ns = await self._local.start()
+            self.shards = await launcher.reserve(_most_shards(spec.plan))
+            if target.preflight:
+                await launcher.look(target)
+            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw)
+            intake = Intake(self._collector, on_frame)
+            self._start_ns = await launcher.start(self._messages(), intake, self._warn)
             self.started.set()
-            await self._local.wait()
+            await launcher.wait()
         finally:
-            await self._local.close()
+            await launcher.close()
         return result_of(self._collector, self._facts())
 
     def interrupt(self) -> None:
         """First call: release nothing more and drain. Second: end at once."""
-        if self._local is not None:
-            task = asyncio.get_running_loop().create_task(self._local.stop(drain=not self.interrupted))
-            self._stops.add(task)
-            task.add_done_callback(self._stops.discard)
+        task = asyncio.get_running_loop().create_task(self.spec.launcher.stop(drain=not self.interrupted))
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
         self.interrupted = True
 
     def progress(self) -> Progress:
@@ -104,11 +103,6 @@ class Run:
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """How the events of some strata stand as of the latest frames."""
         return self._collector.so_far(strata)
-
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the shards."""
-        return self._local.pids if self._local is not None else []
 
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
@@ -131,7 +125,7 @@ class Run:
                 seed=spec.plan.seed,
                 shard=number,
                 shards=self.shards,
-                secret=spec.secret.reveal(),
+                secret=None if spec.secret is None else spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
@@ -154,7 +148,17 @@ class Run:
             environment=environment(),
             epoch_ns=spec.epoch_ns,
             document=spec.document,
+            allow_lost=spec.allow_lost,
         )
+
+
+def _most_shards(plan: Plan) -> int:
+    """Each shard needs a connection, and a volley all of its own in one shard."""
+    connections = min(
+        [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
+    )
+    copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
+    return max(1, connections // copies)
 
 
 def _iso(wall_ns: int) -> str:

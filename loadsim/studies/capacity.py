@@ -21,6 +21,7 @@ from loadsim import __version__
 from loadsim.judge import evaluate
 from loadsim.judge.steps import StepVerdict, events_needed, hopeless, judge_step
 from loadsim.launch.environment import environment
+from loadsim.launch.local import LocalShards
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
@@ -130,7 +131,7 @@ class CapacitySearch:
         self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
         await self._rest()
         run_id = f"{self._id}-{number:02d}"
-        spec = RunSpec(plan, secret, run_id, workers=load.workers, recorded=load.recorded, document=document)
+        spec = RunSpec(plan, secret, run_id, LocalShards(load.workers), recorded=load.recorded, document=document)
         watch = _Watch(plan, load.objectives, float(trial.rate))
         result = await self._reached(lambda: self._fire(Run(spec), watch))
         stopped = watch.hopeless

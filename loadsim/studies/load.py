@@ -19,6 +19,8 @@ import msgspec
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
 from loadsim.judge import Reading, evaluate
+from loadsim.launch.cluster import Cluster, launcher_for
+from loadsim.launch.local import LocalShards
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
@@ -44,11 +46,13 @@ class LoadRequest:
     seed: int
     objectives: tuple[Objective, ...]
     secret: Secret | None
-    """None where the embedded receiver is the target: it gets a random one."""
+    """None where the embedded receiver is the target, which gets a random one, and where a cluster's hosts read it."""
     headers: dict[str, str]
-    """The target's headers with what the environment said put in."""
+    """The target's headers with what the environment said put in; as they stand where a cluster's hosts do that."""
     out: Path
     workers: int = 1
+    cluster: Cluster | None = None
+    """Where the shards run, if not in `workers` processes of this machine."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out; None where none is, or the embedded receiver is the target."""
@@ -75,10 +79,9 @@ class LoadOutcome:
 async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
-    secret = request.secret or _random_secret()
-    old_secret = request.old_secret
-    if old_secret is None and needs_old_secret(scenario):
-        old_secret = _random_secret()
+    secret, old_secret = _keys(request)
+    cluster = request.cluster
+    launcher = LocalShards(request.workers) if cluster is None else launcher_for(cluster)
     async with receiving(scenario, secret, old_secret) as (url, counts):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         plan = Plan(msgspec.structs.replace(scenario, target=target), request.seed, request.pace)
@@ -89,7 +92,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     plan=plan,
                     secret=secret,
                     run_id=run_id,
-                    workers=request.workers,
+                    launcher=launcher,
+                    allow_lost=0 if cluster is None else cluster.allow_lost,
                     epoch_ns=request.epoch_ns,
                     old_secret=old_secret,
                     recorded=request.recorded,
@@ -105,6 +109,13 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             if log is None:
                 return outcome
             return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
+
+
+def _keys(request: LoadRequest) -> tuple[Secret | None, Secret | None]:
+    """The secret and the old one: as given, random for the embedded receiver, none where the hosts have them."""
+    if request.scenario.target.url != EMBEDDED:
+        return request.secret, request.old_secret
+    return _random_secret(), _random_secret() if needs_old_secret(request.scenario) else None
 
 
 @contextlib.contextmanager
@@ -137,7 +148,7 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 
 @contextlib.asynccontextmanager
 async def receiving(
-    scenario: Scenario, secret: Secret, old_secret: Secret | None = None
+    scenario: Scenario, secret: Secret | None, old_secret: Secret | None = None
 ) -> AsyncIterator[tuple[str, Counts]]:
     """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
