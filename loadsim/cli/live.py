@@ -54,7 +54,7 @@ async def _redraw(run: Run, console: Console) -> None:
 
 
 async def _lines(run: Run) -> None:
-    from loadsim.report.live import progress_line
+    from loadsim.report.live import host_lines, progress_line
 
     await run.started.wait()
     plan = run.spec.plan
@@ -62,4 +62,5 @@ async def _lines(run: Run) -> None:
     print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
     while True:
         await asyncio.sleep(_LINES_S)
-        print(progress_line(run.progress()), file=sys.stderr, flush=True)
+        progress = run.progress()
+        print(progress_line(progress), *host_lines(progress), sep="\n", file=sys.stderr, flush=True)

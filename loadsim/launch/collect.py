@@ -14,11 +14,13 @@ from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, percentile
 from loadsim.measure.merge import Merged
-from loadsim.measure.progress import LastSecond, Progress, SoFar
+from loadsim.measure.progress import HostProgress, LastSecond, Progress, SoFar
 from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
+MOST_HOSTS = 20
+"""A live view has no room for more."""
 
 
 @dataclass
@@ -136,6 +138,7 @@ class Collector:
         """How the run stands; takes what is fresh since the last call as "the last second"."""
         frames = [s.frame for s in self.states if s.frame is not None]
         codes = self.merged.codes(range(self.strata))
+        hosts = self._hosts()
         p50, p99 = _ms(self.merged.counts(Metric.response, range(self.strata)), Metric.response, (0.5, 0.99))
         done = sum(f.ended for f in frames)
         at, before, rate = self._rate
@@ -158,6 +161,8 @@ class Collector:
             total_p50_ms=p50,
             total_p99_ms=p99,
             lost_shards=tuple(s.number for s in self.states if s.lost),
+            hosts=tuple(self._host(name, hosts[name]) for name in list(hosts)[:MOST_HOSTS]),
+            more_hosts=max(0, len(hosts) - MOST_HOSTS),
         )
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
@@ -166,6 +171,27 @@ class Collector:
             response=self.merged.counts(Metric.response, strata),
             codes=self.merged.codes(strata),
             in_flight=sum(s.frame.in_flight for s in self.states if s.frame is not None),
+        )
+
+    def _hosts(self) -> dict[str, list[ShardState]]:
+        """The shards of each host, hosts with a lost one first."""
+        hosts: dict[str, list[ShardState]] = {}
+        for state in self.states:
+            if state.place:
+                hosts.setdefault(state.place, []).append(state)
+        return dict(sorted(hosts.items(), key=lambda host: not any(state.lost for state in host[1])))
+
+    def _host(self, name: str, states: Sequence[ShardState]) -> HostProgress:
+        frames = [state.frame for state in states if state.frame is not None]
+        counts = self.merged.recent(Metric.response, [state.number for state in states])
+        p50, p99 = _ms(counts, Metric.response, (0.5, 0.99))
+        return HostProgress(
+            name=name,
+            done=sum(frame.ended for frame in frames),
+            in_flight=sum(frame.in_flight for frame in frames),
+            p50_ms=p50,
+            p99_ms=p99,
+            lost=any(state.lost for state in states),
         )
 
     def _last_second(self) -> LastSecond:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 from distributed import Client, Scheduler, Security, get_worker
+from distributed.client import FutureCancelledError
 from distributed.core import Status
 from distributed.versions import VersionMismatchWarning
 
@@ -114,7 +115,8 @@ class _Host:
     shards: list[int] = field(default_factory=list)
     heard_ns: int = 0
     up: bool = False
-    future: Any = None
+    holding: asyncio.Task[None] | None = None
+    """Follows the task that holds the worker."""
     lost: str = ""
 
 
@@ -226,7 +228,7 @@ class DaskShards:
     async def _hold(self) -> None:
         """A task on every host, which stays as long as its shards; until all of them are up."""
         for host in self._hosts:
-            host.future = self._client.submit(
+            future = self._client.submit(
                 serve_host,
                 self._topic,
                 host.number,
@@ -237,7 +239,8 @@ class DaskShards:
                 pure=False,
                 retries=0,
             )
-            self._tasks.append(asyncio.create_task(self._follow(host, host.future)))
+            host.holding = asyncio.create_task(self._follow(host, future))
+            self._tasks.append(host.holding)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._up.wait(), READY_S)
         for host in self._hosts:
@@ -293,11 +296,11 @@ class DaskShards:
         """No shard survives this; what was changed on the scheduler is put back. Bounded in time, whatever hangs."""
         if self._connected and self._topic:
             await asyncio.gather(*(self._end(host, host.shards) for host in self._hosts))
-            held = [task for task in self._tasks if not task.done() and task.get_name() == "held"]
-            if held and not all(host.lost for host in self._hosts):
+            held = [host.holding for host in self._hosts if host.holding is not None and not host.lost]
+            if held:
                 await asyncio.wait(held, timeout=CLOSE_S)
-            with contextlib.suppress(OSError, TimeoutError, RuntimeError):
-                await asyncio.wait_for(self._tidy(), CALL_S)
+            if self._client.status == "running":
+                await _quietly(self._tidy())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -313,15 +316,10 @@ class DaskShards:
         await self._client.run_on_scheduler(_forget(), self._topic)
 
     def _look_at_hosts(self, now_ns: int) -> None:
-        living = [host for host in self._hosts if not host.lost]
-        if self._client.status not in ("running", "newly-created") and living:
-            self.say(f"the scheduler at {self._asked.shown} was lost; its hosts end by themselves within {LEASE_S:g} s")
-            for host in living:
-                self._lose(host, "the scheduler was lost", tell=False)
-            return
-        busy = [host for host in living if not all(self._intake.collector.states[n].ended for n in host.shards)]
-        for host in busy:
-            if now_ns - host.heard_ns > HOST_SILENCE_NS:
+        if self._client.status != "running":
+            self._lose_scheduler()
+        for host in self._hosts:
+            if self._busy(host) and now_ns - host.heard_ns > HOST_SILENCE_NS:
                 self._lose(host, f"nothing was heard of it for {HOST_SILENCE_NS / NS_PER_S:g} s")
 
     async def _weigh_losses(self) -> None:
@@ -333,17 +331,26 @@ class DaskShards:
         self.say(f"{len(lost)} of {len(self._hosts)} hosts lost, {self._asked.allow_lost} allowed: the others stop")
         await self.stop(drain=True)
 
+    def _lose_scheduler(self) -> None:
+        busy = [host for host in self._hosts if self._busy(host)]
+        if busy:
+            self.say(f"the scheduler at {self._asked.shown} was lost; its hosts end by themselves within {LEASE_S:g} s")
+        for host in busy:
+            self._lose(host, "the scheduler was lost", tell=False)
+
+    def _busy(self, host: _Host) -> bool:
+        return not host.lost and not all(self._intake.collector.states[number].ended for number in host.shards)
+
     def _lose(self, host: _Host, reason: str, *, tell: bool = True) -> None:
         if host.lost:
             return
+        if tell and self._busy(host):
+            self.say(f"{host.label} was lost: {reason}")
         host.lost = reason
         self._up.set()
         self._news.set()
-        if not all(self._intake.collector.states[number].ended for number in host.shards):
-            if tell:
-                self.say(f"{host.label} was lost: {reason}")
-            for number in host.shards:
-                self._intake.lose(number, reason)
+        for number in host.shards:
+            self._intake.lose(number, reason)  # those that ended before stay as they are
 
     # -- words --------------------------------------------------------------------------------------------------------
 
@@ -367,6 +374,8 @@ class DaskShards:
             await future.result()
         except asyncio.CancelledError:
             raise
+        except FutureCancelledError:
+            self._lose_scheduler()  # nobody else takes a task back
         except Exception as error:  # noqa: BLE001 - whatever Dask says of a worker, the host is lost
             self._lose(host, f"its worker is gone ({type(error).__name__})")
 

@@ -134,10 +134,11 @@ class Merged:
         self._settle()
         return _dense(_select(self._cells, metric, strata), metric)
 
-    def recent(self, metric: Metric, strata: Iterable[int] | None = None) -> Ints:
-        """Dense counts of what every shard's latest delta holds: the last second, for a live view."""
-        wanted = list(range(self.strata) if strata is None else strata)
-        return _dense(joined([_select(cells, metric, wanted) for cells in self._recent.values()]), metric)
+    def recent(self, metric: Metric, shards: Iterable[int] | None = None) -> Ints:
+        """Dense counts of what the latest delta of these shards (default: all) holds: the last second, for a live
+        view."""
+        wanted = self._recent if shards is None else [shard for shard in shards if shard in self._recent]
+        return _dense(joined([_select(self._recent[shard], metric, range(self.strata)) for shard in wanted]), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""

@@ -21,6 +21,19 @@ class LastSecond:
 
 
 @dataclass(frozen=True)
+class HostProgress:
+    """One host of a cluster at one moment."""
+
+    name: str
+    done: int
+    in_flight: int
+    p50_ms: float | None
+    """Of its last second, as p99."""
+    p99_ms: float | None
+    lost: bool
+
+
+@dataclass(frozen=True)
 class Progress:
     """The run at one moment."""
 
@@ -41,6 +54,9 @@ class Progress:
     total_p50_ms: float | None
     total_p99_ms: float | None
     lost_shards: tuple[int, ...] = ()
+    hosts: tuple[HostProgress, ...] = ()
+    """The first hosts of a cluster, lost ones before the others; empty for a run on this machine."""
+    more_hosts: int = 0
 
 
 @dataclass(frozen=True)

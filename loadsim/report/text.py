@@ -18,6 +18,7 @@ from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
+from loadsim.report.hosts import HEADER, host_rows, skew_lines
 
 WIDE = 110
 """From this width on the latency table also has min, mean and p99.99."""
@@ -43,7 +44,7 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
     parts += _latency(result, width)
     parts += [*_groups(result, "event", "By event type"), *_cases(result)]
     parts += [*_duplicates(result), *_groups(result, "phase", "By phase")]
-    parts += [*_answers(result), *_limits(result)]
+    parts += [*_answers(result), *_hosts(result), *_limits(result)]
     return Group(*parts)
 
 
@@ -273,6 +274,23 @@ def _excerpt(said: str) -> str:
     lines = [line for line in text.split("\n") if line.strip()]
     short = "\n".join(lines[:BODY_LINES])[:BODY_CHARS]
     return short if len(short) == len("\n".join(lines)) else short + " …"
+
+
+def _hosts(result: RunResult) -> Iterator[RenderableType]:
+    rows = host_rows(result)
+    if not rows:
+        return
+    yield _title("By host")
+    table = _table(header=True)
+    for name in HEADER[:-1]:
+        table.add_column("" if name == "Host" else name.lower(), justify="left" if name == "Host" else "right")
+    table.add_column("", overflow="fold")
+    for row in rows:
+        table.add_row(
+            *(figures.printable(cell) for cell in row[:-1]), Text(figures.printable(row.note), style="yellow")
+        )
+    yield table
+    yield from _bullets(skew_lines(result))
 
 
 def _limits(result: RunResult) -> Iterator[RenderableType]:
