@@ -139,7 +139,7 @@ class Collector:
         frames = [s.frame for s in self.states if s.frame is not None]
         codes = self.merged.codes(range(self.strata))
         hosts = self._hosts()
-        p50, p99 = _ms(self.merged.counts(Metric.response, range(self.strata)), Metric.response, (0.5, 0.99))
+        p50, p99 = _ms(self.merged.responses(), Metric.response, (0.5, 0.99))
         done = sum(f.ended for f in frames)
         at, before, rate = self._rate
         if elapsed_s - at >= 0.9:

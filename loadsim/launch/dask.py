@@ -359,7 +359,7 @@ class DaskShards:
         word = event[1]
         host = self._hosts[word["host"]]
         host.heard_ns, host.up = time.monotonic_ns(), True
-        if all(each.up for each in self._hosts):
+        if not self._up.is_set() and all(each.up for each in self._hosts):
             self._up.set()
         if host.lost:
             return

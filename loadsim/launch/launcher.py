@@ -70,7 +70,9 @@ class Intake:
             raise self._failure
 
     def _look(self) -> None:
-        if self._failure is not None or all(state.ready for state in self.collector.states):
+        if not self._settled.is_set() and (
+            self._failure is not None or all(state.ready for state in self.collector.states)
+        ):
             self._settled.set()
 
 

@@ -6,6 +6,7 @@ stratum means, or of the figures that results carry.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -72,7 +73,7 @@ class Merged:
     """All shards' counts as one.
 
     Every query of cells first adds up what came since the last one, which takes up to 0.2 s late in a large run: a live
-    view asks for `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
+    view asks for `codes`, `responses`, `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
 
     `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all).
     """
@@ -88,6 +89,8 @@ class Merged:
         self._counters: dict[int, Ints] = {}
         self._recent: dict[int, Cells] = {}
         self._responses: dict[int, Ints] = {}
+        self._all_responses = _none(Metric.response)
+        self._codes: Counter[tuple[int, int]] = Counter()
 
     def add(self, shard: int, delta: TallyDelta) -> None:
         """Take one frame's delta. Raises ValueError when its arrays do not fit together or the number of strata."""
@@ -99,7 +102,7 @@ class Merged:
         self._counters[shard] = counters
         self._moments[shard] = delta.moment_rows()
         self._recent[shard] = cells
-        self._watch(shard, cells)
+        self._keep_totals(shard, cells)
         self._pending.append(_coarser(cells, self._shift))
         self._pending_size += len(cells.keys)
         if self._pending_size > max(_PENDING, len(self._cells.keys)):
@@ -142,10 +145,15 @@ class Merged:
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""
-        self._settle()
-        keys, counts = _select(self._cells, Metric.ended, strata)
-        codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
-        return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+        wanted, found = set(strata), Counter[int]()
+        for (stratum, code), count in self._codes.items():
+            if stratum in wanted:
+                found[code] += count
+        return dict(sorted(found.items()))
+
+    def responses(self) -> Ints:
+        """Dense response counts over all strata; not to be written to."""
+        return self._all_responses
 
     def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:
         """Exact moments of a latency metric over some strata; None without samples."""
@@ -175,11 +183,21 @@ class Merged:
 
     def shard_response(self, shard: int) -> Ints:
         """Dense response counts of one shard over the watched strata."""
-        return self._responses.get(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
+        return self._responses.get(shard, _none(Metric.response))
 
-    def _watch(self, shard: int, cells: Cells) -> None:
-        found = _select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
-        self._responses[shard] = self.shard_response(shard) + _dense(found, Metric.response)
+    def _keep_totals(self, shard: int, cells: Cells) -> None:
+        """What is asked for while the run goes on, added up as it comes."""
+        found = _select(cells, Metric.response, range(self.strata))
+        np.add.at(self._all_responses, found.keys & INDEX_MASK, found.counts)
+        if not self._watched.all():
+            found = _select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
+        np.add.at(self._responses.setdefault(shard, _none(Metric.response)), found.keys & INDEX_MASK, found.counts)
+        ended = _select(cells, Metric.ended, range(self.strata))
+        strata = (ended.keys >> GROUP_SHIFT) // METRICS_PER_STRATUM
+        for stratum, code, count in zip(
+            strata.tolist(), (ended.keys & INDEX_MASK).tolist(), ended.counts.tolist(), strict=True
+        ):
+            self._codes[stratum, code] += count
 
     def _settle(self) -> None:
         """Add the pending parts in, then coarsen while there are too many slices or cells."""
@@ -220,6 +238,10 @@ def _coarser(cells: Cells, doublings: int) -> Cells:
     slices = (cells.keys >> INDEX_BITS & SLICE_MASK) >> doublings
     rest = cells.keys & ~(SLICE_MASK << INDEX_BITS)
     return Cells(rest | slices << INDEX_BITS, cells.counts)
+
+
+def _none(metric: Metric) -> Ints:
+    return np.zeros(layout(metric).counts_len, dtype=np.int64)
 
 
 def _dense(cells: Cells, metric: Metric) -> Ints:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from loadsim.judge.validity import loss_allowed
 from loadsim.measure.result import RunResult, ShardRow
 from loadsim.report import figures
 
@@ -97,6 +98,6 @@ def _skew(result: RunResult) -> Iterator[str]:
     if len(whole) > 1 and max(whole)[0] > UNLIKE * min(whole)[0] and max(whole)[0] > len(whole):
         (few, slow), (many, fast) = min(whole), max(whole)
         yield f"the load was uneven: {figures.count(many)} events from {fast}, {figures.count(few)} from {slow}"
-    lost = {row.host for row in result.shards if row.lost}
-    if lost and len(lost) <= result.run.allow_lost:
+    if loss_allowed(result):
+        lost = {row.host for row in result.shards if row.lost}
         yield f"{len(lost)} of {len({row.host for row in result.shards})} hosts lost, which was allowed"
