@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from loadsim.model import NS_PER_S, UsageError
-from loadsim.plan.units import UnitError, parse_duration, parse_size
+from loadsim.plan.units import Span, UnitError, parse_duration, parse_size, parse_span
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
-from loadsim.receiver.options import DEFAULT_PATH, ENGINES, Engine, ReceiverOptions, Stall
+from loadsim.receiver.ledger import DEFAULT_LIMIT
+from loadsim.receiver.options import DEFAULT_PATH, ENGINES, Engine, ReceiverOptions
 from loadsim.receiver.supervisor import Stats
 from loadsim.settings import read_custom, read_secret
 from loadsim.signing import CUSTOM
@@ -45,14 +46,6 @@ def parse_share(text: str) -> float:
     return float(match[1]) / 100
 
 
-def parse_stall(text: str) -> Stall:
-    """`"10s:1.4s"` → begin 10 s after the first request, for 1.4 s. Raises UnitError."""
-    after, colon, length = text.partition(":")
-    if not colon:
-        raise UnitError(f"{text!r} is not AT:FOR: write two durations, such as '10s:1.4s'")
-    return Stall(parse_duration(after), parse_duration(length))
-
-
 def parse_address(text: str) -> tuple[str, int]:
     """`"127.0.0.1:8081"` or `"[::1]:8081"` → host and port. Raises UnitError."""
     host, _, port = text.rpartition(":")
@@ -65,7 +58,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DURATION = Quantity("duration", parse_duration)
 SIZE = Quantity("size", parse_size)
 SHARE = Quantity("share", parse_share)
-STALL = Quantity("at:for", parse_stall)
+SPAN = Quantity("at:for", parse_span)
 ADDRESS = Quantity("host:port", parse_address)
 
 
@@ -91,7 +84,13 @@ ADDRESS = Quantity("host:port", parse_address)
     type=click.IntRange(1),
     help="At most N in service, the rest wait first-come: capacity = N / delay. Dealt out evenly over the workers.",
 )
-@click.option("--stall", type=STALL, help="AT:FOR, e.g. 10s:1.4s: silent once for FOR, AT after the first request.")
+@click.option("--stall", type=SPAN, help="AT:FOR, e.g. 10s:1.4s: silent once for FOR, AT after the first request.")
+@click.option(
+    "--down",
+    type=SPAN,
+    multiple=True,
+    help="AT:FOR, repeatable: connections are closed and new ones refused for FOR, AT after the first request.",
+)
 @click.option("--fail-rate", type=SHARE, default="0%", help="Share of the accepted events that fail on purpose.")
 @click.option("--fail-status", type=click.IntRange(400, 599), default=500, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of --fail-rate.")
@@ -100,7 +99,14 @@ ADDRESS = Quantity("host:port", parse_address)
     type=ADDRESS,
     default="127.0.0.1:8081",
     show_default=True,
-    help="Where GET /stats is served (port 0: any).",
+    help="Where GET /stats and GET /ledger?run=ID are served (port 0: any).",
+)
+@click.option(
+    "--ledger-limit",
+    type=click.IntRange(0),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Keep which events of a load run came, by indexes below this; 0 keeps no ledger.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="One line per verified event.")
 def command(
@@ -122,23 +128,27 @@ def command(
     max_body: int,
     delay: int,
     slots: int | None,
-    stall: Stall | None,
+    stall: Span | None,
+    down: tuple[Span, ...],
     fail_rate: float,
     fail_status: int,
     seed: int,
     admin: tuple[str, int],
+    ledger_limit: int,
     verbose: bool,
 ) -> None:
     """Start the companion receiver: it verifies signed webhooks and counts what came.
 
     It answers 200 to a verified event, 400 or 401 to one that is not, and stops on Ctrl-C after it has answered what is
-    in flight. The counters are at http://ADMIN/stats.
+    in flight. The counters are at http://ADMIN/stats. Which events of a load run came is at http://ADMIN/ledger?run=ID:
+    with `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run tells what was lost or duplicated.
 
     \b
     Examples:
       loadsim receive --verbose
       loadsim receive --port 9000 --delay 50ms --slots 10     (capacity: 200 events/s)
       loadsim receive --stall 10s:1.4s --workers 2
+      loadsim receive --down 10s:5s --down 30s:1s             (away twice)
     """
     options = ReceiverOptions(
         host=host,
@@ -156,10 +166,12 @@ def command(
         delay_ns=delay,
         slots=slots,
         stall=stall,
+        down=down,
         fail_rate=fail_rate,
         fail_status=fail_status,
         seed=seed,
         admin=admin,
+        ledger_limit=ledger_limit,
         verbose=verbose,
     )
     if no_verify and (secret_env or secret_file or old_secret_env):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TARGET_KEYS = (
     *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
-    *("transport", "reuse", "connect_to", "unix", "proxy"),
+    *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
 )
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
@@ -51,6 +51,18 @@ _FLAGS = {"mix": "-e", "events": "-n", "payload": "--payload"}
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
+@click.option("--retry", metavar="PROVIDER", help="Deliver again what fails, as this provider does, e.g. stripe.")
+@click.option(
+    "--time-scale", type=float, metavar="N", help="With --retry or [retry]: the provider's time passes N times as fast."
+)
+@click.option(
+    "--ledger",
+    metavar="URL",
+    help="The receiver's books, such as http://127.0.0.1:8081/ledger: they tell what was lost or duplicated.",
+)
+@click.option(
+    "--outcomes", is_flag=True, help="Also keep what became of each event (outcomes.bin), for loadsim reconcile."
+)
 @click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
@@ -66,6 +78,9 @@ def command(what: str, **options: Any) -> None:
       loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
       loadsim run scenarios/steady.toml -t staging --seed 7
+      loadsim run staging -r 100/s -d 60s --retry svix --time-scale 60
+      loadsim run http://127.0.0.1:8080/webhooks/trackpilots --ledger http://127.0.0.1:8081/ledger -n 5000 \\
+        --objective 'lost: count == 0'
       loadsim run scenarios/steady.toml --cluster tls://scheduler:8786 --cluster-ca ca.pem ...
 
     \b
@@ -104,6 +119,8 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
     check_cases(scenario, described, what)
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
+    if options["raw"] and scenario.retry is not None:
+        raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
     objectives = _objectives(what, scenario, added=len(options["objectives"]))
     cluster = _cluster(options, target)
     there = cluster is not None and not cluster.ship_secret and target.url != EMBEDDED
@@ -135,6 +152,7 @@ def compose(what: str, options: dict[str, Any]) -> LoadRequest:
         workers=_workers(options["workers"]),
         cluster=cluster,
         raw=options["raw"],
+        outcomes=options.get("outcomes", False) or scenario.outcomes,
         reading=options.get("gate", "point"),
         epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
         recorded=recorded,
@@ -168,6 +186,11 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
     types, schemes = [event.name for event in catalogue()], scheme_names()
     config = load_config(known_types=types, known_schemes=schemes)
     changes = _target_changes(options)
+    retry = {
+        key: options[option]
+        for key, option in (("profile", "retry"), ("time_scale", "time_scale"))
+        if options.get(option) is not None
+    }
     if not what.endswith(".toml"):
         if options["target"]:
             raise UsageError("-t replaces a scenario's target: name either a scenario or a target, not both")
@@ -185,6 +208,7 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
             mix=_mix(options["mix"], endpoint.events),
             objectives=options["objectives"],
             target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            retry=retry,
             seed=options["seed"],
             known_types=types,
             known_schemes=schemes,
@@ -210,12 +234,17 @@ def _scenario(what: str, options: dict[str, Any]) -> Scenario:
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )
     return override(
-        scenario, target=changes, objectives=options["objectives"], seed=options["seed"], known_schemes=schemes
+        scenario,
+        target=changes,
+        retry=retry,
+        objectives=options["objectives"],
+        seed=options["seed"],
+        known_schemes=schemes,
     )
 
 
 def _target_changes(options: dict[str, Any]) -> dict[str, Any]:
-    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options[name] is not None}
+    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options.get(name) is not None}
     if options["insecure"]:
         changes["insecure"] = True
     headers = parse_headers(options["headers"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.single import check_registered, event_for, single_options, target_with
 from loadsim.model import NS_PER_S, SignedRequest, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -31,15 +32,7 @@ NOT_DELIVERED = 99
 @click.option("--live", is_flag=True, help='Without the field "simulation", as live events are.')
 @click.option("--image", metavar="FORM", help="imageBuffer: placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="Event 0 of this seed (default random).")
-@click.option("--scheme", metavar="NAME", help="Signature scheme (default trackpilots).")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
-@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
-@click.option(
-    "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."
-)
-@click.option("--timeout", metavar="TIME", help="Give up after this long (default 10s).")
-@click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate.")
-@click.option("--cacert", metavar="FILE", help="Trust this CA certificate (PEM).")
+@single_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the panel.")
 def command(target: str, **options: Any) -> None:
     """Send one signed event and show the result panel.
@@ -90,12 +83,15 @@ class _Delivery:
 def _compose(argument: str, options: dict[str, Any]) -> _Delivery:
     """Everything that can be wrong is found here, before anything is sent. Raises UsageError."""
     from loadsim.events import catalogue
+    from loadsim.plan import EMBEDDED
     from loadsim.settings import load_config, read_secret, resolve_headers, resolve_target
     from loadsim.signing import scheme, scheme_names
 
     config = load_config(known_types=[each.name for each in catalogue()], known_schemes=scheme_names())
     endpoint = resolve_target(argument, config)
-    target = _target(endpoint, options)
+    if endpoint.url == EMBEDDED:
+        raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
+    target = target_with(endpoint, options)
     now_ns = time.time_ns()
     event = _event(endpoint, target, options, now_ns)
     chosen = scheme(target.scheme, target.custom)
@@ -106,39 +102,6 @@ def _compose(argument: str, options: dict[str, Any]) -> _Delivery:
     return _Delivery(endpoint, target, resolve_headers(target.headers), event, signer, now_ns)
 
 
-def _target(endpoint: Endpoint, options: dict[str, Any]) -> Target:
-    """The endpoint's own settings with the options laid over them."""
-    import msgspec
-
-    from loadsim.cli.values import parse_headers
-    from loadsim.plan import EMBEDDED, UnitError, parse_duration
-    from loadsim.plan.rules import check_target
-    from loadsim.plan.shape import DocumentError
-    from loadsim.signing import scheme_names
-
-    if endpoint.url == EMBEDDED:
-        raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
-    changes: dict[str, Any] = {}
-    if options["scheme"] is not None:
-        changes.update(scheme=options["scheme"], custom=None)
-    if options["secret_env"] is not None or options["secret_file"] is not None:
-        changes.update(secret_env=options["secret_env"], secret_file=options["secret_file"])
-    if options["insecure"] or options["cacert"] is not None:
-        changes.update(insecure=options["insecure"], cacert=options["cacert"])
-    if options["headers"]:
-        changes["headers"] = {**endpoint.target.headers, **parse_headers(options["headers"])}
-    try:
-        if options["timeout"] is not None:
-            changes["timeout"] = parse_duration(options["timeout"])
-        target: Target = msgspec.structs.replace(endpoint.target, **changes)
-        check_target("command line", target, scheme_names())
-    except UnitError as error:
-        raise UsageError(f"--timeout: {error}") from None
-    except DocumentError as error:
-        raise UsageError(str(error)) from None
-    return target
-
-
 # -- what to send ---------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +110,7 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
 
     if options["payload"] is not None:
         return _recorded(endpoint, options)
-    name = _event_type(endpoint, target, options["event"])
+    name = event_for(endpoint, target, options["event"])
     seed = options["seed"] if options["seed"] is not None else secrets.randbits(32)
     source = EventSource(
         name,
@@ -157,26 +120,6 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
         overrides=map(parse_override, options["overrides"]),
     )
     return _Event(name, source.topic, source.event_id(0), source.body(0, now_ns), seed)
-
-
-def _event_type(endpoint: Endpoint, target: Target, asked: str | None) -> str:
-    """The type to send: what was asked for, if it is registered, or the only one there is to choose."""
-    from loadsim.cli.values import types_of
-    from loadsim.events import event_type
-
-    offered = endpoint.events or types_of(target)
-    if asked is None:
-        if len(offered) == 1:
-            return offered[0]
-        raise UsageError(f"which event? name one with -e: {', '.join(offered)}")
-    _check_registered(endpoint, event_type(asked).name)
-    return asked
-
-
-def _check_registered(endpoint: Endpoint, name: str) -> None:
-    if endpoint.events and name not in endpoint.events:
-        registered = ", ".join(endpoint.events)
-        raise UsageError(f"{name} is not registered for the endpoint {endpoint.name}; registered: {registered}")
 
 
 def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> _Event:
@@ -201,7 +144,7 @@ def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> _Event:
         raise UsageError(f"{path}: its event is {found}, not {asked}: leave -e out or change the file")
     name = asked or found
     if isinstance(name, str):
-        _check_registered(endpoint, name)
+        check_registered(endpoint, name)
     return _Event(str(name or path), _topic(name), f"msg_{secrets.token_hex(12)}", body, None)
 
 

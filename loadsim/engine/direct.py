@@ -15,7 +15,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
@@ -29,6 +29,9 @@ IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _CHUNK = 16 * 1024
 """Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
+_UNBOUNDED = 2**62
+_FRAMINGS = 4096
+"""How many lengths of bodies are kept with the header line that tells them."""
 _ROUNDS = 4
 """How often one wake-up looks again for ready sockets before the loop has its turn."""
 
@@ -42,9 +45,6 @@ class DirectConnection:
         "_address",
         "_mask",
         "_owner",
-        "_pending",
-        "_reader",
-        "_send",
         "_sock",
         "_started_ns",
         "_transport",
@@ -55,8 +55,11 @@ class DirectConnection:
         "event",
         "fd",
         "first_ns",
+        "pending",
+        "reader",
         "recv",
         "reusable",
+        "send_bytes",
         "sent_ns",
         "served",
         "slot_ns",
@@ -66,9 +69,9 @@ class DirectConnection:
     def __init__(self, transport: DirectTransport) -> None:
         self._transport = transport
         self._owner = transport.owner
-        self._reader = ResponseReader(transport.memo)
+        self.reader = ResponseReader(transport.memo)
         self._address = 0
-        self._pending: bytes | memoryview = b""
+        self.pending: bytes | memoryview = b""
         self._why = ""
         self.event: Any = None
         self.served = 0
@@ -156,7 +159,7 @@ class DirectConnection:
         self.state = READY
         # what SSLSocket.recv comes down to, without its second layer of checks
         self.recv = self._sock.read if isinstance(self._sock, ssl.SSLSocket) else self._sock.recv
-        self._send = self._sock.send
+        self.send_bytes = self._sock.send
         self._watch(IN)
         self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
         self._owner.on_open(self)
@@ -168,47 +171,35 @@ class DirectConnection:
 
     # -- carrying an event --------------------------------------------------------------------------------------------
 
-    def send(self, request: SignedRequest, index: int) -> None:
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
-        headers, body = request
-        transport = self._transport
-        data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-            transport.head,
-            headers,
-            transport.trace % index,
-            len(body),
-            body,
-        )
-        self.first_ns = 0
-        self.bytes_received = 0
-        self.sent_ns = monotonic_ns()
-        if transport.tls and len(data) > _CHUNK:
-            self.bytes_sent = 0
-            self._pending = memoryview(data)  # cut often: a view copies nothing
-            self._flush()
-            return
-        try:
-            sent = self._send(data)
-        except _WOULD_BLOCK:
-            sent = 0
-        except OSError as error:
-            self.bytes_sent = 0
-            self._why = error.strerror or str(error)
-            self._transport.later(self, error.errno or errno.EIO)
-            return
-        self.bytes_sent = sent
-        if sent < len(data):
-            self._pending = memoryview(data)[sent:] if sent else data  # TLS wants the same bytes again
-            self._watch(IN | OUT)
+        self._transport.send_all([(self, request, index)], attempt)
+
+    def send_slowly(self, data: bytes) -> None:
+        """What TLS takes in several records: from a view, which copies nothing."""
+        self.bytes_sent = 0
+        self.pending = memoryview(data)
+        self._flush()
+
+    def unsent(self, error: OSError) -> None:
+        """The first write of a request raised `error`."""
+        self.bytes_sent = 0
+        self._why = error.strerror or str(error)
+        self._transport.later(self, error.errno or errno.EIO)
+
+    def partly_sent(self, data: bytes, sent: int) -> None:
+        """The kernel took only so much of a request."""
+        self.pending = memoryview(data)[sent:] if sent else data  # TLS wants the same bytes again
+        self._watch(IN | OUT)
 
     def _flush(self) -> None:
         """Write what is pending. TLS takes a record at a time and, after want-write, the same bytes again."""
-        pending = self._pending
+        pending = self.pending
         tls = self._transport.tls
         mask = IN
         try:
             while pending:
-                sent = self._send(pending[:_CHUNK] if tls else pending)
+                sent = self.send_bytes(pending[:_CHUNK] if tls else pending)
                 self.bytes_sent += sent
                 pending = pending[sent:]
         except ssl.SSLWantReadError:
@@ -216,11 +207,11 @@ class DirectConnection:
         except (BlockingIOError, ssl.SSLWantWriteError):
             mask = IN | OUT
         except OSError as error:
-            self._pending = b""
+            self.pending = b""
             self._why = error.strerror or str(error)
             self._transport.later(self, error.errno or errno.EIO)
             return
-        self._pending = pending
+        self.pending = pending
         self._watch(mask)
 
     # -- readiness ----------------------------------------------------------------------------------------------------
@@ -230,7 +221,7 @@ class DirectConnection:
         if self.state == READY:
             if mask != OUT:
                 self._read(mask)
-            if self._pending and self.state == READY:
+            if self.pending and self.state == READY:
                 self._flush()
         elif self.state == CONNECTING:
             self._connected()
@@ -263,22 +254,12 @@ class DirectConnection:
             if self.first_ns == 0:
                 self.first_ns = now
             self.bytes_received += len(data)
-            code = self._reader.feed(data)
+            code = self.reader.feed(data)
             if code:
                 self._transport.answers.append((self, self._over(code), now))
 
-    def take_known(self, data: bytes, now: int) -> bool:
-        """Take a response that the memo knows, if this is where one begins: the short way of `take`."""
-        if self._reader.started or self._pending:
-            return False
-        self._reader.raw = data
-        self.first_ns = now
-        self.bytes_received = len(data)
-        self.served += 1
-        return True
-
     def _ended(self, now: int) -> None:
-        code = self._reader.eof()
+        code = self.reader.eof()
         if code:
             self._owner.on_done(self, self._over(code), now)
         else:
@@ -298,14 +279,14 @@ class DirectConnection:
     def _over(self, code: int) -> int:
         """The event is over with an answer that is whole, or faulty (`code` below 0). Returns its outcome code."""
         self.served += 1
-        if self._pending:  # answered before it was asked in full: true, but the connection is out of step
-            self._pending = b""
+        if self.pending:  # answered before it was asked in full: true, but the connection is out of step
+            self.pending = b""
             self.reusable = False
-        if not self._reader.keep_alive:
+        if not self.reader.keep_alive:
             self.reusable = False
         if code < 0:
             self.reusable = False
-            self._why = self._reader.why
+            self._why = self.reader.why
             code = ERROR_BASE - code
         return code
 
@@ -318,10 +299,10 @@ class DirectConnection:
         if self.state == CLOSED:
             return
         self.state = CLOSED
-        self._reader.close()
+        self.reader.close()
         self._transport.remove(self)
         self._transport.bury(self._sock)
-        self.recv = self._send = None  # type: ignore[assignment]  # bound methods would keep the socket
+        self.recv = self.send_bytes = None  # type: ignore[assignment]  # bound methods would keep the socket
 
     @property
     def opened(self) -> bool:
@@ -330,7 +311,7 @@ class DirectConnection:
 
     def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
         """See Connection."""
-        return self._reader.shown()
+        return self.reader.shown()
 
     def error_text(self) -> str:
         """See Connection."""
@@ -355,8 +336,10 @@ class DirectTransport:
         self.tls = wire.tls is not None
         self.head = wire.head
         # formatted with the index of each event; without a trace the zero precision swallows it
-        self.trace = f"X-Loadsim-Id: {trace_id}/%d/1\r\n".encode() if trace_id else b"%.0a"
+        self._trace_id = trace_id
+        self.trace = self._trace_of(1)
         self.memo = Memo()
+        self._framings: dict[int, bytes] = {}
 
     def start(self, owner: Owner) -> None:
         """See Transport."""
@@ -378,6 +361,48 @@ class DirectTransport:
             connection.close()
         self._bury_all()
         self._epoll.close()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def send_all(self, made: Sequence[tuple[Any, SignedRequest, int]], attempt: int = 1) -> None:
+        """See Transport. All requests are put together before the first is written, for the reason that the engine
+        makes them in batches."""
+        head, framings, join = self.head, self._framings, b"".join
+        trace = self.trace if attempt == 1 else self._trace_of(attempt)
+        ready = []
+        for connection, (headers, body), index in made:
+            framing = framings.get(len(body)) or self._framing(len(body))
+            ready.append((connection, join((head, headers, trace % index, framing, body))))
+        clock, would_block = monotonic_ns, _WOULD_BLOCK
+        bounded = _CHUNK if self.tls else _UNBOUNDED
+        for connection, data in ready:
+            connection.first_ns = 0
+            connection.bytes_received = 0
+            connection.sent_ns = clock()
+            if len(data) > bounded:
+                connection.send_slowly(data)
+                continue
+            try:
+                sent = connection.send_bytes(data)
+            except would_block:
+                sent = 0
+            except OSError as error:
+                connection.unsent(error)
+                continue
+            connection.bytes_sent = sent
+            if sent != len(data):
+                connection.partly_sent(data, sent)
+
+    def _framing(self, size: int) -> bytes:
+        """The line before a body of `size` bytes. Kept, since bodies have few lengths."""
+        framing = b"Content-Length: %d\r\n\r\n" % size
+        if len(self._framings) < _FRAMINGS:
+            self._framings[size] = framing
+        return framing
+
+    def _trace_of(self, attempt: int) -> bytes:
+        """The trace header of an attempt, for any index."""
+        return f"X-Loadsim-Id: {self._trace_id}/%d/{attempt}\r\n".encode() if self._trace_id else b"%.0a"
 
     # -- for connections ----------------------------------------------------------------------------------------------
 
@@ -453,7 +478,13 @@ class DirectTransport:
                     connection.unread(error)
                     continue
                 now = clock()
-                if data == memo.data and connection.take_known(data, now):
+                reader = connection.reader
+                if data == memo.data and not reader.started and not connection.pending:
+                    # the short way of `take`, for a response that is known and begins here
+                    reader.raw = data
+                    connection.first_ns = now
+                    connection.bytes_received = len(data)
+                    connection.served += 1
                     answers.append((connection, memo.status, now))
                 else:
                     connection.take(data, mask, now)

@@ -1,8 +1,8 @@
-"""Fires one shard of a plan: releases events when they are due, gives each a connection, records what came back.
+"""Fires one shard of a plan: gives each event that falls due a connection, has it sent, records what came back.
 
-Decides which event goes when and on which connection, and when the run is over. Refuses to know how bytes travel
-(`transport`), what is in them (`cases`) and what the numbers mean (`measure`). The clock is read once per wake-up, so
-that releasing, ending and recording agree; nothing is kept per event.
+Decides which event goes on which connection, and when the run is over. Refuses to know when events fall due
+(`arrivals`), how bytes travel (`transport`), what is in them (`cases`) and what the numbers mean (`measure`). The clock
+is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event.
 """
 
 from __future__ import annotations
@@ -10,23 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from loadsim.cases import RequestMaker
+from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.recorder import BITE, COLUMNS, Recorder
 from loadsim.engine.transport import Answer, Connection, ResourceLimitError, Transport
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, Sample
-from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample
+from loadsim.plan import Plan
 
-_NEVER = 2**62
 _BATCH = 64
 """Released events that are made and sent together."""
-_IDLE_NS = NS_PER_MS
-"""Folding is done early when nothing is due for so long."""
-
-Waiting = tuple[int, int, int, int]
-"""Index, stratum, due, woken (ns of the clock)."""
 
 
 class Engine:
@@ -49,12 +44,11 @@ class Engine:
         target = plan.scenario.target
         self._plan, self._transport = plan, transport
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
-        self._recorder, self._pacer, self._clock, self._wall = recorder, pacer, clock, wall
-        self._shard, self._shards, self._epoch_ns = shard, shards, epoch_ns
+        self._recorder, self._clock, self._wall, self._epoch_ns = recorder, clock, wall, epoch_ns
+        self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = self._drain_ns = target.timeout
-        self._reuse = target.reuse or _NEVER
+        self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
-        self._pool = target.connections
         self._extend = recorder.rows.extend
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
@@ -65,27 +59,12 @@ class Engine:
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
-        self.planned = [0] * plan.strata
-        """Events whose due time has come, by stratum."""
         self.limit_reached = ""
         """What kept us from opening a connection that the scenario allows."""
         self._saturated_since = 0
         self._saturated_ns = 0
-        self._phase_no = -1
-        self._phase: PlannedPhase | None = None
-        self._phase_end = _NEVER
-        self._blocks: Iterator[ArrivalBlock] = iter(())
-        self._block = ArrivalBlock([], [], [])
-        self._position = 0
-        self._exhausted = True
-        self._closed = False
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
-        self._users = 0
-        self._taken = 0
-        self._users_wanted = 0
         self._start_ns = 0
-        self._wake_ns = _NEVER
-        self._stopped_ns = 0
         self._over: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
 
@@ -96,31 +75,36 @@ class Engine:
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         self._start_ns = start_ns
-        self._wake_ns = start_ns
         self._transport.start(self)
-        self._pacer.start(self._on_wake)
-        self._pacer.arm(start_ns)
+        self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
         try:
             await self._over
             await self._drain(loop)
         finally:
             sweeper.cancel()
-            self._pacer.close()
+            self._arrivals.close()
             end = self._finish_all()
             await self._transport.close()
         return end
 
     def stop(self, *, drain: bool = True) -> None:
         """Release nothing more. With `drain`, what is under way may still end within the timeout."""
-        if not self._stopped_ns and self._phase is not None and not self._closed:
-            self._release(self._clock())  # what was due before this instant is planned
-            self._flush()
+        self._arrivals.stop()
         if not drain:
             self._drain_ns = 0
             if self._drained and not self._drained.done():
                 self._drained.set_result(None)
-        self._end_of_plan(self._clock())
+
+    @property
+    def planned(self) -> list[int]:
+        """Events whose due time has come, by stratum."""
+        return self._arrivals.planned
+
+    @property
+    def shortage(self) -> str:
+        """Why fewer connections were used than the scenario asks for, in words; empty when nothing kept them away."""
+        return self.limit_reached or self._arrivals.shortage
 
     @property
     def in_flight(self) -> int:
@@ -130,7 +114,8 @@ class Engine:
     @property
     def stopped_ns(self) -> int:
         """When releasing ended, ns since the start; 0 while it goes on."""
-        return self._stopped_ns - self._start_ns if self._stopped_ns else 0
+        stopped = self._arrivals.stopped_ns
+        return stopped - self._start_ns if stopped else 0
 
     @property
     def queued(self) -> int:
@@ -142,144 +127,43 @@ class Engine:
         since = self._saturated_since
         return self._saturated_ns + (self._clock() - since if since else 0)
 
-    # -- phases and pacing --------------------------------------------------------------------------------------------
+    # -- what falls due -----------------------------------------------------------------------------------------------
 
-    def _on_wake(self) -> None:
-        now = self._clock()
-        while now >= self._wake_ns and not self._stopped_ns:
-            if self._phase is not None and not self._closed:
-                self._release(now)
-            if self._phase is None or now >= self._phase_end:
-                self._enter_next(now)
-        if self._ready:
-            self._flush()
-        if self._stopped_ns:
-            return
-        self._pacer.arm(self._wake_ns)
-        if self._wake_ns - now > _IDLE_NS and self._recorder.rows:
-            self._recorder.fold()
-
-    def _enter_next(self, now: int) -> None:
-        self._phase_no += 1
-        if self._phase_no == len(self._plan.phases):
-            self._end_of_plan(self._phase_end)
-            return
-        phase = self._phase = self._plan.phases[self._phase_no]
-        self._closed = phase.model == "closed"
-        self._phase_end = _NEVER if phase.end_ns is None else self._start_ns + phase.end_ns
-        self._blocks = self._plan.blocks(phase.number, self._shard, self._shards, self._taken)
-        self._exhausted = False
-        self._next_block()
-        if self._closed:
-            self._users_wanted = self._limit = share_of(phase.connections or 0, self._shard, self._shards)
-            self._wake_ns = self._phase_end
-            self._close_surplus()
-            for _ in range(self._users_wanted - self._users):
-                self._start_user(now)
-            self._check_closed_over()
-        else:
-            self._users_wanted = 0
-            self._limit = share_of(self._pool, self._shard, self._shards)
-            self._close_surplus()
-            self._release(now)
-
-    def _close_surplus(self) -> None:
-        """Idle connections that this phase does not allow go at once; busy ones when their event has ended."""
-        while self._idle and self.open_count > self._limit:
-            connection, _ = self._idle.popitem()
-            connection.close()
-            self.open_count -= 1
-
-    def _next_block(self) -> bool:
-        block = next(self._blocks, None)
-        while block is not None and not block.index:
-            block = next(self._blocks, None)
-        self._position = 0
-        if block is None:
-            self._exhausted = True
-            self._block = ArrivalBlock([], [], [])
-            return False
-        self._block = block
-        return True
-
-    def _release(self, now: int) -> None:
-        """Release every event of an open phase that is due, and set the next wake-up."""
-        elapsed = now - self._start_ns
-        while not self._exhausted:
-            indexes, dues, strata = self._block
-            position, size = self._position, len(dues)
-            while position < size:
-                due = dues[position]
-                if due > elapsed:
-                    self._position = position
-                    self._wake_ns = self._start_ns + due
-                    return
-                stratum = strata[position]
-                self.planned[stratum] += 1
-                self._dispatch(indexes[position], stratum, self._start_ns + due, now)
-                position += 1
-                if len(self._ready) == _BATCH:
-                    self._flush()
-            self._next_block()
-        self._wake_ns = self._phase_end
-
-    def _end_of_plan(self, instant: int) -> None:
-        if not self._stopped_ns:
-            self._stopped_ns = instant
-            self._users_wanted = 0
-            self._exhausted = True
-            if self._over is not None and not self._over.done():
-                self._over.set_result(None)
-
-    # -- closed model -------------------------------------------------------------------------------------------------
-
-    def _start_user(self, now: int) -> None:
-        if self._exhausted or self._stopped_ns:
-            return
-        self._users += 1
-        index, stratum = self._next_closed()
-        self._dispatch(index, stratum, now, now)
-
-    def _next_closed(self) -> tuple[int, int]:
-        position = self._position
-        index, stratum = self._block.index[position], self._block.stratum[position]
-        self._position = position + 1
-        self._taken += 1
-        if self._position == len(self._block.index):
-            self._next_block()
-        self.planned[stratum] += 1
-        return index, stratum
-
-    def _user_goes_on(self, now: int) -> bool:
-        """Whether the virtual user whose event just ended starts another one."""
-        if self._users <= self._users_wanted and not self._exhausted and now < self._phase_end:
-            return True
-        self._users -= 1
-        self._check_closed_over()
-        return False
-
-    def _check_closed_over(self) -> None:
-        """The last phase, when it is a closed one that ran out of events, ends with its last user."""
-        last = self._phase_no == len(self._plan.phases) - 1
-        if self._closed and last and self._exhausted and not self._users and not self._stopped_ns:
-            self._phase_end = self._wake_ns = self._clock()
-            self._pacer.arm(self._wake_ns)
-
-    # -- connections --------------------------------------------------------------------------------------------------
-
-    def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
-        """Give a woken event a connection, or leave to open one, or a place in the queue."""
+    def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """See Taker. It gets a connection, or leave to open one, or a place in the queue."""
         if self._idle:
             connection, _ = self._idle.popitem()
             self._fire(connection, index, stratum, due, woken, woken, woken)
+            if len(self._ready) == _BATCH:
+                self.flush()
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
-        elif self._drop and not self._closed:  # a virtual user waits for its turn, or it would be gone for good
+        elif self._drop and not self._arrivals.closed:  # a virtual user waits, or it would be gone for good
             self._extend((stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
         else:
             self._queue.append((index, stratum, due, woken))
             if not self._saturated_since:
                 self._saturated_since = woken
+
+    def allow(self, connections: int) -> None:
+        """See Taker. Idle connections that a phase does not allow go at once; busy ones when their event has ended."""
+        self._limit = connections
+        while self._idle and self.open_count > self._limit:
+            connection, _ = self._idle.popitem()
+            connection.close()
+            self.open_count -= 1
+
+    def idle(self) -> None:
+        """See Taker."""
+        if self._recorder.rows:
+            self._recorder.fold()
+
+    def over(self) -> None:
+        """See Taker."""
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    # -- connections --------------------------------------------------------------------------------------------------
 
     def _open(self, event: Waiting, slot: int) -> bool:
         try:
@@ -287,7 +171,8 @@ class Engine:
         except ResourceLimitError as error:
             self.limit_reached = str(error)
             if self.open_count:
-                return False  # those that are open will serve it
+                self._limit = self.open_count  # those that are open will serve it; asking for each event costs too much
+                return False
             index, stratum, due, woken = event
             now = self._clock()
             asyncio.get_running_loop().call_soon(
@@ -305,23 +190,26 @@ class Engine:
     def _fire(
         self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int, now: int
     ) -> None:
-        """An event has its connection: it is made as of `now` (ns of the clock) and sent with the next `_flush`."""
+        """An event has its connection: it is made as of `now` (ns of the clock) and sent with the next `flush`."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
         self._ready.append((connection, index, stratum, now))
 
-    def _flush(self) -> None:
-        """Make the requests of all events that have a connection, then send them.
+    def flush(self) -> None:
+        """See Taker. Make the requests of all events that have a connection, then send them.
 
         Not one after the other, because making is all ours and sending all the kernel's: turn by turn each finds the
         caches full of the other's, which costs a quarter of the throughput.
         """
+        if not self._ready:
+            return
         ready, self._ready = self._ready, []
         made = []
         makers, offset, epoch = self._makers, self._wall_offset, self._epoch_ns
+        planned_time = self._arrivals.planned_time
         before = self._clock()
         for connection, index, stratum, now in ready:
-            now_ns = now + offset if epoch is None else epoch + self._planned_time(index, connection.event[2])
+            now_ns = now + offset if epoch is None else epoch + planned_time(index, connection.event[2])
             try:
                 made.append((connection, makers[stratum](index, now_ns), index))
             except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
@@ -329,13 +217,7 @@ class Engine:
             if before:  # one making of each batch is timed
                 self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
                 before = 0
-        for connection, request, index in made:
-            connection.send(request, index)
-
-    def _planned_time(self, index: int, due: int) -> int:
-        """When an event is due by plan, ns since the start: what `--epoch` adds to. A closed run plans no times, so an
-        index counts as a millisecond there."""
-        return index * NS_PER_MS if self._closed else due - self._start_ns
+        self._transport.send_all(made)
 
     # -- what transports call -----------------------------------------------------------------------------------------
 
@@ -348,7 +230,7 @@ class Engine:
         """See Owner."""
         index, stratum, due, woken = connection.event
         self._fire(connection, index, stratum, due, woken, connection.slot_ns, self._clock())
-        self._flush()
+        self.flush()
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """See Owner."""
@@ -357,6 +239,7 @@ class Engine:
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """See Owner. This is the hot path: the common case calls as little as it can."""
         extend, of_user, queue, reuse = self._extend, self._of_user, self._queue, self._reuse
+        next_turn = self._arrivals.next_turn
         for connection, code, now in answers:
             try:
                 index, stratum, due, woken = connection.event
@@ -377,22 +260,21 @@ class Engine:
                 )
                 if not 200 <= code < 300 and self._recorder.wants_sample(code, stratum):
                     self._sample(connection, index, stratum, code, now)
-                goes_on = of_user[stratum] and self._user_goes_on(now)
+                turn = next_turn(now) if of_user[stratum] else None
                 if not connection.reusable or connection.served >= reuse:
                     connection.close()
                     self.open_count -= 1
-                    self._open_for_waiting(goes_on, now)
-                elif goes_on and not queue:
-                    index, stratum = self._next_closed()
-                    connection.event = (index, stratum, now, now)
+                    self._open_for_waiting(turn, now)
+                elif turn is not None and not queue:
+                    connection.event = turn
                     connection.slot_ns = now
-                    self._ready.append((connection, index, stratum, now))
+                    self._ready.append((connection, turn[0], turn[1], now))
                 else:
-                    self._serve_waiting(connection, goes_on, now)
+                    self._serve_waiting(connection, turn, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
                 self.on_internal(connection, error)
         if self._ready:
-            self._flush()
+            self.flush()
         if len(self._recorder.rows) >= BITE * COLUMNS:
             self._recorder.fold()
 
@@ -411,10 +293,10 @@ class Engine:
         self._note(connection.event[0], connection.event[1], ERROR_BASE + ErrorKind.internal, repr(error))
         self.on_done(connection, ERROR_BASE + ErrorKind.internal, self._clock())
 
-    def _serve_waiting(self, connection: Connection, goes_on: bool, now: int) -> None:
+    def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
         """A connection is free: it takes the event that waited longest, or waits itself."""
-        if goes_on:
-            self._queue.append((*self._next_closed(), now, now))
+        if turn is not None:
+            self._queue.append(turn)
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
             # an answer may be older than the last wake-up where a transport hears of it late
@@ -426,10 +308,10 @@ class Engine:
             self._idle[connection] = None
         self._settle_queue(now)
 
-    def _open_for_waiting(self, goes_on: bool, now: int) -> None:
+    def _open_for_waiting(self, turn: Waiting | None, now: int) -> None:
         """A connection went: whoever waits may open another."""
-        if goes_on:
-            self._queue.append((*self._next_closed(), now, now))
+        if turn is not None:
+            self._queue.append(turn)
         while self._queue and self.open_count < self._limit and self._open(self._queue[0], now):
             self._queue.popleft()
         self._settle_queue(now)
@@ -439,15 +321,19 @@ class Engine:
             if self._saturated_since:
                 self._saturated_ns += now - self._saturated_since
                 self._saturated_since = 0
-            if self._drained is not None and not self._drained.done() and self.in_flight == 0:
+            if self._drained is not None and not self._drained.done() and self._at_rest():
                 self._drained.set_result(None)
+
+    def _at_rest(self) -> bool:
+        """Nothing is left that a drain would wait for."""
+        return self.in_flight == 0
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
         if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, self.limit_reached)
-        self._open_for_waiting(self._of_user[stratum] and self._user_goes_on(now), now)
-        self._flush()
+        self._open_for_waiting(self._arrivals.next_turn(now) if self._of_user[stratum] else None, now)
+        self.flush()
 
     # -- samples ------------------------------------------------------------------------------------------------------
 

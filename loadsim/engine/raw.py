@@ -59,8 +59,9 @@ class RawEngine(Engine):
                 self._recorder.indexes.append(event[0])
             super().on_answers((answer,))
 
-    def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
-        super()._dispatch(index, stratum, due, woken)
+    def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """See Taker."""
+        super().dispatch(index, stratum, due, woken)
         recorder = self._recorder
         if len(recorder.rows) > COLUMNS * len(recorder.indexes):  # no connection was free: it ended here
             recorder.indexes.append(index)

@@ -6,13 +6,15 @@ time before the next due event. Knows nothing of connections.
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 
 from loadsim.measure.tally import Tally
 from loadsim.model import Column, Sample
 
 COLUMNS = len(Column)
-BITE = 1024
+BITE = 2048
 """Rows that are folded at once under load."""
 SAMPLES_PER_CODE = 3
 
@@ -31,6 +33,10 @@ class Recorder:
         self.rows: list[int] = []
         self.signs: list[int] = []
         self.handshakes: list[int] = []
+        self.attempts: list[int] = []
+        """Rows like those of `rows`, of attempts that were followed by another one."""
+        self.backlog: list[int] = []
+        """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
         self.ended = 0
         """Events that have been folded."""
         self.samples: list[Sample] = []
@@ -40,7 +46,7 @@ class Recorder:
         """Count what is buffered."""
         rows = self.rows
         if rows:
-            table = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
+            table = np.frombuffer(struct.pack(f"{len(rows)}q", *rows), dtype=np.int64).reshape(-1, COLUMNS)
             self.ended += len(table)
             self.tally.fold(table)
             rows.clear()
@@ -50,6 +56,12 @@ class Recorder:
         if self.handshakes:
             self.tally.fold_handshakes(np.array(self.handshakes, dtype=np.int64).reshape(-1, 4))
             self.handshakes.clear()
+        if self.attempts:
+            self.tally.fold_attempts(np.array(self.attempts, dtype=np.int64).reshape(-1, COLUMNS))
+            self.attempts.clear()
+        if self.backlog:
+            self.tally.fold_backlog(np.array(self.backlog, dtype=np.int64).reshape(-1, 3))
+            self.backlog.clear()
 
     def wants_sample(self, code: int, stratum: int) -> bool:
         """Whether this failing status or error kind has been shown less than three times in its case.

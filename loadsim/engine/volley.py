@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from loadsim.engine.arrivals import Waiting
 from loadsim.engine.engine import Engine
 from loadsim.engine.transport import Answer, Connection
 from loadsim.measure.volleys import Delivery, VolleyCounts
@@ -69,9 +70,10 @@ class VolleyEngine(Engine):
 
     # -- gathering ----------------------------------------------------------------------------------------------------
 
-    def _dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+    def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """See Taker."""
         if stratum not in self._copies:
-            super()._dispatch(index, stratum, due, woken)
+            super().dispatch(index, stratum, due, woken)
             return
         volley = self._volleys[index] = _Volley((index, stratum, due, woken), self._copies[stratum])
         self._gathering.append(volley)
@@ -99,7 +101,7 @@ class VolleyEngine(Engine):
     def _send_all(self, volley: _Volley) -> None:
         index, _, due, _ = volley.event
         now, epoch = self._clock(), self._epoch_ns
-        now_ns = now + self._wall_offset if epoch is None else epoch + self._planned_time(index, due)
+        now_ns = now + self._wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
         connections, volley.ready = volley.ready, []
         volley.left, volley.sent = len(connections), True
         for connection in connections:
@@ -111,8 +113,7 @@ class VolleyEngine(Engine):
             for connection in connections:
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
             return
-        for connection in connections:
-            connection.send(request, index)
+        self._transport.send_all([(connection, request, index) for connection in connections])
 
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
@@ -133,16 +134,16 @@ class VolleyEngine(Engine):
                 self._gathering[0].ready.remove(connection)
             self._gather(self._clock())
 
-    def _serve_waiting(self, connection: Connection, goes_on: bool, now: int) -> None:
-        if self._gathering and self._gathering[0].missing > 0 and self.open_count <= self._limit and not goes_on:
+    def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
+        if self._gathering and self._gathering[0].missing > 0 and self.open_count <= self._limit and turn is None:
             self._gathering[0].ready.append(connection)
             self._gather(now)
         else:
-            super()._serve_waiting(connection, goes_on, now)
+            super()._serve_waiting(connection, turn, now)
 
-    def _open_for_waiting(self, goes_on: bool, now: int) -> None:
+    def _open_for_waiting(self, turn: Waiting | None, now: int) -> None:
         self._gather(now)
-        super()._open_for_waiting(goes_on, now)
+        super()._open_for_waiting(turn, now)
 
     # -- endings ------------------------------------------------------------------------------------------------------
 
@@ -173,11 +174,11 @@ class VolleyEngine(Engine):
         else:  # it could not be opened
             volley.opening -= 1
         if keeps:
-            self._serve_waiting(connection, False, now)
+            self._serve_waiting(connection, None, now)
         else:
             connection.close()
             self.open_count -= 1
-            self._open_for_waiting(False, now)
+            self._open_for_waiting(None, now)
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         volley = self._volleys.get(index)

@@ -174,7 +174,7 @@ def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...
 
 
 def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
-    if metric in ("lost", "duplicated"):
+    if metric in ("lost", "duplicated", "given_up"):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
     if "status" in tags:
         if metric != "events":

@@ -51,12 +51,18 @@ class ShardState:
 class Collector:
     """The parent's side of all shards."""
 
-    def __init__(self, strata: int, shards: int, on_raw: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        strata: int,
+        shards: int,
+        on_raw: Callable[[bytes], None] | None = None,
+        on_outcomes: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.strata = strata
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
-        self._on_raw = on_raw
+        self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self._rate = (0.0, 0, 0.0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -86,6 +92,9 @@ class Collector:
         if frame.raw and self._on_raw is not None:
             self._on_raw(frame.raw)
             frame.raw = b""  # a frame is kept; its raw rows are not
+        if frame.outcomes and self._on_outcomes is not None:
+            self._on_outcomes(frame.outcomes)
+            frame.outcomes = b""
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
         """A shard's farewell."""

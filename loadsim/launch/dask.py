@@ -125,6 +125,7 @@ class DaskShards:
 
     def __init__(self, cluster: Cluster) -> None:
         self.say: Callable[[str], None] = lambda _: None
+        self.offered = 0
         self._asked = cluster
         self._own: _OwnCluster | None = None
         self._client: Any
@@ -147,12 +148,13 @@ class DaskShards:
         places = hosts_of({address: info["host"] for address, info in workers.items()})
         if not places:
             raise LoadsimError(f"{self._asked.shown}: the cluster has no workers")
-        wanted = min(most, len(places) * self._asked.per_host)
+        self.offered = len(places) * self._asked.per_host
+        wanted = min(most, self.offered)
         self._hosts = [_Host(n, *place) for n, place in enumerate(places[:wanted])]
         for number in range(wanted):
             self._hosts[number % len(self._hosts)].shards.append(number)
         if len(self._hosts) < len(places):
-            self.say(f"{len(self._hosts)} of {len(places)} hosts are used: a shard needs a connection of its own")
+            self.say(f"{len(self._hosts)} of {len(places)} hosts are used: this run cannot be shared out further")
         versions = await self._client.get_versions(packages=["loadsim"])
         check_versions(versions, {host.worker: host.label for host in self._hosts})
         return wanted

@@ -82,6 +82,9 @@ class Launcher(Protocol):
     say: Callable[[str], None]
     """Hears, in a line each, of what a user should know before the result does."""
 
+    offered: int
+    """How many shards it would start for a plan that can be shared out at will."""
+
     async def reserve(self, most: int) -> int:
         """How many shards there will be, `most` at most. Raises LoadsimError when there can be none."""
 

@@ -28,14 +28,14 @@ class LocalShards:
 
     def __init__(self, workers: int = 1) -> None:
         self.say: Callable[[str], None] = lambda _: None
-        self._workers = workers
+        self.offered = workers
         self._intake: Intake
         self._processes: list[asyncio.subprocess.Process] = []
         self._readers: list[asyncio.Task[None]] = []
 
     async def reserve(self, most: int) -> int:
         """As many as were asked for."""
-        return min(self._workers, most)
+        return min(self.offered, most)
 
     async def look(self, target: Target) -> None:
         """One connection, opened and closed. Raises UnreachableError."""

@@ -24,6 +24,7 @@ from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan
+from loadsim.plan.retry import profile_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class RunSpec:
     """Takes every outcome, for a raw log; None: no shard keeps any."""
     allow_lost: int = 0
     """So many hosts may be lost without making the run INVALID."""
+    on_outcomes: Callable[[bytes], None] | None = None
+    """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
 
 
 class Run:
@@ -63,7 +66,7 @@ class Run:
         self.say: Callable[[str], None] = lambda _: None
         """Hears, before the first event, of what will limit the run."""
         self._collector: Collector
-        self._start_ns = 0
+        self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
 
     async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
@@ -79,9 +82,10 @@ class Run:
             self.shards = await launcher.reserve(_most_shards(spec.plan))
             if target.preflight:
                 await launcher.look(target)
-            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw)
+            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes)
             intake = Intake(self._collector, on_frame)
             self._start_ns = await launcher.start(self._messages(), intake, self._warn)
+            self._began_ns = time.monotonic_ns() + self._start_ns - time.time_ns()
             self.started.set()
             await launcher.wait()
         finally:
@@ -97,16 +101,24 @@ class Run:
 
     def progress(self) -> Progress:
         """How the run stands."""
-        elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
-        return self._collector.progress(elapsed)
+        return self._collector.progress(self._elapsed_ns() / NS_PER_S)
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """How the events of some strata stand as of the latest frames."""
         return self._collector.so_far(strata)
 
+    def _elapsed_ns(self) -> int:
+        """Since the agreed start; below 0 before it. The wall clock dates the start, and may be set while we run."""
+        return time.monotonic_ns() - self._began_ns if self._began_ns else 0
+
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
         plan = self.spec.plan
+        if _one_watch(plan) and self.spec.launcher.offered > 1:
+            self.say(
+                "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "
+                "([retry] switch_off = false lets them be shared out)"
+            )
         most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
         wanted = -(-most // self.shards)
         allowed = self._collector.descriptors()
@@ -130,6 +142,7 @@ class Run:
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
+                outcomes=spec.on_outcomes is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
             )
@@ -142,7 +155,7 @@ class Run:
             plan=spec.plan,
             run_id=spec.run_id,
             started_at=_iso(self._start_ns),
-            ended_at=_iso(time.time_ns()),
+            ended_at=_iso(self._start_ns + max(0, self._elapsed_ns())),
             workers=self.shards,
             interrupted=self.interrupted,
             environment=environment(),
@@ -152,8 +165,15 @@ class Run:
         )
 
 
+def _one_watch(plan: Plan) -> bool:
+    """Whether an endpoint is switched off is one provider's view of all its deliveries: one shard must see them."""
+    return plan.scenario.retry is not None and profile_of(plan.scenario.retry).switch_off is not None
+
+
 def _most_shards(plan: Plan) -> int:
     """Each shard needs a connection, and a volley all of its own in one shard."""
+    if _one_watch(plan):
+        return 1
     connections = min(
         [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
     )

@@ -33,8 +33,8 @@ from loadsim.measure.tally import COUNTERS, TallyDelta
 
 MAX_SLICES = 600
 """More slices than this double the width of all of them."""
-MAX_CELLS = 600_000
-"""More cells than this (10 MB; adding them up takes a few times that) do it too, down to FEW_SLICES."""
+MAX_CELLS = 400_000
+"""More cells than this (7 MB; adding them up takes a few times that) do it too, down to FEW_SLICES."""
 FEW_SLICES = 60
 _PENDING = 65_536
 

@@ -21,9 +21,11 @@ from loadsim.plan.units import (
     format_duration,
     format_rate,
     format_size,
+    format_span,
     parse_duration,
     parse_rate,
     parse_size,
+    parse_span,
 )
 
 T = TypeVar("T")
@@ -35,9 +37,19 @@ Rate = Annotated[Fraction, msgspec.Meta(extra={"unit": "rate"})]
 Size = Annotated[int, msgspec.Meta(extra={"unit": "size"})]
 """Bytes; in a document a text such as "64KB"."""
 
-_PARSE: dict[str, Callable[[str], Any]] = {"duration": parse_duration, "rate": parse_rate, "size": parse_size}
-_FORMAT: dict[str, Callable[[Any], str]] = {"duration": format_duration, "rate": format_rate, "size": format_size}
-_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB"}
+_PARSE: dict[str, Callable[[str], Any]] = {
+    "duration": parse_duration,
+    "rate": parse_rate,
+    "size": parse_size,
+    "span": parse_span,
+}
+_FORMAT: dict[str, Callable[[Any], str]] = {
+    "duration": format_duration,
+    "rate": format_rate,
+    "size": format_size,
+    "span": format_span,
+}
+_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB", "span": "10s:1.4s"}
 
 _WORDS = {
     "int": "a whole number",

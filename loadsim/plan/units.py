@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import NamedTuple
 
 from loadsim.model import NS_PER_MS, NS_PER_S
 
@@ -20,6 +21,13 @@ _NUMBER_AND_UNIT = re.compile(r"\s*(-?)([0-9]{1,18}(?:\.[0-9]{1,12})?|\.[0-9]{1,
 
 class UnitError(ValueError):
     """A text is not a quantity in one of our units; the message says what is wrong and shows a right one."""
+
+
+class Span(NamedTuple):
+    """A stretch of time that begins `after_ns` after an agreed instant and lasts `for_ns`."""
+
+    after_ns: int
+    for_ns: int
 
 
 def _split(text: str, kind: str, units: str, example: str) -> tuple[Fraction, str]:
@@ -44,6 +52,19 @@ def parse_duration(text: str) -> int:
     if value.denominator != 1:
         raise UnitError(f"{text!r} is finer than a nanosecond")
     return int(value)
+
+
+def parse_span(text: str) -> Span:
+    """`"10s:1.4s"` → begins after 10 s and lasts 1.4 s. Raises UnitError."""
+    after, colon, length = text.partition(":")
+    if not colon:
+        raise UnitError(f"{text!r} is not AT:FOR: write two durations, such as '10s:1.4s'")
+    return Span(parse_duration(after), parse_duration(length))
+
+
+def format_span(span: Span) -> str:
+    """The inverse of `parse_span`."""
+    return f"{format_duration(span.after_ns)}:{format_duration(span.for_ns)}"
 
 
 def parse_rate(text: str) -> Fraction:

@@ -16,7 +16,7 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import add_field
+from loadsim.receiver.decide import add_field, joined
 from loadsim.receiver.desk import AT_ONCE, Desk
 
 _LENGTH_DIGITS = 18
@@ -43,6 +43,8 @@ class _Request:
     expects = False
     refused: Answer | None = None
     body = b""
+    mark = b""
+    """Which event it says it is."""
     size = 0
     pieces: list[bytes] | None = None
     """A body that came in several."""
@@ -145,7 +147,13 @@ class Connection(asyncio.Protocol):
             request.head_size += len(name) + len(value)
         key = self._names[name]
         if key:
-            add_field(request.headers, key, value)
+            headers = request.headers
+            if key in headers:
+                add_field(headers, key, value)
+            else:  # as add_field has it, without the call that most requests never need
+                headers[key] = value.strip(b" \t").decode("latin-1")
+        elif key is None:
+            request.mark = joined(request.mark, value) if request.mark else value
 
     def on_headers_complete(self) -> None:
         request = self._request
@@ -217,11 +225,13 @@ class Connection(asyncio.Protocol):
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
             if request.refused is not None:
-                desk.refuse(request.refused, request.size)
+                desk.refuse(request.refused, request.size, request.mark)
                 out += self._answer(request, request.refused)
                 continue
             body = request.body if request.pieces is None else b"".join(request.pieces)
-            answer, instant = desk.take(request.method, request.target.decode("latin-1"), request.headers, body)
+            answer, instant = desk.take(
+                request.method, request.target.decode("latin-1"), request.headers, body, request.mark
+            )
             if instant != AT_ONCE and self._engine.alarm is not None:
                 self._busy = self._engine.alarm.at(instant)
                 self._busy.add_done_callback(partial(self._served, request, answer))

@@ -102,6 +102,11 @@ class Board:
             self._words[FIRST_REQUEST] = now_ns
         return self._words[FIRST_REQUEST]
 
+    @property
+    def first_ns(self) -> int:
+        """When the first request came to any worker, ns of the monotonic clock; 0 while none has."""
+        return self._words[FIRST_REQUEST]
+
     def counts(self, worker: int | None = None) -> Counts:
         """The counts of one worker, or of all together."""
         chosen = range(self.workers) if worker is None else (worker,)

@@ -132,6 +132,15 @@ class AiohttpEngine:
             backlog=BACKLOG,
         )
 
+    def drop(self) -> None:
+        """Accept nothing, close every connection as it stands; `serve` may follow."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
         if self._listener is not None:
@@ -146,7 +155,7 @@ class AiohttpEngine:
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
-        self._desk.refuse(answer)
+        self._desk.refuse(answer, mark=self._pick(request.raw_headers)[1])
         return self._respond(request, answer)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -172,7 +181,8 @@ class AiohttpEngine:
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
                 return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
-        answer, instant = self._desk.take(request.method, request.raw_path, self._pick(request.raw_headers), body)
+        headers, mark = self._pick(request.raw_headers)
+        answer, instant = self._desk.take(request.method, request.raw_path, headers, body, mark)
         if instant and self._alarm is not None:
             await self._alarm.at(instant)
         return self._respond(request, answer)

@@ -42,6 +42,16 @@ class BareEngine:
         self._listener = await loop.create_server(lambda: Connection(self, self._desk), sock=sock, backlog=BACKLOG)
         self._timer = loop.call_later(self._tick_s, self._tick)
 
+    def drop(self) -> None:
+        """Accept nothing, close every connection as it stands; `serve` may follow."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for connection in tuple(self.connections):
+            connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
         if self._listener is not None:

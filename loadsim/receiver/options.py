@@ -6,26 +6,21 @@ values came from (command line, embedded run) and what the secret is.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import msgspec
+import sys
+from typing import Any
 
 from loadsim.model import NS_PER_S, UsageError
+from loadsim.plan.conduct import ENGINES, Conduct, Engine
+from loadsim.plan.units import Span
+from loadsim.receiver.ledger import DEFAULT_LIMIT, LARGEST_LIMIT
 
-Engine = Literal["aiohttp", "bare"]
-ENGINES: tuple[Engine, ...] = ("aiohttp", "bare")
+__all__ = ["ANY_PATH", "DEFAULT_PATH", "ENGINES", "Engine", "ReceiverOptions", "Span"]
+
 ANY_PATH = "any"
 DEFAULT_PATH = "/webhooks/trackpilots"
 
 
-class Stall(msgspec.Struct, frozen=True):
-    """One silence of the whole receiver: it begins `after_ns` after the first request and lasts `for_ns`."""
-
-    after_ns: int
-    for_ns: int
-
-
-class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiverOptions(Conduct, frozen=True, kw_only=True):
     """Everything a receiver does, apart from the secret. Durations in ns, sizes in bytes. Raises UsageError."""
 
     host: str = "127.0.0.1"
@@ -43,20 +38,14 @@ class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
     """None = the scheme's own; 0 turns the check of the timestamp off."""
     retire_ns: int | None = None
     """How long after the first request the old secret, where one is given, is refused. None = never."""
-    workers: int = 1
-    engine: Engine = "aiohttp"
-    max_body: int = 1_000_000
-    delay_ns: int = 0
-    """Service time of every accepted event; refusals are answered at once."""
-    slots: int | None = None
-    """At most so many events in service over all workers; the rest wait first-come. None = no limit."""
-    stall: Stall | None = None
     fail_rate: float = 0.0
     """Share of the accepted events that are answered with `fail_status`."""
     fail_status: int = 500
     seed: int = 0
     admin: tuple[str, int] | None = ("127.0.0.1", 0)
     """Where the books are served, or None for nowhere."""
+    ledger_limit: int = DEFAULT_LIMIT
+    """Which events came is kept by index below this; 0 keeps no ledger."""
     verbose: bool = False
     read_timeout_ns: int = 10 * NS_PER_S
     """How long one request may take to arrive."""
@@ -64,22 +53,20 @@ class ReceiverOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How long a connection may stand without a request."""
 
     def __post_init__(self) -> None:
+        self.check()
         for wrong, text in (
+            (bool(self.down) and sys.platform != "linux", "down: works on Linux only"),
             (not 0 <= self.port <= 65535, f"port {self.port}: give 0 (a free one) to 65535"),
             (
                 self.path != ANY_PATH and not self.path.startswith("/"),
                 f"path '{self.path}': it begins with '/', or is '{ANY_PATH}'",
             ),
-            (self.workers < 1, f"workers {self.workers}: give at least 1"),
-            (self.engine not in ENGINES, f"engine '{self.engine}': choose from {', '.join(ENGINES)}"),
-            (self.max_body < 1, "max-body: give at least 1B"),
-            (self.slots is not None and self.delay_ns == 0, "slots without delay hold nothing back: give --delay too"),
-            (
-                self.slots is not None and self.slots < self.workers,
-                f"slots {self.slots} with {self.workers} workers: every worker needs at least one slot",
-            ),
             (not 0 <= self.fail_rate <= 1, f"fail-rate {self.fail_rate:g}: give a share from 0% to 100%"),
             (not 400 <= self.fail_status <= 599, f"fail-status {self.fail_status}: give 400 to 599"),
+            (
+                not 0 <= self.ledger_limit <= LARGEST_LIMIT,
+                f"ledger-limit {self.ledger_limit:,}: give 0 (no ledger) to {LARGEST_LIMIT:,}",
+            ),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):
             if wrong:

@@ -12,12 +12,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from loadsim.measure.ledger import Books
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.board import Board, Counts
+from loadsim.receiver.ledger import LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.worker import DRAIN_S, Order
@@ -79,6 +81,13 @@ class Supervisor:
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
         self._board: Board | None = Board.create(options.workers)
+        self._ledger: LedgerMemory | None = None
+        self._without_ledger = "the receiver keeps no ledger"
+        if options.ledger_limit:
+            try:
+                self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
+            except OSError as error:  # webhooks are answered all the same; who asks for the books is told
+                self._without_ledger += f": no memory for it: {error.strerror}"
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
@@ -122,6 +131,28 @@ class Supervisor:
             ),
         )
 
+    def runs(self) -> tuple[list[str], Refusals]:
+        """The runs that the ledger has books of, and what it kept none of. Raises LoadsimError without a ledger."""
+        ledger = self._open_ledger()
+        return ledger.runs(), ledger.refusals()
+
+    def books(self, run: str) -> Books | None:
+        """Which events of a run came, as of a moment ago; None where none was accepted, or there was no room.
+
+        Raises LoadsimError without a ledger.
+        """
+        books = self._open_ledger().books(run)
+        restarts = sum(place.restarts for place in self._places)
+        if books is None or not restarts:
+            return books
+        lacking = f"{restarts:,} workers of the receiver were replaced, with what they had last noted"
+        return replace(books, incomplete="; ".join(filter(None, (books.incomplete, lacking))))
+
+    def _open_ledger(self) -> LedgerMemory:
+        if self._ledger is None:
+            raise LoadsimError(self._without_ledger)
+        return self._ledger
+
     async def stop(self) -> None:
         """Accept nothing more, let every worker answer what it has, wait until they are gone. Twice is harmless."""
         for watcher in self._watchers:
@@ -136,6 +167,9 @@ class Supervisor:
             self._last = self.stats()
             self._board.close()
             self._board = None
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
 
     async def _spawn(self, place: _Place) -> None:
         if self._board is not None:
@@ -147,6 +181,7 @@ class Supervisor:
                     number=place.number,
                     listen_fd=place.listener.fileno(),
                     board_fd=self._board.fd,
+                    ledger_fd=None if self._ledger is None else self._ledger.fd,
                 )
             )
 
@@ -169,9 +204,7 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
             # Without SO_REUSEPORT: with it, another receiver on this port would go unnoticed and share its connections.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            if count == 1:
-                probe.listen(BACKLOG)
-                return [socket.socket(fileno=probe.detach())]
+            # Bound anew by its number: a port that the kernel chose is given away when a socket stops listening.
             address = probe.getsockname()
         return _share(family, address, count)
     except OSError as error:
@@ -187,7 +220,8 @@ def _share(family: int, address: tuple[str, int], count: int) -> list[socket.soc
             sock = socket.socket(family, socket.SOCK_STREAM)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if count > 1:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(address)
         for sock in sockets:
             sock.listen(BACKLOG)

@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import time
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -24,8 +24,10 @@ from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
 from loadsim.receiver.log import verified_line
-from loadsim.receiver.options import ReceiverOptions, Stall
+from loadsim.receiver.options import ReceiverOptions, Span
+from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
 from loadsim.receiver.service import Service, failures
 from loadsim.signing import scheme
@@ -33,6 +35,7 @@ from loadsim.signing import scheme
 MOST_CONNECTIONS = 100_000
 """What the descriptor limit is raised towards, as far as the system allows."""
 LENGTH = struct.Struct(">I")
+AnyOrder = TypeVar("AnyOrder", bound=msgspec.Struct)
 READY = b"ready\n"
 STOP = b"stop\n"
 CONTROL = 0
@@ -49,13 +52,21 @@ class Order(msgspec.Struct, frozen=True):
     number: int
     listen_fd: int
     board_fd: int
+    ledger_fd: int | None = None
+    """None: no ledger is kept."""
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
 
-    def encode(self) -> bytes:
-        """Length and msgpack, as `read_order` wants it."""
-        data = msgspec.msgpack.encode(self)
-        return LENGTH.pack(len(data)) + data
+    @property
+    def module(self) -> str:
+        """What is to be run."""
+        return "loadsim.receiver.worker"
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is to be inherited."""
+        ledger = () if self.ledger_fd is None else (self.ledger_fd,)
+        return self.listen_fd, self.board_fd, *ledger
 
 
 class HttpEngine(Protocol):
@@ -64,11 +75,20 @@ class HttpEngine(Protocol):
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on a bound socket."""
 
+    def drop(self) -> None:
+        """Be away as a dead process is: accept nothing, close every connection as it stands. `serve` comes back."""
+
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight, close."""
 
 
-def read_order() -> Order | None:
+def encode_order(order: object) -> bytes:
+    """A struct as length and msgpack, as `read_order` wants it."""
+    data = msgspec.msgpack.encode(order)
+    return LENGTH.pack(len(data)) + data
+
+
+def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
     """The order on stdin, or None when the parent went away before it was whole."""
     data = b""
     need = LENGTH.size
@@ -79,13 +99,13 @@ def read_order() -> Order | None:
         data += piece
         if len(data) == LENGTH.size:
             need += LENGTH.unpack(data)[0]
-    return msgspec.msgpack.decode(data[LENGTH.size :], type=Order)
+    return msgspec.msgpack.decode(data[LENGTH.size :], type=kind)
 
 
 class Staller:
     """Silences this worker once, at the same instant as its siblings: they share the time of the first request."""
 
-    def __init__(self, stall: Stall, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+    def __init__(self, stall: Span, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
         self._stall = stall
         self._board = board
         self._loop = loop
@@ -142,27 +162,60 @@ async def work(order: Order) -> None:
     options = order.options
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
-    alarm = Alarm(loop) if options.delay_ns or options.stall is not None else None
+    alarm = Alarm(loop) if options.delay_ns or options.stall is not None or options.down else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    ledger = _ledger(order)
     desk = Desk(
         options,
         Rules(options.path, verifier),
         board.row(order.number),
         Service(options.delay_ns, options.slots_of(order.number)),
         failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
-        first=staller.first_request if staller is not None else None,
+        first=staller.first_request if staller is not None else lambda: _begin(board),
         log=_log if options.verbose else None,
+        ledger=ledger,
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    await engine.serve(listener)
-    os.write(1, READY)
-    await stop.wait()
+    entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
+    if options.down and alarm is not None:
+        outages = Outages(options.outages, board, alarm, engine, listener)
+        await outages.begin()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(outages.follow())
+            os.write(1, READY)
+            await stop.wait()
+            following.cancel()
+    else:
+        await engine.serve(listener)
+        os.write(1, READY)
+        await stop.wait()
     await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
+    if entering is not None:
+        entering.cancel()
+    if ledger is not None:
+        ledger.enter()
+
+
+def _ledger(order: Order) -> Ledger | None:
+    if order.ledger_fd is None:
+        return None
+    return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
+
+
+async def _enter(ledger: Ledger) -> None:
+    """Enter what a slow stream of events has not filled up: the books are never much behind."""
+    while True:
+        await asyncio.sleep(ENTER_EVERY_S)
+        ledger.enter()
+
+
+def _begin(board: Board) -> None:
+    board.first_request(time.monotonic_ns())
 
 
 def _control(stop: asyncio.Event) -> None:
@@ -178,7 +231,7 @@ def _log(body: bytes) -> None:
 def main() -> None:
     """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    order = read_order()
+    order = read_order(Order)
     if order is None:
         return
     raise_descriptor_limit(MOST_CONNECTIONS)

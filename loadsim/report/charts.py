@@ -265,6 +265,21 @@ def _span(heat: HeatMap, column: int) -> str:
     return f"{figures.milliseconds(low)} to {figures.milliseconds(high)}"
 
 
+def bars_figure(names: list[str], values: list[float], title: str) -> Figure:
+    """One bar a name, from the top."""
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "x": values,
+        "y": names,
+        "marker": {"color": "var(--accent)"},
+        "hovertemplate": "%{y}: %{x:.3g}<extra></extra>",
+        "showlegend": False,
+    }
+    yaxis: Figure = {"title": {"text": ""}, "autorange": "reversed", "type": "category"}
+    return _figure([trace], xaxis={"title": {"text": title}}, yaxis=yaxis, hovermode="closest")
+
+
 def _figure(traces: list[dict[str, Any]], *, xaxis: Figure, yaxis: Figure, **layout: Any) -> Figure:
     line = {"gridcolor": "var(--grid)", "linecolor": "var(--line)", "zeroline": False, "automargin": True}
     quiet = {"font": {"size": 12, "color": "var(--muted)"}, "standoff": 8}

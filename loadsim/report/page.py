@@ -107,6 +107,7 @@ def _sections(
         if name in drawn:
             parts.append((name, title, chart_sections.markup(drawn[name], drawn=with_charts)))
     parts.append(("answers", "Answers and errors", sections.answers(result)))
+    parts.append(("retries", "Retries", sections.retries(result)))
     parts.append(("by-event", "By event type", sections.groups(result, "event", "Event type")))
     parts.append(("by-case", "By case", sections.cases(result)))
     parts.append(("by-phase", "By phase", sections.groups(result, "phase", "Phase")))

@@ -127,7 +127,8 @@ class CapacitySearch:
         number = len(self.steps) + 1
         scenario = self.scenario_at(trial.rate, url, longer=longer)
         plan = Plan(scenario, load.seed + number)  # other ids each time: an endpoint may drop what it knows
-        document = redacted(msgspec.structs.replace(scenario, target=load.scenario.target).document())
+        asked = msgspec.structs.replace(scenario, target=load.scenario.target, receiver=load.scenario.receiver)
+        document = redacted(asked.document())
         self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
         await self._rest()
         run_id = f"{self._id}-{number:02d}"
@@ -158,6 +159,7 @@ class CapacitySearch:
             base,
             name=f"{base.name} at {rate_words(float(rate))}",
             phases=tuple(phases),
+            receiver=None,  # it has its orders
             target=msgspec.structs.replace(base.target, url=url, headers=request.load.headers, preflight=True),
         )
 

@@ -69,7 +69,18 @@ def _outcomes(random: np.random.Generator, rate: int, second: int) -> Ints:
     woken = due + random.lognormal(np.log(60_000), 0.3, rate).astype(np.int64)
     sent = woken + random.lognormal(np.log(20_000), 0.3, rate).astype(np.int64)
     first = sent + (10 * NS_PER_MS * random.lognormal(0, 0.5, rate)).astype(np.int64)
-    columns = (random.integers(0, STRATA, rate), 200, due, woken, woken + 2_000, sent, first, first + 20_000, 960, 150)
+    columns: tuple[Any, ...] = (
+        random.integers(0, STRATA, rate),
+        200,
+        due,
+        woken,
+        woken + 2_000,
+        sent,
+        first,
+        first + 20_000,
+        960,
+        150,
+    )
     for number, column in enumerate(columns):
         rows[:, number] = column
     return rows

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from loadsim.cli.main import main
-from loadsim.cli.receive import parse_address, parse_share, parse_stall
-from loadsim.plan.units import UnitError
-from loadsim.receiver.options import Stall
+from loadsim.cli.receive import parse_address, parse_share
+from loadsim.plan.units import Span, UnitError, parse_span
 from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
 
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
@@ -86,6 +85,8 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--secret-file", "/nonexistent"], "/nonexistent"),
         (["--delay", "5"], "has no unit"),
         (["--stall", "10s"], "AT:FOR"),
+        (["--down", "1s:2s", "--down", "2s:1s"], "before the one before it has ended"),
+        (["--down", "1s:0s"], "lasts no time"),
         (["--fail-rate", "1"], "not a share"),
         (["--admin", "8081"], "HOST:PORT"),
         (["--max-body", "1GB"], "unknown unit"),
@@ -116,8 +117,8 @@ def test_a_port_in_use_is_exit_1_and_one_line(
 def test_shares_stalls_and_addresses_are_read() -> None:
     assert parse_share("1%") == 0.01
     assert parse_share("100%") == 1
-    assert parse_stall("10s:1.4s") == Stall(10_000_000_000, 1_400_000_000)
+    assert parse_span("10s:1.4s") == Span(10_000_000_000, 1_400_000_000)
     assert parse_address("[::1]:0") == ("::1", 0)
-    for parse, wrong in ((parse_share, "101%"), (parse_stall, "1s:2"), (parse_address, "localhost:x")):
+    for parse, wrong in ((parse_share, "101%"), (parse_span, "1s:2"), (parse_address, "localhost:x")):
         with pytest.raises(UnitError):
             parse(wrong)

@@ -21,7 +21,8 @@ from loadsim.plan import (
     redact_url,
     redacted,
 )
-from tests.plan.support import HEAD, SCHEMES, STEADY, TYPES, S, load, open_scenarios
+from loadsim.plan.units import Span
+from tests.plan.support import HEAD, SCHEMES, STEADY, TYPES, S, load, open_scenarios, scenario_of
 
 URL = "http://127.0.0.1:8080/hook"
 
@@ -188,3 +189,15 @@ def test_a_redacted_document_holds_no_credential_and_leaves_the_original_alone()
     assert shown["target"]["headers"] == {"Authorization": "***", "Accept": "*/*"}
     assert document["target"]["headers"]["Authorization"] == "Bearer hunter2"
     assert from_document(shown, "result").phases == load(text).phases
+
+
+def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> None:
+    receiver = {"down": ["2s:1s", "500ms:250ms"], "stall": "10s:1.4s", "delay": "5ms", "slots": 3, "engine": "bare"}
+    scenario = scenario_of({"duration": "1s", "rate": "1/s"}, receiver=receiver)
+    assert scenario.receiver is not None
+    assert scenario.receiver.outages == (Span(500 * 10**6, 250 * 10**6), Span(2 * 10**9, 10**9))
+    assert from_document(scenario.document(), "f.toml") == scenario
+    assert dict(scenario.receiver.told())["down"] == "2s:1s and 500ms:250ms"
+    assert "workers" not in dict(scenario.receiver.told())
+    assert override(scenario, seed=3).receiver == scenario.receiver
+    assert override(scenario, target={"url": "http://127.0.0.1/"}).receiver is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 import time
 
 import pytest
@@ -11,8 +13,8 @@ import pytest
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
-from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Stall
-from tests.receiver.wire import SECRET, connect, request
+from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Span
+from tests.receiver.wire import SECRET, connect, exchange, request
 
 LATE_NS = 150 * NS_PER_MS
 """A generous bound for a busy machine; the exact side is the lower one."""
@@ -84,7 +86,7 @@ async def test_pipelined_events_are_served_one_after_the_other(engine: Engine) -
 
 @pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
 async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) -> None:
-    stall = Stall(100 * NS_PER_MS, 400 * NS_PER_MS)
+    stall = Span(100 * NS_PER_MS, 400 * NS_PER_MS)
     options = ReceiverOptions(engine=engine, workers=workers, stall=stall, admin=None)
     async with await start_receiver(options, SECRET) as running:
         wires = [await connect(running.port) for _ in range(8)]
@@ -106,6 +108,57 @@ async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) 
     assert stall.for_ns - LATE_NS < longest < stall.for_ns + LATE_NS
     assert stall.after_ns - LATE_NS < begin < stall.after_ns + LATE_NS
     assert sum(gap > stall.for_ns // 2 for gap, _ in gaps) == 1
+
+
+async def attempts(port: int, until_ns: int) -> list[tuple[int, bool]]:
+    """When each of many connections in a row was tried and whether an event on it was answered, to the first after."""
+    tried: list[tuple[int, bool]] = []
+    while not tried or not (tried[-1][1] and tried[-1][0] >= until_ns):
+        instant = time.monotonic_ns()
+        try:
+            answered = (await exchange(port, request())).status == 200
+        except (ConnectionError, asyncio.IncompleteReadError):
+            answered = False
+        tried.append((instant, answered))
+        await asyncio.sleep(0.001)
+    return tried
+
+
+@pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
+async def test_down_is_away_for_every_connection_and_comes_back(engine: Engine, workers: int) -> None:
+    spans = (Span(150 * NS_PER_MS, 400 * NS_PER_MS), Span(1000 * NS_PER_MS, 100 * NS_PER_MS))
+    options = ReceiverOptions(engine=engine, workers=workers, down=spans[::-1], admin=None)
+    async with await start_receiver(options, SECRET) as running:
+        idle = [await connect(running.port) for _ in range(4)]
+        start = time.monotonic_ns()
+        assert (await exchange(running.port, request())).status == 200
+        ends = [start + span.after_ns + span.for_ns for span in spans]
+        tried = await attempts(running.port, ends[1] + LATE_NS)
+        for wire in idle:
+            assert await wire.ended()
+            await wire.close()
+    for span, end in zip(spans, ends, strict=True):
+        within = [answered for instant, answered in tried if end - span.for_ns + LATE_NS <= instant < end]
+        assert not any(within)
+    assert len({answered for instant, answered in tried if instant < ends[0]}) == 2
+    assert any(answered for instant, answered in tried if ends[0] <= instant < start + spans[1].after_ns)
+
+
+async def test_a_worker_that_is_replaced_while_it_is_down_stays_down() -> None:
+    span = Span(0, 1200 * NS_PER_MS)
+    said: asyncio.Queue[str] = asyncio.Queue()
+    options = ReceiverOptions(engine="bare", down=(span,), admin=None)
+    async with await start_receiver(options, SECRET, say=said.put_nowait) as running:
+        start = time.monotonic_ns()
+        wire = await connect(running.port)
+        await wire.send(request())
+        await wire.ended()  # or answered just before
+        (worker,) = running.stats().per_worker
+        os.kill(worker.pid, signal.SIGKILL)
+        await said.get()
+        tried = await attempts(running.port, start + span.for_ns)
+        await wire.close()
+    assert all(instant >= start + span.for_ns for instant, answered in tried if answered)
 
 
 async def test_failures_are_the_seeded_share_and_still_verified() -> None:

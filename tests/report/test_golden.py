@@ -18,7 +18,7 @@ from loadsim.report.page import render_page
 from loadsim.report.series_csv import render_series
 from loadsim.report.summary import render_summary
 from loadsim.report.text import render_text
-from tests.report.results import closed, course, failed, invalid
+from tests.report.results import closed, course, failed, invalid, stormed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -32,6 +32,8 @@ def rendered() -> dict[str, str]:
         "failed-80-colour.txt": render_text(failed(), width=80, colour=True),
         "invalid-100.txt": render_text(invalid(), width=100),
         "closed-80.txt": render_text(closed(), width=80),
+        "storm-100.txt": render_text(stormed(), width=100),
+        "storm.md": render_summary(stormed()),
         "failed.md": render_summary(failed()),
         "invalid.md": render_summary(invalid()),
         "failed.hgrm": render_hgrm(failed()),

@@ -1,0 +1,90 @@
+"""What the commands share that send single events: their options, and how these lie over an endpoint's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from loadsim.plan import Target
+    from loadsim.settings import Endpoint
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--scheme", metavar="NAME", help="Signature scheme (default trackpilots)."),
+    click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret."),
+    click.option("--secret-file", metavar="PATH", help="File that holds the signing secret."),
+    click.option(
+        "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."
+    ),
+    click.option("--timeout", metavar="TIME", help="Give up after this long (default 10s)."),
+    click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),
+    click.option("--cacert", metavar="FILE", help="Trust this CA certificate (PEM)."),
+)
+
+
+def single_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with these options, listed in this order."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
+    """The endpoint's own settings with the options laid over them. Raises UsageError."""
+    import msgspec
+
+    from loadsim.cli.values import parse_headers
+    from loadsim.model import UsageError
+    from loadsim.plan import UnitError, parse_duration
+    from loadsim.plan.rules import check_target
+    from loadsim.plan.shape import DocumentError
+    from loadsim.signing import scheme_names
+
+    changes: dict[str, Any] = {}
+    if options["scheme"] is not None:
+        changes.update(scheme=options["scheme"], custom=None)
+    if options["secret_env"] is not None or options["secret_file"] is not None:
+        changes.update(secret_env=options["secret_env"], secret_file=options["secret_file"])
+    if options["insecure"] or options["cacert"] is not None:
+        changes.update(insecure=options["insecure"], cacert=options["cacert"])
+    if options["headers"]:
+        changes["headers"] = {**endpoint.target.headers, **parse_headers(options["headers"])}
+    try:
+        if options["timeout"] is not None:
+            changes["timeout"] = parse_duration(options["timeout"])
+        target: Target = msgspec.structs.replace(endpoint.target, **changes)
+        check_target("command line", target, scheme_names())
+    except UnitError as error:
+        raise UsageError(f"--timeout: {error}") from None
+    except DocumentError as error:
+        raise UsageError(str(error)) from None
+    return target
+
+
+def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will_do: bool = False) -> str:
+    """The type to send: what was asked for, if it is registered, or the only one there is to choose.
+
+    With `any_will_do` the first one that the endpoint takes. Raises UsageError.
+    """
+    from loadsim.cli.values import types_of
+    from loadsim.events import event_type
+    from loadsim.model import UsageError
+
+    offered = endpoint.events or types_of(target)
+    if asked is None:
+        if len(offered) == 1 or any_will_do:
+            return offered[0]
+        raise UsageError(f"which event? name one with -e: {', '.join(offered)}")
+    check_registered(endpoint, event_type(asked).name)
+    return asked
+
+
+def check_registered(endpoint: Endpoint, name: str) -> None:
+    """Raises UsageError for a type that the endpoint has not registered."""
+    from loadsim.model import UsageError
+
+    if endpoint.events and name not in endpoint.events:
+        registered = ", ".join(endpoint.events)
+        raise UsageError(f"{name} is not registered for the endpoint {endpoint.name}; registered: {registered}")

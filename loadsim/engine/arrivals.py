@@ -1,0 +1,227 @@
+"""When the next event of a shard is due: the phases of its plan, their arrivals, and the users of closed phases.
+
+Decides which event falls due at which wake-up, how many connections its phase allows, and when the plan is over. What
+falls due is handed on at once. Refuses to know connections, requests and outcomes: of an event that ended it learns
+only, in a closed phase, that its user is free again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from loadsim.engine.pacer import Clock, Pacer
+from loadsim.model import NS_PER_MS
+from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
+
+NEVER = 2**62
+_IDLE_NS = NS_PER_MS
+"""When nothing is due for so long, there is time for other things."""
+
+Waiting = tuple[int, int, int, int]
+"""Index, stratum, due, woken (ns of the clock)."""
+
+
+class Taker(Protocol):
+    """What takes the events: the engine."""
+
+    def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """An event fell due at `due` and was released at `woken`, ns of the clock."""
+
+    def flush(self) -> None:
+        """No further event is due at this instant."""
+
+    def allow(self, connections: int) -> None:
+        """A phase begins that allows so many connections."""
+
+    def idle(self) -> None:
+        """Nothing is due for a while."""
+
+    def over(self) -> None:
+        """No further event will ever fall due."""
+
+
+USERS_AT_ONCE = 512
+"""A user's first event opens a connection, which may take 100 µs: the loop must not be held up by thousands."""
+
+
+class Arrivals:
+    """The events of one shard as they fall due. Times in ns of the clock."""
+
+    def __init__(
+        self, plan: Plan, pacer: Pacer, clock: Clock, taker: Taker, *, shard: int = 0, shards: int = 1
+    ) -> None:
+        self._plan, self._pacer, self._clock, self._taker = plan, pacer, clock, taker
+        self._dispatch = taker.dispatch
+        self._shard, self._shards = shard, shards
+        self._pool = share_of(plan.scenario.target.connections, shard, shards)
+        self.planned = [0] * plan.strata
+        """Events whose due time has come, by stratum."""
+        self.start_ns = 0
+        self.stopped_ns = 0
+        """When releasing ended; 0 while it goes on."""
+        self.shortage = ""
+        """Why fewer users were at work than the plan asks for, in words; empty when all were."""
+        self.closed = False
+        """Whether the phase that goes on is a closed one."""
+        self._phase_no = -1
+        self._phase: PlannedPhase | None = None
+        self._phase_end = NEVER
+        self._wake_ns = NEVER
+        self._blocks: Iterator[ArrivalBlock] = iter(())
+        self._block = ArrivalBlock([], [], [])
+        self._position = 0
+        self._exhausted = True
+        self._users = 0
+        self._taken = 0
+        self._users_wanted = self._missing = 0
+
+    def start(self, start_ns: int) -> None:
+        """The plan begins at `start_ns`."""
+        self.start_ns = self._wake_ns = start_ns
+        self._pacer.start(self._on_wake)
+        self._pacer.arm(start_ns)
+
+    def stop(self) -> None:
+        """Release what was due before this instant, and nothing more."""
+        if not self.stopped_ns and self._phase is not None and not self.closed:
+            self._release(self._clock())
+            self._taker.flush()
+        self._end(self._clock())
+
+    def close(self) -> None:
+        """No wake-up comes after this."""
+        self._pacer.close()
+
+    def planned_time(self, index: int, due: int) -> int:
+        """When an event is due by plan, ns since the start: what `--epoch` adds to. A closed run plans no times, so an
+        index counts as a millisecond there."""
+        return index * NS_PER_MS if self.closed else due - self.start_ns
+
+    # -- phases and pacing --------------------------------------------------------------------------------------------
+
+    def _on_wake(self) -> None:
+        now = self._clock()
+        if self._starting and now < self._phase_end:
+            self._start_users(now)
+        while now >= self._wake_ns and not self.stopped_ns:
+            if self._phase is not None and not self.closed:
+                self._release(now)
+            if self._phase is None or now >= self._phase_end:
+                if self._starting:
+                    wanted = self._users_wanted
+                    started = wanted - self._missing
+                    self.shortage = f"only {started:,} of {wanted:,} users could start before their phase ended"
+                self._enter_next(now)
+        self._taker.flush()
+        if self.stopped_ns:
+            return
+        self._pacer.arm(now if self._starting else self._wake_ns)
+        if self._wake_ns - now > _IDLE_NS:
+            self._taker.idle()
+
+    def _enter_next(self, now: int) -> None:
+        self._phase_no += 1
+        if self._phase_no == len(self._plan.phases):
+            self._end(self._phase_end)
+            return
+        phase = self._phase = self._plan.phases[self._phase_no]
+        self.closed = phase.model == "closed"
+        self._phase_end = NEVER if phase.end_ns is None else self.start_ns + phase.end_ns
+        self._blocks = self._plan.blocks(phase.number, self._shard, self._shards, self._taken)
+        self._exhausted = False
+        self._next_block()
+        if self.closed:
+            self._users_wanted = share_of(phase.connections or 0, self._shard, self._shards)
+            self._wake_ns = self._phase_end
+            self._taker.allow(self._users_wanted)
+            self._missing = max(0, self._users_wanted - self._users)
+            self._start_users(now)
+            self._check_closed_over()
+        else:
+            self._users_wanted = 0
+            self._taker.allow(self._pool)
+            self._release(now)
+
+    def _next_block(self) -> bool:
+        block = next(self._blocks, None)
+        while block is not None and not block.index:
+            block = next(self._blocks, None)
+        self._position = 0
+        if block is None:
+            self._exhausted = True
+            self._block = ArrivalBlock([], [], [])
+            return False
+        self._block = block
+        return True
+
+    def _release(self, now: int) -> None:
+        """Release every event of an open phase that is due, and set the next wake-up."""
+        start_ns, planned, dispatch = self.start_ns, self.planned, self._dispatch
+        elapsed = now - start_ns
+        while not self._exhausted:
+            indexes, dues, strata = self._block
+            position, size = self._position, len(dues)
+            while position < size:
+                due = dues[position]
+                if due > elapsed:
+                    self._position = position
+                    self._wake_ns = start_ns + due
+                    return
+                stratum = strata[position]
+                planned[stratum] += 1
+                dispatch(indexes[position], stratum, start_ns + due, now)
+                position += 1
+            self._next_block()
+        self._wake_ns = self._phase_end
+
+    def _end(self, instant: int) -> None:
+        if not self.stopped_ns:
+            self.stopped_ns = instant
+            self._users_wanted = 0
+            self._exhausted = True
+            self._taker.over()
+
+    # -- closed model -------------------------------------------------------------------------------------------------
+
+    @property
+    def _starting(self) -> bool:
+        """Whether users of this phase are still to start."""
+        return self.closed and self._missing > 0 and not self._exhausted
+
+    def _start_users(self, now: int) -> None:
+        some = min(self._missing, USERS_AT_ONCE)
+        self._missing -= some
+        for _ in range(some):
+            self._start_user(now)
+
+    def _start_user(self, now: int) -> None:
+        if self._exhausted or self.stopped_ns:
+            return
+        self._users += 1
+        self._dispatch(*self._take(now))
+
+    def _take(self, now: int) -> Waiting:
+        position, block = self._position, self._block
+        index, stratum = block.index[position], block.stratum[position]
+        self._position = position = position + 1
+        self._taken += 1
+        if position == len(block.index):
+            self._next_block()
+        self.planned[stratum] += 1
+        return index, stratum, now, now
+
+    def next_turn(self, now: int) -> Waiting | None:
+        """The next event of a virtual user whose event just ended; None when the user ends with it."""
+        if self._users <= self._users_wanted and not self._exhausted and now < self._phase_end:
+            return self._take(now)
+        self._users -= 1
+        self._check_closed_over()
+        return None
+
+    def _check_closed_over(self) -> None:
+        """The last phase, when it is a closed one that ran out of events, ends with its last user."""
+        last = self._phase_no == len(self._plan.phases) - 1
+        if self.closed and last and self._exhausted and not self._users and not self.stopped_ns:
+            self._phase_end = self._wake_ns = self._clock()
+            self._pacer.arm(self._wake_ns)
