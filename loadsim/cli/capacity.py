@@ -77,9 +77,9 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.cli.run import compose
     from loadsim.judge import objectives_of, vocabulary_of_scenario
     from loadsim.studies.capacity import CapacityRequest
+    from loadsim.studies.compose import compose
 
     lowest = _rate("--from", options["lowest"])
     highest = None if options["highest"] is None else _rate("--to", options["highest"])

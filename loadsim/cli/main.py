@@ -20,6 +20,7 @@ COMMANDS: Table = {
     "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
     "probe": ("probe", "Find out which bytes, and which times, an endpoint's verification breaks on.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
+    "dashboard": ("dashboard", "Serve the simulations page: send, watch and compare in a browser.", False),
     "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
     "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),
     "compare": ("compare", "Compare two stored results, percentile by percentile.", False),

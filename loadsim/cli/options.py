@@ -73,10 +73,6 @@ _CLUSTER: tuple[Callable[[Any], Any], ...] = (
     click.option("--cluster-cert", metavar="FILE", help="Our certificate for the cluster."),
     click.option("--cluster-key", metavar="FILE", help="Its private key."),
 )
-CLUSTER_KEYS = (
-    *("per_host", "ship_secret", "allow_lost", "insecure_cluster"),
-    *("cluster_ca", "cluster_cert", "cluster_key"),
-)
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:

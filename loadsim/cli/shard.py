@@ -22,8 +22,8 @@ def command() -> None:
 
 def _keys_here(scenario: Scenario) -> Keys:
     """As this machine has them."""
-    from loadsim.cli.keys import read_secrets
     from loadsim.launch.shard import Keys
     from loadsim.settings import resolve_headers
+    from loadsim.studies.keys import read_secrets
 
     return Keys(*read_secrets(scenario), resolve_headers(scenario.target.headers))

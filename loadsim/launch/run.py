@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from loadsim import __version__
 from loadsim.engine.limits import RESERVED
 from loadsim.events import RecordedEvent
@@ -19,10 +21,11 @@ from loadsim.launch.environment import environment
 from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
-from loadsim.launch.result import RunFacts, result_of
+from loadsim.launch.result import RunFacts, labels_of, result_of, stopped_ns_of
+from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar
-from loadsim.measure.result import RunResult
-from loadsim.model import NS_PER_S, Secret
+from loadsim.measure.result import Aborted, RunResult
+from loadsim.model import NS_PER_S, Objective, Secret
 from loadsim.plan import Plan
 from loadsim.plan.retry import profile_of
 
@@ -46,6 +49,8 @@ class RunSpec:
     """As the plan has it, where arrivals are as recorded."""
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
+    objectives: Sequence[Objective] = ()
+    """Those over windows and those that may end the run are followed while it goes on."""
     on_raw: Callable[[bytes], None] | None = None
     """Takes every outcome, for a raw log; None: no shard keeps any."""
     allow_lost: int = 0
@@ -62,9 +67,14 @@ class Run:
         self.shards = 0
         """How many there are; 0 before the run has begun."""
         self.interrupted = False
+        self.aborted: Aborted | None = None
+        """The objective that ended the run, if one did."""
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None
-        """Hears, before the first event, of what will limit the run."""
+        """Hears, before the first event, of what will limit the run, and later why it is ended early."""
+        self.tell: Callable[[str], None] = lambda _: None
+        """Hears of hosts that were lost, at any time."""
+        self._watch = ObjectiveWatch(spec.plan, labels_of(spec.plan), spec.objectives)
         self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -76,28 +86,47 @@ class Run:
         out to be impossible. A lost shard raises nothing: it stands in the result.
         """
         spec, launcher = self.spec, self.spec.launcher
-        launcher.say = self.say
+        launcher.say = self.tell
         target = spec.plan.scenario.target
+
+        def heard() -> None:
+            self._look()
+            on_frame()
+
         try:
             self.shards = await launcher.reserve(_most_shards(spec.plan))
             if target.preflight:
                 await launcher.look(target)
-            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes)
-            intake = Intake(self._collector, on_frame)
+            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
+            intake = Intake(self._collector, heard)
             self._start_ns = await launcher.start(self._messages(), intake, self._warn)
             self._began_ns = time.monotonic_ns() + self._start_ns - time.time_ns()
             self.started.set()
             await launcher.wait()
         finally:
             await launcher.close()
-        return result_of(self._collector, self._facts())
+        result = result_of(self._collector, self._facts())
+        courses = self._watch.courses(stopped_ns_of(self._collector, self.spec.plan))
+        return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
         """First call: release nothing more and drain. Second: end at once."""
-        task = asyncio.get_running_loop().create_task(self.spec.launcher.stop(drain=not self.interrupted))
+        self._stop(drain=not self.interrupted)
+        self.interrupted = True
+
+    def _look(self) -> None:
+        """End the run in an orderly way when an objective that may do so cannot hold any more."""
+        if self.aborted is not None or self.interrupted:
+            return
+        self.aborted = self._watch.look(self._collector)
+        if self.aborted is not None:
+            self.say(f"ending the run: {self.aborted.objective}: {self.aborted.why}")
+            self._stop(drain=True)
+
+    def _stop(self, *, drain: bool) -> None:
+        task = asyncio.get_running_loop().create_task(self.spec.launcher.stop(drain=drain))
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
-        self.interrupted = True
 
     def progress(self) -> Progress:
         """How the run stands."""
@@ -158,6 +187,7 @@ class Run:
             ended_at=_iso(self._start_ns + max(0, self._elapsed_ns())),
             workers=self.shards,
             interrupted=self.interrupted,
+            aborted=self.aborted,
             environment=environment(),
             epoch_ns=spec.epoch_ns,
             document=spec.document,

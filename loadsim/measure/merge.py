@@ -6,7 +6,6 @@ stratum means, or of the figures that results carry.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,8 +24,10 @@ from loadsim.measure.cells import (
     Cells,
     Metric,
     compact,
+    first_key,
     joined,
     layout,
+    select,
 )
 from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import COUNTERS, TallyDelta
@@ -73,7 +74,7 @@ class Merged:
     """All shards' counts as one.
 
     Every query of cells first adds up what came since the last one, which takes up to 0.2 s late in a large run: a live
-    view asks for `codes`, `responses`, `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
+    view asks for `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
 
     `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all).
     """
@@ -89,24 +90,26 @@ class Merged:
         self._counters: dict[int, Ints] = {}
         self._recent: dict[int, Cells] = {}
         self._responses: dict[int, Ints] = {}
-        self._all_responses = _none(Metric.response)
-        self._codes: Counter[tuple[int, int]] = Counter()
 
-    def add(self, shard: int, delta: TallyDelta) -> None:
-        """Take one frame's delta. Raises ValueError when its arrays do not fit together or the number of strata."""
+    def add(self, shard: int, delta: TallyDelta) -> Cells:
+        """Take one frame's delta, and give its cells, compacted.
+
+        Raises ValueError when its arrays do not fit together or the number of strata.
+        """
         cells, counters = compact([delta.cells()]), delta.counter_rows()
         if len(counters) != self.strata:
             raise ValueError(f"a frame counts {len(counters)} strata, not {self.strata}")
-        if len(cells.keys) and not 0 <= cells.keys[0] <= cells.keys[-1] < _first_key(self.strata, 0):
+        if len(cells.keys) and not 0 <= cells.keys[0] <= cells.keys[-1] < first_key(self.strata, 0):
             raise ValueError("a frame carries cells of strata that the plan does not have")
         self._counters[shard] = counters
         self._moments[shard] = delta.moment_rows()
         self._recent[shard] = cells
-        self._keep_totals(shard, cells)
+        self._watch(shard, cells)
         self._pending.append(_coarser(cells, self._shift))
         self._pending_size += len(cells.keys)
         if self._pending_size > max(_PENDING, len(self._cells.keys)):
             self._settle()
+        return cells
 
     @property
     def slice_ns(self) -> int:
@@ -128,32 +131,27 @@ class Merged:
     def sliced(self, metric: Metric, strata: Iterable[int]) -> Sliced:
         """Counts of a metric over some strata, by slice and index."""
         self._settle()
-        keys, counts = _select(self._cells, metric, strata)
+        keys, counts = select(self._cells, metric, strata)
         within, counts = compact([Cells(keys & ((1 << GROUP_SHIFT) - 1), counts)])
         return Sliced(within >> INDEX_BITS, within & INDEX_MASK, counts)
 
     def counts(self, metric: Metric, strata: Iterable[int]) -> Ints:
         """Counts of a latency metric over some strata: dense int64 (layout(metric).counts_len,)."""
         self._settle()
-        return _dense(_select(self._cells, metric, strata), metric)
+        return _dense(select(self._cells, metric, strata), metric)
 
     def recent(self, metric: Metric, shards: Iterable[int] | None = None) -> Ints:
         """Dense counts of what the latest delta of these shards (default: all) holds: the last second, for a live
         view."""
         wanted = self._recent if shards is None else [shard for shard in shards if shard in self._recent]
-        return _dense(joined([_select(self._recent[shard], metric, range(self.strata)) for shard in wanted]), metric)
+        return _dense(joined([select(self._recent[shard], metric, range(self.strata)) for shard in wanted]), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""
-        wanted, found = set(strata), Counter[int]()
-        for (stratum, code), count in self._codes.items():
-            if stratum in wanted:
-                found[code] += count
-        return dict(sorted(found.items()))
-
-    def responses(self) -> Ints:
-        """Dense response counts over all strata; not to be written to."""
-        return self._all_responses
+        self._settle()
+        keys, counts = select(self._cells, Metric.ended, strata)
+        codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
+        return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
     def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:
         """Exact moments of a latency metric over some strata; None without samples."""
@@ -183,21 +181,12 @@ class Merged:
 
     def shard_response(self, shard: int) -> Ints:
         """Dense response counts of one shard over the watched strata."""
-        return self._responses.get(shard, _none(Metric.response))
+        return self._responses.get(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
 
-    def _keep_totals(self, shard: int, cells: Cells) -> None:
-        """What is asked for while the run goes on, added up as it comes."""
-        found = _select(cells, Metric.response, range(self.strata))
-        np.add.at(self._all_responses, found.keys & INDEX_MASK, found.counts)
-        if not self._watched.all():
-            found = _select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
-        np.add.at(self._responses.setdefault(shard, _none(Metric.response)), found.keys & INDEX_MASK, found.counts)
-        ended = _select(cells, Metric.ended, range(self.strata))
-        strata = (ended.keys >> GROUP_SHIFT) // METRICS_PER_STRATUM
-        for stratum, code, count in zip(
-            strata.tolist(), (ended.keys & INDEX_MASK).tolist(), ended.counts.tolist(), strict=True
-        ):
-            self._codes[stratum, code] += count
+    def _watch(self, shard: int, cells: Cells) -> None:
+        found = select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
+        kept = self._responses.setdefault(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
+        np.add.at(kept, found.keys & INDEX_MASK, found.counts)
 
     def _settle(self) -> None:
         """Add the pending parts in, then coarsen while there are too many slices or cells."""
@@ -214,19 +203,6 @@ class Merged:
         return slices > MAX_SLICES or (len(self._cells.keys) > MAX_CELLS and slices > FEW_SLICES)
 
 
-def _first_key(stratum: int, metric: int) -> int:
-    return (stratum * METRICS_PER_STRATUM + metric) << GROUP_SHIFT
-
-
-def _select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
-    """The cells of a metric and some strata. Keys ascend, so that each stratum's are one stretch."""
-    numbers = list(strata)
-    starts = np.searchsorted(cells.keys, [_first_key(stratum, metric) for stratum in numbers])
-    ends = np.searchsorted(cells.keys, [_first_key(stratum, metric + 1) for stratum in numbers])
-    stretches = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-    return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])
-
-
 def _last_slice(cells: Cells) -> int:
     return int((cells.keys >> INDEX_BITS & SLICE_MASK).max(initial=0))
 
@@ -238,10 +214,6 @@ def _coarser(cells: Cells, doublings: int) -> Cells:
     slices = (cells.keys >> INDEX_BITS & SLICE_MASK) >> doublings
     rest = cells.keys & ~(SLICE_MASK << INDEX_BITS)
     return Cells(rest | slices << INDEX_BITS, cells.counts)
-
-
-def _none(metric: Metric) -> Ints:
-    return np.zeros(layout(metric).counts_len, dtype=np.int64)
 
 
 def _dense(cells: Cells, metric: Metric) -> Ints:

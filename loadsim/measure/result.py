@@ -136,6 +136,33 @@ class ShardRow(msgspec.Struct, frozen=True):
     """The most by which that correction can be wrong."""
 
 
+class Aborted(msgspec.Struct, frozen=True):
+    """The run was ended early because an objective could no longer hold."""
+
+    objective: str
+    at_s: float
+    """Since the start of the run."""
+    why: str
+    """In words, with figures."""
+
+
+class WindowCourse(msgspec.Struct, frozen=True):
+    """One figure in every whole window of recorded time: latencies by when events were due, counts by when they ended.
+
+    Lists of one length; a value is None where a window has too few samples for it.
+    """
+
+    figure: str
+    """`response{phase:steady}: p(99)`."""
+    width_s: float
+    t_s: list[float]
+    values: list[float | None]
+    """In the unit of an objective on this figure."""
+    samples: list[int]
+    left_out_s: float
+    """Recorded time in no whole window."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Which run this is."""
 
@@ -154,6 +181,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     epoch_ms: int | None = None
     allow_lost: int = 0
     """So many hosts may be lost without making the run INVALID."""
+    aborted: Aborted | None = None
+    """None where no objective ended it."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -399,6 +428,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None
     """The generator's own floor on the machine of the run, where it is known."""
+    windows: list[WindowCourse] = msgspec.field(default_factory=list)
+    """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
 
 
 class _Envelope(msgspec.Struct):

@@ -142,6 +142,13 @@ class CaseRule:
     options: Mapping[str, int] = field(default_factory=dict)
 
 
+class ObjectiveRule(msgspec.Struct, frozen=True, kw_only=True):
+    """An objective with more to say than its text. `abort`: end the run as soon as it can no longer hold."""
+
+    objective: str
+    abort: bool = False
+
+
 class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
     """When the measurement itself is not to be trusted. `lag`: the most that p99 of our own lateness may be, in ns."""
 
@@ -155,7 +162,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     phases: tuple[Phase, ...]
     events: tuple[EventMix, ...] = ()
-    objectives: tuple[str, ...] = ()
+    objectives: tuple[str | ObjectiveRule, ...] = ()
     cases: tuple[Case, ...] = ()
     validity: ValidityRules = ValidityRules()
     receiver: Conduct | None = None

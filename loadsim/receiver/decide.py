@@ -19,6 +19,9 @@ from loadsim.signing import Rejection
 
 HEALTH_PATH = "/healthz"
 CONTENT_TYPE = "content-type"
+TRANSFER_CODING = "transfer-encoding"
+VERSIONS = frozenset({"1.0", "1.1"})
+"""Of HTTP, those that we speak."""
 _SPELLINGS = 256
 _LONGEST_SPELLING = 64
 _check = msgspec.json.Decoder(msgspec.Raw).decode
@@ -87,6 +90,11 @@ def path_of(target: str) -> str:
         except ValueError:
             return target
     return target.partition("?")[0]
+
+
+def understood(coding: str) -> bool:
+    """Whether a body in this transfer coding is what was signed: chunks are, what was compressed on the way is not."""
+    return coding.lower() == "chunked"
 
 
 class Checker(Protocol):

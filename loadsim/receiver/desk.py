@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from loadsim.measure.marks import HEADER
+from loadsim.model import NS_PER_S
+from loadsim.plan.conduct import ASKS_TO_WAIT
 from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
 from loadsim.receiver.board import Row
-from loadsim.receiver.decide import HeaderNames, Rules
+from loadsim.receiver.decide import TRANSFER_CODING, HeaderNames, Rules
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import Service
+from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
 
 AT_ONCE = 0
-FRAMING_HEADERS = ("connection", "content-length", "expect")
+FRAMING_HEADERS = ("connection", "content-length", "expect", TRANSFER_CODING)
 """What an engine looks up itself."""
 
 
@@ -31,7 +33,7 @@ class Desk:
     """
 
     __slots__ = (
-        "_extras", "_fail_answer", "_failures", "_first", "_ledger", "_log", "_notes", "_row", "_rules", "_service",
+        "_extras", "_failing", "_fates", "_first", "_ledger", "_log", "_notes", "_queue", "_row", "_rules",
         "max_body", "names", "wire",
     )  # fmt: skip
 
@@ -40,9 +42,9 @@ class Desk:
         options: ReceiverOptions,
         rules: Rules,
         row: Row,
-        service: Service,
+        fates: Iterator[Fate],
+        queue: Queue | None = None,
         *,
-        failures: Iterator[bool] | None = None,
         first: Callable[[], None] | None = None,
         log: Callable[[bytes], None] | None = None,
         ledger: Ledger | None = None,
@@ -53,14 +55,14 @@ class Desk:
         self.wire = Wire()
         self._rules = rules
         self._row = row
-        self._service = None if service.instant else service
-        self._failures = failures
-        self._fail_answer = answers.refusal(options.fail_status, Entry.internal, "Failed on purpose")
+        self._fates = fates
+        self._queue = queue
+        self._failing = failing_answers(options)
         self._first = first
         self._log = log
         self._ledger = ledger
         self._notes: list[Any] = [] if ledger is None else ledger.notes
-        self._extras = not (failures is None and log is None and self._service is None)
+        self._extras = bool(options.longest_ns or self._failing or log)
 
     def take(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, mark: bytes = b""
@@ -90,12 +92,13 @@ class Desk:
         """What an accepted event meets beyond its answer: the log, a failure on purpose, its service time."""
         if self._log is not None and answer.entry is Entry.verified:
             self._log(body)
-        if self._failures is not None and next(self._failures):
-            self._row.failed()
-            answer = self._fail_answer
-        if self._service is None:
-            return answer, AT_ONCE
-        return answer, self._service.finish(time.monotonic_ns())
+        status, service_ns = next(self._fates)
+        if status != AS_DESERVED:
+            answer = self._failing[status]
+            self._row.failed(reset=status == RESET)
+        if self._queue is not None:
+            return answer, self._queue.finish(time.monotonic_ns(), service_ns)
+        return answer, time.monotonic_ns() + service_ns if service_ns else AT_ONCE
 
     def refuse(self, answer: Answer, size: int = 0, mark: bytes = b"") -> None:
         """Count a request that is refused without being read whole."""
@@ -109,3 +112,15 @@ class Desk:
         if answer.entry is not None:
             self._row.answered(answer.status)
         return self.wire.bytes_of(answer, time.time(), close=close or answer.close, head=head)
+
+
+def failing_answers(options: ReceiverOptions) -> dict[int, Answer]:
+    """The answers that fail on purpose, by what `service.fates` calls them."""
+    wait = "" if options.retry_after_ns is None else str(options.retry_after_ns // NS_PER_S)
+    failing = {
+        status: answers.refusal(
+            status, Entry.internal, "Failed on purpose", retry_after=wait if status in ASKS_TO_WAIT else ""
+        )
+        for status, _ in options.failing()
+    }
+    return failing | ({RESET: answers.RESET} if options.reset else {})

@@ -80,6 +80,7 @@ class Supervisor:
         self._secret = secret.reveal() if secret is not None else ""
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
+        self._log_fd = os.dup(1) if options.log_json else -1
         self._board: Board | None = Board.create(options.workers)
         self._ledger: LedgerMemory | None = None
         self._without_ledger = "the receiver keeps no ledger"
@@ -160,13 +161,15 @@ class Supervisor:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         for place in self._places:
             place.listener.close()
-        timeout_s = self._options.delay_ns / NS_PER_S + DRAIN_S + GRACE_S
+        timeout_s = self._options.longest_ns / NS_PER_S + DRAIN_S + GRACE_S
         processes = [place.process for place in self._places if place.process is not None]
         await asyncio.gather(*(process.stop(timeout_s) for process in processes))
         if self._board is not None:
             self._last = self.stats()
             self._board.close()
             self._board = None
+            if self._log_fd >= 0:
+                os.close(self._log_fd)
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
@@ -182,6 +185,7 @@ class Supervisor:
                     listen_fd=place.listener.fileno(),
                     board_fd=self._board.fd,
                     ledger_fd=None if self._ledger is None else self._ledger.fd,
+                    log_fd=self._log_fd,
                 )
             )
 

@@ -50,6 +50,9 @@ def _objectives(result: RunResult) -> Iterator[Markup]:
     if rows:
         header = ("Objective", "Result", "Observed", "95 % interval", "Limit")
         yield table("Objectives", header, rows, words=(0, 1))
+    for rows_of in facts.window_tables(result):
+        lines = table(rows_of.title, ("From", "Samples", "Observed"), rows_of.rows)
+        yield tag("details", tag("summary", rows_of.title), lines)
 
 
 def limits(result: RunResult) -> Markup:

@@ -109,6 +109,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),
+                    objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
                     on_outcomes=book.add if book is not None else None,
                 )

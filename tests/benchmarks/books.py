@@ -37,7 +37,7 @@ from loadsim.receiver.desk import Desk
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import Service
+from loadsim.receiver.service import fates
 from loadsim.signing import scheme
 from tests.benchmarks import common
 from tests.builders import run_result
@@ -154,7 +154,7 @@ async def serve(*, ledger: bool) -> None:
     memory = LedgerMemory.create(1, options.ledger_limit)
     part = memory.part(0) if ledger else None
     board = Board.create(1)
-    desk = Desk(options, Rules(options.path, verifier), board.row(0), Service(0, None), ledger=part)
+    desk = Desk(options, Rules(options.path, verifier), board.row(0), fates(options, 0), ledger=part)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, part.enter if part is not None else bool)
     listener = socket.create_server(("127.0.0.1", 0))
     await BareEngine(options, desk, None).serve(listener)

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from loadsim.engine.arrivals import USERS_AT_ONCE
-from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, ScriptedTransport, VirtualLoop
+from loadsim.engine.fake import (
+    START_NS,
+    Reply,
+    Script,
+    ScriptedConnection,
+    ScriptedPacer,
+    ScriptedTransport,
+    VirtualLoop,
+)
 from loadsim.engine.retry import RetryEngine
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
@@ -291,9 +299,14 @@ def test_without_descriptors_events_wait_for_those_there_are() -> None:
 
 
 def test_without_descriptors_they_are_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[None] = []
-    opened = ScriptedTransport.open
-    monkeypatch.setattr(ScriptedTransport, "open", lambda self: (asked.append(None), opened(self))[1])
+    asked: list[ScriptedTransport] = []
+    really = ScriptedTransport.open
+
+    def counted(self: ScriptedTransport) -> ScriptedConnection:
+        asked.append(self)
+        return really(self)
+
+    monkeypatch.setattr(ScriptedTransport, "open", counted)
     result, _ = play(scenario([{"connections": 500, "events": 1000}]), after(MS), limit=3)
     assert result.outcomes == ["200"] * 1000
     assert len(asked) == 4

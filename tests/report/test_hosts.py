@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loadsim.judge.validity import invalid_reasons
-from loadsim.measure.progress import HostProgress, LastSecond, Progress
+from loadsim.measure.progress import HostProgress, Latencies, Progress
 from loadsim.measure.result import RunResult, ShardRow
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.formats import run_files
@@ -108,9 +108,8 @@ def test_the_live_view_has_a_line_per_host() -> None:
         failed_status=0,
         errors=0,
         rate_done=4.0,
-        last_second=LastSecond(),
-        total_p50_ms=None,
-        total_p99_ms=None,
+        last_second=Latencies(),
+        total=Latencies(),
     )
     assert host_lines(progress) == []
     hosts = (HostProgress("a", 1, 0, None, None, lost=True), HostProgress("b", 3, 1, 4.0, 9.0, lost=False))
