@@ -18,7 +18,7 @@ HEADER = "x-loadsim-id"
 _DIGITS, _ATTEMPT_DIGITS = 10, 3
 MARK = re.compile(rb"([!-.0-~]{1,120})/([0-9]{1,%d})/[0-9]{1,%d}" % (_DIGITS, _ATTEMPT_DIGITS))
 """A whole mark: the run's name (printable ASCII without blanks and slashes), the event's index, the attempt."""
-_END, _SLASH, _ZERO = ord("\n"), ord("/"), ord("0")
+_SLASH, _ZERO = ord("/"), ord("0")
 
 
 def indexes_of(marks: Sequence[bytes], run: bytes) -> Ints | None:
@@ -54,12 +54,8 @@ def _of_one_length(marks: Sequence[bytes], run: bytes) -> Ints | None:
     if len(text) != len(marks) * width or not (1 <= digits <= _DIGITS and 1 <= attempt <= _ATTEMPT_DIGITS):
         return None
     rows = np.frombuffer(text, dtype=np.uint8).reshape(-1, width)
-    # Every byte is held against what must stand there, so a line's end can stand nowhere else.
-    if not (
-        (rows[:, : len(prefix)] == np.frombuffer(prefix, dtype=np.uint8)).all()
-        and (rows[:, slash] == _SLASH).all()
-        and (rows[:, -1] == _END).all()
-    ):
+    # Every byte but the last of a row is held against what must stand there, and so is no line's end: the last one is.
+    if not ((rows[:, : len(prefix)] == np.frombuffer(prefix, np.uint8)).all() and (rows[:, slash] == _SLASH).all()):
         return None
     columns = rows[:, len(prefix) : -1] - _ZERO  # what is below "0" wraps around to a large number
     columns[:, digits] = 0

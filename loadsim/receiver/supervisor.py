@@ -146,7 +146,7 @@ class Supervisor:
         restarts = sum(place.restarts for place in self._places)
         if books is None or not restarts:
             return books
-        lacking = f"{restarts:,} workers of the receiver were replaced, with what they had last noted"
+        lacking = f"workers of the receiver replaced, with what they had last noted: {restarts:,}"
         return replace(books, incomplete="; ".join(filter(None, (books.incomplete, lacking))))
 
     def _open_ledger(self) -> LedgerMemory:

@@ -52,7 +52,8 @@ def _rows(books: Reconciliation) -> Iterator[BookRow]:
     yield BookRow("of these 2xx", lying, "acknowledged and never received", bad=bool(lying))
     yield BookRow("duplicated", books.duplicated, f"in the books {more}", bad=bool(books.duplicated))
     if books.reordered is not None:
-        extent = f", by {books.reorder_extent:,} places at most" if books.reorder_extent else ""
+        places = books.reorder_extent or 0
+        extent = f", by at most {places:,} place{'s' * (places != 1)}" if places else ""
         yield BookRow("reordered", books.reordered, f"came behind one that was due later{extent}", bad=False)
     if books.forged_sent:
         yield BookRow("forged", books.forged_sent, "sent, a refusal was due", bad=False)

@@ -60,6 +60,15 @@ def test_what_is_left_at_the_end_is_noted_too() -> None:
     assert UNFINISHED in result.codes or never_sent == 0
 
 
+@pytest.mark.parametrize("options", [{"connect_ns": 3600_000 * MS}, {"limit": 0}])
+def test_what_never_left_is_no_delivery(options: dict[str, int]) -> None:
+    of = scenario([{"rate": "100/s", "duration": "100ms"}], {"connections": 20, "timeout": "50ms"})
+    result, outcomes = noted(of, after(MS), **options)
+    assert set(result.outcomes) <= {"connect_timeout", "connect_error", "unfinished"}
+    assert outcomes.ending.tolist() == [Ending.unsent] * 10
+    assert outcomes.deliveries.tolist() == [0] * 10
+
+
 @pytest.mark.parametrize("copies", [2, 5])
 def test_every_copy_of_a_volley_counts_as_a_delivery(copies: int) -> None:
     cases = [{"kind": "duplicate", "share": 1, "copies": copies}]

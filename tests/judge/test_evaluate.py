@@ -189,6 +189,13 @@ def test_ledger_and_cases_are_observed() -> None:
     assert [(row.observed, row.passed) for row in rows[:4]] == [(3, False), (0, True), (2, False), (0, True)]
 
 
+def test_what_the_books_have_of_forged_events_counts_although_the_answer_said_no() -> None:
+    silent = Reconciliation(source="x", forged_unanswered=3, forged_accepted=2)
+    result = run_result(totals=totals(forged_accepted=2, refused_badly=0), reconciliation=silent)
+    (row, *_) = judged(result, "forged_accepted: count == 0").verdict.objectives
+    assert (row.observed, row.passed) == (5, False)
+
+
 def test_interruption_wins_over_the_verdict() -> None:
     result = judged(run_result(), MOSTLY_GOOD)
     assert exit_code(result, interrupted=False) == 0

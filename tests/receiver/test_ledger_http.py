@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import aiohttp
 import numpy as np
@@ -89,6 +91,21 @@ async def test_workers_add_up_and_failures_on_purpose_are_not_accepted() -> None
                 sent += 1
         books = await books_of(running, "run", sent)
         assert int(books.accepted.sum()) == sent
+
+
+async def test_books_of_a_killed_worker_stay_and_say_what_they_may_lack() -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    options = ReceiverOptions(engine="bare", ledger_limit=5_000)
+    async with await start_receiver(options, SECRET, say=said.put_nowait) as running:
+        assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/1\r\n"))).status == 200
+        assert (await books_of(running, "run", 1)).incomplete == ""
+        os.kill(running.stats().per_worker[0].pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            await said.get()
+        assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/2\r\n"))).status == 200
+        books = await books_of(running, "run", 2)
+    assert books.accepted.tolist() == [0, 2]
+    assert "workers of the receiver replaced" in books.incomplete
 
 
 async def test_without_a_ledger_none_is_told_of() -> None:

@@ -54,7 +54,7 @@ def test_nothing_bad_is_no_finding() -> None:
     assert not found_in(CLEAN)
     assert list(book_findings(CLEAN)) == []
     assert not any(row.bad for row in book_rows(CLEAN))
-    assert "by 3 places at most" in render_books(CLEAN, "run")
+    assert "by at most 3 places" in render_books(CLEAN, "run")
 
 
 def test_what_is_bad_is_said_with_its_first_events() -> None:
