@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -68,7 +69,7 @@ def rendered() -> dict[str, str]:
 
 def live_views() -> Iterator[str]:
     """The live view of a run in its second phase, of one that is being ended, and of a closed one; then as a line."""
-    phases = [
+    phases: list[dict[str, Any]] = [
         {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
         {"name": "busy hour", "duration": "30s", "rate": "500/s"},
         {"name": "night", "duration": "10s", "rate": "10/s"},
