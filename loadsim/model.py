@@ -56,6 +56,8 @@ class ErrorKind(enum.IntEnum):
     """Response body over 16 MiB."""
     internal = 13
     """Our own fault; makes the run INVALID."""
+    switched_off = 14
+    """Not sent: the provider had stopped delivering to the endpoint, as its retry profile says."""
 
 
 # What became of an event, as one number: an HTTP status below 1000, else one of these.

@@ -12,8 +12,10 @@ from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, least_count, rank
 from loadsim.measure.result import (
     SCHEMA,
+    AttemptRow,
     Environment,
     Limits,
+    Retries,
     RunInfo,
     RunResult,
     SampleRow,
@@ -160,6 +162,42 @@ def run_result(**changes: Any) -> RunResult:
         verdict=VerdictRow(outcome="none", objectives=[]),
     )
     return msgspec.structs.replace(base, **changes)
+
+
+def retries(**changes: Any) -> Retries:
+    """An outage under a retry profile, and the storm after it."""
+    found = Retries(
+        profile="svix",
+        title="Svix (cloud)",
+        time_scale=60.0,
+        modelled=False,
+        retried=2_000,
+        attempts=64_000,
+        delivered=1_990,
+        delivery_p50_ms=5_011,
+        delivery_p99_ms=36_051,
+        delivery_max_ms=41_123,
+        given_up=10,
+        cut_off=0,
+        no_room=0,
+        waiting=0,
+        undelivered=0,
+        in_doubt=7,
+        base_rate=200.0,
+        peak_rate=602.0,
+        peak_s=20.25,
+        backlog=1_899,
+        backlog_s=20.0,
+        drain_s=16.25,
+        off_s=None,
+        why="",
+        by_attempt=[
+            AttemptRow(1, 60_000, 58_000, {"200": 58_000}, {"refused": 1_993, "timeout": 7}, 0),
+            AttemptRow(2, 2_000, 0, {"503": 2_000}, {}, 0),
+            AttemptRow(3, 2_000, 1_990, {"200": 1_990, "503": 10}, {}, 0),
+        ],
+    )
+    return msgspec.structs.replace(found, **changes)
 
 
 def run_info(**changes: Any) -> RunInfo:

@@ -8,11 +8,11 @@ index, stratum and time are arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from loadsim.cases.genuine import Make, Provider, Secrets, Source, genuine, signed
+from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, genuine, signed
 from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
@@ -20,6 +20,8 @@ from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case
 from loadsim.signing import Scheme
 
+Redeliver = Callable[[int, int, int], SignedRequest]
+"""(index, when the event was born, when it is delivered; wall clock in ns since 1970) -> request."""
 NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
 
 
@@ -61,6 +63,7 @@ class RequestMaker:
         """
         provider = Provider(scheme, secret, old_secret, url)
         sources = [_source(options, seed, recorded) for options in events]
+        self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
         # The table repeats by phase: one block serves them all where they sign alike.
         alike = len(set(secrets)) == 1
         self._table = [
@@ -75,9 +78,30 @@ class RequestMaker:
         """What makes the requests of one stratum, for a caller that looks it up once."""
         return self._table[stratum % self._size]
 
+    def redelivery_of(self, stratum: int) -> Redeliver:
+        """What makes any delivery of the genuine events of a stratum: body and id are those of the event's birth, the
+        signature and its timestamp those of the delivery."""
+        kind, _ = divmod(stratum, self._cases)
+        phase, type_number = divmod(kind, len(self._sources))
+        source = self._sources[type_number]
+        if isinstance(source, RecordedSource):  # recorded bodies know their own time
+            make = self.maker_of(stratum)
+            return lambda index, _, now_ns: make(index, now_ns)
+        return _redelivering(source, self._provider.sign(source, source.topic, self._secrets[phase]))
+
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
         """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)
+
+
+def _redelivering(source: Source, sign: Sign) -> Redeliver:
+    body_of = source.body
+
+    def make(index: int, born_ns: int, now_ns: int) -> SignedRequest:
+        body = body_of(index, born_ns)
+        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+
+    return make
 
 
 def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[RecordedEvent]]) -> Source:

@@ -7,16 +7,20 @@ import click
 from loadsim.cli.lazy import LazyGroup, Table
 
 COMMANDS: Table = {
+    "verify": ("bench_verify", "Verification in process: ours, libraries, and your own function.", False),
+    "receiver": ("bench_receiver", "A receiver over HTTP: ours, and your own application.", False),
     "engine": ("bench_engine", "The generator against a receiver that does nothing: its speed and its floor.", False),
 }
 
 
 @click.command(cls=LazyGroup, table=COMMANDS)
 def command() -> None:
-    """Measure what the tool itself costs on this machine.
+    """Measure what verification, a receiver and the tool itself cost on this machine.
 
     \b
     Examples:
+      loadsim bench verify --scheme trackpilots --verifier shop.webhooks:verify
+      loadsim bench receiver --app shop.web:make_app
       loadsim bench engine
       loadsim bench engine --step 10s
     """

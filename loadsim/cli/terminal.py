@@ -20,17 +20,17 @@ NARROWEST, WIDEST, UNKNOWN = 80, 160, 100
 
 def print_report(result: RunResult) -> None:
     """The whole terminal report."""
-    _print(result, render_text)
+    print_drawn(result, render_text)
 
 
 def print_verdict(result: RunResult) -> None:
     """The verdict, its objectives and its reasons only."""
-    _print(result, render_verdict)
+    print_drawn(result, render_verdict)
 
 
 def print_capacity(result: CapacityResult) -> None:
     """The report of a search for the highest rate."""
-    _print(result, render_capacity_text)
+    print_drawn(result, render_capacity_text)
 
 
 def print_text(text: str) -> None:
@@ -42,7 +42,7 @@ class _Render(Protocol[_Result_contra]):
     def __call__(self, result: _Result_contra, *, width: int, colour: bool) -> str: ...
 
 
-def _print(result: _Result_contra, render: _Render[_Result_contra]) -> None:
+def print_drawn(result: _Result_contra, render: _Render[_Result_contra]) -> None:
     """No colour when NO_COLOR is set, the terminal is dumb, or there is none."""
     console = Console(file=sys.stdout)
     width = max(NARROWEST, min(console.width, WIDEST)) if console.is_terminal else UNKNOWN

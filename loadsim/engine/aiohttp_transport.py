@@ -120,7 +120,7 @@ class AiohttpConnection:
         self._owner = transport.owner
         self._tap: _Tap | None = None
         self._stream: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[tuple[SignedRequest, int]] | None = None
+        self._waiting: asyncio.Future[tuple[SignedRequest, str]] | None = None
         self._headers: tuple[tuple[str, str], ...] = ()
         self._body = b""
         self._why = ""
@@ -153,12 +153,13 @@ class AiohttpConnection:
         stream = self._stream
         return self._written - (0 if stream is None or stream.is_closing() else stream.get_write_buffer_size())
 
-    def send(self, request: SignedRequest, index: int) -> None:
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
         self.sent_ns = self.first_ns = self._last_ns = 0
         self.bytes_received = self._written = 0
         self._headers, self._body = (), b""
-        self._next().set_result((request, index))
+        trace = self._transport.trace
+        self._next().set_result((request, trace % (index, attempt) if trace else ""))
 
     def close(self) -> None:
         """See Connection."""
@@ -223,7 +224,7 @@ class AiohttpConnection:
 
     # -- its life -----------------------------------------------------------------------------------------------------
 
-    def _next(self) -> asyncio.Future[tuple[SignedRequest, int]]:
+    def _next(self) -> asyncio.Future[tuple[SignedRequest, str]]:
         if self._waiting is None:
             self._waiting = self._transport.loop.create_future()
         return self._waiting
@@ -243,9 +244,9 @@ class AiohttpConnection:
             async with self._transport.session(self._take_socket) as session:
                 self._owner.on_open(self)
                 while True:
-                    request, index = await self._next()
+                    request, trace = await self._next()
                     self._waiting = None
-                    code = await self._carry(session, request, index)
+                    code = await self._carry(session, request, trace)
                     self._owner.on_done(self, code, self._last_ns if code < ERROR_BASE else monotonic_ns())
         except Exception as error:  # noqa: BLE001 - the engine decides what a fault of ours means
             self._owner.on_internal(self, error)
@@ -253,9 +254,9 @@ class AiohttpConnection:
             if self._socket is not None:
                 self._socket.close()
 
-    async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest, index: int) -> int:
+    async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
         try:
-            code = await self._exchange(session, request, index)
+            code = await self._exchange(session, request, trace)
         except (aiohttp.ClientError, OSError) as error:
             code = -self._kind_of(error)
         tap = self._tap
@@ -269,14 +270,14 @@ class AiohttpConnection:
         """Whether the next request may follow: kept alive, and asked in full before it was answered."""
         return not (tap.lost or tap.ended or tap.inner.should_close) and self.bytes_sent == self._total
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, index: int) -> int:
+    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
         transport = self._transport
-        headers, trace = CIMultiDict(transport.headers), transport.trace
+        headers = CIMultiDict(transport.headers)
         headers.extend(request.header_pairs())
         if trace:
-            headers["X-Loadsim-Id"] = trace % index
+            headers["X-Loadsim-Id"] = trace
         size = self._body_size = len(request.body)
-        own = transport.head_size + len(request.headers) + (len(trace % index) + 16 if trace else 0)
+        own = transport.head_size + len(request.headers) + (len(trace) + 16 if trace else 0)
         self._total = own + len(b"Content-Length: %d\r\n\r\n" % size) + size
         data = request.body if size <= _WHOLE_BODY else io.BytesIO(request.body)
         proxy = transport.wire.proxy
@@ -384,7 +385,8 @@ class AiohttpTransport:
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
         self.loop = loop
         self.wire = wire
-        self.trace = f"{trace_id}/%d/1" if trace_id else ""
+        self.trace = f"{trace_id}/%d/%d" if trace_id else ""
+        """Formatted with index and attempt of each delivery."""
         self.head_size = len(wire.head)
         request_line, *lines = wire.head.decode("latin-1").split("\r\n")
         path = request_line.split(" ")[1]
@@ -405,10 +407,10 @@ class AiohttpTransport:
         self._live[connection] = None
         return connection
 
-    def send_all(self, made: Sequence[Made]) -> None:
+    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
         """See Transport."""
         for connection, request, index in made:
-            connection.send(request, index)
+            connection.send(request, index, attempt)
 
     def connections(self) -> Iterable[AiohttpConnection]:
         """See Transport."""

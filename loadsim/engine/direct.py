@@ -171,9 +171,9 @@ class DirectConnection:
 
     # -- carrying an event --------------------------------------------------------------------------------------------
 
-    def send(self, request: SignedRequest, index: int) -> None:
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
-        self._transport.send_all([(self, request, index)])
+        self._transport.send_all([(self, request, index)], attempt)
 
     def send_slowly(self, data: bytes) -> None:
         """What TLS takes in several records: from a view, which copies nothing."""
@@ -336,7 +336,8 @@ class DirectTransport:
         self.tls = wire.tls is not None
         self.head = wire.head
         # formatted with the index of each event; without a trace the zero precision swallows it
-        self.trace = f"X-Loadsim-Id: {trace_id}/%d/1\r\n".encode() if trace_id else b"%.0a"
+        self._trace_id = trace_id
+        self.trace = self._trace_of(1)
         self.memo = Memo()
         self._framings: dict[int, bytes] = {}
 
@@ -363,10 +364,11 @@ class DirectTransport:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def send_all(self, made: Sequence[tuple[Any, SignedRequest, int]]) -> None:
+    def send_all(self, made: Sequence[tuple[Any, SignedRequest, int]], attempt: int = 1) -> None:
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
-        head, trace, framings, join = self.head, self.trace, self._framings, b"".join
+        head, framings, join = self.head, self._framings, b"".join
+        trace = self.trace if attempt == 1 else self._trace_of(attempt)
         ready = []
         for connection, (headers, body), index in made:
             framing = framings.get(len(body)) or self._framing(len(body))
@@ -397,6 +399,10 @@ class DirectTransport:
         if len(self._framings) < _FRAMINGS:
             self._framings[size] = framing
         return framing
+
+    def _trace_of(self, attempt: int) -> bytes:
+        """The trace header of an attempt, for any index."""
+        return f"X-Loadsim-Id: {self._trace_id}/%d/{attempt}\r\n".encode() if self._trace_id else b"%.0a"
 
     # -- for connections ----------------------------------------------------------------------------------------------
 

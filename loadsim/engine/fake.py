@@ -84,6 +84,7 @@ class Reply(NamedTuple):
     after_ns: int
     code: int = 200
     keep: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Script = Callable[[int, int], Reply | None]
@@ -98,6 +99,7 @@ class Sent(NamedTuple):
     request: SignedRequest
     connection: int
     """Number of the connection, in order of opening."""
+    attempt: int = 1
 
 
 class ScriptedConnection:
@@ -107,6 +109,7 @@ class ScriptedConnection:
         self._transport = transport
         self._handle: asyncio.TimerHandle | None = None
         self.number = number
+        self._headers: tuple[tuple[str, str], ...] = ()
         self.event: Any = None
         self.slot_ns = self.sent_ns = self.first_ns = 0
         self.bytes_sent = self.bytes_received = 0
@@ -115,12 +118,12 @@ class ScriptedConnection:
         self.opened = False
         self._at(transport.connect_ns, self._open)
 
-    def send(self, request: SignedRequest, index: int) -> None:
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
         loop = self._transport.loop
         self.sent_ns, self.first_ns = loop.now_ns(), 0
         self.bytes_sent, self.bytes_received = len(request.headers) + len(request.body), 0
-        self._transport.sent.append(Sent(index, self.sent_ns, request, self.number))
+        self._transport.sent.append(Sent(index, self.sent_ns, request, self.number, attempt))
         reply = self._transport.script(index, self.sent_ns)
         if reply is not None:
             self._at(reply.after_ns, self._answer, reply)
@@ -133,7 +136,7 @@ class ScriptedConnection:
 
     def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
         """See Connection."""
-        return (), ""
+        return self._headers, ""
 
     def error_text(self) -> str:
         """See Connection."""
@@ -156,6 +159,7 @@ class ScriptedConnection:
 
     def _answer(self, reply: Reply) -> None:
         now = self._transport.loop.now_ns()
+        self._headers = reply.headers
         if reply.code < ERROR_BASE:
             self.first_ns, self.bytes_received = now, 1
             self.served += 1
@@ -191,10 +195,10 @@ class ScriptedTransport:
         self.live[connection] = None
         return connection
 
-    def send_all(self, made: Sequence[Made]) -> None:
+    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
         """See Transport."""
         for connection, request, index in made:
-            connection.send(request, index)
+            connection.send(request, index, attempt)
 
     def connections(self) -> Iterable[ScriptedConnection]:
         """See Transport."""

@@ -33,6 +33,10 @@ class Recorder:
         self.rows: list[int] = []
         self.signs: list[int] = []
         self.handshakes: list[int] = []
+        self.attempts: list[int] = []
+        """Rows like those of `rows`, of attempts that were followed by another one."""
+        self.backlog: list[int] = []
+        """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
         self.ended = 0
         """Events that have been folded."""
         self.samples: list[Sample] = []
@@ -52,6 +56,12 @@ class Recorder:
         if self.handshakes:
             self.tally.fold_handshakes(np.array(self.handshakes, dtype=np.int64).reshape(-1, 4))
             self.handshakes.clear()
+        if self.attempts:
+            self.tally.fold_attempts(np.array(self.attempts, dtype=np.int64).reshape(-1, COLUMNS))
+            self.attempts.clear()
+        if self.backlog:
+            self.tally.fold_backlog(np.array(self.backlog, dtype=np.int64).reshape(-1, 3))
+            self.backlog.clear()
 
     def wants_sample(self, code: int, stratum: int) -> bool:
         """Whether this failing status or error kind has been shown less than three times in its case.

@@ -41,8 +41,8 @@ class Connection(Protocol):
     def opened(self) -> bool:
         """Ready to send: connected and handshaken."""
 
-    def send(self, request: SignedRequest, index: int) -> None:
-        """Write the request of event `index`; the outcome comes through `Owner.on_done`."""
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
+        """Write the request of event `index`, its `attempt`-th delivery; the outcome comes through `Owner.on_done`."""
 
     def close(self) -> None:
         """Close now; no callback follows."""
@@ -97,8 +97,8 @@ class Transport(Protocol):
     def open(self) -> Connection:
         """A connection that is being opened. Raises ResourceLimitError when no descriptor or port is left."""
 
-    def send_all(self, made: Sequence[Made]) -> None:
-        """Write a batch of requests, as `Connection.send` for each."""
+    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
+        """Write a batch of requests, all of them `attempt`-th deliveries, as `Connection.send` for each."""
 
     def connections(self) -> Iterable[Connection]:
         """All that are open or being opened."""

@@ -204,7 +204,7 @@ def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...
 
 
 def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
-    if metric in LEDGER_METRICS:
+    if metric in (*LEDGER_METRICS, "given_up"):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
     if "status" in tags:
         if metric != "events":
@@ -246,7 +246,7 @@ def _value(text: str, unit: str, written: str) -> Decimal:
 
 
 def _window(text: str, metric: str, written: str) -> int:
-    if metric in LEDGER_METRICS:
+    if metric in (*LEDGER_METRICS, "given_up", "attempts"):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, not over windows")
     try:
         width = parse_duration(written)

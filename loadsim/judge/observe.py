@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadsim.judge.objectives import percentile_of
-from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS
+from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import PERCENTILES, least_count, percentile
 from loadsim.measure.result import RunResult, Stats, Totals
@@ -33,6 +33,8 @@ def observe(result: RunResult, objective: Objective) -> Observation:
     """The figure that the objective is about."""
     if objective.metric in LEDGER_METRICS:
         return _ledger(result, objective)
+    if objective.metric in RETRY_METRICS:
+        return _given_up(result, objective)
     group = _group(result, objective)
     if group is None or group.planned == 0:
         return Observation(None, missing=f"no events {_where(objective)}")
@@ -42,7 +44,14 @@ def observe(result: RunResult, objective: Objective) -> Observation:
     if kind == "rate":
         rate = group.success_rate
         return Observation(rate, missing="" if rate is not None else f"nothing was sent {_where(objective)}")
-    return _counter(objective, group)
+    silent = _let_in_silently(result) if objective.metric == "forged_accepted" and not objective.tags else 0
+    return _counter(objective, group, silent)
+
+
+def _let_in_silently(result: RunResult) -> int:
+    """Forged events that the receiver's books have although its answer said otherwise."""
+    books = result.reconciliation
+    return 0 if books is None else books.forged_unanswered or 0
 
 
 def _group(result: RunResult, objective: Objective) -> Totals | None:
@@ -94,10 +103,11 @@ def _from_histogram(result: RunResult, objective: Objective, stats: Stats, quant
     return min(value / US_PER_MS, stats.max if stats.max is not None else math.inf)
 
 
-def _counter(objective: Objective, group: Totals) -> Observation:
+def _counter(objective: Objective, group: Totals, more: int = 0) -> Observation:
     count = _count(objective, group)
     if count is None:
         return Observation(None, missing=f"{objective.metric} is not known {_where(objective)}")
+    count += more
     if objective.aggregation == "count":
         return Observation(float(count))
     if not group.duration_s:
@@ -111,13 +121,30 @@ def _count(objective: Objective, group: Totals) -> int | None:
         return group.completed if status is None else group.status.get(status, 0)
     if objective.metric in CASE_METRICS:
         return group.forged_accepted if objective.metric == "forged_accepted" else group.refused_badly
+    if objective.metric == "attempts":
+        return group.attempts
     return group.failed if objective.metric == "errors" else group.dropped
 
 
+def _given_up(result: RunResult, objective: Objective) -> Observation:
+    found = result.retries
+    if found is None:
+        return Observation(None, missing="no retry profile was in force")
+    count = found.given_up + found.cut_off + found.no_room + found.undelivered
+    if objective.aggregation == "count":
+        return Observation(float(count))
+    duration = result.totals.duration_s
+    return Observation(count / duration) if duration else Observation(None, missing="no recorded time")
+
+
 def _ledger(result: RunResult, objective: Objective) -> Observation:
-    count = (result.reconciliation or {}).get(objective.metric)
-    if not isinstance(count, int):
-        return Observation(None, missing=f"the receiver's ledger could not be read, {objective.metric} is not known")
+    books = result.reconciliation
+    count: int | None = getattr(books, objective.metric, None)
+    if count is None:
+        why = f": {books.problem}" if books is not None and books.problem else ""
+        return Observation(
+            None, missing=f"{objective.metric} is not known, the receiver's ledger could not be read{why}"
+        )
     if objective.aggregation == "count":
         return Observation(float(count))
     duration = result.totals.duration_s

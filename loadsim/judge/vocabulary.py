@@ -36,8 +36,12 @@ METRICS: dict[str, Kind] = {
     "lost": "counter",
     "duplicated": "counter",
     "dropped": "counter",
+    "attempts": "counter",
+    "given_up": "counter",
 }
-"""`events` are whole, valid answers of any status; `errors` are events without a 2xx answer."""
+"""`attempts` are deliveries, of which a retry profile may make several of an event; `given_up` the events that the
+provider then never delivered. `events` are whole, valid answers of any status; `errors` are events without a 2xx
+answer."""
 
 AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
     "trend": ("p(N)", "med", "min", "max", "avg"),
@@ -56,6 +60,7 @@ K6_METRICS: dict[str, str] = {
 
 TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
+RETRY_METRICS = ("given_up",)
 CASE_METRICS = ("forged_accepted", "refused_badly")
 MOST_WINDOWS = 2_000
 """Of one objective: each keeps a histogram until the run is over."""
@@ -88,6 +93,8 @@ class Vocabulary:
     """Warm-up phases: they exist, but no objective can cover them."""
     has_ledger: bool = False
     """A receiver's ledger is there to be joined: `lost` and `duplicated` can be known."""
+    has_retries: bool = False
+    """A retry profile is in force: `given_up` can be known."""
     has_cases: bool = False
     """Some case expects a refusal: `forged_accepted` and `refused_badly` can be known."""
     stretches: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
@@ -98,7 +105,12 @@ class Vocabulary:
         text, metric = objective.text, objective.metric
         if metric in LEDGER_METRICS and not self.has_ledger:
             raise UsageError(
-                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger)"
+                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger, "
+                "or --ledger)"
+            )
+        if metric in RETRY_METRICS and not self.has_retries:
+            raise UsageError(
+                f"objective {text!r}: {metric!r} needs a retry profile, and the scenario has none ([retry])"
             )
         if metric in CASE_METRICS and not self.has_cases:
             raise UsageError(
@@ -142,7 +154,8 @@ def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
         cases=(GENUINE, *(case.kind for case in scenario.cases)),
         unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),
         stretches=_stretches(scenario),
-        has_ledger=scenario.target.ledger is not None,
+        has_ledger=scenario.has_ledger,
+        has_retries=scenario.retry is not None,
         has_cases=any(case.expect != "accept" for case in scenario.cases),
     )
 
@@ -165,6 +178,7 @@ def vocabulary_of(result: RunResult) -> Vocabulary:
         cases=tuple(result.by_case) or (GENUINE,),
         unrecorded=unrecorded,
         has_ledger=result.reconciliation is not None,
+        has_retries=result.retries is not None,
         has_cases=result.totals.forged_accepted is not None,
     )
 

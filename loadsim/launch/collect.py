@@ -18,7 +18,7 @@ from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import Latencies, Progress, SoFar
 from loadsim.measure.windows import WindowCounts
-from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -56,13 +56,14 @@ class Collector:
         strata: int,
         shards: int,
         on_raw: Callable[[bytes], None] | None = None,
+        on_outcomes: Callable[[bytes], None] | None = None,
         on_cells: Callable[[Cells], None] = lambda _: None,
     ) -> None:
         self.strata = strata
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
-        self._on_raw = on_raw
+        self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self._on_cells = on_cells
         self._rate = (0.0, 0, 0.0)
         self._rates: deque[float] = deque(maxlen=RATES)
@@ -101,6 +102,9 @@ class Collector:
         if frame.raw and self._on_raw is not None:
             self._on_raw(frame.raw)
             frame.raw = b""  # a frame is kept; its raw rows are not
+        if frame.outcomes and self._on_outcomes is not None:
+            self._on_outcomes(frame.outcomes)
+            frame.outcomes = b""
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
         """A shard's farewell."""
@@ -180,6 +184,7 @@ class Collector:
             total=_latencies(lambda metric: self._totals[metric].of(0)),
             rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
+            as_of_s=sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1),
         )
 
     def so_far(self, strata: Sequence[int]) -> SoFar:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from loadsim.events import RecordedEvent
+from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
 
@@ -34,6 +35,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     """The one that is rotated out, where events are signed with it."""
     raw: bool = False
     """Frames carry every outcome."""
+    outcomes: bool = False
+    """Frames carry what became of every delivery."""
     recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: list[int] = msgspec.field(default_factory=list)
@@ -97,8 +100,12 @@ class Frame(msgspec.Struct, tag="frame"):
     samples: list[SampleMessage]
     volleys: VolleyCounts | None = None
     """Of events sent in several copies, cumulative; None where the plan has none."""
+    retries: RetryCounts | None = None
+    """Of deliveries that are made again, cumulative; None where the plan makes none."""
     raw: bytes = b""
     """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
+    outcomes: bytes = b""
+    """The same, as `measure.outcomes` packs it."""
 
 
 class Last(msgspec.Struct, tag="last"):

@@ -12,8 +12,10 @@ from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
 from loadsim.measure.labels import Labels
 from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, ShardRow
+from loadsim.measure.retries import RetryLabels
 from loadsim.model import NS_PER_MS, NS_PER_S, Sample
 from loadsim.plan import Plan, redacted
+from loadsim.plan.retry import profile_of
 
 MB = 1_000_000
 
@@ -95,7 +97,27 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             shortage=_shortage(collector),
         ),
         extra_unfinished=collector.extra_unfinished(),
+        retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
+        retry_labels=_retry_labels(plan, durations, collector.planned()),
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
+    )
+
+
+def _retry_labels(plan: Plan, durations: list[int], planned: list[int]) -> RetryLabels | None:
+    """What the result says of a retry profile; None without one."""
+    retry = plan.scenario.retry
+    if retry is None:
+        return None
+    profile = profile_of(retry)
+    strata = tuple(stratum for stratum in range(plan.strata) if plan.unpack(stratum)[2] == 0)
+    busy = {plan.unpack(stratum)[0] for stratum in strata if planned[stratum]}
+    return RetryLabels(
+        profile=profile.name,
+        title=profile.title,
+        time_scale=retry.time_scale,
+        modelled=profile.modelled,
+        strata=strata,
+        duration_ns=sum(durations[phase] for phase in busy),
     )
 
 
@@ -118,7 +140,7 @@ def _saturated_share(collector: Collector, recorded_ns: int) -> float | None:
 
 
 def _shortage(collector: Collector) -> str:
-    """The descriptor or port limit that kept shards from opening a connection, in words; empty when none did."""
+    """What kept a shard from opening the connections that were asked for, in words; empty when nothing did."""
     for state in collector.states:
         if state.frame is not None and state.frame.limit_reached:
             allowed = f"; the descriptor limit leaves room for about {state.ready.descriptors:,}" if state.ready else ""

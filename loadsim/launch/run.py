@@ -20,7 +20,7 @@ from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
-from loadsim.launch.local import LocalShards
+from loadsim.launch.local import LEAD_NS, LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, labels_of, result_of, stopped_ns_of
 from loadsim.launch.watch import ObjectiveWatch
@@ -28,6 +28,7 @@ from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import Aborted, RunResult
 from loadsim.model import NS_PER_S, Objective, Secret
 from loadsim.plan import Plan
+from loadsim.plan.retry import profile_of
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class RunSpec:
     """Those over windows and those that may end the run are followed while it goes on."""
     on_raw: Callable[[bytes], None] | None = None
     """Takes every outcome, for a raw log; None: no shard keeps any."""
+    on_outcomes: Callable[[bytes], None] | None = None
+    """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
 
 
 class Run:
@@ -65,6 +68,9 @@ class Run:
         # A volley needs all its connections in one shard.
         copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
         self.shards = max(1, min(spec.workers, connections // copies))
+        self._one_watch = plan.scenario.retry is not None and profile_of(plan.scenario.retry).switch_off is not None
+        if self._one_watch:  # whether an endpoint is switched off is one provider's view of all its deliveries
+            self.shards = 1
         self.interrupted = False
         self.aborted: Aborted | None = None
         """The objective that ended the run, if one did."""
@@ -72,9 +78,9 @@ class Run:
         self.say: Callable[[str], None] = lambda _: None
         """Hears, before the first event, of what will limit the run, and later why it is ended early."""
         self._watch = ObjectiveWatch(plan, labels_of(plan), spec.objectives)
-        self._collector = Collector(plan.strata, self.shards, spec.on_raw, self._watch.add)
+        self._collector = Collector(plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
         self._local: LocalShards | None = None
-        self._start_ns = 0
+        self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
 
     async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
@@ -95,6 +101,7 @@ class Run:
         self._local = LocalShards(self._messages(), self._collector, heard, self._warn)
         try:
             self._start_ns = await self._local.start()
+            self._began_ns = time.monotonic_ns() + LEAD_NS
             self.started.set()
             await self._local.wait()
         finally:
@@ -125,8 +132,7 @@ class Run:
 
     def progress(self) -> Progress:
         """How the run stands."""
-        elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
-        return self._collector.progress(elapsed)
+        return self._collector.progress(self._elapsed_ns() / NS_PER_S)
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """How the events of some strata stand as of the latest frames."""
@@ -137,9 +143,18 @@ class Run:
         """Process ids of the shards."""
         return self._local.pids if self._local is not None else []
 
+    def _elapsed_ns(self) -> int:
+        """Since the agreed start; below 0 before it. The wall clock dates the start, and may be set while we run."""
+        return time.monotonic_ns() - self._began_ns if self._began_ns else 0
+
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
         plan = self.spec.plan
+        if self._one_watch and self.spec.workers > 1:
+            self.say(
+                "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "
+                "([retry] switch_off = false lets them be shared out)"
+            )
         most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
         wanted = -(-most // self.shards)
         allowed = self._collector.descriptors()
@@ -163,6 +178,7 @@ class Run:
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
+                outcomes=spec.on_outcomes is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
             )
@@ -175,7 +191,7 @@ class Run:
             plan=spec.plan,
             run_id=spec.run_id,
             started_at=_iso(self._start_ns),
-            ended_at=_iso(time.time_ns()),
+            ended_at=_iso(self._start_ns + max(0, self._elapsed_ns())),
             workers=self.shards,
             interrupted=self.interrupted,
             aborted=self.aborted,

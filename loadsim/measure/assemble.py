@@ -28,6 +28,7 @@ from loadsim.measure.result import (
     Validity,
     VerdictRow,
 )
+from loadsim.measure.retries import RetryCounts, RetryLabels, retries_of
 from loadsim.measure.series import series_of
 from loadsim.measure.totals import Books
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
@@ -62,6 +63,8 @@ def assemble(
     limits: LimitInputs,
     extra_unfinished: Sequence[int] | Ints | None = None,
     volleys: Sequence[VolleyCounts] = (),
+    retries: Sequence[RetryCounts] = (),
+    retry_labels: RetryLabels | None = None,
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
@@ -71,8 +74,8 @@ def assemble(
     """
     extra = np.zeros(labels.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
     again: dict[int, int] = {}
-    for counted in volleys:
-        for stratum, deliveries in counted.extra.items():
+    for extra_by_stratum in [*(each.extra for each in volleys), *(each.extra for each in retries)]:
+        for stratum, deliveries in extra_by_stratum.items():
             again[stratum] = again.get(stratum, 0) + deliveries
     books = Books(merged, np.asarray(planned), extra, run.id, again)
     recorded_ns = labels.recorded_ns()
@@ -89,7 +92,7 @@ def assemble(
         return books.totals(strata, recorded_ns, refusing=strata if labels.expects[case] == "refuse" else None)
 
     totals = group()
-    series = series_of(merged, accepting)
+    series = series_of(merged, accepting, retried=retry_labels is not None)
     return RunResult(
         schema=SCHEMA,
         run=run,
@@ -106,6 +109,7 @@ def assemble(
         shards=list(shards),
         limits=_limits(limits, totals, labels.model),
         duplicates=duplicates_of(volleys),
+        retries=None if retry_labels is None else retries_of(retries, merged, planned, retry_labels),
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),

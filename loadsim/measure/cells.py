@@ -46,6 +46,11 @@ class Metric(enum.IntEnum):
     """Events by slice of the instant before their first write call; index 0. Those never written are not in it."""
     ended = 10
     """Events by slice of their end; index = the outcome's code."""
+    retried = 11
+    """Attempts that were followed by another one, by slice of their sending (or their end); index = the code."""
+    backlog = 12
+    """By slice: events that began to wait for another attempt for the first time (index 0), and those of them that
+    ended (index 1)."""
 
 
 LATENCIES = tuple(Metric(number) for number in range(8))

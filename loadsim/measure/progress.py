@@ -44,6 +44,8 @@ class Progress:
     rates: tuple[float, ...] = ()
     """`rate_done` of the seconds before, the latest last."""
     lost_shards: tuple[int, ...] = ()
+    as_of_s: float = 0.0
+    """Of which moment the counts are, on the shards' own clocks; the mean over the shards' latest frames."""
 
 
 @dataclass(frozen=True)

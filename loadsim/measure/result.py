@@ -88,6 +88,8 @@ class SeriesRow(msgspec.Struct, frozen=True):
     p99_ms: float | None
     max_ms: float | None
     lag_p99_ms: float | None
+    attempts: int | None = None
+    """Deliveries sent, those that were followed by another one included; None where every event is one."""
 
 
 class SampleRow(msgspec.Struct, frozen=True):
@@ -281,6 +283,110 @@ class Duplicates(msgspec.Struct, frozen=True):
     """Sent when it was: the endpoint had the event already."""
 
 
+class AttemptRow(msgspec.Struct, frozen=True):
+    """The deliveries of one attempt number."""
+
+    attempt: int
+    deliveries: int
+    delivered: int
+    """Answered 2xx."""
+    status: dict[str, int]
+    errors: dict[str, int]
+    unfinished: int
+    and_later: bool = False
+    """This row holds all later attempts too."""
+
+
+class Retries(msgspec.Struct, frozen=True):
+    """What became of genuine events under a provider's retry profile, over the whole run, warm-up included."""
+
+    profile: str
+    title: str
+    time_scale: float
+    modelled: bool
+    """The pauses are loadsim's: the provider publishes only their number and the time that they take."""
+    retried: int
+    """Events that had to wait for another attempt."""
+    attempts: int
+    """All deliveries, first ones included."""
+    delivered: int
+    """Events that a later attempt delivered."""
+    delivery_p50_ms: float | None
+    """From the due time of such an event to its delivery, as time passed in the run."""
+    delivery_p99_ms: float | None
+    delivery_max_ms: float | None
+    given_up: int
+    """Events whose last attempt failed."""
+    cut_off: int
+    """Events for which another attempt was to come when the endpoint was switched off."""
+    no_room: int
+    """Events that were given up because too many waited already."""
+    waiting: int
+    """Events that still waited for another attempt when the run was over; they are unfinished."""
+    undelivered: int
+    """Events that fell due when the endpoint was switched off, and were not sent."""
+    in_doubt: int
+    """Attempts that were sent, not answered whole, and made again: the endpoint may have those events twice."""
+    base_rate: float | None
+    """Events per second that fell due, over the phases in which any did."""
+    peak_rate: float | None
+    """Most deliveries per second, over any second."""
+    peak_s: float | None
+    backlog: int
+    """Most events at once that had failed and were not yet delivered or given up."""
+    backlog_s: float | None
+    """When that was last so."""
+    drain_s: float | None
+    """From then until there was none; None: that did not come."""
+    off_s: float | None
+    """When the provider switched the endpoint off; None: it did not."""
+    why: str
+    by_attempt: list[AttemptRow]
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sent, joined with what the receiver's books have, over the whole run, warm-up included.
+
+    Counts are of events. Those up to `duplicated` are of events to which acceptance was due, and
+    `sent = delivered + unacknowledged + refused + lost`. All are None where the books could not be read: `problem`.
+    """
+
+    source: str
+    """Whose books: the embedded receiver's, a URL or a file."""
+    problem: str = ""
+    """Why they could not be read, or not be trusted; empty when they could."""
+    of: Literal["deliveries", "effects"] | None = None
+    """What the books count: deliveries that came, or what was done for an event."""
+    sent: int | None = None
+    """At least a byte of them was handed to the kernel."""
+    delivered: int | None = None
+    """Answered 2xx, and in the books."""
+    unacknowledged: int | None = None
+    """In the books, and not answered 2xx: a provider would send them again."""
+    refused: int | None = None
+    """Answered otherwise than 2xx, and not in the books: both sides know."""
+    lost: int | None = None
+    """Not in the books, although no answer said so: answered 2xx, or not at all."""
+    acknowledged_not_received: int | None = None
+    """The part of `lost` that was answered 2xx."""
+    duplicated: int | None = None
+    """In the books more often than they were sent (of deliveries), or more than once (of effects)."""
+    reordered: int | None = None
+    """Came behind an event that was due later (RFC 4737, 3.3). None: their order is not known."""
+    reorder_extent: int | None = None
+    """How many places at most such an event was behind the first that overtook it (RFC 4737, 4.2.1)."""
+    forged_sent: int | None = None
+    """To which a refusal was due."""
+    forged_accepted: int | None = None
+    """Of those, answered 2xx and in the books."""
+    forged_unanswered: int | None = None
+    """Of those, in the books although the answer was not 2xx."""
+    never_sent: int | None = None
+    """In the books under this run's name, and never sent by it."""
+    examples: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    """Figure → the first indexes of what it counts."""
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """Everything that is known of one run."""
 
@@ -302,11 +408,14 @@ class RunResult(msgspec.Struct, frozen=True):
     samples: list[SampleRow]
     shards: list[ShardRow]
     limits: Limits
-    reconciliation: dict[str, Any] | None
+    reconciliation: Reconciliation | None
+    """None where no receiver's ledger is configured."""
     validity: Validity
     verdict: VerdictRow
     duplicates: Duplicates | None = None
     """None where no event was sent in several copies."""
+    retries: Retries | None = None
+    """None where no retry profile was in force."""
     receiver: dict[str, Any] | None = None
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None

@@ -39,16 +39,19 @@ class _Slice(NamedTuple):
     counts: Ints
 
 
-def series_of(merged: Merged, strata: Sequence[int]) -> Series:
+def series_of(merged: Merged, strata: Sequence[int], *, retried: bool = False) -> Series:
     """The series over `strata`, from the first slice in which one of their events was due to the last in which one
-    ended. `in_flight` is how many were due and had not ended when the slice ended, queued ones included.
+    ended. `in_flight` is how many were due and had not ended when the slice ended, queued ones included. With `retried`
+    the attempts that another one followed are counted too.
     """
     width = merged.slice_ns
-    due, sent, ended = (merged.sliced(metric, strata) for metric in (Metric.due, Metric.sent, Metric.ended))
+    due, sent, ended, again = (
+        merged.sliced(metric, strata) for metric in (Metric.due, Metric.sent, Metric.ended, Metric.retried)
+    )
     if not len(due.slices):
         return Series([], width / NS_PER_S, {"response": [], "service": []})
-    first = int(due.slices[0])
-    n = max(int(found.slices.max(initial=0)) for found in (due, sent, ended)) + 1 - first
+    first = min(int(found.slices[0]) for found in (due, again) if len(found.slices))
+    n = max(int(found.slices.max(initial=0)) for found in (due, sent, ended, again)) + 1 - first
 
     def per_slice(found: Sliced, where: _Predicate | None = None) -> Ints:
         slices, indexes, counts = found
@@ -59,6 +62,7 @@ def series_of(merged: Merged, strata: Sequence[int]) -> Series:
     completed = per_slice(ended, lambda code: code < ERROR_BASE)
     well = per_slice(ended, succeeded)
     failed = per_slice(ended, lambda code: ~succeeded(code) & (code != DROPPED))
+    attempts = sent_n + per_slice(again)
     in_flight = np.cumsum(due_n) - np.cumsum(ended_n)
     by_slice = {
         metric: _cut(merged.sliced(metric, strata), first, n)
@@ -83,6 +87,7 @@ def series_of(merged: Merged, strata: Sequence[int]) -> Series:
             p99_ms=at(Metric.response, i, "p99"),
             max_ms=at(Metric.response, i, "max"),
             lag_p99_ms=at(Metric.lag, i, "p99"),
+            attempts=int(attempts[i]) if retried else None,
         )
         for i in range(n)
     ]

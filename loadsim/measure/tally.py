@@ -148,6 +148,23 @@ class Tally:
         stratum, due, took = np.ascontiguousarray(rows.T)
         self._keep(self._latencies(took, self._keys(stratum, due, Metric.sign), Metric.sign))
 
+    def fold_attempts(self, rows: Ints) -> None:
+        """Count attempts that another one followed: rows as in `fold`. They are no events: only our own lateness and
+        the bytes are counted with those, the rest apart."""
+        if not len(rows):
+            return
+        stratum, code, due, woken, _, sent, _, done, _, _ = columns = np.ascontiguousarray(rows.T)
+        lag = self._latencies(woken - due, self._keys(stratum, due, Metric.lag))
+        self._keep(np.concatenate((lag, self._keys(stratum, np.where(sent == 0, done, sent), Metric.retried) | code)))
+        np.add.at(self._counters, (stratum, 0), columns[Column.bytes_sent])
+        np.add.at(self._counters, (stratum, 1), columns[Column.bytes_received])
+
+    def fold_backlog(self, rows: Ints) -> None:
+        """Count what waits for further attempts: int64 (n, 3) of stratum, instant in ns, 0 (begins) or 1 (ended)."""
+        if len(rows):
+            stratum, instant, over = np.ascontiguousarray(rows.T)
+            self._keep(self._keys(stratum, instant, Metric.backlog) | over)
+
     def drain(self) -> TallyDelta:
         """What was folded since the last drain, with the cumulative moments and counters."""
         self._settle()
@@ -192,13 +209,14 @@ class Tally:
             moments[at, 6] += np.add.reduceat((values >= overflow_ns).astype(np.float64), starts)
 
     def _count(self, columns: Ints) -> None:
-        stratum, code, _, woken, _, _, _, _, bytes_sent, bytes_received = columns
+        stratum, code, due, woken, _, _, _, _, bytes_sent, bytes_received = columns
         end = self._ends[stratum]
         dropped, answered = code == DROPPED, code < ERROR_BASE
         tallied = np.empty((len(COUNTERS), len(code)), dtype=np.int64)
         tallied[0], tallied[1] = bytes_sent, bytes_received
         tallied[2] = ~answered & ~dropped & (bytes_sent == 0)
-        tallied[3] = (woken > end) | ((woken == 0) & (end != _UNBOUNDED))
+        # a further attempt may be due after the end of its event's phase: only what was due before it can be late
+        tallied[3] = ((woken > end) & (due <= end)) | ((woken == 0) & (end != _UNBOUNDED))
         tallied[4] = 1
         tallied[5] = answered
         tallied[6] = succeeded(code)

@@ -19,6 +19,7 @@ from loadsim.measure.stats import stats_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, is_success
 
 NO_EXTRA: Mapping[int, int] = MappingProxyType({})
+_NOT_SENT = ERROR_BASE + ErrorKind.switched_off
 _HEADLINES = (Metric.response, Metric.service)
 
 
@@ -77,7 +78,7 @@ class Books:
             dropped=codes.get(DROPPED, 0),
             unfinished=codes.get(UNFINISHED, 0) + lost,
             unsent=merged.counter("unsent", group),
-            attempts=sent + sum(self._extra_attempts.get(stratum, 0) for stratum in group),
+            attempts=sent - codes.get(_NOT_SENT, 0) + sum(self._extra_attempts.get(each, 0) for each in group),
             bytes_sent=merged.counter("bytes_sent", group),
             bytes_received=merged.counter("bytes_received", group),
             duration_s=duration_ns / NS_PER_S if duration_ns else None,

@@ -1,11 +1,13 @@
 """How webhook providers treat an endpoint: how long they wait for an answer, and what they do when none comes.
 
-Decides nothing: these are the providers' published rules, and None where they publish none. A tester of endpoints asks
-two things of them: which share of deliveries would each one count as failed, and when would it send them again.
+Decides nothing: these are the providers' published rules. Where one publishes how often and for how long it tries, and
+not when, the pauses are a model of ours (`modelled`). A tester of endpoints asks three things of them: which share of
+deliveries would each one count as failed, when would it send them again, and when would it stop sending anything.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from loadsim.model import NS_PER_MS, NS_PER_S
@@ -13,6 +15,22 @@ from loadsim.model import NS_PER_MS, NS_PER_S
 _S = NS_PER_S
 _MIN = 60 * _S
 _H = 60 * _MIN
+_DAY = 24 * _H
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOff:
+    """When a provider stops delivering to an endpoint at all. Any one of the rules that are given will do."""
+
+    given_up: int | None = None
+    """So many events one after the other were given up after their last attempt."""
+    failing_ns: int | None = None
+    """Every attempt failed for so long."""
+    share: float | None = None
+    """Fewer attempts than this share were answered well within `window_ns`."""
+    window_ns: int = 0
+    gone: bool = False
+    """One answer 410 ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +42,54 @@ class Provider:
     title: str
     deadline_ns: int
     """From sending to the whole answer; later counts as failed."""
-    retries_ns: tuple[int, ...] | None
-    """Pause before each further attempt; empty: never again; None: not published as a list."""
+    retries_ns: tuple[int, ...]
+    """Pause between the end of each attempt and the next; empty: never again."""
     afterwards: str
     """What the provider says of further attempts and of endpoints that keep failing, in words."""
+    modelled: bool = False
+    """The pauses are ours: only their number and the time that they take are published."""
     jitter: float = 0.0
     """Share by which a pause varies either way."""
+    retry_after: float | None = None
+    """`Retry-After` is honoured up to so many times the planned pause; None: not at all."""
+    ends_on_4xx: bool = False
+    """An answer of 4xx other than 429 is final."""
+    stop_header: tuple[str, str] | None = None
+    """A header, lower case, and its value with which an answer says that it wants no further attempt."""
+    switch_off: SwitchOff | None = None
     source: str = ""
     """Where it is published."""
 
 
+def growing(attempts: int, over_ns: int) -> tuple[int, ...]:
+    """So many pauses that take `over_ns` together, each as many times as long as the one before: from 10 s upward where
+    there is room for that, evenly where there is not. Exponential backoff, as far as its ends are known."""
+    if attempts * 10 * _S >= over_ns:
+        return (over_ns // attempts,) * attempts
+    low, high = 1.0 + 1e-9, 10.0
+    for _ in range(60):  # the factor, by bisection: the sum of the geometric series grows with it
+        factor = (low + high) / 2
+        low, high = (factor, high) if 10 * _S * (factor**attempts - 1) / (factor - 1) < over_ns else (low, factor)
+    return tuple(round(10 * _S * low**number) for number in range(attempts))
+
+
 PROVIDERS: tuple[Provider, ...] = (
-    Provider("wix", "Wix", 1250 * NS_PER_MS, None, "12 attempts", source="dev.wix.com"),
+    Provider(
+        "wix",
+        "Wix",
+        1250 * NS_PER_MS,
+        (_MIN, 10 * _MIN, _H, *(2 * _H,) * 3, *(4 * _H,) * 3, 8 * _H, 8 * _H, 12 * _H),
+        "12 more over 2 days: 1 min, 10 min, 1 h, 2 h, …",
+        source="dev.wix.com, webhook resend policy",
+    ),
     Provider(
         "slack",
         "Slack Events",
         3 * _S,
         (0, _MIN, 5 * _MIN),
         "3 more: at once, 1 min, 5 min; switched off below 5 % delivered in 60 min",
+        stop_header=("x-slack-no-retry", "1"),
+        switch_off=SwitchOff(share=0.05, window_ns=_H),
         source="api.slack.com",
     ),
     Provider(
@@ -56,11 +104,21 @@ PROVIDERS: tuple[Provider, ...] = (
         "shopify",
         "Shopify",
         5 * _S,
-        None,
+        growing(8, 4 * _H),
         "8 more over 4 h, then the subscription is deleted",
+        modelled=True,
+        switch_off=SwitchOff(given_up=1),
         source="shopify.dev, 2024-09-10",
     ),
-    Provider("paddle", "Paddle", 5 * _S, None, "60 more over 3 days", source="developer.paddle.com"),
+    Provider(
+        "paddle",
+        "Paddle",
+        5 * _S,
+        growing(60, 3 * _DAY),
+        "60 more over 3 days",
+        modelled=True,
+        source="developer.paddle.com",
+    ),
     Provider(
         "linear",
         "Linear",
@@ -70,15 +128,34 @@ PROVIDERS: tuple[Provider, ...] = (
         source="linear.app/developers",
     ),
     Provider("github", "GitHub", 10 * _S, (), "never again; redelivered by hand only", source="docs.github.com"),
-    Provider("square", "Square", 10 * _S, None, "more for up to 24 h", source="developer.squareup.com"),
-    Provider("stripe", "Stripe", 10 * _S, None, "more for up to 3 days, then switched off", source="docs.stripe.com"),
+    Provider(
+        "square",
+        "Square",
+        10 * _S,
+        growing(11, _DAY),
+        "more for up to 24 h",
+        modelled=True,
+        source="developer.squareup.com",
+    ),
+    Provider(
+        "stripe",
+        "Stripe",
+        10 * _S,
+        growing(15, 3 * _DAY),
+        "more for up to 3 days, then switched off",
+        modelled=True,
+        switch_off=SwitchOff(failing_ns=3 * _DAY),
+        source="docs.stripe.com",
+    ),
     Provider(
         "polar",
         "Polar",
         10 * _S,
-        None,
-        "10 attempts; switched off after 10 failures in a row",
-        source="polarsource/polar",
+        growing(10, _DAY),
+        "10 more; switched off after 10 events in a row were given up",
+        modelled=True,
+        switch_off=SwitchOff(given_up=10),
+        source="polarsource/polar, issue 8815",
     ),
     Provider(
         "standard-webhooks",
@@ -87,6 +164,8 @@ PROVIDERS: tuple[Provider, ...] = (
         (5 * _S, 5 * _MIN, 30 * _MIN, 2 * _H, 5 * _H, 10 * _H, 14 * _H, 20 * _H, 24 * _H),
         "9 more over 3 days; 410 ends them",
         jitter=0.2,
+        retry_after=math.inf,
+        switch_off=SwitchOff(gone=True),
         source="standard-webhooks.md",
     ),
     Provider(
@@ -96,8 +175,18 @@ PROVIDERS: tuple[Provider, ...] = (
         (5 * _S, 5 * _MIN, 30 * _MIN, 2 * _H, 5 * _H, 10 * _H, 10 * _H),
         "7 more over 28 h; switched off after 5 days of failures",
         jitter=0.2,
+        retry_after=2.0,
+        switch_off=SwitchOff(failing_ns=5 * _DAY),
         source="docs.svix.com",
     ),
-    Provider("sanity", "Sanity", 30 * _S, (30 * _S, 30 * _S), "2 more, 30 s apart", source="sanity.io/docs"),
+    Provider(
+        "sanity",
+        "Sanity",
+        30 * _S,
+        (30 * _S, 30 * _S),
+        "2 more, 30 s apart, on 429 and 5xx",
+        ends_on_4xx=True,
+        source="sanity.io/docs, 2026-04-29",
+    ),
 )
 """Shortest deadline first. Trackpilots publishes neither a deadline nor a schedule."""

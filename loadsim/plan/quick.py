@@ -12,7 +12,8 @@ from typing import Any
 
 from loadsim.model import NS_PER_S
 from loadsim.plan.reading import TypesOf, from_document
-from loadsim.plan.scenario import EMBEDDED, Scenario, ScenarioError
+from loadsim.plan.retry import profile_of
+from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, Scenario, ScenarioError
 from loadsim.plan.units import format_duration, format_rate
 
 COMMAND_LINE = "command line"
@@ -30,6 +31,7 @@ def quick_scenario(
     mix: Sequence[tuple[str, float]] = (),
     objectives: Sequence[str | Mapping[str, Any]] = (),
     target: Mapping[str, Any] | None = None,
+    retry: Mapping[str, Any] | None = None,
     name: str = "quick",
     seed: int | None = None,
     known_types: Collection[str],
@@ -42,7 +44,7 @@ def quick_scenario(
 
     `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (what `types_of` says of
     the target, else all known types), `payloads` a name and the file of recorded bodies to send under it, `target`
-    further keys of `[target]` in the file's units. Raises ScenarioError.
+    further keys of `[target]` in the file's units, `retry` those of `[retry]`. Raises ScenarioError.
     """
     table: dict[str, Any] = {**(target or {}), "url": url}
     phase: dict[str, Any] = {"name": "load"}
@@ -63,6 +65,8 @@ def quick_scenario(
         document["events"] = [{"type": kind, "weight": weight} for kind, weight in mix]
     if payloads is not None:
         document["events"] = [{"type": payloads[0], "payloads": payloads[1]}]
+    if retry:
+        document["retry"] = dict(retry)
     if seed is not None:
         document["seed"] = seed
     return from_document(document, source, known_types=known_types, known_schemes=known_schemes, types_of=types_of)
@@ -78,24 +82,41 @@ def _open_duration(rate: Fraction, duration: int | None, events: int | None, sou
     return needed if duration is None else min(needed, duration)
 
 
+def _deadline(scenario: Scenario) -> int:
+    """The timeout that a scenario has when it names none."""
+    profile = None if scenario.retry is None else profile_of(scenario.retry)
+    return profile.deadline_ns if profile is not None and profile.deadline_ns else DEFAULT_TIMEOUT_NS
+
+
 def override(
     scenario: Scenario,
     *,
     target: Mapping[str, Any] | None = None,
+    retry: Mapping[str, Any] | None = None,
     objectives: Sequence[str | Mapping[str, Any]] = (),
     seed: int | None = None,
     known_schemes: Collection[str] | None = None,
     source: str = COMMAND_LINE,
 ) -> Scenario:
-    """The scenario with `target` keys (file units) replaced, headers and objectives added. Raises ScenarioError."""
+    """The scenario with `target` keys (file units) replaced, headers and objectives added. Raises ScenarioError.
+
+    `retry` changes keys of `[retry]`; another profile comes with its own schedule, and with its deadline where the
+    scenario had none of its own.
+    """
     document = scenario.document()
     changes = dict(target or {})
     table = document["target"]
+    if retry:
+        document["retry"] = {**({} if "profile" in retry else document.get("retry", {})), **retry}
+        if "profile" in retry and scenario.target.timeout == _deadline(scenario):
+            table.pop("timeout")
     if "secret_env" in changes or "secret_file" in changes:
         table.pop("secret_env", None)
         table.pop("secret_file", None)
     if "scheme" in changes:
         table.pop("custom", None)
+    if "url" in changes:
+        table.pop("ledger", None)  # it was that of another receiver
     headers = {**table["headers"], **changes.pop("headers", {})}
     document["target"] = {**table, **changes, "headers": headers}
     if document["target"]["url"] != EMBEDDED:

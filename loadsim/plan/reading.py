@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from loadsim.plan.retry import profile_of
 from loadsim.plan.rules import check, check_target, refuse_secrets
 from loadsim.plan.scenario import Case, CaseRule, EventMix, Scenario, ScenarioError, Target
 from loadsim.plan.shape import DocumentError, read
@@ -67,7 +68,7 @@ def from_document(
     """The inverse of `Scenario.document`. A set of known names that is None leaves those names unchecked."""
     try:
         refuse_secrets("target", document.get("target"))
-        scenario = read(dict(document), Scenario)
+        scenario = _with_deadline(read(dict(document), Scenario), document)
         if "events" not in document and known_types:
             check_target("target", scenario.target, known_schemes)
             types = types_of(scenario.target) if types_of is not None else known_types
@@ -79,6 +80,16 @@ def from_document(
     except DocumentError as error:
         raise ScenarioError(source, error.key, error.reason) from None
     return scenario
+
+
+def _with_deadline(scenario: Scenario, document: Mapping[str, Any]) -> Scenario:
+    """With a retry profile, an attempt has as long as that provider waits, unless the target says otherwise."""
+    if scenario.retry is None or "timeout" in document.get("target", {}):
+        return scenario
+    deadline = profile_of(scenario.retry).deadline_ns
+    if not deadline:
+        return scenario
+    return msgspec.structs.replace(scenario, target=msgspec.structs.replace(scenario.target, timeout=deadline))
 
 
 def _resolved(case: Case, rule: CaseRule) -> Case:

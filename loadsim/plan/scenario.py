@@ -14,12 +14,14 @@ import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
 from loadsim.plan.conduct import Conduct
+from loadsim.plan.retry import Retry
 from loadsim.plan.shape import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
 EMBEDDED = "embedded"
 """The url that stands for the companion receiver, started beside the run."""
+DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -52,7 +54,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     old_secret_file: str | None = None
     public_url: str | None = None
     connections: Count = 256
-    timeout: Duration = 10 * NS_PER_S
+    timeout: Duration = DEFAULT_TIMEOUT_NS
     reuse: Count | None = None
     """Close a connection after so many requests; None keeps it."""
     overflow: Literal["queue", "drop"] = "queue"
@@ -71,6 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     cert: str | None = None
     key: str | None = None
     ledger: str | None = None
+    """URL of the receiver's books, see `measure.ledger`; the embedded receiver's are found without."""
 
 
 class EventMix(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +167,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     validity: ValidityRules = ValidityRules()
     receiver: Conduct | None = None
     """How the embedded receiver behaves."""
+    retry: Retry | None = None
+    """How deliveries that fail are made again; None: never, and every event is one delivery."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    outcomes: bool = False
+    """Keep what became of every event with the result, for `loadsim reconcile`."""
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the receiver's books can be had when the run is over."""
+        return self.target.ledger is not None or (self.target.url == EMBEDDED and self.target.trace_header)
 
     def document(self) -> dict[str, Any]:
         """The scenario as JSON carries it: the file's keys and units, every default spelled out, absent keys left out.

@@ -16,17 +16,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import msgspec.inspect as inspect
 
-from loadsim.plan.units import (
-    UnitError,
-    format_duration,
-    format_rate,
-    format_size,
-    format_span,
-    parse_duration,
-    parse_rate,
-    parse_size,
-    parse_span,
-)
+from loadsim.plan import units
 
 T = TypeVar("T")
 
@@ -38,18 +28,35 @@ Size = Annotated[int, msgspec.Meta(extra={"unit": "size"})]
 """Bytes; in a document a text such as "64KB"."""
 
 _PARSE: dict[str, Callable[[str], Any]] = {
-    "duration": parse_duration,
-    "rate": parse_rate,
-    "size": parse_size,
-    "span": parse_span,
+    "duration": units.parse_duration,
+    "rate": units.parse_rate,
+    "size": units.parse_size,
+    "span": units.parse_span,
+    "share": units.parse_share,
+    "failure": units.parse_failure,
+    "slow": units.parse_slow,
+    "speed": units.parse_speed,
 }
 _FORMAT: dict[str, Callable[[Any], str]] = {
-    "duration": format_duration,
-    "rate": format_rate,
-    "size": format_size,
-    "span": format_span,
+    "duration": units.format_duration,
+    "rate": units.format_rate,
+    "size": units.format_size,
+    "span": units.format_span,
+    "share": units.format_share,
+    "failure": units.format_failure,
+    "slow": units.format_slow,
+    "speed": units.format_speed,
 }
-_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB", "span": "10s:1.4s"}
+_EXAMPLE = {
+    "duration": "30s",
+    "rate": "500/s",
+    "size": "64KB",
+    "span": "10s:1.4s",
+    "share": "1%",
+    "failure": "503:1%",
+    "slow": "500ms:2%",
+    "speed": "64KB/s",
+}
 
 _WORDS = {
     "int": "a whole number",
@@ -143,7 +150,7 @@ def _quantity(value: Any, unit: str, path: str) -> Any:
         raise DocumentError(path, f'a {unit} is a text with its unit, such as "{_EXAMPLE[unit]}"')
     try:
         return _PARSE[unit](value)
-    except UnitError as error:
+    except units.UnitError as error:
         raise DocumentError(path, str(error)) from None
 
 

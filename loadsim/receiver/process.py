@@ -8,19 +8,35 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.subprocess import PIPE, Process
-from typing import Self
+from typing import Protocol, Self
 
 from loadsim.processes import own_command, own_environment
-from loadsim.receiver.worker import READY, STOP, Order
+from loadsim.receiver.worker import READY, STOP, encode_order
+
+
+class AnyOrder(Protocol):
+    """What a process is told at its start: a msgspec struct that also says which program it is for."""
+
+    @property
+    def module(self) -> str:
+        """What is to be run."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is to be inherited."""
 
 
 class WorkerProcess:
-    """A worker's process. Made by `spawn`, which hands over the order; `ready` tells whether it began to answer."""
+    """A worker's process. Made by `spawn`, which hands over the order; `ready` tells whether it began to answer.
 
-    def __init__(self, process: Process, stdin: asyncio.StreamWriter, *, ready: bool) -> None:
+    `said` is what it wrote in place of READY, if anything.
+    """
+
+    def __init__(self, process: Process, stdin: asyncio.StreamWriter, *, said: bytes) -> None:
         self._process = process
         self._stdin = stdin
-        self.ready = ready
+        self.ready = said == READY
+        self.said = "" if self.ready else said.decode("utf-8", "replace").strip()
 
     @property
     def pid(self) -> int:
@@ -28,28 +44,28 @@ class WorkerProcess:
         return self._process.pid
 
     @classmethod
-    async def spawn(cls, order: Order) -> Self:
+    async def spawn(cls, order: AnyOrder) -> Self:
         """Start a worker, hand it its order, and wait until it answers or is gone."""
         process = await asyncio.create_subprocess_exec(
-            *own_command("loadsim.receiver.worker"),
+            *own_command(order.module),
             env=own_environment(),
             stdin=PIPE,
             stdout=PIPE,
-            pass_fds=(order.listen_fd, order.board_fd),
+            pass_fds=order.descriptors,
             start_new_session=True,  # a Ctrl-C at the terminal is for the parent
         )
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("pipes were asked for and not given")
         try:
-            await _tell(process.stdin, order.encode())
-            ready = await process.stdout.readline() == READY
+            await _tell(process.stdin, encode_order(order))
+            said = await process.stdout.readline()
         except BaseException:
             process.kill()
             await process.wait()
             raise
-        if not ready:
+        if said != READY:
             await process.wait()
-        return cls(process, process.stdin, ready=ready)
+        return cls(process, process.stdin, said=said)
 
     async def gone(self) -> str:
         """Wait for the end; how it came, in words."""

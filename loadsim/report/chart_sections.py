@@ -104,6 +104,8 @@ def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, flo
         f"{figures.count(totals.sent)} events failed. Planned counts by when an event was due, sent by when it was "
         "sent, the rest by when it ended."
     )
+    if result.retries is not None:
+        words += " Events that were delivered again count by their last attempt; sent counts every delivery."
     columns = (course.planned, course.sent, course.completed, course.refused, course.broken)
     rows = [
         (

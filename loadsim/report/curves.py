@@ -63,6 +63,7 @@ class Course:
     max: list[float | None]
     planned: list[float]
     sent: list[float]
+    """Deliveries: of one event there may be several."""
     completed: list[float]
     refused: list[float]
     """Answers that are not 2xx."""
@@ -157,7 +158,7 @@ def course(result: RunResult) -> Course:
         p99=p99,
         max=tops,
         planned=[rate(group, "due") for group in groups],
-        sent=[rate(group, "sent") for group in groups],
+        sent=[sum(row.sent if row.attempts is None else row.attempts for row in group) / width for group in groups],
         completed=completed,
         refused=refused,
         broken=[max(0.0, rate(group, "failed") - bad) for group, bad in zip(groups, refused, strict=True)],

@@ -13,9 +13,22 @@ from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.providers import PROVIDERS, Provider
 from loadsim.plan.units import UnitError, parse_duration
-from loadsim.report import facts
+from loadsim.report import facts, figures
 
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
+
+
+class DeadlineCells(NamedTuple):
+    """A row as every report shows it."""
+
+    provider: str
+    deadline: str
+    in_time: str
+    """Share of the events sent."""
+    late: str
+    afterwards: str
+    """What the provider would do with those."""
+    good: bool
 
 
 class DeadlineRow(NamedTuple):
@@ -41,6 +54,21 @@ def deadline_rows(result: RunResult) -> list[DeadlineRow]:
         in_time = min(max(0, ended - unanswered), totals.completed)
         rows.append(DeadlineRow(provider, in_time, totals.sent - in_time))
     return rows
+
+
+def deadline_cells(result: RunResult) -> list[DeadlineCells]:
+    """`deadline_rows` in words."""
+    return [
+        DeadlineCells(
+            row.provider.title,
+            f"{row.provider.deadline_ns / NS_PER_S:g} s",
+            figures.share(row.in_time / result.totals.sent),
+            figures.count(row.late),
+            row.provider.afterwards,
+            good=not row.late,
+        )
+        for row in deadline_rows(result)
+    ]
 
 
 def _timeout_ns(result: RunResult) -> int:

@@ -15,6 +15,9 @@ from loadsim.measure.result import DuplicateRow, Floor, ObjectiveRow, RunResult,
 from loadsim.model import UsageError
 from loadsim.report import figures
 
+BUSY_CORE = 0.9
+"""Share of its core from which a generator process was at its own limit."""
+
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
 
@@ -36,6 +39,7 @@ ERROR_MEANINGS = {
     "protocol": "the answer is not valid HTTP",
     "body_limit": "answer body over 16 MiB",
     "internal": "loadsim's own fault",
+    "switched_off": "not sent: the provider had switched the endpoint off",
 }
 
 
@@ -369,7 +373,10 @@ def limit_lines(result: RunResult) -> list[str]:
 def floor_words(floor: Floor) -> str:
     """How much of a latency is the tool."""
     p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
+    share = floor.generator_cpu_share
+    # with a core to spare it was not the generator that set the rate: it could do more
+    bound = "at least" if share is not None and share < BUSY_CORE else "at most"
     return (
-        f"this generator's own floor here: service p50 {p50}, p99 {p99}, at most {figures.count(floor.rate_max)}/s per "
+        f"this generator's own floor here: service p50 {p50}, p99 {p99}, {bound} {figures.count(floor.rate_max)}/s per "
         f"process (measured {floor.measured_at[:10]})"
     )

@@ -55,7 +55,7 @@ def share(value: float | None, decimals: int = 2) -> str:
         text = f"{100 * value:.{digits}f}"
         if value in (0, 1) or 0 < float(text) < 100:
             break
-    return f"{text.rstrip('0').rstrip('.')} %"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
 def count(value: float | None) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from loadsim.model import NS_PER_S, Objective
+from loadsim.model import NS_PER_MS, NS_PER_S, Objective
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
-from loadsim.report.figures import share
+from loadsim.plan.retry import Retry, profile_of
+from loadsim.report.figures import milliseconds, share
 
 
 def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
@@ -23,6 +24,8 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     ]
     if scenario.receiver is not None:
         lines.append("receiver   " + (", ".join(f"{key} {text}" for key, text in scenario.receiver.told()) or "as is"))
+    if scenario.retry is not None:
+        lines.append(f"retries    {_retries(scenario.retry)}")
     lines += ["cases", *(_case(case) for case in scenario.cases)] if scenario.cases else []
     lines.append("phases")
     total: float | None = 0.0
@@ -43,6 +46,18 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     ]
     lines.append("Nothing was sent.")
     return "\n".join(lines) + "\n"
+
+
+def _retries(retry: Retry) -> str:
+    profile = profile_of(retry)
+    many = len(profile.retries_ns)
+    if not many:
+        return f"{profile.title}: no further attempt"
+    pauses = ", ".join(milliseconds(ns / retry.time_scale / NS_PER_MS) for ns in profile.retries_ns[:6])
+    words = f"{profile.title}: up to {many} more after {pauses}{', …' if many > 6 else ''}"
+    if retry.time_scale != 1:
+        words += f" (time {retry.time_scale:,.6g} times as fast)"
+    return words + (", pauses modelled" if profile.modelled else "")
 
 
 def _event(event: EventMix) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from loadsim.measure.result import RunResult, ShardRow, Stats
-from loadsim.model import NS_PER_S
+from loadsim.measure.result import Reconciliation, RunResult, ShardRow, Stats
 from loadsim.report import facts, figures
-from loadsim.report.deadlines import deadline_rows
+from loadsim.report.books import book_rows, source_words
+from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
 from loadsim.report.markup import Markup, Text, join, safe, table, tag
+from loadsim.report.storm import attempt_rows, profile_words, storm_rows
 
 MARKS = {True: ("met", "good"), False: ("failed", "bad"), None: ("not judged", "warn")}
 COLUMNS = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
@@ -128,17 +129,19 @@ def answers(result: RunResult) -> Markup:
     notes = [facts.forged_words(result), facts.spread_words(result), facts.receiver_words(result)]
     parts += [tag("p", f"{words[0].upper()}{words[1:]}.", class_="after") for words in notes if words]
     if result.reconciliation is not None:
-        counted = [(name, _plain(value)) for name, value in result.reconciliation.items()]
-        parts.append(table("Reconciled with the receiver's ledger", ("Figure", "Value"), counted))
+        parts.append(_reconciliation(result.reconciliation))
     return join(parts)
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return figures.count(value)
-    if value is None:
-        return figures.NOT_KNOWN
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _reconciliation(books: Reconciliation) -> Markup:
+    words = source_words(books)
+    if books.problem:
+        return tag("p", f"{words[0].upper()}{words[1:]}.", class_="after")
+    rows = []
+    for row in book_rows(books):
+        name = tag("span", row.name, class_="chip bad") if row.bad else row.name
+        rows.append((name, figures.count(row.events), row.meaning))
+    return table(f"Reconciled with the books of {words}", ("Events", "Count", "Meaning"), rows, words=(0, 2))
 
 
 def groups(result: RunResult, which: str, title: str) -> Markup | None:
@@ -178,12 +181,9 @@ def _breakable(name: str) -> Markup:
 def deadlines(result: RunResult) -> Markup:
     """What each provider would have counted as delivered in time."""
     rows = []
-    for row in deadline_rows(result):
-        share = figures.share(row.in_time / result.totals.sent)
-        kind = "good" if not row.late else "bad"
-        provider = row.provider
-        late = tag("span", figures.count(row.late), class_=f"chip {kind}")
-        rows.append((provider.title, f"{provider.deadline_ns / NS_PER_S:g} s", share, late, provider.afterwards))
+    for row in deadline_cells(result):
+        late = tag("span", row.late, class_=f"chip {'good' if row.good else 'bad'}")
+        rows.append((row.provider, row.deadline, row.in_time, late, row.afterwards))
     if not rows:
         return tag("p", "Nothing was sent, so no deadline was met or missed.")
     text = (
@@ -193,6 +193,24 @@ def deadlines(result: RunResult) -> Markup:
     )
     header = ("Provider", "Deadline", "In time", "Too late", "What it would do then")
     return join([tag("p", text), table("Provider deadlines", header, rows, words=(0, 4))])
+
+
+def retries(result: RunResult) -> Markup | None:
+    """The storm that a retry profile made, and its attempts; None without a profile."""
+    if result.retries is None:
+        return None
+    rows = [
+        (row.name, tag("span", row.value, class_="chip bad") if row.bad else row.value, row.meaning)
+        for row in storm_rows(result)
+    ]
+    words = profile_words(result)
+    parts = [tag("p", f"{words[0].upper()}{words[1:]}.")]
+    parts.append(table("Deliveries made again", ("What", "Figure", "Meaning"), rows, words=(0, 2)))
+    attempts = attempt_rows(result)
+    if attempts:
+        header = ("Attempt", "Deliveries", "2xx", "Answers")
+        parts.append(table("By attempt", header, attempts, words=(0, 3)))
+    return join(parts)
 
 
 def environment(result: RunResult) -> Markup:

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.books import book_rows, source_words
+from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
+from loadsim.report.storm import attempt_rows, profile_words, storm_rows
 
 ICONS = {"pass": "✅", "fail": "❌", "invalid": "⚠️", "none": "▫️"}
 MARKS = {True: "✅", False: "❌", None: "⚠️"}
@@ -26,10 +29,10 @@ _REFERENCE = re.compile(r"([@#])(?=\w)")
 
 def render_summary(result: RunResult) -> str:
     """The whole summary. Ends in a newline."""
-    blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_latency(result)]
-    blocks += [*_groups(result, "event", "Event type"), *_cases(result)]
-    blocks += [*_duplicates(result), *_groups(result, "phase", "Phase")]
-    blocks += [*_answers(result), *_limits(result)]
+    blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_retries(result)]
+    blocks += [*_latency(result), *_groups(result, "event", "Event type"), *_cases(result)]
+    blocks += [*_books(result), *_duplicates(result), *_groups(result, "phase", "Phase")]
+    blocks += [*_answers(result), *_deadlines(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -159,6 +162,41 @@ def _duplicates(result: RunResult) -> Iterator[str]:
         yield markdown_table(("Copy", "Answers", "Deliveries", "p50 of service time", "p99"), rows, left=2)
         words = facts.spread_words(result)
         yield words[0].upper() + words[1:] + "."
+
+
+def _retries(result: RunResult) -> Iterator[str]:
+    rows = [(row.name, escape(row.meaning), row.value) for row in storm_rows(result)]
+    if not rows:
+        return
+    words = profile_words(result)
+    yield "## Retries"
+    yield escape(f"{words[0].upper()}{words[1:]}.")
+    yield markdown_table(("What", "Meaning", "Figure"), rows, left=2)
+    attempts = [(row.name, escape(row.answers), row.deliveries, row.delivered) for row in attempt_rows(result)]
+    if attempts:
+        yield markdown_table(("Attempt", "Answers", "Deliveries", "2xx"), attempts, left=2)
+
+
+def _deadlines(result: RunResult) -> Iterator[str]:
+    rows = [
+        (row.provider, escape(row.afterwards), row.deadline, row.in_time, row.late) for row in deadline_cells(result)
+    ]
+    if rows:
+        yield "## Provider deadlines"
+        yield markdown_table(("Provider", "What it would do then", "Deadline", "In time", "Late"), rows, left=2)
+        yield "Share of the events sent that were answered, with any status, before the provider would have given up."
+
+
+def _books(result: RunResult) -> Iterator[str]:
+    books = result.reconciliation
+    if books is None:
+        return
+    yield "## Reconciled"
+    words = source_words(books)
+    yield escape(words[0].upper() + words[1:] if books.problem else f"Joined with {words}") + "."
+    rows = [(row.name, figures.count(row.events), row.meaning) for row in book_rows(books)]
+    if rows:
+        yield markdown_table(("Events", "Count", "Meaning"), rows)
 
 
 def _answers(result: RunResult) -> Iterator[str]:

@@ -16,8 +16,11 @@ from rich.text import Text
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.books import book_rows, source_words
+from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
+from loadsim.report.storm import attempt_rows, profile_words, storm_rows
 
 WIDE = 110
 """From this width on the latency table also has min, mean and p99.99."""
@@ -29,25 +32,26 @@ BODY_CHARS = 300
 
 def render_text(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
     """The whole report as text of this width, with ANSI colours or without any escape sequence. Ends in a newline."""
-    return _drawn(render(result, width), width, colour=colour)
+    return drawn(render(result, width), width, colour=colour)
 
 
 def render_verdict(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
     """The verdict, the objectives and the reasons only, as `render_text` writes them."""
-    return _drawn(Group(*_verdict(result)), width, colour=colour)
+    return drawn(Group(*_verdict(result)), width, colour=colour)
 
 
 def render(result: RunResult, width: int = 100) -> RenderableType:
     """The report for a rich console that is `width` columns wide."""
     parts: list[RenderableType] = [*_verdict(result), *_diagnosis(result), *_counts(result), *_outcomes(result)]
-    parts += _latency(result, width)
+    parts += [*_retries(result), *_latency(result, width)]
     parts += [*_groups(result, "event", "By event type"), *_cases(result)]
-    parts += [*_duplicates(result), *_groups(result, "phase", "By phase")]
-    parts += [*_answers(result), *_limits(result)]
+    parts += [*_books(result), *_duplicates(result), *_groups(result, "phase", "By phase")]
+    parts += [*_answers(result), *_deadlines(result), *_limits(result)]
     return Group(*parts)
 
 
-def _drawn(what: RenderableType, width: int, *, colour: bool) -> str:
+def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
+    """What rich draws at this width, without blanks at the ends of lines."""
     text = io.StringIO()
     console = Console(
         file=text,
@@ -252,6 +256,69 @@ def _duplicates(result: RunResult) -> Iterator[RenderableType]:
         table.add_row(name, *cells, facts.duplicate_answers(row))
     yield table
     yield Text(facts.spread_words(result), style="dim")
+
+
+def _books(result: RunResult) -> Iterator[RenderableType]:
+    books = result.reconciliation
+    if books is None:
+        return
+    yield _title("Reconciled", source_words(books))
+    rows = book_rows(books)
+    if not rows:
+        return
+    table = _table()
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.name, style="bold red" if row.bad else ""), figures.count(row.events), row.meaning)
+    yield table
+
+
+def _retries(result: RunResult) -> Iterator[RenderableType]:
+    rows = storm_rows(result)
+    if not rows:
+        return
+    yield _title("Retries", profile_words(result))
+    table = _table()
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(row.name, Text(row.value, style="red" if row.bad else ""), figures.printable(row.meaning))
+    yield table
+    attempts = attempt_rows(result)
+    if attempts:
+        table = _table(header=True)
+        table.add_column("attempt", no_wrap=True)
+        table.add_column("deliveries", justify="right", no_wrap=True)
+        table.add_column("2xx", justify="right", no_wrap=True)
+        table.add_column("answers", overflow="fold")
+        for attempt in attempts:
+            table.add_row(*attempt)
+        yield Text("")
+        yield table
+
+
+def _deadlines(result: RunResult) -> Iterator[RenderableType]:
+    rows = deadline_cells(result)
+    if not rows:
+        return
+    yield _title("Provider deadlines", "share answered in time, by service time")
+    if all(row.good for row in rows):
+        yield Text(
+            f"  every event within that of all {len(rows)} providers, from {rows[0].provider}'s {rows[0].deadline} on"
+        )
+        return
+    table = _table(header=True)
+    table.add_column("", no_wrap=True)
+    for name in ("deadline", "in time", "late"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what it would do then", style="dim", overflow="fold")
+    for row in rows:
+        late = Text(row.late, style="" if row.good else "red")
+        table.add_row(row.provider, row.deadline, row.in_time, late, row.afterwards)
+    yield table
 
 
 def _answers(result: RunResult) -> Iterator[RenderableType]:

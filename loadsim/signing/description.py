@@ -13,7 +13,7 @@ from typing import Literal
 from loadsim.model import Secret
 from loadsim.signing.moments import TICK_NS, Unit
 from loadsim.signing.sign import Signer
-from loadsim.signing.verify import DatedVerifier, Verifier
+from loadsim.signing.verify import BodyTimeVerifier, Verifier
 
 Digest = Literal["sha1", "sha256", "sha512"]
 Encoding = Literal["hex", "base64", "base64url"]
@@ -105,7 +105,7 @@ class Scheme:
 
     def verifier(self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None) -> Verifier:
         """What checks the headers; `tolerance_s` None takes the scheme's own, 0 turns the window off."""
-        kind = DatedVerifier if self._is_dated else Verifier
+        kind = BodyTimeVerifier if self.timestamp is not None and self.timestamp.place == "body" else Verifier
         return kind(self, secret, self.tolerance_s if tolerance_s is None else tolerance_s, url)
 
     @property
@@ -150,7 +150,3 @@ class Scheme:
             separator = (self.signature.separator or b"").decode()
             value = f"{self.signature.timestamp_prefix.decode()}{{timestamp}}{separator}{value}"
         return (*pairs, (self.signature.name, value))
-
-    @property
-    def _is_dated(self) -> bool:
-        return self.timestamp is not None and (self.timestamp.place == "body" or self.timestamp.unit == "rfc3339")

@@ -187,7 +187,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
     codes = [code.lower() if delivery.scheme.encoding == "hex" else code for code in delivery.codes()]
     timestamp = (delivery.timestamp() or "").encode("ascii", "replace")
     event_id = delivery.event_id().encode("ascii", "replace")
-    plain = MessageMac(delivery.scheme, secret, url).encoded(timestamp, event_id, delivery.body)
+    plain = MessageMac(delivery.scheme, secret, url).code(timestamp, event_id, delivery.body).encode("ascii")
     if any(hmac.compare_digest(plain, code) for code in codes):
         return ["its code is the right one: only the way in which it is written is wrong"]
     for suspect in suspects(delivery.scheme, secret, delivery.body, url):
@@ -195,7 +195,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
             mac = MessageMac(suspect.scheme, suspect.secret, suspect.url)
         except UsageError:
             continue  # the secret is not in the form that this suspect takes
-        expected = mac.encoded(timestamp, event_id, suspect.body)
+        expected = mac.code(timestamp, event_id, suspect.body).encode("ascii")
         found = codes if suspect.scheme.encoding == "hex" else delivery.codes()
         if any(hmac.compare_digest(expected, code) for code in found):
             return [suspect.words]

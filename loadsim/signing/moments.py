@@ -17,7 +17,7 @@ TICK_NS: dict[Unit, int] = {"s": NS_PER_S, "ms": NS_PER_MS, "rfc3339": NS_PER_MS
 LONGEST_INTEGER = 15
 _INTEGER = re.compile(rf"0|[1-9][0-9]{{0,{LONGEST_INTEGER - 1}}}")
 _RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 PLAIN: dict[Unit, re.Pattern[str]] = {"s": _INTEGER, "ms": _INTEGER, "rfc3339": _RFC3339}
 """What a timestamp must match in full; ASCII only, of bounded length, and without a second spelling of an integer."""
@@ -35,13 +35,51 @@ def write_tick(unit: Unit, tick: int) -> bytes:
 
 def unix_s(text: str, unit: Unit) -> float | None:
     """Seconds since 1970 of a timestamp's text in `unit`; None where it is not in the plain form, or no date."""
-    match = PLAIN[unit].fullmatch(text)
-    if match is None:
+    if PLAIN[unit].fullmatch(text) is None:
         return None
     if unit != "rfc3339":
         return int(text) * TICK_NS[unit] / NS_PER_S
     try:
-        moment = dt.datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
+        return (dt.datetime.fromisoformat(text) - _EPOCH).total_seconds()
     except ValueError:
         return None
-    return (moment - _EPOCH).total_seconds() + float(f"0.{match[2] or 0}")
+
+
+Stamp = tuple[str | None, bytes, float]
+"""A timestamp as it stands in a header (None before there was one), its own text within, and seconds since 1970."""
+
+
+class Stamps:
+    """Reads one timestamp after another. Threads may share it.
+
+    Deliveries of one instant have one text: a caller looks at `last` first, which is replaced whole.
+    """
+
+    __slots__ = ("_integer", "_prefix", "_size", "_ticks_per_s", "_unit", "last")
+
+    def __init__(self, unit: Unit, prefix: str = "") -> None:
+        """`prefix` stands before the timestamp in the text, as in `t=1700000000`."""
+        self._unit: Unit = unit
+        self._prefix, self._size = prefix, len(prefix)
+        self._integer = unit != "rfc3339"
+        self._ticks_per_s = NS_PER_S // TICK_NS[unit]
+        self.last: Stamp = (None, b"", 0.0)
+
+    def read(self, text: str) -> Stamp | None:
+        """What becomes `last`; None where the text is not in the plain form, or names no instant."""
+        bare = text
+        if self._prefix:
+            if not text.startswith(self._prefix):
+                return None
+            bare = text[self._size :]
+        # As PLAIN has it; a leading zero is left to the slow way, and isdigit alone takes digits of other scripts.
+        if self._integer and bare.isdigit() and bare.isascii() and bare >= "1" and len(bare) <= LONGEST_INTEGER:
+            moment_s = int(bare) / self._ticks_per_s
+        else:
+            found = unix_s(bare, self._unit)
+            if found is None:
+                return None
+            moment_s = found
+        stamp: Stamp = (text, bare.encode("ascii"), moment_s)
+        self.last = stamp
+        return stamp

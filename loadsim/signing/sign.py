@@ -22,10 +22,10 @@ _ID = b"\0"
 class Signer:
     """Signs bodies under one key. Belongs to one thread."""
 
-    __slots__ = ("_after", "_before", "_encoded", "_head", "_needs_id", "_tick", "_tick_ns", "_timestamp", "_unit")
+    __slots__ = ("_after", "_before", "_code", "_head", "_needs_id", "_tick", "_tick_ns", "_timestamp", "_unit")
 
     def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None, event: str = "") -> None:
-        self._encoded = MessageMac(scheme, secret, url).encoded
+        self._code = MessageMac(scheme, secret, url).code
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
         signature = scheme.signature.name.encode() + b": "
@@ -61,9 +61,9 @@ class Signer:
             if tick != self._tick:
                 self._set_tick(tick)
         if not self._needs_id:
-            return self._head + self._encoded(self._timestamp, b"", body) + b"\r\n"
+            return self._head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
         id_text = event_id.encode("ascii")
-        return self._head.replace(_ID, id_text) + self._encoded(self._timestamp, id_text, body) + b"\r\n"
+        return self._head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
 
     def _set_tick(self, tick: int) -> None:
         self._timestamp = write_tick(self._unit, tick)

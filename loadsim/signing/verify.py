@@ -8,16 +8,17 @@ can send. Knows no clock and no HTTP framework.
 from __future__ import annotations
 
 import enum
-import hmac
+import functools
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Protocol
 
-import orjson
+import msgspec
 
-from loadsim.model import NS_PER_S, Secret
+from loadsim.model import Secret
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import LONGEST_INTEGER, PLAIN, unix_s
+from loadsim.signing.moments import Stamp, Stamps, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
@@ -59,94 +60,93 @@ class Rejection(enum.Enum):
         return "Invalid signature"
 
 
+class Headers(Protocol):
+    """What holds the headers: a dict by lower-case name, or what a web framework has, which takes any case."""
+
+    def get(self, key: str, /) -> str | None:
+        """The header's value; None where there is none."""
+
+
 class Verifier:
-    """Checks deliveries under one key. Belongs to one thread."""
+    """Checks deliveries under one key. Threads may share it."""
 
     __slots__ = (
-        "_encoded", "_id_name", "_integer_name", "_last", "_last_s", "_last_text", "_pattern", "_prefix", "_separator",
-        "_signature_name", "_size",
-        "_timestamp", "_timestamp_prefix", "_tolerance_s", "_units_per_s", "header_names",
+        "_between", "_code", "_id_name", "_is_stamped", "_pattern", "_prefix", "_prefix_text", "_separator",
+        "_signature_name", "_size", "_stamp_prefix", "_stamps", "_time_name", "_tolerance_s", "header_names",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """`tolerance_s` None or 0 accepts any time; `url` is needed by schemes that sign it."""
         mac = MessageMac(scheme, secret, url)
-        timestamp = scheme.timestamp
+        timestamp = scheme.timestamp if scheme.timestamp and scheme.timestamp.place != "body" else None
         self.header_names = scheme.header_names()
         """What `verify` looks up, lower case; a caller may leave every other header out."""
-        self._encoded = mac.encoded
+        self._code = mac.code
         self._prefix = scheme.signature.prefix
+        self._prefix_text = scheme.signature.prefix.decode()
         self._separator = scheme.signature.separator
+        self._between = (scheme.signature.separator or b"").decode()
         self._signature_name = scheme.signature.name.lower()
-        self._timestamp = timestamp
-        self._timestamp_prefix = scheme.signature.timestamp_prefix
-        in_header = timestamp is not None and timestamp.place == "header" and timestamp.unit != "rfc3339"
-        self._integer_name = timestamp.name.lower() if timestamp and in_header else None
         self._id_name = scheme.id_headers[0].lower() if scheme.signs_id else None
-        self._units_per_s = NS_PER_S // timestamp.tick_ns if timestamp else 1
+        self._time_name = timestamp.name.lower() if timestamp and timestamp.place == "header" else None
+        self._stamp_prefix = (scheme.signature.timestamp_prefix or b"").decode() if timestamp else ""
+        self._is_stamped = timestamp is not None
+        self._stamps = Stamps(timestamp.unit if timestamp else "s", self._stamp_prefix)
         self._tolerance_s = (tolerance_s or 0) if timestamp else 0
-        # Deliveries of one second have one timestamp: it is read once.
-        self._last_text, self._last, self._last_s = "", b"", 0.0
         self._pattern = _PATTERNS[scheme.encoding]
-        self._size = len(mac.encoded(b"", b"", b""))
+        self._size = len(mac.code(b"", b"", b""))
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """None when genuine. `headers` is looked up by lower-case name; `now_s` is seconds since 1970."""
         signature = headers.get(self._signature_name)
         if signature is None:
             return Rejection.missing_signature
+        timestamp, moment_s, given = b"", now_s, signature
+        if self._is_stamped:
+            text: str | None
+            if self._time_name is None:
+                text, _, given = signature.partition(self._between)
+            else:
+                text = headers.get(self._time_name)
+            stamp = self._stamps.last
+            if text is None or text != stamp[0]:
+                found = self._stamp(text, signature)
+                if isinstance(found, Rejection):
+                    return found
+                stamp = found
+            _, timestamp, moment_s = stamp
         event_id = b""
-        text = headers.get(self._integer_name) if self._integer_name is not None else None
-        if text is not None and text == self._last_text:
-            timestamp = self._last
-        # A leading zero would be a second spelling of the same time; isdigit alone takes digits of other scripts.
-        elif text is not None and text.isdigit() and text.isascii() and text >= "1" and len(text) <= LONGEST_INTEGER:
-            timestamp = text.encode()
-            self._last_text, self._last, self._last_s = text, timestamp, int(timestamp) / self._units_per_s
-        else:
-            found = self._other_time(headers, signature)
-            if isinstance(found, Rejection):
-                return found
-            timestamp = found
         if self._id_name is not None:
-            event_id = _ascii(headers.get(self._id_name, ""), LONGEST_ID)
+            id_text = headers.get(self._id_name)
+            if id_text is None:
+                return Rejection.missing_id
+            event_id = _ascii(id_text, LONGEST_ID)
             if not event_id:
-                return Rejection.malformed_id if self._id_name in headers else Rejection.missing_id
-        expected = self._prefix + self._encoded(timestamp, event_id, body)
-        if not hmac.compare_digest(signature.encode("ascii", "replace"), expected):
-            rejection = self._refusal(signature, expected)
+                return Rejection.malformed_id
+        expected = self._prefix_text + self._code(timestamp, event_id, body)
+        if not (given.isascii() and compare_digest(given, expected)):
+            rejection = self._refusal(signature, expected.encode("ascii"))
             if rejection is not None:
                 return rejection
-        if self._tolerance_s:
-            age_s = now_s - (self._last_s if timestamp is self._last else int(timestamp) / self._units_per_s)
-            if age_s > self._tolerance_s:
-                return Rejection.stale
-            if age_s < -self._tolerance_s:
-                return Rejection.future
+        if self._tolerance_s and not -self._tolerance_s <= now_s - moment_s <= self._tolerance_s:
+            return Rejection.stale if moment_s < now_s else Rejection.future
         return None
 
-    def _other_time(self, headers: Mapping[str, str], signature: str) -> bytes | Rejection:
-        """The timestamp's text where it is not simply an integer in a header of its own; nothing if none is signed."""
-        timestamp = self._timestamp
-        if timestamp is None or timestamp.place == "body":
-            return b""
-        if self._timestamp_prefix is not None:
-            text = self._time_entry(signature)
-            if text is None:
-                return Rejection.malformed_signature
-        else:
-            text = headers.get(timestamp.name.lower())
-            if text is None:
-                return Rejection.missing_timestamp
-        if PLAIN[timestamp.unit].fullmatch(text) is None:
-            return Rejection.malformed_timestamp
-        return text.encode("ascii")
+    def _stamp(self, text: str | None, signature: str) -> Stamp | Rejection:
+        """The timestamp in `text`, its header or the first entry of the signature's; else wherever it stands there."""
+        if text is None:
+            return Rejection.missing_timestamp
+        found = self._stamps.read(text)
+        if found is not None or self._time_name is not None:
+            return found or Rejection.malformed_timestamp
+        entries = self._time_entries(self._entries(signature))
+        if len(entries) != 1:
+            return Rejection.malformed_signature
+        return self._stamps.read(entries[0].decode("ascii")) or Rejection.malformed_timestamp
 
-    def _time_entry(self, signature: str) -> str | None:
-        """The timestamp inside the signature header; None where there is none, or more than one."""
-        prefix = self._timestamp_prefix or b""
-        found = [entry for entry in self._entries(signature) if entry.startswith(prefix)]
-        return found[0][len(prefix) :].decode("ascii") if len(found) == 1 else None
+    def _time_entries(self, entries: Iterable[bytes]) -> list[bytes]:
+        prefix = self._stamp_prefix.encode()
+        return [entry for entry in entries if entry.startswith(prefix)]
 
     def _entries(self, signature: str) -> list[bytes]:
         """What the header lists; nothing where it is too long or not ASCII."""
@@ -159,62 +159,69 @@ class Verifier:
     def _refusal(self, signature: str, expected: bytes) -> Rejection | None:
         """None where one of several signatures is the expected one; else whether the key or the form is wrong."""
         entries = self._entries(signature)
+        if self._stamp_prefix and len(self._time_entries(entries)) != 1:
+            return Rejection.malformed_signature
         if self._separator is not None:
             size = len(expected)
-            if any(len(entry) == size and hmac.compare_digest(entry, expected) for entry in entries):
+            alike = [entry for entry in entries if len(entry) == size]
+            if any([compare_digest(entry, expected) for entry in alike]):  # noqa: C419 - all of them, none earlier
                 return None
         prefix = self._prefix
-        codes = [entry.removeprefix(prefix) for entry in entries if entry.startswith(prefix)]
+        codes = (entry.removeprefix(prefix) for entry in entries if entry.startswith(prefix))
         well_formed = any(len(code) == self._size and self._pattern.fullmatch(code) for code in codes)
         return Rejection.wrong_signature if well_formed else Rejection.malformed_signature
 
 
-class DatedVerifier(Verifier):
-    """Checks schemes whose time is a date, or stands in the body, where it is looked for in genuine bodies only."""
+class BodyTimeVerifier(Verifier):
+    """Checks schemes whose time stands in the body, where it is looked for in genuine bodies only."""
 
-    __slots__ = ("_window_s",)
+    __slots__ = ("_field", "_unit", "_window_s")
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
-        """As `Verifier`."""
+        """As `Verifier`, for a scheme that has a timestamp."""
         super().__init__(scheme, secret, None, url)
+        if scheme.timestamp is None:
+            raise ValueError(f"scheme {scheme.name} has no timestamp")
+        self._field, self._unit = scheme.timestamp.name, scheme.timestamp.unit
         self._window_s = tolerance_s or 0
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """As `Verifier.verify`."""
         rejection = super().verify(headers, body, now_s)
         if rejection is not None or not self._window_s:
             return rejection
-        moment_s = self._moment(headers, body)
-        if isinstance(moment_s, Rejection):
-            return moment_s
+        text = body_timestamp(body, self._field)
+        if text is None:
+            return Rejection.missing_timestamp
+        moment_s = unix_s(text, self._unit)
+        if moment_s is None:
+            return Rejection.malformed_timestamp
         if abs(now_s - moment_s) <= self._window_s:
             return None
         return Rejection.future if moment_s > now_s else Rejection.stale
 
-    def _moment(self, headers: Mapping[str, str], body: bytes) -> float | Rejection:
-        """Seconds since 1970 of a genuine delivery, or why there is no telling."""
-        timestamp = self._timestamp
-        if timestamp is None or timestamp.place == "body":
-            text = body_timestamp(body, timestamp.name) if timestamp else None
-        else:
-            found = self._other_time(headers, headers.get(self._signature_name, ""))
-            text = None if isinstance(found, Rejection) else found.decode("ascii")
-        if text is None:
-            return Rejection.missing_timestamp
-        moment_s = unix_s(text, timestamp.unit) if timestamp else None
-        return Rejection.malformed_timestamp if moment_s is None else moment_s
-
 
 def body_timestamp(body: bytes, field: str) -> str | None:
-    """The field at the top of a JSON body as text: of a number its digits; None where there is no such field."""
+    """The field at the top of a JSON body as text: of a text what it says, else as it is written; None without it."""
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        written = bytes(_finder(field).decode(body).found)
+        if written.startswith(b'"'):
+            return msgspec.json.decode(written, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not isinstance(document, dict) or field not in document:
-        return None
-    found = document[field]
-    return str(found) if isinstance(found, int | str) else ""
+    return written.decode("ascii", "replace") or None
+
+
+class _Body(Protocol):
+    @property
+    def found(self) -> msgspec.Raw: ...
+
+
+@functools.cache
+def _finder(field: str) -> msgspec.json.Decoder[_Body]:
+    """Reads one field and builds nothing of the rest, which is half of what parsing costs."""
+    wanted = (msgspec.Raw, msgspec.field(name=field, default=msgspec.Raw()))
+    return msgspec.json.Decoder(msgspec.defstruct("Body", [("found", *wanted)]))
 
 
 def _ascii(text: str, longest: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -58,24 +58,31 @@ class _Context(ssl.SSLContext):
 
 
 async def exchange(
-    url: str, request: SignedRequest, *, headers: Mapping[str, str], timeout_s: float, trust: Trust
+    url: str,
+    request: SignedRequest,
+    *,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    trust: Trust,
+    chunk: int | None = None,
 ) -> Exchange:
     """POST `request` to `url`, once. `headers` are added to the request's own and win over them.
 
-    Returns an Exchange whose outcome is the Answer, whatever its status, or the Failure. Raises UsageError when a
-    file named in `trust` cannot be used.
+    With `chunk` the body goes in chunks of so many bytes, without a length. Returns an Exchange whose outcome is the
+    Answer, whatever its status, or the Failure. Raises UsageError when a file named in `trust` cannot be used.
     """
     sent = _merged([("User-Agent", f"loadsim/{__version__}"), *request.header_pairs(), *headers.items()])
     if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
         raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
-    context = _context(trust)
+    context = _context(trust, needed=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     connector = aiohttp.TCPConnector(ssl=context, force_close=True)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, trace_configs=[clock.tracing()], auto_decompress=False
     ) as session:
-        outcome = await _outcome(session, url, request.body, sent, clock, timeout_s)
+        body = request.body if chunk is None else _chunks(request.body, chunk)
+        outcome = await _outcome(session, url, body, sent, clock, timeout_s)
         clock.mark("end")
     for _ in range(_CLOSING_TURNS):  # aborted TLS connections close in the loop's next turns
         await asyncio.sleep(0)
@@ -90,8 +97,18 @@ def _merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return dict(by_name.values())
 
 
+async def _chunks(body: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
 async def _outcome(
-    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str], clock: _Clock, timeout_s: float
+    session: aiohttp.ClientSession,
+    url: str,
+    body: bytes | AsyncIterator[bytes],
+    headers: Mapping[str, str],
+    clock: _Clock,
+    timeout_s: float,
 ) -> Answer | Failure:
     try:
         async with session.post(
@@ -176,12 +193,13 @@ def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
     return (at[end] - at[begin]) * 1000 if begin in at and end in at else None
 
 
-def _context(trust: Trust) -> _Context:
+def _context(trust: Trust, *, needed: bool) -> _Context:
+    """What is wrong with the files is said in any case; the system's authorities, which take long, only if needed."""
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     if trust.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif trust.cacert is None:
+    elif trust.cacert is None and needed:
         context.load_default_certs()
     try:
         if trust.cacert is not None and not trust.insecure:

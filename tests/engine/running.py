@@ -16,6 +16,7 @@ from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
 from loadsim.measure.tally import Tally
@@ -35,10 +36,12 @@ class KeepingRecorder(Recorder):
         super().__init__(tally)
         self.kept: list[int] = []
         self.opened: list[int] = []
+        self.waited: list[int] = []
 
     def fold(self) -> None:
         self.kept.extend(self.rows)
         self.opened.extend(self.handshakes)
+        self.waited.extend(self.backlog)
         super().fold()
 
 
@@ -52,6 +55,7 @@ class Ran:
     samples: list[Sample]
     engine: Engine
     took_s: float
+    backlog: np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
     @property
     def codes(self) -> list[int]:
@@ -90,6 +94,7 @@ def scenario(
     target: dict[str, Any] | None = None,
     events: Sequence[dict[str, Any]] = (),
     cases: Sequence[dict[str, Any]] = (),
+    retry: dict[str, Any] | None = None,
 ) -> Scenario:
     """A scenario with one event type unless others are named; phases get their names by number."""
     document: dict[str, Any] = {
@@ -99,6 +104,8 @@ def scenario(
         "phases": [{"name": f"phase {number}", **phase} for number, phase in enumerate(phases)],
         "cases": list(cases),
     }
+    if retry is not None:
+        document["retry"] = retry
     return from_document(document, "test", known_cases=case_rules())
 
 
@@ -124,7 +131,8 @@ def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:
     """The books of an engine that has run."""
     rows = np.array(recorder.kept, dtype=np.int64).reshape(-1, COLUMNS)
     handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
-    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s)
+    backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
+    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog)
 
 
 def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:
@@ -149,6 +157,8 @@ def run(
         loop = asyncio.get_running_loop()
         start = monotonic_ns()
         transport = make(loop, of.target)
+        if of.retry is not None:
+            options.update(kind=RetryEngine, again=best_pacer(loop))
         engine, recorder = build(of, transport, best_pacer(loop), start_ns=start, seed=seed, **options)
         if during is not None:
             during(engine)

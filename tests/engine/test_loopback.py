@@ -68,6 +68,31 @@ def test_every_transport_writes_the_same_request(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_further_attempt_says_its_number_and_carries_the_same_body(transport: str) -> None:
+    requests: dict[bytes, bytes] = {}
+    busy = OK.replace(b"200 OK", b"503 Busy")
+
+    def refuse_first(peer: Peer) -> None:
+        while True:
+            head, _, body = peer.request().partition(b"\r\n\r\n")
+            trace = next(line for line in head.split(b"\r\n") if line.startswith(b"X-Loadsim-Id: "))
+            requests[trace[14:]] = body
+            peer.send(busy if trace.endswith(b"/1") else OK)
+
+    with Server(refuse_first) as server:
+        of = scenario(
+            [{"rate": "20/s", "duration": "100ms"}], {"url": server.url, "timeout": "5s"}, retry={"schedule": ["20ms"]}
+        )
+        result = run(of, TRANSPORTS[transport])
+    result.assert_balanced()
+    assert result.outcomes == ["200"] * 2
+    assert sorted(requests) == [b"run/0/1", b"run/0/2", b"run/1/1", b"run/1/2"]
+    for index in (b"0", b"1"):
+        assert requests[b"run/%b/1" % index] == requests[b"run/%b/2" % index]
+    assert requests[b"run/0/1"] != requests[b"run/1/1"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_instants_come_in_order_and_handshakes_are_counted(transport: str) -> None:
     with Server(Peer.requests) as server:
         result = run(

@@ -122,8 +122,9 @@ def objective_texts(draw: st.DrawFn) -> str:
     unit = draw(st.sampled_from(units[kind]))
     value = draw(st.decimals(0, 1 if kind == "rate" else 10**6, places=draw(st.integers(0, 6))))
     odd = kind == "trend" and metric not in TAGGED_HISTOGRAMS and aggregation.startswith("p(")
-    tag = "" if odd or name in ("lost", "duplicated") else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
-    over = "" if name in ("lost", "duplicated") else draw(st.sampled_from(["", " over 250ms", " over 90s"]))
+    whole = name in ("lost", "duplicated", "given_up")
+    tag = "" if odd or whole else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
+    over = "" if whole or name == "attempts" else draw(st.sampled_from(["", " over 250ms", " over 90s"]))
     return f"{name}{tag}: {aggregation} {op} {value}{unit}{over}"
 
 

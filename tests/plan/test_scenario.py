@@ -134,6 +134,8 @@ PHASES = (
     ('duration = "1 day"\nrate = "5/s"', "duration: '1 day' has the unknown unit 'day'"),
     ('duration = "0s"\nrate = "5/s"', "duration: must be more than 0"),
     ('duration = "99999h"\nrate = "5/s"', "duration: must be more than 0 and at most a year"),
+    ('duration = "1s"\nconnections = 1000001', "connections: must be at most 1,000,000"),
+    ("connections = 2\nevents = 18446744073709551616", "events: must be at most 100,000,000,000,000"),
     ('rate = "5/s"', 'duration: is missing: give one such as "30s"'),
     ('duration = "1s"\nrate = "1/s"\nconnections = 3', "rate: connections (closed model) is given too"),
     ('duration = "1s"\nrate = "1/s"\nfrom = "1/s"\nto = "2/s"', "rate: from/to (a ramp) is given too"),

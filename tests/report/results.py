@@ -15,7 +15,7 @@ from loadsim.measure.ab import SCHEMA as AB_SCHEMA
 from loadsim.measure.ab import AbResult, CheckRow, GateRow, PairRow, SideRow
 from loadsim.measure.result import Aborted, RunResult, WindowCourse
 from loadsim.plan.scenario import ValidityRules
-from tests.builders import TYPES, refused, run_info, run_result, with_course, with_histograms
+from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
 
 OBJECTIVES = ("p(99) < 250ms", "http_req_duration: p(95)<4", f"response{{event:{TYPES[1]}}}: p(99.9) < 100ms")
 
@@ -40,6 +40,13 @@ def closed() -> RunResult:
     """A closed run that passes."""
     result = run_result(run=run_info(model="closed"))
     return evaluate(result, objectives_of(["success: rate > 98%"], vocabulary_of(result)), ValidityRules())
+
+
+@functools.cache
+def stormed() -> RunResult:
+    """An open run through an outage, under a retry profile."""
+    result = run_result(retries=retries())
+    return evaluate(result, objectives_of(["given_up: count == 0"], vocabulary_of(result)), ValidityRules())
 
 
 @functools.cache

@@ -29,7 +29,7 @@ from loadsim.report.series_csv import render_series
 from loadsim.report.summary import render_summary
 from loadsim.report.text import render_text
 from tests.plan.support import scenario_of
-from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs
+from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, stormed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -43,6 +43,8 @@ def rendered() -> dict[str, str]:
         "failed-80-colour.txt": render_text(failed(), width=80, colour=True),
         "invalid-100.txt": render_text(invalid(), width=100),
         "closed-80.txt": render_text(closed(), width=80),
+        "storm-100.txt": render_text(stormed(), width=100),
+        "storm.md": render_summary(stormed()),
         "failed.md": render_summary(failed()),
         "invalid.md": render_summary(invalid()),
         "failed.hgrm": render_hgrm(failed()),

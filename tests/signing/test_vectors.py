@@ -37,10 +37,10 @@ def test_a_vector_is_signed_and_verified(vector: Vector) -> None:
 @pytest.mark.parametrize("vector", DESCRIBED, ids=lambda vector: vector.source)
 def test_a_vector_of_another_form_is_made_by_its_description(vector: Described) -> None:
     found = scheme(CUSTOM, vector.table)
-    made = lines(found, vector.secret, vector.body, vector.time_s)
+    made = lines(found, vector.secret, vector.body, vector.time_s, url=vector.url)
     assert f"{found.signature.name}: {vector.header}" in made
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in made)}
-    assert found.verifier(Secret(vector.secret)).verify(headers, vector.body, vector.time_s) is None
+    assert found.verifier(Secret(vector.secret), url=vector.url).verify(headers, vector.body, vector.time_s) is None
 
 
 @pytest.mark.parametrize(("name", "header", "later_s", "accepted"), CONVOY_HEADERS)

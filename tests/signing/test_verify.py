@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -182,11 +185,11 @@ def test_a_long_list_costs_one_code_only() -> None:
     verifier = scheme("standard-webhooks").verifier(SECRET)
     codes = []
 
-    def counted(timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
+    def counted(timestamp: bytes, event_id: bytes, body: bytes) -> str:
         codes.append(body)
-        return encoded(timestamp, event_id, body)
+        return code(timestamp, event_id, body)
 
-    encoded, verifier._encoded = verifier._encoded, counted
+    code, verifier._code = verifier._code, counted
     headers = delivery(SIGNERS["standard-webhooks"], BODY)
     wrong = "v1," + "A" * 43 + "="
     listed = {**headers, "webhook-signature": " ".join([wrong] * 170 + [headers["webhook-signature"]])}
@@ -204,17 +207,17 @@ def test_a_list_of_8_kb_costs_one_code_and_one_comparison_an_entry_of_the_right_
     verifier = verifier_of(name)
     codes, compared = [], []
 
-    def counted(timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
+    def counted(timestamp: bytes, event_id: bytes, body: bytes) -> str:
         codes.append(body)
-        return encoded(timestamp, event_id, body)
+        return code(timestamp, event_id, body)
 
-    def comparing(one: bytes, other: bytes) -> bool:
+    def comparing(one: Any, other: Any) -> bool:
         compared.append(one)
         return compare(one, other)
 
-    encoded, verifier._encoded = verifier._encoded, counted
+    code, verifier._code = verifier._code, counted
     compare = hmac.compare_digest
-    monkeypatch.setattr("loadsim.signing.verify.hmac.compare_digest", comparing)
+    monkeypatch.setattr("loadsim.signing.verify.compare_digest", comparing)
     headers = delivery(SIGNERS[name], BODY)
     field = scheme(name).header_names()[0]
     prefix = scheme(name).signature.prefix.decode()
@@ -288,7 +291,7 @@ def test_a_date_is_rfc_3339_with_its_zone(stamp: str, expected: Rejection) -> No
 def test_a_date_that_is_none_is_malformed_also_when_it_is_signed() -> None:
     stamp = "2025-02-31T18:17:36Z"
     verifier = verifier_of("twitch")
-    code = verifier._encoded(stamp.encode(), b"m-1", BODY).decode()
+    code = verifier._code(stamp.encode(), b"m-1", BODY)
     headers = {
         "twitch-eventsub-message-id": "m-1",
         "twitch-eventsub-message-timestamp": stamp,
@@ -344,3 +347,25 @@ def test_a_secret_is_taken_verbatim_by_trackpilots() -> None:
     headers = delivery(scheme("trackpilots").signer(Secret("whsec_pässword\n")), BODY)
     assert scheme("trackpilots").verifier(Secret("whsec_pässword\n")).verify(headers, BODY, NOW_S) is None
     assert scheme("trackpilots").verifier(Secret("whsec_pässword")).verify(headers, BODY, NOW_S) is not None
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_threads_may_share_a_verifier(name: str) -> None:
+    """Each thread has a time of its own; a state that is half of one and half of another would refuse, or accept."""
+    shared, own = ANY_TIME[name], signer(name)
+    sent = [(delivery(own, BODY_MS % (second * 1000), second), BODY_MS % (second * 1000)) for second in range(1, 5)]
+
+    def check(number: int) -> bool:
+        (headers, body), (_, other) = sent[number], sent[number - 1]
+        return all(
+            shared.verify(headers, body, NOW_S) is None and shared.verify(headers, other, NOW_S) is not None
+            for _ in range(60)
+        )
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(sent)) as pool:
+            assert all(pool.map(check, range(len(sent))))
+    finally:
+        sys.setswitchinterval(interval)

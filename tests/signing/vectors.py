@@ -179,6 +179,7 @@ class Described(NamedTuple):
     header: str
     table: dict[str, object]
     time_s: int = 0
+    url: str | None = None
 
 
 def plain(**keys: object) -> dict[str, object]:
@@ -201,7 +202,55 @@ CONVOY = "frain-dev/convoy, pkg/signature/testdata/signature-vectors.json"
 OUTPOST = "hookdeck/outpost, internal/destregistry/providers/destwebhook/signature_test.go"
 RFC = "RFC 4231, section 4"
 
+TWILIO = "twilio/twilio-python, tests/unit/test_request_validator.py"
+TWILIO_FORM = b"CallSidCA1234567890ABCDECaller+14158675309Digits1234From+14158675309To+18005551212"
+"""The form's fields in order, as Twilio joins them."""
+
+
+def twilio(url: str, code: str, form: bytes = TWILIO_FORM) -> Described:
+    """What is signed is the URL and the joined fields; a JSON body is signed by a query value alone."""
+    table = plain(signed="{url}{body}", digest="sha1", encoding="base64")
+    return Described(TWILIO, "12345", form, code, table, url=url)
+
+
 DESCRIBED = (
+    twilio("https://mycompany.com/myapp.php?foo=1&bar=2", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
+    twilio("https://mycompany.com:443/myapp.php?foo=1&bar=2", "kvajT1Ptam85bY51eRf/AJRuM3w="),
+    twilio("http://mycompany.com:1234/myapp.php?foo=1&bar=2", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="),
+    twilio("http://mycompany.com:80/myapp.php?foo=1&bar=2", "0ZXoZLH/DfblKGATFgpif+LLRf4="),
+    twilio(
+        "https://mycompany.com/myapp.php?foo=1&bar=2",
+        "IK+Dwps556ElfBT0I3Rgjkr1wJU=",
+        b"Digits1234Digits5678SidCA123SidAccountAC123",
+    ),
+    twilio(
+        "https://mycompany.com/myapp.php?foo=1&bar=2&bodySHA256="
+        "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620",
+        "a9nBmqA0ju/hNViExpshrM61xv4=",
+        b"",
+    ),
+    Described(
+        "Adyen, signing of notifications: the fields joined",
+        "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056",
+        b"7914073381342284::TestMerchant:TestPayment-1407325143704:1130:EUR:AUTHORISATION:true",
+        "coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0=",
+        plain(key="hex", encoding="base64"),
+    ),
+    Described(
+        "RFC 9421, B.2.5: the signature base",
+        "uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==",
+        b'"date": Tue, 20 Apr 2021 02:07:55 GMT\n"@authority": example.com\n"content-type": application/json\n'
+        b'"@signature-params": ("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"',
+        "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=",
+        plain(key="base64", encoding="base64"),
+    ),
+    Described(
+        f"{ADNANH}: Scalr, the date after the body",
+        "bilFGi4ZVZUdG+C6r0NIM9tuRq6PaG33R3eBUVhLwMAErGBaazvXe4Gq2DcJs5q+",
+        b'{"a": "b"}Thu 07 Sep 2017 06:30:04 UTC',
+        "48e395e38ac48988929167df531eb2da00063a7d",
+        plain(digest="sha1"),
+    ),
     Described(ADNANH, "secret", b'{"a": "z"}', "b17e04cbb22afa8ffbff8796fc1894ed27badd9e", plain(digest="sha1")),
     Described(
         ADNANH, "secret", b'{"a": "z"}', "f417af3a21bd70379b5796d5f013915e7029f62c580fb0f500f59a35a6f04c89", plain()

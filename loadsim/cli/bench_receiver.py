@@ -1,0 +1,149 @@
+"""`loadsim bench receiver`: options become one sitting; its figures are kept and printed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadsim.model import UsageError
+
+if TYPE_CHECKING:
+    from loadsim.measure.bench_receiver import ReceiverBench
+    from loadsim.studies.bench_receiver import ReceiverBenchmark, ReceiverRequest
+
+EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
+
+
+@click.command()
+@click.option("--app", metavar="PACKAGE.MODULE:NAME", help="Your aiohttp or ASGI application, or what makes it.")
+@click.option("--path", default="/webhooks/trackpilots", show_default=True, help="Where your application takes events.")
+@click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
+@click.option("--public-url", metavar="URL", help="The URL that is signed, for schemes that sign it.")
+@click.option("--secret-env", metavar="NAME", help="Variable with the secret that your application checks with.")
+@click.option("--secret-file", metavar="PATH", help="File with the secret that your application checks with.")
+@click.option("-r", "--rate", "rates", multiple=True, metavar="RATE", help="A load; repeatable. [1000/s 4000/s 8000/s]")
+@click.option("--rounds", type=click.IntRange(3, 100), default=7, show_default=True, help="Windows at full speed.")
+@click.option("--step", default="2s", show_default=True, metavar="TIME", help="How long a window is.")
+@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the figures are kept.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
+def command(**options: Any) -> None:
+    """Measure what a verified event costs over HTTP on this machine.
+
+    Our receiver on its two engines, verifying and not, and your own application beside it, which is started here in
+    one process: an aiohttp web.Application, an ASGI application (needs uvicorn: the extra asgi), or a function that
+    makes one. It reads its secret from where it always does. Framework and signature are told apart by subtraction;
+    response times are measured at several loads. A receiver that accepts forged events is named and not timed.
+
+    \b
+    Examples:
+      loadsim bench receiver
+      loadsim bench receiver --app shop.web:make_app --path /hooks --secret-env SHOP_SECRET
+      loadsim bench receiver --app shop.api:app -r 500/s -r 2000/s
+
+    \b
+    Exit codes: 0 measured, 99 a receiver errs, 3 the machine was too noisy to say, 2 usage, 130 interrupted.
+    """
+    from loadsim.cli.terminal import print_text
+    from loadsim.report.bench_receiver import render_receiver_text
+    from loadsim.studies.bench_receiver import ReceiverBenchmark
+    from loadsim.studies.load import free_directory
+
+    request = _compose(options)
+    out = Path(options["out"])
+    free_directory(out)
+    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    result = asyncio.run(_execute(ReceiverBenchmark(request, say)))
+    directory = _keep(result, out)
+    if options["as_json"]:
+        sys.stdout.buffer.write((directory / "receiver.json").read_bytes())
+    else:
+        print_text(render_receiver_text(result))
+        click.echo(f"\nKept in {directory}/: receiver.json, receiver.md, receiver.html")
+    sys.exit(EXIT_CODES[result.ending])
+
+
+async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, bench.interrupt)
+    return await bench.execute()
+
+
+def _keep(result: ReceiverBench, out: Path) -> Path:
+    from loadsim.launch.store import run_directory, write_whole
+    from loadsim.measure.bench_receiver import dump_receiver_bench
+    from loadsim.report.bench_receiver import render_receiver_page, render_receiver_summary
+    from loadsim.report.charts import library
+
+    directory = run_directory(out, result.id)
+    write_whole(directory / "receiver.json", dump_receiver_bench(result))
+    write_whole(directory / "receiver.md", render_receiver_summary(result).encode())
+    write_whole(directory / "receiver.html", render_receiver_page(result, library()))
+    return directory
+
+
+def _compose(options: dict[str, Any]) -> ReceiverRequest:
+    """The options as one request, before anything is started. Raises UsageError."""
+    import secrets
+
+    from loadsim.events import default_types
+    from loadsim.model import Secret
+    from loadsim.plan import UnitError, parse_duration
+    from loadsim.settings import read_custom, read_secret
+    from loadsim.signing import CUSTOM, family, scheme
+    from loadsim.studies.bench_receiver import RATES, ReceiverRequest
+    from loadsim.studies.subjects import Setting
+
+    custom = None if options["custom"] is None else read_custom(options["custom"])
+    name = CUSTOM if custom is not None else options["scheme"]
+    described = scheme(name, custom, where=options["custom"] or "--custom")
+    own = options["app"] is not None
+    if not own and (options["secret_env"] is not None or options["secret_file"] is not None):
+        raise UsageError("a secret is needed for --app only: without it one is drawn")
+    secret = Secret(secrets.token_hex(24))
+    if own:
+        secret = read_secret(
+            secret_env=options["secret_env"],
+            secret_file=options["secret_file"],
+            default_env=described.default_secret_env,
+        )
+    described.verifier(secret, url=options["public_url"] or "http://127.0.0.1/")  # a key in the wrong form is said here
+    if not options["path"].startswith("/"):
+        raise UsageError(f"--path {options['path']}: begins with '/'")
+    try:
+        step_ns = parse_duration(options["step"])
+    except UnitError as error:
+        raise UsageError(f"--step: {error}") from None
+    if not 10**9 <= step_ns <= 60 * 10**9:
+        raise UsageError(f"--step {options['step']}: must lie between 1s and 60s")
+    setting = Setting(
+        secret=secret,
+        scheme=name,
+        custom=custom,
+        public_url=options["public_url"],
+        app=options["app"],
+        path=options["path"],
+        events=default_types(family(described))[:1],
+    )
+    return ReceiverRequest(setting, _rates(options["rates"]) or RATES, options["rounds"], step_ns)
+
+
+def _rates(texts: tuple[str, ...]) -> list[int]:
+    from loadsim.plan import UnitError
+    from loadsim.plan.units import parse_rate
+
+    rates = []
+    for text in texts:
+        try:
+            rate = parse_rate(text)
+        except UnitError as error:
+            raise UsageError(f"--rate: {error}") from None
+        if rate.denominator != 1 or not 1 <= rate <= 100_000:
+            raise UsageError(f"--rate {text}: must be a whole number of events per second from 1 to 100,000")
+        rates.append(int(rate))
+    return sorted(set(rates))

@@ -1,0 +1,130 @@
+"""`loadsim bench verify`: options become one sitting; its figures are kept and printed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadsim.model import UsageError
+
+if TYPE_CHECKING:
+    from loadsim.studies.bench_verify import VerifyRequest
+
+EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
+
+
+@click.command()
+@click.option("--scheme", "schemes", multiple=True, metavar="NAME", help="Signature scheme; repeatable. [default: all]")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
+@click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Body size, e.g. 1KB; repeatable. [64B to 256KB]")
+@click.option("--verifier", metavar="PACKAGE.MODULE:FUNCTION", help="Your own, called as (headers, body).")
+@click.option("--secret-env", metavar="NAME", help="Variable with the secret that your verifier checks with.")
+@click.option("--secret-file", metavar="PATH", help="File with the secret that your verifier checks with.")
+@click.option("--url", metavar="URL", help="The URL that schemes sign which sign it.")
+@click.option("--rounds", type=click.IntRange(6, 1000), default=15, show_default=True, help="Timings of every row.")
+@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the figures are kept.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
+def command(**options: Any) -> None:
+    """Measure what verifying one delivery costs, in this process, on one core.
+
+    Ours, the codes of Python's hmac and of cryptography, the providers' own libraries where they are installed, and
+    your own function. A verifier is asked first whether it accepts a genuine delivery and refuses tampered, forged,
+    unsigned and stale ones; one that errs is named and not timed. Your function is called as (headers, body): it says
+    yes by a true value, or by None where it says no by raising, and gets the secret from where it always does.
+
+    \b
+    Examples:
+      loadsim bench verify
+      loadsim bench verify --scheme stripe --scheme github --size 300B --size 20KB
+      loadsim bench verify --scheme trackpilots --verifier shop.webhooks:verify
+
+    \b
+    Exit codes: 0 right and within bounds, 99 a verifier errs or a bound is missed, 3 the machine was too noisy to
+    say, 2 usage, 130 interrupted.
+    """
+    from loadsim.cli.terminal import print_text
+    from loadsim.launch.store import run_directory, write_whole
+    from loadsim.measure.bench_verify import dump_verify_bench
+    from loadsim.report.bench_verify import render_verify_summary, render_verify_text
+    from loadsim.studies.bench_verify import VerifyBenchmark
+    from loadsim.studies.load import free_directory
+
+    request = _compose(options)
+    out = Path(options["out"])
+    free_directory(out)
+    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    bench = VerifyBenchmark(request, say)
+    signal.signal(signal.SIGINT, lambda *_: bench.interrupt())
+    result = bench.execute()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    directory = run_directory(out, result.id)
+    data = dump_verify_bench(result)
+    write_whole(directory / "verify.json", data)
+    write_whole(directory / "verify.md", render_verify_summary(result).encode())
+    if options["as_json"]:
+        sys.stdout.buffer.write(data)
+    else:
+        print_text(render_verify_text(result))
+        click.echo(f"\nKept in {directory}/: verify.json, verify.md")
+    sys.exit(EXIT_CODES[result.ending])
+
+
+def _compose(options: dict[str, Any]) -> VerifyRequest:
+    """The options as one request, before anything is measured. Raises UsageError."""
+    from loadsim.settings import read_custom, read_secret
+    from loadsim.signing import CUSTOM, scheme, scheme_names
+    from loadsim.studies.bench_verify import DEFAULT_SCHEME, SIZES, URL, VerifyRequest
+    from loadsim.studies.verifiers import own
+
+    names = list(dict.fromkeys(options["schemes"]))
+    custom = None if options["custom"] is None else read_custom(options["custom"])
+    if custom is not None and CUSTOM not in names:
+        names.append(CUSTOM)
+    verifier, secret = None, None
+    if options["verifier"] is not None:
+        if len(names) > 1:
+            raise UsageError("--verifier goes with one --scheme: the one that it verifies")
+        names = names or [DEFAULT_SCHEME]
+    elif options["secret_env"] is not None or options["secret_file"] is not None:
+        raise UsageError("a secret is needed for --verifier only: without it one is drawn")
+    found = [
+        scheme(name, custom, where=options["custom"]) if name == CUSTOM else scheme(name)
+        for name in names or scheme_names()
+    ]
+    if options["verifier"] is not None:
+        secret = read_secret(
+            secret_env=options["secret_env"],
+            secret_file=options["secret_file"],
+            default_env=found[0].default_secret_env,
+        )
+        verifier = own(options["verifier"])
+    return VerifyRequest(
+        schemes=found,
+        sizes=_sizes(options["sizes"]) or SIZES,
+        rounds=options["rounds"],
+        secret=secret,
+        own=verifier,
+        url=options["url"] or URL,
+    )
+
+
+def _sizes(texts: tuple[str, ...]) -> list[int]:
+    from loadsim.plan import UnitError
+    from loadsim.plan.units import parse_size
+    from loadsim.studies.deliveries import SMALLEST_BODY
+
+    sizes = []
+    for text in texts:
+        try:
+            size = parse_size(text)
+        except UnitError as error:
+            raise UsageError(f"--size: {error}") from None
+        if not SMALLEST_BODY <= size <= 16_000_000:
+            raise UsageError(f"--size {text}: must lie between {SMALLEST_BODY}B and 16MB")
+        sizes.append(size)
+    return sorted(set(sizes))

@@ -1,0 +1,73 @@
+"""What the commands share that send single events: their options, and how these lie over an endpoint's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from loadsim.plan import Target
+    from loadsim.settings import Endpoint
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--scheme", metavar="NAME", help="Signature scheme (default trackpilots)."),
+    click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret."),
+    click.option("--secret-file", metavar="PATH", help="File that holds the signing secret."),
+    click.option(
+        "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."
+    ),
+    click.option("--timeout", metavar="TIME", help="Give up after this long (default 10s)."),
+    click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),
+    click.option("--cacert", metavar="FILE", help="Trust this CA certificate (PEM)."),
+)
+
+
+def single_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with these options, listed in this order."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
+    """The endpoint's own settings with the options laid over them. Raises UsageError."""
+    from loadsim.model import UsageError
+    from loadsim.plan import UnitError, parse_duration
+    from loadsim.studies.deliver import changed_target
+    from loadsim.studies.values import parse_headers
+
+    changes: dict[str, Any] = {}
+    if options["scheme"] is not None:
+        changes.update(scheme=options["scheme"], custom=None)
+    if options["secret_env"] is not None or options["secret_file"] is not None:
+        changes.update(secret_env=options["secret_env"], secret_file=options["secret_file"])
+    if options["insecure"] or options["cacert"] is not None:
+        changes.update(insecure=options["insecure"], cacert=options["cacert"])
+    if options["headers"]:
+        changes["headers"] = {**endpoint.target.headers, **parse_headers(options["headers"])}
+    try:
+        if options["timeout"] is not None:
+            changes["timeout"] = parse_duration(options["timeout"])
+    except UnitError as error:
+        raise UsageError(f"--timeout: {error}") from None
+    return changed_target(endpoint, changes, "command line")
+
+
+def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will_do: bool = False) -> str:
+    """The type to send: what was asked for, if it is registered, or the only one there is to choose.
+
+    With `any_will_do` the first one that the endpoint takes. Raises UsageError.
+    """
+    from loadsim.events import event_type
+    from loadsim.model import UsageError
+    from loadsim.studies.deliver import check_registered, offered_types
+
+    offered = offered_types(endpoint, target)
+    if asked is None:
+        if len(offered) == 1 or any_will_do:
+            return offered[0]
+        raise UsageError(f"which event? name one with -e: {', '.join(offered)}")
+    check_registered(endpoint, event_type(asked).name)
+    return asked

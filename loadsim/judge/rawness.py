@@ -1,0 +1,50 @@
+"""What an endpoint's answers to the rawness corpus mean: told by what it answers to a plain event and to a forged one.
+
+Decides whether a form was accepted, failed in the signature, was refused for another reason, or broke the endpoint.
+Knows no network and no bytes: what was sent is only a name here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Told = Literal["accepted", "signature", "refused", "broken", "unclear"]
+"""`unclear`: refused as a forged event is, with a status that may as well be the parser's."""
+
+_OWN_REASONS = frozenset({404, 405, 408, 411, 413, 414, 415, 429, 431})
+"""Refusals that name another reason than the signature."""
+_UNAUTHENTIC = frozenset({401, 403})
+_VARYING = re.compile(rb"[0-9A-Fa-f-]{8,}|[0-9]+")
+"""Request ids and times, which differ from answer to answer."""
+
+
+class Seen(NamedTuple):
+    """One answer. `status` None: there was none, and `text` says why."""
+
+    status: int | None
+    text: bytes = b""
+
+    @property
+    def accepted(self) -> bool:
+        """True for a 2xx answer."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def told(seen: Seen, forged: Seen, *, lenient: bool) -> Told:
+    """What `seen` says of a form, given the answer to a forged event. `lenient`: a parser may refuse the form."""
+    if seen.status is None or seen.status >= 500:
+        return "broken"
+    if seen.accepted:
+        return "accepted"
+    if seen.status in _OWN_REASONS:
+        return "refused"
+    if seen.status == forged.status:
+        if _essence(seen.text) != _essence(forged.text):
+            return "refused"
+        return "signature" if seen.status in _UNAUTHENTIC or not lenient else "unclear"
+    return "signature" if seen.status in _UNAUTHENTIC else "refused"
+
+
+def _essence(text: bytes) -> bytes:
+    return _VARYING.sub(b"#", text[:2048])

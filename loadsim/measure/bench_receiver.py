@@ -1,0 +1,90 @@
+"""The stored result of `loadsim bench receiver` (`"schema": "loadsim.bench.receiver/1"`).
+
+Decides shape and units; missing figures are None, never 0. CPU time is that of the receiver's process, user and system.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from loadsim.measure.result import Environment
+from loadsim.measure.timing import Spread
+
+SCHEMA = "loadsim.bench.receiver/1"
+
+Ending = Literal["pass", "fail", "unsure", "interrupted"]
+
+
+class PaceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One receiver at one rate (open model). Latencies are response times in ms; None: too few samples, or no trust."""
+
+    rate: float
+    """Events per second, as asked."""
+    rate_completed: float | None
+    cpu_us: float | None
+    """Per event."""
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    p99_9_ms: float | None
+    max_ms: float | None
+    why: str
+    """Why there are no figures; empty where there are."""
+
+
+class ReceiverRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One receiver. Figures without faults only: what errs has no speed."""
+
+    key: str
+    name: str
+    verifies: bool
+    faults: list[str]
+    """In words: a genuine event refused, a forged one accepted, a failed window."""
+    events_per_s: Spread | None
+    """Closed model, `connections` in flight, one figure a round."""
+    at_least: bool
+    """The generator was at its limit and the receiver was not: it could do more."""
+    cpu_us: Spread | None
+    """Per event, in those same windows."""
+    core_share: float | None
+    """How much of its core it used, median."""
+    paces: list[PaceRow]
+
+
+class PartRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference between two receivers, CPU µs per event: the median over the rounds, with its 95 % interval."""
+
+    name: str
+    minuend: str
+    subtrahend: str | None
+    """Keys of rows; None: nothing is taken away."""
+    us: float
+    interval: tuple[float, float] | None
+
+
+class ReceiverBench(msgspec.Struct, frozen=True, kw_only=True):
+    """The sitting and how it ended."""
+
+    schema: str
+    id: str
+    started_at: str
+    ended_at: str
+    version: str
+    scheme: str
+    app: str | None
+    connections: int
+    rounds: int
+    cores: tuple[int, int] | None
+    """The receiver's and the generator's; None where they share what there is."""
+    rows: list[ReceiverRow]
+    parts: list[PartRow]
+    ending: Ending
+    reasons: list[str]
+    environment: Environment
+
+
+def dump_receiver_bench(result: ReceiverBench) -> bytes:
+    """The stored form: indented JSON, one trailing newline."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

@@ -1,0 +1,198 @@
+"""Deliveries that were made again: how often, with what end, and the storm that they came to.
+
+Decides what a shard counts of them (`RetryCounts`), how several shards' counts become one, and what peak, backlog and
+time to drain mean. Refuses to know when an attempt is made and why a provider gives up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from loadsim.measure.cells import Metric
+from loadsim.measure.hdr import HdrConfig, Ints, percentile
+from loadsim.measure.merge import Merged, Sliced
+from loadsim.measure.result import AttemptRow, Retries
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, is_success
+
+ATTEMPTS_APART = 10
+"""So many attempts are counted each by itself, all later ones together."""
+DELIVERY = HdrConfig(1, 31_622_400_000, 3)
+"""1 ms .. 366 days, in ms: from the due time of an event to its delivery by a later attempt."""
+_WINDOW_NS = NS_PER_S
+"""Rates of arrivals are taken over so long, or over a slice where slices are wider."""
+
+
+class RetryCounts(msgspec.Struct, array_like=True):
+    """What one shard counted since its start, over all phases."""
+
+    codes: list[dict[int, int]] = msgspec.field(default_factory=list)
+    """By attempt number less 1, at most ATTEMPTS_APART + 1 long: outcome code → deliveries."""
+    extra: dict[int, int] = msgspec.field(default_factory=dict)
+    """Stratum → deliveries beyond the first of each event."""
+    delivery: dict[int, int] = msgspec.field(default_factory=dict)
+    """Of events that a later attempt delivered: bucket of DELIVERY → events."""
+    delivery_max_ms: int = 0
+    retried: int = 0
+    """Events that had to wait for another attempt."""
+    given_up: int = 0
+    """Events whose last attempt failed."""
+    cut_off: int = 0
+    """Events that another attempt was still to come for when the endpoint was switched off."""
+    no_room: int = 0
+    """Events that were given up because too many waited already."""
+    waiting: int = 0
+    """Events that waited for another attempt when the run was over."""
+    in_doubt: int = 0
+    """Attempts sent, not answered whole, and made again: the endpoint may have the event twice."""
+    off_ns: int = -1
+    """When the endpoint was switched off, ns since the start; -1: it was not."""
+    why: str = ""
+
+    def attempt(self, number: int, code: int) -> None:
+        """Count one delivery, `number` from 1 on."""
+        place = min(number, ATTEMPTS_APART + 1) - 1
+        while len(self.codes) <= place:
+            self.codes.append({})
+        self.codes[place][code] = self.codes[place].get(code, 0) + 1
+
+    def delivered(self, took_ns: int) -> None:
+        """Count an event that a later attempt delivered, `took_ns` after it was due."""
+        ms = max(0, took_ns) // NS_PER_MS
+        bucket = int(DELIVERY.index(np.array([ms], dtype=np.int64))[0])
+        self.delivery[bucket] = self.delivery.get(bucket, 0) + 1
+        self.delivery_max_ms = max(self.delivery_max_ms, ms)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLabels:
+    """Whose rules they were, and which strata they cover."""
+
+    profile: str
+    title: str
+    time_scale: float
+    modelled: bool
+    strata: tuple[int, ...]
+    duration_ns: int
+    """How long the phases lasted in which anything was due."""
+
+
+def retries_of(
+    counted: Iterable[RetryCounts], merged: Merged, planned: Sequence[int] | Ints, labels: RetryLabels
+) -> Retries:
+    """All shards together. `planned`: events that fell due, by stratum."""
+    whole = _together(counted)
+    strata = list(labels.strata)
+    base = int(np.asarray(planned)[strata].sum())
+    base_rate = base * NS_PER_S / labels.duration_ns if labels.duration_ns else None
+    peak_rate, peak_s = _peak(merged, strata)
+    backlog, backlog_s, drain_s = _drain(merged, strata)
+    delivery = np.zeros(DELIVERY.counts_len, dtype=np.int64)
+    for bucket, n in whole.delivery.items():
+        delivery[bucket] = n
+    undelivered = merged.codes(strata).get(ERROR_BASE + ErrorKind.switched_off, 0)
+    return Retries(
+        profile=labels.profile,
+        title=labels.title,
+        time_scale=labels.time_scale,
+        modelled=labels.modelled,
+        retried=whole.retried,
+        attempts=sum(sum(codes.values()) for codes in whole.codes),
+        delivered=int(delivery.sum()),
+        delivery_p50_ms=percentile(delivery, DELIVERY, 0.5, whole.delivery_max_ms),
+        delivery_p99_ms=percentile(delivery, DELIVERY, 0.99, whole.delivery_max_ms),
+        delivery_max_ms=whole.delivery_max_ms if whole.delivery else None,
+        given_up=whole.given_up,
+        cut_off=whole.cut_off,
+        no_room=whole.no_room,
+        waiting=whole.waiting,
+        undelivered=undelivered,
+        in_doubt=whole.in_doubt,
+        base_rate=base_rate,
+        peak_rate=peak_rate,
+        peak_s=peak_s,
+        backlog=backlog,
+        backlog_s=backlog_s,
+        drain_s=drain_s,
+        off_s=None if whole.off_ns < 0 else whole.off_ns / NS_PER_S,
+        why=whole.why,
+        by_attempt=[_row(number, codes) for number, codes in enumerate(whole.codes, 1)],
+    )
+
+
+def _together(counted: Iterable[RetryCounts]) -> RetryCounts:
+    whole = RetryCounts()
+    for each in counted:
+        for number, codes in enumerate(each.codes):
+            if len(whole.codes) <= number:
+                whole.codes.append({})
+            for code, n in codes.items():
+                whole.codes[number][code] = whole.codes[number].get(code, 0) + n
+        for bucket, n in each.delivery.items():
+            whole.delivery[bucket] = whole.delivery.get(bucket, 0) + n
+        whole.delivery_max_ms = max(whole.delivery_max_ms, each.delivery_max_ms)
+        for name in ("retried", "given_up", "cut_off", "no_room", "waiting", "in_doubt"):
+            setattr(whole, name, getattr(whole, name) + getattr(each, name))
+        if each.off_ns >= 0 and (whole.off_ns < 0 or each.off_ns < whole.off_ns):
+            whole.off_ns, whole.why = each.off_ns, each.why
+    return whole
+
+
+def _row(number: int, codes: dict[int, int]) -> AttemptRow:
+    errors = {code: n for code, n in codes.items() if ERROR_BASE < code < UNFINISHED}
+    return AttemptRow(
+        attempt=number,
+        deliveries=sum(codes.values()),
+        delivered=sum(n for code, n in codes.items() if is_success(code)),
+        status={str(code): n for code, n in sorted(codes.items()) if code < ERROR_BASE},
+        errors={ErrorKind(code - ERROR_BASE).name: n for code, n in sorted(errors.items())},
+        unfinished=codes.get(UNFINISHED, 0),
+        and_later=number > ATTEMPTS_APART,
+    )
+
+
+def arrivals_by_slice(merged: Merged, strata: Sequence[int]) -> Ints:
+    """Deliveries by slice of the instant at which they were sent, from the start of the run: int64 (n,)."""
+    found = [merged.sliced(metric, strata) for metric in (Metric.sent, Metric.retried)]
+    n = 1 + max(int(each.slices.max(initial=-1)) for each in found)
+    return _per_slice(found[0], n) + _per_slice(found[1], n)
+
+
+def _peak(merged: Merged, strata: Sequence[int]) -> tuple[float | None, float | None]:
+    """The most deliveries per second over any window, and when that began, in s."""
+    arrivals, width = arrivals_by_slice(merged, strata), merged.slice_ns
+    if not arrivals.any():
+        return None, None
+    span = max(1, _WINDOW_NS // width)
+    sums = np.convolve(arrivals, np.ones(span, dtype=np.int64))[span - 1 :]
+    at = int(sums.argmax())
+    return float(sums[at]) * NS_PER_S / (span * width), at * width / NS_PER_S
+
+
+def _drain(merged: Merged, strata: Sequence[int]) -> tuple[int, float | None, float | None]:
+    """The most events that waited for another attempt or were in one, when that was, and how long from then until none
+    did (None: some still did at the end, or none ever had to). By slice: a slice's width exact."""
+    found, width = merged.sliced(Metric.backlog, strata), merged.slice_ns
+    if not len(found.slices):
+        return 0, None, None
+    n = int(found.slices.max()) + 1
+    level = np.cumsum(_per_slice(_where(found, 0), n) - _per_slice(_where(found, 1), n))
+    most = int(level.max())
+    if not most:  # whatever failed was delivered within its slice
+        return 0, None, 0.0
+    last = n - 1 - int(level[::-1].argmax())
+    empty = np.flatnonzero(level[last:] == 0)
+    drained = int(empty[0]) * width / NS_PER_S if len(empty) else None
+    return most, (last + 1) * width / NS_PER_S, drained
+
+
+def _where(found: Sliced, index: int) -> Sliced:
+    chosen = found.indexes == index
+    return Sliced(found.slices[chosen], found.indexes[chosen], found.counts[chosen])
+
+
+def _per_slice(found: Sliced, n: int) -> Ints:
+    return np.bincount(found.slices, weights=found.counts, minlength=n).astype(np.int64)

@@ -1,0 +1,84 @@
+"""What repeated timings of one thing say: the middle, the spread, and what their ratio to another's proves.
+
+Decides when figures are too far apart for a verdict. Refuses to know how they were taken: no clock is read here.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+Proof = Literal["met", "missed", "unsure"]
+
+LEAST_ROUNDS = 6
+"""Fewer give no 95 % interval for a median."""
+WIDEST = 0.10
+"""Quartiles further apart than this share of the median, and no verdict rests on them."""
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Median, quartiles (inclusive method) and extremes of n figures, in their unit."""
+
+    median: float
+    q1: float
+    q3: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def width(self) -> float:
+        """The distance of the quartiles as a share of the median; 0 where the median is 0."""
+        return (self.q3 - self.q1) / self.median if self.median else 0.0
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Of at least one figure. Raises ValueError for none."""
+    if not values:
+        raise ValueError("no figures")
+    low, high, median = min(values), max(values), statistics.median(values)
+    if len(values) < 2:
+        return Spread(median, low, high, low, high, 1)
+    q1, _, q3 = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, q1, q3, low, high, len(values))
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of the median by order statistics, for any distribution; None under LEAST_ROUNDS figures.
+
+    The true median lies outside the k-th least and k-th largest of n with probability 2 P(X < k), X binomial(n, 1/2)
+    (David and Nagaraja, Order Statistics, 7.1); k is the largest for which that is at most 5 %.
+    """
+    n = len(values)
+    if n < LEAST_ROUNDS:
+        return None
+    k, below = 0, 1
+    while 40 * below <= 2**n:  # 2 · below / 2ⁿ ≤ 0.05
+        k += 1
+        below += math.comb(n, k)
+    ordered = sorted(values)
+    return ordered[k - 1], ordered[n - k]
+
+
+def batch_size(cost_ns: float, target_ns: float, most: int) -> int:
+    """How many calls of `cost_ns` each fill `target_ns`, between 1 and `most`."""
+    if cost_ns <= 0:
+        return most
+    return max(1, min(most, round(target_ns / cost_ns)))
+
+
+def at_most(interval: tuple[float, float] | None, limit: float, widths: Sequence[float]) -> Proof:
+    """Whether a figure with this interval is at most `limit`; unsure where the interval holds it, or spreads are wide.
+
+    `widths` are the spreads of all that the figure was made from, as shares (`Spread.width`).
+    """
+    if interval is None or any(width > WIDEST for width in widths):
+        return "unsure"
+    low, high = interval
+    if high <= limit:
+        return "met"
+    return "missed" if low > limit else "unsure"

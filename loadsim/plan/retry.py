@@ -1,0 +1,144 @@
+"""When a delivery that failed is made again: a provider's schedule, its jitter, what an answer may ask for.
+
+Decides the pause before each further attempt, purely: the same seed, event and attempt give the same pause. The keys of
+`[retry]` are here too. `time_scale` divides every span of the provider's, so that hours pass in seconds; what the
+endpoint takes to answer stays what it is. Refuses to know clocks, connections and what waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from loadsim.plan.providers import PROVIDERS, Provider, SwitchOff
+from loadsim.plan.shape import DocumentError, Duration, suggestion
+
+CUSTOM = "custom"
+GONE = 410
+TOO_MANY = 429
+MOST_ATTEMPTS = 100
+"""The longest schedule that a scenario may give."""
+_UNIT = 2.0**-53
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """`[retry]`: deliver as this provider does. `schedule` in ns."""
+
+    profile: str = CUSTOM
+    """A provider's name, or "custom" with a `schedule` of one's own."""
+    time_scale: Annotated[float, msgspec.Meta(gt=0, le=1e9)] = 1.0
+    """How many times as fast as in life the provider's time passes."""
+    schedule: tuple[Duration, ...] | None = None
+    """Pauses before each further attempt, in place of the profile's."""
+    jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Share by which a pause varies either way, in place of the profile's."""
+    switch_off: bool = True
+    """Whether the provider may stop delivering to an endpoint that keeps failing, by the profile's rules."""
+
+
+def profile_of(retry: Retry) -> Provider:
+    """The provider whose rules these are, with what the table changes of them."""
+    found = next((provider for provider in PROVIDERS if provider.name == retry.profile), None)
+    if found is None:
+        found = Provider(CUSTOM, "custom schedule", 0, (), "as the scenario says")
+    return Provider(
+        found.name,
+        found.title,
+        found.deadline_ns,
+        found.retries_ns if retry.schedule is None else retry.schedule,
+        found.afterwards,
+        modelled=found.modelled and retry.schedule is None,
+        jitter=found.jitter if retry.jitter is None else retry.jitter,
+        retry_after=math.inf if found.name == CUSTOM else found.retry_after,
+        ends_on_4xx=found.ends_on_4xx,
+        stop_header=found.stop_header,
+        switch_off=found.switch_off if retry.switch_off else None,
+        source=found.source,
+    )
+
+
+def check_retry(retry: Retry) -> None:
+    """Rules of `[retry]` alone. Raises DocumentError."""
+    names = [provider.name for provider in PROVIDERS]
+    if retry.profile != CUSTOM and retry.profile not in names:
+        raise DocumentError("retry.profile", f'no such provider: "{retry.profile}"{suggestion(retry.profile, names)}')
+    if retry.profile == CUSTOM and retry.schedule is None:
+        raise DocumentError("retry", 'names neither a profile nor a schedule, such as profile = "stripe"')
+    if retry.schedule is not None and len(retry.schedule) > MOST_ATTEMPTS:
+        raise DocumentError("retry.schedule", f"at most {MOST_ATTEMPTS} further attempts")
+    if not math.isfinite(retry.time_scale):
+        raise DocumentError("retry.time_scale", "must be a finite number")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What becomes of a failed attempt. Times in ns of the run, already compressed."""
+
+    provider: Provider
+    scale: float
+    seed: int
+
+    @property
+    def reads_headers(self) -> bool:
+        """Whether the headers of a failed answer matter."""
+        return self.provider.retry_after is not None or self.provider.stop_header is not None
+
+    @property
+    def switch_off(self) -> SwitchOff | None:
+        """When the endpoint gets nothing more, in the run's time; None: never."""
+        rule = self.provider.switch_off
+        if rule is None:
+            return None
+        failing = None if rule.failing_ns is None else int(rule.failing_ns / self.scale)
+        return SwitchOff(rule.given_up, failing, rule.share, int(rule.window_ns / self.scale), rule.gone)
+
+    def pause_ns(
+        self, index: int, attempt: int, code: int, header: Callable[[str], str | None] = lambda _: None
+    ) -> int | None:
+        """The pause after attempt `attempt` (1 is the first) of event `index`, which failed with `code` (see model);
+        None: that was the last. `header` gives the value of a header of the answer, by its lower-case name.
+
+        pause = planned · (1 + jitter · u), u uniform in [−1, 1) by (seed, index, attempt); where `Retry-After` asks for
+        more, that much, up to `retry_after` times the planned pause.
+        """
+        provider = self.provider
+        if attempt > len(provider.retries_ns):
+            return None
+        if provider.ends_on_4xx and 400 <= code < 500 and code != TOO_MANY:
+            return None
+        if code == GONE and provider.switch_off is not None and provider.switch_off.gone:
+            return None
+        if provider.stop_header is not None and header(provider.stop_header[0]) == provider.stop_header[1]:
+            return None
+        planned = provider.retries_ns[attempt - 1]
+        pause = planned * (1 + provider.jitter * (2 * _uniform(self.seed, index, attempt) - 1))
+        if provider.retry_after is not None:
+            asked = retry_after_ns(header("retry-after"))
+            if asked is not None:
+                most = planned * provider.retry_after if planned else asked
+                pause = max(pause, min(asked, most))
+        return int(pause / self.scale)
+
+
+def policy_of(retry: Retry, seed: int) -> Policy:
+    """The policy of a valid `[retry]` in a run of this seed."""
+    return Policy(profile_of(retry), retry.time_scale, seed)
+
+
+def retry_after_ns(value: str | None) -> int | None:
+    """The seconds of a `Retry-After` header (RFC 9110, 10.2.3) in ns, at most a day; None for none, and for a date,
+    which needs a clock."""
+    if value is None or not value.strip().isascii() or not value.strip().isdigit():
+        return None
+    return min(int(value.strip()[:10]), 86_400) * 1_000_000_000
+
+
+def _uniform(seed: int, index: int, attempt: int) -> float:
+    """In [0, 1), a multiple of 2⁻⁵³: by hash, so that one number can be drawn alone."""
+    digest = hashlib.blake2b(b"retry %d %d %d" % (seed, index, attempt), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) * _UNIT

@@ -1,0 +1,95 @@
+"""A real outage and the storm after it, on loopback: nothing is lost, everything adds up, and the report shows it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Run
+
+STORM = """
+name = "storm"
+objectives = ["given_up: count == 0", "attempts: count <= 2000"]
+[target]
+url = "embedded"
+timeout = "2s"
+[receiver]
+engine = "bare"
+down = ["400ms:400ms"]
+[retry]
+schedule = ["100ms", "300ms", "600ms", "1200ms"]
+jitter = 0.2
+[[phases]]
+name = "load"
+duration = "1600ms"
+rate = "200/s"
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+    return Run(monkeypatch, capsys)
+
+
+def result_of(run: Run, text: str, *options: str) -> tuple[Any, str]:
+    Path("storm.toml").write_text(text, encoding="utf-8")
+    ended = run("run", "storm.toml", "-q", "--json", "out.json", *options)
+    assert ended.code in {0, 3}, ended.err  # 3: this machine was too busy to be on time, which changes no count
+    return json.loads(Path("out.json").read_text(encoding="utf-8")), ended.out
+
+
+def test_every_event_of_an_outage_is_delivered_and_the_books_balance(run: Run) -> None:
+    result, shown = result_of(run, STORM, "-w", "2")
+    totals, retries = result["totals"], result["retries"]
+    assert totals["planned"] == totals["sent"] == totals["succeeded"] == 320
+    assert not any("books" in reason for reason in result["validity"]["reasons"])
+    assert totals["attempts"] == retries["attempts"] == sum(row["deliveries"] for row in retries["by_attempt"])
+    assert totals["attempts"] > 320 + retries["retried"] / 2
+    assert 40 <= retries["retried"] <= 140
+    assert retries["delivered"] == retries["retried"]
+    assert retries["delivery_p50_ms"] >= 100
+    assert (retries["given_up"], retries["waiting"], retries["undelivered"]) == (0, 0, 0)
+    assert retries["peak_rate"] > retries["base_rate"] == 200
+    assert 0 < retries["backlog"] <= retries["retried"]
+    assert retries["drain_s"] is not None
+    assert result["receiver"]["verified"] >= 320, "no delivery was lost, and a broken one may have come twice"
+    assert result["receiver"]["verified"] <= 320 + retries["in_doubt"]
+    sent = sum(row["attempts"] for row in result["series"])
+    assert sent == totals["attempts"]
+    judged = {row["text"]: row["passed"] for row in result["verdict"]["objectives"]}
+    assert judged["given_up: count == 0"]
+    assert judged["attempts: count <= 2000"]
+    assert "Retries  custom schedule" in shown
+    assert "time to drain" in shown
+
+
+def test_a_provider_that_switches_the_endpoint_off_uses_one_worker_and_says_so(run: Run) -> None:
+    retry = '[retry]\nprofile = "shopify"\nschedule = ["50ms"]\n'
+    text = STORM[: STORM.index("[retry]")] + retry + STORM[STORM.index("[[phases]]") :]
+    text = text.replace('"given_up: count == 0", ', '"success: rate >= 1%", ')
+    result, shown = result_of(run, text, "-w", "2")
+    assert result["run"]["workers"] == 1
+    totals, retries = result["totals"], result["retries"]
+    assert retries["why"] == "an event was given up"
+    assert retries["undelivered"] == totals["errors"]["switched_off"] > 0
+    assert totals["attempts"] == retries["attempts"]
+    assert totals["planned"] == totals["sent"] == 320
+    assert not any("books" in reason for reason in result["validity"]["reasons"])
+    assert "switched off" in shown
+
+
+def test_raw_logs_and_retries_do_not_go_together(run: Run) -> None:
+    Path("storm.toml").write_text(STORM, encoding="utf-8")
+    ended = run("run", "storm.toml", "--raw")
+    assert ended.code == 2
+    assert "--raw: a line is one event, and with retries it may be several deliveries" in ended.err
+
+
+def test_an_objective_over_retries_needs_a_profile(run: Run) -> None:
+    ended = run("run", "embedded", "-r", "10/s", "--objective", "given_up: count == 0")
+    assert ended.code == 2
+    assert "needs a retry profile" in ended.err

@@ -1,0 +1,109 @@
+"""The README's applications verify: what stands there is run, aiohttp's always, the others where they are installed."""
+
+from __future__ import annotations
+
+import os
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from loadsim.model import NS_PER_S, Secret
+from loadsim.receiver.hosted import AppOrder
+from loadsim.receiver.process import WorkerProcess
+from loadsim.receiver.supervisor import listen
+from loadsim.signing import scheme
+from tests.receiver.wire import PATH, Reply, exchange, request
+from tests.test_readme import BLOCKS
+
+KEY = "whsec_test"
+BODY = b'{"event":"desktop.app_tracking.captured","data":[]}'
+APPLICATIONS = {block.text.split()[1]: block.text for block in BLOCKS if block.kind == "python"}
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKPILOTS_WEBHOOKS_SECRET_KEY", KEY)
+
+
+def application(name: str) -> Any:
+    """The module that the README calls so."""
+    module = types.ModuleType(name.removesuffix(".py"))
+    exec(compile(APPLICATIONS[name], name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - our own README
+    return module
+
+
+def library(name: str) -> Any:
+    """A library of the extra `interop`, or skip; fail where nothing may be missing."""
+    try:
+        return __import__(name, fromlist=["_"])
+    except ImportError:
+        if os.environ.get("LOADSIM_REQUIRE") == "all":  # noqa: TID251 - as in conftest
+            pytest.fail(f"needs {name}: install the extra `interop`", pytrace=False)
+        pytest.skip(f"needs {name}: install the extra `interop`")
+
+
+def signed(body: bytes = BODY, *, key: str = KEY, age_s: int = 0) -> dict[str, str]:
+    lines = scheme("trackpilots").signer(Secret(key)).headers(body, time.time_ns() - age_s * NS_PER_S, "")
+    pairs = [line.partition(": ") for line in lines.decode("ascii").splitlines()]
+    return {"Content-Type": "application/json", **{name: value for name, _, value in pairs}}
+
+
+def deliveries() -> list[tuple[bytes, dict[str, str], int]]:
+    """Body, headers, and the status that is due."""
+    return [
+        (BODY, signed(), 200),
+        (BODY + b" ", signed(), 401),
+        (BODY, signed(key="another"), 401),
+        (BODY, signed(age_s=301), 401),
+        (BODY, {"Content-Type": "application/json"}, 400),
+    ]
+
+
+async def send(port: int, body: bytes, headers: dict[str, str]) -> Reply:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name != "Content-Type")
+    return await exchange(port, request(body, headers=lines.encode()))
+
+
+@pytest.mark.usefixtures("secret")
+async def test_aiohttp_with_the_middleware() -> None:
+    runner = web.AppRunner(application("webhooks.py").make_app(), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+
+    try:
+        for body, headers, status in deliveries():
+            assert (await send(port, body, headers)).status == status
+        accepted = await send(port, BODY, signed())
+        assert accepted.body == b'{"received": "desktop.app_tracking.captured"}'
+        assert (await exchange(port, request(b"", method="GET", target="/healthz", headers=b""))).status == 200
+        assert (await exchange(port, request(BODY, target=PATH, headers=b""))).error == "Missing signature"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.usefixtures("secret")
+def test_flask() -> None:
+    library("flask")
+    client = application("flask_webhooks.py").app.test_client()
+    for body, headers, status in deliveries():
+        assert client.post(PATH, data=body, headers=headers).status_code == status
+    assert client.post(PATH, data=b"x" * 1_000_001, headers=signed(b"")).status_code == 413
+
+
+@pytest.mark.usefixtures("secret")
+async def test_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library("fastapi")
+    library("uvicorn")
+    (tmp_path / "fastapi_webhooks.py").write_text(APPLICATIONS["fastapi_webhooks.py"], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with listen("127.0.0.1", 0, 1)[0] as listener:
+        process = await WorkerProcess.spawn(AppOrder("fastapi_webhooks:app", listener.fileno()))
+        assert process.ready, process.said
+        for body, headers, status in deliveries():
+            assert (await send(listener.getsockname()[1], body, headers)).status == status
+        await process.stop(10)
