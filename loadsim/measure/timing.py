@@ -35,6 +35,10 @@ class Spread(msgspec.Struct, frozen=True):
         """The distance of the quartiles as a share of the median; 0 where the median is 0."""
         return (self.q3 - self.q1) / self.median if self.median else 0.0
 
+    def document(self, digits: int = 3) -> dict[str, float | int]:
+        """For JSON, rounded."""
+        return {name: round(value, digits) for name, value in msgspec.structs.asdict(self).items()}
+
 
 def spread(values: Sequence[float]) -> Spread:
     """Of at least one figure. Raises ValueError for none."""
@@ -68,7 +72,7 @@ def batch_size(cost_ns: float, target_ns: float, most: int) -> int:
     """How many calls of `cost_ns` each fill `target_ns`, between 1 and `most`."""
     if cost_ns <= 0:
         return most
-    return max(1, min(most, round(target_ns / cost_ns)))
+    return max(1, round(min(most, target_ns / cost_ns)))
 
 
 def at_most(interval: tuple[float, float] | None, limit: float, widths: Sequence[float]) -> Proof:
