@@ -178,6 +178,10 @@ class Objective:
     default: bool = False
     translated: str | None = None
     """How the text was read, when a foreign name (k6's) was used."""
+    window_ns: int | None = None
+    """Must hold in every full window of this width; None: over the whole run."""
+    abort: bool = False
+    """End the run as soon as it is certain that this will not hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ from loadsim.plan.shape import DocumentError, read, suggestion
 CONFIG_NAME = "loadsim.toml"
 ENV_PREFIX = "env:"
 
-_ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
+ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
+"""What else helps, on a command line, where the secret's variable is not set."""
 
 
 class EndpointTable(Target, frozen=True, kw_only=True):
@@ -166,9 +167,11 @@ def resolve_target(argument: str, config: Config) -> Endpoint:
     raise UsageError(f'no endpoint is called "{shown}": {where}; a URL begins with http:// or https://')
 
 
-def read_secret(*, secret_env: str | None, secret_file: str | Path | None, default_env: str | None) -> Secret:
+def read_secret(
+    *, secret_env: str | None, secret_file: str | Path | None, default_env: str | None, remedy: str = ELSEWHERE
+) -> Secret:
     """The signing secret: from `secret_file` (less one newline at its end), else from the variable `secret_env`, else
-    from the scheme's `default_env`. Raises UsageError that says what to set and how.
+    from the scheme's `default_env`. Raises UsageError that says what to set and how, `remedy` at its end.
     """
     if secret_env is not None and secret_file is not None:
         raise UsageError("secret_env and secret_file are both given: keep one of them")
@@ -182,7 +185,7 @@ def read_secret(*, secret_env: str | None, secret_file: str | Path | None, defau
         raise UsageError(
             "no signing secret: name its variable with --secret-env NAME, or a file with --secret-file PATH"
         )
-    return Secret(_variable(name, "the signing secret", _ELSEWHERE))
+    return Secret(_variable(name, "the signing secret", remedy))
 
 
 def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """A webhook receiver written for the tests, sound or with named flaws: what a run must find, and must not find.
 
 It checks the Trackpilots scheme with its own few lines and not with loadsim's, serves HTTP by hand on the test's event
-loop, and keeps what a real endpoint would keep: what it did for which delivery. `Flaw` says what can be wrong with it.
+loop, and keeps what a real endpoint would keep: what it did for which delivery. Its books are honest, whatever else is
+wrong with it, and served as any endpoint could serve them. `Flaw` says what can be wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import enum
 import hashlib
 import hmac
@@ -38,6 +40,8 @@ class Delivery(NamedTuple):
 
     index: int  # type: ignore[assignment]  # as in an ArrivalBlock: nobody asks a row for tuple.index
     """Of the event, by the trace header; -1 without one."""
+    mark: str
+    """The trace header itself."""
     status: int
     effect: bool
     """Whether something was done for it: once per event in a sound receiver."""
@@ -88,6 +92,23 @@ class Receiver:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hooks"
 
     @property
+    def ledger_url(self) -> str:
+        """Where its books are served: how often something was done for which event."""
+        return self.url.replace("/hooks", "/ledger")
+
+    def ledger(self, run: str) -> bytes:
+        """Its books as JSON."""
+        done = bytearray(1 + max((delivery.index for delivery in self.deliveries), default=-1))
+        for delivery in self.deliveries:
+            done[delivery.index] += delivery.effect
+        accepted = base64.b64encode(done).decode()
+        return json.dumps({"schema": "loadsim.ledger/1", "run": run, "of": "effects", "accepted": accepted}).encode()
+
+    def rows(self) -> str:
+        """Its books as lines of JSON, in the order in which things were done."""
+        return "".join(f'{{"event": "{delivery.mark}"}}\n' for delivery in self.deliveries if delivery.effect)
+
+    @property
     def effects(self) -> int:
         """How often something was done."""
         return sum(delivery.effect for delivery in self.deliveries)
@@ -104,10 +125,10 @@ class Receiver:
         new = status == 200 and key not in self._known
         if new and Flaw.not_idempotent not in self._flaws:
             self._known.add(key)
-        index = int(headers.get(b"x-loadsim-id", b"run/-1/1").split(b"/")[1])
-        asyncio.get_running_loop().call_later(self._delay_s, self._done, connection, status, index, key if new else b"")
+        mark = headers.get(b"x-loadsim-id", b"run/-1/1").decode()
+        asyncio.get_running_loop().call_later(self._delay_s, self._done, connection, status, mark, key if new else b"")
 
-    def _done(self, connection: _Connection, status: int, index: int, key: bytes) -> None:
+    def _done(self, connection: _Connection, status: int, mark: str, key: bytes) -> None:
         self._in_flight -= 1
         effect = bool(key)
         if status == 200:
@@ -117,7 +138,7 @@ class Receiver:
                 return
             if key:
                 self._known.add(key)
-        self.deliveries.append(Delivery(index, status, effect))
+        self.deliveries.append(Delivery(int(mark.split("/")[1]), mark, status, effect))
         connection.answer(status)
 
     def _status(self, headers: dict[bytes, bytes], body: bytes) -> int:
@@ -165,6 +186,9 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
 
+    def on_url(self, url: bytes) -> None:
+        self._url = url
+
     def on_message_begin(self) -> None:
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
@@ -176,9 +200,12 @@ class _Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._receiver.take(self._headers, b"".join(self._body), self)
+        if self._parser.get_method() == b"GET":
+            self.answer(200, self._receiver.ledger(self._url.decode().partition("run=")[2]))
+        else:
+            self._receiver.take(self._headers, b"".join(self._body), self)
 
-    def answer(self, status: int) -> None:
+    def answer(self, status: int, body: bytes = b"") -> None:
         """Write the response."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
+            self._transport.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,11 @@ class Session:
     cwd: Path
     env: dict[str, str]
     address: str
+    admin: str
 
     def run(self, text: str) -> subprocess.CompletedProcess[str]:
         """Type a block."""
-        script = PRELUDE + hastened(text).replace("127.0.0.1:8080", self.address)
+        script = PRELUDE + hastened(text).replace("127.0.0.1:8080", self.address).replace("127.0.0.1:8081", self.admin)
         return subprocess.run(
             ["bash", "-c", script], cwd=self.cwd, env=self.env, capture_output=True, text=True, timeout=60, check=False
         )
@@ -72,9 +74,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         ["bash", "-c", script.rstrip() + " --admin 127.0.0.1:0"], cwd=cwd, env=env, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
-    said = process.stderr.readline()
-    address = re.search(r"127\.0\.0\.1:\d+", said)
+    said = [process.stderr.readline() for _ in range(2)]
+    address, admin = (re.search(r"127\.0\.0\.1:\d+", line) for line in said)
     assert address, said
+    assert admin, said
     drain = threading.Thread(target=process.stderr.read)
     drain.start()
     for block in BLOCKS:
@@ -82,12 +85,30 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
             name = block.text.split()[1]
             (cwd / name).write_text(hastened(block.text).replace("127.0.0.1:8080", address[0]), encoding="utf-8")
     try:
-        yield Session(cwd, env, address[0])
+        yield Session(cwd, env, address[0], admin[0])
     finally:
         process.terminate()
         process.wait(timeout=20)
         drain.join()
         process.stderr.close()
+
+
+def test_the_page_starts_as_it_stands(session: Session) -> None:
+    (text,) = [block.text for block in BLOCKS if block.marker == "keeps running: the page"]
+    command = text.replace("loadsim dashboard", f'exec "{sys.executable}" -m loadsim dashboard --port 0 --no-browser')
+    process = subprocess.Popen(
+        ["bash", "-c", PRELUDE + command], cwd=session.cwd, env=session.env, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        said = process.stderr.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said)
+        assert address, said
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with opener.open(address[0], timeout=20) as page:
+            assert "Send Test Event" in page.read().decode()
+        process.terminate()
+        assert process.wait(timeout=20) == 0, process.stderr.read()
 
 
 @pytest.mark.parametrize("text", COMMANDS, ids=[text.strip().splitlines()[-1][:60] for text in COMMANDS])

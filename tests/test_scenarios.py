@@ -15,8 +15,8 @@ from loadsim.signing import scheme
 
 DIRECTORY = Path(__file__).parent.parent / "scenarios"
 NAMES = (
-    "breakpoint", "forged", "quickstart", "retry-storm", "rotation", "smoke", "soak", "spike", "starvation", "steady",
-    "stress",
+    "breakpoint", "delivery", "forged", "quickstart", "retry-storm", "rotation", "smoke", "soak", "spike", "starvation",
+    "steady", "stress",
 )  # fmt: skip
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured", "desktop.screenshot_tracking.captured")
 
@@ -53,7 +53,8 @@ def test_a_scenario_runs_as_it_is_and_opens_with_its_question(name: str) -> None
 def test_a_scenario_still_loads_with_the_lines_for_a_real_endpoint(name: str) -> None:
     text = (DIRECTORY / f"{name}.toml").read_text(encoding="utf-8")
     real = re.sub(r'^url = "embedded"\n', "", text, flags=re.MULTILINE)
-    real = re.sub(r'^# (url|secret_env|old_secret_env) = "', r'\1 = "', real, flags=re.MULTILINE)
+    real = re.sub(r'^# (url|secret_env|old_secret_env|ledger) = "', r'\1 = "', real, flags=re.MULTILINE)
+    real = re.sub(r"^\[receiver\].*?(?=^\[)", "", real, flags=re.MULTILINE | re.DOTALL)  # the embedded one's
     target = load(real, name).target
     assert target.url.startswith("https://example.test/")
     assert target.secret_env == "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
@@ -62,7 +63,9 @@ def test_a_scenario_still_loads_with_the_lines_for_a_real_endpoint(name: str) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_that_a_scenario_offers_in_a_comment_is_a_real_one(name: str) -> None:
     text = (DIRECTORY / f"{name}.toml").read_text(encoding="utf-8")
-    for line in re.findall(r'^# ((?!url|secret_env|old_secret_env)\w+ = (?:"[^"]*"|\d+)) ', text, flags=re.MULTILINE):
+    for line in re.findall(
+        r'^# ((?!url|secret_env|old_secret_env|ledger)\w+ = (?:"[^"]*"|\d+)) ', text, flags=re.MULTILINE
+    ):
         key = next(iter(tomllib.loads(line)))
         # A burst goes with its arrivals, so both lines are opened together.
         opened = re.sub(rf"^# ({key}|arrivals) = ", r"\1 = ", text, flags=re.MULTILINE)

@@ -6,11 +6,12 @@ it is sent, and how.
 
 from loadsim.cases.check import check_cases, needs_old_secret, retirement_ns
 from loadsim.cases.genuine import CONTENT_TYPE
-from loadsim.cases.kinds import case_rules
+from loadsim.cases.kinds import REUSING, case_rules
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker
 
 __all__ = [
     "CONTENT_TYPE",
+    "REUSING",
     "EventOptions",
     "Redeliver",
     "RequestMaker",

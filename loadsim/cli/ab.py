@@ -130,7 +130,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 
 
 def _load(target: str, options: dict[str, Any]) -> LoadRequest:
-    from loadsim.cli.run import compose
+    from loadsim.studies.compose import compose
 
     rest = {**options, "epoch": None, "raw": False, "check": False}
     if options["scenario"] is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,9 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
-    from loadsim.cli.run import compose
     from loadsim.judge import objectives_of, vocabulary_of_scenario
     from loadsim.studies.capacity import CapacityRequest
+    from loadsim.studies.compose import compose
 
     lowest = _rate("--from", options["lowest"])
     highest = None if options["highest"] is None else _rate("--to", options["highest"])
@@ -107,7 +108,8 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     from loadsim.studies.capacity import CapacitySearch
 
     step = CapacitySearch(request, lambda _: None).scenario_at(lowest, load.scenario.target.url)
-    objectives_of([objective.text for objective in load.objectives], vocabulary_of_scenario(step))
+    vocabulary = replace(vocabulary_of_scenario(step), has_ledger=False)  # no step reads one
+    objectives_of([objective.text for objective in load.objectives], vocabulary)
     return request
 
 

@@ -106,8 +106,8 @@ def _print_body(
     overrides: tuple[str, ...],
 ) -> None:
     """The bytes alone, so that they can be hashed and compared; a terminal gets a newline after them."""
-    from loadsim.cli.values import parse_epoch
     from loadsim.events import EventSource, parse_override
+    from loadsim.studies.values import parse_epoch
 
     source = EventSource(
         event, seed, simulation=not live, image=image or "placeholder", overrides=map(parse_override, overrides)

@@ -22,16 +22,21 @@ _TERMINAL_S = 0.25
 _LINES_S = 5.0
 
 
-@contextlib.asynccontextmanager
-async def live_view(run: Run, *, quiet: bool) -> AsyncIterator[None]:
-    """Show the run's progress while the context lasts."""
-    if quiet:
-        yield
-        return
+def terminal() -> Console | None:
+    """Standard error as a terminal that can be redrawn; None where it is none."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    view = asyncio.get_running_loop().create_task(_redraw(run, console) if console.is_terminal else _lines(run))
+    return console if console.is_terminal and not console.is_dumb_terminal else None
+
+
+@contextlib.asynccontextmanager
+async def live_view(run: Run, console: Console | None, *, quiet: bool) -> AsyncIterator[None]:
+    """Show the run's progress while the context lasts, redrawn on `console` or in lines."""
+    if quiet:
+        yield
+        return
+    view = asyncio.get_running_loop().create_task(_lines(run) if console is None else _redraw(run, console))
     try:
         yield
     finally:
@@ -49,8 +54,14 @@ async def _redraw(run: Run, console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             progress = run.progress()
-            live.update(render_progress(run.spec.plan, progress, interrupted=run.interrupted), refresh=True)
+            live.update(render_progress(run.spec.plan, progress, stopping=_stopping(run)), refresh=True)
             await asyncio.sleep(_TERMINAL_S)
+
+
+def _stopping(run: Run) -> str:
+    if run.interrupted:
+        return "stopping: what is under way may still end (Ctrl-C again ends at once)"
+    return "" if run.aborted is None else f"ending the run: {run.aborted.objective}: {run.aborted.why}"
 
 
 async def _lines(run: Run) -> None:
@@ -62,4 +73,4 @@ async def _lines(run: Run) -> None:
     print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
     while True:
         await asyncio.sleep(_LINES_S)
-        print(progress_line(run.progress()), file=sys.stderr, flush=True)
+        print(progress_line(plan, run.progress()), file=sys.stderr, flush=True)

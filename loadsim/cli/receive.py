@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
 from loadsim.model import NS_PER_S, UsageError
-from loadsim.plan.units import Span, UnitError, parse_duration, parse_size, parse_span
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
-from loadsim.receiver.options import DEFAULT_PATH, ENGINES, Engine, ReceiverOptions
+from loadsim.receiver.ledger import DEFAULT_LIMIT
+from loadsim.receiver.options import DEFAULT_PATH, ReceiverOptions
 from loadsim.receiver.supervisor import Stats
 from loadsim.settings import read_custom, read_secret
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
 
-
-class Quantity(click.ParamType[object]):
-    """An option read by `parse`, whose ValueError becomes click's usage error."""
-
-    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """The parsed value; what is no text was parsed before."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def parse_share(text: str) -> float:
-    """`"1%"` → 0.01. Raises UnitError."""
-    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%", text.strip())
-    if match is None or float(match[1]) > 100:
-        raise UnitError(f"{text!r} is not a share: write 0% to 100%, such as '1%'")
-    return float(match[1]) / 100
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """`"127.0.0.1:8081"` or `"[::1]:8081"` → host and port. Raises UnitError."""
-    host, _, port = text.rpartition(":")
-    if not host or re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is None or int(port) > 65535:
-        raise UnitError(f"{text!r} is not HOST:PORT, such as '127.0.0.1:8081' (port 0: a free one)")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-DURATION = Quantity("duration", parse_duration)
-SIZE = Quantity("size", parse_size)
-SHARE = Quantity("share", parse_share)
-SPAN = Quantity("at:for", parse_span)
-ADDRESS = Quantity("host:port", parse_address)
 
 
 @click.command("receive")
@@ -74,33 +35,23 @@ ADDRESS = Quantity("host:port", parse_address)
 @click.option("--retire-after", type=DURATION, help="Refuse the old secret from so long after the first request on.")
 @click.option("--no-verify", is_flag=True, help="Take everything without looking at signatures.")
 @click.option("--tolerance", type=DURATION, help="How old or new a timestamp may be; 0s = any. [default: the scheme's]")
-@click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
-@click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine.")
-@click.option("--max-body", type=SIZE, default="1MB", show_default=True, help="Larger bodies get 413.")
-@click.option("--delay", type=DURATION, default="0s", help="Service time of every accepted event.")
-@click.option(
-    "--slots",
-    type=click.IntRange(1),
-    help="At most N in service, the rest wait first-come: capacity = N / delay. Dealt out evenly over the workers.",
-)
-@click.option("--stall", type=SPAN, help="AT:FOR, e.g. 10s:1.4s: silent once for FOR, AT after the first request.")
-@click.option(
-    "--down",
-    type=SPAN,
-    multiple=True,
-    help="AT:FOR, repeatable: connections are closed and new ones refused for FOR, AT after the first request.",
-)
-@click.option("--fail-rate", type=SHARE, default="0%", help="Share of the accepted events that fail on purpose.")
-@click.option("--fail-status", type=click.IntRange(400, 599), default=500, show_default=True)
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Seed of --fail-rate.")
+@conduct_options
 @click.option(
     "--admin",
     type=ADDRESS,
     default="127.0.0.1:8081",
     show_default=True,
-    help="Where GET /stats is served (port 0: any).",
+    help="Where GET /stats and GET /ledger?run=ID are served (port 0: any).",
 )
-@click.option("-v", "--verbose", is_flag=True, help="One line per verified event.")
+@click.option(
+    "--ledger-limit",
+    type=click.IntRange(0),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="Keep which events of a load run came, by indexes below this; 0 keeps no ledger.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="One line per verified event, on stderr.")
+@click.option("--log-json", is_flag=True, help="One JSON object per verified event, on stdout; never its body.")
 def command(
     *,
     host: str,
@@ -115,23 +66,17 @@ def command(
     retire_after: int | None,
     no_verify: bool,
     tolerance: int | None,
-    workers: int,
-    engine: Engine,
-    max_body: int,
-    delay: int,
-    slots: int | None,
-    stall: Span | None,
-    down: tuple[Span, ...],
-    fail_rate: float,
-    fail_status: int,
-    seed: int,
     admin: tuple[str, int],
+    ledger_limit: int,
     verbose: bool,
+    log_json: bool,
+    **conduct: Any,
 ) -> None:
     """Start the companion receiver: it verifies signed webhooks and counts what came.
 
     It answers 200 to a verified event, 400 or 401 to one that is not, and stops on Ctrl-C after it has answered what is
-    in flight. The counters are at http://ADMIN/stats.
+    in flight. The counters are at http://ADMIN/stats. Which events of a load run came is at http://ADMIN/ledger?run=ID:
+    with `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run tells what was lost or duplicated.
 
     \b
     Examples:
@@ -139,6 +84,8 @@ def command(
       loadsim receive --port 9000 --delay 50ms --slots 10     (capacity: 200 events/s)
       loadsim receive --stall 10s:1.4s --workers 2
       loadsim receive --down 10s:5s --down 30s:1s             (away twice)
+      loadsim receive --delay 20ms --delay-p99 400ms          (log-normal: a long tail)
+      loadsim receive --fail 503:1% --fail 429:2% --retry-after 2s --reset 0.5% --seed 7
     """
     options = ReceiverOptions(
         host=host,
@@ -150,18 +97,11 @@ def command(
         verify=not no_verify,
         tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
         retire_ns=retire_after,
-        workers=workers,
-        engine=engine,
-        max_body=max_body,
-        delay_ns=delay,
-        slots=slots,
-        stall=stall,
-        down=down,
-        fail_rate=fail_rate,
-        fail_status=fail_status,
-        seed=seed,
         admin=admin,
+        ledger_limit=ledger_limit,
         verbose=verbose,
+        log_json=log_json,
+        **conduct,
     )
     if no_verify and (secret_env or secret_file or old_secret_env):
         raise UsageError("--no-verify needs no secret: leave out --secret-env, --secret-file and --old-secret-env")
@@ -218,7 +158,8 @@ def _summary(stats: Stats) -> None:
         words.append(f"taken unchecked {total.unchecked:,}")
     words += [f"{name.replace('_', ' ')} {count:,}" for name, count in total.rejected.items()]
     if total.failed_on_purpose:
-        words.append(f"failed on purpose {total.failed_on_purpose:,}")
+        resets = f" ({total.reset_on_purpose:,} by a reset)" if total.reset_on_purpose else ""
+        words.append(f"failed on purpose {total.failed_on_purpose:,}{resets}")
     if stats.restarts:
         words.append(f"worker restarts {stats.restarts:,}")
     _say(" · ".join(words))

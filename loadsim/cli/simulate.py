@@ -6,20 +6,18 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.single import check_registered, event_for, single_options, target_with
-from loadsim.model import NS_PER_S, SignedRequest, UnreachableError, UsageError
+from loadsim.cli.single import event_for, single_options, target_with
+from loadsim.model import UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
     from loadsim.report.panel import Simulation
     from loadsim.settings import Endpoint
-    from loadsim.signing import Signer
+    from loadsim.studies.deliver import Delivery, OneEvent
 
 NOT_DELIVERED = 99
 
@@ -49,64 +47,34 @@ def command(target: str, **options: Any) -> None:
     \b
     Exit codes: 0 delivered, 99 answered but not 2xx, 1 no answer, 2 usage.
     """
-    simulation = asyncio.run(_simulate(_compose(target, options)))
+    from loadsim.studies.deliver import deliver
+
+    now_ns = time.time_ns()
+    simulation = asyncio.run(deliver(_compose(target, options, now_ns), now_ns))
     _show(simulation, as_json=options["as_json"])
     if simulation.failure is not None:
         raise UnreachableError(simulation.failure.text)
     sys.exit(0 if simulation.delivered else NOT_DELIVERED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """What is to be sent: `seed` is None where the body came from a file."""
-
-    name: str
-    topic: str
-    """As the provider's headers have it."""
-    id: str
-    body: bytes
-    seed: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    """Everything that sending takes, checked."""
-
-    endpoint: Endpoint
-    target: Target
-    headers: Mapping[str, str]
-    event: _Event
-    signer: Signer
-    now_ns: int
-
-
-def _compose(argument: str, options: dict[str, Any]) -> _Delivery:
+def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
     """Everything that can be wrong is found here, before anything is sent. Raises UsageError."""
-    from loadsim.events import catalogue
-    from loadsim.plan import EMBEDDED
-    from loadsim.settings import load_config, read_secret, resolve_headers, resolve_target
-    from loadsim.signing import scheme, scheme_names
+    from loadsim.settings import resolve_target
+    from loadsim.studies.compose import read_config
+    from loadsim.studies.deliver import check_reachable, prepare
 
-    config = load_config(known_types=[each.name for each in catalogue()], known_schemes=scheme_names())
-    endpoint = resolve_target(argument, config)
-    if endpoint.url == EMBEDDED:
-        raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
+    endpoint = resolve_target(argument, read_config())
+    check_reachable(endpoint)
     target = target_with(endpoint, options)
-    now_ns = time.time_ns()
-    event = _event(endpoint, target, options, now_ns)
-    chosen = scheme(target.scheme, target.custom)
-    secret = read_secret(
-        secret_env=target.secret_env, secret_file=target.secret_file, default_env=chosen.default_secret_env
-    )
-    signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
-    return _Delivery(endpoint, target, resolve_headers(target.headers), event, signer, now_ns)
+    return prepare(endpoint, target, _event(endpoint, target, options, now_ns))
 
 
 # -- what to send ---------------------------------------------------------------------------------------------------
 
 
-def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: int) -> _Event:
+def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: int) -> OneEvent:
     from loadsim.events import EventSource, parse_override
+    from loadsim.studies.deliver import made_event
 
     if options["payload"] is not None:
         return _recorded(endpoint, options)
@@ -119,71 +87,23 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
         image=options["image"] or "placeholder",
         overrides=map(parse_override, options["overrides"]),
     )
-    return _Event(name, source.topic, source.event_id(0), source.body(0, now_ns), seed)
+    return made_event(source, name, seed, now_ns)
 
 
-def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> _Event:
-    """The user's own body: any JSON, sent as it is. Its `event` field, where there is one, says the type."""
-    import orjson
-
+def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> OneEvent:
+    """The body of a file, which nothing may change."""
     from loadsim.settings import read_bytes_file
+    from loadsim.studies.deliver import own_event
 
     path = options["payload"]
     given = [f"--{name}" for name in ("live", "image", "seed") if options[name] not in (None, False)]
     given += ["--set"] if options["overrides"] else []
     if given:
         raise UsageError(f"--payload sends {path} as it is: leave {', '.join(given)} out, or change the file")
-    body = read_bytes_file(path)
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from None
-    found = document.get("event") if isinstance(document, dict) else None
-    asked = options["event"]
-    if asked is not None and found is not None and asked != found:
-        raise UsageError(f"{path}: its event is {found}, not {asked}: leave -e out or change the file")
-    name = asked or found
-    if isinstance(name, str):
-        check_registered(endpoint, name)
-    return _Event(str(name or path), _topic(name), f"msg_{secrets.token_hex(12)}", body, None)
+    return own_event(endpoint, read_bytes_file(path), options["event"], path)
 
 
-def _topic(name: object) -> str:
-    """What a provider's headers call the event of a recorded body; nothing where nobody says."""
-    from loadsim.events import catalogue
-
-    known = {each.name: each.topic for each in catalogue()}
-    return known.get(name, name) if isinstance(name, str) else ""
-
-
-# -- sending and showing --------------------------------------------------------------------------------------------
-
-
-async def _simulate(delivery: _Delivery) -> Simulation:
-    from loadsim.cases import CONTENT_TYPE
-    from loadsim.report.panel import Simulation
-    from loadsim.studies.simulate import Trust, exchange
-
-    target, event = delivery.target, delivery.event
-    signed = delivery.signer.headers(event.body, delivery.now_ns, event.id)
-    done = await exchange(
-        target.url,
-        SignedRequest(CONTENT_TYPE + signed, event.body),
-        headers=delivery.headers,
-        timeout_s=target.timeout / NS_PER_S,
-        trust=Trust(target.insecure, target.cacert, target.cert, target.key),
-    )
-    return Simulation(
-        event=event.name,
-        url=target.url,
-        headers=done.headers,
-        payload=event.body,
-        timings=done.timings,
-        outcome=done.outcome,
-        endpoint=delivery.endpoint.name,
-        seed=event.seed,
-        scheme=target.scheme,
-    )
+# -- showing --------------------------------------------------------------------------------------------------------
 
 
 def _show(simulation: Simulation, *, as_json: bool) -> None:

@@ -33,14 +33,10 @@ def single_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     """The endpoint's own settings with the options laid over them. Raises UsageError."""
-    import msgspec
-
-    from loadsim.cli.values import parse_headers
     from loadsim.model import UsageError
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.plan.rules import check_target
-    from loadsim.plan.shape import DocumentError
-    from loadsim.signing import scheme_names
+    from loadsim.studies.deliver import changed_target
+    from loadsim.studies.values import parse_headers
 
     changes: dict[str, Any] = {}
     if options["scheme"] is not None:
@@ -54,13 +50,9 @@ def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     try:
         if options["timeout"] is not None:
             changes["timeout"] = parse_duration(options["timeout"])
-        target: Target = msgspec.structs.replace(endpoint.target, **changes)
-        check_target("command line", target, scheme_names())
     except UnitError as error:
         raise UsageError(f"--timeout: {error}") from None
-    except DocumentError as error:
-        raise UsageError(str(error)) from None
-    return target
+    return changed_target(endpoint, changes, "command line")
 
 
 def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will_do: bool = False) -> str:
@@ -68,23 +60,14 @@ def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will
 
     With `any_will_do` the first one that the endpoint takes. Raises UsageError.
     """
-    from loadsim.cli.values import types_of
     from loadsim.events import event_type
     from loadsim.model import UsageError
+    from loadsim.studies.deliver import check_registered, offered_types
 
-    offered = endpoint.events or types_of(target)
+    offered = offered_types(endpoint, target)
     if asked is None:
         if len(offered) == 1 or any_will_do:
             return offered[0]
         raise UsageError(f"which event? name one with -e: {', '.join(offered)}")
     check_registered(endpoint, event_type(asked).name)
     return asked
-
-
-def check_registered(endpoint: Endpoint, name: str) -> None:
-    """Raises UsageError for a type that the endpoint has not registered."""
-    from loadsim.model import UsageError
-
-    if endpoint.events and name not in endpoint.events:
-        registered = ", ".join(endpoint.events)
-        raise UsageError(f"{name} is not registered for the endpoint {endpoint.name}; registered: {registered}")

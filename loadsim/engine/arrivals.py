@@ -41,6 +41,10 @@ class Taker(Protocol):
         """No further event will ever fall due."""
 
 
+USERS_AT_ONCE = 512
+"""A user's first event opens a connection, which may take 100 µs: the loop must not be held up by thousands."""
+
+
 class Arrivals:
     """The events of one shard as they fall due. Times in ns of the clock."""
 
@@ -56,6 +60,8 @@ class Arrivals:
         self.start_ns = 0
         self.stopped_ns = 0
         """When releasing ended; 0 while it goes on."""
+        self.shortage = ""
+        """Why fewer users were at work than the plan asks for, in words; empty when all were."""
         self.closed = False
         """Whether the phase that goes on is a closed one."""
         self._phase_no = -1
@@ -68,7 +74,7 @@ class Arrivals:
         self._exhausted = True
         self._users = 0
         self._taken = 0
-        self._users_wanted = 0
+        self._users_wanted = self._missing = 0
 
     def start(self, start_ns: int) -> None:
         """The plan begins at `start_ns`."""
@@ -96,15 +102,21 @@ class Arrivals:
 
     def _on_wake(self) -> None:
         now = self._clock()
+        if self._starting and now < self._phase_end:
+            self._start_users(now)
         while now >= self._wake_ns and not self.stopped_ns:
             if self._phase is not None and not self.closed:
                 self._release(now)
             if self._phase is None or now >= self._phase_end:
+                if self._starting:
+                    wanted = self._users_wanted
+                    started = wanted - self._missing
+                    self.shortage = f"only {started:,} of {wanted:,} users could start before their phase ended"
                 self._enter_next(now)
         self._taker.flush()
         if self.stopped_ns:
             return
-        self._pacer.arm(self._wake_ns)
+        self._pacer.arm(now if self._starting else self._wake_ns)
         if self._wake_ns - now > _IDLE_NS:
             self._taker.idle()
 
@@ -123,8 +135,8 @@ class Arrivals:
             self._users_wanted = share_of(phase.connections or 0, self._shard, self._shards)
             self._wake_ns = self._phase_end
             self._taker.allow(self._users_wanted)
-            for _ in range(self._users_wanted - self._users):
-                self._start_user(now)
+            self._missing = max(0, self._users_wanted - self._users)
+            self._start_users(now)
             self._check_closed_over()
         else:
             self._users_wanted = 0
@@ -171,6 +183,17 @@ class Arrivals:
             self._taker.over()
 
     # -- closed model -------------------------------------------------------------------------------------------------
+
+    @property
+    def _starting(self) -> bool:
+        """Whether users of this phase are still to start."""
+        return self.closed and self._missing > 0 and not self._exhausted
+
+    def _start_users(self, now: int) -> None:
+        some = min(self._missing, USERS_AT_ONCE)
+        self._missing -= some
+        for _ in range(some):
+            self._start_user(now)
 
     def _start_user(self, now: int) -> None:
         if self._exhausted or self.stopped_ns:

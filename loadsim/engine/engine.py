@@ -102,6 +102,11 @@ class Engine:
         return self._arrivals.planned
 
     @property
+    def shortage(self) -> str:
+        """Why fewer connections were used than the scenario asks for, in words; empty when nothing kept them away."""
+        return self.limit_reached or self._arrivals.shortage
+
+    @property
     def in_flight(self) -> int:
         """Planned and not ended: on a connection or waiting for one."""
         return sum(self.planned) - self._recorder.ended - len(self._recorder.rows) // COLUMNS
@@ -166,7 +171,8 @@ class Engine:
         except ResourceLimitError as error:
             self.limit_reached = str(error)
             if self.open_count:
-                return False  # those that are open will serve it
+                self._limit = self.open_count  # those that are open will serve it; asking for each event costs too much
+                return False
             index, stratum, due, woken = event
             now = self._clock()
             asyncio.get_running_loop().call_soon(

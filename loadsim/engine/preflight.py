@@ -9,6 +9,8 @@ from loadsim.engine.wire import Address, Wire, authority_of, basic_auth
 from loadsim.model import UnreachableError
 
 _MOST_HEAD = 64 * 1024
+_UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
+"""X509_V_ERR_* of OpenSSL for a chain that ends in nobody who is trusted (x509_vfy.h)."""
 
 
 class _RefusedError(Exception):
@@ -22,7 +24,7 @@ def check_reachable(wire: Wire, timeout_s: float) -> None:
         failure = _failure(wire, address, timeout_s)
         if not failure:
             return
-    through = f" through the proxy {authority_of(wire.proxy)}" if wire.proxy else ""
+    through = f" through the proxy {authority_of(wire.proxy)}" if wire.proxy else f" at {wire.via}" if wire.via else ""
     raise UnreachableError(f"{wire.shown}: cannot be reached{through}: {failure}")
 
 
@@ -31,7 +33,8 @@ def _failure(wire: Wire, address: Address, timeout_s: float) -> str:
     try:
         _connect(wire, address, timeout_s)
     except ssl.SSLCertVerificationError as error:
-        return f"TLS certificate refused: {error.verify_message} (--cacert FILE trusts it, --insecure skips the check)"
+        trust = "--cacert FILE trusts its issuer, " if error.verify_code in _UNKNOWN_ISSUER else ""
+        return f"TLS certificate refused: {error.verify_message} ({trust}--insecure skips the check)"
     except ssl.SSLError as error:
         return f"TLS handshake failed: {error.reason or error}"
     except TimeoutError:

@@ -33,6 +33,8 @@ class Wire:
     """Request line and constant headers, without the blank line."""
     proxy: str | None = None
     """URL of the proxy that the addresses are of; may hold credentials."""
+    via: str | None = None
+    """What the addresses are of in place of the URL's host: the path of a unix socket, or `HOST:PORT`."""
 
     @property
     def shown(self) -> str:
@@ -98,6 +100,7 @@ def resolve(target: Target) -> Wire:
         tls=tls_context(target) if parts.scheme == "https" else None,
         head=_head(target),
         proxy=target.proxy,
+        via=target.unix or target.connect_to,
     )
 
 

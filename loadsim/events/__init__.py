@@ -6,7 +6,7 @@ is: the wall clock is an argument.
 
 from loadsim.events.overrides import parse_override
 from loadsim.events.recorded import RecordedEvent, RecordedSource, read_recorded, recorded_pace
-from loadsim.events.source import EventSource, sample_payload
+from loadsim.events.source import EventSource, id_prefixes, sample_payload
 from loadsim.events.templates import EventType, catalogue, default_types, event_type
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "catalogue",
     "default_types",
     "event_type",
+    "id_prefixes",
     "parse_override",
     "read_recorded",
     "recorded_pace",

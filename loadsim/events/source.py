@@ -20,8 +20,8 @@ from loadsim.events.mould import Caster, Mould, mould_of
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
-from loadsim.events.templates import EventType, event_type
-from loadsim.events.varying import varying
+from loadsim.events.templates import EventType, catalogue, event_type
+from loadsim.events.varying import id_prefix, varying
 from loadsim.model import NS_PER_MS, JsonValue, UsageError
 
 BLOCK = 4096
@@ -104,6 +104,15 @@ class EventSource:
         self._picks: list[int] = draw.integers(0, SITUATIONS, BLOCK, dtype=np.uint16).tolist()
         self._head = f"{self._prefix}{block:09x}".encode()
         self._block = block
+
+
+def id_prefixes(name: str, seed: int) -> set[str]:
+    """What stands before the twelve hex digits of the index in the ids that events of a type carry, in their bodies or
+    their headers. A name that is not in the catalogue is that of a capture."""
+    kind = next((kind for kind in catalogue() if kind.name == name), None)
+    rules = (kind.varies or {}).values() if kind is not None else ()
+    found = (id_prefix(rule, seed, name) for rule in rules)
+    return {identifier(seed, name)[:-12], *(prefix for prefix in found if prefix is not None)}
 
 
 def sample_payload(

@@ -49,6 +49,13 @@ def _rule(text: str, seed: int, type_name: str) -> Rule:
     return _WITH_ARGUMENT[kind](argument, label)
 
 
+def id_prefix(text: str, seed: int, type_name: str) -> str | None:
+    """What stands before the index's twelve hex digits in the values of a rule; None where they hold none."""
+    if text.partition(":")[0] not in ("sha1", "token", "text"):
+        return None
+    return str(_rule(text, seed, type_name)(0, "0" * 36, 0))[:-12]
+
+
 def _index(event_id: str) -> int:
     return int(event_id[-12:], 16)
 

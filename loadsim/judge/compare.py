@@ -138,7 +138,7 @@ def _differences(base: RunResult, new: RunResult) -> list[str]:
     for name, result in (("BASE", base), ("NEW", new)):
         if result.verdict.outcome == "invalid":
             said.append(f"{name} is INVALID: {'; '.join(result.validity.reasons)}")
-        if result.run.interrupted:
+        if result.run.interrupted or result.run.aborted is not None:
             said.append(f"{name} was ended early")
     pairs: list[tuple[str, object, object]] = [
         ("model", base.run.model, new.run.model),

@@ -15,7 +15,9 @@ import msgspec
 from loadsim.judge.objectives import unit_of
 from loadsim.judge.observe import observe
 from loadsim.judge.validity import invalid_reasons
-from loadsim.measure.result import ObjectiveRow, RunResult, Validity, VerdictRow
+from loadsim.judge.vocabulary import LEDGER_METRICS
+from loadsim.judge.windows import course_of, judge_course
+from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
 from loadsim.plan.scenario import ValidityRules
 
@@ -41,12 +43,16 @@ def evaluate(
     """The same result with `validity` and `verdict` filled.
 
     `reading`: `point` judges the figure itself, as k6 does; `confident` fails an objective only when the whole 95 %
-    interval of its figure is beyond the limit, and is `point` for figures that have none.
+    interval of its figure is beyond the limit, and is `point` for figures that have none. The objective that ended a
+    run early has failed, and what that run has too few samples for is left open. Raises UsageError for an objective
+    over windows that cannot be made from this result.
     """
     reasons = invalid_reasons(result, rules)
     rows = []
     for objective in objectives:
         row, missing = _judge(result, objective, reading)
+        if result.run.aborted is not None:
+            row, missing = _of_aborted(row, missing, objective, result.run.aborted)
         rows.append(row)
         if missing:
             reasons.append(f"objective {objective.text!r} cannot be judged: {missing}")
@@ -73,22 +79,47 @@ def exit_code(result: RunResult, *, interrupted: bool) -> int:
 
 
 def _judge(result: RunResult, objective: Objective, reading: Reading) -> tuple[ObjectiveRow, str]:
-    seen = observe(result, objective)
     holds = OPERATORS[objective.op]
+    if objective.window_ns is not None:
+        found = judge_course(objective, course_of(result, objective), holds)
+        note = "; ".join(filter(None, (_note(objective, spared=False), found.note)))
+        return _row(objective, found.observed, found.passed, note=note), found.missing
+    seen = observe(result, objective)
     passed = None if seen.value is None else holds(seen.value, objective.value)
     doubted = reading == "confident" and passed is False and seen.ci95 is not None and objective.op in ORDERED
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
-    row = ObjectiveRow(
+    note = _note(objective, spared=doubted and passed is True)
+    return _row(objective, seen.value, passed, seen.ci95, note), seen.missing
+
+
+def _row(
+    objective: Objective,
+    observed: float | None,
+    passed: bool | None,
+    ci95: tuple[float, float] | None = None,
+    note: str = "",
+) -> ObjectiveRow:
+    return ObjectiveRow(
         text=objective.text,
         default=objective.default,
-        observed=seen.value,
+        observed=observed,
         passed=passed,
-        ci95=seen.ci95,
+        ci95=ci95,
         unit=unit_of(objective.metric, objective.aggregation),
-        note=_note(objective, spared=doubted and passed is True),
+        note=note,
     )
-    return row, seen.missing
+
+
+def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: Aborted) -> tuple[ObjectiveRow, str]:
+    """In a run that an objective ended: it has failed, and for the others there may be too little."""
+    if objective.text == aborted.objective:
+        note = "; ".join(filter(None, (row.note, f"ended the run at {aborted.at_s:.1f} s: {aborted.why}")))
+        return msgspec.structs.replace(row, passed=False, note=note), ""
+    if missing and objective.metric not in LEDGER_METRICS:
+        note = "; ".join(filter(None, (row.note, f"not judged, the run was ended early: {missing}")))
+        return msgspec.structs.replace(row, note=note), ""
+    return row, missing
 
 
 def _note(objective: Objective, *, spared: bool) -> str:

@@ -1,7 +1,7 @@
 """Reads objectives: k6's threshold strings, with units.
 
-`[metric{tag:value}: ]aggregation op value`, as in `p(99) < 250ms` or `success{event:T}: rate >= 99.9%`. Decides what a
-text means, in canonical units, and adds the default objective. Refuses to know any result.
+`[metric{tag:value}: ]aggregation op value[ over WINDOW]`, as in `p(99) < 250ms` or `success{event:T}: rate >= 99.9%`.
+Decides what a text means, in canonical units, and adds the default objective. Refuses to know any result.
 """
 
 from __future__ import annotations
@@ -13,16 +13,33 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from loadsim.judge.vocabulary import AGGREGATIONS, K6_METRICS, METRICS, NAMES_SUCCESS, TAGS, Kind, Vocabulary, unknown
+from loadsim.judge.vocabulary import (
+    AGGREGATIONS,
+    K6_METRICS,
+    LEDGER_METRICS,
+    METRICS,
+    NAMES_SUCCESS,
+    TAGS,
+    Kind,
+    Vocabulary,
+    unknown,
+)
+from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.hdr import PERCENTILES
 from loadsim.measure.result import RunResult
 from loadsim.model import Objective, UsageError
+from loadsim.plan.scenario import ObjectiveRule
+from loadsim.plan.units import UnitError, format_duration, parse_duration
 
 DEFAULT_OBJECTIVE = "success: rate >= 99%"
-FORM = "[metric{tag:value}: ]aggregation op value, as in 'p(99) < 250ms' or 'success: rate >= 99%'"
+FORM = (
+    "[metric{tag:value}: ]aggregation op value[ over WINDOW], as in 'p(99) < 250ms', 'success: rate >= 99%' or "
+    "'p(99) < 250ms over 10s'"
+)
 
 _HEAD = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\{([^{}]*)\})?\s*:(.*)", re.DOTALL)
 _TEST = re.compile(r"\s*([^<>=!]*?)\s*(<=|>=|===|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
+_OVER = re.compile(r"(.*\S)\s+over\s+(\S+)\s*", re.DOTALL)
 _PERCENTILE = re.compile(r"p\(\s*([0-9]{1,3}(?:\.[0-9]{1,12})?)\s*\)")
 _NUMBER = re.compile(r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(\S*)")
 
@@ -44,6 +61,8 @@ def parse_objective(text: str) -> Objective:
     text = " ".join(text.split())
     head = _HEAD.fullmatch(text)
     named, raw_tags, test_text = head.groups() if head else (None, None, text)
+    over = _OVER.fullmatch(test_text)
+    test_text, window_text = over.groups() if over else (test_text, None)
     test = _TEST.fullmatch(test_text)
     if test is None:
         raise UsageError(f"objective {text!r}: no comparison found; write {FORM}")
@@ -55,7 +74,7 @@ def parse_objective(text: str) -> Objective:
     if named == "http_req_failed":
         op, value = _MIRRORED[op], 1 - value
     tags = _tags(text, metric, raw_tags)
-    if tags and METRICS[metric] == "trend":
+    if tags and METRICS[metric] == "trend" and window_text is None:
         _check_kept(text, metric, aggregation)
     objective = Objective(
         text=text,
@@ -64,21 +83,25 @@ def parse_objective(text: str) -> Objective:
         op=op,
         value=float(value),
         tags=tags,
+        window_ns=None if window_text is None else _window(text, metric, window_text),
     )
     return _with_translation(objective, named)
 
 
-def objectives_of(texts: Iterable[str], vocabulary: Vocabulary) -> tuple[Objective, ...]:
+def objectives_of(given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary) -> tuple[Objective, ...]:
     """The objectives of a run, in the order given, and the default one unless success is already named.
 
-    Raises UsageError for a text that means nothing, or that names what the scenario cannot produce.
+    An objective over windows does not take its place: what fails after the last whole window would go unseen. Raises
+    UsageError for a text that means nothing, or that names what the scenario cannot produce.
     """
     objectives: dict[str, Objective] = {}
-    for text in texts:
-        objective = parse_objective(text)
+    for each in given:
+        rule = ObjectiveRule(objective=each) if isinstance(each, str) else each
+        objective = parse_objective(rule.objective)
         vocabulary.check(objective)
-        objectives.setdefault(objective.text, objective)
-    if any(objective.metric in NAMES_SUCCESS for objective in objectives.values()):
+        before = objectives.get(objective.text, objective)
+        objectives[objective.text] = replace(before, abort=before.abort or rule.abort)
+    if any(each.metric in NAMES_SUCCESS and each.window_ns is None for each in objectives.values()):
         return tuple(objectives.values())
     default = parse_objective(DEFAULT_OBJECTIVE)
     return (*objectives.values(), replace(default, default=True))
@@ -89,14 +112,21 @@ def texts_of(result: RunResult) -> tuple[str, ...]:
     if result.verdict.objectives:
         return tuple(row.text for row in result.verdict.objectives if not row.default)
     stored = result.run.scenario.get("objectives")
-    return tuple(str(text) for text in stored) if isinstance(stored, list) else ()
+    if not isinstance(stored, list):
+        return ()
+    return tuple(str(each.get("objective", "")) if isinstance(each, dict) else str(each) for each in stored)
 
 
 def canonical(objective: Objective) -> str:
     """The objective in loadsim's own words and canonical units; parses to the same objective."""
+    over = "" if objective.window_ns is None else f" over {format_duration(objective.window_ns)}"
+    return f"{figure_of(objective)} {objective.op} {limit_text(objective)}{over}"
+
+
+def figure_of(objective: Objective) -> str:
+    """What it looks at, without its limit: `response{phase:steady}: p(99)`."""
     tags = "{" + ",".join(f"{tag}:{value}" for tag, value in objective.tags) + "}" if objective.tags else ""
-    head = f"{objective.metric}{tags}: "
-    return f"{head}{objective.aggregation} {objective.op} {limit_text(objective)}"
+    return f"{objective.metric}{tags}: {objective.aggregation}"
 
 
 def limit_text(objective: Objective) -> str:
@@ -174,7 +204,7 @@ def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...
 
 
 def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
-    if metric in ("lost", "duplicated", "given_up"):
+    if metric in (*LEDGER_METRICS, "given_up"):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
     if "status" in tags:
         if metric != "events":
@@ -213,6 +243,18 @@ def _value(text: str, unit: str, written: str) -> Decimal:
     if unit == "fraction" and value > 1:
         raise UsageError(f"objective {text!r}: a rate lies between 0 and 1 (or 0% and 100%), did you mean {written}%?")
     return value
+
+
+def _window(text: str, metric: str, written: str) -> int:
+    if metric in (*LEDGER_METRICS, "given_up", "attempts"):
+        raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, not over windows")
+    try:
+        width = parse_duration(written)
+    except UnitError as error:
+        raise UsageError(f"objective {text!r}: over: {error}") from None
+    if width <= 0 or width % SLICE_NS:
+        raise UsageError(f"objective {text!r}: a window is a multiple of {format_duration(SLICE_NS)}, not {written}")
+    return width
 
 
 def _with_translation(objective: Objective, named: str | None) -> Objective:

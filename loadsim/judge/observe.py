@@ -44,7 +44,14 @@ def observe(result: RunResult, objective: Objective) -> Observation:
     if kind == "rate":
         rate = group.success_rate
         return Observation(rate, missing="" if rate is not None else f"nothing was sent {_where(objective)}")
-    return _counter(objective, group)
+    silent = _let_in_silently(result) if objective.metric == "forged_accepted" and not objective.tags else 0
+    return _counter(objective, group, silent)
+
+
+def _let_in_silently(result: RunResult) -> int:
+    """Forged events that the receiver's books have although its answer said otherwise."""
+    books = result.reconciliation
+    return 0 if books is None else books.forged_unanswered or 0
 
 
 def _group(result: RunResult, objective: Objective) -> Totals | None:
@@ -96,10 +103,11 @@ def _from_histogram(result: RunResult, objective: Objective, stats: Stats, quant
     return min(value / US_PER_MS, stats.max if stats.max is not None else math.inf)
 
 
-def _counter(objective: Objective, group: Totals) -> Observation:
+def _counter(objective: Objective, group: Totals, more: int = 0) -> Observation:
     count = _count(objective, group)
     if count is None:
         return Observation(None, missing=f"{objective.metric} is not known {_where(objective)}")
+    count += more
     if objective.aggregation == "count":
         return Observation(float(count))
     if not group.duration_s:
@@ -130,9 +138,13 @@ def _given_up(result: RunResult, objective: Objective) -> Observation:
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:
-    count = (result.reconciliation or {}).get(objective.metric)
-    if not isinstance(count, int):
-        return Observation(None, missing=f"the receiver's ledger could not be read, {objective.metric} is not known")
+    books = result.reconciliation
+    count: int | None = getattr(books, objective.metric, None)
+    if count is None:
+        why = f": {books.problem}" if books is not None and books.problem else ""
+        return Observation(
+            None, missing=f"{objective.metric} is not known, the receiver's ledger could not be read{why}"
+        )
     if objective.aggregation == "count":
         return Observation(float(count))
     duration = result.totals.duration_s

@@ -94,7 +94,7 @@ def hopeless(
     failed = sum(count for code, count in codes.items() if not is_success(code))
     limits = []
     for objective in objectives:
-        if objective.tags or objective.op not in ("<", "<=", ">", ">="):
+        if objective.tags or objective.window_ns or objective.op not in ("<", "<=", ">", ">="):
             continue
         spare = math.floor((1 - objective.value) * events + 1e-9)
         if objective.metric == "success" and objective.op in (">", ">=") and failed > spare:

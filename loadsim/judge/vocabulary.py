@@ -7,14 +7,17 @@ figure: those are `observe.py`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.result import RunResult
+from loadsim.measure.windows import Grid, Stretch, stretches_of
 from loadsim.model import Objective, UsageError
 from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
+from loadsim.plan.units import format_duration
 
 Kind = Literal["trend", "rate", "counter"]
 
@@ -59,6 +62,8 @@ TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
 RETRY_METRICS = ("given_up",)
 CASE_METRICS = ("forged_accepted", "refused_badly")
+MOST_WINDOWS = 2_000
+"""Of one objective: each keeps a histogram until the run is over."""
 NAMES_SUCCESS = ("success", "errors")
 """Metrics whose presence says that the user has an opinion on failures: the default objective then stays away."""
 
@@ -92,13 +97,16 @@ class Vocabulary:
     """A retry profile is in force: `given_up` can be known."""
     has_cases: bool = False
     """Some case expects a refusal: `forged_accepted` and `refused_badly` can be known."""
+    stretches: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
+    """When a run will record: by phase, and under "" in all. Empty for a stored result, whose time is known."""
 
     def check(self, objective: Objective) -> None:
         """Raise UsageError when the objective names something that this scenario cannot produce."""
         text, metric = objective.text, objective.metric
         if metric in LEDGER_METRICS and not self.has_ledger:
             raise UsageError(
-                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger)"
+                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger, "
+                "or --ledger)"
             )
         if metric in RETRY_METRICS and not self.has_retries:
             raise UsageError(
@@ -110,6 +118,21 @@ class Vocabulary:
             )
         for tag, value in objective.tags:
             self._check_tag(text, tag, value)
+        if objective.window_ns is not None and self.stretches:
+            self._check_window(text, objective.window_ns, dict(objective.tags).get("phase", ""))
+
+    def _check_window(self, text: str, width_ns: int, phase: str) -> None:
+        count = Grid(self.stretches[phase], width_ns).count
+        width = format_duration(width_ns)
+        if count == 0:
+            where = f"phase {phase!r}" if phase else "the recorded time"
+            raise UsageError(f"objective {text!r}: {where} holds no whole window of {width}")
+        if count is not None and count > MOST_WINDOWS:
+            least = -(-width_ns * count // MOST_WINDOWS // SLICE_NS) * SLICE_NS
+            raise UsageError(
+                f"objective {text!r}: {count:,} windows of {width} are too many ({MOST_WINDOWS:,} at most): "
+                f"take {format_duration(least)} or wider ones"
+            )
 
     def _check_tag(self, text: str, tag: str, value: str) -> None:
         known = {"event": self.events, "phase": self.phases, "case": self.cases}.get(tag)
@@ -130,10 +153,20 @@ def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
         phases=tuple(phase.name for phase in scenario.phases if phase.record),
         cases=(GENUINE, *(case.kind for case in scenario.cases)),
         unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),
-        has_ledger=scenario.target.ledger is not None,
+        stretches=_stretches(scenario),
+        has_ledger=scenario.has_ledger,
         has_retries=scenario.retry is not None,
         has_cases=any(case.expect != "accept" for case in scenario.cases),
     )
+
+
+def _stretches(scenario: Scenario) -> dict[str, tuple[Stretch, ...]]:
+    rows, start = [], 0
+    for phase in scenario.phases:
+        rows.append((start, None if phase.duration is None else start + phase.duration, phase.record))
+        start += phase.duration or 0
+    named = {phase.name: stretches_of([row]) for phase, row in zip(scenario.phases, rows, strict=True) if phase.record}
+    return {"": stretches_of(rows), **named}
 
 
 def vocabulary_of(result: RunResult) -> Vocabulary:

@@ -6,18 +6,24 @@ Refuses to know how messages travel (`local` does) and what time it is: instants
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
-from loadsim.measure.cells import Metric, layout, unit_ns
-from loadsim.measure.hdr import Ints, percentile
+from loadsim.measure.cells import Cells, Metric, layout, unit_ns
+from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merge import Merged
-from loadsim.measure.progress import LastSecond, Progress, SoFar
-from loadsim.model import ERROR_BASE, NS_PER_MS, UNFINISHED, is_success
+from loadsim.measure.progress import Latencies, Progress, SoFar
+from loadsim.measure.windows import WindowCounts
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
+RATES = 40
+"""So many past seconds a live view can look back on."""
 
 
 @dataclass
@@ -45,13 +51,26 @@ class ShardState:
 class Collector:
     """The parent's side of all shards."""
 
-    def __init__(self, strata: int, shards: int, on_raw: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        strata: int,
+        shards: int,
+        on_raw: Callable[[bytes], None] | None = None,
+        on_outcomes: Callable[[bytes], None] | None = None,
+        on_cells: Callable[[Cells], None] = lambda _: None,
+    ) -> None:
         self.strata = strata
         self.merged = Merged(strata)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
-        self._on_raw = on_raw
+        self._on_raw, self._on_outcomes = on_raw, on_outcomes
+        self._on_cells = on_cells
         self._rate = (0.0, 0, 0.0)
+        self._rates: deque[float] = deque(maxlen=RATES)
+        # summed up as frames come, so that a live view costs nothing where a run is large
+        self._totals = {
+            metric: WindowCounts(metric, range(strata), None) for metric in (Metric.response, Metric.lag, Metric.ended)
+        }
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -75,11 +94,17 @@ class Collector:
         state.first = state.first or frame
         state.frame = frame
         state.heard_ns = now_ns
-        self.merged.add(shard, frame.tally)
+        cells = self.merged.add(shard, frame.tally)
+        for counts in self._totals.values():
+            counts.add(cells)
+        self._on_cells(cells)
         self.samples.extend(frame.samples)
         if frame.raw and self._on_raw is not None:
             self._on_raw(frame.raw)
             frame.raw = b""  # a frame is kept; its raw rows are not
+        if frame.outcomes and self._on_outcomes is not None:
+            self._on_outcomes(frame.outcomes)
+            frame.outcomes = b""
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
         """A shard's farewell."""
@@ -113,6 +138,10 @@ class Collector:
                 total = [a + b for a, b in zip(total, state.frame.planned, strict=True)]
         return total
 
+    def ended(self, strata: Sequence[int]) -> int:
+        """How many events of some strata have ended, dropped ones among them, as of the latest frames."""
+        return self.merged.counter("ended", strata)
+
     def extra_unfinished(self) -> list[int]:
         """By stratum: what lost shards had planned and not ended as of their last frame."""
         total = [0] * self.strata
@@ -131,13 +160,14 @@ class Collector:
     def progress(self, elapsed_s: float) -> Progress:
         """How the run stands; takes what is fresh since the last call as "the last second"."""
         frames = [s.frame for s in self.states if s.frame is not None]
-        codes = self.merged.codes(range(self.strata))
-        p50, p99 = _ms(self.merged.counts(Metric.response, range(self.strata)), Metric.response, (0.5, 0.99))
+        ended = self._totals[Metric.ended].of(0)
+        codes = dict(zip(ended.keys.tolist(), ended.counts.tolist(), strict=True))
         done = sum(f.ended for f in frames)
         at, before, rate = self._rate
         if elapsed_s - at >= 0.9:
             rate = (done - before) / (elapsed_s - at)
             self._rate = (elapsed_s, done, rate)
+            self._rates.append(rate)
         return Progress(
             elapsed_s=elapsed_s,
             planned=sum(sum(f.planned) for f in frames),
@@ -150,10 +180,11 @@ class Collector:
             failed_status=sum(n for code, n in codes.items() if code < ERROR_BASE and not is_success(code)),
             errors=sum(n for code, n in codes.items() if ERROR_BASE < code < UNFINISHED),
             rate_done=rate,
-            last_second=self._last_second(),
-            total_p50_ms=p50,
-            total_p99_ms=p99,
+            last_second=_latencies(lambda metric: _sparse(self.merged.recent(metric))),
+            total=_latencies(lambda metric: self._totals[metric].of(0)),
+            rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
+            as_of_s=sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1),
         )
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
@@ -164,18 +195,23 @@ class Collector:
             in_flight=sum(s.frame.in_flight for s in self.states if s.frame is not None),
         )
 
-    def _last_second(self) -> LastSecond:
-        p50, p99, worst = self._recent_ms(Metric.response, 0.5, 0.99, 1.0)
-        (lag,) = self._recent_ms(Metric.lag, 0.99)
-        return LastSecond(p50, p99, worst, lag)
 
-    def _recent_ms(self, metric: Metric, *quantiles: float) -> list[float | None]:
-        return _ms(self.merged.recent(metric), metric, quantiles)
+def _latencies(counts: Callable[[Metric], Cells]) -> Latencies:
+    p50, p99, worst = _ms(counts(Metric.response), Metric.response, (0.5, 0.99, 1.0))
+    (lag,) = _ms(counts(Metric.lag), Metric.lag, (0.99,))
+    return Latencies(p50, p99, worst, lag)
 
 
-def _ms(counts: Ints, metric: Metric, quantiles: Sequence[float]) -> list[float | None]:
-    """Quantiles of a counts array in ms, from however few samples there are: a live view is no verdict."""
-    if not counts.any():
+def _ms(cells: Cells, metric: Metric, quantiles: Sequence[float]) -> list[float | None]:
+    """Quantiles in ms of counts by bucket."""
+    running = np.cumsum(cells.counts)
+    if not len(running):
         return [None for _ in quantiles]
-    found = [percentile(counts, layout(metric), quantile) for quantile in quantiles]
-    return [None if value is None else value * unit_ns(metric) / NS_PER_MS for value in found]
+    places = np.searchsorted(running, [rank(quantile, int(running[-1])) for quantile in quantiles])
+    highest = layout(metric).highest_equivalent(cells.keys[places])
+    return [value * unit_ns(metric) / NS_PER_MS for value in highest.tolist()]
+
+
+def _sparse(counts: Ints) -> Cells:
+    keys = np.flatnonzero(counts)
+    return Cells(keys, counts[keys])

@@ -35,6 +35,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     """The one that is rotated out, where events are signed with it."""
     raw: bool = False
     """Frames carry every outcome."""
+    outcomes: bool = False
+    """Frames carry what became of every delivery."""
     recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: list[int] = msgspec.field(default_factory=list)
@@ -102,6 +104,8 @@ class Frame(msgspec.Struct, tag="frame"):
     """Of deliveries that are made again, cumulative; None where the plan makes none."""
     raw: bytes = b""
     """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
+    outcomes: bytes = b""
+    """The same, as `measure.outcomes` packs it."""
 
 
 class Last(msgspec.Struct, tag="last"):

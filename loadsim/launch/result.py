@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadsim import __version__
@@ -10,7 +11,7 @@ from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
 from loadsim.measure.labels import Labels
-from loadsim.measure.result import Environment, RunInfo, RunResult, ShardRow
+from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, ShardRow
 from loadsim.measure.retries import RetryLabels
 from loadsim.model import NS_PER_MS, NS_PER_S, Sample
 from loadsim.plan import Plan, redacted
@@ -29,28 +30,42 @@ class RunFacts:
     ended_at: str
     workers: int
     interrupted: bool
+    aborted: Aborted | None
     environment: Environment
     epoch_ns: int | None = None
     document: dict[str, object] | None = None
 
 
+def labels_of(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> Labels:
+    """What the strata of a plan are called; `durations_ns` where they are known already."""
+    return Labels(
+        phases=tuple(phase.name for phase in plan.phases),
+        types=plan.types,
+        cases=plan.cases,
+        recorded=tuple(phase.record for phase in plan.phases),
+        durations_ns=(None,) * len(plan.phases) if durations_ns is None else tuple(durations_ns),
+        model=plan.model,
+        expects=("accept", *(case.expect or "refuse" for case in plan.scenario.cases)),
+    )
+
+
+def stopped_ns_of(collector: Collector, plan: Plan) -> int:
+    """When releasing ended, ns since the start: the latest word of any shard."""
+    told = [state.stopped_ns for state in collector.states if state.stopped_ns is not None]
+    seen = [state.frame.elapsed_ns for state in collector.states if state.lost and state.frame is not None]
+    latest = max([*told, *seen], default=0)
+    return latest if plan.duration_ns is None else min(latest, plan.duration_ns)
+
+
 def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     """The result, not yet judged."""
     plan = facts.plan
-    stopped_ns = _stopped_ns(collector, plan)
+    stopped_ns = stopped_ns_of(collector, plan)
     durations = _durations(plan, stopped_ns)
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
     return assemble(
         collector.merged,
-        Labels(
-            phases=tuple(phase.name for phase in plan.phases),
-            types=plan.types,
-            cases=plan.cases,
-            recorded=tuple(phase.record for phase in plan.phases),
-            durations_ns=tuple(durations),
-            model=plan.model,
-            expects=("accept", *(case.expect or "refuse" for case in plan.scenario.cases)),
-        ),
+        labels_of(plan, durations),
         planned=collector.planned(),
         run=RunInfo(
             id=facts.run_id,
@@ -62,6 +77,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             model=plan.model,
             workers=facts.workers,
             interrupted=facts.interrupted,
+            aborted=facts.aborted,
             scenario=facts.document or redacted(plan.scenario.document()),
             epoch_ms=None if facts.epoch_ns is None else facts.epoch_ns // NS_PER_MS,
         ),
@@ -110,14 +126,6 @@ def _allowed_connections(plan: Plan) -> int:
     return max(closed) if plan.model == "closed" and closed else plan.scenario.target.connections
 
 
-def _stopped_ns(collector: Collector, plan: Plan) -> int:
-    """When releasing ended, ns since the start: the latest word of any shard."""
-    told = [state.stopped_ns for state in collector.states if state.stopped_ns is not None]
-    seen = [state.frame.elapsed_ns for state in collector.states if state.lost and state.frame is not None]
-    latest = max([*told, *seen], default=0)
-    return latest if plan.duration_ns is None else min(latest, plan.duration_ns)
-
-
 def _durations(plan: Plan, stopped_ns: int) -> list[int]:
     """How long each phase really lasted."""
     ends = [stopped_ns if phase.end_ns is None else min(phase.end_ns, stopped_ns) for phase in plan.phases]
@@ -132,7 +140,7 @@ def _saturated_share(collector: Collector, recorded_ns: int) -> float | None:
 
 
 def _shortage(collector: Collector) -> str:
-    """The descriptor or port limit that kept shards from opening a connection, in words; empty when none did."""
+    """What kept a shard from opening the connections that were asked for, in words; empty when nothing did."""
     for state in collector.states:
         if state.frame is not None and state.frame.limit_reached:
             allowed = f"; the descriptor limit leaves room for about {state.ready.descriptors:,}" if state.ready else ""

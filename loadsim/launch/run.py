@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from loadsim import __version__
 from loadsim.engine.limits import RESERVED
 from loadsim.engine.preflight import check_reachable
@@ -18,12 +20,13 @@ from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
-from loadsim.launch.local import LocalShards
+from loadsim.launch.local import LEAD_NS, LocalShards
 from loadsim.launch.messages import PlanMessage
-from loadsim.launch.result import RunFacts, result_of
+from loadsim.launch.result import RunFacts, labels_of, result_of, stopped_ns_of
+from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar
-from loadsim.measure.result import RunResult
-from loadsim.model import NS_PER_S, Secret
+from loadsim.measure.result import Aborted, RunResult
+from loadsim.model import NS_PER_S, Objective, Secret
 from loadsim.plan import Plan
 from loadsim.plan.retry import profile_of
 
@@ -45,8 +48,12 @@ class RunSpec:
     """As the plan has it, where arrivals are as recorded."""
     document: dict[str, object] | None = None
     """The scenario as the result shows it, redacted; None: the plan's own."""
+    objectives: Sequence[Objective] = ()
+    """Those over windows and those that may end the run are followed while it goes on."""
     on_raw: Callable[[bytes], None] | None = None
     """Takes every outcome, for a raw log; None: no shard keeps any."""
+    on_outcomes: Callable[[bytes], None] | None = None
+    """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
 
 
 class Run:
@@ -65,12 +72,15 @@ class Run:
         if self._one_watch:  # whether an endpoint is switched off is one provider's view of all its deliveries
             self.shards = 1
         self.interrupted = False
+        self.aborted: Aborted | None = None
+        """The objective that ended the run, if one did."""
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None
-        """Hears, before the first event, of what will limit the run."""
-        self._collector = Collector(plan.strata, self.shards, spec.on_raw)
+        """Hears, before the first event, of what will limit the run, and later why it is ended early."""
+        self._watch = ObjectiveWatch(plan, labels_of(plan), spec.objectives)
+        self._collector = Collector(plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
         self._local: LocalShards | None = None
-        self._start_ns = 0
+        self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
 
     async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
@@ -83,27 +93,46 @@ class Run:
         if target.preflight:
             wire = await asyncio.to_thread(resolve, target)
             await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
-        self._local = LocalShards(self._messages(), self._collector, on_frame, self._warn)
+
+        def heard() -> None:
+            self._look()
+            on_frame()
+
+        self._local = LocalShards(self._messages(), self._collector, heard, self._warn)
         try:
             self._start_ns = await self._local.start()
+            self._began_ns = time.monotonic_ns() + LEAD_NS
             self.started.set()
             await self._local.wait()
         finally:
             await self._local.close()
-        return result_of(self._collector, self._facts())
+        result = result_of(self._collector, self._facts())
+        courses = self._watch.courses(stopped_ns_of(self._collector, self.spec.plan))
+        return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
         """First call: release nothing more and drain. Second: end at once."""
+        self._stop(drain=not self.interrupted)
+        self.interrupted = True
+
+    def _look(self) -> None:
+        """End the run in an orderly way when an objective that may do so cannot hold any more."""
+        if self.aborted is not None or self.interrupted:
+            return
+        self.aborted = self._watch.look(self._collector)
+        if self.aborted is not None:
+            self.say(f"ending the run: {self.aborted.objective}: {self.aborted.why}")
+            self._stop(drain=True)
+
+    def _stop(self, *, drain: bool) -> None:
         if self._local is not None:
-            task = asyncio.get_running_loop().create_task(self._local.stop(drain=not self.interrupted))
+            task = asyncio.get_running_loop().create_task(self._local.stop(drain=drain))
             self._stops.add(task)
             task.add_done_callback(self._stops.discard)
-        self.interrupted = True
 
     def progress(self) -> Progress:
         """How the run stands."""
-        elapsed = (time.time_ns() - self._start_ns) / NS_PER_S if self._start_ns else 0.0
-        return self._collector.progress(elapsed)
+        return self._collector.progress(self._elapsed_ns() / NS_PER_S)
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """How the events of some strata stand as of the latest frames."""
@@ -113,6 +142,10 @@ class Run:
     def pids(self) -> list[int]:
         """Process ids of the shards."""
         return self._local.pids if self._local is not None else []
+
+    def _elapsed_ns(self) -> int:
+        """Since the agreed start; below 0 before it. The wall clock dates the start, and may be set while we run."""
+        return time.monotonic_ns() - self._began_ns if self._began_ns else 0
 
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
@@ -145,6 +178,7 @@ class Run:
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
+                outcomes=spec.on_outcomes is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
             )
@@ -157,9 +191,10 @@ class Run:
             plan=spec.plan,
             run_id=spec.run_id,
             started_at=_iso(self._start_ns),
-            ended_at=_iso(time.time_ns()),
+            ended_at=_iso(self._start_ns + max(0, self._elapsed_ns())),
             workers=self.shards,
             interrupted=self.interrupted,
+            aborted=self.aborted,
             environment=environment(),
             epoch_ns=spec.epoch_ns,
             document=spec.document,

@@ -20,9 +20,10 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from loadsim import __version__
-from loadsim.cases import RequestMaker
+from loadsim.cases import REUSING, RequestMaker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.engine.outcomes import NotingEngine, OutcomeNotes, noting
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.raw import RawEngine, RawRecorder
 from loadsim.engine.recorder import Recorder
@@ -44,6 +45,8 @@ from loadsim.launch.messages import (
     read_message,
     to_shard,
 )
+from loadsim.measure.hdr import Ints
+from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Target, from_document
@@ -143,10 +146,13 @@ class ShardRun:
             RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
         )
         several = any(case.copies for case in scenario.cases)
-        kind: Callable[..., Engine] = RawEngine if message.raw else VolleyEngine if several else Engine
+        kind = RawEngine if message.raw else VolleyEngine if several else Engine
+        self._notes = OutcomeNotes(outcome_flags(plan)) if message.outcomes else None
+        build: Callable[..., Engine] = kind if self._notes is None else noting(kind)
         if scenario.retry is not None:
-            kind = functools.partial(RetryEngine, again=best_pacer(loop))
-        self._engine = kind(
+            retrying: Callable[..., Engine] = RetryEngine if self._notes is None else noting(RetryEngine)
+            build = functools.partial(retrying, again=best_pacer(loop))
+        self._engine = build(
             plan,
             maker,
             transport,
@@ -156,6 +162,8 @@ class ShardRun:
             shards=message.shards,
             epoch_ns=message.epoch_ns,
         )
+        if self._notes is not None and isinstance(self._engine, NotingEngine):
+            self._engine.notes = self._notes
         await self._fire(loop)
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -213,7 +221,7 @@ class ShardRun:
             connections_peak=engine.open_peak,
             opened=engine.opened,
             saturated_ns=engine.saturated_ns(),
-            limit_reached=engine.limit_reached,
+            limit_reached=engine.shortage,
             cpu_s=time.process_time(),
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
@@ -222,9 +230,16 @@ class ShardRun:
                 for s in recorder.take_samples()
             ],
             raw=recorder.take_raw(),
+            outcomes=self._notes.take() if self._notes is not None else b"",
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
             retries=engine.retries if isinstance(engine, RetryEngine) else None,
         )
+
+
+def outcome_flags(plan: Plan) -> Ints:
+    """What reconciliation must know of each stratum: whether a refusal is due, and whether the body is its own."""
+    cases = [(False, False), *((case.expect != "accept", case.kind in REUSING) for case in plan.scenario.cases)]
+    return flags_of([cases[plan.unpack(stratum)[2]] for stratum in range(plan.strata)])
 
 
 def _clock_offset_ns() -> int:

@@ -7,6 +7,7 @@ Knows nothing of outcome rows, frames or percentiles.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -101,3 +102,17 @@ def compact(parts: list[Cells]) -> Cells:
     keys = keys[order]
     starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
     return Cells(keys[starts], np.add.reduceat(counts[order], starts))
+
+
+def first_key(stratum: int, metric: int) -> int:
+    """The least key of a metric of a stratum."""
+    return (stratum * METRICS_PER_STRATUM + metric) << GROUP_SHIFT
+
+
+def select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
+    """The cells of a metric and some strata. Keys ascend, so that each stratum's are one stretch."""
+    numbers = list(strata)
+    starts = np.searchsorted(cells.keys, [first_key(stratum, metric) for stratum in numbers])
+    ends = np.searchsorted(cells.keys, [first_key(stratum, metric + 1) for stratum in numbers])
+    stretches = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])

@@ -24,8 +24,10 @@ from loadsim.measure.cells import (
     Cells,
     Metric,
     compact,
+    first_key,
     joined,
     layout,
+    select,
 )
 from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import COUNTERS, TallyDelta
@@ -89,12 +91,15 @@ class Merged:
         self._recent: dict[int, Cells] = {}
         self._responses: dict[int, Ints] = {}
 
-    def add(self, shard: int, delta: TallyDelta) -> None:
-        """Take one frame's delta. Raises ValueError when its arrays do not fit together or the number of strata."""
+    def add(self, shard: int, delta: TallyDelta) -> Cells:
+        """Take one frame's delta, and give its cells, compacted.
+
+        Raises ValueError when its arrays do not fit together or the number of strata.
+        """
         cells, counters = compact([delta.cells()]), delta.counter_rows()
         if len(counters) != self.strata:
             raise ValueError(f"a frame counts {len(counters)} strata, not {self.strata}")
-        if len(cells.keys) and not 0 <= cells.keys[0] <= cells.keys[-1] < _first_key(self.strata, 0):
+        if len(cells.keys) and not 0 <= cells.keys[0] <= cells.keys[-1] < first_key(self.strata, 0):
             raise ValueError("a frame carries cells of strata that the plan does not have")
         self._counters[shard] = counters
         self._moments[shard] = delta.moment_rows()
@@ -104,6 +109,7 @@ class Merged:
         self._pending_size += len(cells.keys)
         if self._pending_size > max(_PENDING, len(self._cells.keys)):
             self._settle()
+        return cells
 
     @property
     def slice_ns(self) -> int:
@@ -125,24 +131,24 @@ class Merged:
     def sliced(self, metric: Metric, strata: Iterable[int]) -> Sliced:
         """Counts of a metric over some strata, by slice and index."""
         self._settle()
-        keys, counts = _select(self._cells, metric, strata)
+        keys, counts = select(self._cells, metric, strata)
         within, counts = compact([Cells(keys & ((1 << GROUP_SHIFT) - 1), counts)])
         return Sliced(within >> INDEX_BITS, within & INDEX_MASK, counts)
 
     def counts(self, metric: Metric, strata: Iterable[int]) -> Ints:
         """Counts of a latency metric over some strata: dense int64 (layout(metric).counts_len,)."""
         self._settle()
-        return _dense(_select(self._cells, metric, strata), metric)
+        return _dense(select(self._cells, metric, strata), metric)
 
     def recent(self, metric: Metric, strata: Iterable[int] | None = None) -> Ints:
         """Dense counts of what every shard's latest delta holds: the last second, for a live view."""
         wanted = list(range(self.strata) if strata is None else strata)
-        return _dense(joined([_select(cells, metric, wanted) for cells in self._recent.values()]), metric)
+        return _dense(joined([select(cells, metric, wanted) for cells in self._recent.values()]), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""
         self._settle()
-        keys, counts = _select(self._cells, Metric.ended, strata)
+        keys, counts = select(self._cells, Metric.ended, strata)
         codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
@@ -177,7 +183,7 @@ class Merged:
         return self._responses.get(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
 
     def _watch(self, shard: int, cells: Cells) -> None:
-        found = _select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
+        found = select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
         self._responses[shard] = self.shard_response(shard) + _dense(found, Metric.response)
 
     def _settle(self) -> None:
@@ -193,19 +199,6 @@ class Merged:
     def _too_fine(self) -> bool:
         slices = _last_slice(self._cells) + 1
         return slices > MAX_SLICES or (len(self._cells.keys) > MAX_CELLS and slices > FEW_SLICES)
-
-
-def _first_key(stratum: int, metric: int) -> int:
-    return (stratum * METRICS_PER_STRATUM + metric) << GROUP_SHIFT
-
-
-def _select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
-    """The cells of a metric and some strata. Keys ascend, so that each stratum's are one stretch."""
-    numbers = list(strata)
-    starts = np.searchsorted(cells.keys, [_first_key(stratum, metric) for stratum in numbers])
-    ends = np.searchsorted(cells.keys, [_first_key(stratum, metric + 1) for stratum in numbers])
-    stretches = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-    return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])
 
 
 def _last_slice(cells: Cells) -> int:

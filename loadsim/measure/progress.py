@@ -11,8 +11,8 @@ from loadsim.measure.hdr import Ints
 
 
 @dataclass(frozen=True)
-class LastSecond:
-    """What was counted since the previous frames, over all shards; ms."""
+class Latencies:
+    """Response times and lag over all shards, in ms, from however few samples there are: a live view is no verdict."""
 
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -37,10 +37,15 @@ class Progress:
     errors: int
     rate_done: float
     """Events per second that ended, over the last second."""
-    last_second: LastSecond
-    total_p50_ms: float | None
-    total_p99_ms: float | None
+    last_second: Latencies
+    """What was counted since the previous frames."""
+    total: Latencies
+    """The same figures since the start of the run."""
+    rates: tuple[float, ...] = ()
+    """`rate_done` of the seconds before, the latest last."""
     lost_shards: tuple[int, ...] = ()
+    as_of_s: float = 0.0
+    """Of which moment the counts are, on the shards' own clocks; the mean over the shards' latest frames."""
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,33 @@ class ShardRow(msgspec.Struct, frozen=True):
     p50_ms: float | None = None
 
 
+class Aborted(msgspec.Struct, frozen=True):
+    """The run was ended early because an objective could no longer hold."""
+
+    objective: str
+    at_s: float
+    """Since the start of the run."""
+    why: str
+    """In words, with figures."""
+
+
+class WindowCourse(msgspec.Struct, frozen=True):
+    """One figure in every whole window of recorded time: latencies by when events were due, counts by when they ended.
+
+    Lists of one length; a value is None where a window has too few samples for it.
+    """
+
+    figure: str
+    """`response{phase:steady}: p(99)`."""
+    width_s: float
+    t_s: list[float]
+    values: list[float | None]
+    """In the unit of an objective on this figure."""
+    samples: list[int]
+    left_out_s: float
+    """Recorded time in no whole window."""
+
+
 class RunInfo(msgspec.Struct, frozen=True):
     """Which run this is."""
 
@@ -146,6 +173,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    aborted: Aborted | None = None
+    """None where no objective ended it."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -315,6 +344,49 @@ class Retries(msgspec.Struct, frozen=True):
     by_attempt: list[AttemptRow]
 
 
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sent, joined with what the receiver's books have, over the whole run, warm-up included.
+
+    Counts are of events. Those up to `duplicated` are of events to which acceptance was due, and
+    `sent = delivered + unacknowledged + refused + lost`. All are None where the books could not be read: `problem`.
+    """
+
+    source: str
+    """Whose books: the embedded receiver's, a URL or a file."""
+    problem: str = ""
+    """Why they could not be read, or not be trusted; empty when they could."""
+    of: Literal["deliveries", "effects"] | None = None
+    """What the books count: deliveries that came, or what was done for an event."""
+    sent: int | None = None
+    """At least a byte of them was handed to the kernel."""
+    delivered: int | None = None
+    """Answered 2xx, and in the books."""
+    unacknowledged: int | None = None
+    """In the books, and not answered 2xx: a provider would send them again."""
+    refused: int | None = None
+    """Answered otherwise than 2xx, and not in the books: both sides know."""
+    lost: int | None = None
+    """Not in the books, although no answer said so: answered 2xx, or not at all."""
+    acknowledged_not_received: int | None = None
+    """The part of `lost` that was answered 2xx."""
+    duplicated: int | None = None
+    """In the books more often than they were sent (of deliveries), or more than once (of effects)."""
+    reordered: int | None = None
+    """Came behind an event that was due later (RFC 4737, 3.3). None: their order is not known."""
+    reorder_extent: int | None = None
+    """How many places at most such an event was behind the first that overtook it (RFC 4737, 4.2.1)."""
+    forged_sent: int | None = None
+    """To which a refusal was due."""
+    forged_accepted: int | None = None
+    """Of those, answered 2xx and in the books."""
+    forged_unanswered: int | None = None
+    """Of those, in the books although the answer was not 2xx."""
+    never_sent: int | None = None
+    """In the books under this run's name, and never sent by it."""
+    examples: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    """Figure → the first indexes of what it counts."""
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """Everything that is known of one run."""
 
@@ -336,7 +408,8 @@ class RunResult(msgspec.Struct, frozen=True):
     samples: list[SampleRow]
     shards: list[ShardRow]
     limits: Limits
-    reconciliation: dict[str, Any] | None
+    reconciliation: Reconciliation | None
+    """None where no receiver's ledger is configured."""
     validity: Validity
     verdict: VerdictRow
     duplicates: Duplicates | None = None
@@ -347,6 +420,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None
     """The generator's own floor on the machine of the run, where it is known."""
+    windows: list[WindowCourse] = msgspec.field(default_factory=list)
+    """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
 
 
 class _Envelope(msgspec.Struct):

@@ -11,42 +11,95 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from loadsim.model import UsageError
+from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
+from loadsim.plan import units
 from loadsim.plan.shape import Duration, Size, write
-from loadsim.plan.units import Span, format_span
 
 Engine = Literal["aiohttp", "bare"]
 ENGINES: tuple[Engine, ...] = ("aiohttp", "bare")
-SpanText = Annotated[Span, msgspec.Meta(extra={"unit": "span"})]
+Span = Annotated[units.Span, msgspec.Meta(extra={"unit": "span"})]
 """In a document a text such as "10s:1.4s"."""
+Failure = Annotated[units.Share, msgspec.Meta(extra={"unit": "failure"})]
+"""In a document a text such as "503:1%"."""
+Slow = Annotated[units.Share, msgspec.Meta(extra={"unit": "slow"})]
+"""In a document a text such as "500ms:2%"."""
+Percent = Annotated[float, msgspec.Meta(extra={"unit": "share"})]
+"""0 to 1; in a document a text such as "1%"."""
+Speed = Annotated[int, msgspec.Meta(extra={"unit": "speed"})]
+"""Bytes per second; in a document a text such as "64KB/s"."""
+
+ASKS_TO_WAIT = frozenset({429, 503})
+"""The statuses that carry Retry-After (RFC 6585, 4; RFC 9110, 15.6.4)."""
+SHORTEST_NS = 10 * NS_PER_MS
+"""Of the timeouts of a connection, which are looked after that often."""
+_NAMES = ("delay", "delay_p99", "retry_after", "read_timeout", "idle_timeout")
 
 
-class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={"delay_ns": "delay"}):
-    """What a receiver may be told of its conduct. Durations in ns, sizes in bytes. `check` says what is wrong."""
+class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": name for name in _NAMES}):
+    """What a receiver may be told of its conduct. Durations in ns, sizes in bytes. `check` says what is wrong.
+
+    Everything that is drawn by chance is drawn for accepted events alone, from `seed`; refusals are never touched.
+    """
 
     workers: int = 1
     engine: Engine = "aiohttp"
     max_body: Size = 1_000_000
     delay_ns: Duration = 0
     """Service time of every accepted event; refusals are answered at once."""
+    delay_p99_ns: Duration | None = None
+    """Makes service times log-normal: their median is `delay_ns`, their 99th percentile this."""
+    slow: Slow | None = None
+    """A second mode: so large a share of the accepted events takes so long in place of the delay."""
     slots: int | None = None
     """At most so many events in service over all workers; the rest wait first-come. None = no limit."""
-    stall: SpanText | None = None
+    stall: Span | None = None
     """One silence of the whole receiver, counted from the first request."""
-    down: tuple[SpanText, ...] = ()
+    down: tuple[Span, ...] = ()
     """When nobody is there, counted from the first request: open connections are closed and new ones refused."""
+    fail: tuple[Failure, ...] = ()
+    """Shares of the accepted events that are answered with a status of 400 to 599."""
+    retry_after_ns: Duration | None = None
+    """What Retry-After says on the answers of `fail` that may carry it; whole seconds."""
+    reset: Percent = 0.0
+    """Share of the accepted events whose connection is reset in place of the answer."""
+    read_rate: Speed | None = None
+    """Bytes per second that are read from every connection; None = as they come."""
+    read_timeout_ns: Duration = 10 * NS_PER_S
+    """How long one request may take to arrive."""
+    idle_timeout_ns: Duration = 75 * NS_PER_S
+    """How long a connection may stand without a request; then it is closed."""
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
     def check(self) -> None:
         """Raise UsageError at the first option that makes no sense."""
+        waits = self.delay_ns > 0 or self.slow is not None
         for wrong, text in (
             (self.workers < 1, f"workers {self.workers}: give at least 1"),
             (self.engine not in ENGINES, f"engine '{self.engine}': choose from {', '.join(ENGINES)}"),
             (self.max_body < 1, "max-body: give at least 1B"),
-            (self.slots is not None and self.delay_ns == 0, "slots without delay hold nothing back: give delay too"),
+            (self.slots is not None and not waits, "slots without delay hold nothing back: give delay too"),
             (
                 self.slots is not None and self.slots < self.workers,
                 f"slots {self.slots} with {self.workers} workers: every worker needs at least one slot",
             ),
+            (
+                self.delay_p99_ns is not None and not 0 < self.delay_ns <= self.delay_p99_ns,
+                "delay-p99: give the median as delay too, above 0 and not above it",
+            ),
+            (
+                self.reset + sum(share for _, share in self.failing()) > 1,
+                "fail and reset: the shares are more than 100% together",
+            ),
+            (
+                self.retry_after_ns is not None and not ASKS_TO_WAIT & {status for status, _ in self.failing()},
+                "retry-after goes with answers of 429 or 503: give fail with one of them",
+            ),
+            (
+                self.retry_after_ns is not None and self.retry_after_ns % NS_PER_S != 0,
+                "retry-after: HTTP says it in whole seconds",
+            ),
+            (self.read_timeout_ns < SHORTEST_NS, "read-timeout: give at least 10ms"),
+            (self.idle_timeout_ns < SHORTEST_NS, "idle-timeout: give at least 10ms"),
         ):
             if wrong:
                 raise UsageError(text)
@@ -56,9 +109,9 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={"delay_ns": "de
         end = -1
         for span in self.outages:
             if span.for_ns <= 0:
-                raise UsageError(f"down {format_span(span)}: lasts no time")
+                raise UsageError(f"down {units.format_span(span)}: lasts no time")
             if span.after_ns <= end:
-                raise UsageError(f"down {format_span(span)}: begins before the one before it has ended")
+                raise UsageError(f"down {units.format_span(span)}: begins before the one before it has ended")
             end = span.after_ns + span.for_ns
 
     def told(self) -> Iterator[tuple[str, str]]:
@@ -69,6 +122,15 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={"delay_ns": "de
                 yield key, " and ".join(value) if isinstance(value, list) else str(value)
 
     @property
-    def outages(self) -> tuple[Span, ...]:
+    def outages(self) -> tuple[units.Span, ...]:
         """`down` in the order of time."""
         return tuple(sorted(self.down))
+
+    def failing(self) -> tuple[units.Share, ...]:
+        """The statuses that accepted events are answered with on purpose, each with its share."""
+        return tuple(failure for failure in self.fail if failure.share)
+
+    @property
+    def longest_ns(self) -> int:
+        """How long a service may take; of log-normal ones one in a hundred takes longer."""
+        return max(self.delay_ns, self.delay_p99_ns or 0, self.slow.value if self.slow is not None else 0)

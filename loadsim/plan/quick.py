@@ -29,7 +29,7 @@ def quick_scenario(
     duration: int | None = None,
     events: int | None = None,
     mix: Sequence[tuple[str, float]] = (),
-    objectives: Sequence[str] = (),
+    objectives: Sequence[str | Mapping[str, Any]] = (),
     target: Mapping[str, Any] | None = None,
     retry: Mapping[str, Any] | None = None,
     name: str = "quick",
@@ -93,7 +93,7 @@ def override(
     *,
     target: Mapping[str, Any] | None = None,
     retry: Mapping[str, Any] | None = None,
-    objectives: Sequence[str] = (),
+    objectives: Sequence[str | Mapping[str, Any]] = (),
     seed: int | None = None,
     known_schemes: Collection[str] | None = None,
     source: str = COMMAND_LINE,
@@ -115,6 +115,8 @@ def override(
         table.pop("secret_file", None)
     if "scheme" in changes:
         table.pop("custom", None)
+    if "url" in changes:
+        table.pop("ledger", None)  # it was that of another receiver
     headers = {**table["headers"], **changes.pop("headers", {})}
     document["target"] = {**table, **changes, "headers": headers}
     if document["target"]["url"] != EMBEDDED:

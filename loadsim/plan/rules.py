@@ -23,6 +23,10 @@ from loadsim.plan.units import UnitError, parse_size
 MAX_RATE = 10**8
 """Events per second; beyond any machine, and due times would fall together."""
 MAX_DURATION_NS = 366 * 24 * 3600 * 10**9
+MAX_CONNECTIONS = 10**6
+"""Beyond what one machine has ports and descriptors for."""
+MAX_EVENTS = 10**14
+"""Events of a run, and requests of a connection: years at any rate, and every index still fits its field."""
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """What an environment variable may be called."""
@@ -88,6 +92,10 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         value = getattr(target, key)
         if value is not None:
             check_url(f"{path}.{key}", value)
+    if target.ledger is not None and target.url == EMBEDDED:
+        raise DocumentError(f"{path}.ledger", "the embedded receiver's own ledger is read: leave this out")
+    if target.ledger is not None and not target.trace_header:
+        raise DocumentError(f"{path}.ledger", "needs trace_header = true: a ledger knows events by X-Loadsim-Id")
     if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
         if target.custom is None:
             raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')
@@ -96,14 +104,21 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         hint = suggestion(target.scheme, known_schemes)
         raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
     _check_secrets(path, target)
-    if target.timeout <= 0:
-        raise DocumentError(f"{path}.timeout", "must be more than 0")
+    if not 0 < target.timeout <= MAX_DURATION_NS:
+        raise DocumentError(f"{path}.timeout", "must be more than 0 and at most a year")
+    _check_most(f"{path}.connections", target.connections, MAX_CONNECTIONS)
+    _check_most(f"{path}.reuse", target.reuse, MAX_EVENTS)
     if target.insecure and target.cacert is not None:
         raise DocumentError(f"{path}.cacert", "insecure = true checks no certificate: keep one of them")
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
     check_headers(f"{path}.headers", target.headers)
     _check_route(path, target)
+
+
+def _check_most(key: str, count: int | None, most: int) -> None:
+    if count is not None and count > most:
+        raise DocumentError(key, f"must be at most {most:,}")
 
 
 def _check_route(path: str, target: Target) -> None:
@@ -268,6 +283,8 @@ def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
     for key, value in (("rate", phase.rate), ("from", phase.from_), ("to", phase.to)):
         if value is not None:
             raise DocumentError(f"{path}.{key}", "connections (closed model) is given too: keep one of them")
+    _check_most(f"{path}.connections", phase.connections, MAX_CONNECTIONS)
+    _check_most(f"{path}.events", phase.events, MAX_EVENTS)
     if phase.arrivals != "constant":
         raise DocumentError(f"{path}.arrivals", "a closed phase has no arrivals of its own: it needs a rate")
     if phase.burst is not None:

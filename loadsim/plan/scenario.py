@@ -73,6 +73,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     cert: str | None = None
     key: str | None = None
     ledger: str | None = None
+    """URL of the receiver's books, see `measure.ledger`; the embedded receiver's are found without."""
 
 
 class EventMix(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +142,13 @@ class CaseRule:
     options: Mapping[str, int] = field(default_factory=dict)
 
 
+class ObjectiveRule(msgspec.Struct, frozen=True, kw_only=True):
+    """An objective with more to say than its text. `abort`: end the run as soon as it can no longer hold."""
+
+    objective: str
+    abort: bool = False
+
+
 class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
     """When the measurement itself is not to be trusted. `lag`: the most that p99 of our own lateness may be, in ns."""
 
@@ -154,7 +162,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     phases: tuple[Phase, ...]
     events: tuple[EventMix, ...] = ()
-    objectives: tuple[str, ...] = ()
+    objectives: tuple[str | ObjectiveRule, ...] = ()
     cases: tuple[Case, ...] = ()
     validity: ValidityRules = ValidityRules()
     receiver: Conduct | None = None
@@ -162,6 +170,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry | None = None
     """How deliveries that fail are made again; None: never, and every event is one delivery."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    outcomes: bool = False
+    """Keep what became of every event with the result, for `loadsim reconcile`."""
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the receiver's books can be had when the run is over."""
+        return self.target.ledger is not None or (self.target.url == EMBEDDED and self.target.trace_header)
 
     def document(self) -> dict[str, Any]:
         """The scenario as JSON carries it: the file's keys and units, every default spelled out, absent keys left out.

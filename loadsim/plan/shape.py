@@ -16,17 +16,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import msgspec.inspect as inspect
 
-from loadsim.plan.units import (
-    UnitError,
-    format_duration,
-    format_rate,
-    format_size,
-    format_span,
-    parse_duration,
-    parse_rate,
-    parse_size,
-    parse_span,
-)
+from loadsim.plan import units
 
 T = TypeVar("T")
 
@@ -38,18 +28,35 @@ Size = Annotated[int, msgspec.Meta(extra={"unit": "size"})]
 """Bytes; in a document a text such as "64KB"."""
 
 _PARSE: dict[str, Callable[[str], Any]] = {
-    "duration": parse_duration,
-    "rate": parse_rate,
-    "size": parse_size,
-    "span": parse_span,
+    "duration": units.parse_duration,
+    "rate": units.parse_rate,
+    "size": units.parse_size,
+    "span": units.parse_span,
+    "share": units.parse_share,
+    "failure": units.parse_failure,
+    "slow": units.parse_slow,
+    "speed": units.parse_speed,
 }
 _FORMAT: dict[str, Callable[[Any], str]] = {
-    "duration": format_duration,
-    "rate": format_rate,
-    "size": format_size,
-    "span": format_span,
+    "duration": units.format_duration,
+    "rate": units.format_rate,
+    "size": units.format_size,
+    "span": units.format_span,
+    "share": units.format_share,
+    "failure": units.format_failure,
+    "slow": units.format_slow,
+    "speed": units.format_speed,
 }
-_EXAMPLE = {"duration": "30s", "rate": "500/s", "size": "64KB", "span": "10s:1.4s"}
+_EXAMPLE = {
+    "duration": "30s",
+    "rate": "500/s",
+    "size": "64KB",
+    "span": "10s:1.4s",
+    "share": "1%",
+    "failure": "503:1%",
+    "slow": "500ms:2%",
+    "speed": "64KB/s",
+}
 
 _WORDS = {
     "int": "a whole number",
@@ -100,9 +107,9 @@ def write(value: Any) -> Any:
 
 def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
         if value is None:
             return None
+        kind = _member(kind, table=isinstance(value, dict))
     if isinstance(kind, inspect.Metadata):
         return _quantity(value, (kind.extra or {})["unit"], path)
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
@@ -114,6 +121,13 @@ def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.LiteralType) and isinstance(value, str) and value not in kind.values:
         raise DocumentError(path, f'"{value}" is not one of {", ".join(map(str, kind.values))}')
     return value
+
+
+def _member(kind: inspect.UnionType, *, table: bool) -> inspect.Type:
+    """The one of the types of a value that may be left out, or be written as a table or not."""
+    members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+    fitting = [member for member in members if isinstance(member, inspect.StructType) == table]
+    return (fitting or members)[0]
 
 
 def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
@@ -136,7 +150,7 @@ def _quantity(value: Any, unit: str, path: str) -> Any:
         raise DocumentError(path, f'a {unit} is a text with its unit, such as "{_EXAMPLE[unit]}"')
     try:
         return _PARSE[unit](value)
-    except UnitError as error:
+    except units.UnitError as error:
         raise DocumentError(path, str(error)) from None
 
 
@@ -158,13 +172,19 @@ def _join(path: str, key: str) -> str:
 def _translated(message: str, path: str) -> DocumentError:
     """msgspec's message in the words of the file, its `$.a[0].b` as the key below `path`."""
     text, below = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
-    words = re.sub(r"`(\w+)(?: \| null)?`", lambda word: _WORDS.get(word[1], word[1]), text)
+    words = re.sub(r"`(\w+(?: \| \w+)*)`", lambda names: _either(names[1].split(" | ")), text)
     return DocumentError(_join(path, below) if below else path, words[:1].lower() + words[1:])
+
+
+def _either(names: list[str]) -> str:
+    if len(names) > 1:
+        names = [name for name in names if name != "null"]
+    return " or ".join(_WORDS.get(name, name) for name in names)
 
 
 def _plain(value: Any, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.UnionType):
-        kind = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
+        kind = _member(kind, table=isinstance(value, msgspec.Struct))
     if isinstance(kind, inspect.Metadata):
         return _FORMAT[(kind.extra or {})["unit"]](value)
     if isinstance(kind, inspect.StructType):

@@ -30,6 +30,13 @@ class Span(NamedTuple):
     for_ns: int
 
 
+class Share(NamedTuple):
+    """What a share of the events meets: a status, or a duration in ns."""
+
+    value: int
+    share: float
+
+
 def _split(text: str, kind: str, units: str, example: str) -> tuple[Fraction, str]:
     match = _NUMBER_AND_UNIT.fullmatch(text)
     if match is None:
@@ -65,6 +72,58 @@ def parse_span(text: str) -> Span:
 def format_span(span: Span) -> str:
     """The inverse of `parse_span`."""
     return f"{format_duration(span.after_ns)}:{format_duration(span.for_ns)}"
+
+
+def parse_share(text: str) -> float:
+    """`"1%"` → 0.01. Raises UnitError."""
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%", text.strip(), re.ASCII)
+    if match is None or float(match[1]) > 100:
+        raise UnitError(f"{text!r} is not a share: write 0% to 100%, such as '1%'")
+    return float(match[1]) / 100
+
+
+def format_share(share: float) -> str:
+    """The inverse of `parse_share`."""
+    return f"{share * 100:.9f}".rstrip("0").rstrip(".") + "%"
+
+
+def parse_failure(text: str) -> Share:
+    """`"503:1%"` → 1 % of the events are answered with 503. Raises UnitError."""
+    status, _, share = text.partition(":")
+    if re.fullmatch(r"[45][0-9]{2}", status.strip(), re.ASCII) is None:
+        raise UnitError(f"{text!r} is not STATUS:SHARE: write a status from 400 to 599 and a share, such as '503:1%'")
+    return Share(int(status), parse_share(share))
+
+
+def format_failure(failure: Share) -> str:
+    """The inverse of `parse_failure`."""
+    return f"{failure.value}:{format_share(failure.share)}"
+
+
+def parse_slow(text: str) -> Share:
+    """`"500ms:2%"` → 2 % of the events take 500 ms. Raises UnitError."""
+    duration, colon, share = text.partition(":")
+    if not colon:
+        raise UnitError(f"{text!r} is not TIME:SHARE: write a duration and a share, such as '500ms:2%'")
+    return Share(parse_duration(duration), parse_share(share))
+
+
+def format_slow(slow: Share) -> str:
+    """The inverse of `parse_slow`."""
+    return f"{format_duration(slow.value)}:{format_share(slow.share)}"
+
+
+def parse_speed(text: str) -> int:
+    """`"64KB/s"` → bytes per second, at least 1. Raises UnitError."""
+    size, slash, unit = text.strip().partition("/")
+    if not slash or unit != "s" or parse_size(size) < 1:
+        raise UnitError(f"{text!r} is not a reading speed: write bytes per second, such as '64KB/s'")
+    return parse_size(size)
+
+
+def format_speed(speed: int) -> str:
+    """The inverse of `parse_speed`."""
+    return f"{format_size(speed)}/s"
 
 
 def parse_rate(text: str) -> Fraction:

@@ -50,6 +50,8 @@ ACCEPTED = frozenset({Entry.verified, Entry.unchecked})
 class Answer:
     """One answer. `entry` is None for what the books leave out (health checks). `close` ends the connection.
 
+    `retry_after` and `allow` are values of those headers, left out where empty.
+
     Compared by identity: there are few of them, and the hot path looks them up by hash.
     """
 
@@ -58,11 +60,14 @@ class Answer:
     body: bytes
     close: bool = False
     allow: str = ""
+    retry_after: str = ""
 
 
-def refusal(status: int, entry: Entry, text: str, *, close: bool = False, allow: str = "") -> Answer:
+def refusal(
+    status: int, entry: Entry, text: str, *, close: bool = False, allow: str = "", retry_after: str = ""
+) -> Answer:
     """An answer that says no, its reason as JSON."""
-    return Answer(status, entry, orjson.dumps({"error": text}), close, allow)
+    return Answer(status, entry, orjson.dumps({"error": text}), close, allow, retry_after)
 
 
 VERIFIED = Answer(200, Entry.verified, b'{"received":true}')
@@ -77,6 +82,8 @@ BAD_REQUEST = refusal(400, Entry.bad_request, "Bad request", close=True)
 HEAD_TOO_LARGE = refusal(431, Entry.bad_request, "Header block too large", close=True)
 TOO_SLOW = refusal(408, Entry.too_slow, "Request took too long", close=True)
 INTERNAL = refusal(500, Entry.internal, "Internal error", close=True)
+RESET = Answer(0, None, b"", close=True)
+"""No answer: the connection is reset where one was due."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -93,6 +100,8 @@ def render(answer: Answer, now_s: float, *, close: bool, head: bool = False) -> 
         "Content-Type: application/json",
         f"Content-Length: {len(answer.body)}",
     ]
+    if answer.retry_after:
+        lines.append(f"Retry-After: {answer.retry_after}")
     if answer.allow:
         lines.append(f"Allow: {answer.allow}")
     if close:

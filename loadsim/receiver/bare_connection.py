@@ -16,8 +16,9 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import add_field
+from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, add_field, joined, understood
 from loadsim.receiver.desk import AT_ONCE, Desk
+from loadsim.receiver.faults import SlowReading, reset
 
 _LENGTH_DIGITS = 18
 HEAD_LIMIT = 64 * 1024
@@ -43,6 +44,8 @@ class _Request:
     expects = False
     refused: Answer | None = None
     body = b""
+    mark = b""
+    """Which event it says it is."""
     size = 0
     pieces: list[bytes] | None = None
     """A body that came in several."""
@@ -145,7 +148,13 @@ class Connection(asyncio.Protocol):
             request.head_size += len(name) + len(value)
         key = self._names[name]
         if key:
-            add_field(request.headers, key, value)
+            headers = request.headers
+            if key in headers:
+                add_field(headers, key, value)
+            else:  # as add_field has it, without the call that most requests never need
+                headers[key] = value.strip(b" \t").decode("latin-1")
+        elif key is None:
+            request.mark = joined(request.mark, value) if request.mark else value
 
     def on_headers_complete(self) -> None:
         request = self._request
@@ -154,13 +163,14 @@ class Connection(asyncio.Protocol):
         request.in_head = False
         headers, parser = request.headers, self._parser
         request.method = parser.get_method().decode("latin-1")
+        version = parser.get_http_version()
         # Only a sender that names it can be kept by HTTP/1.0, and we keep none of those.
-        request.keep = parser.should_keep_alive() and (
-            "connection" not in headers or parser.get_http_version() == "1.1"
-        )
+        request.keep = parser.should_keep_alive() and ("connection" not in headers or version == "1.1")
         length = headers.get("content-length", "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
+        if version not in VERSIONS or (TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING])):
+            request.refused = answers.BAD_REQUEST
         if "expect" in headers:
             request.expects = headers["expect"].lower() == "100-continue"
         if request.fields > FIELD_LIMIT or request.head_size > HEAD_LIMIT:
@@ -217,11 +227,13 @@ class Connection(asyncio.Protocol):
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
             if request.refused is not None:
-                desk.refuse(request.refused, request.size)
+                desk.refuse(request.refused, request.size, request.mark)
                 out += self._answer(request, request.refused)
                 continue
             body = request.body if request.pieces is None else b"".join(request.pieces)
-            answer, instant = desk.take(request.method, request.target.decode("latin-1"), request.headers, body)
+            answer, instant = desk.take(
+                request.method, request.target.decode("latin-1"), request.headers, body, request.mark
+            )
             if instant != AT_ONCE and self._engine.alarm is not None:
                 self._busy = self._engine.alarm.at(instant)
                 self._busy.add_done_callback(partial(self._served, request, answer))
@@ -243,6 +255,12 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: _Request, answer: Answer) -> bytes:
         close = answer.close or not request.keep or self._engine.stopping
+        if answer is answers.RESET:
+            self.finished = True
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                reset(transport)
+            return b""
         self.finished = close
         self._ticks = 0
         return self._desk.bytes_of(answer, close=close, head=request.method == "HEAD")
@@ -292,6 +310,15 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Drop the connection."""
-        if self._transport is not None:
-            self._transport.abort()
+        """Drop the connection as it stands: an answer that comes due in the meantime has nowhere to go."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+
+class SlowConnection(SlowReading, Connection):
+    """The same, reading slowly."""
+
+    def __init__(self, engine: Owner, desk: Desk, bytes_per_s: int) -> None:
+        super().__init__(engine, desk)
+        self.bytes_per_s = bytes_per_s

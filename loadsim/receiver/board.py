@@ -19,6 +19,7 @@ from loadsim.receiver.answers import ACCEPTED, Entry
 WORD = 8
 FAILED = 24
 BYTES = 25
+RESETS = 26
 STATUS = 32
 STATUSES = 600
 ROW = STATUS + STATUSES
@@ -30,8 +31,8 @@ FIRST_REQUEST = 0
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """What came in and what was answered. `received = verified + unchecked + sum(rejected)`; no health checks.
 
-    `failed_on_purpose` is a part of verified or unchecked; `answered` = sum(status) lacks what is still in service and
-    what was given up by its sender; `bytes` are of bodies received.
+    `failed_on_purpose` is a part of verified or unchecked, `reset_on_purpose` a part of that; `answered` = sum(status)
+    lacks those, what is still in service and what was given up by its sender; `bytes` are of bodies received.
     """
 
     received: int
@@ -39,6 +40,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     unchecked: int
     rejected: dict[str, int]
     failed_on_purpose: int
+    reset_on_purpose: int = 0
     answered: int
     status: dict[str, int]
     bytes: int
@@ -57,9 +59,11 @@ class Row:
         self._words[entry] += 1
         self._words[BYTES] += size
 
-    def failed(self) -> None:
-        """One accepted event gets a failure on purpose."""
+    def failed(self, *, reset: bool = False) -> None:
+        """One accepted event gets a failure on purpose, or a reset in place of every answer."""
         self._words[FAILED] += 1
+        if reset:
+            self._words[RESETS] += 1
 
     def answered(self, status: int) -> None:
         """One answer was handed to the kernel."""
@@ -122,6 +126,7 @@ class Board:
             unchecked=words[Entry.unchecked],
             rejected=rejected,
             failed_on_purpose=words[FAILED],
+            reset_on_purpose=words[RESETS],
             answered=sum(status.values()),
             status=status,
             bytes=words[BYTES],

@@ -19,38 +19,50 @@ from loadsim.signing import Rejection
 
 HEALTH_PATH = "/healthz"
 CONTENT_TYPE = "content-type"
+TRANSFER_CODING = "transfer-encoding"
+VERSIONS = frozenset({"1.0", "1.1"})
+"""Of HTTP, those that we speak."""
 _SPELLINGS = 256
 _LONGEST_SPELLING = 64
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 """Looks at every byte and builds nothing: a fifth of what parsing costs."""
 
 
-class HeaderNames(dict[bytes, str]):
-    """The spelling of a field name → its lower-case name where it is needed, else "".
+class HeaderNames(dict[bytes, str | None]):
+    """The spelling of a field name → its lower-case name where it is needed, else ""; None for the one kept apart.
 
     Learns the spellings that come, as many as a well-meaning sender has; after that a look-up is all that a header
     costs that nobody needs.
     """
 
-    def __init__(self, needed: Iterable[str]) -> None:
+    def __init__(self, needed: Iterable[str], *, apart: str | None = None) -> None:
         super().__init__()
         self.needed = frozenset(needed)
+        self._apart = apart
 
-    def __missing__(self, spelling: bytes) -> str:
+    def __missing__(self, spelling: bytes) -> str | None:
         lower = spelling.decode("latin-1").lower()
-        key = lower if lower in self.needed else ""
+        key = None if lower == self._apart else lower if lower in self.needed else ""
         if len(self) < _SPELLINGS and len(spelling) <= _LONGEST_SPELLING:
             self[spelling] = key
         return key
 
-    def pick(self, fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-        """The needed fields by lower-case name."""
+    def pick(self, fields: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], bytes]:
+        """The needed fields by lower-case name, and the value of the one that is kept apart."""
         found: dict[str, str] = {}
+        apart = b""
         for name, value in fields:
             key = self[name]
             if key:
                 add_field(found, key, value)
-        return found
+            elif key is None:
+                apart = joined(apart, value)
+        return found, apart
+
+
+def joined(before: bytes, value: bytes) -> bytes:
+    """The raw value of a field that is kept apart: a repeated one hides none, as with `add_field`."""
+    return before + b", " + value if before else value
 
 
 def add_field(found: dict[str, str], key: str, value: bytes) -> None:
@@ -78,6 +90,11 @@ def path_of(target: str) -> str:
         except ValueError:
             return target
     return target.partition("?")[0]
+
+
+def understood(coding: str) -> bool:
+    """Whether a body in this transfer coding is what was signed: chunks are, what was compressed on the way is not."""
+    return coding.lower() == "chunked"
 
 
 class Checker(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from loadsim.measure.ledger import Books
 from loadsim.model import Secret
 from loadsim.receiver.admin import Admin
 from loadsim.receiver.options import ReceiverOptions
@@ -50,6 +51,10 @@ class RunningReceiver:
     def stats(self) -> Stats:
         """The books as of now; also after `stop`."""
         return self._supervisor.stats()
+
+    def books(self, run: str) -> Books | None:
+        """Which events of a run came, as of a moment ago and not after `stop`; None where none was accepted."""
+        return self._supervisor.books(run)
 
     async def stop(self) -> None:
         """Answer what is in flight, end every process, keep the final books."""

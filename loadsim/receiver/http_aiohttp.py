@@ -7,9 +7,11 @@ where they are complete. Refuses to know what a request deserves.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from math import ceil
 from typing import Any
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
@@ -18,11 +20,15 @@ from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
+from loadsim.receiver.decide import TRANSFER_CODING, understood
 from loadsim.receiver.desk import Desk
+from loadsim.receiver.faults import SlowReading, reset
 from loadsim.receiver.options import ReceiverOptions
 
+VERSIONS = (HttpVersion11, HttpVersion10)
 LINGER_S = 1.0
 """How long what a refused sender still sends is read and thrown away, so that it sees the answer and not a reset."""
+LONGEST_TICK_S = 1.0
 BACKLOG = 4096
 
 
@@ -56,6 +62,15 @@ class _Prepared(web.StreamResponse):
         """Everything was written by `prepare`."""
 
 
+class _Reset(_Prepared):
+    """In place of an answer: the connection is reset."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if request.transport is not None:
+            reset(request.transport)
+        return None
+
+
 class _PreparedLast(_Prepared):
     """The answer to what is not HTTP: what else comes is thrown away for a while, so that the sender can read it."""
 
@@ -67,14 +82,40 @@ class _PreparedLast(_Prepared):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, except that what is not HTTP gets our answer and stands in the books."""
+    """aiohttp's connection, except that what is not HTTP gets our answer and stands in the books, and that a head has a
+    deadline.
+    """
 
-    __slots__ = ("_engine", "_gone")
+    __slots__ = ("_engine", "_gone", "_in_head", "_refused", "_ticks")
 
     def __init__(self, engine: AiohttpEngine, server: web.Server, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
         self._engine = engine
         self._gone: asyncio.Future[None] | None = None
+        self._in_head = False
+        self._refused = False
+        self._ticks = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            self._in_head = False
+        elif not self._in_head:
+            self._in_head, self._ticks = True, 0
+
+    def tick(self, most: int) -> None:
+        """One tick went by: end a head that has taken more than so many, and who has read nothing for so long."""
+        if self.transport is None or not (self._in_head or self.writing_paused or self._refused):
+            self._ticks = 0
+            return
+        self._ticks += 1
+        if self._refused or (self.writing_paused and self._ticks > most):
+            self.transport.abort()
+        elif self._ticks > most:
+            self._refused = True
+            self.transport.write(self._engine.too_slow())
+            self.transport.write_eof()  # until the next tick what comes is thrown away, so that the answer can be read
+            self.close()
 
     async def linger(self) -> None:
         """End our side, and wait a while for the other to end its own."""
@@ -101,6 +142,14 @@ class _Connection(web.RequestHandler):
         return self._engine.last(answers.INTERNAL if status >= 500 else answers.BAD_REQUEST)
 
 
+class _SlowConnection(SlowReading, _Connection):
+    """The same, reading slowly."""
+
+    def __init__(self, engine: AiohttpEngine, server: web.Server, bytes_per_s: int, **kwargs: Any) -> None:
+        super().__init__(engine, server, **kwargs)
+        self.bytes_per_s = bytes_per_s
+
+
 class AiohttpEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
@@ -111,6 +160,9 @@ class AiohttpEngine:
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
+        self._read_rate = options.read_rate
+        self._tick_s = min(LONGEST_TICK_S, self._read_timeout / 2)
+        self._timer: asyncio.TimerHandle | None = None
         self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
         self._listener: asyncio.Server | None = None
         self._server = web.Server(self._handle)
@@ -118,25 +170,27 @@ class AiohttpEngine:
     async def serve(self, sock: Any) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            lambda: _Connection(
-                self,
-                self._server,
-                loop=loop,
-                access_log=None,
-                keepalive_timeout=self._idle_timeout,
-                lingering_time=LINGER_S,
-                auto_decompress=False,
-            ),
-            sock=sock,
-            backlog=BACKLOG,
+        kind = _Connection if self._read_rate is None else partial(_SlowConnection, bytes_per_s=self._read_rate)
+        factory = partial(
+            kind,
+            self,
+            self._server,
+            loop=loop,
+            access_log=None,
+            keepalive_timeout=self._idle_timeout,
+            lingering_time=LINGER_S,
+            auto_decompress=False,
         )
+        self._listener = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
+        self._timer = loop.call_later(self._tick_s, self._tick)
 
     def drop(self) -> None:
         """Accept nothing, close every connection as it stands; `serve` may follow."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        if self._timer is not None:
+            self._timer.cancel()
         for connection in self._server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
@@ -145,6 +199,8 @@ class AiohttpEngine:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
         if self._listener is not None:
             self._listener.close()
+        if self._timer is not None:
+            self._timer.cancel()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
 
@@ -153,12 +209,19 @@ class AiohttpEngine:
         self._desk.refuse(answer)
         return _PreparedLast(self._desk, answer, keep=False)
 
+    def too_slow(self) -> bytes:
+        """Count a request whose head did not come in time, and the bytes of its answer."""
+        self._desk.refuse(answers.TOO_SLOW)
+        return self._desk.bytes_of(answers.TOO_SLOW, close=True)
+
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
-        self._desk.refuse(answer)
+        self._desk.refuse(answer, mark=self._pick(request.raw_headers)[1])
         return self._respond(request, answer)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.version not in VERSIONS:
+            return self.last(answers.BAD_REQUEST)
         payload = request.content
         if payload.is_eof():
             body = payload.read_nowait()
@@ -181,10 +244,21 @@ class AiohttpEngine:
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
                 return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
-        answer, instant = self._desk.take(request.method, request.raw_path, self._pick(request.raw_headers), body)
+        headers, mark = self._pick(request.raw_headers)
+        if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
+            return self.refusal(request, answers.BAD_REQUEST)
+        answer, instant = self._desk.take(request.method, request.raw_path, headers, body, mark)
         if instant and self._alarm is not None:
             await self._alarm.at(instant)
         return self._respond(request, answer)
+
+    def _tick(self) -> None:
+        # Ticks are counted, not timed, so that a stall of the whole loop is nobody's fault.
+        most = ceil(self._read_timeout / self._tick_s)
+        for connection in self._server.connections:
+            if isinstance(connection, _Connection):
+                connection.tick(most)
+        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
 
     async def _read(self, payload: StreamReader) -> bytes:
         chunks = []
@@ -202,5 +276,6 @@ class AiohttpEngine:
         key = (answer, keep)
         found = self._prepared.get(key)
         if found is None:
-            found = self._prepared[key] = _Prepared(self._desk, answer, keep=keep)
+            kind = _Reset if answer is answers.RESET else _Prepared
+            found = self._prepared[key] = kind(self._desk, answer, keep=keep)
         return found

@@ -11,7 +11,7 @@ from math import ceil
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver.alarm import Alarm
-from loadsim.receiver.bare_connection import Connection
+from loadsim.receiver.bare_connection import Connection, SlowConnection
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.options import ReceiverOptions
 
@@ -32,6 +32,7 @@ class BareEngine:
         read_s, idle_s = options.read_timeout_ns / NS_PER_S, options.idle_timeout_ns / NS_PER_S
         self._tick_s = min(LONGEST_TICK_S, read_s / 2, idle_s / 2)
         self._read, self._idle, self._linger = (ceil(limit / self._tick_s) for limit in (read_s, idle_s, LINGER_S))
+        self._read_rate = options.read_rate
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -39,8 +40,13 @@ class BareEngine:
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Connection(self, self._desk), sock=sock, backlog=BACKLOG)
+        self._listener = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
         self._timer = loop.call_later(self._tick_s, self._tick)
+
+    def _connection(self) -> Connection:
+        if self._read_rate is not None:
+            return SlowConnection(self, self._desk, self._read_rate)
+        return Connection(self, self._desk)
 
     def drop(self) -> None:
         """Accept nothing, close every connection as it stands; `serve` may follow."""

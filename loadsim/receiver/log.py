@@ -6,12 +6,8 @@ Refuses to know where lines go.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import orjson
 
-LogForm = Literal["text", "json"]
-LOG_FORMS: tuple[LogForm, ...] = ("text", "json")
 _LONGEST_NAME = 100
 
 

@@ -70,7 +70,8 @@ def verifying(
             return _error(400, "Bad request")
         if len(body) > max_body:
             return _error(413, "Body too large")
-        rejection = verifier.verify(pick(request.raw_headers), body, clock())
+        headers, _ = pick(request.raw_headers)
+        rejection = verifier.verify(headers, body, clock())
         if rejection is not None:
             return refuse(request, rejection)
         return await handler(request)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from loadsim.model import NS_PER_S, UsageError
+from loadsim.model import UsageError
 from loadsim.plan.conduct import ENGINES, Conduct, Engine
-from loadsim.plan.units import Span
+from loadsim.plan.units import Share, Span
+from loadsim.receiver.ledger import DEFAULT_LIMIT, LARGEST_LIMIT
 
-__all__ = ["ANY_PATH", "DEFAULT_PATH", "ENGINES", "Engine", "ReceiverOptions", "Span"]
+__all__ = ["ANY_PATH", "DEFAULT_PATH", "ENGINES", "Engine", "ReceiverOptions", "Share", "Span"]
 
 ANY_PATH = "any"
 DEFAULT_PATH = "/webhooks/trackpilots"
@@ -38,19 +39,18 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
     retire_ns: int | None = None
     """How long after the first request the old secret, where one is given, is refused. None = never."""
     fail_rate: float = 0.0
-    """Share of the accepted events that are answered with `fail_status`."""
+    """Share of the accepted events that are answered with `fail_status`, beside those of `fail`."""
     fail_status: int = 500
-    seed: int = 0
     admin: tuple[str, int] | None = ("127.0.0.1", 0)
     """Where the books are served, or None for nowhere."""
+    ledger_limit: int = DEFAULT_LIMIT
+    """Which events came is kept by index below this; 0 keeps no ledger."""
     verbose: bool = False
-    read_timeout_ns: int = 10 * NS_PER_S
-    """How long one request may take to arrive."""
-    idle_timeout_ns: int = 75 * NS_PER_S
-    """How long a connection may stand without a request."""
+    """One line per verified event, on stderr."""
+    log_json: bool = False
+    """One JSON object per verified event, on stdout."""
 
     def __post_init__(self) -> None:
-        self.check()
         for wrong, text in (
             (bool(self.down) and sys.platform != "linux", "down: works on Linux only"),
             (not 0 <= self.port <= 65535, f"port {self.port}: give 0 (a free one) to 65535"),
@@ -60,10 +60,19 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
             ),
             (not 0 <= self.fail_rate <= 1, f"fail-rate {self.fail_rate:g}: give a share from 0% to 100%"),
             (not 400 <= self.fail_status <= 599, f"fail-status {self.fail_status}: give 400 to 599"),
+            (
+                not 0 <= self.ledger_limit <= LARGEST_LIMIT,
+                f"ledger-limit {self.ledger_limit:,}: give 0 (no ledger) to {LARGEST_LIMIT:,}",
+            ),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):
             if wrong:
                 raise UsageError(text)
+        self.check()
+
+    def failing(self) -> tuple[Share, ...]:
+        """As Conduct's, with `fail_rate`."""
+        return (*super().failing(), *((Share(self.fail_status, self.fail_rate),) if self.fail_rate else ()))
 
     def url(self, port: int) -> str:
         """Where webhooks are POSTed to when the receiver listens on `port`."""

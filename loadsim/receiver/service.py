@@ -1,48 +1,92 @@
-"""How long an accepted event is in service, and which ones fail on purpose.
+"""How long an accepted event is in service, and what becomes of it on purpose.
 
-Decides by arithmetic alone: a first-come queue before N servers of fixed service time is worked out at arrival, so the
-capacity is exactly N / delay and no late wake-up adds up. Refuses to know clocks, sleeping and sockets.
+Decides by arithmetic alone: a first-come queue before N servers is worked out at arrival, so no late wake-up adds up;
+what is left to chance is a seeded sequence that anybody can have again. Refuses to know clocks, sleeping and sockets.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
+import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from loadsim.receiver.options import ReceiverOptions
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BLOCK = 4096
+AS_DESERVED = 0
+RESET = 1
+_Z99 = 2.3263478740408408
+"""The 99th percentile of the standard normal distribution."""
 
 
-class Service:
-    """A first-come queue before `slots` servers (None = any number), each `delay_ns` per event.
+class Fate(NamedTuple):
+    """What one accepted event meets."""
 
-    An event that arrives at *a* is finished at `max(a, earliest free server) + delay`: the recursion of Kiefer and
+    status: int
+    """AS_DESERVED, RESET (no answer: the connection is reset), or the status that it is answered with on purpose."""
+    service_ns: int
+
+
+def fates(options: ReceiverOptions, worker: int) -> Iterator[Fate]:
+    """What the accepted events of one worker meet, in the order of their arrival; endless, the same for every start.
+
+    Log-normal service times have the median m = `delay_ns` and the 99th percentile q = `delay_p99_ns`: they are
+    m·exp(σz) with σ = ln(q/m) / z₉₉ and z standard normal. What becomes of an event, how long it takes and whether it
+    is a slow one are drawn apart, so that one option does not move what another drew. Workers draw independently.
+    """
+    failing = ((RESET, options.reset), *options.failing())
+    if options.delay_p99_ns is None and options.slow is None and not any(share for _, share in failing):
+        return itertools.repeat(Fate(AS_DESERVED, options.delay_ns))
+    return map(Fate, _ends(failing, options.seed, worker), _times(options, worker))
+
+
+def _stream(seed: int, worker: int, aspect: int) -> np.random.Generator:
+    import numpy as np
+
+    key, counter = np.array([seed, worker], dtype=np.uint64), np.array([0, 0, 0, aspect], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def _ends(failing: tuple[tuple[int, float], ...], seed: int, worker: int) -> Iterator[int]:
+    import numpy as np
+
+    stream = _stream(seed, worker, 0)
+    bounds = np.cumsum([share for _, share in failing])
+    statuses = np.array([*(status for status, _ in failing), AS_DESERVED])
+    while True:
+        yield from statuses[np.searchsorted(bounds, stream.random(BLOCK), side="right")].tolist()
+
+
+def _times(options: ReceiverOptions, worker: int) -> Iterator[int]:
+    import numpy as np
+
+    normal, modes = _stream(options.seed, worker, 1), _stream(options.seed, worker, 2)
+    sigma = 0.0 if options.delay_p99_ns is None else math.log(options.delay_p99_ns / options.delay_ns) / _Z99
+    slow_ns, share = options.slow or (0, 0.0)
+    while True:
+        times = options.delay_ns * np.exp(sigma * normal.standard_normal(BLOCK))
+        yield from np.where(modes.random(BLOCK) < share, slow_ns, times).astype(np.int64).tolist()
+
+
+class Queue:
+    """A first-come queue before `slots` servers.
+
+    An event that arrives at *a* is finished at `max(a, earliest free server) + service`: the recursion of Kiefer and
     Wolfowitz (1955). A sender that gives up does not free its server.
     """
 
-    __slots__ = ("_delay", "_free")
+    __slots__ = ("_free",)
 
-    def __init__(self, delay_ns: int, slots: int | None) -> None:
-        self._delay = delay_ns
-        self._free = None if slots is None else [0] * slots
+    def __init__(self, slots: int) -> None:
+        self._free = [0] * slots
 
-    @property
-    def instant(self) -> bool:
-        """True when no event ever waits."""
-        return self._delay == 0
-
-    def finish(self, now_ns: int) -> int:
-        """When the event that arrives now is finished, same clock; never earlier than `now_ns + delay`."""
-        if self._free is None:
-            return now_ns + self._delay
-        done = max(now_ns, self._free[0]) + self._delay
+    def finish(self, now_ns: int, service_ns: int) -> int:
+        """When the event that arrives now is finished, same clock; never earlier than `now_ns + service_ns`."""
+        done = max(now_ns, self._free[0]) + service_ns
         heapq.heapreplace(self._free, done)
         return done
-
-
-def failures(share: float, seed: int, worker: int) -> Iterator[bool]:
-    """An endless seeded sequence that is true in `share` of the cases, independent from worker to worker."""
-    import numpy as np
-
-    generator = np.random.Generator(np.random.Philox(key=np.array([seed, worker], dtype=np.uint64)))
-    while True:
-        yield from (generator.random(BLOCK) < share).tolist()

@@ -12,12 +12,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from loadsim.measure.ledger import Books
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.board import Board, Counts
+from loadsim.receiver.ledger import LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.worker import DRAIN_S, Order
@@ -78,7 +80,15 @@ class Supervisor:
         self._secret = secret.reveal() if secret is not None else ""
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
+        self._log_fd = os.dup(1) if options.log_json else -1
         self._board: Board | None = Board.create(options.workers)
+        self._ledger: LedgerMemory | None = None
+        self._without_ledger = "the receiver keeps no ledger"
+        if options.ledger_limit:
+            try:
+                self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
+            except OSError as error:  # webhooks are answered all the same; who asks for the books is told
+                self._without_ledger += f": no memory for it: {error.strerror}"
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
@@ -122,6 +132,28 @@ class Supervisor:
             ),
         )
 
+    def runs(self) -> tuple[list[str], Refusals]:
+        """The runs that the ledger has books of, and what it kept none of. Raises LoadsimError without a ledger."""
+        ledger = self._open_ledger()
+        return ledger.runs(), ledger.refusals()
+
+    def books(self, run: str) -> Books | None:
+        """Which events of a run came, as of a moment ago; None where none was accepted, or there was no room.
+
+        Raises LoadsimError without a ledger.
+        """
+        books = self._open_ledger().books(run)
+        restarts = sum(place.restarts for place in self._places)
+        if books is None or not restarts:
+            return books
+        lacking = f"workers of the receiver replaced, with what they had last noted: {restarts:,}"
+        return replace(books, incomplete="; ".join(filter(None, (books.incomplete, lacking))))
+
+    def _open_ledger(self) -> LedgerMemory:
+        if self._ledger is None:
+            raise LoadsimError(self._without_ledger)
+        return self._ledger
+
     async def stop(self) -> None:
         """Accept nothing more, let every worker answer what it has, wait until they are gone. Twice is harmless."""
         for watcher in self._watchers:
@@ -129,13 +161,18 @@ class Supervisor:
         await asyncio.gather(*self._watchers, return_exceptions=True)
         for place in self._places:
             place.listener.close()
-        timeout_s = self._options.delay_ns / NS_PER_S + DRAIN_S + GRACE_S
+        timeout_s = self._options.longest_ns / NS_PER_S + DRAIN_S + GRACE_S
         processes = [place.process for place in self._places if place.process is not None]
         await asyncio.gather(*(process.stop(timeout_s) for process in processes))
         if self._board is not None:
             self._last = self.stats()
             self._board.close()
             self._board = None
+            if self._log_fd >= 0:
+                os.close(self._log_fd)
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
 
     async def _spawn(self, place: _Place) -> None:
         if self._board is not None:
@@ -147,6 +184,8 @@ class Supervisor:
                     number=place.number,
                     listen_fd=place.listener.fileno(),
                     board_fd=self._board.fd,
+                    ledger_fd=None if self._ledger is None else self._ledger.fd,
+                    log_fd=self._log_fd,
                 )
             )
 

@@ -7,6 +7,7 @@ that the parent is gone, so go at once. The secret comes by stdin, never by argv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -24,11 +26,13 @@ from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
-from loadsim.receiver.log import verified_line
+from loadsim.receiver.faults import read_little
+from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
+from loadsim.receiver.log import verified_line, verified_record
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
-from loadsim.receiver.service import Service, failures
+from loadsim.receiver.service import Queue, fates
 from loadsim.signing import scheme
 
 MOST_CONNECTIONS = 100_000
@@ -51,8 +55,12 @@ class Order(msgspec.Struct, frozen=True):
     number: int
     listen_fd: int
     board_fd: int
+    ledger_fd: int | None = None
+    """None: no ledger is kept."""
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
+    log_fd: int = -1
+    """Where JSON lines go: the parent's stdout. -1: none are wanted."""
 
     @property
     def module(self) -> str:
@@ -62,7 +70,9 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What is to be inherited."""
-        return self.listen_fd, self.board_fd
+        ledger = () if self.ledger_fd is None else (self.ledger_fd,)
+        log = () if self.log_fd < 0 else (self.log_fd,)
+        return self.listen_fd, self.board_fd, *ledger, *log
 
 
 class HttpEngine(Protocol):
@@ -158,23 +168,29 @@ async def work(order: Order) -> None:
     options = order.options
     loop = asyncio.get_running_loop()
     board = Board(order.board_fd, options.workers)
-    alarm = Alarm(loop) if options.delay_ns or options.stall is not None or options.down else None
+    alarm = Alarm(loop) if options.longest_ns or options.stall is not None or options.down else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, board, url) if options.verify else None
     staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    ledger = _ledger(order)
+    slots = options.slots_of(order.number)
     desk = Desk(
         options,
         Rules(options.path, verifier),
         board.row(order.number),
-        Service(options.delay_ns, options.slots_of(order.number)),
-        failures=failures(options.fail_rate, options.seed, order.number) if options.fail_rate else None,
+        fates(options, order.number),
+        Queue(slots) if slots is not None else None,
         first=staller.first_request if staller is not None else lambda: _begin(board),
-        log=_log if options.verbose else None,
+        log=_logger(order),
+        ledger=ledger,
     )
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
+    entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
+    if options.read_rate is not None:
+        read_little(listener)
     if options.down and alarm is not None:
         outages = Outages(options.outages, board, alarm, engine, listener)
         await outages.begin()
@@ -187,7 +203,24 @@ async def work(order: Order) -> None:
         await engine.serve(listener)
         os.write(1, READY)
         await stop.wait()
-    await engine.stop(options.delay_ns / NS_PER_S + DRAIN_S)
+    await engine.stop(options.longest_ns / NS_PER_S + DRAIN_S)
+    if entering is not None:
+        entering.cancel()
+    if ledger is not None:
+        ledger.enter()
+
+
+def _ledger(order: Order) -> Ledger | None:
+    if order.ledger_fd is None:
+        return None
+    return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
+
+
+async def _enter(ledger: Ledger) -> None:
+    """Enter what a slow stream of events has not filled up: the books are never much behind."""
+    while True:
+        await asyncio.sleep(ENTER_EVERY_S)
+        ledger.enter()
 
 
 def _begin(board: Board) -> None:
@@ -200,8 +233,23 @@ def _control(stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _log(body: bytes) -> None:
-    print(verified_line(body), file=sys.stderr, flush=True)
+def _logger(order: Order) -> Callable[[bytes], None] | None:
+    """What writes the lines of verified events, or None when nobody asked for any.
+
+    One write per line, so that lines of several workers never mix. Nobody has to read them: a closed pipe loses lines,
+    never an answer.
+    """
+    if not order.options.verbose and order.log_fd < 0:
+        return None
+
+    def write(body: bytes) -> None:
+        with contextlib.suppress(OSError):
+            if order.options.verbose:
+                os.write(2, verified_line(body).encode() + b"\n")
+            if order.log_fd >= 0:
+                os.write(order.log_fd, verified_record(body, time.time(), order.number).encode() + b"\n")
+
+    return write
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from loadsim.report import charts, figures
 from loadsim.report.ab import columns
 from loadsim.report.chart_sections import ChartSection, markup
 from loadsim.report.markup import Markup, join, table, tag
-from loadsim.report.page import document
+from loadsim.report.page import Report, document
 from loadsim.report.summary import escape, markdown_table
 
 VERDICTS = {"pass": "MEASURED", "fail": "FAIL", "unsure": "INVALID", "interrupted": "INTERRUPTED"}
@@ -68,7 +68,7 @@ def render_receiver_page(result: ReceiverBench, library: str | None) -> bytes:
         class_=f"verdict {KINDS[result.ending]}",
     )
     footer = f"loadsim {result.version} · {result.id}"
-    return document("bench receiver", header_box, sections, footer, drawn, library)
+    return document(Report("bench receiver", header_box, sections, footer, drawn), library)
 
 
 def _figure(result: ReceiverBench) -> charts.Figure:

@@ -192,6 +192,42 @@ def latency_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
     return _figure(traces, xaxis=time, yaxis=_latency_axis(seen), **_phase_marks(phases))
 
 
+def trend_figure(
+    lines: dict[str, list[float | None]], labels: list[str], texts: list[str], outcomes: list[str]
+) -> Figure:
+    """Percentiles from run to run, oldest first; the marks have the colours of the verdicts."""
+    x = list(range(1, len(labels) + 1))
+    kinds = {"pass": "var(--good)", "fail": "var(--bad)", "invalid": "var(--warn)"}
+    colours = [kinds.get(outcome, "var(--muted)") for outcome in outcomes]
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": x,
+            "y": values,
+            "text": [
+                f"{_plain(text)}<br>{name} {figures.milliseconds(ms)}" for text, ms in zip(texts, values, strict=True)
+            ],
+            "hovertemplate": "%{text}<extra></extra>",
+            "name": name,
+            "line": {"color": f"var(--{name})", "width": 2},
+            "marker": {"color": colours, "size": 9, "line": {"color": "var(--card)", "width": 1.5}},
+            "connectgaps": False,
+        }
+        for name, values in lines.items()
+    ]
+    step = max(1, -(-len(x) // 8))
+    shown = x[::step]
+    axis = {
+        "title": {"text": "runs, oldest first"},
+        "tickvals": shown,
+        "ticktext": [_plain(labels[at - 1]) for at in shown],
+        "range": [0.5, len(x) + 0.5],
+    }
+    seen = [ms for values in lines.values() for ms in values if ms is not None]
+    return _figure(traces, xaxis=axis, yaxis=_latency_axis(seen), hovermode="closest")
+
+
 def rate_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
     """What was due, sent and answered per second; below it, stacked, what failed."""
     x = _middles(course.t_s, course.width_s)

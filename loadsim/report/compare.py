@@ -16,7 +16,7 @@ from loadsim.report.ab import columns
 from loadsim.report.chart_sections import ChartSection, markup
 from loadsim.report.curves import PercentileCurve, percentile_curves
 from loadsim.report.markup import Markup, join, table, tag
-from loadsim.report.page import document
+from loadsim.report.page import Report, document
 from loadsim.report.summary import escape, markdown_table
 
 VERDICTS = {"none": "COMPARED", "pass": "PASS", "fail": "FAIL", "invalid": "INVALID"}
@@ -60,10 +60,15 @@ def render_compare_summary(result: CompareResult) -> str:
 
 def render_compare_page(result: CompareResult, library: str | None) -> bytes:
     """The overlay page. `library`: the source of plotly.js, or None for a page of tables."""
+    return document(compare_report(result, with_charts=library is not None), library)
+
+
+def compare_report(result: CompareResult, *, with_charts: bool) -> Report:
+    """What the overlay page says."""
     sections = [section for section in (_overlay(result), _ratio(result)) if section is not None]
     titles = {"percentiles": "Latency by percentile", "ratio": "Ratio by percentile"}
     parts = [("verdict", "What can be said", _said(result))]
-    parts += [(each.name, titles[each.name], markup(each, drawn=library is not None)) for each in sections]
+    parts += [(each.name, titles[each.name], markup(each, drawn=with_charts)) for each in sections]
     header = tag(
         "header",
         tag("p", VERDICTS[result.outcome], class_="outcome"),
@@ -72,9 +77,13 @@ def render_compare_page(result: CompareResult, library: str | None) -> bytes:
         *(tag("p", line, class_="words") for line in _sides(result)),
         class_=f"verdict {KINDS[result.outcome]}",
     )
-    name = f"{VERDICTS[result.outcome]} {result.new.run.name}"
-    footer = f"{result.base.run.id} · {result.new.run.id}"
-    return document(name, header, parts, footer, {each.name: each.figure for each in sections}, library)
+    return Report(
+        f"{VERDICTS[result.outcome]} {result.new.run.name}",
+        header,
+        parts,
+        f"{result.base.run.id} · {result.new.run.id}",
+        {each.name: each.figure for each in sections},
+    )
 
 
 def headline(result: CompareResult) -> str:

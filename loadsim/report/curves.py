@@ -125,6 +125,8 @@ def limits(result: RunResult) -> list[Limit]:
         except UsageError:  # stored by a version with other words
             continue
         percentile = percentile_of(objective.aggregation)
+        if objective.window_ns is not None:  # it bounds each window, not the whole
+            continue
         if percentile is not None and not objective.tags and objective.metric in ("response", "service"):
             found.append(Limit(row.text, objective.metric, float(percentile) / 100, float(objective.value), row.passed))
     return found

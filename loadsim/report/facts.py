@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from loadsim.judge.objectives import parse_objective
+from loadsim.judge.objectives import parse_objective, unit_of
 from loadsim.judge.vocabulary import unrecorded_phases
 from loadsim.measure.result import DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
 
+BUSY_CORE = 0.9
+"""Share of its core from which a generator process was at its own limit."""
+
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
 
+MOST_ROWS = 500
 _MANY_CONNECTIONS = 0.01
 """Share of events that opened a connection."""
 
@@ -48,6 +52,13 @@ class ObjectiveLine(NamedTuple):
     interval: str
     limit: str
     note: str
+
+
+class WindowTable(NamedTuple):
+    """One figure by window: start, samples, figure."""
+
+    title: str
+    rows: list[tuple[str, str, str]]
 
 
 class LatencyRow(NamedTuple):
@@ -102,6 +113,7 @@ def run_words(result: RunResult) -> list[str]:
     duration = result.totals.duration_s
     words = [f"run {run.id}", f"{run.model} model", f"{run.workers} worker{'s' * (run.workers != 1)}"]
     words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)}"]
+    words += [f"ended early at {run.aborted.at_s:.1f} s"] if run.aborted is not None else []
     return [*words, "interrupted"] if run.interrupted else words
 
 
@@ -153,7 +165,8 @@ def headline(result: RunResult) -> str:
         reasons = len(result.validity.reasons)
         return f"the run proves nothing, for {reasons} reason{'s' * (reasons != 1)}"
     if outcome == "fail":
-        return f"{failed} of {len(rows)} objectives failed"
+        early = f"; {result.run.aborted.objective} ended the run early" if result.run.aborted is not None else ""
+        return f"{failed} of {len(rows)} objectives failed{early}"
     return f"{passed} of {len(rows)} objectives met"
 
 
@@ -190,6 +203,24 @@ def latency_rows(result: RunResult, group: Totals | None = None) -> list[Latency
     if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
         labels |= {"connect": "connect", "tls": "TLS handshake"}
     return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
+
+
+def window_tables(result: RunResult) -> list[WindowTable]:
+    """Every window that an objective of the run looked at, as far as a table can be read."""
+    found = []
+    for course in result.windows:
+        try:
+            objective = parse_objective(f"{course.figure} > 0")
+        except UsageError:  # stored by a version with other words
+            continue
+        unit = unit_of(objective.metric, objective.aggregation)
+        rows = [
+            (f"{t:g} s", figures.count(samples), figures.observed(value, unit))
+            for t, value, samples in zip(course.t_s, course.values, course.samples, strict=True)
+        ]
+        shown = f", the first {MOST_ROWS}" if len(rows) > MOST_ROWS else ""
+        found.append(WindowTable(f"{course.figure} by window of {course.width_s:g} s{shown}", rows[:MOST_ROWS]))
+    return found
 
 
 def headline_metric(result: RunResult) -> str:
@@ -342,7 +373,10 @@ def limit_lines(result: RunResult) -> list[str]:
 def floor_words(floor: Floor) -> str:
     """How much of a latency is the tool."""
     p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
+    share = floor.generator_cpu_share
+    # with a core to spare it was not the generator that set the rate: it could do more
+    bound = "at least" if share is not None and share < BUSY_CORE else "at most"
     return (
-        f"this generator's own floor here: service p50 {p50}, p99 {p99}, at most {figures.count(floor.rate_max)}/s per "
+        f"this generator's own floor here: service p50 {p50}, p99 {p99}, {bound} {figures.count(floor.rate_max)}/s per "
         f"process (measured {floor.measured_at[:10]})"
     )

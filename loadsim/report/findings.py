@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from loadsim.measure.result import RunResult, Totals
 from loadsim.report import figures
+from loadsim.report.books import book_findings
 
 MOSTLY = 0.5
 """From this share on a door is open, below it something fails now and then."""
@@ -44,9 +45,10 @@ REFUSED = {
 
 
 def findings(result: RunResult) -> list[str]:
-    """One line per kind of case that was violated, and one for what fails now and then over several kinds."""
+    """One line per kind of case that was violated, one for what fails now and then over several kinds, and one for
+    each thing that the receiver's books show."""
     lines = [line for name, case in result.by_case.items() for line in _of_case(name, case)]
-    return [*lines, *_now_and_then(result)]
+    return [*lines, *_now_and_then(result), *book_findings(result.reconciliation)]
 
 
 def _of_case(name: str, case: Totals) -> Iterator[str]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from loadsim.measure.result import Environment, Floor
 from loadsim.report import figures
-
-_BUSY = 0.9
+from loadsim.report.facts import BUSY_CORE
 
 
 def render_floor(floor: Floor, where: Environment, reasons: Sequence[str] = ()) -> str:
@@ -37,4 +36,4 @@ def _bound(floor: Floor) -> str:
     if share is None:
         return ""
     used = f" ({100 * share:.0f} % of its core"
-    return f"{used})" if share >= _BUSY else f"{used}: the receiver or the machine was the limit)"
+    return f"{used})" if share >= BUSY_CORE else f"{used}: the receiver or the machine was the limit)"

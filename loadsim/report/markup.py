@@ -18,6 +18,10 @@ class Markup(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """What template engines ask for: it needs no escaping."""
+        return str(self)
+
 
 Text = str | Markup
 

@@ -7,6 +7,7 @@ number without them. The chart library is an argument: with None the page has ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 from loadsim.measure.result import RunResult
@@ -27,48 +28,60 @@ CHARTS = {
 }
 
 
+@dataclass(frozen=True)
+class Report:
+    """A report before it is a document: its sections as (anchor, title, content), the figures that a script draws."""
+
+    name: str
+    header: Markup
+    parts: Sequence[tuple[str, str, Markup]]
+    footer: str
+    figures: Mapping[str, charts.Figure]
+
+    def inside(self) -> Markup:
+        """Header, links and sections: what stands in a body, whose ever it is."""
+        links = (tag("a", title, href=f"#{anchor}") for anchor, title, _ in self.parts)
+        main = tag("main", *(_section(*part) for part in self.parts))
+        return join([self.header, tag("nav", *links, aria_label="Sections"), main], "\n")
+
+    def data(self) -> Markup:
+        """The figures, where `page.js` looks for them."""
+        return tag("script", embedded_json(self.figures), type="application/json", id="figures")
+
+
 def render_page(result: RunResult, library: str | None) -> bytes:
     """The whole page. `library`: the source of plotly.js, or None for a page of tables."""
+    return document(report_of(result, with_charts=library is not None), library)
+
+
+def report_of(result: RunResult, *, with_charts: bool) -> Report:
+    """What there is to say of a run; without charts there is no room for them."""
     drawn = chart_sections.chart_sections(result)
-    return document(
+    return Report(
         f"{facts.VERDICTS[result.verdict.outcome]} {result.run.name}",
         _header(result),
-        _sections(result, drawn, with_charts=library is not None),
+        _sections(result, drawn, with_charts=with_charts),
         f"loadsim {result.run.version} · run {result.run.id}",
         {name: section.figure for name, section in drawn.items()},
-        library,
     )
 
 
-def document(
-    name: str,
-    header: Markup,
-    parts: Sequence[tuple[str, str, Markup]],
-    footer: str,
-    figures: Mapping[str, charts.Figure],
-    library: str | None,
-) -> bytes:
-    """A whole page: its sections as (anchor, title, content), and the figures that its script draws."""
+def document(report: Report, library: str | None) -> bytes:
+    """A report as a whole page."""
     body = [
-        tag("a", "Skip to the report", class_="skip", href=f"#{parts[0][0]}"),
-        header,
-        tag("nav", *(tag("a", title, href=f"#{anchor}") for anchor, title, _ in parts), aria_label="Sections"),
-        tag("main", *(_section(*part) for part in parts)),
-        tag("footer", footer),
+        tag("a", "Skip to the report", class_="skip", href=f"#{report.parts[0][0]}"),
+        report.inside(),
+        tag("footer", report.footer),
     ]
     if library is not None:
-        body += [
-            tag("script", embedded_json(figures), type="application/json", id="figures"),
-            tag("script", Markup(library)),
-            tag("script", _own("page.js")),
-        ]
+        body += [report.data(), tag("script", Markup(library)), tag("script", _own("page.js"))]
     head = join(
         [
             Markup('<meta charset="utf-8">'),
             Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
             Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
             Markup('<meta name="color-scheme" content="light dark">'),
-            tag("title", f"{name} – loadsim"),
+            tag("title", f"{report.name} – loadsim"),
             tag("style", _own("page.css")),
         ],
         "\n",

@@ -40,7 +40,10 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     if total is not None and plan.duration_ns is not None:
         lines.append(f"in all     {total:,.0f} events in {plan.duration_ns / NS_PER_S:g} s")
     lines.append("objectives")
-    lines += [f"  {o.text}{' (default)' if o.default else ''}" for o in objectives]
+    lines += [
+        f"  {o.text}{' (default)' if o.default else ''}{' (ends the run once it is lost)' if o.abort else ''}"
+        for o in objectives
+    ]
     lines.append("Nothing was sent.")
     return "\n".join(lines) + "\n"
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from loadsim.measure.result import RunResult, ShardRow, Stats
+from loadsim.measure.result import Reconciliation, RunResult, ShardRow, Stats
 from loadsim.report import facts, figures
+from loadsim.report.books import book_rows, source_words
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
@@ -49,6 +50,9 @@ def _objectives(result: RunResult) -> Iterator[Markup]:
     if rows:
         header = ("Objective", "Result", "Observed", "95 % interval", "Limit")
         yield table("Objectives", header, rows, words=(0, 1))
+    for rows_of in facts.window_tables(result):
+        lines = table(rows_of.title, ("From", "Samples", "Observed"), rows_of.rows)
+        yield tag("details", tag("summary", rows_of.title), lines)
 
 
 def limits(result: RunResult) -> Markup:
@@ -125,17 +129,19 @@ def answers(result: RunResult) -> Markup:
     notes = [facts.forged_words(result), facts.spread_words(result), facts.receiver_words(result)]
     parts += [tag("p", f"{words[0].upper()}{words[1:]}.", class_="after") for words in notes if words]
     if result.reconciliation is not None:
-        counted = [(name, _plain(value)) for name, value in result.reconciliation.items()]
-        parts.append(table("Reconciled with the receiver's ledger", ("Figure", "Value"), counted))
+        parts.append(_reconciliation(result.reconciliation))
     return join(parts)
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return figures.count(value)
-    if value is None:
-        return figures.NOT_KNOWN
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def _reconciliation(books: Reconciliation) -> Markup:
+    words = source_words(books)
+    if books.problem:
+        return tag("p", f"{words[0].upper()}{words[1:]}.", class_="after")
+    rows = []
+    for row in book_rows(books):
+        name = tag("span", row.name, class_="chip bad") if row.bad else row.name
+        rows.append((name, figures.count(row.events), row.meaning))
+    return table(f"Reconciled with the books of {words}", ("Events", "Count", "Meaning"), rows, words=(0, 2))
 
 
 def groups(result: RunResult, which: str, title: str) -> Markup | None:

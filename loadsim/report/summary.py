@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.books import book_rows, source_words
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
@@ -30,7 +31,7 @@ def render_summary(result: RunResult) -> str:
     """The whole summary. Ends in a newline."""
     blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_retries(result)]
     blocks += [*_latency(result), *_groups(result, "event", "Event type"), *_cases(result)]
-    blocks += [*_duplicates(result), *_groups(result, "phase", "Phase")]
+    blocks += [*_books(result), *_duplicates(result), *_groups(result, "phase", "Phase")]
     blocks += [*_answers(result), *_deadlines(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
@@ -184,6 +185,18 @@ def _deadlines(result: RunResult) -> Iterator[str]:
         yield "## Provider deadlines"
         yield markdown_table(("Provider", "What it would do then", "Deadline", "In time", "Late"), rows, left=2)
         yield "Share of the events sent that were answered, with any status, before the provider would have given up."
+
+
+def _books(result: RunResult) -> Iterator[str]:
+    books = result.reconciliation
+    if books is None:
+        return
+    yield "## Reconciled"
+    words = source_words(books)
+    yield escape(words[0].upper() + words[1:] if books.problem else f"Joined with {words}") + "."
+    rows = [(row.name, figures.count(row.events), row.meaning) for row in book_rows(books)]
+    if rows:
+        yield markdown_table(("Events", "Count", "Meaning"), rows)
 
 
 def _answers(result: RunResult) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import facts, figures
+from loadsim.report.books import book_rows, source_words
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
@@ -44,7 +45,7 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
     parts: list[RenderableType] = [*_verdict(result), *_diagnosis(result), *_counts(result), *_outcomes(result)]
     parts += [*_retries(result), *_latency(result, width)]
     parts += [*_groups(result, "event", "By event type"), *_cases(result)]
-    parts += [*_duplicates(result), *_groups(result, "phase", "By phase")]
+    parts += [*_books(result), *_duplicates(result), *_groups(result, "phase", "By phase")]
     parts += [*_answers(result), *_deadlines(result), *_limits(result)]
     return Group(*parts)
 
@@ -255,6 +256,23 @@ def _duplicates(result: RunResult) -> Iterator[RenderableType]:
         table.add_row(name, *cells, facts.duplicate_answers(row))
     yield table
     yield Text(facts.spread_words(result), style="dim")
+
+
+def _books(result: RunResult) -> Iterator[RenderableType]:
+    books = result.reconciliation
+    if books is None:
+        return
+    yield _title("Reconciled", source_words(books))
+    rows = book_rows(books)
+    if not rows:
+        return
+    table = _table()
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.name, style="bold red" if row.bad else ""), figures.count(row.events), row.meaning)
+    yield table
 
 
 def _retries(result: RunResult) -> Iterator[RenderableType]:

@@ -114,6 +114,8 @@ class AbComparison:
             seed=load.seed + serial,  # other ids each time: an endpoint may drop what it knows
             out=directory / RUNS,
             drawn=False,
+            # every run is as long as the others
+            objectives=tuple(replace(objective, abort=False) for objective in load.objectives),
         )
         outcome = await run_load(load, self._watching)
         result = outcome.result

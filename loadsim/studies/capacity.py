@@ -11,7 +11,7 @@ import asyncio
 import datetime
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -131,7 +131,17 @@ class CapacitySearch:
         self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
         await self._rest()
         run_id = f"{self._id}-{number:02d}"
-        spec = RunSpec(plan, secret, run_id, workers=load.workers, recorded=load.recorded, document=document)
+        # a step is ended early by the search's own rules
+        objectives = [replace(objective, abort=False) for objective in load.objectives]
+        spec = RunSpec(
+            plan,
+            secret,
+            run_id,
+            workers=load.workers,
+            recorded=load.recorded,
+            document=document,
+            objectives=objectives,
+        )
         watch = _Watch(plan, load.objectives, float(trial.rate))
         result = await self._reached(lambda: self._fire(Run(spec), watch))
         stopped = watch.hopeless

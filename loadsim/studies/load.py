@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,18 +22,24 @@ from loadsim.judge import Reading, evaluate
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
+from loadsim.measure.ledger import Books
+from loadsim.measure.outcomes import FILE as OUTCOMES
+from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
-from loadsim.plan import EMBEDDED, Plan, Scenario, redacted
+from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
 from loadsim.report.formats import run_files
+from loadsim.studies.books import ReadBooks, ledger_at, reconciled
 from loadsim.studies.floor import known_floor
+
+if TYPE_CHECKING:
+    from loadsim.receiver.embedded import RunningReceiver
 
 RESULT = "result.json"
 EMBEDDED_SECRET = Secret("00" * 24)
 """Stands for the embedded receiver's secret before there is one; good in every form that a key can have."""
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """What stands beside a run while it goes on: a live view, a signal handler."""
-Counts = Callable[[], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class LoadRequest:
     pace: Sequence[int] = ()
     """When the rows of the capture were recorded, where arrivals are as recorded."""
     reading: Reading = "point"
+    outcomes: bool = False
+    """Keep what became of every event, to be reconciled later."""
     drawn: bool = True
     """Also write what is drawn from the result; a study of many runs keeps the results alone."""
 
@@ -79,7 +87,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     old_secret = request.old_secret
     if old_secret is None and needs_old_secret(scenario):
         old_secret = _random_secret()
-    async with receiving(scenario, secret, old_secret) as (url, counts):
+    book = OutcomeBook() if scenario.has_ledger or request.outcomes else None
+    async with receiving(scenario, secret, old_secret) as (url, receiver):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         fired = msgspec.structs.replace(scenario, target=target, receiver=None)  # it has its orders
         plan = Plan(fired, request.seed, request.pace)
@@ -96,16 +105,50 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),
+                    objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
+                    on_outcomes=book.add if book is not None else None,
                 )
             )
             async with watch(run):
                 result = await run.execute()
-                result = msgspec.structs.replace(result, receiver=counts(), floor=known_floor(result.environment))
-                outcome = keep(result, request)
-            if log is None:
-                return outcome
-            return replace(outcome, files=(*outcome.files, log.keep(outcome.directory)))
+                floor = known_floor(result.environment)
+                result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
+                directory = keep(result, request)
+                files = _keep_outcomes(book, request, run_id, directory)
+                if book is not None and (read := _ledger(scenario, receiver, run_id)) is not None:
+                    source = redact_url(scenario.target.ledger or "the embedded receiver")
+                    joined = await reconciled(read, book.outcomes(), plan, source, run.shards)
+                    result = msgspec.structs.replace(result, reconciliation=joined)
+                outcome = conclude(result, request, directory)
+            if log is not None:
+                files = (*files, log.keep(directory))
+            return replace(outcome, files=(*outcome.files, *files))
+
+
+def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
+    return None if receiver is None else msgspec.to_builtins(receiver.stats().total)
+
+
+def _keep_outcomes(book: OutcomeBook | None, request: LoadRequest, run_id: str, directory: Path) -> tuple[Path, ...]:
+    if book is None or not request.outcomes:
+        return ()
+    path = directory / OUTCOMES
+    write_whole(path, dump_outcomes(book.outcomes(), run_id))
+    return (path,)
+
+
+def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadBooks | None:
+    """How the receiver's books of this run are read; None where there are none."""
+    if scenario.target.ledger is not None:
+        return ledger_at(scenario.target.ledger, run_id)
+    if receiver is None or not scenario.has_ledger:
+        return None
+
+    async def read() -> Books | None:
+        return receiver.books(run_id)
+
+    return read
 
 
 @contextlib.contextmanager
@@ -121,11 +164,16 @@ def _raw_log(request: LoadRequest, plan: Plan, run_id: str) -> Iterator[RawLog |
         log.discard()
 
 
-def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
-    """Write the result, judge it, write it again with the verdict, then everything that is drawn from it."""
+def keep(result: RunResult, request: LoadRequest) -> Path:
+    """Write the result, not yet judged, into a directory of its own, before anything can go wrong."""
     directory = run_directory(request.out, result.run.id)
+    write_whole(directory / RESULT, dump_result(result))
+    return directory
+
+
+def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOutcome:
+    """Judge the result, write it again with the verdict, then everything that is drawn from it."""
     path = directory / RESULT
-    write_whole(path, dump_result(result))
     judged = evaluate(result, request.objectives, request.scenario.validity, reading=request.reading)
     write_whole(path, dump_result(judged))
     files = [path]
@@ -139,10 +187,10 @@ def keep(result: RunResult, request: LoadRequest) -> LoadOutcome:
 @contextlib.asynccontextmanager
 async def receiving(
     scenario: Scenario, secret: Secret, old_secret: Secret | None = None
-) -> AsyncIterator[tuple[str, Counts]]:
-    """The URL to fire at, and what the embedded receiver counted; it lives as long as the context."""
+) -> AsyncIterator[tuple[str, RunningReceiver | None]]:
+    """The URL to fire at, and the embedded receiver where that is the target; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:
-        yield scenario.target.url, lambda: None
+        yield scenario.target.url, None
         return
     target = scenario.target
     from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
@@ -158,7 +206,7 @@ async def receiving(
         retire_ns=retirement_ns(scenario),
     )
     async with await start_receiver(options, secret, old_secret=old_secret) as receiver:
-        yield receiver.url, lambda: msgspec.to_builtins(receiver.stats().total)
+        yield receiver.url, receiver
 
 
 def _random_secret() -> Secret:

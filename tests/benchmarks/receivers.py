@@ -3,12 +3,19 @@
 All verify the same events, signed before the run and sent round and round by wrk on 64 kept connections; the receiver
 has one core to itself, wrk another. The windows of all rows are interleaved, round after round, so that a slow moment
 of the machine meets all of them. The figure is the CPU time of the receiver's processes per answered event.
+
+    python -m tests.benchmarks.receivers            (--install first, once: puts the peers into ~/.cache)
+
+With `--keep FILE --minutes M` the windows are kept and the sitting ends in time; the same command goes on where it
+ended, and writes the page after the last window.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import json
+import math
 import os
 import re
 import subprocess
@@ -190,18 +197,48 @@ def window(row: Row, cores: common.Cores, home: Path, directory: Path, seconds: 
     return Window(done / seconds, cpu_s / done * 1e6, tail, noise)
 
 
-def measure(rows: Sequence[Row], home: Path, rounds: int, seconds: int) -> list[Found]:
-    """`rounds` windows of every row, in turn, beginning each round with another row."""
+class Kept:
+    """The windows of a sitting in several parts: a line of JSON for each, by round and row."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else []
+        self._windows = {(number, key): Window(*seen) for number, key, seen in map(json.loads, lines)}
+
+    def get(self, number: int, key: str) -> Window | None:
+        """What was measured already."""
+        return self._windows.get((number, key))
+
+    def add(self, number: int, key: str, seen: Window) -> None:
+        """Keep it, on disk at once."""
+        self._windows[number, key] = seen
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([number, key, seen]) + "\n")
+
+
+def measure(
+    rows: Sequence[Row], home: Path, rounds: int, seconds: int, kept: Kept, end_s: float = math.inf
+) -> list[Found] | None:
+    """`rounds` windows of every row, in turn, beginning each round with another row; None when `end_s` came first.
+
+    `end_s` is an instant of `time.monotonic`.
+    """
     cores = common.share_out()
     found = [Found(row) for row in rows]
     with tempfile.TemporaryDirectory() as directory:
         for number in range(rounds):
             start = number % len(found)
             for entry in found[start:] + found[:start]:
-                seen = window(entry.row, cores, home, Path(directory), seconds)
+                seen = kept.get(number, entry.row.key)
+                if seen is None:
+                    if time.monotonic() > end_s:
+                        return None
+                    seen = window(entry.row, cores, home, Path(directory), seconds)
+                    kept.add(number, entry.row.key, seen)
+                    text = f"{seen.events_per_s:,.0f}/s, {seen.cpu_us:.1f} µs per event, noise {seen.noise:.0%}"
+                    common.say(f"round {number + 1} of {rounds}: {entry.row.key}: {text}")
                 entry.windows.append(seen)
-                text = f"{seen.events_per_s:,.0f}/s, {seen.cpu_us:.1f} µs per event, noise {seen.noise:.0%}"
-                common.say(f"round {number + 1} of {rounds}: {entry.row.key}: {text}")
     return found
 
 
@@ -288,6 +325,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="windows per receiver (default 9)")
     parser.add_argument("--seconds", type=int, default=3, help="length of a window (default 3)")
     parser.add_argument("--only", help=f"rows to measure, with commas: {', '.join(row.key for row in ROWS)}")
+    parser.add_argument("--keep", type=Path, help="a file that keeps the windows, so that a sitting may have parts")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no window after so long")
     parser.add_argument("--install", action="store_true", help=f"install the peers into {HOME} and end")
     parser.add_argument("--home", type=Path, default=HOME, help="where the peers are")
     parser.add_argument("--out", type=Path, default=common.REPORTS, help="where receivers.json and .md go")
@@ -304,7 +343,12 @@ def main() -> None:
         parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
     chosen = [row for row in ROWS if row.key in keys]
     lacking = {row.name: why for row in chosen if (why := row.lack(given.home))}
-    found = measure([row for row in chosen if row.name not in lacking], given.home, given.rounds, given.seconds)
+    rows = [row for row in chosen if row.name not in lacking]
+    end_s = time.monotonic() + 60 * given.minutes
+    found = measure(rows, given.home, given.rounds, given.seconds, Kept(given.keep), end_s)
+    if found is None:
+        common.say("not done: the same command goes on from here")
+        return
     result = document(found, lacking)
     text = markdown(result)
     print(text)

@@ -29,7 +29,7 @@ from loadsim.receiver.decide import Rules
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.options import ANY_PATH, ReceiverOptions
-from loadsim.receiver.service import Service
+from loadsim.receiver.service import fates
 from loadsim.signing import Verifier, scheme
 from tests.benchmarks import common
 
@@ -91,7 +91,7 @@ def clock_offset_ns() -> int:
 async def _serve(port: int, arrivals: Path | None) -> None:
     options = ReceiverOptions(engine="bare", path=ANY_PATH)
     rules = RememberingRules(scheme(options.scheme).verifier(Secret(common.SECRET)))
-    engine = BareEngine(options, Desk(options, rules, Board.create(1).row(0), Service(0, None)), None)
+    engine = BareEngine(options, Desk(options, rules, Board.create(1).row(0), fates(options, 0)), None)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))

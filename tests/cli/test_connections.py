@@ -148,7 +148,13 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
 async def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
     done = await fire(tmp_path, "http://hooks.test/", "--unix", tmp_path / "none.sock")
     assert done.code == 1
-    assert "No such file" in one_line(done)
+    assert f"at {tmp_path / 'none.sock'}: No such file" in one_line(done)
+
+
+async def test_an_address_where_nobody_listens_is_named(tmp_path: Path) -> None:
+    done = await fire(tmp_path, "http://hooks.test/", "--connect-to", "127.0.0.1:1")
+    assert done.code == 1
+    assert "hooks.test: cannot be reached at 127.0.0.1:1: " in one_line(done)
 
 
 async def test_connect_to_keeps_the_name_for_the_host_header_and_for_tls(tmp_path: Path, ca: Authority) -> None:
@@ -187,6 +193,7 @@ async def test_an_expired_certificate_is_said_before_the_run(tmp_path: Path, ca:
         insecure = await fire(tmp_path, url, "--insecure")
     assert done.code == 1
     assert "expired" in one_line(done)
+    assert "--cacert" not in done.err  # it would not help
     assert insecure.code == 0, insecure.err
 
 
@@ -277,6 +284,10 @@ async def test_a_proxy_that_refuses_during_the_run_is_a_kept_result(tmp_path: Pa
         (["--connect-to", "127.0.0.1:99999"], "HOST:PORT"),
         (["--unix", "a.sock", "--transport", "aiohttp"], "direct transport"),
         (["--unix", "x" * 200], "107 bytes"),
+        (["-c", str(10**23)], "target.connections: must be at most 1,000,000"),
+        (["-c", "2", "-n", str(10**23)], "events: must be at most"),
+        (["--reuse", str(10**23)], "target.reuse: must be at most"),
+        (["--timeout", "9999999999h"], "target.timeout: must be more than 0 and at most a year"),
     ],
 )
 def test_ways_that_exclude_each_other_are_refused(

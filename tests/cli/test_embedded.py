@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.plan.conduct import ENGINES, Engine
+from tests.benchmarks import forged
 from tests.cli.running import Run
 
 DOWN = """
@@ -50,3 +52,16 @@ def test_the_plan_shows_what_the_receiver_was_told(run: Run) -> None:
     Path("down.toml").write_text(DOWN, encoding="utf-8")
     ended = run("run", "down.toml", "--check")
     assert "receiver   engine bare, down 300ms:400ms\n" in ended.out
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_forged_event_gets_in_at_full_rate(run: Run, engine: Engine) -> None:
+    Path("forged.toml").write_text(forged.scenario(engine, 3_000), encoding="utf-8")
+    ended = run("run", "forged.toml", "-q", "--json", "out.json", "--seed", "3")
+    found = forged.findings(json.loads(Path("out.json").read_text(encoding="utf-8")))
+    assert ended.code == 0, ended.out
+    assert found["forged_sent"] >= 2_900
+    assert set(forged.KINDS) <= set(found["sent_by_case"])
+    assert (found["forged_accepted"], found["refused_badly"]) == (0, 0)
+    assert found["genuine_sent"] == found["genuine_accepted"] == found["receiver_verified"] > 0
+    assert sum(found["receiver_rejected"].values()) == found["forged_sent"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.cli.conduct import parse_address
 from loadsim.cli.main import main
-from loadsim.cli.receive import parse_address, parse_share
-from loadsim.plan.units import Span, UnitError, parse_span
-from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
+from loadsim.plan.units import Span, UnitError, parse_share, parse_span
+from tests.receiver.wire import BODY, PATIENCE_S, SECRET, exchange, request
 
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
 COMMAND = [sys.executable, "-m", "loadsim", "receive", "--port", "0", "--admin", "127.0.0.1:0", "--engine", "bare"]
@@ -67,6 +68,43 @@ async def test_it_says_where_it_listens_logs_what_it_verified_and_sums_up(number
     assert SECRET.reveal() not in first + second + logged + rest.decode()
 
 
+async def test_json_lines_stand_on_stdout_and_hold_neither_body_nor_secret() -> None:
+    process = await start("--log-json", "--workers", "2", **{VARIABLE: SECRET.reveal()})
+    port = re.search(r":(\d+)/", await line_of(process))
+    assert port is not None
+    data = b'{"event":"a\\u000ab","simulation":false,"data":["private"]}'
+    bodies = [BODY, data, b"[]", b'"text"']
+    for body in bodies:
+        assert (await exchange(int(port[1]), request(body))).status == 200
+    assert (await exchange(int(port[1]), request(headers=b""))).status == 400
+    process.terminate()
+    out, err = await process.communicate()
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [(record["event"], record["simulation"], record["bytes"]) for record in records] == [
+        ("desktop.app_tracking.captured", True, len(BODY)),
+        ("a?b", False, len(data)),
+        ("unknown", False, 2),
+        ("unknown", False, 6),
+    ]
+    assert {record["message"] for record in records} == {"webhook verified"}
+    assert all(record["worker"] in {0, 1} and record["time"] > 1.7e9 for record in records)
+    signed = request(headers=None).partition(b"X-Webhook-Signature: ")[2][:64]
+    for secret in (SECRET.reveal().encode(), b"private", signed):
+        assert secret not in out + err
+
+
+@pytest.mark.parametrize("engine", ["aiohttp", "bare"])
+async def test_whoever_stops_reading_the_log_costs_no_answer(engine: str) -> None:
+    process = await start("--log-json", "--engine", engine, **{VARIABLE: SECRET.reveal()})
+    port = re.search(r":(\d+)/", await line_of(process))
+    assert port is not None
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # as `| head` does
+    for _ in range(3):
+        assert (await exchange(int(port[1]), request())).status == 200
+    process.terminate()
+    await process.wait()
+
+
 async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET.reveal() + "\n")
@@ -87,6 +125,14 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--stall", "10s"], "AT:FOR"),
         (["--down", "1s:2s", "--down", "2s:1s"], "before the one before it has ended"),
         (["--down", "1s:0s"], "lasts no time"),
+        (["--fail", "200:1%"], "400 to 599"),
+        (["--fail", "503:60%", "--reset", "41%"], "more than 100%"),
+        (["--fail", "500:1%", "--retry-after", "1s"], "429 or 503"),
+        (["--fail", "429:1%", "--retry-after", "1500ms"], "whole seconds"),
+        (["--slow", "1s"], "TIME:SHARE"),
+        (["--delay-p99", "1s"], "median"),
+        (["--read-rate", "64KB"], "bytes per second"),
+        (["--idle-timeout", "0s"], "at least 10ms"),
         (["--fail-rate", "1"], "not a share"),
         (["--admin", "8081"], "HOST:PORT"),
         (["--max-body", "1GB"], "unknown unit"),

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
-from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, ScriptedTransport, VirtualLoop
+from loadsim.engine.arrivals import USERS_AT_ONCE
+from loadsim.engine.fake import (
+    START_NS,
+    Reply,
+    Script,
+    ScriptedConnection,
+    ScriptedPacer,
+    ScriptedTransport,
+    VirtualLoop,
+)
 from loadsim.engine.retry import RetryEngine
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
@@ -27,9 +37,11 @@ def play(
     connect_ns: int = 0,
     limit: int | None = None,
     stops: dict[int, bool] | None = None,
+    wall: Callable[[], int] | None = None,
+    pacer: type[ScriptedPacer] = ScriptedPacer,
     **options: Any,
 ) -> tuple[Ran, ScriptedTransport]:
-    """Run a scenario on virtual time. `stops`: ns since the start -> drain."""
+    """Run a scenario on virtual time. `stops`: ns since the start -> drain. `wall`: a wall clock of its own."""
     loop = VirtualLoop()
     transport = ScriptedTransport(loop, script, connect_ns=connect_ns, limit=limit)
     if of.retry is not None:
@@ -39,10 +51,10 @@ def play(
         engine, recorder = build(
             of,
             transport,
-            ScriptedPacer(loop, misses),
+            pacer(loop, misses),
             start_ns=START_NS,
             clock=loop.now_ns,
-            wall=loop.now_ns,
+            wall=wall or loop.now_ns,
             **options,
         )
         for instant, drain in (stops or {}).items():
@@ -82,6 +94,16 @@ def test_every_event_is_due_when_the_plan_says_and_none_is_early() -> None:
     assert all(at >= planned for at, planned in zip(sent, due, strict=True))
     assert max(at - planned for at, planned in zip(woken, due, strict=True)) == 7 * MS
     assert len(result.codes) == 1000
+
+
+@pytest.mark.parametrize("phase", [STEADY, {"connections": 5, "events": 500}])
+def test_steps_of_the_wall_clock_change_nothing_that_is_measured(phase: dict[str, Any]) -> None:
+    steps = itertools.cycle([0, 3600 * S, -86_400 * S, 7 * MS])
+    stepped, _ = play(scenario([phase]), after(30 * MS), wall=lambda: 1_800_000_000 * S + next(steps))
+    steady, _ = play(scenario([phase]), after(30 * MS), wall=lambda: 1_800_000_000 * S)
+    measured = [column for column in Column if column != Column.bytes_sent]  # a date may be a digit longer
+    assert (stepped.rows[:, measured] == steady.rows[:, measured]).all()
+    assert stepped.took_s == steady.took_s
 
 
 def test_a_stall_shows_in_response_and_not_in_service() -> None:
@@ -173,6 +195,31 @@ def test_a_closed_phase_ends_after_its_events() -> None:
     assert result.engine.stopped_ns == 30 * MS
 
 
+def test_many_users_start_some_at_a_time_so_that_the_loop_gets_its_turn() -> None:
+    users = 3 * USERS_AT_ONCE + 1
+    turns: list[int] = []
+
+    class Counting(ScriptedPacer):
+        def arm(self, due_ns: int) -> None:
+            turns.append(due_ns)
+            super().arm(due_ns)
+
+    result, _ = play(scenario([{"connections": users, "duration": "1s"}]), after(300 * MS), pacer=Counting)
+    assert result.engine.open_peak == users
+    assert turns[1:4] == [START_NS] * 3  # the second to the fourth batch
+    assert result.engine.shortage == ""
+
+
+def test_users_that_could_not_start_before_their_phase_ended_are_told() -> None:
+    users = 3 * USERS_AT_ONCE
+    phase = {"connections": users, "duration": "20ms"}
+    result, _ = play(scenario([phase]), after(MS), misses=[0, 5 * MS, 60 * MS])
+    assert result.engine.open_peak == 2 * USERS_AT_ONCE
+    assert (
+        result.engine.shortage == f"only {2 * USERS_AT_ONCE:,} of {users:,} users could start before their phase ended"
+    )
+
+
 def test_fewer_events_than_users() -> None:
     result, _ = play(scenario([{"connections": 8, "events": 3}]), after(10 * MS))
     assert result.outcomes == ["200"] * 3
@@ -249,6 +296,20 @@ def test_without_descriptors_events_wait_for_those_there_are() -> None:
     assert result.outcomes == ["200"] * 10
     assert result.engine.limit_reached == "no descriptor is left"
     assert result.engine.open_peak == 2
+
+
+def test_without_descriptors_they_are_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ScriptedTransport] = []
+    really = ScriptedTransport.open
+
+    def counted(self: ScriptedTransport) -> ScriptedConnection:
+        asked.append(self)
+        return really(self)
+
+    monkeypatch.setattr(ScriptedTransport, "open", counted)
+    result, _ = play(scenario([{"connections": 500, "events": 1000}]), after(MS), limit=3)
+    assert result.outcomes == ["200"] * 1000
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("phase", [{"rate": "100/s", "duration": "100ms"}, {"connections": 4, "events": 10}])

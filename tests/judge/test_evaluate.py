@@ -11,7 +11,7 @@ import pytest
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, vocabulary_of
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS
-from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.result import Reconciliation, RunResult, Totals
 from loadsim.model import UsageError
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, run_info, run_result, shard, stats, totals
@@ -166,7 +166,7 @@ def few(count: int) -> Totals:
         (run_result(), "service: p(99.999) < 1s", "needs 368,887"),
         (run_result(by_event={TYPES[0]: totals(0)}), f"success{{event:{TYPES[0]}}}: rate > 0", "no events of event"),
         (run_result(totals=totals(0)), "success: rate > 0", "no events in the recorded phases"),
-        (run_result(reconciliation={}), "lost: count == 0", "ledger could not be read"),
+        (run_result(reconciliation=Reconciliation(source="x", problem="gone")), "lost: count == 0", "be read: gone"),
     ],
 )
 def test_too_little_to_judge_is_invalid_and_never_a_pass(result: RunResult, text: str, reason: str) -> None:
@@ -183,10 +183,17 @@ def test_enough_samples_are_judged() -> None:
 
 def test_ledger_and_cases_are_observed() -> None:
     hostile = totals(forged_accepted=2, refused_badly=0)
-    result = run_result(totals=hostile, reconciliation={"lost": 3, "duplicated": 0})
+    result = run_result(totals=hostile, reconciliation=Reconciliation(source="x", lost=3, duplicated=0))
     texts = ("lost: count == 0", "duplicated: count == 0", "forged_accepted: count == 0", "refused_badly: count == 0")
     rows = judged(result, *texts).verdict.objectives
     assert [(row.observed, row.passed) for row in rows[:4]] == [(3, False), (0, True), (2, False), (0, True)]
+
+
+def test_what_the_books_have_of_forged_events_counts_although_the_answer_said_no() -> None:
+    silent = Reconciliation(source="x", forged_unanswered=3, forged_accepted=2)
+    result = run_result(totals=totals(forged_accepted=2, refused_badly=0), reconciliation=silent)
+    (row, *_) = judged(result, "forged_accepted: count == 0").verdict.objectives
+    assert (row.observed, row.passed) == (5, False)
 
 
 def test_interruption_wins_over_the_verdict() -> None:

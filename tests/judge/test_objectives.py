@@ -12,6 +12,7 @@ from loadsim.judge import Vocabulary, objectives_of, parse_objective
 from loadsim.judge.objectives import TAGGED_HISTOGRAMS, canonical
 from loadsim.judge.vocabulary import AGGREGATIONS, K6_METRICS, METRICS
 from loadsim.model import UsageError
+from loadsim.plan import ObjectiveRule
 
 VOCABULARY = Vocabulary(
     events=("desktop.app_tracking.captured", "desktop.activity_tracking.captured"),
@@ -121,8 +122,10 @@ def objective_texts(draw: st.DrawFn) -> str:
     unit = draw(st.sampled_from(units[kind]))
     value = draw(st.decimals(0, 1 if kind == "rate" else 10**6, places=draw(st.integers(0, 6))))
     odd = kind == "trend" and metric not in TAGGED_HISTOGRAMS and aggregation.startswith("p(")
-    tag = "" if odd or name in ("lost", "duplicated") else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
-    return f"{name}{tag}: {aggregation} {op} {value}{unit}"
+    whole = name in ("lost", "duplicated", "given_up")
+    tag = "" if odd or whole else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
+    over = "" if whole or name == "attempts" else draw(st.sampled_from(["", " over 250ms", " over 90s"]))
+    return f"{name}{tag}: {aggregation} {op} {value}{unit}{over}"
 
 
 @given(objective_texts())
@@ -130,6 +133,13 @@ def test_round_trip_of_the_text_form(text: str) -> None:
     objective = parse_objective(text)
     again = parse_objective(canonical(objective))
     assert replace(again, text="") == replace(objective, text="", translated=None)
+
+
+def test_one_of_two_equal_objectives_that_may_end_the_run_is_enough() -> None:
+    rule = ObjectiveRule(objective="p(99) < 1s", abort=True)
+    texts: list[str | ObjectiveRule] = ["p(99) < 1s", rule]
+    for written in (texts, texts[::-1]):
+        assert [one.abort for one in objectives_of(written, VOCABULARY)] == [True, False]
 
 
 def test_default_is_added_and_marked() -> None:

@@ -10,8 +10,14 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from loadsim.launch.run import Run, RunSpec
 from loadsim.measure.result import RunResult
+from loadsim.model import NS_PER_S, Secret
+from loadsim.plan import Plan, from_document
 from tests.launch.support import (
     SECRET,
     Endpoint,
@@ -154,7 +160,7 @@ async def test_ctrl_c_before_the_first_event_leaves_nothing_behind(tmp_path: Pat
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "1s", cwd=tmp_path) as process:
+        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "5s", cwd=tmp_path) as process:
             async with asyncio.timeout(30):
                 await connected.wait()
             process.send_signal(signal.SIGINT)
@@ -230,3 +236,21 @@ async def test_a_run_that_is_told_to_go_leaves_no_process(tmp_path: Path) -> Non
         process.send_signal(signal.SIGTERM)
         await finish(process)
         await until(lambda: not any(command_line(pid) for pid in pids), within_s=10)
+
+
+async def test_a_wall_clock_that_is_set_back_leaves_a_run_that_ends_after_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = SimpleNamespace(time_ns=lambda: time.time_ns() - 3600 * NS_PER_S, monotonic_ns=time.monotonic_ns)
+    monkeypatch.setattr("loadsim.launch.run.time", back)
+    async with endpoint() as served:
+        document = {
+            "name": "set back",
+            "target": {"url": served.url},
+            "events": [{"type": "desktop.activity_tracking.captured"}],
+            "phases": [{"name": "load", "connections": 2, "events": 40}],
+        }
+        run = Run(RunSpec(Plan(from_document(document, "test"), 1), Secret(SECRET), "set-back"))
+        result = await run.execute()
+    assert result.run.ended_at >= result.run.started_at
+    assert 0 < run.progress().elapsed_s < 600

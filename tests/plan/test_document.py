@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.plan import (
+    ObjectiveRule,
     Plan,
     Scenario,
     ScenarioError,
@@ -120,6 +121,14 @@ def test_wrong_options_end_in_one_line(options: dict[str, Any], expected: str) -
     assert expected in str(caught.value)
 
 
+def test_an_objective_is_a_text_or_a_table() -> None:
+    scenario = load("objectives = ['max < 1s', {objective = 'p(99) < 1s over 10s', abort = true}]\n" + HEAD + STEADY)
+    assert scenario.objectives == ("max < 1s", ObjectiveRule(objective="p(99) < 1s over 10s", abort=True))
+    assert from_document(scenario.document(), "plan") == scenario
+    added = override(scenario, objectives=[{"objective": "min > 1us", "abort": True}])
+    assert added.objectives[2] == ObjectiveRule(objective="min > 1us", abort=True)
+
+
 def test_options_are_laid_over_a_scenario() -> None:
     base = load(HEAD + 'secret_env = "A"\nheaders = { X = "1", Y = "2" }\n' + 'timeout = "3s"\n' + STEADY)
     changed = override(
@@ -192,7 +201,15 @@ def test_a_redacted_document_holds_no_credential_and_leaves_the_original_alone()
 
 
 def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> None:
-    receiver = {"down": ["2s:1s", "500ms:250ms"], "stall": "10s:1.4s", "delay": "5ms", "slots": 3, "engine": "bare"}
+    receiver: dict[str, Any] = {
+        "down": ["2s:1s", "500ms:250ms"],
+        "stall": "10s:1.4s",
+        "delay": "5ms",
+        "slots": 3,
+        "engine": "bare",
+    }
+    receiver |= {"delay_p99": "80ms", "slow": "500ms:2%", "fail": ["503:1.5%", "429:7%"], "retry_after": "2s"}
+    receiver |= {"reset": "0.5%", "read_rate": "64KB/s", "idle_timeout": "5s", "read_timeout": "1s", "seed": 4}
     scenario = scenario_of({"duration": "1s", "rate": "1/s"}, receiver=receiver)
     assert scenario.receiver is not None
     assert scenario.receiver.outages == (Span(500 * 10**6, 250 * 10**6), Span(2 * 10**9, 10**9))

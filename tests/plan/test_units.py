@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -16,6 +17,7 @@ from loadsim.plan import (
     parse_duration,
     parse_rate,
     parse_size,
+    units,
 )
 
 
@@ -107,3 +109,33 @@ def test_rates_come_back(number: int, per: int, places: int) -> None:
 @given(st.integers(min_value=0, max_value=10**15))
 def test_sizes_come_back(size: int) -> None:
     assert parse_size(format_size(size)) == size
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**9), st.integers(400, 599), st.integers(1, 10**9))
+def test_what_a_receiver_is_told_comes_back(ns: int, billionths: int, status: int, speed: int) -> None:
+    share = units.parse_share(f"{billionths / 10**7:.7f}%")
+    assert units.parse_share(units.format_share(share)) == share
+    assert units.parse_span(units.format_span(units.Span(ns, ns + 1))) == (ns, ns + 1)
+    assert units.parse_failure(units.format_failure(units.Share(status, share))) == (status, share)
+    assert units.parse_slow(units.format_slow(units.Share(ns, share))) == (ns, share)
+    assert units.parse_speed(units.format_speed(speed)) == speed
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (units.parse_span, "1s"),
+        (units.parse_span, "1s:2"),
+        (units.parse_share, "101%"),
+        (units.parse_share, "1"),
+        (units.parse_failure, "200:1%"),
+        (units.parse_failure, "503"),
+        (units.parse_slow, "1%"),
+        (units.parse_speed, "64KB"),
+        (units.parse_speed, "0B/s"),
+        (units.parse_speed, "64KB/m"),
+    ],
+)
+def test_what_tells_a_receiver_nothing_is_refused(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(UnitError):
+        read(text)

@@ -13,7 +13,8 @@ import pytest
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
-from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Span
+from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Share, Span
+from loadsim.receiver.service import RESET, fates
 from tests.receiver.wire import SECRET, connect, exchange, request
 
 LATE_NS = 150 * NS_PER_MS
@@ -178,6 +179,96 @@ async def test_failures_are_the_seeded_share_and_still_verified() -> None:
     assert 30 < first.count(503) < 90
     assert await statuses(1) == first
     assert await statuses(2) != first
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_every_event_meets_the_fate_that_anybody_can_work_out(engine: Engine) -> None:
+    options = ReceiverOptions(
+        engine=engine,
+        fail=(Share(503, 0.2), Share(429, 0.2), Share(404, 0.1)),
+        retry_after_ns=7 * NS_PER_S,
+        reset=0.2,
+        seed=11,
+        admin=None,
+    )
+    expected = [fate.status or 200 for fate in itertools.islice(fates(options, 0), 80)]
+    got = []
+    async with await start_receiver(options, SECRET) as running:
+        for _ in expected:
+            # a refusal in between takes nobody's place
+            assert (await exchange(running.port, request(headers=b""))).status == 400
+            wire = await connect(running.port)
+            await wire.send(request())
+            try:
+                reply = await wire.reply()
+            except ConnectionResetError:
+                got.append(RESET)
+            else:
+                got.append(reply.status)
+                waits = "7" if reply.status in {429, 503} else None
+                assert reply.headers.get("retry-after") == waits
+            await wire.close()
+        total = running.stats().total
+    assert got == expected
+    assert {RESET, 200, 404, 429, 503} == set(got)
+    assert (total.verified, total.reset_on_purpose) == (80, expected.count(RESET))
+    assert total.failed_on_purpose == 80 - expected.count(200)
+    assert total.answered == total.received - total.reset_on_purpose
+    assert total.status["429"] == expected.count(429)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_drawn_delays_are_kept_event_by_event(engine: Engine) -> None:
+    median, tail = 4 * NS_PER_MS, 20 * NS_PER_MS
+    options = ReceiverOptions(
+        engine=engine, delay_ns=median, delay_p99_ns=tail, slow=Share(40 * NS_PER_MS, 0.1), seed=5, admin=None
+    )
+    expected = [fate.service_ns for fate in itertools.islice(fates(options, 0), 40)]
+    assert 40 * NS_PER_MS in expected
+    async with await start_receiver(options, SECRET) as running:
+        took = await timed(running, 40, at_once=False)
+    late = [duration - service for duration, service in zip(took, expected, strict=True)]
+    assert min(late) >= 0
+    assert sorted(late)[20] < 20 * NS_PER_MS
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_slow_reader_takes_so_many_bytes_per_second(engine: Engine) -> None:
+    options = ReceiverOptions(engine=engine, read_rate=100_000, admin=None)
+    data = request(b'"' + b"x" * 30_000 + b'"')
+    async with await start_receiver(options, SECRET) as running:
+        fast = await connect(running.port)
+        slow = await connect(running.port)
+        start = time.monotonic_ns()
+        await slow.send(data)
+        await fast.send(request())
+        assert (await fast.reply()).status == 200
+        between = time.monotonic_ns() - start
+        assert (await slow.reply()).status == 200
+        took = time.monotonic_ns() - start
+        await slow.send(request() * 3)
+        assert [(await slow.reply()).status for _ in range(3)] == [200] * 3
+        for wire in (slow, fast):
+            await wire.close()
+    assert took >= len(data) * 10_000 - 5 * NS_PER_MS  # the loop's timers are whole milliseconds
+    assert between < took  # another connection has a rate of its own
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_idle_connections_are_closed_and_busy_ones_are_not(engine: Engine) -> None:
+    options = ReceiverOptions(
+        engine=engine, idle_timeout_ns=200 * NS_PER_MS, delay_ns=600 * NS_PER_MS, read_timeout_ns=NS_PER_S, admin=None
+    )
+    async with await start_receiver(options, SECRET) as running:
+        wire = await connect(running.port)
+        start = time.monotonic_ns()
+        await wire.send(request())
+        assert (await wire.reply()).status == 200
+        answered = time.monotonic_ns()
+        assert answered - start >= 600 * NS_PER_MS
+        assert await wire.ended()
+        assert time.monotonic_ns() - answered >= 150 * NS_PER_MS
+        await wire.close()
 
 
 async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own_ring() -> None:

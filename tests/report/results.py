@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import functools
+import statistics
 
 import msgspec
+from msgspec.structs import replace
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import RunResult
+from loadsim.judge.ab import Gate, compare_pairs, self_check
+from loadsim.judge.compare import CompareResult, compare_gates, compare_results
+from loadsim.measure.ab import SCHEMA as AB_SCHEMA
+from loadsim.measure.ab import AbResult, CheckRow, GateRow, PairRow, SideRow
+from loadsim.measure.result import Aborted, RunResult, WindowCourse
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
 
@@ -48,3 +54,85 @@ def course() -> RunResult:
     """An open run with its course over a few slices, and objectives of both kinds."""
     result = with_course(run_result(), slices=24, per_slice=40)
     return evaluate(result, objectives_of(OBJECTIVES, vocabulary_of(result)), ValidityRules())
+
+
+ABORTED = Aborted(
+    objective="p(90) < 20ms over 2s",
+    at_s=9.2,
+    why="p(90) of response in the window from 7 to 9 s is 31.4 ms",
+)
+
+
+@functools.cache
+def aborted() -> RunResult:
+    """An open run that an objective over windows ended, with another one left open."""
+    result = with_course(run_result(run=run_info(aborted=ABORTED)), slices=33, per_slice=40)
+    windows = [
+        WindowCourse("response: p(90)", 2.0, [1, 3, 5, 7], [7.1, 17.9, None, 31.4], [320, 320, 3, 320], 0.25),
+        WindowCourse("success: rate", 5.0, [1], [0.95], [1280], 3.25),
+    ]
+    result = msgspec.structs.replace(result, windows=windows)
+    texts = ["p(90) < 20ms over 2s", "success: rate >= 90% over 5s", "service: p(99.99) < 1s", "success: rate > 90%"]
+    return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
+
+
+def compared() -> CompareResult:
+    """Two runs of one thing, one gate that holds and one that cannot be judged."""
+    base, new = (
+        with_course(run_result(run=run_info(id=name, workers=workers)), seed=seed)
+        for name, seed, workers in (("base-1", 11, 2), ("new-2", 12, 3))
+    )
+    return compare_results(base, new, compare_gates(["p50:10%", "p99.99:5%"]))
+
+
+def pairs(*, same: bool = False, slower: float = 1.0) -> AbResult:
+    """Seven pairs with a noise of a few percent, judged; B is `slower` times A in p99."""
+    gates = (Gate("p99:5%", "response", "p99", 0.05), Gate("service.p50:3%", "service", "p50", 0.03))
+    noise = (1.02, 0.97, 1.01, 1.05, 0.99, 1.03, 0.98)
+    p99, p50 = (gate.text for gate in gates)
+    rows = []
+    for number, factor in enumerate(noise, start=1):
+        a = SideRow(f"runs/{number}-a", "pass", 1.0, 500.0, {p99: 12.0, p50: 1.4})
+        b = replace(a, run=f"runs/{number}-b", figures={p99: 12.0 * factor * slower, p50: 1.4 * factor})
+        rows.append(PairRow(number, "b" if number % 3 else "a", a, b))
+    figures = {
+        gate: [(a, a * factor * (slower if gate.figure == "p99" else 1.0)) for factor in noise]
+        for gate, a in zip(gates, (12.0, 1.4), strict=True)
+    }
+    judged = [
+        GateRow(
+            found.gate.text,
+            found.gate.label,
+            found.gate.effect,
+            statistics.median(a for a, _ in figures[found.gate]),
+            statistics.median(b for _, b in figures[found.gate]),
+            found.ratio,
+            found.interval,
+            found.p,
+            found.p_adjusted,
+            found.outcome,
+        )
+        for found in compare_pairs(figures)
+    ]
+    checks = [CheckRow(c.gate.text, c.gate.label, c.noise, c.alarms, c.detectable) for c in self_check(figures)]
+    bad = [f"B is slower: {row.label} by {row.ratio - 1:.1%}" for row in judged if row.outcome == "slower"]
+    return AbResult(
+        schema=AB_SCHEMA,
+        id="20260504-091000-ab-quick-3f2a",
+        name="quick",
+        started_at="2026-05-04T09:10:00Z",
+        ended_at="2026-05-04T09:15:00Z",
+        version="0.1.0",
+        seed=42,
+        a="http://127.0.0.1:8080/a",
+        b="http://127.0.0.1:8080/a" if same else "http://127.0.0.1:8081/<b>|",
+        same=same,
+        pairs_planned=7,
+        warm_up_s=2.0,
+        pairs=rows,
+        gates=judged,
+        checks=checks if same else [],
+        ending="fail" if bad else "pass",
+        reasons=bad,
+        environment=run_result().environment,
+    )

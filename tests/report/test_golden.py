@@ -6,19 +6,30 @@
 from __future__ import annotations
 
 import functools
+import io
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
+from loadsim.measure.progress import Latencies, Progress
+from loadsim.plan import Plan
+from loadsim.report.ab import render_ab_summary, render_ab_text
+from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
 from loadsim.report.hgrm import render_hgrm
 from loadsim.report.junit import render_junit
 from loadsim.report.k6_summary import render_k6_summary
+from loadsim.report.live import progress_line, render_progress
 from loadsim.report.openmetrics import render_openmetrics
 from loadsim.report.page import render_page
 from loadsim.report.series_csv import render_series
 from loadsim.report.summary import render_summary
 from loadsim.report.text import render_text
-from tests.report.results import closed, course, failed, invalid, stormed
+from tests.plan.support import scenario_of
+from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, stormed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -44,7 +55,52 @@ def rendered() -> dict[str, str]:
         "failed.openmetrics": render_openmetrics(failed()),
         "failed.html": render_page(course(), None).decode(),
         "closed.html": render_page(closed(), None).decode(),
+        "aborted-80.txt": render_text(aborted(), width=80),
+        "aborted.md": render_summary(aborted()),
+        "aborted.xml": render_junit(aborted()).decode(),
+        "aborted.html": render_page(aborted(), None).decode(),
+        "ab-slower.txt": render_ab_text(pairs(slower=1.2)),
+        "ab-slower.md": render_ab_summary(pairs(slower=1.2)),
+        "ab-same.txt": render_ab_text(pairs(same=True)),
+        "compare.txt": render_compare_text(compared()),
+        "compare.md": render_compare_summary(compared()),
+        "compare.html": render_compare_page(compared(), None).decode(),
+        "live.txt": "\n".join(live_views()),
     }
+
+
+def live_views() -> Iterator[str]:
+    """The live view of a run in its second phase, of one that is being ended, and of a closed one; then as a line."""
+    phases: list[dict[str, Any]] = [
+        {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
+        {"name": "busy hour", "duration": "30s", "rate": "500/s"},
+        {"name": "night", "duration": "10s", "rate": "10/s"},
+    ]
+    plan = Plan(scenario_of(*phases), 1)
+    closed_plan = Plan(scenario_of({"connections": 8, "events": 10_000}), 1)
+    progress = Progress(
+        elapsed_s=12.4,
+        planned=4_200,
+        sent=4_190,
+        done=4_100,
+        in_flight=100,
+        queued=10,
+        connections=64,
+        succeeded=4_000,
+        failed_status=98,
+        errors=2,
+        rate_done=512.3,
+        last_second=Latencies(4.1, 88.2, 1_204.0, 0.21),
+        total=Latencies(3.9, 41.0, 1_730.0, 0.34),
+        rates=(0.0, 98.0, 100.0, 250.0, 512.3, 500.0),
+    )
+    lost = replace(progress, elapsed_s=47, lost_shards=(1,))
+    for of, seen, stopping in ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, "")):
+        console = Console(file=io.StringIO(), width=80)
+        console.print(render_progress(of, seen, stopping=stopping))
+        assert isinstance(console.file, io.StringIO)
+        yield "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    yield progress_line(plan, progress) + "\n"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.iterdir()))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.result import RunResult, SampleRow, Validity
+from loadsim.measure.result import Reconciliation, RunResult, SampleRow, Validity
 from loadsim.report import charts
 from loadsim.report.chart_sections import chart_sections
 from loadsim.report.markup import embedded_json
@@ -66,7 +66,7 @@ def hostile() -> RunResult:
         by_case={HOSTILE: totals(100), "b": totals(1)},
         samples=[SampleRow("503", 1, HOSTILE, 0.0, [(HOSTILE, HOSTILE)], HOSTILE, ""), *samples()],
         validity=Validity(valid=False, reasons=[HOSTILE]),
-        reconciliation={HOSTILE: HOSTILE},
+        reconciliation=Reconciliation(source=HOSTILE, of="effects", lost=1, examples={HOSTILE: [1]}),
     )
 
 

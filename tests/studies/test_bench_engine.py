@@ -54,6 +54,12 @@ async def test_a_run_shows_the_floor_of_its_machine(tmp_path: Path) -> None:
     assert "this generator's own floor here" in done.out
 
 
+def test_a_rate_that_another_was_the_limit_of_is_no_upper_bound() -> None:
+    idle = msgspec.structs.replace(FLOOR, generator_cpu_share=0.35)
+    (line,) = (line for line in limit_lines(run_result(floor=idle)) if "floor" in line)
+    assert "at least 74,321/s per process" in line
+
+
 def test_it_is_one_line_among_what_limited_the_run() -> None:
     assert f"{LINE} (measured 2026-05-04)" in limit_lines(run_result(floor=FLOOR))
     assert not [line for line in limit_lines(run_result()) if "floor" in line]

@@ -1,0 +1,128 @@
+"""The flags that tell a receiver how to behave: the keys of a scenario's `[receiver]`, in the same words.
+
+Decides the types of their values and their help. What they mean together is the receiver's own business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from loadsim.plan import units
+from loadsim.receiver.options import ENGINES
+
+
+class Quantity(click.ParamType[object]):
+    """An option read by `parse`, whose ValueError becomes click's usage error."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """The parsed value; what is no text was parsed before."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`"127.0.0.1:8081"` or `"[::1]:8081"` → host and port. Raises UnitError."""
+    host, _, port = text.rpartition(":")
+    if not host or re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is None or int(port) > 65535:
+        raise units.UnitError(f"{text!r} is not HOST:PORT, such as '127.0.0.1:8081' (port 0: a free one)")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+DURATION = Quantity("duration", units.parse_duration)
+SIZE = Quantity("size", units.parse_size)
+SHARE = Quantity("share", units.parse_share)
+SPAN = Quantity("at:for", units.parse_span)
+SLOW = Quantity("time:share", units.parse_slow)
+FAILURE = Quantity("status:share", units.parse_failure)
+SPEED = Quantity("size/s", units.parse_speed)
+ADDRESS = Quantity("host:port", parse_address)
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."),
+    click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine."),
+    click.option("--max-body", type=SIZE, default="1MB", show_default=True, help="Larger bodies get 413."),
+    click.option("--delay", "delay_ns", type=DURATION, default="0s", help="Service time of every accepted event."),
+    click.option(
+        "--delay-p99",
+        "delay_p99_ns",
+        type=DURATION,
+        help="Log-normal service times: --delay is their median, this their 99th percentile.",
+    ),
+    click.option(
+        "--slow",
+        type=SLOW,
+        help="TIME:SHARE, e.g. 500ms:2%: so many accepted events take so long instead (a second mode).",
+    ),
+    click.option(
+        "--slots",
+        type=click.IntRange(1),
+        help="At most N in service, the rest wait first-come: capacity = N / delay. Dealt out evenly over the workers.",
+    ),
+    click.option("--stall", type=SPAN, help="AT:FOR, e.g. 10s:1.4s: silent once for FOR, AT after the first request."),
+    click.option(
+        "--down",
+        type=SPAN,
+        multiple=True,
+        help="AT:FOR, repeatable: connections are closed and new ones refused for FOR, AT after the first request.",
+    ),
+    click.option(
+        "--fail",
+        type=FAILURE,
+        multiple=True,
+        help="STATUS:SHARE, repeatable, e.g. 503:1%: so many accepted events are answered with this status.",
+    ),
+    click.option(
+        "--retry-after",
+        "retry_after_ns",
+        type=DURATION,
+        help="What Retry-After says on 429 and 503 answers of --fail; whole seconds.",
+    ),
+    click.option("--fail-rate", type=SHARE, default="0%", help="The same as --fail, with the status of --fail-status."),
+    click.option("--fail-status", type=click.IntRange(400, 599), default=500, show_default=True),
+    click.option(
+        "--reset", type=SHARE, default="0%", help="Share of the accepted events that get a connection reset instead."
+    ),
+    click.option("--read-rate", type=SPEED, help="Read no more than so much from each connection, e.g. 64KB/s."),
+    click.option(
+        "--read-timeout",
+        "read_timeout_ns",
+        type=DURATION,
+        default="10s",
+        show_default=True,
+        help="How long one request may take to arrive.",
+    ),
+    click.option(
+        "--idle-timeout",
+        "idle_timeout_ns",
+        type=DURATION,
+        default="75s",
+        show_default=True,
+        help="Close a connection that stands without a request so long.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        help="The same seed meets the same events with the same failures, resets and delays.",
+    ),
+)
+
+
+def conduct_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with these options, listed in this order; their values go to ReceiverOptions by name."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,351 @@
+"""Which address does what: the routes of the page, and how a failure is told on it.
+
+Decides paths, forms of answers, and that what takes the processor for long runs in a thread. Bodies come as JSON, which
+no form of another site can send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from loadsim.dashboard import choices
+from loadsim.dashboard.asking import WORDS, asked_run, said
+from loadsim.dashboard.copying import as_run
+from loadsim.dashboard.desk import Desk, Sent
+from loadsim.dashboard.guard import Refuse, add_headers, guard
+from loadsim.dashboard.live import LiveRun, Stand
+from loadsim.dashboard.pages import Pages, static_file
+from loadsim.dashboard.shelf import Shelf
+from loadsim.model import LoadsimError, UsageError
+from loadsim.plan import EMBEDDED, Plan
+from loadsim.report import charts
+from loadsim.report.chart_sections import markup
+from loadsim.report.compare import compare_report
+from loadsim.report.formats import FORMATS
+from loadsim.report.page import Report, report_of
+from loadsim.report.plan_text import render_plan
+from loadsim.report.trend import trend
+from loadsim.studies.compose import compose
+from loadsim.studies.deliver import prepare
+
+LARGEST_BODY = 2_000_000
+HEARTBEAT_S = 15.0
+STATIC = {
+    "page.css": "text/css",
+    "dashboard.css": "text/css",
+    "page.js": "text/javascript",
+    "shared.js": "text/javascript",
+    "simulations.js": "text/javascript",
+    "load.js": "text/javascript",
+    "runs.js": "text/javascript",
+}
+TYPES = {"html": "text/html", "json": "application/json", "k6": "application/json", "junit": "application/xml"}
+
+
+def make_app(out: Path, token: str, cookie: str, names: tuple[str, ...]) -> tuple[web.Application, Stand]:
+    """The page, and where its load runs are. `cookie` names the one that holds the token, `names` our host names."""
+    pages = Pages()
+    stand = Stand()
+    refuse = _problem(pages)
+    app = web.Application(
+        client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, names, refuse), _failures(refuse)]
+    )
+    app.on_response_prepare.append(add_headers)
+    for part in (_Simulations(pages), _LoadRuns(pages, stand, out), _Runs(pages, stand, Shelf(out))):
+        app.add_routes(part.routes())
+    app.add_routes([web.get("/static/plotly.js", _library), web.get("/static/{name}", _static)])
+    return app, stand
+
+
+# -- failures ---------------------------------------------------------------------------------------------------------
+
+
+def _problem(pages: Pages) -> Refuse:
+    """Draws a failure in the form that was asked for: a page, or JSON for a script."""
+
+    def refuse(request: web.Request, status: int, text: str) -> web.Response:
+        if "text/html" in request.headers.get("Accept", ""):
+            page = pages.render("problem.html", status=status, text=text)
+            return web.Response(text=page, content_type="text/html", status=status)
+        return _json({"error": text}, status)
+
+    return refuse
+
+
+def _failures(refuse: Refuse) -> Any:
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return refuse(request, HTTPStatus.NOT_FOUND, "There is no such page.")
+        except web.HTTPException as error:
+            return refuse(request, error.status, f"{error.reason}.")
+        except UsageError as error:
+            return refuse(request, HTTPStatus.BAD_REQUEST, str(error))
+        except LoadsimError as error:
+            return refuse(request, HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+
+    return middleware
+
+
+def _json(value: object, status: int = HTTPStatus.OK) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json", status=status)
+
+
+def _html(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/html")
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="A request must be JSON")
+    try:
+        document = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        raise web.HTTPBadRequest(reason="The request is not JSON") from None
+    if not isinstance(document, dict):
+        raise web.HTTPBadRequest(reason="The request is not a JSON object")
+    return document
+
+
+async def _static(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in STATIC:
+        raise web.HTTPNotFound
+    return web.Response(body=static_file(name), content_type=STATIC[name], charset="utf-8")
+
+
+async def _library(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's handler signature
+    script = await asyncio.to_thread(charts.library)
+    if script is None:
+        raise web.HTTPNotFound
+    headers = {"Cache-Control": "private, max-age=86400"}  # large, and the same as long as the package is
+    return web.Response(text=script, content_type="text/javascript", headers=headers)
+
+
+# -- simulations ------------------------------------------------------------------------------------------------------
+
+
+class _Simulations:
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+        self._desk = Desk()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/", self.page),
+            web.get("/samples/{event}", self.sample),
+            web.post("/simulations", self.send),
+            web.get(r"/simulations/{number:\d{1,9}}", self.show),
+            web.post(r"/simulations/{number:\d{1,9}}/again", self.again),
+        ]
+
+    async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        offer = choices.offer()
+        rows = [self._pages.row(sent) for sent in self._desk.newest_first()]
+        return _html(self._pages.render("simulations.html", here="simulations", offer=offer, rows=rows))
+
+    async def sample(self, request: web.Request) -> web.Response:
+        return _json(choices.sample(request.match_info["event"], time.time_ns()))
+
+    async def send(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        endpoint, target = choices.chosen(asked)
+        event = choices.edited(endpoint, asked)
+        return self._answer(await self._desk.send(prepare(endpoint, target, event, choices.REMEDY)))
+
+    async def again(self, request: web.Request) -> web.Response:
+        await _body(request)
+        sent = self._found(request)
+        return self._answer(await self._desk.send(sent.delivery, again=sent.number))
+
+    async def show(self, request: web.Request) -> web.Response:
+        return self._answer(self._found(request))
+
+    def _found(self, request: web.Request) -> Sent:
+        sent = self._desk.find(int(request.match_info["number"]))
+        if sent is None:
+            raise UsageError("that simulation is no longer remembered")
+        return sent
+
+    def _answer(self, sent: Sent) -> web.Response:
+        simulation = sent.simulation
+        word = "delivered" if simulation.delivered else "failed"
+        status = simulation.failure.text if simulation.failure else str(simulation.answer and simulation.answer.status)
+        return _json(
+            {
+                "number": sent.number,
+                "panel": self._pages.panel(sent),
+                "row": self._pages.row(sent),
+                "said": f"{word}: {status}",
+            }
+        )
+
+
+# -- load runs --------------------------------------------------------------------------------------------------------
+
+
+class _LoadRuns:
+    def __init__(self, pages: Pages, stand: Stand, out: Path) -> None:
+        self._pages = pages
+        self._stand = stand
+        self._out = out
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/load", self.page),
+            web.post("/load/plan", self.plan),
+            web.post("/load", self.start),
+            web.post("/load/stop", self.stop),
+            web.get("/load/stream", self.stream),
+        ]
+
+    async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        run = self._stand.run
+        return _html(
+            self._pages.render(
+                "load.html",
+                here="load",
+                offer=choices.offer(),
+                scenarios=choices.scenarios(),
+                embedded=EMBEDDED,
+                run=None if run is None else run.document(),
+                command="" if run is None else run.command,
+                out=str(self._out),
+            )
+        )
+
+    async def plan(self, request: web.Request) -> web.Response:
+        what, options = asked_run(await _body(request), self._out, check=True)
+        composed = await asyncio.to_thread(compose, what, options, WORDS)
+        text = render_plan(Plan(composed.scenario, composed.seed, composed.pace), composed.objectives)
+        return _json({"plan": text, "command": as_run(what, said(options))})
+
+    async def start(self, request: web.Request) -> web.Response:
+        self._stand.refuse_second()
+        what, options = asked_run(await _body(request), self._out, check=False)
+        composed = await asyncio.to_thread(compose, what, options, WORDS)
+        run = self._stand.start(composed, as_run(what, said(options)))
+        return _json({"run": run.document(), "command": run.command})
+
+    async def stop(self, request: web.Request) -> web.Response:
+        await _body(request)
+        run = self._stand.run
+        if run is None or run.over:
+            raise UsageError("no run is under way")
+        run.stop()
+        return _json({"run": run.document()})
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: every kept point of the latest run, then each as it comes; `state` when that changes.
+
+        A reader that lost its connection names the last point that it has, and goes on from there.
+        """
+        run = self._stand.run
+        if run is None:
+            return web.Response(status=HTTPStatus.NO_CONTENT)  # tells an EventSource not to come again
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        async with contextlib.aclosing(_events(run, request.headers.get("Last-Event-ID", ""))) as events:
+            async for event in events:
+                await response.write(event)
+        return response
+
+
+async def _events(run: LiveRun, last_id: str) -> AsyncGenerator[bytes, None]:
+    number, _, point = last_id.partition("-")
+    at = int(point) + 1 if number == str(run.number) and point.isascii() and point.isdigit() else 0
+    told: bytes | None = None
+    while True:
+        for index in range(max(at, run.first), run.first + len(run.points)):
+            data = orjson.dumps(run.points[index - run.first])
+            yield b"event: point\nid: %d-%d\ndata: %s\n\n" % (run.number, index, data)
+            at = index + 1
+        state = orjson.dumps(run.document())
+        if state != told:
+            yield b"event: state\ndata: %s\n\n" % state
+            told = state
+        if run.over and at == run.first + len(run.points):
+            return
+        if not await run.changed(HEARTBEAT_S):
+            yield b": still here\n\n"
+
+
+# -- results ----------------------------------------------------------------------------------------------------------
+
+
+class _Runs:
+    def __init__(self, pages: Pages, stand: Stand, shelf: Shelf) -> None:
+        self._pages = pages
+        self._stand = stand
+        self._shelf = shelf
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/runs", self.page),
+            web.get("/compare", self.compare),
+            web.get("/runs/{id}", self.report),
+            web.get("/runs/{id}/{form}", self.file),
+        ]
+
+    async def page(self, request: web.Request) -> web.Response:
+        kept, older = await asyncio.to_thread(self._shelf.newest_first)
+        name = request.query.get("scenario") or None
+        names = sorted({each.line.name for each in kept if each.line})
+        chosen = [each for each in kept if name is None or (each.line and each.line.name == name)]
+        section = None if name is None else trend([each.line for each in chosen if each.line])
+        return _html(
+            self._pages.render(
+                "runs.html",
+                here="runs",
+                kept=chosen,
+                older=older,
+                names=names,
+                name=name,
+                out=str(self._shelf.out),
+                trend=None if section is None else markup(section, drawn=True),
+                figures={} if section is None else {section.name: section.figure},
+            )
+        )
+
+    async def report(self, request: web.Request) -> web.Response:
+        run_id = request.match_info["id"]
+        result = await asyncio.to_thread(self._shelf.read, run_id)
+        report = await asyncio.to_thread(report_of, result, with_charts=True)
+        return self._show(report, run_id, tuple(FORMATS))
+
+    async def compare(self, request: web.Request) -> web.Response:
+        chosen = request.query.getall("run", [])
+        if len(chosen) != 2 or chosen[0] == chosen[1]:
+            raise UsageError("choose two runs to compare")
+        compared = await asyncio.to_thread(self._shelf.compare, *chosen)
+        report = await asyncio.to_thread(compare_report, compared, with_charts=True)
+        return self._show(report, None, ())
+
+    async def file(self, request: web.Request) -> web.Response:
+        """A form of the report to save; never shown here, since a page to save has its scripts in it."""
+        form = FORMATS.get(request.match_info["form"])
+        if form is None:
+            raise web.HTTPNotFound
+        result = await asyncio.to_thread(self._shelf.read, request.match_info["id"])
+        data = await asyncio.to_thread(form.render, result)
+        return web.Response(
+            body=data,
+            content_type=TYPES.get(request.match_info["form"], "text/plain"),
+            headers={"Content-Disposition": f'attachment; filename="{form.filename}"'},
+        )
+
+    def _show(self, report: Report, run_id: str | None, forms: tuple[str, ...]) -> web.Response:
+        return _html(self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms))

@@ -1,0 +1,152 @@
+"""What the page offers: endpoints with their registered event types, schemes, sample payloads, scenarios.
+
+Decides how a choice on the page becomes an endpoint and an event. Read anew each time, as every command does, so that
+an edited `loadsim.toml` counts at once. A secret is read to see that it is there; the page learns its variable's name.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from loadsim.events import EventSource
+from loadsim.model import UsageError
+from loadsim.plan import EMBEDDED, Target
+from loadsim.plan.redact import redact_url
+from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
+from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
+from loadsim.studies.compose import read_config
+from loadsim.studies.deliver import OneEvent, changed_target, check_reachable, made_event, offered_types, own_event
+from loadsim.studies.values import types_of
+
+REMEDY = " and start the dashboard again"
+"""What helps, on a page, where a secret is not set."""
+PAGE = "this page"
+SCENARIOS = Path("scenarios")
+_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
+
+
+class ScenarioFile(NamedTuple):
+    """A scenario to choose: its path, and the first line of it, which says what it asks."""
+
+    path: str
+    question: str
+
+
+def offer() -> dict[str, Any]:
+    """Everything that the page's script chooses from; `problem` where `loadsim.toml` cannot be read."""
+    config, problem = _config()
+    known = [name for name in scheme_names() if name != CUSTOM]
+    return {
+        "endpoints": [_endpoint(endpoint) for endpoint in config.endpoints.values() if endpoint.url != EMBEDDED],
+        "schemes": {name: _by_url(name) for name in known},
+        "problem": problem,
+        "config": config.found,
+    }
+
+
+def _config() -> tuple[Config, str | None]:
+    try:
+        return read_config(), None
+    except UsageError as error:
+        return Config(CONFIG_NAME, found=True, endpoints={}), str(error)
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    target = endpoint.target
+    return {
+        "name": endpoint.name,
+        "url": redact_url(target.url),
+        "events": offered_types(endpoint, target),
+        **_signing(target, scheme(target.scheme, target.custom)),
+    }
+
+
+def _by_url(name: str) -> dict[str, Any]:
+    target = Target(url="http://localhost", scheme=name)
+    described = scheme(name)
+    return {"events": types_of(target), "variable": described.default_secret_env, **_signing(target, described)}
+
+
+def _signing(target: Target, described: Scheme) -> dict[str, Any]:
+    """In words, how it will be signed; `problem` where the secret is not there."""
+    place = "a secret file" if target.secret_file else target.secret_env or described.default_secret_env
+    try:
+        read_secret(
+            secret_env=target.secret_env,
+            secret_file=target.secret_file,
+            default_env=described.default_secret_env,
+            remedy=REMEDY,
+        )
+    except UsageError as error:
+        return {"signed": "", "unsigned": str(error)}
+    return {"signed": f"Signed as {target.scheme} does, with the secret in {place}.", "unsigned": None}
+
+
+def chosen(asked: Mapping[str, Any]) -> tuple[Endpoint, Target]:
+    """The endpoint that the page names, or its URL with the scheme and the variable given. Raises UsageError."""
+    given = _word(asked, "target") or ""
+    if not given:
+        raise UsageError("which endpoint? choose one, or write its URL")
+    endpoint = resolve_target(given, read_config())
+    changes: dict[str, Any] = {}
+    if endpoint.name is None:
+        named = {"scheme": _word(asked, "scheme"), "secret_env": _word(asked, "secret_env")}
+        changes = {key: value for key, value in named.items() if value}
+    check_reachable(endpoint)
+    return endpoint, changed_target(endpoint, changes, PAGE)
+
+
+def sample(name: str, now_ns: int) -> dict[str, Any]:
+    """A sample payload of a type, set out for editing. Raises UsageError."""
+    seed = secrets.randbits(32)
+    event = made_event(EventSource(name, seed), name, seed, now_ns)
+    return {"event": event.name, "payload": orjson.dumps(orjson.loads(event.body), option=orjson.OPT_INDENT_2).decode()}
+
+
+def edited(endpoint: Endpoint, asked: Mapping[str, Any]) -> OneEvent:
+    """The event whose payload stands on the page. Raises UsageError."""
+    name, text = _word(asked, "event"), asked.get("payload")
+    if not name:
+        raise UsageError("which event type? choose one")
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError("the payload is empty: take a new sample")
+    try:
+        body = compact(text.encode())
+    except UnicodeEncodeError:
+        raise UsageError("the payload is not UTF-8 text") from None
+    return own_event(endpoint, body, name, "the payload", "change it, or choose that event type")
+
+
+def compact(body: bytes) -> bytes:
+    """JSON without the white space between its values, as providers send it; nothing else of it is touched."""
+    return _SPACE.sub(lambda found: found[1] or b"", body)
+
+
+def scenarios() -> list[ScenarioFile]:
+    """The scenario files of the working directory and of `scenarios/`, by name."""
+    found = []
+    for path in (*sorted(SCENARIOS.glob("*.toml")), *sorted(Path().glob("*.toml"))):
+        if path.name == CONFIG_NAME:
+            continue
+        try:
+            text = read_text_file(path)
+            is_scenario = "phases" in tomllib.loads(text)
+        except (UsageError, tomllib.TOMLDecodeError):
+            continue  # nothing that could be run
+        if is_scenario:
+            first = text.partition("\n")[0]
+            asks = first.startswith("#") and first.endswith("?")
+            found.append(ScenarioFile(str(path), first.lstrip("# ") if asks else ""))
+    return found
+
+
+def _word(asked: Mapping[str, Any], key: str) -> str | None:
+    value = asked.get(key)
+    return value.strip() or None if isinstance(value, str) else None

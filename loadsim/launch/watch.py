@@ -1,0 +1,161 @@
+"""Objectives that are followed while a run goes on: those over windows, and those that may end it.
+
+Decides which counts each of them needs, how many events may still come, and when a breach is certain. Every figure is
+`judge`'s. Refuses to know how a run is stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from loadsim.judge.abort import lost, reach, why_lost
+from loadsim.judge.windows import course, selection_of, value_of
+from loadsim.launch.collect import Collector
+from loadsim.measure.cells import Cells, Metric
+from loadsim.measure.labels import Labels
+from loadsim.measure.result import Aborted, WindowCourse
+from loadsim.measure.windows import Grid, WindowCounts, stretches_of
+from loadsim.model import NS_PER_S, Objective
+from loadsim.plan import Plan, PlannedPhase
+
+SURELY_WOKEN_NS = NS_PER_S
+"""So long after its due time an event is on the engine's books, or the generator is hopelessly late."""
+
+
+class ObjectiveWatch:
+    """All of them; `add` and `look` after each frame, `courses` when the run is over."""
+
+    def __init__(self, plan: Plan, labels: Labels, objectives: Iterable[Objective]) -> None:
+        self._watched = [
+            _Watched(plan, labels, objective) for objective in objectives if objective.abort or objective.window_ns
+        ]
+
+    def add(self, cells: Cells) -> None:
+        """The compacted cells of a frame."""
+        for each in self._watched:
+            each.add(cells)
+
+    def look(self, collector: Collector) -> Aborted | None:
+        """The first objective that cannot hold any more, of those that may end the run."""
+        heard = [state.frame.elapsed_ns for state in collector.states if state.frame is not None and not state.lost]
+        if len(heard) < sum(not state.lost for state in collector.states) or not heard:
+            return None
+        for each in self._watched:
+            why = each.look(collector, min(heard)) if each.objective.abort else ""
+            if why:
+                return Aborted(objective=each.objective.text, at_s=max(heard) / NS_PER_S, why=why)
+        return None
+
+    def courses(self, stopped_ns: int) -> list[WindowCourse]:
+        """What every objective over windows looked at, each figure once."""
+        found = [each.course(stopped_ns) for each in self._watched if each.grid is not None]
+        return list({(one.figure, one.width_s): one for one in found}.values())
+
+
+class _Watched:
+    def __init__(self, plan: Plan, labels: Labels, objective: Objective) -> None:
+        self.objective = objective
+        named = dict(objective.tags).get("phase")
+        self._phases = [phase for phase in plan.phases if (phase.record if named is None else phase.name == named)]
+        wanted = {phase.number for phase in self._phases}
+        self._strata = [number for number in range(plan.strata) if plan.unpack(number)[0] in wanted]
+        self._plan = plan
+        self.grid: Grid | None = None
+        if objective.window_ns is not None:
+            rows = [(phase.start_ns, phase.end_ns, phase in self._phases) for phase in plan.phases]
+            self.grid = Grid(stretches_of(rows), objective.window_ns)
+        self._metric, strata = selection_of(objective, labels)
+        self._counts = WindowCounts(self._metric, strata, self.grid)
+        self._expected = _expected(plan, self._phases) if objective.abort and self.grid is None else None
+        self._ended = 0
+        """So many windows are over."""
+        self._changed: set[int] = set()
+        self._doubtful: set[int] = set()
+        """Windows that would not hold, were there nothing to come."""
+
+    def add(self, cells: Cells) -> None:
+        self._changed |= self._counts.add(cells)
+
+    def course(self, stopped_ns: int) -> WindowCourse:
+        if self.grid is None:
+            raise ValueError("the objective is over the whole run")
+        parts = {number: self._counts.of(number) for number in self.grid.whole(stopped_ns)}
+        return course(self.objective, self.grid, parts, stopped_ns)
+
+    def look(self, collector: Collector, elapsed_ns: int) -> str:
+        """Why the objective cannot hold any more; empty while it can. All shards have told of what came before."""
+        if self.grid is None:
+            return self._look_at_all(collector)
+        over = len(self.grid.whole(elapsed_ns))
+        self._changed |= set(range(self._ended, over))
+        self._ended = over
+        for number in self._changed:
+            doubted = lost(self.objective, *self._reach(number, 0))
+            (self._doubtful.add if doubted else self._doubtful.discard)(number)
+        self._changed.clear()
+        for number in sorted(self._doubtful):
+            to_come = self._to_come(number, collector, elapsed_ns)
+            bounds = self._reach(number, to_come)
+            if lost(self.objective, *bounds):
+                start, end = (ns / NS_PER_S for ns in (self.grid.start_ns(number), self.grid.end_ns(number)))
+                return why_lost(self.objective, *bounds, to_come, f" in the window from {start:g} to {end:g} s")
+        return ""
+
+    def _look_at_all(self, collector: Collector) -> str:
+        to_come = None
+        if self._expected is not None:
+            to_come = max(0, self._expected - collector.ended(self._strata))
+        bounds = reach(self.objective, self._counts.of(0), to_come, _length_s(self._phases))
+        return why_lost(self.objective, *bounds, to_come) if lost(self.objective, *bounds) else ""
+
+    def _reach(self, number: int, to_come: int | None) -> tuple[float, float]:
+        cells, width_s = self._counts.of(number), (self.objective.window_ns or 0) / NS_PER_S
+        if to_come == 0:  # as it will be judged
+            value, _ = value_of(self.objective, cells, width_s)
+            return (-math.inf, math.inf) if value is None else (value, value)
+        return reach(self.objective, cells, to_come, width_s)
+
+    def _to_come(self, number: int, collector: Collector, elapsed_ns: int) -> int | None:
+        """The most events that may still be added to a window."""
+        assert self.grid is not None  # noqa: S101 - asked of windows only
+        start_ns, end_ns = self.grid.start_ns(number), self.grid.end_ns(number)
+        if self._metric is Metric.ended:
+            return 0 if elapsed_ns >= end_ns else None
+        bounds = []
+        most = _most_due(self._plan, self._phases, start_ns, end_ns)
+        if most is not None:
+            bounds.append(max(0, most - int(self._counts.of(number).counts.sum())))
+        if elapsed_ns >= end_ns + SURELY_WOKEN_NS:
+            bounds.append(sum(state.frame.in_flight for state in collector.states if state.frame is not None))
+        return min(bounds, default=None)
+
+
+def _expected(plan: Plan, phases: Sequence[PlannedPhase]) -> int | None:
+    """How many events phases have at most; None where only the endpoint's speed decides."""
+    counts = [plan.count(phase.number) for phase in phases]
+    return None if None in counts else sum(count for count in counts if count is not None)
+
+
+def _length_s(phases: Sequence[PlannedPhase]) -> float | None:
+    """How long phases will last; None where their events decide."""
+    if any(phase.end_ns is None or (phase.model == "closed" and phase.limit is not None) for phase in phases):
+        return None
+    return sum((phase.end_ns or 0) - phase.start_ns for phase in phases) / NS_PER_S
+
+
+def _most_due(plan: Plan, phases: Sequence[PlannedPhase], start_ns: int, end_ns: int) -> int | None:
+    """A bound on how many events are due between two instants; None where there is none."""
+    most = 0
+    for planned in phases:
+        phase = plan.scenario.phases[planned.number]
+        begin, end = max(start_ns, planned.start_ns), min(end_ns, planned.end_ns or end_ns)
+        if begin >= end:
+            continue
+        if planned.model == "closed" or phase.arrivals not in ("constant", "burst"):
+            return None
+        early_ns = (phase.burst or NS_PER_S) if phase.arrivals == "burst" else 0
+        rate = max(rate for rate in (phase.rate, phase.from_, phase.to) if rate is not None)
+        most += math.ceil(rate * Fraction(end - begin + early_ns, NS_PER_S)) + 1
+    return most

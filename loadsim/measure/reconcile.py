@@ -1,0 +1,97 @@
+"""The sender's books joined with the receiver's: what was lost, duplicated, reordered, let in, and never sent at all.
+
+Decides what each of these words means, event by event; `result.Reconciliation` says it in full. Refuses to know where
+either side's books come from, and whether what they show is bad.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.hdr import Ints
+from loadsim.measure.ledger import Books
+from loadsim.measure.outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
+from loadsim.measure.result import Reconciliation
+
+EXAMPLES = 5
+Which = NDArray[np.bool_]
+
+
+def reconcile(
+    outcomes: Outcomes, books: Books, source: str, *, ordered: bool = True, by_body: bool = False
+) -> Reconciliation:
+    """Join both books. `ordered`: events were due in the order of their indexes. `by_body`: the receiver knows events
+    by an id in their body, so that a delivery which repeats another's body cannot be told from it, and is left out.
+    """
+    size = max(len(outcomes.marks), len(books.accepted))
+    marks, deliveries, accepted = (
+        _filled(array, size) for array in (outcomes.marks, outcomes.deliveries, books.accepted)
+    )
+    joined = Outcomes(marks, deliveries)
+    ending, due = joined.ending, joined.flagged(REFUSAL_DUE)
+    sent, received = deliveries > 0, accepted > 0
+    own = sent if not by_body else sent & ~joined.flagged(REUSED)
+    genuine = own & ~due
+    acknowledged = ending == Ending.succeeded
+    answered = ending >= Ending.answered
+    missing = genuine & ~received
+    repeated = accepted > (deliveries if books.of == "deliveries" else 1)
+    found: dict[str, Which] = {
+        "unacknowledged": genuine & received & ~acknowledged,
+        "lost": missing & (acknowledged | ~answered),
+        "acknowledged_not_received": missing & acknowledged,
+        "duplicated": genuine & repeated,
+        "forged_accepted": own & due & acknowledged & received,
+        "forged_unanswered": own & due & ~acknowledged & received,
+        "never_sent": received & ~sent,
+    }
+    reordered, extent = (None, None)
+    if ordered and books.first_s is not None:
+        reordered, extent = displaced(_arrived(books.first_s, books.arrivals))
+    counts: dict[str, Any] = {name: int(which.sum()) for name, which in found.items()}
+    return Reconciliation(
+        source=source,
+        of=books.of,
+        sent=int(genuine.sum()),
+        delivered=int((genuine & received & acknowledged).sum()),
+        refused=int((missing & answered & ~acknowledged).sum()),
+        reordered=reordered,
+        reorder_extent=extent,
+        forged_sent=int((own & due).sum()),
+        examples=_examples({**found, "unanswered": missing & ~answered}),
+        **counts,
+    )
+
+
+def _examples(found: dict[str, Which]) -> dict[str, list[int]]:
+    return {name: np.flatnonzero(which)[:EXAMPLES].tolist() for name, which in found.items() if which.any()}
+
+
+def _filled(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The array with zeros up to `size`; itself where it is as long."""
+    return array if len(array) == size else np.concatenate((array, np.zeros(size - len(array), dtype=np.uint8)))
+
+
+def _arrived(first_s: NDArray[np.float64], arrivals: NDArray[np.uint8]) -> Ints:
+    """The indexes of what came, in the order in which it came first."""
+    index = np.flatnonzero(arrivals)
+    return index[np.argsort(first_s[index], kind="stable")]
+
+
+def displaced(arrived: Ints) -> tuple[int, int]:
+    """How many events came behind one with a higher index, and how many places behind the first such one at most.
+
+    `arrived` are the indexes in order of arrival. RFC 4737: an arrival is reordered when its number is below the
+    greatest that came before (3.3); its extent is how many places back the earliest greater one stands (4.2.1).
+    """
+    if len(arrived) < 2:
+        return 0, 0
+    greatest = np.maximum.accumulate(arrived)
+    late = np.flatnonzero(arrived < greatest)
+    if not len(late):
+        return 0, 0
+    overtaken_by = np.searchsorted(greatest, arrived[late], side="right")
+    return len(late), int((late - overtaken_by).max())

@@ -1,0 +1,95 @@
+"""Many runs at a glance: a line for each, and how a scenario's runs went over time.
+
+Decides which figures stand for a run in a list, and what a trend shows. Refuses to know where results are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from loadsim.measure.result import RunResult, Stats
+from loadsim.report import charts, facts, figures
+from loadsim.report.chart_sections import ChartSection
+from loadsim.report.markup import table
+
+LEAST = 2
+"""Runs that make a trend."""
+HEADER = ("Run", "Verdict", "Events", "Completed", "2xx", "p50", "p99", "max")
+
+
+class RunLine(NamedTuple):
+    """One run in a list; latencies in ms of its headline metric, None where there are too few samples."""
+
+    id: str
+    name: str
+    started_at: str
+    outcome: str
+    target: str
+    interrupted: bool
+    sent: int
+    rate: float | None
+    success_rate: float | None
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return facts.VERDICTS[self.outcome]
+
+    @property
+    def began(self) -> str:
+        """`2026-11-24 09:10:03`, UTC."""
+        return self.started_at[:19].replace("T", " ")
+
+    def cells(self) -> tuple[str, ...]:
+        """Events, rate completed, share of 2xx, p50, p99 and max, as they are written."""
+        return (
+            figures.count(self.sent),
+            figures.per_second(self.rate),
+            figures.share(self.success_rate),
+            *map(figures.milliseconds, (self.p50, self.p99, self.max)),
+        )
+
+
+def run_line(result: RunResult) -> RunLine:
+    """The figures that stand for a run."""
+    totals = result.totals
+    stats = totals.latency_ms.get("response") or Stats(count=0)
+    return RunLine(
+        id=result.run.id,
+        name=result.run.name,
+        started_at=result.run.started_at,
+        outcome=result.verdict.outcome,
+        target=str(facts.target_of(result).get("url", "")),
+        interrupted=result.run.interrupted,
+        sent=totals.sent,
+        rate=totals.rate_completed,
+        success_rate=totals.success_rate,
+        p50=stats.p50,
+        p99=stats.p99,
+        max=stats.max,
+    )
+
+
+def trend(lines: Sequence[RunLine]) -> ChartSection | None:
+    """How the runs of one scenario went, in any order given; None where there are too few to speak of a trend."""
+    ordered = sorted(lines, key=lambda line: line.started_at)
+    if len(ordered) < LEAST or all(line.p50 is None for line in ordered):
+        return None
+    columns = {name: [getattr(line, name) for line in ordered] for name in ("p50", "p99", "max")}
+    drawn = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+    figure = charts.trend_figure(
+        drawn,
+        [line.began[5:16] for line in ordered],
+        [f"{line.id}: {line.verdict}, {figures.per_second(line.rate)}" for line in ordered],
+        [line.outcome for line in ordered],
+    )
+    words = (
+        f"{len(ordered)} runs of {ordered[-1].name}, oldest first; the marks have the colours of the verdicts. Runs on "
+        "different machines, targets or loads are not comparable: the table says what each was."
+    )
+    rows = [(line.began, line.verdict, *line.cells()) for line in ordered]
+    return ChartSection("trend", figure, words, table("Runs, oldest first", HEADER, rows, words=(0, 1)))

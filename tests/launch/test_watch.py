@@ -1,0 +1,174 @@
+"""Objectives that are followed while a run goes on: from the frames of shards to windows, and to the end of the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadsim.judge import objectives_of, vocabulary_of_scenario
+from loadsim.judge.windows import course_of
+from loadsim.launch.collect import Collector
+from loadsim.launch.messages import Frame, Ready
+from loadsim.launch.result import labels_of
+from loadsim.launch.watch import ObjectiveWatch
+from loadsim.measure.result import Aborted
+from loadsim.model import NS_PER_S
+from loadsim.plan import ObjectiveRule, Plan
+from tests.launch.support import balanced, endpoint, loadsim, stored
+from tests.measure.rows import MS, answered, tallied
+from tests.plan.support import TYPES, scenario_of
+
+S = NS_PER_S
+MIX = [{"type": name} for name in TYPES[:2]]
+STEADY = ({"name": "x", "duration": "10s", "rate": "20/s"},)
+HALF = 500 * MS
+
+
+class Fake:
+    """A run whose frames are made by hand. 20 events per second fall due: 10 s of them, unless phases say otherwise."""
+
+    def __init__(
+        self, *rules: str | ObjectiveRule, shards: int = 1, phases: list[dict[str, Any]] | None = None
+    ) -> None:
+        phases = phases or [{"name": "x", "duration": "10s", "rate": "20/s"}]
+        scenario = scenario_of(*phases, events=MIX)
+        self.plan = Plan(scenario, 1)
+        objectives = objectives_of(rules, vocabulary_of_scenario(scenario))
+        self.watch = ObjectiveWatch(self.plan, labels_of(self.plan), objectives)
+        self.collector = Collector(self.plan.strata, shards, on_cells=self.watch.add)
+        self._seen: dict[int, list[int]] = {}
+        for shard in range(shards):
+            self.collector.ready(shard, Ready("host", 1, "0", 100), 0)
+
+    def frame(self, rows: list[list[int]], elapsed_s: float, *, in_flight: int = 0, shard: int = 0) -> Aborted | None:
+        """One shard's frame of what ended since its last one."""
+        delta = tallied(rows, self.plan.strata)
+        seen = self._seen.setdefault(shard, [0] * self.plan.strata)
+        for row in rows:
+            seen[row[0]] += 1
+        counters = delta.counter_rows().copy()
+        counters[:, 4] = seen
+        delta = type(delta)(delta.keys, delta.counts, delta.moments, counters.tobytes())
+        state = self.collector.states[shard]
+        frame = Frame(
+            seq=state.frames + 1, elapsed_ns=round(elapsed_s * S), planned=list(seen), ended=sum(seen),
+            in_flight=in_flight, queued=0, connections=1, connections_peak=1, opened=1, saturated_ns=0,
+            limit_reached="", cpu_s=0.0, rss_bytes=0, tally=delta, samples=[],
+        )  # fmt: skip
+        self.collector.frame(shard, frame, 0)
+        return self.watch.look(self.collector)
+
+
+def second(start_s: float, *, slow: int = 0, code: int = 200, stratum: int = 0, n: int = 20) -> list[list[int]]:
+    """Events that were due in one second, `slow` of them answered after half a second."""
+    dues = [round((start_s + number / n) * S) for number in range(n)]
+    return [answered(due, HALF if number < slow else MS, code=code, stratum=stratum) for number, due in enumerate(dues)]
+
+
+def abort(text: str) -> ObjectiveRule:
+    return ObjectiveRule(objective=text, abort=True)
+
+
+def test_a_run_ends_when_the_last_chance_is_gone_and_not_an_event_earlier() -> None:
+    run = Fake(abort("p(90) < 100ms"))  # of 200 events 20 may be slow
+    assert run.frame(second(0, slow=20), 1.6) is None
+    found = run.frame(second(2, slow=1), 3)
+    assert found is not None
+    assert (found.objective, found.at_s) == ("p(90) < 100ms", 3)
+    assert "at least, whatever becomes of the 160 at most that are to come" in found.why
+
+
+def test_an_objective_that_may_not_end_a_run_does_not() -> None:
+    run = Fake("p(90) < 100ms", "errors: count == 0")
+    assert run.frame(second(0, slow=20, code=500), 9) is None
+
+
+def test_events_of_one_type_may_still_be_all_that_come() -> None:
+    """The mix is random: every event to come might be of the type, and good."""
+    run = Fake(abort(f"response{{event:{TYPES[1]}}}: p(90) < 100ms"))
+    assert run.frame(second(0, slow=15, stratum=1), 2) is None
+    assert run.frame(second(2, slow=3, stratum=1), 4) is None
+    found = run.frame(second(4, slow=4, stratum=1), 6)
+    assert found is not None
+
+
+def test_a_full_window_that_was_missed_ends_the_run() -> None:
+    run = Fake(abort("p(50) < 100ms over 2s"))
+    assert run.frame(second(0, slow=20), 1.6) is None, "20 more may be good"
+    found = run.frame(second(1, slow=1), 2.6)
+    assert found is not None
+    assert "in the window from 0 to 2 s is" in found.why
+
+
+@pytest.mark.parametrize(("in_flight", "ends"), [(30, False), (0, True)])
+def test_what_is_under_way_counts_as_good_until_it_has_ended(in_flight: int, *, ends: bool) -> None:
+    poisson: list[dict[str, Any]] = [{"name": "x", "duration": "10s", "rate": "20/s", "arrivals": "poisson"}]
+    run = Fake(abort("p(50) < 100ms over 1s"), phases=poisson)
+    assert run.frame(second(0, slow=12), 1.6, in_flight=0) is None, "some may be due and not yet woken"
+    assert (run.frame([], 2.1, in_flight=in_flight) is not None) == ends
+
+
+def test_a_window_waits_for_the_slowest_shard() -> None:
+    run = Fake(abort("events: count >= 30 over 1s"), shards=2)
+    assert run.frame(second(0), 1.1, shard=0) is None
+    assert run.frame([], 0.9, shard=1) is None
+    found = run.frame([], 1.9, shard=1)
+    assert found is not None
+    assert found.why == "count of events in the window from 0 to 1 s is 20"
+
+
+def test_silence_is_missed_by_a_least_count() -> None:
+    run = Fake(abort("events: rate >= 5/s over 2s"))
+    assert run.frame(second(0), 2.5) is None
+    assert run.frame([], 3.5) is None
+    assert run.frame([], 4.1) is not None
+
+
+def test_warm_up_is_in_no_window_and_phases_have_their_own() -> None:
+    phases: list[dict[str, Any]] = [
+        {"name": "w", "duration": "1s", "rate": "20/s", "record": False},
+        {"name": "x", "duration": "2s", "rate": "20/s"},
+        {"name": "y", "duration": "3s", "rate": "20/s"},
+    ]
+    run = Fake("max < 1s over 2s", "response{phase:y}: max < 1s over 2s", "max < 2s over 2s", phases=phases)
+    run.frame(second(0, slow=20) + second(1, stratum=2) + second(2, stratum=3), 3.1)
+    run.frame(second(3, stratum=4) + second(4, slow=1, stratum=5) + second(5, stratum=4), 6.5)
+    whole, of_y = run.watch.courses(6 * S)
+    assert (whole.figure, whole.t_s, whole.samples, whole.left_out_s) == ("response: max", [1, 3], [40, 40], 1)
+    assert (of_y.figure, of_y.t_s, of_y.samples) == ("response{phase:y}: max", [3], [40])
+    assert [round(value or 0) for value in whole.values] == [1, 500]
+
+
+async def test_a_real_run_ends_early_fails_and_balances(tmp_path: Path) -> None:
+    async with endpoint(500) as served:
+        limits = ("--abort", "success: rate >= 99% over 1s", "--objective", "p(99.9) < 59m over 20s")
+        done = await loadsim("run", served.url, "-r", "100/s", "-d", "30m", "-w", "2", *limits, cwd=tmp_path)
+    result = stored(tmp_path)
+    assert done.code in (99, 3), done.err  # 3: a busy machine may make the generator late
+    assert (
+        "ending the run: success: rate >= 99% over 1s: rate of success in the window from 0 to 1 s is 0 %" in done.err
+    )
+    assert result.run.aborted is not None
+    assert not result.run.interrupted
+    assert balanced(result)
+    open_, missed, _ = (row.passed for row in result.verdict.objectives)
+    assert (open_, missed) == (None, False)
+    assert "ended early at" in done.out
+    assert len(served.arrivals) == result.totals.sent
+
+
+async def test_windows_of_a_run_are_those_of_its_slices(tmp_path: Path) -> None:
+    async with endpoint() as served:
+        texts = ["p(50) < 59m over 500ms", "events: count > 0 over 500ms", "success: rate > 1% over 500ms"]
+        given = [part for text in texts for part in ("--objective", text)]
+        await loadsim("run", served.url, "-r", "200/s", "-d", "1700ms", *given, cwd=tmp_path)
+    result = stored(tmp_path)
+    assert [course.figure for course in result.windows] == ["response: p(50)", "events: count", "success: rate"]
+    bare = type(result)(**{name: getattr(result, name) for name in result.__struct_fields__} | {"windows": []})
+    for text, counted in zip(texts, result.windows, strict=True):
+        objective = objectives_of([text], vocabulary_of_scenario(scenario_of({"duration": "2s", "rate": "1/s"})))[0]
+        assert course_of(bare, objective) == counted
+        assert counted.t_s == [0, 0.5, 1]
+        assert counted.left_out_s == pytest.approx(0.2, abs=0.01)

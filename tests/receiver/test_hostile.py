@@ -1,0 +1,193 @@
+"""Hostile senders against both engines: refused, in time, in bounded memory, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
+from tests.receiver.hostile import CORPUS, OTHER, TE, framed, mutations
+from tests.receiver.wire import PATIENCE_S, SECRET, connect, exchange, request, signature
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MAX_BODY = 100_000
+IDLE = 1_500
+IDLE_KB = 40
+"""What an idle connection may cost."""
+MEMORY_KB = 30_000
+"""What no attack here may make a worker grow by; what they send is many times as much."""
+
+
+@pytest_asyncio.fixture(params=ENGINES, scope="module", loop_scope="module")
+async def receiver(request: pytest.FixtureRequest) -> AsyncIterator[RunningReceiver]:
+    # What gets an answer and is kept ends by the idle timeout, so that every attack comes to its end.
+    async with await start_receiver(options_of(request.param, idle_ns=NS_PER_S), SECRET) as running:
+        yield running
+
+
+def options_of(engine: Engine, *, idle_ns: int) -> ReceiverOptions:
+    return ReceiverOptions(
+        engine=engine, max_body=MAX_BODY, read_timeout_ns=400 * NS_PER_MS, idle_timeout_ns=idle_ns, admin=None
+    )
+
+
+@asynccontextmanager
+async def honest_traffic(port: int) -> AsyncIterator[None]:
+    """Genuine events on a connection of their own as long as the context lasts; every one must get its 200."""
+    done = asyncio.Event()
+
+    async def keep_asking() -> int:
+        wire, count = await connect(port), 0
+        while count < 5 or not done.is_set():
+            await wire.send(request())
+            assert (await wire.reply()).status == 200
+            count += 1
+        await wire.close()
+        return count
+
+    asking = asyncio.create_task(keep_asking())
+    try:
+        yield
+    finally:
+        done.set()
+        assert await asking >= 5
+
+
+async def answers_to(port: int, pieces: Iterable[bytes], pause_s: float = 0.0, *, second: bool = False) -> list[int]:
+    """Every status that comes back until the other side closes; fails when it does not.
+
+    With `second` a genuine event on the same connection was answered before.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if second:
+        writer.write(request())
+        async with asyncio.timeout(PATIENCE_S):
+            assert b" 200 " in await reader.readuntil(b'{"received":true}')
+
+    async def send() -> None:
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+        except ConnectionError:
+            pass  # it has had enough of us
+
+    sending = asyncio.create_task(send())
+    text = b""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while piece := await reader.read(65_536):
+                text += piece
+    except ConnectionError:
+        pass
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        writer.transport.abort()
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", text)]
+
+
+def refused(statuses: Iterable[int]) -> bool:
+    return all(100 <= status <= 100 or 400 <= status <= 499 for status in statuses)
+
+
+def verified(running: RunningReceiver) -> int:
+    return running.stats().total.verified
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first on its connection", "after a genuine one"])
+async def test_nothing_of_the_corpus_gets_in_fails_or_hangs(receiver: RunningReceiver, *, second: bool) -> None:
+    before = receiver.stats()
+    found = await asyncio.gather(*(answers_to(receiver.port, [data], second=second) for data in CORPUS.values()))
+    after = receiver.stats()
+    for name, statuses in zip(CORPUS, found, strict=True):
+        assert statuses, f"{name}: no answer"
+        assert refused(statuses), f"{name}: {statuses}"
+    assert after.total.verified == before.total.verified + second * len(CORPUS)
+    assert "internal" not in after.total.rejected
+    assert after.restarts == 0
+
+
+async def test_honest_traffic_keeps_its_answers_beside_the_corpus(receiver: RunningReceiver) -> None:
+    async with honest_traffic(receiver.port):
+        await asyncio.gather(*(answers_to(receiver.port, [data]) for data in CORPUS.values()))
+
+
+async def test_changed_at_random_nothing_gets_in_fails_or_hangs(receiver: RunningReceiver) -> None:
+    before = verified(receiver)
+    found = await asyncio.gather(*(answers_to(receiver.port, [data]) for data in mutations(300, seed=7)))
+    assert all(statuses and refused(statuses) for statuses in found)
+    assert verified(receiver) == before
+    assert "internal" not in receiver.stats().total.rejected
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["at once", "after a genuine one"])
+@pytest.mark.parametrize("cut", [0, 90, len(request()) - 5], ids=["line", "head", "body"])
+async def test_a_trickle_has_a_deadline(receiver: RunningReceiver, cut: int, *, second: bool) -> None:
+    data = request()
+    trickle = [data[:cut], *(data[place : place + 1] for place in range(cut, len(data) - 1)), *[b""] * 1000]
+    assert await answers_to(receiver.port, trickle, 0.02, second=second) == [408]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_thousands_of_idle_connections_hinder_nobody(engine: Engine) -> None:
+    raise_descriptor_limit(2 * IDLE)
+    async with await start_receiver(options_of(engine, idle_ns=60 * NS_PER_S), SECRET) as running:
+        before = memory_kb(running)
+        wires = [await connect(running.port) for _ in range(IDLE)]
+        async with honest_traffic(running.port):
+            pass
+        assert memory_kb(running) - before < IDLE * IDLE_KB
+        for wire in wires[:: IDLE // 10]:
+            await wire.send(request())
+            assert (await wire.reply()).status == 200  # they were kept
+        for wire in wires:
+            wire.writer.transport.abort()
+
+
+def _endless(head: bytes, piece: bytes) -> list[bytes]:
+    return [head, *[piece] * 60]
+
+
+FLOODS = {
+    "an endless request line": _endless(b"POST /", b"a" * 50_000),
+    "an endless header": _endless(b"POST / HTTP/1.1\r\nX: ", b"a" * 50_000),
+    "endless headers": _endless(b"POST / HTTP/1.1\r\n", b"X-A: b\r\n" * 6_000),
+    "an endless body": _endless(framed(b"Content-Length: 900000000\r\n", b""), b"a" * 50_000),
+    "endless chunks": _endless(framed(TE, b""), b"c350\r\n" + b"a" * 50_000 + b"\r\n"),
+    "endless chunks of one byte": _endless(framed(TE, b""), b"1\r\na\r\n" * 8_000),
+    "an endless chunk extension": _endless(framed(TE, b"1;"), b"a" * 50_000),
+    "endless trailers": _endless(framed(TE, b"1\r\n1\r\n0\r\n"), b"X-A: b\r\n" * 6_000),
+    "endless requests, forged": _endless(b"", request(headers=signature(secret=OTHER)) * 120)[:15],
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_is_cut_off_in_bounded_memory(receiver: RunningReceiver, flood: str) -> None:
+    before, counted = memory_kb(receiver), verified(receiver)
+    found = await asyncio.gather(*(answers_to(receiver.port, FLOODS[flood] + [b"\r\n" * 3]) for _ in range(5)))
+    assert all(refused(statuses) for statuses in found)
+    assert any(found)
+    assert verified(receiver) == counted
+    assert memory_kb(receiver) - before < MEMORY_KB
+    assert (await exchange(receiver.port, request())).status == 200
+
+
+def memory_kb(running: RunningReceiver) -> int:
+    """The most that the worker has had in memory so far."""
+    (worker,) = running.stats().per_worker
+    text = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1])  # type: ignore[index]  # Linux writes it

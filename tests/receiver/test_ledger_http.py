@@ -1,0 +1,115 @@
+"""The ledger over real sockets: what both engines note, and what the admin port tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import aiohttp
+import numpy as np
+import pytest
+
+from loadsim.measure.ledger import Books, decode_ledger
+from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
+from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
+
+HOSTILE = (
+    b"X-Loadsim-Id: \r\n",
+    b"X-Loadsim-Id: run/99999999999999999999/1\r\n",
+    b"X-Loadsim-Id: run/-1/1\r\n",
+    b"X-Loadsim-Id: run/1e3/1\r\n",
+    b"X-Loadsim-Id: run/7/1/1\r\n",
+    b"X-Loadsim-Id: run/\xb2/1\r\n",
+    b"X-Loadsim-Id: run/7\r\n /1\r\n",
+    b"X-Loadsim-Id: x\r\n run/7/1\r\n",
+    b"X-Loadsim-Id: run/7/1\r\nX-Loadsim-Id: run/8/1\r\n",
+    b"X-Loadsim-Id: " + b"run/" * 3_000 + b"7/1\r\n",
+    b"X-Loadsim-Id: run/5000/1\r\n",
+)
+
+
+async def books_of(running: RunningReceiver, run: str, arrivals: int) -> Books:
+    """The books over HTTP, once so many deliveries were entered."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
+        while True:
+            async with session.get(f"{running.admin_url}/ledger", params={"run": run}) as answer:
+                if answer.status == 200:
+                    books = decode_ledger(await answer.read(), run)
+                    if int(books.arrivals.sum()) >= arrivals:
+                        return books
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_what_came_is_told_and_hostile_marks_are_harmless(engine: Engine) -> None:
+    options = ReceiverOptions(engine=engine, ledger_limit=5_000, max_body=1_000)
+    async with await start_receiver(options, SECRET) as running:
+        for hostile in HOSTILE:
+            await exchange(running.port, request(extra=hostile))
+        for index, attempts in ((1, 1), (3, 2)):
+            for attempt in range(1, attempts + 1):
+                mark = b"X-Loadsim-ID: run/%d/%d\r\n" % (index, attempt)
+                assert (await exchange(running.port, request(extra=mark))).status == 200
+        assert (await exchange(running.port, request(headers=b"", extra=b"X-Loadsim-Id: run/2/1\r\n"))).status == 400
+        large = request(b'"' + b"x" * 2_000 + b'"', extra=b"X-Loadsim-Id: run/4/1\r\n")
+        assert (await exchange(running.port, large)).status == 413
+        books = await books_of(running, "run", 5)
+        assert books.arrivals.tolist() == [0, 1, 1, 2, 1]
+        assert books.accepted.tolist() == [0, 1, 0, 2, 0]
+        assert books.first_s is not None
+        assert (np.diff(books.first_s[[1, 3, 2, 4]]) > 0).all()
+        assert "1 came of others" in books.incomplete
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{running.admin_url}/ledger") as answer:
+                told = await answer.json()
+            async with session.get(f"{running.admin_url}/ledger", params={"run": "other"}) as answer:
+                assert (answer.status, (await answer.json())["error"][:34]) == (
+                    404,
+                    "no event of this run was accepted ",
+                )
+        assert told["runs"] == ["run"]
+        assert told["refused"]["malformed"] >= 6
+
+
+async def test_workers_add_up_and_failures_on_purpose_are_not_accepted() -> None:
+    options = ReceiverOptions(engine="bare", workers=2, fail_rate=1.0, ledger_limit=5_000)
+    async with await start_receiver(options, SECRET) as running:
+        async with asyncio.timeout(PATIENCE_S):
+            while any(worker.counts.received == 0 for worker in running.stats().per_worker):
+                await exchange(running.port, request(extra=b"X-Loadsim-Id: failing/0/1\r\n"))
+        url = f"{running.admin_url}/ledger?run=failing"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            assert answer.status == 404
+    options = ReceiverOptions(engine="bare", workers=2, ledger_limit=5_000)
+    sent = 0
+    async with await start_receiver(options, SECRET) as running:
+        async with asyncio.timeout(PATIENCE_S):
+            while any(worker.counts.received < 2 for worker in running.stats().per_worker):
+                mark = b"X-Loadsim-Id: run/%d/1\r\n" % (sent % 3)
+                assert (await exchange(running.port, request(extra=mark))).status == 200
+                sent += 1
+        books = await books_of(running, "run", sent)
+        assert int(books.accepted.sum()) == sent
+
+
+async def test_books_of_a_killed_worker_stay_and_say_what_they_may_lack() -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    options = ReceiverOptions(engine="bare", ledger_limit=5_000)
+    async with await start_receiver(options, SECRET, say=said.put_nowait) as running:
+        assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/1\r\n"))).status == 200
+        assert (await books_of(running, "run", 1)).incomplete == ""
+        os.kill(running.stats().per_worker[0].pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            await said.get()
+        assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/2\r\n"))).status == 200
+        books = await books_of(running, "run", 2)
+    assert books.accepted.tolist() == [0, 2]
+    assert "workers of the receiver replaced" in books.incomplete
+
+
+async def test_without_a_ledger_none_is_told_of() -> None:
+    async with await start_receiver(ReceiverOptions(ledger_limit=0), SECRET) as running:
+        assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/1\r\n"))).status == 200
+        async with aiohttp.ClientSession() as session, session.get(f"{running.admin_url}/ledger?run=run") as answer:
+            assert (answer.status, await answer.json()) == (404, {"error": "the receiver keeps no ledger"})

@@ -1,0 +1,91 @@
+"""What every report says of a receiver's books."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from loadsim.measure.result import Reconciliation
+from loadsim.report.books import book_findings, book_rows, found_in, render_books
+from loadsim.report.page import render_page
+from loadsim.report.summary import render_summary
+from loadsim.report.text import render_text
+from tests.builders import run_result
+
+CLEAN = Reconciliation(
+    source="https://h/ledger",
+    of="deliveries",
+    sent=1_000,
+    delivered=990,
+    unacknowledged=4,
+    refused=6,
+    lost=0,
+    acknowledged_not_received=0,
+    duplicated=0,
+    reordered=12,
+    reorder_extent=3,
+    forged_sent=0,
+    forged_accepted=0,
+    forged_unanswered=0,
+    never_sent=0,
+)
+BAD = Reconciliation(
+    source="done.csv",
+    of="effects",
+    sent=1_000,
+    delivered=990,
+    unacknowledged=0,
+    refused=0,
+    lost=10,
+    acknowledged_not_received=7,
+    duplicated=1,
+    forged_sent=50,
+    forged_accepted=2,
+    forged_unanswered=3,
+    never_sent=4,
+    examples={"acknowledged_not_received": [17, 2_039], "unanswered": [5], "duplicated": [9], "never_sent": [8]},
+)
+PROBLEM = Reconciliation(source="https://h/ledger", problem="answered 500")
+
+
+def test_nothing_bad_is_no_finding() -> None:
+    assert not found_in(CLEAN)
+    assert list(book_findings(CLEAN)) == []
+    assert not any(row.bad for row in book_rows(CLEAN))
+    assert "by at most 3 places" in render_books(CLEAN, "run")
+
+
+def test_what_is_bad_is_said_with_its_first_events() -> None:
+    assert found_in(BAD)
+    assert list(book_findings(BAD)) == [
+        "7 events answered 2xx, and not in the receiver's books (first: index 17, 2039)",
+        "3 events sent, never answered, and not in the receiver's books (first: index 5)",
+        "1 event in the receiver's books more often than they should be (first: index 9)",
+        "3 events forged, not answered 2xx, and in the receiver's books all the same",
+        "4 events in the receiver's books under this run's name, and never sent by it (first: index 8)",
+    ]
+    bad = {row.name: row.events for row in book_rows(BAD) if row.bad}
+    assert bad == {
+        "lost": 10,
+        "of these 2xx": 7,
+        "duplicated": 1,
+        "let in": 2,
+        "let in silently": 3,
+        "never sent": 4,
+    }
+    assert "more than once" in render_books(BAD, "run")
+
+
+@pytest.mark.parametrize("books", [CLEAN, BAD, PROBLEM])
+def test_every_report_shows_the_same(books: Reconciliation) -> None:
+    result = run_result(reconciliation=books)
+    page = html.unescape(re.sub(r"<[^>]+>", " ", render_page(result, None).decode()))
+    for report in (render_text(result, width=150), render_summary(result), page):
+        text = " ".join(report.replace("\\", "").replace("\u2060", "").split())
+        assert books.source in text
+        if books.problem:
+            assert "the books of https://h/ledger could not be read: answered 500".lower() in text.lower()
+        for row in book_rows(books):
+            assert re.search(rf"{row.name}\W+{row.events:,}\W+{re.escape(row.meaning)}", text), (row, text)

@@ -1,0 +1,35 @@
+"""How a scenario's runs went: oldest first, each with its verdict, and no trend of too few."""
+
+from __future__ import annotations
+
+import itertools
+
+from loadsim.report.trend import run_line, trend
+from tests.report.results import closed, failed, invalid
+
+LINES = [
+    run_line(result)._replace(id=f"run-{day}", started_at=f"2026-05-0{day}T09:10:00Z", p50=p50)
+    for day, (result, p50) in enumerate(((closed(), 1.0), (failed(), None), (invalid(), 3.0)), 1)
+]
+
+
+def test_a_line_has_the_figures_of_its_result() -> None:
+    line, result = run_line(failed()), failed()
+    assert (line.outcome, line.verdict, line.sent) == ("fail", "FAIL", result.totals.sent)
+    assert line.p99 == result.totals.latency_ms["response"].p99
+    assert line.cells()[2] == "98.9 %"
+
+
+def test_a_trend_is_in_order_whatever_the_order_given() -> None:
+    section = trend(LINES)
+    assert section is not None
+    assert all(trend(order) == section for order in itertools.permutations(LINES))
+    p50 = next(trace for trace in section.figure["data"] if trace["name"] == "p50")
+    assert p50["y"] == [1.0, None, 3.0], "what is not known is a gap"
+    assert p50["marker"]["color"] == ["var(--good)", "var(--bad)", "var(--warn)"]
+    assert section.figure["layout"]["xaxis"]["ticktext"] == ["05-01 09:10", "05-02 09:10", "05-03 09:10"]
+
+
+def test_one_run_is_no_trend_and_neither_is_what_nobody_measured() -> None:
+    assert trend(LINES[:1]) is None
+    assert trend([line._replace(p50=None) for line in LINES]) is None
