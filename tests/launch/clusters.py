@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.launch.support import PATIENCE_S, SECRET, SECRET_ENV
 
-SCHEDULER = (*("-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--no-show", "--port", "0"),)
-WORKER = (*("-m", "distributed.cli.dask_worker", "--no-nanny", "--no-dashboard"), "--nthreads", "1")
+SCHEDULER = (*("-P", "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--no-show", "--port", "0"),)
+WORKER = (*("-P", "-m", "distributed.cli.dask_worker", "--no-nanny", "--no-dashboard"), "--nthreads", "1")
 
 
 @dataclass
