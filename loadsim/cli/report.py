@@ -35,10 +35,10 @@ def command(result: Path, form: str, output: Path | None) -> None:
       loadsim report result.json --format k6 --output load-performance.json
     """
     stored = read_result(result)
-    if form == "text" and output is None:
-        print_report(stored)
-        return
     try:
+        if form == "text" and output is None:
+            print_report(stored)
+            return
         data = FORMATS[form].render(stored)
     except ValueError as error:
         raise UsageError(f"{result}: the result cannot be drawn as {form}: {error}") from None

@@ -68,7 +68,7 @@ def batch_size(cost_ns: float, target_ns: float, most: int) -> int:
     """How many calls of `cost_ns` each fill `target_ns`, between 1 and `most`."""
     if cost_ns <= 0:
         return most
-    return max(1, min(most, round(target_ns / cost_ns)))
+    return max(1, round(min(most, target_ns / cost_ns)))
 
 
 def at_most(interval: tuple[float, float] | None, limit: float, widths: Sequence[float]) -> Proof:

@@ -160,7 +160,7 @@ async def test_ctrl_c_before_the_first_event_leaves_nothing_behind(tmp_path: Pat
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "1s", cwd=tmp_path) as process:
+        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "5s", cwd=tmp_path) as process:
             async with asyncio.timeout(30):
                 await connected.wait()
             process.send_signal(signal.SIGINT)
