@@ -1,4 +1,4 @@
-"""How a process of our own is started: which interpreter, and what it imports.
+"""How a process of our own is started, and how one ended: which interpreter, and what it imports.
 
 Decides that a child imports exactly what its parent does. `python -m` alone would put the working directory first,
 where a user's own `queue.py` or `secrets.py` would stand in for the standard library's.
@@ -20,3 +20,8 @@ def own_environment() -> dict[str, str]:
     process has one core to itself."""
     path = os.pathsep.join(dict.fromkeys(entry for entry in sys.path if entry))
     return {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}  # noqa: TID251 - handed on, not read
+
+
+def ending(code: int) -> str:
+    """How a process ended, in words; `code` as `subprocess` has it, negative for a signal."""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

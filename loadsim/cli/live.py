@@ -65,7 +65,7 @@ def _stopping(run: Run) -> str:
 
 
 async def _lines(run: Run) -> None:
-    from loadsim.report.live import progress_line
+    from loadsim.report.live import host_lines, progress_line
 
     await run.started.wait()
     plan = run.spec.plan
@@ -73,4 +73,5 @@ async def _lines(run: Run) -> None:
     print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
     while True:
         await asyncio.sleep(_LINES_S)
-        print(progress_line(plan, run.progress()), file=sys.stderr, flush=True)
+        progress = run.progress()
+        print(progress_line(plan, progress), *host_lines(progress), sep="\n", file=sys.stderr, flush=True)

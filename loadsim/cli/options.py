@@ -51,6 +51,37 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+_CLUSTER: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Fire from a Dask cluster: tcp://HOST:PORT, tls://HOST:PORT, or local:N on this machine.",
+    ),
+    click.option("--per-host", type=click.IntRange(1, 64), metavar="K", help="Generator processes on each host (1)."),
+    click.option(
+        "--ship-secret",
+        is_flag=True,
+        help="Send secrets to the hosts (tls or loopback) in place of reading them there.",
+    ),
+    click.option(
+        "--allow-lost", type=click.IntRange(0), metavar="N", help="Go on, and stay valid, without so many hosts (0)."
+    ),
+    click.option(
+        "--insecure-cluster", is_flag=True, help="Accept plain tcp:// to other machines: anyone there can run code."
+    ),
+    click.option("--cluster-ca", metavar="FILE", help="CA that signed the cluster's certificates (tls://)."),
+    click.option("--cluster-cert", metavar="FILE", help="Our certificate for the cluster."),
+    click.option("--cluster-key", metavar="FILE", help="Its private key."),
+)
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options that spread a run over hosts."""
+    for option in reversed(_CLUSTER):
+        command = option(command)
+    return command
+
+
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with these options, listed in this order."""
     for option in reversed(_OPTIONS):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.options import gate_option, target_options
+from loadsim.cli.options import cluster_options, gate_option, target_options
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @target_options
+@cluster_options
 @click.option(
     "--abort",
     "aborting",
@@ -78,6 +79,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run http://127.0.0.1:8080/webhooks/trackpilots --ledger http://127.0.0.1:8081/ledger -n 5000 \\
         --objective 'lost: count == 0'
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
+      loadsim run scenarios/steady.toml --cluster local:2
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -113,7 +115,13 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
             if console is None or not run.started.is_set():
                 click.echo(f"loadsim: {line}", err=True)
 
-        run.say = say
+        def tell(line: str) -> None:
+            if console is None:
+                click.echo(f"loadsim: {line}", err=True)
+            else:
+                console.print(f"loadsim: {line}", markup=False)  # above the view that is redrawn
+
+        run.say, run.tell = say, tell
         # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, say=console is None), live_view(run, console, quiet=quiet):
             yield

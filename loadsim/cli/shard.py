@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from loadsim.launch.shard import Keys
+    from loadsim.plan import Scenario
 
 
 @click.command(hidden=True)
@@ -12,4 +17,13 @@ def command() -> None:
     """One generator process: plan in on stdin, frames out on stdout. Started by loadsim itself."""
     from loadsim.launch.shard import main
 
-    sys.exit(main())
+    sys.exit(main(_keys_here))
+
+
+def _keys_here(scenario: Scenario) -> Keys:
+    """As this machine has them."""
+    from loadsim.launch.shard import Keys
+    from loadsim.settings import resolve_headers
+    from loadsim.studies.keys import read_secrets
+
+    return Keys(*read_secrets(scenario), resolve_headers(scenario.target.headers))

@@ -34,6 +34,12 @@ def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
     return reasons
 
 
+def loss_allowed(result: RunResult) -> bool:
+    """Whether hosts were lost, no more than the run was told to do without, and some are left."""
+    lost = {shard.host for shard in result.shards if shard.lost}
+    return 0 < len(lost) <= result.run.allow_lost and len(lost) < len({shard.host for shard in result.shards})
+
+
 def rules_of(result: RunResult) -> ValidityRules:
     """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is no duration."""
     table = result.run.scenario.get("validity")
@@ -105,7 +111,10 @@ def _dropped(result: RunResult) -> Iterator[str]:
 
 
 def _shards(result: RunResult) -> Iterator[str]:
+    allowed = loss_allowed(result)
     for shard in result.shards:
+        if shard.lost and allowed:
+            continue
         if shard.lost:
             yield f"shard {shard.shard} was lost after {shard.frames:,} frames: {shard.reason or 'no reason known'}"
         elif shard.reason:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadsim.launch.clock import Clock
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merge import Merged
-from loadsim.measure.progress import Latencies, Progress, SoFar
+from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
 from loadsim.measure.windows import WindowCounts
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
 
@@ -24,6 +25,8 @@ SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
 RATES = 40
 """So many past seconds a live view can look back on."""
+MOST_HOSTS = 20
+"""A live view has no room for more."""
 
 
 @dataclass
@@ -31,6 +34,9 @@ class ShardState:
     """What is known of one shard."""
 
     number: int
+    place: str = ""
+    """What the launcher calls the host that it runs on; empty where there is but one."""
+    clock: Clock | None = None
     ready: Ready | None = None
     frame: Frame | None = None
     frames: int = 0
@@ -162,6 +168,7 @@ class Collector:
         frames = [s.frame for s in self.states if s.frame is not None]
         ended = self._totals[Metric.ended].of(0)
         codes = dict(zip(ended.keys.tolist(), ended.counts.tolist(), strict=True))
+        hosts = self._hosts()
         done = sum(f.ended for f in frames)
         at, before, rate = self._rate
         if elapsed_s - at >= 0.9:
@@ -184,6 +191,8 @@ class Collector:
             total=_latencies(lambda metric: self._totals[metric].of(0)),
             rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
+            hosts=tuple(self._host(name, hosts[name]) for name in list(hosts)[:MOST_HOSTS]),
+            more_hosts=max(0, len(hosts) - MOST_HOSTS),
             as_of_s=sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1),
         )
 
@@ -193,6 +202,27 @@ class Collector:
             response=self.merged.counts(Metric.response, strata),
             codes=self.merged.codes(strata),
             in_flight=sum(s.frame.in_flight for s in self.states if s.frame is not None),
+        )
+
+    def _hosts(self) -> dict[str, list[ShardState]]:
+        """The shards of each host, hosts with a lost one first."""
+        hosts: dict[str, list[ShardState]] = {}
+        for state in self.states:
+            if state.place:
+                hosts.setdefault(state.place, []).append(state)
+        return dict(sorted(hosts.items(), key=lambda host: not any(state.lost for state in host[1])))
+
+    def _host(self, name: str, states: Sequence[ShardState]) -> HostProgress:
+        frames = [state.frame for state in states if state.frame is not None]
+        recent = _sparse(self.merged.recent(Metric.response, [state.number for state in states]))
+        p50, p99 = _ms(recent, Metric.response, (0.5, 0.99))
+        return HostProgress(
+            name=name,
+            done=sum(frame.ended for frame in frames),
+            in_flight=sum(frame.in_flight for frame in frames),
+            p50_ms=p50,
+            p99_ms=p99,
+            lost=any(state.lost for state in states),
         )
 
 

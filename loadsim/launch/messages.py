@@ -1,7 +1,7 @@
 """What a launcher and a shard say to each other: length-prefixed msgpack, the same over a pipe or a cluster.
 
 Decides the wire form and nothing else. Both ways a message is a 4-byte big-endian length and one msgpack map with a
-`type`. To the shard: `plan`, `start`, `stop`. From it: `ready`, a `frame` each second, `last`, `error`.
+`type`. To the shard: `plan`, `start`, `alive`, `stop`. From it: `ready`, a `frame` each second, `last`, `error`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     seed: int
     shard: int
     shards: int
-    secret: str
+    secret: str | None
+    """None: the shard reads it, the old one and the headers' variables where it runs."""
     version: str
     epoch_ns: int | None = None
     old_secret: str | None = None
@@ -41,12 +42,19 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     """The captures of event types that are sent from one."""
     pace: list[int] = msgspec.field(default_factory=list)
     """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
+    lease_s: float = 0.0
+    """A shard that hears nothing for so long stops at once: whoever could stop it is cut off. 0: it waits for ever."""
 
 
 class Start(msgspec.Struct, tag="start"):
-    """Begin at this instant of the wall clock of the shard's host, in ns."""
+    """Begin at this instant of the launcher's wall clock, ns; `ahead_ns`: how far that of the shard's host is ahead."""
 
     at_ns: int
+    ahead_ns: int = 0
+
+
+class Alive(msgspec.Struct, tag="alive"):
+    """Go on: renews the lease."""
 
 
 class Stop(msgspec.Struct, tag="stop"):
@@ -125,7 +133,7 @@ class Failed(msgspec.Struct, tag="error"):
     exit_code: int = 1
 
 
-ToShard = PlanMessage | Start | Stop
+ToShard = PlanMessage | Start | Alive | Stop
 FromShard = Ready | Frame | Last | Failed
 
 _encoder = msgspec.msgpack.Encoder()

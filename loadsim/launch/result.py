@@ -34,6 +34,7 @@ class RunFacts:
     environment: Environment
     epoch_ns: int | None = None
     document: dict[str, object] | None = None
+    allow_lost: int = 0
 
 
 def labels_of(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> Labels:
@@ -80,6 +81,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             aborted=facts.aborted,
             scenario=facts.document or redacted(plan.scenario.document()),
             epoch_ms=None if facts.epoch_ns is None else facts.epoch_ns // NS_PER_MS,
+            allow_lost=facts.allow_lost,
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],
@@ -167,7 +169,7 @@ def _row(collector: Collector, state: ShardState) -> ShardRow:
     missing = "a frame is missing" if state.frames_missing else ""
     return ShardRow(
         shard=number,
-        host=ready.host if ready else "",
+        host=state.place or (ready.host if ready else ""),
         pid=ready.pid if ready else None,
         planned=sum(frame.planned) if frame else 0,
         sent=(sum(frame.planned) if frame else 0) - int(merged.shard_counter(number, "dropped").sum()),
@@ -182,5 +184,7 @@ def _row(collector: Collector, state: ShardState) -> ShardRow:
         connections_opened=frame.opened if frame else None,
         saturated_s=frame.saturated_ns / NS_PER_S if frame else None,
         start_offset_ms=None if state.start_offset_ns is None else state.start_offset_ns / NS_PER_MS,
+        clock_ahead_ms=None if state.clock is None else state.clock.ahead_ns / NS_PER_MS,
+        clock_residual_ms=None if state.clock is None else state.clock.residual_ns / NS_PER_MS,
         p50_ms=None if median is None else median * unit_ns(Metric.response) / NS_PER_MS,
     )

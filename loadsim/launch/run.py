@@ -15,12 +15,11 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.engine.limits import RESERVED
-from loadsim.engine.preflight import check_reachable
-from loadsim.engine.wire import resolve
 from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
-from loadsim.launch.local import LEAD_NS, LocalShards
+from loadsim.launch.launcher import Intake, Launcher
+from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import PlanMessage
 from loadsim.launch.result import RunFacts, labels_of, result_of, stopped_ns_of
 from loadsim.launch.watch import ObjectiveWatch
@@ -30,15 +29,20 @@ from loadsim.model import NS_PER_S, Objective, Secret
 from loadsim.plan import Plan
 from loadsim.plan.retry import profile_of
 
+_LONGEST_LEAD_NS = 2 * NS_PER_S
+"""No launcher agrees on a start further ahead: a wall clock that says so was set meanwhile."""
+
 
 @dataclass(frozen=True)
 class RunSpec:
     """What is to be run. The plan's target has its headers resolved and a real URL."""
 
     plan: Plan
-    secret: Secret
+    secret: Secret | None
+    """None: each shard reads it, and the headers' variables, where it runs."""
     run_id: str
-    workers: int = 1
+    launcher: Launcher = field(default_factory=LocalShards)
+    """What starts the shards. It serves one run."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out, where events are signed with it."""
@@ -52,6 +56,8 @@ class RunSpec:
     """Those over windows and those that may end the run are followed while it goes on."""
     on_raw: Callable[[bytes], None] | None = None
     """Takes every outcome, for a raw log; None: no shard keeps any."""
+    allow_lost: int = 0
+    """So many hosts may be lost without making the run INVALID."""
     on_outcomes: Callable[[bytes], None] | None = None
     """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
 
@@ -61,25 +67,18 @@ class Run:
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
-        plan = spec.plan
-        connections = min(
-            [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
-        )
-        # A volley needs all its connections in one shard.
-        copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
-        self.shards = max(1, min(spec.workers, connections // copies))
-        self._one_watch = plan.scenario.retry is not None and profile_of(plan.scenario.retry).switch_off is not None
-        if self._one_watch:  # whether an endpoint is switched off is one provider's view of all its deliveries
-            self.shards = 1
+        self.shards = 0
+        """How many there are; 0 before the run has begun."""
         self.interrupted = False
         self.aborted: Aborted | None = None
         """The objective that ended the run, if one did."""
         self.started = asyncio.Event()
         self.say: Callable[[str], None] = lambda _: None
         """Hears, before the first event, of what will limit the run, and later why it is ended early."""
-        self._watch = ObjectiveWatch(plan, labels_of(plan), spec.objectives)
-        self._collector = Collector(plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
-        self._local: LocalShards | None = None
+        self.tell: Callable[[str], None] = lambda _: None
+        """Hears of hosts that were lost, at any time."""
+        self._watch = ObjectiveWatch(spec.plan, labels_of(spec.plan), spec.objectives)
+        self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
 
@@ -89,23 +88,27 @@ class Run:
         Raises UnreachableError when nothing answers the first connection, UsageError for settings that only now turn
         out to be impossible. A lost shard raises nothing: it stands in the result.
         """
-        target = self.spec.plan.scenario.target
-        if target.preflight:
-            wire = await asyncio.to_thread(resolve, target)
-            await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
+        spec, launcher = self.spec, self.spec.launcher
+        launcher.say = self.tell
+        target = spec.plan.scenario.target
 
         def heard() -> None:
             self._look()
             on_frame()
 
-        self._local = LocalShards(self._messages(), self._collector, heard, self._warn)
         try:
-            self._start_ns = await self._local.start()
-            self._began_ns = time.monotonic_ns() + LEAD_NS
+            self.shards = await launcher.reserve(_most_shards(spec.plan))
+            if target.preflight:
+                await launcher.look(target)
+            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
+            intake = Intake(self._collector, heard)
+            self._start_ns = await launcher.start(self._messages(), intake, self._warn)
+            ahead_ns = self._start_ns - time.time_ns()
+            self._began_ns = time.monotonic_ns() + (ahead_ns if 0 <= ahead_ns <= _LONGEST_LEAD_NS else 0)
             self.started.set()
-            await self._local.wait()
+            await launcher.wait()
         finally:
-            await self._local.close()
+            await launcher.close()
         result = result_of(self._collector, self._facts())
         courses = self._watch.courses(stopped_ns_of(self._collector, self.spec.plan))
         return msgspec.structs.replace(result, windows=courses)
@@ -125,10 +128,9 @@ class Run:
             self._stop(drain=True)
 
     def _stop(self, *, drain: bool) -> None:
-        if self._local is not None:
-            task = asyncio.get_running_loop().create_task(self._local.stop(drain=drain))
-            self._stops.add(task)
-            task.add_done_callback(self._stops.discard)
+        task = asyncio.get_running_loop().create_task(self.spec.launcher.stop(drain=drain))
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
 
     def progress(self) -> Progress:
         """How the run stands."""
@@ -138,11 +140,6 @@ class Run:
         """How the events of some strata stand as of the latest frames."""
         return self._collector.so_far(strata)
 
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the shards."""
-        return self._local.pids if self._local is not None else []
-
     def _elapsed_ns(self) -> int:
         """Since the agreed start; below 0 before it. The wall clock dates the start, and may be set while we run."""
         return time.monotonic_ns() - self._began_ns if self._began_ns else 0
@@ -150,7 +147,7 @@ class Run:
     def _warn(self) -> None:
         """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
         plan = self.spec.plan
-        if self._one_watch and self.spec.workers > 1:
+        if _one_watch(plan) and self.spec.launcher.offered > 1:
             self.say(
                 "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "
                 "([retry] switch_off = false lets them be shared out)"
@@ -173,7 +170,7 @@ class Run:
                 seed=spec.plan.seed,
                 shard=number,
                 shards=self.shards,
-                secret=spec.secret.reveal(),
+                secret=None if spec.secret is None else spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
@@ -198,7 +195,24 @@ class Run:
             environment=environment(),
             epoch_ns=spec.epoch_ns,
             document=spec.document,
+            allow_lost=spec.allow_lost,
         )
+
+
+def _one_watch(plan: Plan) -> bool:
+    """Whether an endpoint is switched off is one provider's view of all its deliveries: one shard must see them."""
+    return plan.scenario.retry is not None and profile_of(plan.scenario.retry).switch_off is not None
+
+
+def _most_shards(plan: Plan) -> int:
+    """Each shard needs a connection, and a volley all of its own in one shard."""
+    if _one_watch(plan):
+        return 1
+    connections = min(
+        [phase.connections for phase in plan.phases if phase.connections] + [plan.scenario.target.connections]
+    )
+    copies = max((case.copies or 1 for case in plan.scenario.cases), default=1)
+    return max(1, connections // copies)
 
 
 def _iso(wall_ns: int) -> str:

@@ -17,7 +17,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from loadsim import __version__
 from loadsim.cases import REUSING, RequestMaker
@@ -41,6 +44,7 @@ from loadsim.launch.messages import (
     SampleMessage,
     Start,
     Stop,
+    ToShard,
     encode,
     read_message,
     to_shard,
@@ -49,25 +53,41 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.model import LoadsimError, Secret, UsageError
-from loadsim.plan import Plan, Target, from_document
+from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
 
 FRAME_S = 1.0
 
 
-def main() -> int:
-    """Run one shard over this process's stdin and stdout; the exit code is 0 unless it failed."""
+@dataclass(frozen=True)
+class Keys:
+    """What a shard signs with, and the headers with what the environment said put in."""
+
+    secret: Secret
+    old_secret: Secret | None
+    headers: dict[str, str]
+
+
+KeysOf = Callable[[Scenario], Keys]
+"""Reads them where the shard runs. Raises UsageError that says what to set there."""
+
+
+def main(keys_of: KeysOf) -> int:
+    """Run one shard over this process's stdin and stdout; the exit code is 0 unless it failed.
+
+    `keys_of` is asked where the plan brings no secret.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     frames = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     if sys.platform == "win32":
-        return asyncio.run(_serve(frames))
+        return asyncio.run(_serve(frames, keys_of))
     import uvloop
 
-    return uvloop.run(_serve(frames))
+    return uvloop.run(_serve(frames, keys_of))
 
 
-async def _serve(frames: BinaryIO) -> int:
+async def _serve(frames: BinaryIO, keys_of: KeysOf) -> int:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=2**26)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -84,7 +104,7 @@ async def _serve(frames: BinaryIO) -> int:
         message = to_shard.decode(data)
         if not isinstance(message, PlanMessage):
             raise LoadsimError("the first message must be the plan")
-        await ShardRun(message, reader, say).run()
+        await ShardRun(message, reader, say, keys_of).run()
     except LoadsimError as error:
         say(Failed(str(error), error.exit_code))
         return 1
@@ -103,8 +123,11 @@ async def _flush(writer: asyncio.WriteTransport) -> None:
 class ShardRun:
     """The shard between its plan and its last frame."""
 
-    def __init__(self, message: PlanMessage, reader: asyncio.StreamReader, say: Callable[[FromShard], None]) -> None:
+    def __init__(
+        self, message: PlanMessage, reader: asyncio.StreamReader, say: Callable[[FromShard], None], keys_of: KeysOf
+    ) -> None:
         self._message = message
+        self._keys_of = keys_of
         self._reader = reader
         self._call = say
         self._seq = 0
@@ -116,18 +139,18 @@ class ShardRun:
         if message.version != __version__:
             raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
         loop = asyncio.get_running_loop()
-        scenario = from_document(message.scenario, source="plan")
+        scenario, keys = self._scenario()
         self._plan = plan = Plan(scenario, message.seed, message.pace)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = RequestMaker(
             scenario.events,
             scheme(scenario.target.scheme, scenario.target.custom),
-            Secret(message.secret),
+            keys.secret,
             message.seed,
             cases=scenario.cases,
             secrets=[phase.secrets for phase in scenario.phases],
-            old_secret=None if message.old_secret is None else Secret(message.old_secret),
+            old_secret=keys.old_secret,
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
         )
@@ -137,7 +160,7 @@ class ShardRun:
         begin = await self._next_start()
         if begin is None:
             return
-        self._start_ns = begin.at_ns + _clock_offset_ns()
+        self._start_ns = begin.at_ns + begin.ahead_ns + _clock_offset_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
         tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
@@ -166,6 +189,17 @@ class ShardRun:
             self._engine.notes = self._notes
         await self._fire(loop)
 
+    def _scenario(self) -> tuple[Scenario, Keys]:
+        """The scenario, its headers resolved, and what to sign with: the plan's own, or what this host has."""
+        message = self._message
+        scenario = from_document(message.scenario, source="plan")
+        if message.secret is not None:
+            old_secret = None if message.old_secret is None else Secret(message.old_secret)
+            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers)
+        keys = self._keys_of(scenario)
+        target = msgspec.structs.replace(scenario.target, headers=keys.headers)
+        return msgspec.structs.replace(scenario, target=target), keys
+
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         gc.collect()
         gc.freeze()
@@ -184,8 +218,7 @@ class ShardRun:
         self._call(Last(self._frame(), offset, self._engine.stopped_ns))
 
     async def _next_start(self) -> Start | None:
-        while (data := await read_message(self._reader)) is not None:
-            message = to_shard.decode(data)
+        while (message := await self._hear()) is not None:
             if isinstance(message, Start):
                 return message
             if isinstance(message, Stop):
@@ -193,11 +226,18 @@ class ShardRun:
         return None
 
     async def _listen(self) -> None:
-        while (data := await read_message(self._reader)) is not None:
-            message = to_shard.decode(data)
+        while (message := await self._hear()) is not None:
             if isinstance(message, Stop):
                 self._engine.stop(drain=message.drain)
         self._engine.stop(drain=False)  # the parent is gone: nobody wants this load any more
+
+    async def _hear(self) -> ToShard | None:
+        """The parent's next word; None when it is gone: its end of the pipe, or its word for longer than the lease."""
+        try:
+            data = await asyncio.wait_for(read_message(self._reader), self._message.lease_s or None)
+        except TimeoutError:
+            return None
+        return None if data is None else to_shard.decode(data)
 
     async def _tick(self) -> None:
         beat = self._start_ns

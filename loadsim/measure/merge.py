@@ -140,10 +140,11 @@ class Merged:
         self._settle()
         return _dense(select(self._cells, metric, strata), metric)
 
-    def recent(self, metric: Metric, strata: Iterable[int] | None = None) -> Ints:
-        """Dense counts of what every shard's latest delta holds: the last second, for a live view."""
-        wanted = list(range(self.strata) if strata is None else strata)
-        return _dense(joined([select(cells, metric, wanted) for cells in self._recent.values()]), metric)
+    def recent(self, metric: Metric, shards: Iterable[int] | None = None) -> Ints:
+        """Dense counts of what the latest delta of these shards (default: all) holds: the last second, for a live
+        view."""
+        wanted = self._recent if shards is None else [shard for shard in shards if shard in self._recent]
+        return _dense(joined([select(self._recent[shard], metric, range(self.strata)) for shard in wanted]), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""
@@ -184,7 +185,8 @@ class Merged:
 
     def _watch(self, shard: int, cells: Cells) -> None:
         found = select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
-        self._responses[shard] = self.shard_response(shard) + _dense(found, Metric.response)
+        kept = self._responses.setdefault(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
+        np.add.at(kept, found.keys & INDEX_MASK, found.counts)
 
     def _settle(self) -> None:
         """Add the pending parts in, then coarsen while there are too many slices or cells."""

@@ -21,6 +21,19 @@ class Latencies:
 
 
 @dataclass(frozen=True)
+class HostProgress:
+    """One host of a cluster at one moment."""
+
+    name: str
+    done: int
+    in_flight: int
+    p50_ms: float | None
+    """Of its last second, as p99."""
+    p99_ms: float | None
+    lost: bool
+
+
+@dataclass(frozen=True)
 class Progress:
     """The run at one moment."""
 
@@ -46,6 +59,9 @@ class Progress:
     lost_shards: tuple[int, ...] = ()
     as_of_s: float = 0.0
     """Of which moment the counts are, on the shards' own clocks; the mean over the shards' latest frames."""
+    hosts: tuple[HostProgress, ...] = ()
+    """The first hosts of a cluster, lost ones before the others; empty for a run on this machine."""
+    more_hosts: int = 0
 
 
 @dataclass(frozen=True)

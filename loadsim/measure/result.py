@@ -127,7 +127,13 @@ class ShardRow(msgspec.Struct, frozen=True):
     saturated_s: float | None = None
     """How long every connection was busy while an event waited."""
     start_offset_ms: float | None = None
+    """How late it began, against the agreed instant."""
     p50_ms: float | None = None
+    clock_ahead_ms: float | None = None
+    """How far the clock of its host was ahead of the launcher's, which its start was corrected by; None on this
+    machine."""
+    clock_residual_ms: float | None = None
+    """The most by which that correction can be wrong."""
 
 
 class Aborted(msgspec.Struct, frozen=True):
@@ -173,6 +179,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    allow_lost: int = 0
+    """So many hosts may be lost without making the run INVALID."""
     aborted: Aborted | None = None
     """None where no objective ended it."""
 

@@ -35,6 +35,10 @@ class Spread(msgspec.Struct, frozen=True):
         """The distance of the quartiles as a share of the median; 0 where the median is 0."""
         return (self.q3 - self.q1) / self.median if self.median else 0.0
 
+    def document(self, digits: int = 3) -> dict[str, float | int]:
+        """For JSON, rounded."""
+        return {name: round(value, digits) for name, value in msgspec.structs.asdict(self).items()}
+
 
 def spread(values: Sequence[float]) -> Spread:
     """Of at least one figure. Raises ValueError for none."""

@@ -56,20 +56,17 @@ def verifying(
         length = request.content_length
         if length is not None and length > max_body:
             return _error(413, "Body too large")
-        if request.client_max_size != max_body + 1:  # aiohttp once refused a body of exactly its limit
-            with contextlib.suppress(RuntimeError):  # it was read before, under the application's own limit
-                request = request.clone(client_max_size=max_body + 1)
-        try:
-            async with asyncio.timeout(read_timeout_s):
-                body = await request.read()
-        except TimeoutError:
-            return _error(408, "Request took too long")
-        except web.HTTPRequestEntityTooLarge:
-            return _error(413, "Body too large")
-        except (HttpProcessingError, web.RequestPayloadError, web.PayloadAccessError, ConnectionError):
-            return _error(400, "Bad request")
-        if len(body) > max_body:
-            return _error(413, "Body too large")
+        came = request.content
+        if came.is_eof() and came.total_bytes <= min(max_body, request.client_max_size or max_body):
+            body = await request.read()  # it is all there: nothing to wait for, nothing to bound
+        else:
+            if request.client_max_size != max_body + 1:  # aiohttp once refused a body of exactly its limit
+                with contextlib.suppress(RuntimeError):  # it was read before, under the application's own limit
+                    request = request.clone(client_max_size=max_body + 1)
+            read = await _read(request, max_body, read_timeout_s)
+            if isinstance(read, web.StreamResponse):
+                return read
+            body = read
         headers, _ = pick(request.raw_headers)
         rejection = verifier.verify(headers, body, clock())
         if rejection is not None:
@@ -77,6 +74,20 @@ def verifying(
         return await handler(request)
 
     return middleware
+
+
+async def _read(request: web.Request, max_body: int, timeout_s: float | None) -> bytes | web.StreamResponse:
+    """The whole body, or the answer to one that is too large, too slow or broken."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            body = await request.read()
+    except TimeoutError:
+        return _error(408, "Request took too long")
+    except web.HTTPRequestEntityTooLarge:
+        return _error(413, "Body too large")
+    except (HttpProcessingError, web.RequestPayloadError, web.PayloadAccessError, ConnectionError):
+        return _error(400, "Bad request")
+    return body if len(body) <= max_body else _error(413, "Body too large")
 
 
 def _error(status: int, text: str) -> web.StreamResponse:

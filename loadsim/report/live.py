@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadsim.measure.progress import Progress
+from loadsim.measure.progress import HostProgress, Progress
 from loadsim.model import NS_PER_S
 from loadsim.plan import Plan, PlannedPhase
 from loadsim.report.figures import milliseconds
@@ -30,6 +30,16 @@ def progress_line(plan: Plan, progress: Progress) -> str:
     )
 
 
+def host_lines(progress: Progress) -> list[str]:
+    """One line per host of a cluster, without colour; none for a run on this machine."""
+    lines = [
+        f"         {host.name}  done {host.done:,}  in flight {host.in_flight:,}  p50 {milliseconds(host.p50_ms)}"
+        f"  p99 {milliseconds(host.p99_ms)}{'  LOST' if host.lost else ''}"
+        for host in progress.hosts
+    ]
+    return [*lines, f"         and {progress.more_hosts} more hosts"] if progress.more_hosts else lines
+
+
 def render_progress(plan: Plan, progress: Progress, *, stopping: str = "") -> RenderableType:
     """The view that a terminal redraws: phases with the time left, counts, the last second, the whole run.
 
@@ -42,6 +52,7 @@ def render_progress(plan: Plan, progress: Progress, *, stopping: str = "") -> Re
         _counts(progress),
         _times(progress),
         _failures(progress),
+        *([_hosts(progress)] if progress.hosts else []),
         *(lost if progress.lost_shards else []),
         *([Text(stopping, style="yellow")] if stopping else []),
     )
@@ -135,3 +146,21 @@ def _failures(progress: Progress) -> RenderableType:
         ("   waiting for a connection ", "dim"),
         f"{progress.queued:,}",
     )
+
+
+def _hosts(progress: Progress) -> RenderableType:
+    """One row per host of a cluster; times are of its last second."""
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "right", "right", "right", "right"):
+        table.add_column(justify=justify)
+    table.add_row(*(Text(name, style="dim") for name in ("host", "done", "in flight", "p50", "p99")))
+    for host in progress.hosts:
+        table.add_row(*_host_cells(host), style="red" if host.lost else "")
+    if progress.more_hosts:
+        table.add_row(Text(f"and {progress.more_hosts} more", style="dim"))
+    return table
+
+
+def _host_cells(host: HostProgress) -> tuple[str, ...]:
+    name = f"{host.name} (lost)" if host.lost else host.name
+    return name, f"{host.done:,}", f"{host.in_flight:,}", milliseconds(host.p50_ms), milliseconds(host.p99_ms)

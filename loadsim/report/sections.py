@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from loadsim.measure.result import Reconciliation, RunResult, ShardRow, Stats
-from loadsim.report import facts, figures
+from loadsim.report import facts, figures, hosts
 from loadsim.report.books import book_rows, source_words
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
@@ -230,10 +230,17 @@ def environment(result: RunResult) -> Markup:
         ("processor", f"{place.cpu_count} × {place.cpu_model}"),
         ("packages", ", ".join(f"{name} {version}" for name, version in sorted(place.packages.items()))),
     ]
-    parts = [table("Run and host", ("What", "Value"), rows, words=(0, 1)), _shards(result.shards)]
+    parts = [table("Run and host", ("What", "Value"), rows, words=(0, 1)), _hosts(result), _shards(result.shards)]
     scenario = msgspec.json.format(msgspec.json.encode(run.scenario), indent=2).decode()
     parts.append(tag("details", tag("summary", "Scenario as it ran"), tag("pre", scenario)))
     return join(parts)
+
+
+def _hosts(result: RunResult) -> Markup:
+    rows = hosts.host_rows(result)
+    if not rows:
+        return safe("")
+    return join([table("Hosts", hosts.HEADER, rows, words=(0, 7)), _bullets(hosts.skew_lines(result))])
 
 
 def _shards(shards: Sequence[ShardRow]) -> Markup:

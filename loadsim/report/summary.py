@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from loadsim.measure.result import RunResult, Stats
-from loadsim.report import facts, figures
+from loadsim.report import facts, figures, hosts
 from loadsim.report.books import book_rows, source_words
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
@@ -32,7 +32,7 @@ def render_summary(result: RunResult) -> str:
     blocks = [*_head(result), *_reasons(result), *_objectives(result), *_counts(result), *_retries(result)]
     blocks += [*_latency(result), *_groups(result, "event", "Event type"), *_cases(result)]
     blocks += [*_books(result), *_duplicates(result), *_groups(result, "phase", "Phase")]
-    blocks += [*_answers(result), *_deadlines(result), *_limits(result)]
+    blocks += [*_answers(result), *_deadlines(result), *_hosts(result), *_limits(result)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -209,6 +209,16 @@ def _answers(result: RunResult) -> Iterator[str]:
         for row in rows
         for which, said in row.said
     )
+
+
+def _hosts(result: RunResult) -> Iterator[str]:
+    rows = hosts.host_rows(result)
+    if not rows:
+        return
+    order = (0, 7, 1, 2, 3, 4, 5, 6)
+    yield "## By host"
+    yield markdown_table([hosts.HEADER[i] for i in order], [[escape(row[i]) for i in order] for row in rows], left=2)
+    yield _bullets(hosts.skew_lines(result))
 
 
 def _limits(result: RunResult) -> Iterator[str]:

@@ -20,6 +20,7 @@ from loadsim.report.books import book_rows, source_words
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
+from loadsim.report.hosts import HEADER, host_rows, skew_lines
 from loadsim.report.storm import attempt_rows, profile_words, storm_rows
 
 WIDE = 110
@@ -46,7 +47,7 @@ def render(result: RunResult, width: int = 100) -> RenderableType:
     parts += [*_retries(result), *_latency(result, width)]
     parts += [*_groups(result, "event", "By event type"), *_cases(result)]
     parts += [*_books(result), *_duplicates(result), *_groups(result, "phase", "By phase")]
-    parts += [*_answers(result), *_deadlines(result), *_limits(result)]
+    parts += [*_answers(result), *_deadlines(result), *_hosts(result), *_limits(result)]
     return Group(*parts)
 
 
@@ -340,6 +341,23 @@ def _excerpt(said: str) -> str:
     lines = [line for line in text.split("\n") if line.strip()]
     short = "\n".join(lines[:BODY_LINES])[:BODY_CHARS]
     return short if len(short) == len("\n".join(lines)) else short + " …"
+
+
+def _hosts(result: RunResult) -> Iterator[RenderableType]:
+    rows = host_rows(result)
+    if not rows:
+        return
+    yield _title("By host")
+    table = _table(header=True)
+    for name in HEADER[:-1]:
+        table.add_column("" if name == "Host" else name.lower(), justify="left" if name == "Host" else "right")
+    table.add_column("", overflow="fold")
+    for row in rows:
+        table.add_row(
+            *(figures.printable(cell) for cell in row[:-1]), Text(figures.printable(row.note), style="yellow")
+        )
+    yield table
+    yield from _bullets(skew_lines(result))
 
 
 def _limits(result: RunResult) -> Iterator[RenderableType]:

@@ -48,13 +48,16 @@ class MessageMac:
         self._encode = type(self._start).hexdigest if scheme.encoding == "hex" else _ENCODERS[scheme.encoding]
         parts = [_part(scheme, part, url) for part in scheme.signed]
         self._lead = _fixed(parts)
+        self._tail: tuple[bytes, ...] = (b"",)
         self._middle: tuple[bytes, ...] | None = None
+        after_lead = tuple(parts)
         if parts and parts[0] == "id":
             del parts[0]
             self._middle = _fixed(parts)
         is_usual = bool(parts) and parts.pop(0) == "body"
-        self._tail = _fixed(parts)
-        self._parts = None if is_usual and not parts else tuple(_part(scheme, part, url) for part in scheme.signed)
+        if is_usual:
+            self._tail = _fixed(parts)
+        self._parts = None if is_usual and not parts else after_lead
         # What precedes the id or body without a timestamp in it is hashed once for all.
         self._constant = None
         if len(self._lead) == 1:
@@ -69,35 +72,45 @@ class MessageMac:
         stamped = self._stamped
         if stamped[0] != timestamp:
             stamped = self._stamped = self._stamp(timestamp)
-        _, lead, middle, tail = stamped
-        if self._parts is None:
-            inner = lead()
-            if middle is not None:
-                inner.update(event_id + middle)
+        _, lead, rest = stamped
+        inner = lead()
+        if rest is None:
             inner.update(body)
-            if tail:
-                inner.update(tail)
         else:
-            inner = self._start.copy()
-            fields = {"timestamp": timestamp, "id": event_id, "body": body}
-            for part in self._parts:
-                inner.update(part if isinstance(part, bytes) else fields[part])
+            self._hash_rest(inner, rest, timestamp, event_id, body)
         outer = self._outer()
         outer.update(inner.digest())
         return self._encode(outer)
 
+    def _hash_rest(self, inner: _Hash, rest: _Rest, timestamp: bytes, event_id: bytes, body: bytes) -> None:
+        """Everything after the lead, where that is more than the body."""
+        middle, tail = rest
+        if self._parts is not None:
+            fields = {"timestamp": timestamp, "id": event_id, "body": body}
+            for part in self._parts:
+                inner.update(part if isinstance(part, bytes) else fields[part])
+            return
+        if middle is not None:
+            inner.update(event_id + middle)
+        inner.update(body)
+        if tail:
+            inner.update(tail)
+
     def _stamp(self, timestamp: bytes) -> _Stamped:
         middle = None if self._middle is None else timestamp.join(self._middle)
         tail = timestamp.join(self._tail)
+        rest = None if self._parts is None and middle is None and not tail else (middle, tail)
         if self._constant is not None:
-            return timestamp, self._constant, middle, tail
+            return timestamp, self._constant, rest
         lead = self._start.copy()
         lead.update(timestamp.join(self._lead))
-        return timestamp, lead.copy, middle, tail
+        return timestamp, lead.copy, rest
 
 
-_Stamped = tuple[bytes, "Callable[[], _Hash]", bytes | None, bytes]
-"""A timestamp; what copies the hash of everything before the id or body; what follows the id; what follows the body."""
+_Rest = tuple[bytes | None, bytes]
+"""What follows the id, where that stands before the body; what follows the body."""
+_Stamped = tuple[bytes, "Callable[[], _Hash]", _Rest | None]
+"""A timestamp; what copies the hash of all before the id or body; the rest, None where that is the body alone."""
 
 
 def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:

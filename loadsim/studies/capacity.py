@@ -21,6 +21,7 @@ from loadsim import __version__
 from loadsim.judge import evaluate
 from loadsim.judge.steps import StepVerdict, events_needed, hopeless, judge_step
 from loadsim.launch.environment import environment
+from loadsim.launch.local import LocalShards
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
@@ -137,7 +138,7 @@ class CapacitySearch:
             plan,
             secret,
             run_id,
-            workers=load.workers,
+            LocalShards(load.workers),
             recorded=load.recorded,
             document=document,
             objectives=objectives,

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadsim.cases import RequestMaker, case_rules, check_cases, needs_old_secret
+from loadsim.cases import RequestMaker, case_rules, check_cases
 from loadsim.events import catalogue
 from loadsim.judge import objectives_of, vocabulary_of_scenario
+from loadsim.launch.cluster import Cluster, cluster_of
 from loadsim.launch.environment import available_cores
 from loadsim.model import Objective, UsageError
 from loadsim.plan import (
     EMBEDDED,
     Scenario,
+    Target,
     UnitError,
     load_scenario,
     override,
@@ -31,13 +33,13 @@ from loadsim.settings import (
     ELSEWHERE,
     Config,
     load_config,
-    read_secret,
     read_text_file,
     resolve_headers,
     resolve_target,
 )
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 from loadsim.studies.captures import captures_of
+from loadsim.studies.keys import read_secrets
 from loadsim.studies.load import EMBEDDED_SECRET, LoadRequest, free_directory
 from loadsim.studies.values import parse_epoch, parse_headers, types_of
 
@@ -45,6 +47,16 @@ _TARGET_KEYS = (
     *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
     *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
 )
+_CLUSTER_KEYS = {
+    "per_host": "per_host",
+    "ship_secret": "ship_secret",
+    "allow_lost": "allow_lost",
+    "insecure_cluster": "insecure",
+    "cluster_ca": "ca",
+    "cluster_cert": "cert",
+    "cluster_key": "key",
+}
+"""Option → what `cluster_of` calls it."""
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 
 
@@ -105,21 +117,11 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     objectives = _objectives(what, scenario, added=len(_added(options)))
     if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
+    cluster = _cluster(options, target)
+    there = cluster is not None and not cluster.ship_secret and target.url != EMBEDDED
     secret = old_secret = None
-    if target.url != EMBEDDED and needs_old_secret(scenario):
-        old_secret = read_secret(
-            secret_env=target.old_secret_env,
-            secret_file=target.old_secret_file,
-            default_env=None,
-            remedy=words.remedy,
-        )
-    if target.url != EMBEDDED:
-        secret = read_secret(
-            secret_env=target.secret_env,
-            secret_file=target.secret_file,
-            default_env=described.default_secret_env,
-            remedy=words.remedy,
-        )
+    if target.url != EMBEDDED and not there:
+        secret, old_secret = read_secrets(scenario, words.remedy)
     # an image or a path that no event has is found here and not by a shard
     recorded, pace = captures_of(scenario)
     url = target.public_url or target.url
@@ -140,9 +142,10 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
         objectives=objectives,
         secret=secret,
         old_secret=old_secret,
-        headers=resolve_headers(target.headers),
+        headers=dict(target.headers) if there else resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"], words),
+        cluster=cluster,
         raw=options["raw"],
         outcomes=options.get("outcomes", False) or scenario.outcomes,
         reading=options.get("gate", "point"),
@@ -268,6 +271,23 @@ def _unit(option: str, options: Mapping[str, Any], words: Words) -> Any:
         return parse_rate(text) if option == "rate" else parse_duration(text)
     except UnitError as error:
         raise UsageError(f"{words.names[option]}: {error}") from None
+
+
+def _cluster(options: Mapping[str, Any], target: Target) -> Cluster | None:
+    """Where `--cluster` spreads the run, and whether this target can be reached from there."""
+    text = options.get("cluster")
+    given = {key: options[key] for key in _CLUSTER_KEYS if options.get(key)}
+    if not text:
+        if given:
+            flags = ", ".join(f"--{key.replace('_', '-')}" for key in given)
+            raise UsageError(f"{flags}: only with --cluster")
+        return None
+    if options["workers"] != "1":
+        raise UsageError("-w: with --cluster, --per-host says how many generator processes there are")
+    found = cluster_of(text, **{_CLUSTER_KEYS[key]: value for key, value in given.items()})
+    if target.url == EMBEDDED and not found.here:
+        raise UsageError("the embedded receiver is on this machine only: no other host can fire at it")
+    return found
 
 
 def _workers(text: str, words: Words) -> int:

@@ -19,6 +19,8 @@ import msgspec
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
 from loadsim.judge import Reading, evaluate
+from loadsim.launch.cluster import Cluster, launcher_for
+from loadsim.launch.local import LocalShards
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
@@ -50,11 +52,13 @@ class LoadRequest:
     seed: int
     objectives: tuple[Objective, ...]
     secret: Secret | None
-    """None where the embedded receiver is the target: it gets a random one."""
+    """None where the embedded receiver is the target, which gets a random one, and where a cluster's hosts read it."""
     headers: dict[str, str]
-    """The target's headers with what the environment said put in."""
+    """The target's headers with what the environment said put in; as they stand where a cluster's hosts do that."""
     out: Path
     workers: int = 1
+    cluster: Cluster | None = None
+    """Where the shards run, if not in `workers` processes of this machine."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out; None where none is, or the embedded receiver is the target."""
@@ -83,10 +87,9 @@ class LoadOutcome:
 async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
     scenario = request.scenario
-    secret = request.secret or _random_secret()
-    old_secret = request.old_secret
-    if old_secret is None and needs_old_secret(scenario):
-        old_secret = _random_secret()
+    secret, old_secret = _keys(request)
+    cluster = request.cluster
+    launcher = LocalShards(request.workers) if cluster is None else launcher_for(cluster)
     book = OutcomeBook() if scenario.has_ledger or request.outcomes else None
     async with receiving(scenario, secret, old_secret) as (url, receiver):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
@@ -99,7 +102,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     plan=plan,
                     secret=secret,
                     run_id=run_id,
-                    workers=request.workers,
+                    launcher=launcher,
+                    allow_lost=0 if cluster is None else cluster.allow_lost,
                     epoch_ns=request.epoch_ns,
                     old_secret=old_secret,
                     recorded=request.recorded,
@@ -151,6 +155,13 @@ def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -
     return read
 
 
+def _keys(request: LoadRequest) -> tuple[Secret | None, Secret | None]:
+    """The secret and the old one: as given, random for the embedded receiver, none where the hosts have them."""
+    if request.scenario.target.url != EMBEDDED:
+        return request.secret, request.old_secret
+    return _random_secret(), _random_secret() if needs_old_secret(request.scenario) else None
+
+
 @contextlib.contextmanager
 def _raw_log(request: LoadRequest, plan: Plan, run_id: str) -> Iterator[RawLog | None]:
     """The raw log that was asked for, beside the run's directory until that exists; nothing of it stays on failure."""
@@ -186,7 +197,7 @@ def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOu
 
 @contextlib.asynccontextmanager
 async def receiving(
-    scenario: Scenario, secret: Secret, old_secret: Secret | None = None
+    scenario: Scenario, secret: Secret | None, old_secret: Secret | None = None
 ) -> AsyncIterator[tuple[str, RunningReceiver | None]]:
     """The URL to fire at, and the embedded receiver where that is the target; it lives as long as the context."""
     if scenario.target.url != EMBEDDED:

@@ -30,6 +30,7 @@ import numpy as np
 from loadsim.events import EventSource
 from loadsim.measure.outcomes import FILE, Outcomes, dump_outcomes
 from loadsim.measure.result import dump_result
+from loadsim.measure.timing import spread
 from loadsim.model import Secret
 from loadsim.receiver.board import Board
 from loadsim.receiver.decide import Rules
@@ -224,8 +225,8 @@ def document(events: int, joined: dict[str, list[Joined]], noting: dict[str, flo
     rows = {
         name: {
             "mb_read": round(found[0].mb_read, 1),
-            "seconds": common.spread([once.seconds for once in found]).document(3),
-            "rss_mb": common.spread([once.rss_mb for once in found]).document(1),
+            "seconds": spread([once.seconds for once in found]).document(3),
+            "rss_mb": spread([once.rss_mb for once in found]).document(1),
         }
         for name, found in joined.items()
     }

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from loadsim.measure.timing import spread
 from tests.benchmarks import common
-from tests.benchmarks.common import spread
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 LIMITS = {"help": 0.2, "first_event": 1.0}

@@ -13,7 +13,6 @@ import platform
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from typing import IO, Any, NamedTuple
 
 from loadsim import __version__
 from loadsim.launch.environment import environment as surroundings
+from loadsim.measure.timing import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "reports" / "benchmarks"
@@ -159,30 +159,6 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], patience_s: float
 
 
 # -- figures --------------------------------------------------------------------------------------------------------
-
-
-class Spread(NamedTuple):
-    """Median, quartiles (inclusive method) and extremes of n figures."""
-
-    median: float
-    q1: float
-    q3: float
-    low: float
-    high: float
-    n: int
-
-    def document(self, digits: int = 3) -> dict[str, float | int]:
-        """For JSON."""
-        return {name: round(value, digits) for name, value in self._asdict().items()}
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Of at least one figure."""
-    low, high, median = min(values), max(values), statistics.median(values)
-    if len(values) < 2:
-        return Spread(median, low, high, low, high, len(values))
-    q1, _, q3 = statistics.quantiles(values, n=4, method="inclusive")
-    return Spread(median, q1, q3, low, high, len(values))
 
 
 class Load(NamedTuple):

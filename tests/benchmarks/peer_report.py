@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from loadsim.measure.timing import Spread, spread
 from tests.benchmarks import common
-from tests.benchmarks.common import Spread, spread
 from tests.benchmarks.nginx import CIPHER
 from tests.benchmarks.peer_tools import CONNECTIONS, Tool
 from tests.benchmarks.witness import Testimony

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadsim.events import EventSource
+from loadsim.measure.timing import spread
 from loadsim.model import Secret
 from loadsim.signing import scheme
 from tests.benchmarks import common
@@ -151,7 +152,7 @@ class Found:
 
     def median(self) -> float:
         """CPU µs per event."""
-        return common.spread([window.cpu_us for window in self.windows]).median
+        return spread([window.cpu_us for window in self.windows]).median
 
 
 def write_requests(path: Path, signed: str) -> None:
@@ -279,7 +280,7 @@ def document(found: Sequence[Found], lacking: dict[str, str]) -> dict[str, Any]:
 
 def _row_document(entry: Found) -> dict[str, Any]:
     columns = Window._fields
-    spreads = {name: common.spread([getattr(seen, name) for seen in entry.windows]).document() for name in columns}
+    spreads = {name: spread([getattr(seen, name) for seen in entry.windows]).document() for name in columns}
     return {"key": entry.row.key, "name": entry.row.name, "scheme": entry.row.scheme, **spreads}
 
 

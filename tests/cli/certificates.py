@@ -22,11 +22,13 @@ class Authority:
         """What clients trust."""
         return self.where / f"{self.name}.pem"
 
-    def issue(self, name: str, *, days: int = 2, usage: str = "serverAuth") -> Path:
-        """A certificate for localhost and 127.0.0.1 with its key in one file; `days` below 0: expired."""
+    def issue(
+        self, name: str, *, days: int = 2, usage: str = "serverAuth", names: tuple[str, ...] = ("127.0.0.1",)
+    ) -> Path:
+        """A certificate for localhost and some addresses with its key in one file; `days` below 0: expired."""
         key, request, extensions = (self.where / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
-        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-        extensions.write_text(f"{names}\nextendedKeyUsage={usage}\n", encoding="ascii")
+        alternatives = ",".join(("DNS:localhost", *(f"IP:{address}" for address in names)))
+        extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\n", encoding="ascii")
         _openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         made = self.where / f"{name}.pem"
         _openssl(

@@ -29,6 +29,8 @@ class Endpoint:
     url: str = ""
     bodies: dict[int, bytes] = field(default_factory=dict)
     arrivals: list[int] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the latest event."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Answers wait for it."""
     _waiting: list[tuple[int, asyncio.Event]] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Endpoint:
     async def handle(self, request: web.Request) -> web.Response:
         """Take one event."""
         body = await request.read()
+        self.headers = request.headers
         index = int(request.headers["X-Loadsim-Id"].split("/")[1])
         self.arrivals.append(index)
         self.bodies[index] = body
@@ -58,17 +61,17 @@ class Endpoint:
 
 
 @contextlib.asynccontextmanager
-async def endpoint(status: int = 200, *, answering: bool = True) -> AsyncIterator[Endpoint]:
+async def endpoint(status: int = 200, *, answering: bool = True, at: str = "127.0.0.1") -> AsyncIterator[Endpoint]:
     """An endpoint on a free port; with `answering` False it keeps all it gets waiting until its gate opens."""
     served = Endpoint(status)
     if answering:
         served.gate.set()
     runner = web.ServerRunner(web.Server(served.handle, access_log=None), shutdown_timeout=0)  # type: ignore[arg-type]
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, at, 0)
     await site.start()
     try:
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+        served.url = f"http://{at}:{runner.addresses[0][1]}/hook"
         yield served
     finally:
         served.gate.set()

@@ -15,6 +15,7 @@ import pytest
 
 from loadsim import __version__
 from loadsim.launch.messages import (
+    Alive,
     Failed,
     Frame,
     FromShard,
@@ -23,6 +24,7 @@ from loadsim.launch.messages import (
     Ready,
     Start,
     Stop,
+    ToShard,
     encode,
     from_shard,
     read_message,
@@ -41,7 +43,7 @@ class Shard:
         assert process.stdout is not None
         self.process, self.stdin, self.stdout = process, process.stdin, process.stdout
 
-    def tell(self, *messages: PlanMessage | Start | Stop) -> None:
+    def tell(self, *messages: ToShard) -> None:
         for message in messages:
             self.stdin.write(encode(message))
 
@@ -191,3 +193,54 @@ async def test_the_first_word_must_be_the_plan() -> None:
         (failed,) = await one.hear_all()
         assert isinstance(failed, Failed)
         assert "plan" in failed.text
+
+
+async def test_a_shard_that_hears_nothing_for_its_lease_stops_by_itself() -> None:
+    async with endpoint() as served, shard() as one:
+        plan = message(document(served.url, rate="100/s", duration="1h"))
+        plan.lease_s = 2.5
+        one.tell(plan)
+        assert isinstance(await one.hear(), Ready)
+        one.tell(now())
+        for _ in range(3):  # one each second
+            assert isinstance(await one.hear(), Frame)
+            one.tell(Alive())
+        heard = await one.hear_all()
+        assert await one.ended() == 0
+    assert isinstance(heard[-1], Last)
+    assert heard[-1].stopped_ns > 3_000_000_000  # it went on for as long as it was told to
+
+
+async def test_a_shard_begins_by_the_launchers_clock_wherever_its_own_stands() -> None:
+    offset_ns = 3_000_000_000
+    async with endpoint() as served, shard() as one:
+        one.tell(message(document(served.url)))
+        assert isinstance(await one.hear(), Ready)
+        # a launcher whose clock is three seconds behind this host's
+        one.tell(Start(time.time_ns() + 20_000_000 - offset_ns, offset_ns))
+        (*_, last) = await one.hear_all()
+    assert isinstance(last, Last)
+    assert last.start_offset_ns < offset_ns // 2
+    assert sum(last.frame.planned) == 200
+
+
+async def test_a_shard_reads_the_secret_that_the_plan_does_not_bring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "whsec_of_this_host")
+    monkeypatch.setenv("TOKEN", "tok_of_this_host")
+    for name, says in (("OURS", ""), ("NOT_OURS", "NOT_OURS is not set")):
+        async with endpoint() as served, shard() as one:
+            plan = message(document(served.url))
+            plan.secret = None
+            plan.scenario["target"] |= {"secret_env": name, "headers": {"Authorization": "env:TOKEN"}}
+            one.tell(plan)
+            heard = await one.hear()
+            if says:
+                assert isinstance(heard, Failed)
+                assert says in heard.text
+                assert heard.exit_code == 2
+                continue
+            assert isinstance(heard, Ready)
+            one.tell(now())
+            await one.hear_all()
+            assert len(served.bodies) == 200
+            assert served.headers["Authorization"] == "tok_of_this_host"

@@ -1,0 +1,165 @@
+"""Which cluster a run is spread over, as the user says it, and whether it may be.
+
+Decides what an address means and which ones are refused: whoever reaches a Dask scheduler can run code on it, and so
+plain TCP stays on this machine unless that is asked for. Knows nothing of how a cluster is spoken to (`dask` does).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from loadsim.launch.launcher import Launcher
+from loadsim.model import LoadsimError, UsageError
+
+MOST_LOCAL = 64
+_ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):([0-9]{1,5})/?\Z")
+_LOCAL = re.compile(r"local:([0-9]{1,3})\Z")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A checked request: make it with `cluster_of`."""
+
+    address: str
+    """`tcp://HOST:PORT`, `tls://HOST:PORT`, or empty: one of our own on this machine."""
+    local: int = 0
+    """Workers of a cluster of our own; 0: it is somebody else's."""
+    per_host: int = 1
+    """Shards on each host."""
+    ship_secret: bool = False
+    allow_lost: int = 0
+    """So many hosts may be lost: the others go on, and the run stays valid."""
+    insecure: bool = False
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is said to the cluster can be read on the way."""
+        return self.address.startswith("tls://")
+
+    @property
+    def here(self) -> bool:
+        """Whether the scheduler is on this machine, as far as its address tells."""
+        return bool(self.local) or is_loopback(host_of(self.address))
+
+    @property
+    def shown(self) -> str:
+        """As the user wrote it."""
+        return self.address or f"local:{self.local}"
+
+
+def cluster_of(
+    text: str,
+    *,
+    per_host: int = 1,
+    ship_secret: bool = False,
+    allow_lost: int = 0,
+    insecure: bool = False,
+    ca: str | None = None,
+    cert: str | None = None,
+    key: str | None = None,
+) -> Cluster:
+    """What `--cluster TEXT` and the options beside it ask for. Raises UsageError, in one line."""
+    local, remote = _LOCAL.match(text), _ADDRESS.match(text)
+    if local is None and (remote is None or int(remote[3]) > 65535):
+        raise UsageError(f"--cluster {text}: write tcp://HOST:PORT, tls://HOST:PORT, or local:N")
+    if local is not None and not 1 <= int(local[1]) <= MOST_LOCAL:
+        raise UsageError(f"--cluster {text}: from 1 to {MOST_LOCAL} workers on this machine")
+    if find_spec("distributed") is None:
+        raise UsageError("--cluster needs Dask, which is not installed: pip install 'loadsim[dask]'")
+    found = Cluster(
+        address=text.rstrip("/") if remote else "",
+        local=int(local[1]) if local else 0,
+        per_host=per_host,
+        ship_secret=ship_secret,
+        allow_lost=allow_lost,
+        insecure=insecure,
+        ca=ca,
+        cert=cert,
+        key=key,
+    )
+    _check_security(found)
+    return found
+
+
+def _check_security(cluster: Cluster) -> None:
+    files = {"--cluster-ca": cluster.ca, "--cluster-cert": cluster.cert, "--cluster-key": cluster.key}
+    given = [flag for flag, path in files.items() if path]
+    if given and not cluster.encrypted:
+        raise UsageError(f"{', '.join(given)}: only a tls:// cluster takes certificates")
+    for flag, path in files.items():
+        if path and not Path(path).is_file():
+            raise UsageError(f"{flag} {path}: there is no such file")
+    if given and len(given) < len(files):
+        missing = ", ".join(flag for flag in files if flag not in given)
+        raise UsageError(f"{', '.join(given)}: {missing} must be given too (both sides show a certificate)")
+    if cluster.encrypted or cluster.here:
+        return
+    if not cluster.insecure:
+        raise UsageError(
+            f"--cluster {cluster.shown}: whoever reaches a Dask scheduler over plain TCP can run code on it: use "
+            "tls://, or say --insecure-cluster where the network is yours alone"
+        )
+    if cluster.ship_secret:
+        raise UsageError("--ship-secret: a secret travels over tls:// or within this machine, not over plain TCP")
+
+
+def host_of(address: str) -> str:
+    """The host of `PROTOCOL://HOST:PORT`, without brackets; empty where there is none."""
+    return address.partition("://")[2].rpartition(":")[0].strip("[]")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or a name can only mean this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def hosts_of(workers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """From worker address → host to (host, one worker of it), by host: a shard is a process of its own anyway."""
+    places: dict[str, str] = {}
+    for worker in sorted(workers):
+        places.setdefault(workers[worker], worker)
+    return sorted(places.items())
+
+
+def check_versions(found: Mapping[str, Any], hosts: Mapping[str, str]) -> None:
+    """Refuse a cluster whose parts are not of one make. Raises LoadsimError, in one line.
+
+    `found` as Dask's `get_versions` gives it, `hosts`: worker → the name of its host. The scheduler only passes things
+    on: it needs no loadsim.
+    """
+    ours = _versions(found["client"])
+    theirs = {"the scheduler": _versions(found["scheduler"])}
+    theirs["the scheduler"].pop("loadsim")
+    theirs |= {name: _versions(found["workers"][worker]) for worker, name in hosts.items()}
+    for name, versions in theirs.items():
+        for what, version in versions.items():
+            if version != ours[what]:
+                has = f"has {what} {version}" if version else f"has no {what}"
+                raise LoadsimError(f"{name} {has}, this machine {ours[what]}: every host needs the same")
+
+
+def _versions(of: Mapping[str, Any] | None) -> dict[str, str | None]:
+    if of is None:
+        return dict.fromkeys(("Python", "loadsim", "distributed"))
+    packages = of["packages"]
+    python = ".".join(str(of["host"]["python"]).split(".")[:3])
+    return {"Python": python, "loadsim": packages.get("loadsim"), "distributed": packages.get("distributed")}
+
+
+def launcher_for(cluster: Cluster) -> Launcher:
+    """What starts shards there."""
+    from loadsim.launch.dask import DaskShards
+
+    return DaskShards(cluster)

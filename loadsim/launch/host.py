@@ -1,0 +1,163 @@
+"""The shards of one host of a cluster: their processes, and messages in and out of them.
+
+Decides how shards live beside a cluster's own worker: each in a process of its own, fed by a thread that may block, and
+none for longer than the launcher's word is heard. Refuses to know by what the messages come and go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import IO, Any
+
+from loadsim.launch.messages import MAX_MESSAGE, Alive, encode
+from loadsim.processes import own_command, own_environment
+
+BEAT_S = 0.5
+LEASE_S = 5.0
+"""Without a word for so long the launcher is gone or cut off, and nobody wants this load any more."""
+START_LEASE_S = 60.0
+"""The same before the plan has come."""
+KILL_S = 2.0
+"""So long a shard may take to end when it is told to."""
+
+Say = Callable[[dict[str, Any]], None]
+"""Takes `{host}`, a sign of life; `{host, shard, data}`, a shard's message; `{host, shard, code}`, its end."""
+
+
+class Sealed:
+    """Bytes that show in no log: a plan may hold secrets."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __repr__(self) -> str:
+        return "Sealed('***')"
+
+    def __reduce__(self) -> tuple[type[Sealed], tuple[bytes]]:
+        return Sealed, (self.data,)
+
+
+class HostShards:
+    """The shard processes that one host runs for one launcher."""
+
+    def __init__(self, host: int, shards: Sequence[int], say: Say, connected: Callable[[], bool]) -> None:
+        self._host = host
+        self._say = say
+        self._connected = connected
+        self._shards: dict[int, _Process] = {}
+        self._ended = threading.Event()
+        self._until = time.monotonic() + START_LEASE_S
+        self._lock = threading.Lock()
+        self._numbers = shards
+        self._left = len(shards)
+
+    def serve(self) -> None:
+        """Start every shard and stay until all have ended. Ends them when the launcher is not heard any more."""
+        try:
+            for number in self._numbers:
+                self._shards[number] = _Process(partial(self._out, number), partial(self._end, number))
+            while not self._ended.is_set():
+                self._say({"host": self._host})
+                if time.monotonic() > self._until or not self._connected():
+                    self.end(self._numbers)
+                self._ended.wait(BEAT_S)
+        finally:
+            self.end(self._numbers)
+
+    def take(self, messages: Mapping[int, Sealed]) -> None:
+        """Messages for some shards, some of them perhaps on other hosts."""
+        self._until = time.monotonic() + LEASE_S
+        for number, message in messages.items():
+            if number in self._shards:
+                self._shards[number].write(message.data)
+
+    def renew(self) -> None:
+        """The launcher lives."""
+        self._until = time.monotonic() + LEASE_S
+        for process in self._shards.values():
+            process.write(encode(Alive()))
+
+    def end(self, numbers: Sequence[int]) -> None:
+        """Let these shards stop at once, and kill those that do not."""
+        for number in numbers:
+            if number in self._shards:
+                self._shards[number].end()
+
+    def _out(self, number: int, data: bytes) -> None:
+        self._say({"host": self._host, "shard": number, "data": data})
+
+    def _end(self, number: int, code: int) -> None:
+        self._say({"host": self._host, "shard": number, "code": code})
+        with self._lock:
+            self._left -= 1
+        if not self._left:
+            self._ended.set()
+
+
+class _Process:
+    """One shard: a process and the two threads that write to it and read from it."""
+
+    def __init__(self, out: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
+        self._process = subprocess.Popen(
+            own_command("loadsim", "shard"), env=own_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._ending = False
+        self._out, self._on_end = out, ended
+        for work in (self._write, self._read):
+            threading.Thread(target=work, daemon=True).start()
+
+    def write(self, data: bytes) -> None:
+        """Hand on a message; never blocks."""
+        self._queue.put(data)
+
+    def end(self) -> None:
+        """The end of its stdin means stop at once."""
+        if not self._ending:
+            self._ending = True
+            self._queue.put(None)
+            threading.Thread(target=self._kill_if_needed, daemon=True).start()
+
+    def _kill_if_needed(self) -> None:
+        try:
+            self._process.wait(KILL_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _write(self) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None  # noqa: S101 - asked for as a pipe
+        # A pipe breaks when the process has ended: its reader tells.
+        with contextlib.suppress(OSError, ValueError):
+            while (data := self._queue.get()) is not None:
+                stdin.write(data)
+                stdin.flush()
+        with contextlib.suppress(OSError):
+            stdin.close()
+
+    def _read(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None  # noqa: S101 - asked for as a pipe
+        while (data := _message(stdout)) is not None:
+            self._out(data)
+        code = self._process.wait()
+        self._queue.put(None)
+        stdout.close()
+        self._on_end(code)
+
+
+def _message(pipe: IO[bytes]) -> bytes | None:
+    """The next message without its length, or None at the end (see `messages.read_message`)."""
+    size = int.from_bytes(head, "big") if len(head := pipe.read(4)) == 4 else MAX_MESSAGE + 1
+    if size > MAX_MESSAGE:
+        return None
+    data = pipe.read(size)
+    return data if len(data) == size else None

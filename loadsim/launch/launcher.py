@@ -1,0 +1,107 @@
+"""What a run needs of whatever starts its shards: an interface, and how that which arrives is taken in.
+
+Decides the order of a launcher's life and what a message from a shard means for all of them. Refuses to know where a
+shard lives and how its messages travel: `local` and `dask` do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from loadsim.launch.collect import Collector
+from loadsim.launch.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
+from loadsim.model import LoadsimError, UnreachableError, UsageError
+from loadsim.plan import Target
+
+READY_S = 30.0
+_ERRORS: dict[int, type[LoadsimError]] = {1: UnreachableError, 2: UsageError}
+
+
+class Intake:
+    """Where all shards' messages go, whichever way they came."""
+
+    def __init__(self, collector: Collector, on_frame: Callable[[], None]) -> None:
+        self.collector = collector
+        self._on_frame = on_frame
+        self._settled = asyncio.Event()
+        self._failure: LoadsimError | None = None
+
+    def take(self, number: int, data: bytes) -> None:
+        """One message of a shard, without its length."""
+        now = time.monotonic_ns()
+        message = from_shard.decode(data)
+        if self.collector.states[number].ended:
+            return  # it was given up, and its books are closed
+        if isinstance(message, Ready):
+            self.collector.ready(number, message, now)
+        elif isinstance(message, Frame):
+            self.collector.frame(number, message, now)
+            self._on_frame()
+        elif isinstance(message, Last):
+            self.collector.last(number, message, now)
+            self._on_frame()
+        elif isinstance(message, Failed):
+            place = self.collector.states[number].place
+            text = f"{place}: {message.text}" if place else message.text
+            self._failure = _ERRORS.get(message.exit_code, LoadsimError)(text)
+            self.collector.lose(number, message.text)
+        self._look()
+
+    def lose(self, number: int, reason: str) -> None:
+        """A shard from which nothing more will come."""
+        self.collector.lose(number, reason)
+        if self.collector.states[number].ready is None and self._failure is None:
+            self._failure = LoadsimError(f"a shard was lost before it was ready: {reason}")
+        self._look()
+
+    async def ready(self) -> None:
+        """Until every shard has its plan. Raises what a shard failed with before."""
+        try:
+            await asyncio.wait_for(self._settled.wait(), READY_S)
+        except TimeoutError:
+            late = [state for state in self.collector.states if state.ready is None]
+            where = ", ".join(dict.fromkeys(state.place for state in late if state.place))
+            on = f" on {where}" if where else ""
+            raise LoadsimError(f"a shard process{on} was not ready within {READY_S:g} s") from None
+        if self._failure is not None:
+            raise self._failure
+
+    def _look(self) -> None:
+        if not self._settled.is_set() and (
+            self._failure is not None or all(state.ready for state in self.collector.states)
+        ):
+            self._settled.set()
+
+
+class Launcher(Protocol):
+    """Starts the shards of one run where it was made for, hears them, and ends them."""
+
+    say: Callable[[str], None]
+    """Hears, in a line each, of what a user should know before the result does."""
+
+    offered: int
+    """How many shards it would start for a plan that can be shared out at will."""
+
+    async def reserve(self, most: int) -> int:
+        """How many shards there will be, `most` at most. Raises LoadsimError when there can be none."""
+
+    async def look(self, target: Target) -> None:
+        """See from where the shards will be whether anything is there to fire at. Raises UnreachableError."""
+
+    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> int:
+        """Start every shard, wait until all are ready, agree on the start. Returns its wall-clock instant, ns.
+
+        Raises what a shard failed with before it began.
+        """
+
+    async def wait(self) -> None:
+        """Until every shard is done or lost; silent ones are given up."""
+
+    async def stop(self, *, drain: bool) -> None:
+        """Tell every shard to release nothing more."""
+
+    async def close(self) -> None:
+        """No shard survives this."""

@@ -1,0 +1,103 @@
+"""What the hosts of a run have to say of each other: one row each, and whether they ran the same run.
+
+Decides how far hosts may be apart before it is told. Has nothing to say of a run on one machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from loadsim.judge.validity import loss_allowed
+from loadsim.measure.result import RunResult, ShardRow
+from loadsim.report import figures
+
+HEADER = ("Host", "Processes", "Sent", "Completed", "p50", "Began late", "Clock ahead", "Note")
+APART_MS = 50.0
+"""Shards that begin further apart than this do not fire one load together."""
+UNLIKE = 2.0
+"""Medians, or in a closed run counts, that differ by this factor are no chance."""
+
+
+class HostRow(NamedTuple):
+    """One host, in words; the columns of HEADER."""
+
+    name: str
+    processes: str
+    sent: str
+    completed: str
+    p50: str
+    late: str
+    clock: str
+    note: str
+
+
+def on_cluster(result: RunResult) -> bool:
+    """Whether the run's shards were started through a cluster: only then clocks were compared, or a host was lost
+    before that."""
+    return any(row.clock_residual_ms is not None for row in result.shards)
+
+
+def host_rows(result: RunResult) -> list[HostRow]:
+    """One row per host, in the order of their first shards; none for a run on one machine."""
+    if not on_cluster(result):
+        return []
+    hosts: dict[str, list[ShardRow]] = {}
+    for row in result.shards:
+        hosts.setdefault(row.host, []).append(row)
+    return [_row(name, rows) for name, rows in hosts.items()]
+
+
+def _row(name: str, rows: Sequence[ShardRow]) -> HostRow:
+    ahead, residual = rows[0].clock_ahead_ms, rows[0].clock_residual_ms
+    clock = figures.NOT_KNOWN
+    if ahead is not None and residual is not None:
+        clock = f"{'-' * (ahead < 0)}{figures.milliseconds(abs(ahead))} ± {figures.milliseconds(residual)}"
+    late = [row.start_offset_ms for row in rows if row.start_offset_ms is not None]
+    notes = dict.fromkeys(row.reason for row in rows if row.reason)
+    return HostRow(
+        name,
+        figures.count(len(rows)),
+        figures.count(sum(row.sent for row in rows)),
+        figures.count(sum(row.completed for row in rows)),
+        _span([row.p50_ms for row in rows if row.p50_ms is not None]),
+        figures.milliseconds(max(late, default=None)),
+        clock,
+        "; ".join(("lost: " if any(row.lost for row in rows) else "") + note for note in notes),
+    )
+
+
+def _span(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return figures.milliseconds(values[0] if values else None)
+    return figures.interval(min(values), max(values))
+
+
+def skew_lines(result: RunResult) -> list[str]:
+    """How far the hosts were apart in starting and in what they saw, in sentences; what is too far says so."""
+    return list(_skew(result)) if on_cluster(result) else []
+
+
+def _skew(result: RunResult) -> Iterator[str]:
+    late = [row.start_offset_ms for row in result.shards if row.start_offset_ms is not None]
+    residual = max((row.clock_residual_ms or 0.0 for row in result.shards), default=0.0)
+    if len(late) > 1:
+        apart = max(late) - min(late) + 2 * residual
+        most = figures.milliseconds(apart)
+        word = f"the shards began within {most} of each other (clocks agree to ± {figures.milliseconds(residual)})"
+        yield word if apart <= APART_MS else f"{word}: too far apart to be one load"
+    medians = [(row.p50_ms, row.host) for row in result.shards if row.p50_ms]
+    if len(medians) > 1 and max(medians)[0] > UNLIKE * min(medians)[0]:
+        (low, fast), (high, slow) = min(medians), max(medians)
+        yield (
+            f"the endpoint is not the same from everywhere: p50 {figures.milliseconds(high)} from {slow}, "
+            f"{figures.milliseconds(low)} from {fast}"
+        )
+    # by the plan's own residues the shares of an open run are equal to within one event
+    whole = [(row.sent, row.host) for row in result.shards if not row.lost]
+    if len(whole) > 1 and max(whole)[0] > UNLIKE * min(whole)[0] and max(whole)[0] > len(whole):
+        (few, slow), (many, fast) = min(whole), max(whole)
+        yield f"the load was uneven: {figures.count(many)} events from {fast}, {figures.count(few)} from {slow}"
+    if loss_allowed(result):
+        lost = {row.host for row in result.shards if row.lost}
+        yield f"{len(lost)} of {len({row.host for row in result.shards})} hosts lost, which was allowed"

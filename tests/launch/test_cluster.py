@@ -1,0 +1,121 @@
+"""What is asked of a cluster and what is refused before anything is sent; how clocks are compared."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadsim.launch.clock import RoundTrip, compare
+from loadsim.launch.cluster import check_versions, cluster_of, hosts_of
+from loadsim.launch.host import Sealed
+from loadsim.model import LoadsimError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "encrypted", "here"),
+    [
+        ("local:2", False, True),
+        ("tcp://127.0.0.1:8786", False, True),
+        ("tcp://127.8.0.9:8786/", False, True),
+        ("tcp://[::1]:8786", False, True),
+        ("tcp://localhost:8786", False, True),
+        ("tls://10.0.0.1:8786", True, False),
+        ("tls://scheduler.test:8786", True, False),
+    ],
+)
+def test_a_cluster_on_this_machine_or_behind_tls_is_taken(text: str, encrypted: bool, here: bool) -> None:
+    found = cluster_of(text)
+    assert (found.encrypted, found.here) == (encrypted, here)
+
+
+@pytest.mark.parametrize("text", ["tcp://10.0.0.1:8786", "tcp://scheduler.test:8786", "tcp://127.0.0.1.evil.test:1"])
+def test_plain_tcp_leaves_this_machine_only_if_that_is_said(text: str) -> None:
+    with pytest.raises(UsageError, match=r"run code on it.*--insecure-cluster"):
+        cluster_of(text)
+    assert not cluster_of(text, insecure=True).here
+    with pytest.raises(UsageError, match="--ship-secret"):
+        cluster_of(text, insecure=True, ship_secret=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "local", "local:0", "local:65", "10.0.0.1:8786", "http://a:1", "tcp://a", "tcp://a:65536", "tcp://u@a:1"],
+)
+def test_what_is_no_cluster_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--cluster"):
+        cluster_of(text)
+
+
+def test_certificates_come_together_and_for_tls_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.pem"
+    file.touch()
+    with pytest.raises(UsageError, match="--cluster-ca: --cluster-cert, --cluster-key must be given too"):
+        cluster_of("tls://a:1", ca=str(file))
+    with pytest.raises(UsageError, match="only a tls://"):
+        cluster_of("local:2", key=str(file))
+    with pytest.raises(UsageError, match="no such file"):
+        cluster_of("tls://a:1", ca=str(file), cert=str(file), key=str(tmp_path / "absent"))
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadsim.launch.cluster.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"pip install 'loadsim\[dask\]'"):
+        cluster_of("local:2")
+
+
+def test_a_host_is_an_address_and_one_of_its_workers_serves() -> None:
+    workers = {"tcp://b:2": "b", "tcp://a:9": "a", "tcp://a:10": "a"}
+    assert hosts_of(workers) == [("a", "tcp://a:10"), ("b", "tcp://b:2")]
+
+
+def made_with(python: str = "3.11.7", loadsim: str | None = "1.0", distributed: str = "2026.1") -> dict[str, Any]:
+    """One part's versions as Dask gives them."""
+    return {"host": {"python": f"{python}.final.0"}, "packages": {"loadsim": loadsim, "distributed": distributed}}
+
+
+def test_hosts_of_one_make_are_taken_whatever_the_others_have() -> None:
+    found = {
+        "client": made_with(),
+        "scheduler": made_with(loadsim=None),
+        "workers": {"w1": made_with(), "w2": made_with(python="3.9.1")},
+    }
+    check_versions(found, {"w1": "a"})
+
+
+@pytest.mark.parametrize(
+    ("part", "of", "says"),
+    [
+        ("worker", made_with(python="3.11.8"), "a has Python 3.11.8, this machine 3.11.7"),
+        ("worker", made_with(loadsim="0.9"), "a has loadsim 0.9, this machine 1.0"),
+        ("worker", made_with(loadsim=None), "a has no loadsim, this machine 1.0"),
+        ("worker", None, "a has no Python"),
+        ("scheduler", made_with(distributed="2026.2"), "the scheduler has distributed 2026.2"),
+    ],
+)
+def test_another_make_is_refused_by_name(part: str, of: dict[str, Any] | None, says: str) -> None:
+    worker, scheduler = (of, made_with()) if part == "worker" else (made_with(), of)
+    found = {"client": made_with(), "scheduler": scheduler, "workers": {"w": worker}}
+    with pytest.raises(LoadsimError, match=says):
+        check_versions(found, {"w": "a"})
+
+
+def test_what_is_sealed_shows_in_no_log_and_travels_whole() -> None:
+    sealed = Sealed(b"whsec_never")
+    assert "whsec" not in f"{sealed!r} {sealed} {(sealed,)} { {1: sealed} }"
+    assert pickle.loads(pickle.dumps(sealed)).data == b"whsec_never"  # noqa: S301 - our own
+
+
+NS = st.integers(0, 10**9)
+
+
+@given(ahead=st.integers(-(10**10), 10**10), trips=st.lists(st.tuples(NS, NS, NS), min_size=1))
+def test_a_clock_is_never_further_off_than_the_residual_says(ahead: int, trips: list[tuple[int, int, int]]) -> None:
+    """Whatever the ways there and back take: each trip is (when, ns there, ns back)."""
+    found = compare(RoundTrip(when, when + there + ahead, when + there + back) for when, there, back in trips)
+    assert abs(found.ahead_ns - ahead) <= found.residual_ns
+    assert found.residual_ns <= (min(there + back for _, there, back in trips) + 1) // 2
