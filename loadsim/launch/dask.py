@@ -27,7 +27,7 @@ from loadsim.engine.wire import resolve
 from loadsim.launch.clock import RoundTrip, compare
 from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of, is_loopback
 from loadsim.launch.host import LEASE_S, HostShards, Sealed
-from loadsim.launch.launcher import READY_S, Intake
+from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode
 from loadsim.model import NS_PER_S, LoadsimError, UnreachableError, UsageError
 from loadsim.plan import Target
@@ -167,7 +167,7 @@ class DaskShards:
             if found:
                 raise UnreachableError(f"{host.label}: {found}")
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> int:
+    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Hold every host, hand out the plans, agree on the start by each host's clock; see `Launcher`."""
         self._intake = intake
         self._topic = f"loadsim-{plans[0].run_id}"
@@ -187,17 +187,16 @@ class DaskShards:
         await intake.ready()
         on_ready()
         await self._compare_clocks()
-        at_ns = time.time_ns() + LEAD_NS
+        begins = Beginning.ahead(LEAD_NS)
         starts = {
-            number: Sealed(encode(Start(at_ns, state.clock.ahead_ns if state.clock else 0)))
+            number: Sealed(encode(Start(begins.wall_ns, state.clock.ahead_ns if state.clock else 0)))
             for number, state in enumerate(intake.collector.states)
         }
         await self._tell(self._hosts, starts)
-        now = time.monotonic_ns() + max(0, at_ns - time.time_ns())
-        intake.collector.started(now)
+        intake.collector.started(max(begins.monotonic_ns, time.monotonic_ns()))
         for host in self._hosts:
             host.heard_ns = max(host.heard_ns, time.monotonic_ns())
-        return at_ns
+        return begins
 
     async def _connect(self) -> None:
         asked = self._asked

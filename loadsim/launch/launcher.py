@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from loadsim.launch.collect import Collector
 from loadsim.launch.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
@@ -76,6 +76,18 @@ class Intake:
             self._settled.set()
 
 
+class Beginning(NamedTuple):
+    """One instant, the agreed start, on this machine's two clocks, in ns."""
+
+    wall_ns: int
+    monotonic_ns: int
+
+    @classmethod
+    def ahead(cls, lead_ns: int) -> Self:
+        """So far from now. Both clocks are read here, so that a wall clock that is set later moves nothing."""
+        return cls(time.time_ns() + lead_ns, time.monotonic_ns() + lead_ns)
+
+
 class Launcher(Protocol):
     """Starts the shards of one run where it was made for, hears them, and ends them."""
 
@@ -91,8 +103,8 @@ class Launcher(Protocol):
     async def look(self, target: Target) -> None:
         """See from where the shards will be whether anything is there to fire at. Raises UnreachableError."""
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> int:
-        """Start every shard, wait until all are ready, agree on the start. Returns its wall-clock instant, ns.
+    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
+        """Start every shard, wait until all are ready, agree on the start, and return it.
 
         Raises what a shard failed with before it began.
         """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
-from loadsim.launch.launcher import Intake
+from loadsim.launch.launcher import Beginning, Intake
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode, read_message
 from loadsim.model import NS_PER_S
 from loadsim.plan import Target
@@ -42,8 +42,8 @@ class LocalShards:
         wire = await asyncio.to_thread(resolve, target)
         await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> int:
-        """Start every shard, wait until all are ready, agree on the start. Returns its wall-clock instant, ns.
+    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
+        """Start every shard, wait until all are ready, agree on the start, and return it.
 
         Raises what a shard failed with before it began.
         """
@@ -62,11 +62,11 @@ class LocalShards:
             self._readers.append(asyncio.create_task(self._listen(plan.shard, process)))
         await intake.ready()
         on_ready()
-        at_ns = time.time_ns() + LEAD_NS
+        begins = Beginning.ahead(LEAD_NS)
         for plan in plans:
-            await self._say(plan.shard, encode(Start(at_ns)))
+            await self._say(plan.shard, encode(Start(begins.wall_ns)))
         intake.collector.started(time.monotonic_ns())
-        return at_ns
+        return begins
 
     async def wait(self) -> None:
         """Until every shard is done or lost; silent ones are given up."""

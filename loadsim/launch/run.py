@@ -29,9 +29,6 @@ from loadsim.model import NS_PER_S, Objective, Secret
 from loadsim.plan import Plan
 from loadsim.plan.retry import profile_of
 
-_LONGEST_LEAD_NS = 2 * NS_PER_S
-"""No launcher agrees on a start further ahead: a wall clock that says so was set meanwhile."""
-
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -102,9 +99,7 @@ class Run:
                 await launcher.look(target)
             self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
             intake = Intake(self._collector, heard)
-            self._start_ns = await launcher.start(self._messages(), intake, self._warn)
-            ahead_ns = self._start_ns - time.time_ns()
-            self._began_ns = time.monotonic_ns() + (ahead_ns if 0 <= ahead_ns <= _LONGEST_LEAD_NS else 0)
+            self._start_ns, self._began_ns = await launcher.start(self._messages(), intake, self._warn)
             self.started.set()
             await launcher.wait()
         finally:
