@@ -1,16 +1,20 @@
-"""What every test may rely on: the `needs` marker, and child processes that import the package under test."""
+"""What every test may rely on: the `needs` marker, child processes that import the package under test, a browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import loadsim
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A slow machine is no counterexample.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,3 +49,15 @@ def _child_processes_import_this_package() -> None:
     root = str(Path(loadsim.__file__).parent.parent)
     before = os.environ.get("PYTHONPATH")  # noqa: TID251
     os.environ["PYTHONPATH"] = root if not before else root + os.pathsep + before  # noqa: TID251
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The machine's own Chromium, without a window."""
+    from playwright.sync_api import sync_playwright  # only the tests that drive a browser pay for it
+
+    path = next(filter(None, map(shutil.which, PROGRAMS["chromium"])))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,5 +1,5 @@
 // Start a run, draw it while it goes on, lead on to its report.
-import { ask, byId, choose, offer, tell } from "./shared.js";
+import { ask, byId, choose, offer, trying } from "./shared.js";
 
 const [form, live, state, stop, outcome, problem, mix] = ["start", "live", "state", "stop", "outcome", "problem", "mix"].map(byId);
 const WORDS = { starting: "starting", running: "running", stopping: "stopping: what is under way may still end", done: "ended", failed: "failed", cancelled: "stopped" };
@@ -40,22 +40,10 @@ const asked = () => {
   return { kind: "quick", ...where(), ...fields, mix: plain ? {} : Object.fromEntries(weights) };
 };
 
-const trying = async (button, action) => {
-  button.disabled = true;
-  tell(problem);
-  try {
-    await action();
-  } catch (error) {
-    tell(problem, error.message);
-  } finally {
-    button.disabled = false;
-  }
-};
-
 form.addEventListener("change", show);
 form.addEventListener("submit", (submitted) => {
   submitted.preventDefault();
-  trying(byId("begin"), async () => {
+  trying(problem, byId("begin"), async () => {
     const answer = await ask("/load", asked());
     byId("live-command").textContent = answer.command;
     follow(answer.run);
@@ -63,7 +51,7 @@ form.addEventListener("submit", (submitted) => {
     live.scrollIntoView({ block: "start" });
   });
 });
-byId("show-plan").addEventListener("click", () => trying(byId("show-plan"), async () => {
+byId("show-plan").addEventListener("click", () => trying(problem, byId("show-plan"), async () => {
   const answer = await ask("/load/plan", asked());
   byId("plan-text").textContent = answer.plan;
   byId("plan-command").textContent = answer.command;
@@ -179,7 +167,7 @@ const follow = (run) => {
   });
 };
 
-stop.addEventListener("click", () => trying(stop, async () => told((await ask("/load/stop", {})).run)));
+stop.addEventListener("click", () => trying(problem, stop, async () => told((await ask("/load/stop", {})).run)));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("load", redraw); // the library may come after the first points
 

@@ -22,6 +22,19 @@ export const tell = (problem, text) => {
   problem.hidden = !text;
 };
 
+// Does what a button asks for; what goes wrong is told at `problem`. The button waits meanwhile.
+export const trying = async (problem, button, action) => {
+  button.disabled = true;
+  tell(problem);
+  try {
+    await action();
+  } catch (error) {
+    tell(problem, error.message);
+  } finally {
+    button.disabled = false;
+  }
+};
+
 // Calls `changed` with what is known of the chosen endpoint: its event types, and how it is signed.
 export const choose = (changed) => {
   const [target, url, scheme, variable, signing] = ["target", "url", "scheme", "variable", "signing"].map(byId);

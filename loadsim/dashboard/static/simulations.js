@@ -1,5 +1,5 @@
 // Choose, edit, send, see; what comes back is escaped by the server and shown as text.
-import { ask, byId, choose, tell } from "./shared.js";
+import { ask, byId, choose, tell, trying } from "./shared.js";
 
 const [form, event, payload, state, submit, problem, panel, history, said] = ["send", "event", "payload", "payload-state", "submit", "problem", "panel", "history", "said"].map(byId);
 const edits = new Map(); // what was typed for an event type, as long as the page is open
@@ -73,19 +73,11 @@ const arrived = (answer) => {
 
 const during = async (button, word, action) => {
   const before = button.textContent;
-  button.disabled = true;
   button.textContent = word;
   panel.setAttribute("aria-busy", "true");
-  tell(problem);
-  try {
-    await action();
-  } catch (error) {
-    tell(problem, error.message);
-  } finally {
-    button.disabled = false;
-    button.textContent = before;
-    panel.removeAttribute("aria-busy");
-  }
+  await trying(problem, button, action);
+  button.textContent = before;
+  panel.removeAttribute("aria-busy");
 };
 
 form.addEventListener("submit", (submitted) => {
