@@ -14,8 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from loadsim.judge.clock_window import Direction, Edge, Offset, Span, Width, width_of, window_of
 from loadsim.judge.rawness import Told
-from loadsim.judge.window import Direction, Edge, Offset, Span, Width, width_of, window_of
 from loadsim.plan.redact import redact_url
 from loadsim.report.figures import printable
 from loadsim.report.text import drawn

@@ -19,15 +19,15 @@ from loadsim.cases.misreadings import MISREADINGS, Misreading
 from loadsim.cases.rawness import CORPUS, EVERYTHING, PLAIN_MEMBER, RawForm
 from loadsim.cases.wire import with_another_digit
 from loadsim.events import EventSource
+from loadsim.judge.clock_window import Clocks, Direction, Edge, offset_of
 from loadsim.judge.rawness import Seen, told
-from loadsim.judge.window import Clocks, Direction, Edge, offset_of
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.report.panel import Answer
 from loadsim.report.probe import SHOWN_ANSWER, ClockReport, Finding, ProbeReport, Row, Subject
 from loadsim.signing import Scheme
+from loadsim.studies.clock_window import EdgeSearch
 from loadsim.studies.simulate import Trust, exchange
-from loadsim.studies.window import EdgeSearch
 
 UNVERIFIED = Finding(
     "the endpoint does not verify: it accepted an event whose body was changed after signing",

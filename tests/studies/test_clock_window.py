@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.judge.window import Clocks, Edge, Offset, Span, offset_of, width_of, window_of
-from loadsim.studies.window import EdgeSearch
+from loadsim.judge.clock_window import Clocks, Edge, Offset, Span, offset_of, width_of, window_of
+from loadsim.studies.clock_window import EdgeSearch
 
 LIMITS = st.integers(1, 400_000_000)
 
