@@ -53,8 +53,8 @@ class Session:
     """What became of the page's commands so far."""
 
     def typed(self, number: int) -> subprocess.CompletedProcess[str]:
-        """What became of a command. Those before it come first, each once, whichever test asks: a page is read in order,
-        and tests may be shared out among processes."""
+        """What became of a command. Those before it come first, each once, whichever test asks: a page is read in
+        order, and tests may be shared out among processes."""
         while len(self.done) <= number:
             self.done.append(self._tried(COMMANDS[len(self.done)]))
         return self.done[number]
