@@ -15,11 +15,11 @@ import numpy as np
 from loadsim.launch.clock import Clock
 from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
-from loadsim.measure.hdr import Ints, rank
+from loadsim.measure.hdr import rank
+from loadsim.measure.live import Live
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
-from loadsim.measure.windows import WindowCounts
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
+from loadsim.model import NS_PER_MS, NS_PER_S
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -73,10 +73,7 @@ class Collector:
         self._on_cells = on_cells
         self._rate = (0.0, 0, 0.0)
         self._rates: deque[float] = deque(maxlen=RATES)
-        # summed up as frames come, so that a live view costs nothing where a run is large
-        self._totals = {
-            metric: WindowCounts(metric, range(strata), None) for metric in (Metric.response, Metric.lag, Metric.ended)
-        }
+        self._live = Live(strata)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -101,8 +98,7 @@ class Collector:
         state.frame = frame
         state.heard_ns = now_ns
         cells = self.merged.add(shard, frame.tally)
-        for counts in self._totals.values():
-            counts.add(cells)
+        self._live.add(shard, cells)
         self._on_cells(cells)
         self.samples.extend(frame.samples)
         if frame.raw and self._on_raw is not None:
@@ -166,9 +162,11 @@ class Collector:
     def progress(self, elapsed_s: float) -> Progress:
         """How the run stands; takes what is fresh since the last call as "the last second"."""
         frames = [s.frame for s in self.states if s.frame is not None]
-        ended = self._totals[Metric.ended].of(0)
-        codes = dict(zip(ended.keys.tolist(), ended.counts.tolist(), strict=True))
         hosts = self._hosts()
+        ended, completed, succeeded, dropped, unfinished = (
+            self.merged.counter(name, range(self.strata))
+            for name in ("ended", "completed", "succeeded", "dropped", "unfinished")
+        )
         done = sum(f.ended for f in frames)
         at, before, rate = self._rate
         if elapsed_s - at >= 0.9:
@@ -183,12 +181,12 @@ class Collector:
             in_flight=sum(f.in_flight for f in frames),
             queued=sum(f.queued for f in frames),
             connections=sum(f.connections for f in frames),
-            succeeded=sum(n for code, n in codes.items() if is_success(code)),
-            failed_status=sum(n for code, n in codes.items() if code < ERROR_BASE and not is_success(code)),
-            errors=sum(n for code, n in codes.items() if ERROR_BASE < code < UNFINISHED),
+            succeeded=succeeded,
+            failed_status=completed - succeeded,
+            errors=ended - completed - dropped - unfinished,
             rate_done=rate,
-            last_second=_latencies(lambda metric: _sparse(self.merged.recent(metric))),
-            total=_latencies(lambda metric: self._totals[metric].of(0)),
+            last_second=_latencies(self._live.latest),
+            total=_latencies(self._live.total),
             rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
             hosts=tuple(self._host(name, hosts[name]) for name in list(hosts)[:MOST_HOSTS]),
@@ -214,7 +212,7 @@ class Collector:
 
     def _host(self, name: str, states: Sequence[ShardState]) -> HostProgress:
         frames = [state.frame for state in states if state.frame is not None]
-        recent = _sparse(self.merged.recent(Metric.response, [state.number for state in states]))
+        recent = self._live.latest(Metric.response, [state.number for state in states])
         p50, p99 = _ms(recent, Metric.response, (0.5, 0.99))
         return HostProgress(
             name=name,
@@ -240,8 +238,3 @@ def _ms(cells: Cells, metric: Metric, quantiles: Sequence[float]) -> list[float 
     places = np.searchsorted(running, [rank(quantile, int(running[-1])) for quantile in quantiles])
     highest = layout(metric).highest_equivalent(cells.keys[places])
     return [value * unit_ns(metric) / NS_PER_MS for value in highest.tolist()]
-
-
-def _sparse(counts: Ints) -> Cells:
-    keys = np.flatnonzero(counts)
-    return Cells(keys, counts[keys])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +87,11 @@ def slice_of(t_ns: Ints) -> Ints:
     return np.clip(t_ns // SLICE_NS, 0, LAST_SLICE)
 
 
+def slices_of(keys: Ints) -> Ints:
+    """The slice of each key."""
+    return keys >> INDEX_BITS & SLICE_MASK
+
+
 def joined(parts: list[Cells]) -> Cells:
     """All parts one after the other."""
     if not parts:
@@ -95,6 +101,8 @@ def joined(parts: list[Cells]) -> Cells:
 
 def compact(parts: list[Cells]) -> Cells:
     """All parts as one: keys ascending and distinct, counts of equal keys added."""
+    if len(parts) == 1 and (parts[0].keys[1:] > parts[0].keys[:-1]).all():
+        return parts[0]  # what a shard sends, unless it counted a lot
     keys, counts = joined(parts)
     if not len(keys):
         return EMPTY
@@ -111,8 +119,12 @@ def first_key(stratum: int, metric: int) -> int:
 
 def select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
     """The cells of a metric and some strata. Keys ascend, so that each stratum's are one stretch."""
-    numbers = list(strata)
-    starts = np.searchsorted(cells.keys, [first_key(stratum, metric) for stratum in numbers])
-    ends = np.searchsorted(cells.keys, [first_key(stratum, metric + 1) for stratum in numbers])
-    stretches = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    ends = np.searchsorted(cells.keys, _stretches(metric, tuple(strata))).tolist()
+    stretches = [slice(start, end) for start, end in zip(ends[::2], ends[1::2], strict=True) if start < end]
     return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])
+
+
+@lru_cache(maxsize=256)
+def _stretches(metric: Metric, strata: tuple[int, ...]) -> Ints:
+    """Where the keys of each stratum begin and end, one after the other."""
+    return np.array([first_key(stratum, metric + more) for stratum in strata for more in (0, 1)], dtype=np.int64)

@@ -1,7 +1,7 @@
-"""The parent's side of counting: adds up what the shards counted, in memory that the run's length does not change.
+"""The parent's side of counting: adds up what the shards counted.
 
-Decides how slices coarsen and how counts of several strata and shards become one. Knows nothing of names, of what a
-stratum means, or of the figures that results carry.
+Decides how counts of several strata and shards become one. Knows nothing of how cells are held (`slices` does), of
+names, of what a stratum means, or of the figures that results carry.
 """
 
 from __future__ import annotations
@@ -14,30 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.cells import (
-    EMPTY,
-    GROUP_SHIFT,
-    INDEX_BITS,
     INDEX_MASK,
     METRICS_PER_STRATUM,
-    SLICE_MASK,
-    SLICE_NS,
     Cells,
     Metric,
     compact,
     first_key,
-    joined,
     layout,
     select,
+    slices_of,
 )
 from loadsim.measure.hdr import Ints
+from loadsim.measure.slices import Slices
 from loadsim.measure.tally import COUNTERS, TallyDelta
-
-MAX_SLICES = 600
-"""More slices than this double the width of all of them."""
-MAX_CELLS = 400_000
-"""More cells than this (7 MB; adding them up takes a few times that) do it too, down to FEW_SLICES."""
-FEW_SLICES = 60
-_PENDING = 65_536
 
 
 class Sliced(NamedTuple):
@@ -73,8 +62,8 @@ class Moments:
 class Merged:
     """All shards' counts as one.
 
-    Every query of cells first adds up what came since the last one, which takes up to 0.2 s late in a large run: a live
-    view asks for `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
+    Every query of cells first adds in what came since the last one, which takes some milliseconds: a live view asks for
+    `counter` and `shard_counter`, which cost next to nothing.
 
     `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all).
     """
@@ -82,13 +71,10 @@ class Merged:
     def __init__(self, strata: int, watched: Iterable[int] | None = None) -> None:
         self.strata = strata
         self._watched = np.isin(np.arange(strata), list(range(strata) if watched is None else watched))
-        self._cells = EMPTY
-        self._pending: list[Cells] = []
-        self._pending_size = 0
-        self._shift = 0
+        self._slices = Slices()
         self._moments: dict[int, NDArray[np.float64]] = {}
         self._counters: dict[int, Ints] = {}
-        self._recent: dict[int, Cells] = {}
+        self._counted = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
         self._responses: dict[int, Ints] = {}
 
     def add(self, shard: int, delta: TallyDelta) -> Cells:
@@ -101,27 +87,22 @@ class Merged:
             raise ValueError(f"a frame counts {len(counters)} strata, not {self.strata}")
         if len(cells.keys) and not 0 <= cells.keys[0] <= cells.keys[-1] < first_key(self.strata, 0):
             raise ValueError("a frame carries cells of strata that the plan does not have")
+        self._counted += counters - self._counters.get(shard, 0)
         self._counters[shard] = counters
         self._moments[shard] = delta.moment_rows()
-        self._recent[shard] = cells
         self._watch(shard, cells)
-        self._pending.append(_coarser(cells, self._shift))
-        self._pending_size += len(cells.keys)
-        if self._pending_size > max(_PENDING, len(self._cells.keys)):
-            self._settle()
+        self._slices.add(cells)
         return cells
 
     @property
     def slice_ns(self) -> int:
         """Width of a slice as it stands now; doubles as a run goes on."""
-        self._settle()
-        return SLICE_NS << self._shift
+        return self._slices.width_ns
 
     @property
     def cells(self) -> int:
         """How many cells are held: what memory grows with."""
-        self._settle()
-        return len(self._cells.keys)
+        return self._slices.held
 
     @property
     def shards(self) -> list[int]:
@@ -130,26 +111,16 @@ class Merged:
 
     def sliced(self, metric: Metric, strata: Iterable[int]) -> Sliced:
         """Counts of a metric over some strata, by slice and index."""
-        self._settle()
-        keys, counts = select(self._cells, metric, strata)
-        within, counts = compact([Cells(keys & ((1 << GROUP_SHIFT) - 1), counts)])
-        return Sliced(within >> INDEX_BITS, within & INDEX_MASK, counts)
+        keys, counts = compact([self._slices.select(metric, strata)])
+        return Sliced(slices_of(keys), keys & INDEX_MASK, counts)
 
     def counts(self, metric: Metric, strata: Iterable[int]) -> Ints:
         """Counts of a latency metric over some strata: dense int64 (layout(metric).counts_len,)."""
-        self._settle()
-        return _dense(select(self._cells, metric, strata), metric)
-
-    def recent(self, metric: Metric, shards: Iterable[int] | None = None) -> Ints:
-        """Dense counts of what the latest delta of these shards (default: all) holds: the last second, for a live
-        view."""
-        wanted = self._recent if shards is None else [shard for shard in shards if shard in self._recent]
-        return _dense(joined([select(self._recent[shard], metric, range(self.strata)) for shard in wanted]), metric)
+        return _dense(self._slices.select(metric, strata), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""
-        self._settle()
-        keys, counts = select(self._cells, Metric.ended, strata)
+        keys, counts = self._slices.select(Metric.ended, strata)
         codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
@@ -172,7 +143,7 @@ class Merged:
 
     def counter(self, name: str, strata: Iterable[int]) -> int:
         """One of `tally.COUNTERS`, over some strata and all shards."""
-        return sum(int(rows[list(strata), COUNTERS.index(name)].sum()) for rows in self._counters.values())
+        return int(self._counted[list(strata), COUNTERS.index(name)].sum())
 
     def shard_counter(self, shard: int, name: str) -> Ints:
         """One of `tally.COUNTERS` of one shard as of its last frame: int64 (strata,); zeros when never heard of."""
@@ -187,33 +158,6 @@ class Merged:
         found = select(cells, Metric.response, np.flatnonzero(self._watched).tolist())
         kept = self._responses.setdefault(shard, np.zeros(layout(Metric.response).counts_len, dtype=np.int64))
         np.add.at(kept, found.keys & INDEX_MASK, found.counts)
-
-    def _settle(self) -> None:
-        """Add the pending parts in, then coarsen while there are too many slices or cells."""
-        if not self._pending:
-            return
-        self._cells = compact([self._cells, *self._pending])
-        self._pending, self._pending_size = [], 0
-        while self._too_fine():
-            self._shift += 1
-            self._cells = compact([_coarser(self._cells, 1)])
-
-    def _too_fine(self) -> bool:
-        slices = _last_slice(self._cells) + 1
-        return slices > MAX_SLICES or (len(self._cells.keys) > MAX_CELLS and slices > FEW_SLICES)
-
-
-def _last_slice(cells: Cells) -> int:
-    return int((cells.keys >> INDEX_BITS & SLICE_MASK).max(initial=0))
-
-
-def _coarser(cells: Cells, doublings: int) -> Cells:
-    """The same counts in slices 2^doublings as wide; keys are no longer distinct nor in order."""
-    if not doublings:
-        return cells
-    slices = (cells.keys >> INDEX_BITS & SLICE_MASK) >> doublings
-    rest = cells.keys & ~(SLICE_MASK << INDEX_BITS)
-    return Cells(rest | slices << INDEX_BITS, cells.counts)
 
 
 def _dense(cells: Cells, metric: Metric) -> Ints:

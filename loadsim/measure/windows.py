@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loadsim.measure.cells import EMPTY, INDEX_BITS, INDEX_MASK, SLICE_MASK, SLICE_NS, Cells, Metric, compact, select
+from loadsim.measure.cells import EMPTY, INDEX_MASK, SLICE_NS, Cells, Metric, compact, select, slices_of
 from loadsim.measure.hdr import Ints
 
 
@@ -113,10 +113,7 @@ class WindowCounts:
         """Take the compacted cells of a frame, in base slices; gives the windows that have more counts now."""
         keys, counts = select(cells, self._metric, self._strata)
         indexes = keys & INDEX_MASK
-        if self._grid is None:
-            numbers = np.zeros(len(keys), dtype=np.int64)
-        else:
-            numbers = self._grid.numbers(keys >> INDEX_BITS & SLICE_MASK)
+        numbers = np.zeros(len(keys), dtype=np.int64) if self._grid is None else self._grid.numbers(slices_of(keys))
         touched = set(np.unique(numbers[numbers >= 0]).tolist())
         for number in touched:
             mine = numbers == number

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric
-from loadsim.measure.hdr import MICROSECONDS, percentile
-from loadsim.measure.merge import FEW_SLICES, MAX_SLICES, Merged, Moments
+from loadsim.measure.hdr import MICROSECONDS
+from loadsim.measure.merge import Merged, Moments
+from loadsim.measure.slices import FEW_SLICES, MAX_SLICES
 from loadsim.measure.tally import Tally
 from loadsim.model import NS_PER_S
 from tests.measure.rows import MS, START, answered, array, outcomes, tallied
@@ -88,21 +89,11 @@ def test_an_hour_costs_no_more_slices_than_minutes() -> None:
 
 
 def test_too_many_cells_coarsen_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadsim.measure.merge.MAX_CELLS", 500)
+    monkeypatch.setattr("loadsim.measure.slices.MAX_CELLS", 500)
     found = merged([answered(i * SLICE_NS, (1 + i) * MS) for i in range(200)])
     assert found.slice_ns == 4 * SLICE_NS
     assert len(set(found.sliced(Metric.due, EVERY).slices.tolist())) <= FEW_SLICES
     assert found.counts(Metric.response, EVERY).sum() == 200
-
-
-def test_recent_is_the_latest_delta_of_each_shard() -> None:
-    tally, found = Tally(1, START, [-1]), Merged(1)
-    for service in (MS, 2 * MS):
-        tally.fold(array([answered(0, service)] * 10))
-        found.add(0, tally.drain())
-    assert percentile(found.recent(Metric.service), MICROSECONDS, 0.5) == 2_000
-    assert found.counts(Metric.service, [0]).sum() == 20
-    assert Merged(1).recent(Metric.service).sum() == 0
 
 
 def test_a_shard_by_itself() -> None:

@@ -1,0 +1,148 @@
+"""The counts of a whole run, by slice of its time, in memory that the run's length does not change.
+
+Decides when slices coarsen, and how counts are held: eight bytes for each cell, every stratum and metric by itself, so
+that nothing is ever there twice as a whole. Knows nothing of shards, of what a stratum means, or of the figures that
+results carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.cells import (
+    GROUP_SHIFT,
+    INDEX_BITS,
+    METRICS_PER_STRATUM,
+    SLICE_MASK,
+    SLICE_NS,
+    Cells,
+    Metric,
+    compact,
+    joined,
+    slices_of,
+)
+
+MAX_SLICES = 600
+"""More slices than this double the width of all of them."""
+MAX_CELLS = 400_000
+"""More cells than this (3 MB) do it too, down to FEW_SLICES."""
+FEW_SLICES = 60
+_PENDING = 131_072
+"""So many cells pile up (2 MB) before they are added in."""
+_WITHIN = (1 << GROUP_SHIFT) - 1
+_LARGEST = np.iinfo(np.uint32).max
+
+
+class _Part(NamedTuple):
+    """The cells of one stratum and metric: keys uint32, slice and index, ascending and distinct; counts uint32 as long
+    as they fit, int64 from then on."""
+
+    keys: NDArray[np.uint32]
+    counts: NDArray[np.uint32] | NDArray[np.int64]
+
+
+class Slices:
+    """Cells that are added up as they come. Whatever is asked first adds in what came since the last question."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, _Part] = {}
+        self._pending: list[Cells] = []
+        self._pending_size = 0
+        self._shift = 0
+        self._last = 0
+
+    def add(self, cells: Cells) -> None:
+        """Take cells in base slices."""
+        self._pending.append(cells)
+        self._pending_size += len(cells.keys)
+        if self._pending_size > _PENDING:
+            self._settle()
+
+    @property
+    def width_ns(self) -> int:
+        """Width of a slice as it stands now; doubles as a run goes on."""
+        self._settle()
+        return SLICE_NS << self._shift
+
+    @property
+    def held(self) -> int:
+        """How many cells there are: what memory grows with."""
+        self._settle()
+        return self._held()
+
+    def select(self, metric: Metric, strata: Iterable[int]) -> Cells:
+        """The cells of a metric and some strata; their keys are of slice and index alone, and so may repeat."""
+        self._settle()
+        groups = [stratum * METRICS_PER_STRATUM + int(metric) for stratum in strata]
+        parts = [self._parts[group] for group in groups if group in self._parts]
+        return joined([_wide(part) for part in parts])
+
+    def _settle(self) -> None:
+        """Add in what is pending, then coarsen while there are too many slices or cells."""
+        if not self._pending:
+            return
+        fresh = compact([_coarser(cells, self._shift) for cells in self._pending])
+        self._pending, self._pending_size = [], 0
+        self._last = max(self._last, int(slices_of(fresh.keys).max(initial=0)))
+        while self._last >= MAX_SLICES:
+            self._halve()
+            fresh = compact([_coarser(fresh, 1)])
+        for group, cells in _by_group(fresh):
+            self._parts[group] = _narrow(cells) if group not in self._parts else _with(self._parts[group], cells)
+        while self._held() > MAX_CELLS and self._last >= FEW_SLICES:
+            self._halve()
+
+    def _held(self) -> int:
+        return sum(len(part.keys) for part in self._parts.values())
+
+    def _halve(self) -> None:
+        """Make slices twice as wide."""
+        self._shift += 1
+        self._last >>= 1
+        for group, part in self._parts.items():
+            self._parts[group] = _narrow(compact([_coarser(_wide(part), 1)]))
+
+
+def _by_group(cells: Cells) -> Iterator[tuple[int, Cells]]:
+    """Compact cells by stratum and metric, those left out of their keys."""
+    groups = cells.keys >> GROUP_SHIFT
+    ends = (np.flatnonzero(groups[1:] != groups[:-1]) + 1).tolist()
+    for start, end in pairwise([0, *ends, len(groups)] if len(groups) else []):
+        yield int(groups[start]), Cells(cells.keys[start:end] & _WITHIN, cells.counts[start:end])
+
+
+def _coarser(cells: Cells, doublings: int) -> Cells:
+    """The same counts in slices 2^doublings as wide; keys are no longer distinct nor in order."""
+    if not doublings:
+        return cells
+    rest = cells.keys & ~(SLICE_MASK << INDEX_BITS)
+    return Cells(rest | slices_of(cells.keys) >> doublings << INDEX_BITS, cells.counts)
+
+
+def _wide(part: _Part) -> Cells:
+    return Cells(part.keys.astype(np.int64), part.counts.astype(np.int64))
+
+
+def _narrow(cells: Cells) -> _Part:
+    fits = cells.counts.max(initial=0) <= _LARGEST
+    return _Part(cells.keys.astype(np.uint32), cells.counts.astype(np.uint32 if fits else np.int64))
+
+
+def _with(part: _Part, more: Cells) -> _Part:
+    """Both as one. What `part` has already is counted in place, the rest is put in between."""
+    keys, counts = part
+    if int(counts.max(initial=0)) + int(more.counts.max(initial=0)) > _LARGEST:
+        counts = counts.astype(np.int64)
+    more_keys, more_counts = more.keys.astype(keys.dtype), more.counts.astype(counts.dtype)
+    at = np.searchsorted(keys, more_keys)
+    known = keys[np.minimum(at, len(keys) - 1)] == more_keys
+    counts[at[known]] += more_counts[known]
+    if known.all():
+        return _Part(keys, counts)
+    new = ~known
+    return _Part(np.insert(keys, at[new], more_keys[new]), np.insert(counts, at[new], more_counts[new]))
