@@ -26,6 +26,7 @@ GROUP_SHIFT = INDEX_BITS + SLICE_BITS
 METRICS_PER_STRATUM = 16
 INDEX_MASK = (1 << INDEX_BITS) - 1
 SLICE_MASK = (1 << SLICE_BITS) - 1
+_BITS = 63
 LAST_SLICE = SLICE_MASK
 """48 days of base slices; what lies beyond is counted in the last one."""
 
@@ -106,10 +107,15 @@ def compact(parts: list[Cells]) -> Cells:
     keys, counts = joined(parts)
     if not len(keys):
         return EMPTY
-    order = np.argsort(keys)
-    keys = keys[order]
+    bits = int(counts.max()).bit_length()
+    if int(keys.max()).bit_length() + bits < _BITS:  # sorting numbers takes half as long as finding their order
+        both = np.sort(keys << bits | counts)
+        keys, counts = both >> bits, both & ((1 << bits) - 1)
+    else:
+        order = np.argsort(keys)
+        keys, counts = keys[order], counts[order]
     starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-    return Cells(keys[starts], np.add.reduceat(counts[order], starts))
+    return Cells(keys[starts], np.add.reduceat(counts, starts))
 
 
 def first_key(stratum: int, metric: int) -> int:

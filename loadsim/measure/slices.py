@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ _PENDING = 131_072
 """So many cells pile up (2 MB) before they are added in."""
 _WITHIN = (1 << GROUP_SHIFT) - 1
 _LARGEST = np.iinfo(np.uint32).max
+
+
+_Array = TypeVar("_Array", NDArray[np.uint32], NDArray[np.int64])
 
 
 class _Part(NamedTuple):
@@ -134,15 +137,28 @@ def _narrow(cells: Cells) -> _Part:
 
 
 def _with(part: _Part, more: Cells) -> _Part:
-    """Both as one. What `part` has already is counted in place, the rest is put in between."""
+    """Both as one. What `part` has already is counted in place, the rest is put in between, most of it near the end."""
     keys, counts = part
-    if int(counts.max(initial=0)) + int(more.counts.max(initial=0)) > _LARGEST:
+    if int(counts.max()) + int(more.counts.max()) > _LARGEST:
         counts = counts.astype(np.int64)
     more_keys, more_counts = more.keys.astype(keys.dtype), more.counts.astype(counts.dtype)
-    at = np.searchsorted(keys, more_keys)
+    start = int(np.searchsorted(keys, more_keys[0]))
+    at = start + np.searchsorted(keys[start:], more_keys)
     known = keys[np.minimum(at, len(keys) - 1)] == more_keys
     counts[at[known]] += more_counts[known]
     if known.all():
         return _Part(keys, counts)
     new = ~known
-    return _Part(np.insert(keys, at[new], more_keys[new]), np.insert(counts, at[new], more_counts[new]))
+    places = at[new] + np.arange(np.count_nonzero(new)) - start
+    old = np.ones(len(keys) - start + len(places), dtype=np.bool)
+    old[places] = False
+    return _Part(_between(keys, start, old, more_keys[new]), _between(counts, start, old, more_counts[new]))
+
+
+def _between(values: _Array, start: int, old: NDArray[np.bool], new: _Array) -> _Array:
+    """`values` with `new` put in after `start`: where `old` is False."""
+    found = np.empty(start + len(old), dtype=values.dtype)
+    found[:start] = values[:start]
+    found[start:][old] = values[start:]
+    found[start:][~old] = new
+    return found
