@@ -160,6 +160,6 @@ def _versions(of: Mapping[str, Any] | None) -> dict[str, str | None]:
 
 def launcher_for(cluster: Cluster) -> Launcher:
     """What starts shards there."""
-    from loadsim.launch.dask import DaskShards
+    from loadsim.launch.dask.shards import DaskShards
 
     return DaskShards(cluster)

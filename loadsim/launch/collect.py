@@ -64,9 +64,11 @@ class Collector:
         on_raw: Callable[[bytes], None] | None = None,
         on_outcomes: Callable[[bytes], None] | None = None,
         on_cells: Callable[[Cells], None] = lambda _: None,
+        watched: Sequence[int] | None = None,
     ) -> None:
+        """`watched`: the strata whose response times are compared between shards (default: all)."""
         self.strata = strata
-        self.merged = Merged(strata)
+        self.merged = Merged(strata, watched)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
@@ -89,8 +91,11 @@ class Collector:
             state.heard_ns = max(state.heard_ns, now_ns)
 
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
-        """A shard's latest second."""
+        """A shard's latest second. One that came before, or after a later one, is not counted: what it carries is
+        there, or missing."""
         state = self.states[shard]
+        if frame.seq <= state.frames:
+            return
         if frame.seq != state.frames + 1:
             state.frames_missing = True
         state.frames = frame.seq

@@ -19,6 +19,7 @@ from loadsim.launch.messages import MAX_MESSAGE, Alive, encode
 from loadsim.processes import own_command, own_environment
 
 BEAT_S = 0.5
+"""Whoever said nothing for so long gives a sign of life."""
 LEASE_S = 5.0
 """Without a word for so long the launcher is gone or cut off, and nobody wants this load any more."""
 START_LEASE_S = 60.0
@@ -55,6 +56,7 @@ class HostShards:
         self._shards: dict[int, _Process] = {}
         self._ended = threading.Event()
         self._until = time.monotonic() + START_LEASE_S
+        self._spoke = 0.0
         self._lock = threading.Lock()
         self._numbers = shards
         self._left = len(shards)
@@ -65,7 +67,8 @@ class HostShards:
             for number in self._numbers:
                 self._shards[number] = _Process(partial(self._out, number), partial(self._end, number))
             while not self._ended.is_set():
-                self._say({"host": self._host})
+                if time.monotonic() - self._spoke >= BEAT_S:
+                    self._say({"host": self._host})
                 if time.monotonic() > self._until or not self._connected():
                     self.end(self._numbers)
                 self._ended.wait(BEAT_S)
@@ -92,6 +95,7 @@ class HostShards:
                 self._shards[number].end()
 
     def _out(self, number: int, data: bytes) -> None:
+        self._spoke = time.monotonic()
         self._say({"host": self._host, "shard": number, "data": data})
 
     def _end(self, number: int, code: int) -> None:

@@ -74,7 +74,8 @@ class Run:
         """Hears, before the first event, of what will limit the run, and later why it is ended early."""
         self.tell: Callable[[str], None] = lambda _: None
         """Hears of hosts that were lost, at any time."""
-        self._watch = ObjectiveWatch(spec.plan, labels_of(spec.plan), spec.objectives)
+        self._labels = labels_of(spec.plan)
+        self._watch = ObjectiveWatch(spec.plan, self._labels, spec.objectives)
         self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -97,7 +98,10 @@ class Run:
             self.shards = await launcher.reserve(_most_shards(spec.plan))
             if target.preflight:
                 await launcher.look(target)
-            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
+            self._collector = Collector(
+                *(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add),
+                watched=self._labels.select(expect="accept"),
+            )
             intake = Intake(self._collector, heard)
             self._start_ns, self._began_ns = await launcher.start(self._messages(), intake, self._warn)
             self.started.set()

@@ -39,6 +39,8 @@ class ObjectiveWatch:
 
     def look(self, collector: Collector) -> Aborted | None:
         """The first objective that cannot hold any more, of those that may end the run."""
+        if not any(each.objective.abort for each in self._watched):
+            return None
         heard = [state.frame.elapsed_ns for state in collector.states if state.frame is not None and not state.lost]
         if len(heard) < sum(not state.lost for state in collector.states) or not heard:
             return None

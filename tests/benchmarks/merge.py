@@ -3,10 +3,11 @@
     python -m tests.benchmarks.merge
 
 Real tallies fold the outcomes of a simulated endpoint, one per host and second, and give the frames that shards send;
-all are made before anything is measured. Then this process does what a launcher does: it hears the hosts' beats and
-frames, adds the frames up, and four times a second asks for the progress that a live view shows. Measured is its CPU
-time over the time of the run: once with the frames handed over within the process (the merge alone), and once as
-events of a real Dask scheduler, published by a worker, both in processes of their own.
+all are made before anything is measured. Then this process does what a launcher does: it hears the hosts' signs of life
+and frames, adds the frames up, and four times a second looks for silent hosts and asks for the progress that a live
+view shows. Measured is its CPU time over the time of the run: once with the words handed over within the process (the
+merge alone), and once as events of a real Dask scheduler, published by a worker, both in processes of their own. The
+word that the launcher has for every host each second is not in it: here is but one worker.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ import numpy as np
 from distributed import Client, get_worker
 
 from loadsim.launch.collect import Collector
+from loadsim.launch.dask.hosts import Hosts
+from loadsim.launch.dask.scheduler import prepare
 from loadsim.launch.launcher import Intake
 from loadsim.launch.messages import Frame, FromShard, Ready, encode
 from loadsim.measure.hdr import Ints
@@ -44,7 +47,6 @@ SHARE_LIMIT = 0.2
 """Of one core, at one frame per second and host."""
 VIEWS = 4
 """Looks of the live view per second."""
-BEATS = 2
 TOPIC = "frames"
 
 
@@ -115,29 +117,39 @@ def _said(message: FromShard) -> bytes:
 
 
 class Launcher:
-    """What a launcher holds: a collector that is fed, and a live view that looks at it."""
+    """What a launcher holds: a collector that is fed, the hosts as they are heard, and a live view that looks."""
 
     def __init__(self, hosts: int) -> None:
         self.collector = Collector(STRATA, hosts)
         self.intake = Intake(self.collector, lambda: None)
+        self.hosts = Hosts([(f"10.0.{n // 250}.{n % 250}", f"tcp://host-{n}:1") for n in range(hosts)], hosts)
+        self.hosts.take_up(self.intake)
         for state in self.collector.states:
-            state.place = f"10.0.{state.number // 250}.{state.number % 250}"
             self.intake.take(state.number, _said(Ready("host", 1, "0", 1024)))
+        for each in (self.hosts, self.collector):
+            each.started(time.monotonic_ns())
         self.frames = 0
 
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """As `launch.dask` hears a host."""
-        word = event[1]
-        if "data" in word:
-            self.intake.take(word["shard"], word["data"])
-            self.frames += 1
+        """As `launch.dask.shards` hears a host."""
+        self.hosts.hear(event[1], time.monotonic_ns())
+        self.frames += "data" in event[1]
 
     def look(self, elapsed_s: float) -> None:
-        """As a live view does."""
+        """As a launcher that waits and a live view do."""
+        now = time.monotonic_ns()
+        self.hosts.look(now)
+        self.collector.silent(now)
         self.collector.progress(elapsed_s)
 
+    def check(self, events: int) -> None:
+        """Raises SystemExit when not everything was counted: figures of less work would flatter."""
+        counted = self.collector.ended(range(STRATA))
+        if counted != events or any(state.lost or state.frames_missing for state in self.collector.states):
+            raise SystemExit(f"{counted:,} of {events:,} events were counted")
 
-def alone(said: Sequence[Sequence[bytes]]) -> tuple[float, list[float]]:
+
+def alone(said: Sequence[Sequence[bytes]], events: int) -> tuple[float, list[float]]:
     """Frames handed over within the process: CPU seconds per second of the run, on average and for each second."""
     launcher = Launcher(len(said))
     each = []
@@ -148,6 +160,7 @@ def alone(said: Sequence[Sequence[bytes]]) -> tuple[float, list[float]]:
                 launcher.hear((0.0, {"host": host, "shard": host, "data": said[host][second]}))
             launcher.look(second + (part + 1) / VIEWS)
         each.append(time.process_time() - began)
+    launcher.check(events)
     return sum(each) / len(each), each
 
 
@@ -158,15 +171,15 @@ def publish(path: str, hosts: int, seconds: int) -> None:
     began = time.monotonic()
     for second in range(seconds):
         for host in range(hosts):
-            for _ in range(BEATS):
-                worker.log_event(TOPIC, {"host": host})
+            # between two frames a host gives one sign of life
+            worker.log_event(TOPIC, {"host": (host + hosts // 2) % hosts})
             worker.log_event(TOPIC, {"host": host, "shard": host, "data": said[host][second]})
             ahead = second + (host + 1) / hosts - (time.monotonic() - began)
             if ahead > 0:
                 time.sleep(ahead)
 
 
-async def through_dask(said: Sequence[Sequence[bytes]]) -> tuple[float, float]:
+async def through_dask(said: Sequence[Sequence[bytes]], events: int) -> tuple[float, float]:
     """The same as events of a real scheduler: CPU seconds of this process per second, and those of the scheduler."""
     hosts, seconds = len(said), len(said[0])
     launcher = Launcher(hosts)
@@ -175,6 +188,7 @@ async def through_dask(said: Sequence[Sequence[bytes]]) -> tuple[float, float]:
         file.flush()
         async with _dask() as (client, scheduler):
             client.subscribe_topic(TOPIC, launcher.hear)
+            await client.run_on_scheduler(prepare(), TOPIC, client.id)
             before, before_there = time.process_time(), common.cpu_seconds(scheduler)
             began = time.monotonic()
             task = client.submit(publish, file.name, hosts, seconds, pure=False)
@@ -184,6 +198,7 @@ async def through_dask(said: Sequence[Sequence[bytes]]) -> tuple[float, float]:
             took = time.monotonic() - began
             ours, theirs = time.process_time() - before, common.cpu_seconds(scheduler) - before_there
             await task
+    launcher.check(events)
     return ours / took, theirs / took
 
 
@@ -218,8 +233,8 @@ def measure(hosts: int, rates: Sequence[int], seconds: int) -> list[dict[str, An
     rows = []
     for rate in rates:
         said = [frames_of(host, rate, seconds) for host in range(hosts)]
-        share, each = alone(said)
-        with_dask, scheduler = asyncio.run(through_dask(said))
+        share, each = alone(said, hosts * rate * seconds)
+        with_dask, scheduler = asyncio.run(through_dask(said, hosts * rate * seconds))
         row = {
             "events_per_s_and_host": rate,
             "events_per_s": rate * hosts,

@@ -1,0 +1,115 @@
+"""What is known of the hosts of a run: which of them are up, heard, done or lost.
+
+Decides when a host counts as lost and what becomes of its shards. Knows neither `distributed` nor what time it is:
+words and instants are arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadsim.launch.launcher import Intake
+from loadsim.model import NS_PER_S
+from loadsim.processes import ending
+
+SILENCE_NS = 2 * NS_PER_S
+"""A host from which nothing came for so long is lost; each says something every `host.BEAT_S`, or little later."""
+
+
+@dataclass
+class Host:
+    """One host of the run: the worker that serves it and what was heard of it."""
+
+    number: int
+    label: str
+    worker: str
+    shards: list[int] = field(default_factory=list)
+    heard_ns: int = 0
+    up: bool = False
+    lost: str = ""
+
+
+class Hosts:
+    """All of them; `intake` takes what their shards say."""
+
+    def __init__(self, places: Sequence[tuple[str, str]], shards: int) -> None:
+        """`places`: (label, worker) of each host, over which the shards are dealt out evenly."""
+        self.all = [Host(number, *place) for number, place in enumerate(places)]
+        for number in range(shards):
+            self.all[number % len(self.all)].shards.append(number)
+        self.intake: Intake
+        self.say: Callable[[str], None] = lambda _: None
+        self.up = asyncio.Event()
+        """Set when every host is up, or one was lost."""
+        self.news = asyncio.Event()
+        """Set when a shard has ended."""
+
+    def take_up(self, intake: Intake) -> None:
+        """From now on they belong to a run."""
+        self.intake = intake
+        for host in self.all:
+            for number in host.shards:
+                intake.collector.states[number].place = host.label
+
+    @property
+    def living(self) -> list[Host]:
+        """Those that were not lost."""
+        return [host for host in self.all if not host.lost]
+
+    @property
+    def busy(self) -> list[Host]:
+        """Those of which some shard has neither ended nor been lost."""
+        states = self.intake.collector.states
+        return [host for host in self.all if not host.lost and not all(states[n].ended for n in host.shards)]
+
+    def of_shard(self, shard: int) -> Host:
+        """The host that a shard is on."""
+        return self.all[shard % len(self.all)]
+
+    def started(self, now_ns: int) -> None:
+        """The run has begun: from now on silence tells."""
+        for host in self.all:
+            host.heard_ns = max(host.heard_ns, now_ns)
+
+    def hear(self, word: dict[str, Any], now_ns: int) -> None:
+        """What a host says (`host.Say`)."""
+        host = self.all[word["host"]]
+        host.heard_ns = now_ns
+        if not host.up:
+            host.up = True
+            if all(each.up for each in self.all):
+                self.up.set()
+        if host.lost or "shard" not in word:
+            return
+        state = self.intake.collector.states[word["shard"]]
+        if "data" in word:
+            self.intake.take(state.number, word["data"])
+        else:
+            self.intake.lose(state.number, f"the process ended with {ending(word['code'])}")
+        if state.ended:
+            self.news.set()
+
+    def look(self, now_ns: int) -> None:
+        """Give up those that were silent for too long."""
+        for host in self.busy:
+            if now_ns - host.heard_ns > SILENCE_NS:
+                self.lose(host, f"nothing was heard of it for {SILENCE_NS / NS_PER_S:g} s")
+
+    def lose(self, host: Host, reason: str, *, tell: bool = True) -> None:
+        """Nothing more will come from a host; shards of it that ended before stay as they are."""
+        if host.lost:
+            return
+        if tell and host in self.busy:
+            self.say(f"{host.label} was lost: {reason}")
+        host.lost = reason
+        self.up.set()
+        self.news.set()
+        for number in host.shards:
+            self.intake.lose(number, reason)
+
+    def count_lost(self) -> int:
+        """How many hosts have a lost shard."""
+        return len({state.place for state in self.intake.collector.states if state.lost})

@@ -1,0 +1,165 @@
+"""How a cluster is spoken to: the connection, and calls that go to its hosts once and are kept nowhere.
+
+Decides how long each may take, and turns whatever Dask raises into one line of ours. Refuses to know what is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from distributed import Client, Security
+from distributed.versions import VersionMismatchWarning, get_versions
+
+from loadsim.launch.cluster import Cluster
+from loadsim.launch.dask.own import OwnCluster
+from loadsim.model import LoadsimError
+
+CONNECT_S = 10.0
+CALL_S = 2.0
+"""So long a host may take to answer a call before it is left behind."""
+CLOSE_S = 5.0
+
+
+class Link:
+    """A connection to a cluster, or to one of our own that ends with it. Calls are for after `open`."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._asked = cluster
+        self._own: OwnCluster | None = None
+        self._client: Any = None
+
+    async def open(self) -> None:
+        """Connect. Raises LoadsimError."""
+        asked = self._asked
+        for name in ("distributed", "distributed.client", "tornado.application"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what is wrong is told by ourselves, in a line
+        warnings.filterwarnings("ignore", category=VersionMismatchWarning)  # differences are refused later
+        try:
+            address = asked.address
+            if asked.local:
+                self._own = OwnCluster()
+                address = await self._own.start(asked.local)
+            self._client = await Client(
+                address,
+                asynchronous=True,
+                set_as_default=False,
+                timeout=CONNECT_S,
+                security=_security(asked),
+                name="loadsim",
+            )
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            raise LoadsimError(f"{asked.shown}: no Dask scheduler to be had: {one_line(error)}") from None
+
+    @property
+    def opened(self) -> bool:
+        """Whether there ever was a connection."""
+        return self._client is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the scheduler is still there."""
+        return self._client is not None and self._client.status == "running"
+
+    @property
+    def name(self) -> str:
+        """What the scheduler knows this connection by."""
+        return str(self._client.id)
+
+    async def close(self) -> None:
+        """Bounded in time, whatever hangs."""
+        for what in (self._client, self._own):
+            if what is not None:
+                with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+                    await asyncio.wait_for(what.close(), CLOSE_S)
+
+    async def workers(self) -> dict[str, str]:
+        """Each worker's address → the host that it is on. Raises LoadsimError."""
+        identity = await self._answer(self._client.scheduler.identity(n_workers=-1), self._asked.shown, CONNECT_S)
+        return {address: info["host"] for address, info in identity["workers"].items()}
+
+    async def versions(self, workers: Mapping[str, str]) -> Mapping[str, Any]:
+        """As `cluster.check_versions` takes them, of the workers in worker → label. Raises LoadsimError."""
+        wanted, scheduler = ["loadsim"], self._client.scheduler
+
+        async def of(worker: str, label: str) -> Any:
+            word = {"op": "versions", "packages": wanted}
+            asked = scheduler.broadcast(msg=word, workers=[worker], on_error="ignore")
+            found = await self._answer(asked, label, CONNECT_S)
+            if worker not in found:
+                raise LoadsimError(f"{label}: its worker is gone")
+            return found[worker]
+
+        told = await asyncio.gather(*(of(worker, label) for worker, label in workers.items()))
+        return {
+            "client": get_versions(packages=wanted),
+            "scheduler": await self._answer(scheduler.versions(packages=wanted), self._asked.shown, CONNECT_S),
+            "workers": dict(zip(workers, told, strict=True)),
+        }
+
+    def listen(self, topic: str, hear: Callable[[tuple[float, dict[str, Any]]], None]) -> None:
+        """Hear what is said under a topic from now on."""
+        self._client.subscribe_topic(topic, hear)
+
+    def ignore(self, topic: str) -> None:
+        """Hear no more of it."""
+        self._client.unsubscribe_topic(topic)
+
+    def hold(self, worker: str, key: str, function: Callable[..., None], *args: Any) -> Awaitable[Any]:
+        """Run a function as a task on one worker, once and nowhere else; what is given back tells of its end."""
+        options = {"workers": [worker], "allow_other_workers": False, "pure": False, "retries": 0}
+        future = self._client.submit(function, *args, key=key, **options)
+        result: Awaitable[Any] = future.result()
+        return result
+
+    async def run(self, workers: list[str], function: Callable[..., Any], *args: Any) -> None:
+        """Call on some workers; what comes of it shows in what is heard."""
+        if workers:
+            await quietly(self._client.run(function, *args, workers=workers, on_error="ignore"))
+
+    async def at_scheduler(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call on the scheduler. Raises LoadsimError."""
+        await self._answer(self._client.run_on_scheduler(function, *args), self._asked.shown, CALL_S)
+
+    async def ask(
+        self, worker: str, label: str, function: Callable[..., Any], *args: Any, within_s: float = CALL_S
+    ) -> Any:
+        """Ask one worker. Raises LoadsimError, in a line that names it by its label, when it does not answer."""
+        answers = await self._answer(self._client.run(function, *args, workers=[worker]), label, within_s)
+        return answers[worker]
+
+    async def _answer(self, asked: Awaitable[Any], label: str, within_s: float) -> Any:
+        try:
+            return await asyncio.wait_for(asked, within_s)
+        except TimeoutError:
+            raise LoadsimError(f"{label}: no answer within {within_s:g} s") from None
+        except Exception as error:  # noqa: BLE001 - whatever Dask, or the function over there, raised
+            raise LoadsimError(f"{label}: {one_line(error)}") from None
+
+
+async def quietly(work: Awaitable[Any]) -> None:
+    """A call that may fail or hang."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(work, CALL_S)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _security(cluster: Cluster) -> Security | None:
+    if not cluster.encrypted:
+        return None
+    if cluster.ca is None:  # what Dask's own configuration has
+        return Security(require_encryption=True)
+    return Security(
+        require_encryption=True,
+        tls_ca_file=cluster.ca,
+        tls_client_cert=cluster.cert,
+        tls_client_key=cluster.key,
+    )

@@ -1,0 +1,60 @@
+"""A cluster of our own on this machine, which lives as long as a run: `--cluster local:N`.
+
+Decides how its scheduler and workers are started and ended. Knows nothing of runs and shards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from distributed import Scheduler
+
+from loadsim.launch.launcher import READY_S
+from loadsim.model import LoadsimError
+from loadsim.processes import own_command, own_environment
+
+_OPTIONS = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0", "--death-timeout", "30")
+_END_S = 2.0
+"""So long a worker may take to end when it is told to."""
+
+
+class OwnCluster:
+    """A scheduler in this process and workers in processes of their own, each at a loopback address of its own.
+
+    A worker leads a session, so that a terminal's Ctrl-C reaches the launcher alone; it ends when its scheduler does.
+    """
+
+    def __init__(self) -> None:
+        self._scheduler = Scheduler(host="127.0.0.1", port=0, dashboard=False)
+        self._workers: list[asyncio.subprocess.Process] = []
+
+    async def start(self, workers: int) -> str:
+        """The scheduler's address, once all workers are there. Raises LoadsimError."""
+        await self._scheduler
+        address: str = self._scheduler.address
+        for number in range(1, workers + 1):
+            command = own_command("distributed.cli.dask_worker", address, "--host", f"127.0.0.{number}", *_OPTIONS)
+            environment = {**own_environment(), "DASK_LOGGING__DISTRIBUTED": "critical"}
+            process = await asyncio.create_subprocess_exec(
+                *command, env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+            )
+            self._workers.append(process)
+        deadline = time.monotonic() + READY_S
+        while len(self._scheduler.workers) < workers:
+            if time.monotonic() > deadline or any(process.returncode is not None for process in self._workers):
+                raise LoadsimError(f"only {len(self._scheduler.workers)} of {workers} workers came up")
+            await asyncio.sleep(0.02)
+        return address
+
+    async def close(self) -> None:
+        """No worker survives this."""
+        for send in (asyncio.subprocess.Process.terminate, asyncio.subprocess.Process.kill):
+            living = [process for process in self._workers if process.returncode is None]
+            for process in living:
+                with contextlib.suppress(ProcessLookupError):
+                    send(process)
+            if living:
+                await asyncio.wait([asyncio.create_task(process.wait()) for process in living], timeout=_END_S)
+        await self._scheduler.close()
