@@ -126,9 +126,12 @@ class Launcher:
         self.hosts.take_up(self.intake)
         for state in self.collector.states:
             self.intake.take(state.number, _said(Ready("host", 1, "0", 1024)))
+        self.frames = 0
+
+    def begin(self) -> None:
+        """From now on silence tells."""
         for each in (self.hosts, self.collector):
             each.started(time.monotonic_ns())
-        self.frames = 0
 
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """As `launch.dask.shards` hears a host."""
@@ -152,6 +155,7 @@ class Launcher:
 def alone(said: Sequence[Sequence[bytes]], events: int) -> tuple[float, list[float]]:
     """Frames handed over within the process: CPU seconds per second of the run, on average and for each second."""
     launcher = Launcher(len(said))
+    launcher.begin()
     each = []
     for second in range(len(said[0])):
         began = time.process_time()
@@ -189,9 +193,12 @@ async def through_dask(said: Sequence[Sequence[bytes]], events: int) -> tuple[fl
         async with _dask() as (client, scheduler):
             client.subscribe_topic(TOPIC, launcher.hear)
             await client.run_on_scheduler(prepare(), TOPIC, client.id)
+            task = client.submit(publish, file.name, hosts, seconds, pure=False)
+            while not launcher.frames:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0.01)
+            launcher.begin()
             before, before_there = time.process_time(), common.cpu_seconds(scheduler)
             began = time.monotonic()
-            task = client.submit(publish, file.name, hosts, seconds, pure=False)
             while launcher.frames < hosts * seconds:
                 await asyncio.sleep(1 / VIEWS)
                 launcher.look(time.monotonic() - began)

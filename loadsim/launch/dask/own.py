@@ -15,7 +15,12 @@ from loadsim.launch.launcher import READY_S
 from loadsim.model import LoadsimError
 from loadsim.processes import own_command, own_environment
 
-_OPTIONS = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--memory-limit", "0", "--death-timeout", "30")
+_HTTP = "127.0.0.1:0"
+"""Dask serves its figures over HTTP even without a dashboard, to every network unless told otherwise."""
+_OPTIONS = (
+    *("--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--death-timeout", "30"),
+    *("--no-dashboard", "--dashboard-address", _HTTP),
+)
 _END_S = 2.0
 """So long a worker may take to end when it is told to."""
 
@@ -27,7 +32,7 @@ class OwnCluster:
     """
 
     def __init__(self) -> None:
-        self._scheduler = Scheduler(host="127.0.0.1", port=0, dashboard=False)
+        self._scheduler = Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address=_HTTP)
         self._workers: list[asyncio.subprocess.Process] = []
 
     async def start(self, workers: int) -> str:
