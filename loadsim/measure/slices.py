@@ -132,8 +132,8 @@ def _wide(part: _Part) -> Cells:
 
 
 def _narrow(cells: Cells) -> _Part:
-    fits = cells.counts.max(initial=0) <= _LARGEST
-    return _Part(cells.keys.astype(np.uint32), cells.counts.astype(np.uint32 if fits else np.int64))
+    keys = cells.keys.astype(np.uint32)
+    return _Part(keys, cells.counts.astype(np.uint32) if cells.counts.max(initial=0) <= _LARGEST else cells.counts)
 
 
 def _with(part: _Part, more: Cells) -> _Part:

@@ -17,7 +17,7 @@ from distributed.versions import VersionMismatchWarning, get_versions
 
 from loadsim.launch.cluster import Cluster
 from loadsim.launch.dask.own import OwnCluster
-from loadsim.model import LoadsimError
+from loadsim.model import LoadsimError, UsageError
 
 CONNECT_S = 10.0
 CALL_S = 2.0
@@ -155,11 +155,9 @@ def one_line(error: BaseException) -> str:
 def _security(cluster: Cluster) -> Security | None:
     if not cluster.encrypted:
         return None
-    if cluster.ca is None:  # what Dask's own configuration has
-        return Security(require_encryption=True)
-    return Security(
-        require_encryption=True,
-        tls_ca_file=cluster.ca,
-        tls_client_cert=cluster.cert,
-        tls_client_key=cluster.key,
-    )
+    files = {"tls_ca_file": cluster.ca, "tls_client_cert": cluster.cert, "tls_client_key": cluster.key}
+    # without any it is what Dask's own configuration has
+    found = Security(require_encryption=True, **({} if cluster.ca is None else files))
+    if found.get_connection_args("client")["ssl_context"] is None:
+        raise UsageError(f"{cluster.shown}: give --cluster-ca, --cluster-cert and --cluster-key: both sides show one")
+    return found
