@@ -10,6 +10,9 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from distributed import Client
 
 from tests.launch.support import PATIENCE_S, SECRET, SECRET_ENV
 
@@ -28,6 +31,21 @@ class Cluster:
     def shards(self, host: str) -> list[int]:
         """The shard processes of a host's worker."""
         return children(self.workers[host].pid)
+
+
+async def kept(address: str) -> str:
+    """What a scheduler holds of its clients' runs: tasks and events with all their arguments, and its log."""
+
+    def look(dask_scheduler: Any = None) -> str:
+        from distributed.protocol.pickle import dumps
+
+        events = {topic: list(found.events) for topic, found in dask_scheduler._broker._topics.items()}
+        tasks = [dumps(task.run_spec) for task in dask_scheduler.tasks.values()]
+        return repr((dumps(events), tasks, dask_scheduler.get_logs()))
+
+    async with Client(address, asynchronous=True, set_as_default=False) as client:
+        found: str = await client.run_on_scheduler(look)
+    return found
 
 
 def children(pid: int) -> list[int]:

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from loadsim.measure.result import RunResult
 from tests.cli.certificates import authority
-from tests.launch.clusters import Cluster, alive, cluster
+from tests.launch.clusters import Cluster, alive, cluster, kept
 from tests.launch.support import (
     SECRET,
     SECRET_ENV,
@@ -100,10 +100,12 @@ async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: C
             pids = [pid for host in HOSTS for pid in (shared.workers[host].pid, *shared.shards(host))]
             shown = [argument for pid in pids for argument in command_line(pid)]
             assert "shard" in shown
+            held = await kept(shared.address)
+            assert "serve_host" in held
             done = await finish(process)
         assert done.code == 0, done.out + done.err
         assert len(served.bodies) == 20
-        assert not [text for text in (*shown, done.out, done.err) if SECRET in text]
+        assert not [text for text in (*shown, held, done.out, done.err) if SECRET in text]
     assert "Traceback" not in done.err
 
 
