@@ -38,7 +38,7 @@ class Reading(NamedTuple):
 
 
 def measure(events: int, every_s: float) -> tuple[list[Reading], float]:
-    """The readings up to the last event, and the parent's highest MB after it, while it puts the result together.
+    """The readings up to the last event, and the parent's highest MB after it (0: it had ended by the next look).
 
     Raises SystemExit with the tool's last words when it fails.
     """
@@ -100,7 +100,7 @@ def document(events: int, readings: Sequence[Reading], closing_mb: float, settle
         "flat_within_mb": FLAT_MB,
         "shard_limit_mb": SHARD_LIMIT_MB,
         "processes": found,
-        "parent_while_closing_mb": round(closing_mb, 2),
+        "parent_while_closing_mb": round(closing_mb, 2) or None,
         "readings": [[round(value, 2) for value in reading] for reading in readings],
     }
 
@@ -112,11 +112,16 @@ def markdown(found: Mapping[str, Any]) -> str:
         moved = figures["moved_after_settling_mb"]
         verdict = {True: "yes", False: "no", None: "the run was too short to say"}[figures["flat"]]
         rows.append((who, f"{figures['highest_mb']:.1f} MB", "" if moved is None else f"{moved:.1f} MB", verdict))
+    closing = "Putting the result together took less than one look."
+    if found["parent_while_closing_mb"] is not None:
+        closing = (
+            "While it puts the result together, after the last event, the parent holds up to "
+            f"{found['parent_while_closing_mb']:.1f} MB."
+        )
     text = (
         f"{found['events']:,} events in one run of {found['seconds']:.0f} s, {found['connections']} connections, one "
         f"shard, everything recorded. Flat: moves by at most {found['flat_within_mb']:g} MB after the first "
-        f"{found['settle_s']:g} s. Resident memory over events: `memory.svg`. While it puts the result "
-        f"together, after the last event, the parent holds up to {found['parent_while_closing_mb']:.1f} MB. A shard "
+        f"{found['settle_s']:g} s. Resident memory over events: `memory.svg`. {closing} A shard "
         f"under {found['shard_limit_mb']:g} MB: {'yes' if found['processes']['shard']['under_limit'] else 'no'}.\n"
     )
     head = ("process", "highest", "moved afterwards", "flat")
