@@ -133,7 +133,9 @@ def _wide(part: _Part) -> Cells:
 
 def _narrow(cells: Cells) -> _Part:
     keys = cells.keys.astype(np.uint32)
-    return _Part(keys, cells.counts.astype(np.uint32) if cells.counts.max(initial=0) <= _LARGEST else cells.counts)
+    return _Part(
+        keys, cells.counts.astype(np.uint32) if cells.counts.max(initial=0) <= _LARGEST else cells.counts.copy()
+    )
 
 
 def _with(part: _Part, more: Cells) -> _Part:

@@ -285,7 +285,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     text = (
         f"{found['hosts']} simulated hosts, one frame each per second for {found['seconds']} s, the live view drawn "
         f"from {VIEWS} times a second. Shares are of one core: what the launcher needs for adding the frames up, the "
-        "same and hearing them as Dask's events, and what Dask's scheduler needs to pass them on.\n"
+        "same and hearing them as Dask's events, and what Dask's scheduler needs to pass them on. The launcher's own "
+        "word to every host each second is not in it: one worker speaks for all.\n"
     )
     bounds = "".join(
         f"- at {row['events_per_s_and_host']:,} events/s per host: about {row['hosts_at_limit']:,} hosts, "

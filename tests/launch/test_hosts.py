@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from loadsim.launch.collect import Collector
 from loadsim.launch.dask.hosts import SILENCE_NS, Hosts
 from loadsim.launch.launcher import Intake
@@ -13,7 +11,6 @@ from loadsim.measure.tally import Tally
 from tests.measure.rows import MS, START, answered, array
 
 PLACES = (("a", "tcp://a:1"), ("b", "tcp://b:1"))
-pytest.importorskip("distributed")
 
 
 class Fake:

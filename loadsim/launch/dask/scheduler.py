@@ -14,7 +14,7 @@ GATHER_S = 0.05
 what it says. Dask has 2 ms."""
 
 
-def prepare() -> Callable[[str, str], None]:
+def prepare() -> Callable[..., None]:
     """`(topic, client)`: before the run of this topic.
 
     By default a task whose worker dies is run again, up to three times.
@@ -30,7 +30,7 @@ def prepare() -> Callable[[str, str], None]:
     return prepare
 
 
-def tidy() -> Callable[[str], None]:
+def tidy() -> Callable[..., None]:
     """`(topic)`: after the run of this topic. A launcher that was killed counts no more once its client is gone."""
 
     def tidy(topic: str, dask_scheduler: Any = None) -> None:
@@ -45,7 +45,7 @@ def tidy() -> Callable[[str], None]:
     return tidy
 
 
-def forget() -> Callable[[str], None]:
+def forget() -> Callable[..., None]:
     """`(topic)`: drop the frames that were passed on; it keeps the last thousand of a topic."""
 
     def forget(topic: str, dask_scheduler: Any = None) -> None:
