@@ -10,6 +10,7 @@ descriptor would receive its neighbour's readiness; and no error of one connecti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import select
@@ -21,15 +22,15 @@ from typing import Any
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.tls import TlsSession
 from loadsim.engine.transport import Answer, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
-IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+IN, OUT = select.EPOLLIN, select.EPOLLOUT
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 _CHUNK = 16 * 1024
-"""Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
-_UNBOUNDED = 2**62
+"""Read size."""
 _FRAMINGS = 4096
 """How many lengths of bodies are kept with the header line that tells them."""
 _ROUNDS = 4
@@ -47,6 +48,7 @@ class DirectConnection:
         "_owner",
         "_sock",
         "_started_ns",
+        "_tls",
         "_transport",
         "_why",
         "bytes_received",
@@ -55,10 +57,12 @@ class DirectConnection:
         "event",
         "fd",
         "first_ns",
+        "overhead",
         "pending",
         "reader",
         "recv",
         "reusable",
+        "seal",
         "send_bytes",
         "sent_ns",
         "served",
@@ -71,7 +75,11 @@ class DirectConnection:
         self._owner = transport.owner
         self.reader = ResponseReader(transport.memo)
         self._address = 0
+        self._tls: TlsSession | None = None
         self.pending: bytes | memoryview = b""
+        """What the kernel has not taken yet, as it goes over the wire."""
+        self.overhead = 0
+        """By how much what is written is longer than the request: TLS."""
         self._why = ""
         self.event: Any = None
         self.served = 0
@@ -91,6 +99,7 @@ class DirectConnection:
         except OSError as error:
             raise ResourceLimitError(os.strerror(error.errno or 0)) from None
         self._sock: socket.socket = sock
+        self.send_bytes = sock.send
         self.fd = sock.fileno()
         self.state = CONNECTING
         if family != socket.AF_UNIX:
@@ -114,13 +123,9 @@ class DirectConnection:
         if wire.tls is None:
             self._ready(0)
             return
-        self._transport.remove(self)
-        self._sock = wire.tls.wrap_socket(
-            self._sock, server_hostname=wire.server_name, do_handshake_on_connect=False, suppress_ragged_eofs=True
-        )
+        self._tls = TlsSession(wire.tls, wire.server_name, self._sock.recv)
+        self.seal = self._tls.seal
         self.state = HANDSHAKE
-        self._mask = IN | OUT
-        self._transport.add(self)
         self._handshake()
 
     def connect_failed(self, code: int) -> None:
@@ -141,25 +146,28 @@ class DirectConnection:
         self._fail(kind_of_errno(code))
 
     def _handshake(self) -> None:
-        sock = self._sock
-        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - wrapped when TCP was up
+        assert self._tls is not None  # noqa: S101 - made when TCP was up
         try:
-            sock.do_handshake()
-        except ssl.SSLWantReadError:
-            self._watch(IN)
-        except ssl.SSLWantWriteError:
-            self._watch(OUT)
+            done = self._tls.handshake()
+            self.pending = bytes(self.pending) + self._tls.take()
+            while self.pending:
+                self.pending = self.pending[self.send_bytes(self.pending) :]
+        except BlockingIOError:
+            self._watch(IN | OUT)
         except OSError as error:  # includes ssl.SSLError
+            with contextlib.suppress(OSError):
+                self._sock.send(self._tls.take())  # the alert that tells the peer why
             self._why = f"TLS handshake: {error.strerror or error}"
             self._fail(ErrorKind.tls)
         else:
-            self._ready(monotonic_ns() - self.connected_ns)
+            if done:
+                self._ready(monotonic_ns() - self.connected_ns)
+            else:
+                self._watch(IN)
 
     def _ready(self, tls_ns: int) -> None:
         self.state = READY
-        # what SSLSocket.recv comes down to, without its second layer of checks
-        self.recv = self._sock.read if isinstance(self._sock, ssl.SSLSocket) else self._sock.recv
-        self.send_bytes = self._sock.send
+        self.recv = self._tls.recv if self._tls else self._sock.recv
         self._watch(IN)
         self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
         self._owner.on_open(self)
@@ -175,12 +183,6 @@ class DirectConnection:
         """See Connection."""
         self._transport.send_all([(self, request, index)], attempt)
 
-    def send_slowly(self, data: bytes) -> None:
-        """What TLS takes in several records: from a view, which copies nothing."""
-        self.bytes_sent = 0
-        self.pending = memoryview(data)
-        self._flush()
-
     def unsent(self, error: OSError) -> None:
         """The first write of a request raised `error`."""
         self.bytes_sent = 0
@@ -189,22 +191,27 @@ class DirectConnection:
 
     def partly_sent(self, data: bytes, sent: int) -> None:
         """The kernel took only so much of a request."""
-        self.pending = memoryview(data)[sent:] if sent else data  # TLS wants the same bytes again
+        self.bytes_sent = 0
+        self._count(sent)
+        self.pending = memoryview(data)[sent:]
         self._watch(IN | OUT)
 
+    def _count(self, sent: int) -> None:
+        """So much more was written. What it is longer by than the request is taken to have gone first."""
+        over = min(sent, self.overhead)
+        self.overhead -= over
+        self.bytes_sent += sent - over
+
     def _flush(self) -> None:
-        """Write what is pending. TLS takes a record at a time and, after want-write, the same bytes again."""
+        """Write what is pending."""
         pending = self.pending
-        tls = self._transport.tls
         mask = IN
         try:
             while pending:
-                sent = self.send_bytes(pending[:_CHUNK] if tls else pending)
-                self.bytes_sent += sent
+                sent = self.send_bytes(pending)
+                self._count(sent)
                 pending = pending[sent:]
-        except ssl.SSLWantReadError:
-            mask = IN  # a key update: the peer's bytes first, then ours
-        except (BlockingIOError, ssl.SSLWantWriteError):
+        except BlockingIOError:
             mask = IN | OUT
         except OSError as error:
             self.pending = b""
@@ -220,7 +227,7 @@ class DirectConnection:
         """The set says that the socket can be read or written, or is broken."""
         if self.state == READY:
             if mask != OUT:
-                self._read(mask)
+                self._read()
             if self.pending and self.state == READY:
                 self._flush()
         elif self.state == CONNECTING:
@@ -228,28 +235,30 @@ class DirectConnection:
         elif self.state == HANDSHAKE:
             self._handshake()
 
-    def _read(self, mask: int) -> None:
+    def _read(self) -> None:
         try:
             data = self.recv(_CHUNK)
         except OSError as error:
             self.unread(error)
         else:
-            self.take(data, mask, monotonic_ns())
+            self.take(data, monotonic_ns())
 
     def unread(self, error: OSError) -> None:
         """Reading raised `error`."""
-        if not isinstance(error, _WOULD_BLOCK):
+        if isinstance(error, _WOULD_BLOCK):
+            return
+        if isinstance(error, ssl.SSLError) and self.event is not None:
+            self._why = f"TLS: {error.strerror or error}"
+            self._fail(ErrorKind.tls)
+        else:
             self.broken(error.errno or 0, error.strerror or str(error))
 
-    def take(self, data: bytes, mask: int, now: int) -> None:
+    def take(self, data: bytes, now: int) -> None:
         """Something was read at `now`: part of a response, all of it, or its end."""
         if self.event is None:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
         elif not data:
-            if mask & ERR:  # OpenSSL shows a reset as an end
-                self.broken(errno.ECONNRESET, "")
-            else:
-                self._ended(now)
+            self._ended(now)
         else:
             if self.first_ns == 0:
                 self.first_ns = now
@@ -302,7 +311,7 @@ class DirectConnection:
         self.reader.close()
         self._transport.remove(self)
         self._transport.bury(self._sock)
-        self.recv = self.send_bytes = None  # type: ignore[assignment]  # bound methods would keep the socket
+        self.recv = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]  # they keep the socket
 
     @property
     def opened(self) -> bool:
@@ -373,24 +382,37 @@ class DirectTransport:
         for connection, (headers, body), index in made:
             framing = framings.get(len(body)) or self._framing(len(body))
             ready.append((connection, join((head, headers, trace % index, framing, body))))
-        clock, would_block = monotonic_ns, _WOULD_BLOCK
-        bounded = _CHUNK if self.tls else _UNBOUNDED
+        self._write_all(self._sealed(ready) if self.tls else ready)
+
+    def _sealed(self, ready: list[tuple[DirectConnection, bytes]]) -> list[tuple[DirectConnection, bytes]]:
+        """The same requests in TLS records."""
+        sealed = []
+        for connection, data in ready:
+            try:
+                records = connection.seal(data)
+            except OSError as error:  # ssl.SSLError: the session had ended
+                connection.unsent(error)
+            else:
+                connection.overhead = len(records) - len(data)
+                sealed.append((connection, records))
+        return sealed
+
+    def _write_all(self, ready: list[tuple[DirectConnection, bytes]]) -> None:
+        clock = monotonic_ns
         for connection, data in ready:
             connection.first_ns = 0
             connection.bytes_received = 0
             connection.sent_ns = clock()
-            if len(data) > bounded:
-                connection.send_slowly(data)
-                continue
             try:
                 sent = connection.send_bytes(data)
-            except would_block:
+            except BlockingIOError:
                 sent = 0
             except OSError as error:
                 connection.unsent(error)
                 continue
-            connection.bytes_sent = sent
-            if sent != len(data):
+            if sent == len(data):
+                connection.bytes_sent = sent - connection.overhead
+            else:
                 connection.partly_sent(data, sent)
 
     def _framing(self, size: int) -> bytes:
@@ -487,7 +509,7 @@ class DirectTransport:
                     connection.served += 1
                     answers.append((connection, memo.status, now))
                 else:
-                    connection.take(data, mask, now)
+                    connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
 
