@@ -373,38 +373,36 @@ class DirectTransport:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def send_all(self, made: Sequence[tuple[Any, SignedRequest, int]], attempt: int = 1) -> None:
+    def send_all(self, made: Sequence[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
-        head, framings, join = self.head, self._framings, b"".join
+        head, framings, tls, join = self.head, self._framings, self.tls, b"".join
         trace = self.trace if attempt == 1 else self._trace_of(attempt)
         ready = []
         for connection, (headers, body), index in made:
             framing = framings.get(len(body)) or self._framing(len(body))
-            ready.append((connection, join((head, headers, trace % index, framing, body))))
-        self._write_all(self._sealed(ready) if self.tls else ready)
-
-    def _sealed(self, ready: list[tuple[DirectConnection, bytes]]) -> list[tuple[DirectConnection, bytes]]:
-        """The same requests in TLS records."""
-        sealed = []
-        for connection, data in ready:
-            try:
-                records = connection.seal(data)
-            except OSError as error:  # ssl.SSLError: the session had ended
-                connection.unsent(error)
-            else:
-                connection.overhead = len(records) - len(data)
-                sealed.append((connection, records))
-        return sealed
+            data = join((head, headers, trace % index, framing, body))
+            if tls:
+                seal, size = connection.seal, len(data)
+                try:
+                    data = seal(data)
+                except OSError as error:  # ssl.SSLError: the session had ended
+                    connection.unsent(error)
+                    continue
+                connection.overhead = len(data) - size
+            ready.append((connection, data))
+        self._write_all(ready)
 
     def _write_all(self, ready: list[tuple[DirectConnection, bytes]]) -> None:
         clock = monotonic_ns
         for connection, data in ready:
             connection.first_ns = 0
             connection.bytes_received = 0
+            # Called by way of a name: CPython 3.11 has no fast way to call what a slot holds.
+            send = connection.send_bytes
             connection.sent_ns = clock()
             try:
-                sent = connection.send_bytes(data)
+                sent = send(data)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
@@ -494,8 +492,9 @@ class DirectTransport:
                 if mask != IN or connection.event is None or connection.state != READY:
                     connection.on_ready(mask)
                     continue
+                recv = connection.recv
                 try:
-                    data = connection.recv(_CHUNK)
+                    data = recv(_CHUNK)
                 except OSError as error:
                     connection.unread(error)
                     continue

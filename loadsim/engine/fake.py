@@ -198,7 +198,7 @@ class ScriptedTransport:
     def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
         """See Transport."""
         for connection, request, index in made:
-            connection.send(request, index, attempt)
+            connection.send(SignedRequest(*request), index, attempt)
 
     def connections(self) -> Iterable[ScriptedConnection]:
         """See Transport."""

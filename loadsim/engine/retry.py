@@ -124,21 +124,23 @@ class RetryEngine(Engine):
         ready, self._ready = self._ready, []
         made: dict[int, list[Made]] = {}
         before = self._clock()
-        for connection, index, stratum, now in ready:
+        now = before
+        for connection in ready:
+            index, stratum, due, _ = connection.event
             held = self._held.get(index)
             try:
-                request = self._made(index, stratum, connection.event[2], now, held)
+                request = self._request(index, stratum, due, now, held)
             except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
             else:
                 made.setdefault(1 if held is None else held.attempt, []).append((connection, request, index))
             if before:  # one making of each batch is timed
-                self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
+                self._recorder.signs.extend((stratum, due, self._clock() - before))
                 before = 0
         for attempt, batch in made.items():
             self._transport.send_all(batch, attempt)
 
-    def _made(self, index: int, stratum: int, due: int, now: int, held: _Held | None) -> SignedRequest:
+    def _request(self, index: int, stratum: int, due: int, now: int, held: _Held | None) -> SignedRequest:
         epoch = self._epoch_ns
         now_ns = now + self._wall_offset if epoch is None else epoch + due - self._start_ns
         redeliver = self._redeliver.get(stratum)

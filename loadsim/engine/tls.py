@@ -53,10 +53,11 @@ class TlsSession:
 
     def seal(self, data: bytes) -> bytes:
         """`data` in records, to be written before any other. Raises ssl.SSLError."""
-        sealed = self._encrypt(data)
+        encrypt, take = self._encrypt, self.take
+        sealed = encrypt(data)
         while sealed < len(data):
-            sealed += self._encrypt(memoryview(data)[sealed:])
-        return self.take()
+            sealed += encrypt(memoryview(data)[sealed:])
+        return take()
 
     def recv(self, size: int) -> bytes:
         """What came in the records that are whole when at most `size` bytes more are read off the socket.
@@ -64,12 +65,13 @@ class TlsSession:
         Empty at the end of the stream. Raises BlockingIOError or ssl.SSLWantReadError where nothing has come in
         full, another ssl.SSLError for an alert of the peer's or for what is no record, and other OSErrors.
         """
-        arrived = self._receive(size)
+        receive, put, decrypt = self._receive, self._put, self._decrypt
+        arrived = receive(size)
         if not arrived:
             return arrived
-        self._put(arrived)
+        put(arrived)
         # A record is longer than what it holds: no less is got only where a part had come before.
-        data: bytes = self._decrypt(len(arrived))
+        data: bytes = decrypt(len(arrived))
         if self._arrived.pending or len(data) == len(arrived):
             data += self._open_rest()
         return data

@@ -58,8 +58,8 @@ Answer = tuple[Connection, int, int]
 """A connection whose event ended, the code, and when (ns of the clock)."""
 
 
-Made = tuple[Connection, SignedRequest, int]
-"""A connection, the request that it is to carry, and the index of its event."""
+Made = tuple[Connection, tuple[bytes, bytes], int]
+"""A connection, the headers and body that it is to carry (those of a SignedRequest), and the index of its event."""
 
 
 class Owner(Protocol):

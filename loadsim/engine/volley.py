@@ -100,15 +100,14 @@ class VolleyEngine(Engine):
 
     def _send_all(self, volley: _Volley) -> None:
         index, _, due, _ = volley.event
-        now, epoch = self._clock(), self._epoch_ns
-        now_ns = now + self._wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
+        now = self._clock()
         connections, volley.ready = volley.ready, []
         volley.left, volley.sent = len(connections), True
         for connection in connections:
             connection.event = volley.event
             connection.slot_ns = now
         try:
-            request = volley.request = self._makers[volley.event[1]](index, now_ns)
+            request = volley.request = self._makers[volley.event[1]](index, self._dated(index, due, now))
         except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
             for connection in connections:
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 Serialise = Callable[[str, int], bytes]
@@ -42,24 +42,28 @@ class Caster:
         self._ms_text = self._fraction = b""
         self._seconds: dict[int, bytes] = {}
 
-    def cast(self, mould: Mould, event_id: bytes, now_ms: int) -> bytes:
-        """The body of one event at `now_ms`, ms since 1970."""
+    def cast(self, moulds: Iterable[tuple[Mould, bytes]], now_ms: int) -> list[bytes]:
+        """The bodies of events at `now_ms`, ms since 1970, given as mould and id."""
         if now_ms != self._ms:
             self._tick(now_ms)
-        pieces, offsets = mould
-        if len(offsets) == 2:
-            head, to_id, to_one, to_two, tail = pieces
-            one, two = offsets
-            seconds, fraction = self._seconds, self._fraction
-            first = seconds.get(one) or self._iso_second(one)
-            second = seconds.get(two) or self._iso_second(two)
-            return b"".join(
-                (head, self._ms_text, to_id, event_id, to_one, first, fraction, to_two, second, fraction, tail)
-            )
-        parts = [pieces[0], self._ms_text, pieces[1], event_id]
-        for offset, piece in zip(offsets, pieces[2:], strict=False):
-            parts += (piece, self._seconds.get(offset) or self._iso_second(offset), self._fraction)
-        return b"".join([*parts, pieces[-1]])
+        seconds, ms_text, fraction = self._seconds, self._ms_text, self._fraction
+        join = b"".join
+        bodies = []
+        for (pieces, offsets), event_id in moulds:
+            if len(offsets) == 2:
+                head, to_id, to_one, to_two, tail = pieces
+                one, two = offsets
+                first = seconds.get(one) or self._iso_second(one)
+                second = seconds.get(two) or self._iso_second(two)
+                bodies.append(
+                    join((head, ms_text, to_id, event_id, to_one, first, fraction, to_two, second, fraction, tail))
+                )
+                continue
+            parts = [pieces[0], ms_text, pieces[1], event_id]
+            for offset, piece in zip(offsets, pieces[2:], strict=False):
+                parts += (piece, seconds.get(offset) or self._iso_second(offset), fraction)
+            bodies.append(join((*parts, pieces[-1])))
+        return bodies
 
     def _tick(self, now_ms: int) -> None:
         self._ms = now_ms
@@ -89,7 +93,8 @@ def mould_of(serialise: Serialise) -> Mould | None:
     pieces = tuple(sample[end:start] for end, start in zip(ends, starts, strict=True))
     mould = Mould(pieces, tuple(_seconds_before(gap[0]) for gap in gaps[2:]))
     event_id, now_ms = _SECOND
-    return mould if Caster().cast(mould, event_id.encode(), now_ms) == serialise(event_id, now_ms) else None
+    cast = Caster().cast([(mould, event_id.encode())], now_ms)
+    return mould if cast == [serialise(event_id, now_ms)] else None
 
 
 def _seconds_before(iso: bytes) -> int:
