@@ -31,6 +31,10 @@ IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 _CHUNK = 16 * 1024
 """Read size."""
+_SMALL = 479
+"""Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
+_FITS = 384
+"""The largest answer that such a read takes in one piece, in a TLS record too."""
 _FRAMINGS = 4096
 """How many lengths of bodies are kept with the header line that tells them."""
 _ROUNDS = 4
@@ -348,6 +352,8 @@ class DirectTransport:
         self._trace_id = trace_id
         self.trace = self._trace_of(1)
         self.memo = Memo()
+        self._varied = False
+        """Whether an answer was seen that a small read did not take in one piece."""
         self._framings: dict[int, bytes] = {}
 
     def start(self, owner: Owner) -> None:
@@ -484,6 +490,7 @@ class DirectTransport:
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
+        size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else _CHUNK
         for fd, mask in ready:
             connection = get(fd)
             if connection is None:
@@ -494,8 +501,9 @@ class DirectTransport:
                     continue
                 recv = connection.recv
                 try:
-                    data = recv(_CHUNK)
+                    data = recv(size)
                 except OSError as error:
+                    self._varied |= isinstance(error, ssl.SSLWantReadError)
                     connection.unread(error)
                     continue
                 now = clock()
@@ -508,6 +516,7 @@ class DirectTransport:
                     connection.served += 1
                     answers.append((connection, memo.status, now))
                 else:
+                    self._varied |= len(data) == _SMALL
                     connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.recorder import BITE, COLUMNS, Recorder
+from loadsim.engine.recorder import BITE, ROW, Recorder
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import Plan
@@ -51,7 +51,7 @@ class Engine:
         self._timeout_ns = self._drain_ns = target.timeout
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
-        self._extend = recorder.rows.extend
+        self._keep = recorder.rows.append
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
         self._limit = 0
@@ -111,7 +111,7 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Planned and not ended: on a connection or waiting for one."""
-        return sum(self.planned) - self._recorder.ended - len(self._recorder.rows) // COLUMNS
+        return sum(self.planned) - self._recorder.ended - len(self._recorder.rows)
 
     @property
     def stopped_ns(self) -> int:
@@ -141,7 +141,7 @@ class Engine:
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
         elif self._drop and not self._arrivals.closed:  # a virtual user waits, or it would be gone for good
-            self._extend((stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
+            self._keep(ROW.pack(stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
         else:
             self._queue.append((index, stratum, due, woken))
             if not self._saturated_since:
@@ -249,15 +249,15 @@ class Engine:
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """See Owner. This is the hot path: the common case calls as little as it can."""
-        extend, of_user, queue, reuse = self._extend, self._of_user, self._queue, self._reuse
+        keep, pack, of_user, queue, reuse = self._keep, ROW.pack, self._of_user, self._queue, self._reuse
         next_turn = self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
         for connection, code, now in answers:
             try:
                 index, stratum, due, woken = connection.event
                 connection.event = None
-                extend(
-                    (
+                keep(
+                    pack(
                         stratum,
                         code,
                         due,
@@ -289,7 +289,7 @@ class Engine:
                 self.on_internal(connection, error)
         if self._ready:
             self.flush()
-        if len(self._recorder.rows) >= BITE * COLUMNS:
+        if len(self._recorder.rows) >= BITE:
             self._recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
@@ -343,7 +343,7 @@ class Engine:
         return self.in_flight == 0
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
-        self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
+        self._keep(ROW.pack(stratum, code, due, woken, slot, 0, 0, now, 0, 0))
         if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, self.limit_reached)
         self._open_for_waiting(self._turn(stratum, now), now)
@@ -400,9 +400,9 @@ class Engine:
                 connection.event = None
                 sent, first = connection.sent_ns, connection.first_ns
                 slot, out, back = connection.slot_ns, connection.bytes_sent, connection.bytes_received
-                self._extend((stratum, UNFINISHED, due, woken, slot, sent, first, now, out, back))
+                self._keep(ROW.pack(stratum, UNFINISHED, due, woken, slot, sent, first, now, out, back))
         for _, stratum, due, woken in self._queue:
-            self._extend((stratum, UNFINISHED, due, woken, 0, 0, 0, now, 0, 0))
+            self._keep(ROW.pack(stratum, UNFINISHED, due, woken, 0, 0, 0, now, 0, 0))
         self._queue.clear()
         self._recorder.fold()
         return now

@@ -16,6 +16,7 @@ from typing import Any
 
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.engine import Engine
+from loadsim.engine.recorder import ROW
 from loadsim.engine.transport import Answer, Connection
 from loadsim.measure.volleys import Delivery, VolleyCounts
 from loadsim.model import UNFINISHED, Column, SignedRequest, is_success
@@ -200,7 +201,7 @@ class VolleyEngine(Engine):
     def _end_volley(self, volley: _Volley) -> None:
         """One event, one outcome: its first 2xx answer, else the first that ended, of those released together."""
         rows = sorted(volley.rows[: volley.wanted], key=lambda row: row[Column.done])
-        self._extend(next((row for row in rows if is_success(row[Column.code])), rows[0]))
+        self._keep(ROW.pack(*next((row for row in rows if is_success(row[Column.code])), rows[0])))
         del self._volleys[volley.event[0]]
         self.volleys.add(volley.event[1], volley.deliveries, volley.wanted)
         self._settle_queue(rows[-1][Column.done])
