@@ -110,19 +110,20 @@ class RequestMaker:
         """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)
 
-    def make_all(self, events: Sequence[tuple[int, int, int, int]], now_ns: int) -> Sequence[Request]:
-        """The requests of several events, given by index and stratum first, all signed at `now_ns`."""
+    def make_all(self, indexes: Sequence[int], events: Sequence[Sequence[int]], now_ns: int) -> Sequence[Request]:
+        """The requests of several events, all signed at `now_ns`. Of `events` the second number is the stratum."""
         size = self._size
         if size == 1:
-            return self._batches[0]([event[0] for event in events], now_ns)
+            return self._batches[0](indexes, now_ns)
         if self._in_order:
-            return [self._table[event[1] % size](event[0], now_ns) for event in events]
+            table = self._table
+            return [table[event[1] % size](index, now_ns) for index, event in zip(indexes, events, strict=True)]
         places: dict[int, list[int]] = {}
         for place, event in enumerate(events):
             places.setdefault(event[1] % size, []).append(place)
         found: dict[int, Request] = {}
         for number, of_number in places.items():
-            requests = self._batches[number]([events[place][0] for place in of_number], now_ns)
+            requests = self._batches[number]([indexes[place] for place in of_number], now_ns)
             found.update(zip(of_number, requests, strict=True))
         return [found[place] for place in range(len(events))]
 

@@ -16,7 +16,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
@@ -331,6 +331,16 @@ class DirectConnection:
         return self._why
 
 
+class _Framings(dict[int, bytes]):
+    """By size of a body, the header line that tells it and the blank line. Kept, since bodies have few sizes."""
+
+    def __missing__(self, size: int) -> bytes:
+        framing = b"Content-Length: %d\r\n\r\n" % size
+        if len(self) < _FRAMINGS:
+            self[size] = framing
+        return framing
+
+
 class DirectTransport:
     """The set. Linux only (epoll)."""
 
@@ -354,7 +364,7 @@ class DirectTransport:
         self.memo = Memo()
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
-        self._framings: dict[int, bytes] = {}
+        self._framings = _Framings()
 
     def start(self, owner: Owner) -> None:
         """See Transport."""
@@ -379,15 +389,14 @@ class DirectTransport:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def send_all(self, made: Sequence[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
+    def send_all(self, made: Iterable[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
         head, framings, tls, join = self.head, self._framings, self.tls, b"".join
         trace = self.trace if attempt == 1 else self._trace_of(attempt)
         ready = []
         for connection, (headers, body), index in made:
-            framing = framings.get(len(body)) or self._framing(len(body))
-            data = join((head, headers, trace % index, framing, body))
+            data = join((head, headers, trace % index, framings[len(body)], body))
             if tls:
                 seal, size = connection.seal, len(data)
                 try:
@@ -418,13 +427,6 @@ class DirectTransport:
                 connection.bytes_sent = sent - connection.overhead
             else:
                 connection.partly_sent(data, sent)
-
-    def _framing(self, size: int) -> bytes:
-        """The line before a body of `size` bytes. Kept, since bodies have few lengths."""
-        framing = b"Content-Length: %d\r\n\r\n" % size
-        if len(self._framings) < _FRAMINGS:
-            self._framings[size] = framing
-        return framing
 
     def _trace_of(self, attempt: int) -> bytes:
         """The trace header of an attempt, for any index."""
@@ -507,10 +509,9 @@ class DirectTransport:
                     connection.unread(error)
                     continue
                 now = clock()
-                reader = connection.reader
-                if data == memo.data and not reader.started and not connection.pending:
+                if data == memo.data and not connection.reader.started and not connection.pending:
                     # the short way of `take`, for a response that is known and begins here
-                    reader.raw = data
+                    connection.reader.raw = data
                     connection.first_ns = now
                     connection.bytes_received = len(data)
                     connection.served += 1

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.recorder import BITE, ROW, Recorder
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, SUCCESSES, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import Plan
 
 _BATCH = 64
@@ -210,13 +210,13 @@ class Engine:
         self._recorder.signs.extend((stratum, due, (self._clock() - before) // len(ready)))
         self._transport.send_all(made)
 
-    def _made(self, ready: list[Connection], now: int) -> list[Made]:
+    def _made(self, ready: list[Connection], now: int) -> Iterable[Made]:
         """The requests of the events of these connections. One that cannot be made must not hold up the others."""
         events = [connection.event for connection in ready]
         if self._epoch_ns is None:
+            indexes = [event[0] for event in events]
             with contextlib.suppress(Exception):  # made one by one, it is seen which
-                requests = self._make_all(events, now + self._wall_offset)
-                return [(c, request, event[0]) for c, request, event in zip(ready, requests, events, strict=True)]
+                return zip(ready, self._make_all(indexes, events, now + self._wall_offset), indexes, strict=True)
         made: list[Made] = []
         for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
             try:
@@ -270,11 +270,14 @@ class Engine:
                         connection.bytes_received,
                     )
                 )
-                if not 200 <= code < 300 and self._recorder.wants_sample(code, stratum):
+                if code not in SUCCESSES and self._recorder.wants_sample(code, stratum):
                     self._sample(connection, index, stratum, code, now)
                 turn = None
-                if of_user[stratum] and (pair := next(turns, None) or next_turn(now)) is not None:
-                    turn = (*pair, now, now)
+                if of_user[stratum]:
+                    own = next(turns, None) or next_turn(now)
+                    if own is not None:
+                        index, stratum = own
+                        turn = index, stratum, now, now
                 if not connection.reusable or connection.served >= reuse:
                     connection.close()
                     self.open_count -= 1

@@ -97,7 +97,7 @@ class Transport(Protocol):
     def open(self) -> Connection:
         """A connection that is being opened. Raises ResourceLimitError when no descriptor or port is left."""
 
-    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
+    def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """Write a batch of requests, all of them `attempt`-th deliveries, as `Connection.send` for each."""
 
     def connections(self) -> Iterable[Connection]:

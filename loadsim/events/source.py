@@ -29,7 +29,7 @@ BLOCK = 4096
 LARGEST_INDEX = (1 << 48) - 1
 """An index must fit the twelve last hex digits of an id."""
 _LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
-_NONE = Mould((), ())
+_NONE: Mould = (b"",)
 """Stands for a situation that cannot be cast."""
 _dumps = orjson.dumps
 

@@ -62,8 +62,7 @@ def test_requests_made_together_are_those_made_one_by_one(
         return RequestMaker(MIX, of, secret, 7, cases=asked, url=URL)
 
     alone, together = maker(), maker()
-    waiting = [(index, stratum, 0, 0) for index, stratum in events]
-    made = together.make_all(waiting, NOW_NS)
+    made = together.make_all([index for index, _ in events], events, NOW_NS)
     assert [tuple(request) for request in made] == [
         tuple(alone.make(index, stratum, NOW_NS)) for index, stratum in events
     ]

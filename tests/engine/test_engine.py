@@ -390,7 +390,7 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
             return make(index, now_ns)
 
         engine._makers = [broken]
-        engine._make_all = lambda events, now_ns: [broken(index, now_ns) for index, *_ in events]
+        engine._make_all = lambda indexes, _, now_ns: [broken(index, now_ns) for index in indexes]
         return ran(engine, recorder, await engine.run(START_NS))
 
     try:
