@@ -389,8 +389,10 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
                 raise RuntimeError("broken")
             return make(index, now_ns)
 
-        engine._makers = [broken]
-        engine._make_all = lambda indexes, _, now_ns: [broken(index, now_ns) for index in indexes]
+        def broken_all(indexes: Sequence[int], events: object, now_ns: int) -> list[SignedRequest]:  # noqa: ARG001
+            return [broken(index, now_ns) for index in indexes]
+
+        engine._makers, engine._make_all = [broken], broken_all
         return ran(engine, recorder, await engine.run(START_NS))
 
     try:
