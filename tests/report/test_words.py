@@ -46,11 +46,13 @@ def test_diagnosis_from_half_of_the_answers_on(status: dict[str, int], says: lis
         assert escape(line) in render_summary(result)
 
 
-def test_diagnosis_names_the_variable_of_the_scenario() -> None:
+def test_diagnosis_names_the_receivers_variable_and_ours() -> None:
     info = run_info()
     info.scenario["target"]["secret_env"] = "STAGING_SECRET"
     result = run_result(run=info, totals=refused(100))
-    assert "STAGING_SECRET does not match" in diagnosis(result)[0]
+    (line,) = diagnosis(result)
+    assert "the receiver's TRACKPILOTS_WEBHOOKS_SECRET_KEY does not match" in line
+    assert "signs with, in STAGING_SECRET)" in line
     assert "TRACKPILOTS" not in (diagnosis_of(401, scheme="other") or "")
     assert diagnosis_of(500) is None
 
