@@ -182,9 +182,7 @@ def read_secret(
         return Secret(value)
     name = secret_env or default_env
     if name is None:
-        raise UsageError(
-            "no signing secret: name its variable with --secret-env NAME, or a file with --secret-file PATH"
-        )
+        raise UsageError("no signing secret: name its variable (secret_env), or a file that holds it (secret_file)")
     return Secret(_variable(name, "the signing secret", remedy))
 
 
