@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import RunResult, SampleRow, Stats
+from loadsim.measure.result import UNLIMITED, RunResult, SampleRow, Stats, Validity
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import facts
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
+from loadsim.report.page import render_page
 from loadsim.report.summary import escape, render_summary
 from loadsim.report.text import render_text, render_verdict
 from tests.builders import refused, run_info, run_result, samples, totals
@@ -64,6 +65,23 @@ def test_a_closed_run_has_service_time_and_no_lag() -> None:
     for text in (render_text(result), render_summary(result)):
         assert "response time" not in text
         assert "lag" not in text
+
+
+def test_connections_stand_once_where_many_were_opened_and_no_handshake_where_none_was() -> None:
+    opened = totals(300)
+    opened.latency_ms["connect"], opened.latency_ms["tls"] = Stats(count=300, min=1.0, max=2.0), Stats(count=0)
+    result = run_result(totals=opened)
+    assert [row.label for row in facts.latency_rows(result)][-1] == "connect"
+    page = render_page(result, None).decode()
+    assert page.count(">connect</th>") == 1
+    assert "TLS handshake" not in page
+
+
+def test_what_makes_a_run_invalid_is_a_limit() -> None:
+    free = run_result()
+    free.limits.notes.append(UNLIMITED)
+    assert UNLIMITED in facts.limit_lines(free)
+    assert UNLIMITED not in facts.limit_lines(msgspec.structs.replace(free, validity=Validity(False, ["late"])))
 
 
 def test_too_few_samples_read_na() -> None:
