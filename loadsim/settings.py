@@ -143,14 +143,14 @@ def _endpoints(
     return endpoints
 
 
-def resolve_target(argument: str, config: Config) -> Endpoint:
+def resolve_target(argument: str, config: Config, called: str = "TARGET") -> Endpoint:
     """The endpoint that TARGET names: a URL (it contains `://`), `embedded`, or a name from `loadsim.toml`.
 
     Raises UsageError that lists the known names; user info and query values of what was typed are not repeated.
     """
     if "://" in argument:
         try:
-            check_url("TARGET", argument)
+            check_url(called, argument)
         except DocumentError as error:
             raise UsageError(str(error)) from None
     if "://" in argument or argument == EMBEDDED:

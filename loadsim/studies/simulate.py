@@ -228,8 +228,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
     match error:
         case TimeoutError() if clock.reached("connect_end"):
             return Failure(
-                ErrorKind.timeout,
-                f"no answer from {place} within {timeout_s:g} s: is the server stuck, or that too short?",
+                ErrorKind.timeout, f"no answer from {place} within {timeout_s:g} s: is the server stuck? (timeout)"
             )
         case TimeoutError():
             text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
