@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,11 +64,29 @@ async def test_a_wrong_token_gives_no_cookie(client: Client) -> None:
         ("localhost.evil.example", 403),
         ("[::1", 403),
         ("", 403),
+        ("someone@localhost", 403),
+        ("localhost@evil.example", 403),
     ],
 )
 async def test_only_names_that_are_ours_are_answered(client: Client, host: str, status: int) -> None:
     """DNS rebinding: a foreign name that leads here, with the cookie even."""
     assert (await client.get("/", Host=host))[0] == status
+
+
+async def test_a_name_that_only_the_header_says_is_checked_too(client: Client) -> None:
+    reader, writer = await asyncio.open_connection(*client.host.split(":"))
+    cookie = f"Cookie: {COOKIE}={TOKEN}\r\nConnection: close"
+    writer.write(f"GET {client.base}/runs HTTP/1.1\r\nHost: evil.example\r\n{cookie}\r\n\r\n".encode())
+    assert b" 403 " in await reader.readline()
+    writer.close()
+
+
+async def test_a_cookie_of_any_bytes_is_refused_and_no_failure(client: Client) -> None:
+    reader, writer = await asyncio.open_connection(*client.host.split(":"))
+    head = f"GET /runs HTTP/1.1\r\nHost: {client.host}\r\nConnection: close\r\n".encode()
+    writer.write(head + b"Cookie: " + COOKIE.encode() + b"=\xff\xfe\r\n\r\n")
+    assert b" 403 " in await reader.readline()
+    writer.close()
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1", ""])
