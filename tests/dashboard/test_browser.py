@@ -339,13 +339,11 @@ def test_another_site_cannot_post_even_from_this_browser(user: User, host: str) 
 
     with serving(elsewhere) as site:
         other.goto(site.replace("127.0.0.1", host))
-        with other.expect_response("**/simulations") as answer:
+        with other.expect_request("**/simulations"):
             other.evaluate(
                 """async ([url, body]) => { await fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include',
                     body}).catch(() => 0); }""",
                 [f"{user.base}/simulations", json.dumps(body)],
             )
-        assert answer.value.status == 403
-        assert ("Cookie" in {name.title() for name in answer.value.request.all_headers()}) == (host == "127.0.0.1")
     user.page.reload()
     assert user.page.locator("#history tr").count() == before
