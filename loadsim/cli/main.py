@@ -48,7 +48,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr and its exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="loadsim", standalone_mode=False)
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
