@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadsim.launch.clock import Clock
-from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
+from loadsim.launch.messages import FRAME_S, Frame, Last, Ready, SampleMessage
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank
 from loadsim.measure.live import Live
@@ -64,6 +64,7 @@ class Collector:
         on_raw: Callable[[bytes], None] | None = None,
         on_outcomes: Callable[[bytes], None] | None = None,
         on_cells: Callable[[Cells], None] = lambda _: None,
+        frame_s: float = FRAME_S,
         watched: Sequence[int] | None = None,
     ) -> None:
         """`watched`: the strata whose response times are compared between shards (default: all)."""
@@ -75,7 +76,7 @@ class Collector:
         self._on_cells = on_cells
         self._rate = (0.0, 0, 0.0)
         self._rates: deque[float] = deque(maxlen=RATES)
-        self._live = Live(strata)
+        self._live = Live(strata, max(1, round(1 / frame_s)))
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -91,8 +92,8 @@ class Collector:
             state.heard_ns = max(state.heard_ns, now_ns)
 
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
-        """A shard's latest second. One that came before, or after a later one, is not counted: what it carries is
-        there, or missing."""
+        """What a shard counted since its last frame. One that comes twice, or after a later one, is not counted: what
+        it carries is there, or missing."""
         state = self.states[shard]
         if frame.seq <= state.frames:
             return

@@ -27,3 +27,11 @@ def test_the_last_second_is_the_latest_frame_of_each_shard() -> None:
     assert told(live.latest(Metric.response, [0, 1, 9])) == {3: 10, 5: 10}
     assert told(live.total(Metric.response)) == {1: 10, 2: 10, 3: 10, 5: 10}
     assert np.sum(live.total(Metric.lag).counts) == 40
+
+
+def test_the_last_second_may_be_several_frames() -> None:
+    live, tally = Live(1, frames=2), Tally(1, START, [-1])
+    for service in (1, 2, 3):
+        tally.fold(array([answered(0, service * MS)] * 10))
+        live.add(0, compact([tally.drain().cells()]))
+    assert told(live.latest(Metric.response)) == told(live.latest(Metric.response, [0])) == {2: 10, 3: 10}
