@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import loadsim
+from tests import commands
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -44,11 +45,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _child_processes_import_this_package() -> None:
+def _child_processes_import_this_package() -> Iterator[None]:
     """Tests start commands in other directories; those must run the code that is tested."""
     root = str(Path(loadsim.__file__).parent.parent)
     before = os.environ.get("PYTHONPATH")  # noqa: TID251
     os.environ["PYTHONPATH"] = root if not before else root + os.pathsep + before  # noqa: TID251
+    yield
+    commands.close()
 
 
 @pytest.fixture(scope="module")
