@@ -159,8 +159,9 @@ def serve(path: str) -> list[str] | None:
     gc.collect()
     gc.freeze()  # or the first collection in each child would copy everything
     os.write(1, b"ready\n")
+    watched: list[Any] = [listener, woken, 0]
     while True:
-        ready, _, _ = select.select((listener, woken, 0), (), ())
+        ready, _, _ = select.select(watched, (), ())
         if 0 in ready:
             return None
         if woken in ready:

@@ -75,10 +75,12 @@ def assert_kept(outcome: CapacityOutcome) -> None:
 async def test_it_lands_within_five_percent_of_a_known_capacity(tmp_path: Path) -> None:
     slots, delay_ms = 20, 50
     options = ReceiverOptions(slots=slots, delay_ns=delay_ms * NS_PER_MS)
+    # from 255/s the bisection meets no rate so near the capacity that two seconds do not tell on which side it lies
+    changes: dict[str, Any] = {"step_ns": 2 * NS_PER_S, "precision": Fraction(45, 1000)}
     async with await start_receiver(options, SECRET) as receiver:
         objectives = ("p(95) < 250ms",)
         for attempt in range(3):
-            wanted = request(receiver.url, tmp_path / str(attempt), 260, objectives=objectives, step_ns=2 * NS_PER_S)
+            wanted = request(receiver.url, tmp_path / str(attempt), 255, objectives=objectives, **changes)
             outcome = await search(wanted)
             if outcome.result.ending != "generator":
                 break  # a busy machine makes the search INVALID, which is no answer to what is asked here
