@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Tests run in a process per core: a pool of threads for linear algebra in each would only spin against the others.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - before anything imports numpy
+
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
