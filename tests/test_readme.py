@@ -25,8 +25,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?:<!-- (?P<marker>[^>]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 PRELUDE = f'set -eu\nloadsim() {{ "{sys.executable}" -m loadsim "$@"; }}\n'
 INVALID = 3
-# One reader reads the page once: in several processes each would have to run all commands before its own.
-pytestmark = pytest.mark.xdist_group("readme")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
 
 from tests.cli.loopback import serving
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.needs("chromium")
 
 PATIENCE_MS = 30_000
 APP, ACTIVITY = "desktop.app_tracking.captured", "desktop.activity_tracking.captured"

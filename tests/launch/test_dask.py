@@ -38,7 +38,7 @@ EASY = ("--objective", "med < 10s", "--objective", "success: rate > 0%", "--time
 FOUND_WITHIN_S = 10.0
 """It takes 2.3 s where the processor is free, and Dask by itself 30 s or five minutes."""
 NO_SECRET = {SECRET_ENV: ""}
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("dask")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

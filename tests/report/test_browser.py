@@ -13,7 +13,7 @@ from loadsim.report.page import render_page
 from tests.report.results import closed, course
 from tests.report.test_page import hostile
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.needs("chromium")
 
 PATIENCE_MS = 30_000
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(24, 32, 40)"

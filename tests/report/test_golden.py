@@ -31,7 +31,6 @@ from loadsim.report.text import render_text
 from tests.plan.support import scenario_of
 from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, stormed
 
-pytestmark = pytest.mark.xdist_group("golden")  # everything is rendered once
 GOLDEN = Path(__file__).parent / "golden"
 
 
