@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from loadsim.model import Secret
-from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import Stamp, Stamps, unix_s
+from loadsim.signing.mac import Code, MessageMac
+from loadsim.signing.moments import Stamps, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
@@ -61,6 +61,10 @@ class Rejection(enum.Enum):
         return "Invalid signature"
 
 
+_Last = tuple[object, float, Code]
+"""A timestamp's text as it stands in a header, seconds since 1970, and what computes the codes of its deliveries."""
+
+
 class Headers(Protocol):
     """What holds the headers: a dict by lower-case name, or what a web framework has, which takes any case."""
 
@@ -72,17 +76,16 @@ class Verifier:
     """Checks deliveries under one key. Threads may share it."""
 
     __slots__ = (
-        "_between", "_code", "_id_name", "_is_stamped", "_pattern", "_prefix", "_prefix_text", "_separator",
+        "_between", "_id_name", "_is_stamped", "_last", "_mac", "_pattern", "_prefix", "_prefix_text", "_separator",
         "_signature_name", "_size", "_stamp_prefix", "_stamps", "_time_name", "_tolerance_s", "header_names",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """`tolerance_s` None or 0 accepts any time; `url` is needed by schemes that sign it."""
-        mac = MessageMac(scheme, secret, url)
+        mac = self._mac = MessageMac(scheme, secret, url)
         timestamp = scheme.timestamp if scheme.timestamp and scheme.timestamp.place != "body" else None
         self.header_names = scheme.header_names()
         """What `verify` looks up, lower case; a caller may leave every other header out."""
-        self._code = mac.code
         self._prefix = scheme.signature.prefix
         self._prefix_text = scheme.signature.prefix.decode()
         self._separator = scheme.signature.separator
@@ -96,6 +99,8 @@ class Verifier:
         self._tolerance_s = (tolerance_s or math.inf) if timestamp else math.inf
         self._pattern = _PATTERNS[scheme.encoding]
         self._size = len(mac.code(b"", b"", b""))
+        # Deliveries of one instant share this; replaced whole, so that another thread never sees half of it.
+        self._last: _Last = (object(), 0.0, mac.at(b""))
 
     def verify(  # noqa: C901 - the hot path: a call costs more than a check
         self, headers: Headers, body: bytes, now_s: float
@@ -104,7 +109,7 @@ class Verifier:
         signature = headers.get(self._signature_name)
         if signature is None:
             return Rejection.missing_signature
-        timestamp, moment_s, given = b"", now_s, signature
+        last, given = self._last, signature
         if self._is_stamped:
             name = self._time_name
             text: str | None
@@ -112,13 +117,12 @@ class Verifier:
                 text = headers.get(name)
             else:
                 text, _, given = signature.partition(self._between)
-            stamp = self._stamps.last
-            if text is None or text != stamp[0]:
+            if text != last[0]:
                 found = self._stamp(text, signature)
                 if isinstance(found, Rejection):
                     return found
-                stamp = found
-            _, timestamp, moment_s = stamp
+                last = found
+        _, moment_s, code = last
         event_id = b""
         if self._id_name is not None:
             id_text = headers.get(self._id_name)
@@ -127,7 +131,7 @@ class Verifier:
             event_id = _ascii(id_text, LONGEST_ID)
             if not event_id:
                 return Rejection.malformed_id
-        expected = self._prefix_text + self._code(timestamp, event_id, body)
+        expected = self._prefix_text + code(event_id, body)
         try:
             is_right = compare_digest(given, expected)
         except TypeError:  # it takes ASCII only
@@ -141,17 +145,24 @@ class Verifier:
             return None
         return Rejection.stale if moment_s < now_s else Rejection.future
 
-    def _stamp(self, text: str | None, signature: str) -> Stamp | Rejection:
-        """The timestamp in `text`, its header or the first entry of the signature's; else wherever it stands there."""
+    def _stamp(self, text: str | None, signature: str) -> _Last | Rejection:
+        """What becomes `_last`: of the timestamp in `text`, its header or the first entry of the signature's; else of
+        wherever it stands there.
+        """
         if text is None:
             return Rejection.missing_timestamp
         found = self._stamps.read(text)
-        if found is not None or self._time_name is not None:
-            return found or Rejection.malformed_timestamp
-        entries = self._time_entries(self._entries(signature))
-        if len(entries) != 1:
-            return Rejection.malformed_signature
-        return self._stamps.read(entries[0].decode("ascii")) or Rejection.malformed_timestamp
+        if found is None and self._time_name is None:
+            entries = self._time_entries(self._entries(signature))
+            if len(entries) != 1:
+                return Rejection.malformed_signature
+            text = entries[0].decode("ascii")
+            found = self._stamps.read(text)
+        if found is None:
+            return Rejection.malformed_timestamp
+        timestamp, moment_s = found
+        last = self._last = (text, moment_s, self._mac.at(timestamp))
+        return last
 
     def _time_entries(self, entries: Iterable[bytes]) -> list[bytes]:
         prefix = self._stamp_prefix.encode()
