@@ -120,8 +120,8 @@ class Wire:
         self._plain: dict[Answer, bytes] = {}
         self._cache: dict[tuple[Answer, bool, bool], bytes] = {}
 
-    def bytes_of(self, answer: Answer, now_s: float, *, close: bool, head: bool = False) -> bytes:
-        """As `render`, remembered for the second of `now_s`."""
+    def bytes_of(self, answer: Answer, now_s: float, close: bool, head: bool) -> bytes:
+        """As `render`, remembered for the second of `now_s`. By position, since a name costs in a call."""
         if not self._until - 1 <= now_s < self._until:
             self._until = int(now_s) + 1.0
             self._plain.clear()

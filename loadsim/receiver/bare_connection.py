@@ -16,10 +16,12 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, add_field, joined, understood
+from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.desk import AT_ONCE, Desk
 from loadsim.receiver.faults import SlowReading, reset
 
+FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
+"""What is looked up here; the parser takes the second for the first."""
 _LENGTH_DIGITS = 18
 HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
@@ -61,6 +63,7 @@ class Owner(Protocol):
 
     alarm: Alarm | None
     connections: set[Connection]
+    names: HeaderNames
     stopping: bool
     """The next answer of every connection is its last."""
 
@@ -80,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._engine = engine
         self._desk = desk
         self._max_body = desk.max_body
-        self._names = desk.names
+        self._names = engine.names
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._request: _Request | None = None
@@ -162,10 +165,13 @@ class Connection(asyncio.Protocol):
             return
         request.in_head = False
         headers, parser = request.headers, self._parser
-        request.method = parser.get_method().decode("latin-1")
-        version = parser.get_http_version()
-        # Only a sender that names it can be kept by HTTP/1.0, and we keep none of those.
-        request.keep = parser.should_keep_alive() and ("connection" not in headers or version == "1.1")
+        method = parser.get_method()
+        request.method = "POST" if method == b"POST" else method.decode("latin-1")
+        request.keep, version = parser.should_keep_alive(), "1.1"
+        # Who is kept without having asked for it speaks 1.1: the parser is asked, which costs, in all other cases only.
+        if not request.keep or "connection" in headers or "proxy-connection" in headers:
+            version = parser.get_http_version()
+            request.keep = request.keep and version == "1.1"  # HTTP/1.0 can ask for it, and we keep none of those
         length = headers.get("content-length", "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
@@ -263,7 +269,7 @@ class Connection(asyncio.Protocol):
             return b""
         self.finished = close
         self._ticks = 0
-        return self._desk.bytes_of(answer, close=close, head=request.method == "HEAD")
+        return self._desk.bytes_of(answer, close, request.method == "HEAD")
 
     def _send(self, data: bytes) -> None:
         if self._transport is None:

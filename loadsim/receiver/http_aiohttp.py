@@ -53,7 +53,7 @@ class _Prepared(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the sender is gone")
-        transport.write(self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD))
+        transport.write(self._desk.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
         if request.protocol.writing_paused:
             await request.writer.drain()
         return None
@@ -156,7 +156,7 @@ class AiohttpEngine:
     def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
         self._desk = desk
         self._alarm = alarm
-        self._pick = desk.names.pick
+        self._pick = desk.names(TRANSFER_CODING).pick
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
@@ -212,7 +212,7 @@ class AiohttpEngine:
     def too_slow(self) -> bytes:
         """Count a request whose head did not come in time, and the bytes of its answer."""
         self._desk.refuse(answers.TOO_SLOW)
-        return self._desk.bytes_of(answers.TOO_SLOW, close=True)
+        return self._desk.bytes_of(answers.TOO_SLOW, True)
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
