@@ -14,8 +14,9 @@ from multidict import CIMultiDict
 
 from loadsim.model import Secret, UsageError
 from loadsim.signing import Rejection, scheme
+from loadsim.signing.explain import explain
 from loadsim.signing.mac import Code, MessageMac
-from loadsim.signing.verify import Verifier
+from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Verifier
 
 from .support import BODY_MS, NOW_S, OTHER, SCHEMES, SECRET, STAMPED, TIMED, delivery, signer
 from .support import verifier as verifier_of
@@ -232,13 +233,29 @@ def test_a_list_of_8_kb_costs_one_code_and_one_comparison_an_entry_of_the_right_
     field = scheme(name).header_names()[0]
     prefix = scheme(name).signature.prefix.decode()
     separator = (scheme(name).signature.separator or b"").decode()
-    junk = separator.join([prefix + "A" * 43 + "=", "x", ""] * 250)[:8192]
+    junk = separator.join([prefix + "A" * 43 + "=", "x", ""] * 120)
     listed = {**headers, field: junk + separator + headers[field]}
     assert verifier.verify(listed, BODY, NOW_S) is None
     assert len(codes) == 1
-    assert len(compared) <= 252
+    assert len(compared) <= 122
     assert verifier.verify({**headers, field: junk}, BODY, NOW_S) is not None
     assert len(codes) <= 2
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_list_of_thousands_of_entries_is_not_even_taken_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = verifier_of(name)
+    headers = delivery(SIGNERS[name], BODY)
+    field = scheme(name).header_names()[0]
+    separator = (scheme(name).signature.separator or b"").decode()
+    room = MOST_ENTRIES - len(headers[field].split(separator))
+    assert verifier.verify({**headers, field: headers[field] + separator * room}, BODY, NOW_S) is None
+    for count in (room + 1, LONGEST_SIGNATURE_HEADER - len(headers[field])):
+        many = {**headers, field: headers[field] + separator * count}
+        assert verifier.verify(many, BODY, NOW_S) is Rejection.malformed_signature
+        assert explain(scheme(name), SECRET, many, BODY, NOW_S).findings[0].endswith("entries, more than 400")
+    too_long = {**headers, field: headers[field] + separator * LONGEST_SIGNATURE_HEADER}
+    assert verifier.verify(too_long, BODY, NOW_S) is Rejection.malformed_signature
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMES if scheme(name).signature.timestamp_prefix])
