@@ -41,6 +41,8 @@ class Entry(enum.IntEnum):
     too_slow = 16
     internal = 17
     """Our own fault."""
+    no_room = 18
+    """Too much was being received at once."""
 
 
 ACCEPTED = frozenset({Entry.verified, Entry.unchecked})
@@ -81,6 +83,7 @@ TOO_LARGE = refusal(413, Entry.too_large, "Body too large", close=True)
 BAD_REQUEST = refusal(400, Entry.bad_request, "Bad request", close=True)
 HEAD_TOO_LARGE = refusal(431, Entry.bad_request, "Header block too large", close=True)
 TOO_SLOW = refusal(408, Entry.too_slow, "Request took too long", close=True)
+NO_ROOM = refusal(503, Entry.no_room, "Too much is being received at once", close=True, retry_after="1")
 INTERNAL = refusal(500, Entry.internal, "Internal error", close=True)
 RESET = Answer(0, None, b"", close=True)
 """No answer: the connection is reset where one was due."""

@@ -75,8 +75,8 @@ class Connection(asyncio.Protocol):
     """One connection. The parser's callbacks only collect; answers are given after the parser returned."""
 
     __slots__ = (
-        "_busy", "_cut_off", "_desk", "_engine", "_max_body", "_names", "_parser", "_paused", "_ready", "_request",
-        "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
+        "_busy", "_cut_off", "_desk", "_engine", "_held", "_max_body", "_names", "_parser", "_paused", "_ready",
+        "_request", "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
     )  # fmt: skip
 
     def __init__(self, engine: Owner, desk: Desk) -> None:
@@ -90,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._ready: deque[_Request] = deque()
         self._busy: asyncio.Future[None] | None = None
         self._wire_bytes = 0
+        self._held = 0
         self._ticks = 0
         self._paused = False
         self._stuck = False
@@ -106,6 +107,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         self._ready.clear()
+        self._request = None
+        self._has_room()
         if self._busy is not None:
             self._busy.cancel()
         self._engine.lost(self)
@@ -121,6 +124,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._request is not None:
                 self._look_early(self._request)
+            if self._request is not None and not self._has_room():
+                self._refuse(answers.NO_ROOM)
         if self._ready:
             self._serve()
 
@@ -222,10 +227,18 @@ class Connection(asyncio.Protocol):
     def _refuse(self, answer: Answer) -> None:
         """Put a refusal in the place of the request that is coming in; nothing after it is read."""
         request = self._request or _Request()
-        request.refused = answer
+        request.refused, request.body, request.pieces = answer, b"", None
         self._request = None
         self._ready.append(request)
         self._cut_off = True
+
+    def _has_room(self) -> bool:
+        """Count what is held of bodies; False where that is more than before and, of all connections, too much."""
+        held = sum(request.size for request in self._ready if request.refused is None)
+        if self._request is not None:
+            held += self._request.size
+        before, self._held = self._held, held
+        return self._desk.room.changed(before, held)
 
     def _serve(self) -> None:
         """Answer what is whole, in order, until one has to wait for its service."""
@@ -242,6 +255,7 @@ class Connection(asyncio.Protocol):
             )
             if instant != AT_ONCE and self._engine.alarm is not None:
                 self._busy = self._engine.alarm.at(instant)
+                request.body, request.pieces = b"", None  # nobody needs it any more
                 self._busy.add_done_callback(partial(self._served, request, answer))
             else:
                 out += self._answer(request, answer)
@@ -249,6 +263,8 @@ class Connection(asyncio.Protocol):
             self._send(out)
         if ready or self._paused or self._stuck:
             self._flow()
+        if ready or self._held:
+            self._has_room()
 
     def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():

@@ -18,6 +18,7 @@ from loadsim.receiver.board import Row
 from loadsim.receiver.decide import HeaderNames, Rules
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.room import Room
 from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
 
 AT_ONCE = 0
@@ -32,7 +33,7 @@ class Desk:
 
     __slots__ = (
         "_extras", "_failing", "_fates", "_first", "_ledger", "_log", "_notes", "_queue", "_row", "_rules",
-        "max_body", "wire",
+        "max_body", "room", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +49,7 @@ class Desk:
         ledger: Ledger | None = None,
     ) -> None:
         self.max_body = options.max_body
+        self.room = Room(options)
         self.wire = Wire()
         self._rules = rules
         self._row = row

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 LONGEST_SIGNATURE_HEADER = 16_384
 MOST_ENTRIES = 400
 """In one signature header. No specification sets a limit, and providers that rotate a secret send two or three. So many
-signatures by SHA-256 do not fit into the longest header, but 16,384 separators do, and would cost a thousand deliveries.
+signatures by SHA-256 do not fit into the longest header, but 16,384 separators do, and would cost a thousand
+deliveries.
 """
 LONGEST_ID = 256
 _FORMS = {"hex": rb"[0-9a-f]+", "base64": rb"[A-Za-z0-9+/]+={0,2}", "base64url": rb"[A-Za-z0-9_-]+"}
