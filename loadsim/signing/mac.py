@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -25,6 +25,8 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 Code = Callable[[bytes, bytes], str]
 """The code of a delivery from its id and body."""
+_Last = tuple[bytes, Code, "Callable[[], _Hash] | None"]
+"""A timestamp, what computes its codes, and what copies the hash of all before the body where nothing else follows."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -67,17 +69,37 @@ class MessageMac:
             constant.update(self._lead[0])
             self._constant = constant.copy
         # Replaced whole, so that another thread never sees half of it.
-        self._last = (b"", self.at(b""))
+        self._last = self._made(b"")
 
     def code(self, timestamp: bytes, event_id: bytes, body: bytes) -> str:
         """The code in the scheme's encoding; a field that the scheme does not sign is ignored."""
         last = self._last
         if last[0] != timestamp:
-            last = self._last = (timestamp, self.at(timestamp))
+            last = self._last = self._made(timestamp)
         return last[1](event_id, body)
+
+    def codes(self, timestamp: bytes, bodies: Sequence[bytes]) -> list[str]:
+        """The codes of several bodies that are signed at one time, under a scheme that signs no id."""
+        last = self._last
+        if last[0] != timestamp:
+            last = self._last = self._made(timestamp)
+        _, code, lead = last
+        if lead is None:
+            return [code(b"", body) for body in bodies]
+        new_outer, encode = self._outer, self._encode
+        codes = []
+        for body in bodies:
+            inner, outer = lead(), new_outer()
+            inner.update(body)
+            outer.update(inner.digest())
+            codes.append(encode(outer))
+        return codes
 
     def at(self, timestamp: bytes) -> Code:
         """What computes the codes of this timestamp: for whoever keeps it, which spares `code` its look for it."""
+        return self._made(timestamp)[1]
+
+    def _made(self, timestamp: bytes) -> _Last:
         lead, outer_copy, encode = self._lead_at(timestamp), self._outer, self._encode
         middle = None if self._middle is None else timestamp.join(self._middle)
         tail, parts = timestamp.join(self._tail), self._parts
@@ -94,7 +116,7 @@ class MessageMac:
                 outer.update(inner.digest())
                 return encode(outer)
 
-            return of_parts
+            return timestamp, of_parts, None
         if middle is None and not tail:
 
             def of_body(event_id: bytes, body: bytes) -> str:  # noqa: ARG001 - as Code has it
@@ -104,7 +126,7 @@ class MessageMac:
                 outer.update(inner.digest())
                 return encode(outer)
 
-            return of_body
+            return timestamp, of_body, lead
 
         def of_usual(event_id: bytes, body: bytes) -> str:
             inner = lead()
@@ -117,7 +139,7 @@ class MessageMac:
             outer.update(inner.digest())
             return encode(outer)
 
-        return of_usual
+        return timestamp, of_usual, None
 
     def _lead_at(self, timestamp: bytes) -> Callable[[], _Hash]:
         """What copies the hash of all before the id or body."""
