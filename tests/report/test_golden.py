@@ -70,7 +70,7 @@ def rendered() -> dict[str, str]:
 
 
 def live_views() -> Iterator[str]:
-    """The live view of a run in its second phase, of one that is being ended, and of a closed one; then as a line."""
+    """A run in its second phase, one that is being ended, and a closed one, wide and narrow; then as a line."""
     phases: list[dict[str, Any]] = [
         {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
         {"name": "busy hour", "duration": "30s", "rate": "500/s"},
@@ -89,17 +89,22 @@ def live_views() -> Iterator[str]:
         succeeded=4_000,
         failed_status=98,
         errors=2,
+        rate_planned=500.0,
+        rate_sent=505.2,
         rate_done=512.3,
+        failures=(("503", 90), ("429", 8), ("reset", 2)),
         last_second=Latencies(4.1, 88.2, 1_204.0, 0.21),
         total=Latencies(3.9, 41.0, 1_730.0, 0.34),
         rates=(0.0, 98.0, 100.0, 250.0, 512.3, 500.0),
     )
     lost = replace(progress, elapsed_s=47, lost_shards=(1,))
-    for of, seen, stopping in ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, "")):
-        console = Console(file=io.StringIO(), width=80)
-        console.print(render_progress(of, seen, stopping=stopping))
-        assert isinstance(console.file, io.StringIO)
-        yield "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    views = ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, ""))
+    for width in (80, 40):
+        for of, seen, stopping in views:
+            console = Console(file=io.StringIO(), width=width)
+            console.print(render_progress(of, seen, width=width, stopping=stopping))
+            assert isinstance(console.file, io.StringIO)
+            yield "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
     yield progress_line(plan, progress) + "\n"
 
 
