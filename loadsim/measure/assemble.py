@@ -85,7 +85,9 @@ def assemble(
         refusing = labels.select(phase=phase, type_=type_, expect="refuse") if labels.refusals else None
         wanted = labels.select(phase=phase, type_=type_, expect="accept")
         everything = phase is None and type_ is None
-        return books.totals(wanted, duration_ns, refusing=refusing, every_interval=everything)
+        return books.totals(
+            wanted, duration_ns, refusing=refusing, every_interval=everything, of_phase=phase is not None
+        )
 
     def of_case(case: int) -> Totals:
         strata = labels.select(case=case)

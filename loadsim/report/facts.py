@@ -201,7 +201,8 @@ def latency_rows(result: RunResult, group: Totals | None = None) -> list[Latency
         labels = {"response": "service time (closed model)", "wait": "wait"}
     opened = latency.get("connect")
     if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
-        labels |= {"connect": "connect", "tls": "TLS handshake"}
+        secured = "tls" in latency and latency["tls"].count
+        labels |= {"connect": "connect"} | ({"tls": "TLS handshake"} if secured else {})
     return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
 
 
@@ -365,6 +366,9 @@ def limit_lines(result: RunResult) -> list[str]:
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.floor is not None:
         lines.append(floor_words(result.floor))
+    if result.totals.late:
+        late = sum(result.totals.late.values())
+        lines.append(f"{late:,} answers came after recording had ended: the rate of what was completed is without them")
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
     return lines

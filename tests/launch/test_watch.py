@@ -44,7 +44,8 @@ class Fake:
 
     def frame(self, rows: list[list[int]], elapsed_s: float, *, in_flight: int = 0, shard: int = 0) -> Aborted | None:
         """One shard's frame of what ended since its last one."""
-        delta = tallied(rows, self.plan.strata)
+        ends = [self.plan.phases[self.plan.unpack(stratum)[0]].end_ns for stratum in range(self.plan.strata)]
+        delta = tallied(rows, self.plan.strata, [end or -1 for end in ends])
         seen = self._seen.setdefault(shard, [0] * self.plan.strata)
         for row in rows:
             seen[row[0]] += 1
@@ -59,6 +60,18 @@ class Fake:
         )  # fmt: skip
         self.collector.frame(shard, frame, 0)
         return self.watch.look(self.collector)
+
+
+def test_answers_that_come_too_late_are_in_no_rate() -> None:
+    """Of phase a (2 s) 30 events are answered in time and 10 in the next phase: 15/s, not 20/s."""
+    phases = [{"name": "a", "duration": "2s", "rate": "20/s"}, {"name": "b", "duration": "8s", "rate": "20/s"}]
+    run = Fake(abort("events{phase:a}: rate <= 15/s"), abort("events{phase:a}: rate >= 16/s"), phases=phases)
+    assert run.frame(second(0), 1) is None
+    assert run.frame(second(1)[:10], 2, in_flight=10) is None
+    late = [answered(1_500 * MS + 50 * MS * number, 600 * MS) for number in range(10)]
+    ended = run.frame(late, 3)
+    assert ended is not None
+    assert (ended.objective, ended.why) == ("events{phase:a}: rate >= 16/s", "rate of events is 15/s")
 
 
 def second(start_s: float, *, slow: int = 0, code: int = 200, stratum: int = 0, n: int = 20) -> list[list[int]]:
