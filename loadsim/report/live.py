@@ -85,7 +85,7 @@ def _current(plan: Plan, progress: Progress) -> PlannedPhase | None:
 
 def _stage(phase: PlannedPhase | None, progress: Progress) -> str:
     if phase is not None:
-        return printable(phase.name).replace("\n", " ")
+        return printable(phase.name)
     return "draining" if progress.in_flight else "adding up"
 
 
@@ -135,7 +135,7 @@ def _line(*parts: str | tuple[str, str] | Text) -> Text:
 
 
 def _short(name: str, most: int = _NAME) -> str:
-    text = printable(name).replace("\n", " ")
+    text = printable(name)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

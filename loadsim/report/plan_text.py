@@ -8,7 +8,7 @@ from fractions import Fraction
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
 from loadsim.plan.retry import Retry, profile_of
-from loadsim.report.figures import milliseconds, share
+from loadsim.report.figures import milliseconds, printable, share
 
 
 def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
@@ -45,7 +45,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         for o in objectives
     ]
     lines.append("Nothing was sent.")
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _retries(retry: Retry) -> str:
