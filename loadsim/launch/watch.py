@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from loadsim.judge.abort import lost, reach, why_lost
+from loadsim.judge.abort import length_s, lost, reach, why_lost, why_never_certain
 from loadsim.judge.windows import course, selection_of, value_of
 from loadsim.launch.collect import Collector
 from loadsim.measure.cells import LATE_ALL, Cells, Metric, compact
@@ -30,9 +30,16 @@ class ObjectiveWatch:
     """All of them; `add` and `look` after each frame, `courses` when the run is over."""
 
     def __init__(self, plan: Plan, labels: Labels, objectives: Iterable[Objective]) -> None:
+        self._plan = plan
         self._watched = [
             _Watched(plan, labels, objective) for objective in objectives if objective.abort or objective.window_ns
         ]
+
+    def powerless(self) -> list[str]:
+        """Of the objectives that may end the run: those whose breach cannot be certain before its end, and why."""
+        asked = [each.objective for each in self._watched if each.objective.abort]
+        found = [(objective.text, why_never_certain(objective, self._plan)) for objective in asked]
+        return [f"{text!r} cannot end this run early: {why}" for text, why in found if why]
 
     def add(self, cells: Cells) -> None:
         """The compacted cells of a frame."""
@@ -119,7 +126,7 @@ class _Watched:
         counted = self._counts.of(0)
         if self._late is not None:
             counted = without_late(counted, self._late.of(0), of_phase=self._of_phase)
-        bounds = reach(self.objective, counted, to_come, _length_s(self._phases))
+        bounds = reach(self.objective, counted, to_come, length_s(self._phases))
         return why_lost(self.objective, *bounds, to_come) if lost(self.objective, *bounds) else ""
 
     def _reach(self, number: int, to_come: int | None) -> tuple[float, float]:
@@ -155,13 +162,6 @@ def _expected(plan: Plan, phases: Sequence[PlannedPhase]) -> int | None:
     """How many events phases have at most; None where only the endpoint's speed decides."""
     counts = [plan.count(phase.number) for phase in phases]
     return None if None in counts else sum(count for count in counts if count is not None)
-
-
-def _length_s(phases: Sequence[PlannedPhase]) -> float | None:
-    """How long phases will last; None where their events decide."""
-    if any(phase.end_ns is None or (phase.model == "closed" and phase.limit is not None) for phase in phases):
-        return None
-    return sum((phase.end_ns or 0) - phase.start_ns for phase in phases) / NS_PER_S
 
 
 def _most_due(plan: Plan, phases: Sequence[PlannedPhase], start_ns: int, end_ns: int) -> int | None:

@@ -185,3 +185,31 @@ async def test_windows_of_a_run_are_those_of_its_slices(tmp_path: Path) -> None:
         assert course_of(bare, objective) == counted
         assert counted.t_s == [0, 0.5, 1]
         assert counted.left_out_s == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "phase", "never"),
+    [
+        ("p(99) < 1ms", {"connections": 2, "duration": "5s"}, "how many"),
+        ("response: avg < 1ms", {"connections": 2, "duration": "5s"}, "how many"),
+        ("success: rate >= 99%", {"connections": 2, "duration": "5s"}, "how many"),
+        ("response: max > 1ms", {"connections": 2, "duration": "5s"}, "how many"),
+        ("events: count > 5", {"connections": 2, "duration": "5s"}, "how many"),
+        ("events: rate < 5/s", {"connections": 2, "events": 100}, "how long"),
+        ("events: rate < 5/s", {"connections": 2, "duration": "5s"}, ""),
+        ("response: max < 1ms", {"connections": 2, "duration": "5s"}, ""),
+        ("response: min > 59m", {"connections": 2, "duration": "5s"}, ""),
+        ("errors: count == 0", {"connections": 2, "duration": "5s"}, ""),
+        ("p(50) < 1ms over 1s", {"connections": 2, "duration": "5s"}, ""),
+        ("p(90) < 1ms", {"connections": 2, "events": 100}, ""),
+        ("p(90) < 1ms", {"duration": "5s", "rate": "20/s"}, ""),
+    ],
+)
+def test_an_objective_that_can_never_end_the_run_says_so(text: str, phase: dict[str, Any], never: str) -> None:
+    """What is said and what is done are one: bad events alone end exactly the runs of which nothing is said."""
+    run = Fake(abort(text), phases=[phase])
+    said = run.watch.powerless()
+    assert len(said) == bool(never)
+    assert all(never in line and text in line for line in said)
+    bad = [answered(10 * MS * number, 600 * MS, code=500) for number in range(100)]
+    assert (run.frame(bad, 4.9) is None) == bool(never)
