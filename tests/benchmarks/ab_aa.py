@@ -154,7 +154,7 @@ def markdown(found: dict[str, Any]) -> str:
         for number, row in enumerate(found["rows"], start=1)
     ]
     outcome = (
-        f"**{alarms} false alarms in {counted} comparison{'s' * (counted != 1)} of a target with itself.** At most {MOST_ALARMS} of "
+        f"**{alarms} false alarms in {counted} comparisons of a target with itself.** At most {MOST_ALARMS} of "
         f"{COMPARISONS}: {verdict}. Made again because a run was INVALID: {len(found['invalid'])}.\n"
     )
     work = (
