@@ -86,15 +86,16 @@ def reworded(result: RunResult, text: str) -> RunResult:
     return msgspec.structs.replace(result, verdict=msgspec.structs.replace(result.verdict, objectives=rows))
 
 
+def decoded(render: Callable[[RunResult], bytes]) -> Callable[[RunResult], str]:
+    return lambda result: render(result).decode()
+
+
 def documents(text: str) -> dict[str, list[str]]:
     """Every form of every kind of result, by name."""
-    wide = {"width": 5_000}
-    forms: dict[str, Callable[[RunResult], str]] = {
-        name: (lambda result, form=form: form.render(result).decode()) for name, form in FORMATS.items()
-    }
+    forms = {name: decoded(form.render) for name, form in FORMATS.items()}
     forms |= {
-        "text": lambda result: render_text(result, **wide),
-        "verdict": lambda result: render_verdict(result, **wide),
+        "text": lambda result: render_text(result, width=5_000),
+        "verdict": lambda result: render_verdict(result, width=5_000),
         "step summary": lambda result: step_summary(result).decode(),
         "books": lambda result: "" if (books := result.reconciliation) is None else render_books(books, result.run.id),
         "annotations": lambda result: "\n".join(workflow_commands(result)),
@@ -150,7 +151,8 @@ def test_the_readers_of_other_programs_still_read(rendered: dict[str, list[str]]
     for text in rendered["junit"]:
         assert len(fromstring(text)) == 1  # noqa: S314 - our own
     for text in rendered["openmetrics"]:
-        assert {family.name for family in text_string_to_metric_families(text)} >= {"loadsim_run", "loadsim_events"}
+        families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+        assert {family.name for family in families} >= {"loadsim_run", "loadsim_events"}
         assert text.endswith("\n# EOF\n")
     for number, text in enumerate(rendered["hlog"]):
         path = tmp_path / f"{number}.hlog"
