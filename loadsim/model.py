@@ -69,9 +69,13 @@ DROPPED = 2001
 """Refused because `overflow = "drop"` found no free connection."""
 
 
+SUCCESSES = frozenset(range(200, 300))
+"""Every 2xx status."""
+
+
 def is_success(code: int) -> bool:
     """True for a 2xx answer, and nothing else."""
-    return 200 <= code < 300
+    return code in SUCCESSES
 
 
 class Secret:

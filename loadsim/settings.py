@@ -143,14 +143,14 @@ def _endpoints(
     return endpoints
 
 
-def resolve_target(argument: str, config: Config) -> Endpoint:
+def resolve_target(argument: str, config: Config, called: str = "TARGET") -> Endpoint:
     """The endpoint that TARGET names: a URL (it contains `://`), `embedded`, or a name from `loadsim.toml`.
 
     Raises UsageError that lists the known names; user info and query values of what was typed are not repeated.
     """
     if "://" in argument:
         try:
-            check_url("TARGET", argument)
+            check_url(called, argument)
         except DocumentError as error:
             raise UsageError(str(error)) from None
     if "://" in argument or argument == EMBEDDED:
@@ -182,9 +182,7 @@ def read_secret(
         return Secret(value)
     name = secret_env or default_env
     if name is None:
-        raise UsageError(
-            "no signing secret: name its variable with --secret-env NAME, or a file with --secret-file PATH"
-        )
+        raise UsageError("no signing secret: name its variable (secret_env), or a file that holds it (secret_file)")
     return Secret(_variable(name, "the signing secret", remedy))
 
 

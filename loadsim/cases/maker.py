@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, genuine, signed
+from loadsim.cases.genuine import (
+    CONTENT_TYPE,
+    Make,
+    MakeAll,
+    Provider,
+    Request,
+    Secrets,
+    Sign,
+    Source,
+    genuine,
+    signed,
+)
 from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
@@ -66,12 +77,18 @@ class RequestMaker:
         self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
         # The table repeats by phase: one block serves them all where they sign alike.
         alike = len(set(secrets)) == 1
-        self._table = [
-            make
-            for phase in (secrets[:1] if alike else secrets)
-            for source in sources
-            for make in _makers(provider, source, phase, cases, seed)
-        ]
+        self._table: list[Make] = []
+        self._batches: list[MakeAll] = []
+        # What is delivered once more must have been made before.
+        self._in_order = any(case.kind in REUSING for case in cases)
+        for phase in secrets[:1] if alike else secrets:
+            for source in sources:
+                makers = _makers(provider, source, phase, cases, seed)
+                self._table += makers
+                self._batches += (_one_by_one(make) for make in makers)
+                plain = phase == "new" and not self._in_order and not isinstance(source, RecordedSource)
+                if plain and (make_all := genuine(source, provider.signer(secret, source.topic))) is not None:
+                    self._batches[-len(makers)] = make_all
         self._size = len(self._table)
 
     def maker_of(self, stratum: int) -> Make:
@@ -92,6 +109,27 @@ class RequestMaker:
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
         """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)
+
+    def make_all(self, indexes: Sequence[int], events: Sequence[Sequence[int]], now_ns: int) -> Sequence[Request]:
+        """The requests of several events, all signed at `now_ns`. Of `events` the second number is the stratum."""
+        size = self._size
+        if size == 1:
+            return self._batches[0](indexes, now_ns)
+        if self._in_order:
+            table = self._table
+            return [table[event[1] % size](index, now_ns) for index, event in zip(indexes, events, strict=True)]
+        places: dict[int, list[int]] = {}
+        for place, event in enumerate(events):
+            places.setdefault(event[1] % size, []).append(place)
+        found: dict[int, Request] = {}
+        for number, of_number in places.items():
+            requests = self._batches[number]([indexes[place] for place in of_number], now_ns)
+            found.update(zip(of_number, requests, strict=True))
+        return [found[place] for place in range(len(events))]
+
+
+def _one_by_one(make: Make) -> MakeAll:
+    return lambda indexes, now_ns: [make(index, now_ns) for index in indexes]
 
 
 def _redelivering(source: Source, sign: Sign) -> Redeliver:
@@ -135,8 +173,6 @@ def _makers_of(
 ) -> list[Make]:
     sign = provider.sign(source, topic, secrets)
     plain = signed(source, sign)
-    if secrets == "new":
-        plain = genuine(source, provider.signer(provider.secret, topic))
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
     for case in cases:

@@ -135,7 +135,7 @@ async def _interruptible(run: Run, *, say: bool) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        if say and not run.interrupted:
+        if say and not (run.interrupted or run.ended.is_set()):
             click.echo("loadsim: stopping: what is under way may still end (Ctrl-C again ends at once)", err=True)
         run.interrupt()
 

@@ -74,7 +74,8 @@ def _problem(pages: Pages) -> Refuse:
 
     def refuse(request: web.Request, status: int, text: str) -> web.Response:
         if "text/html" in request.headers.get("Accept", ""):
-            page = pages.render("problem.html", status=status, text=text)
+            template = "refused.html" if status == HTTPStatus.FORBIDDEN else "problem.html"  # its style would be, too
+            page = pages.render(template, here=None, status=status, text=text)
             return web.Response(text=page, content_type="text/html", status=status)
         return _json({"error": text}, status)
 

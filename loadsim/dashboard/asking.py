@@ -25,7 +25,8 @@ WORDS = Words(
         "target": "Fire at",
         "workers": "Processes",
     },
-    REMEDY,
+    target="URL",
+    remedy=REMEDY,
 )
 
 

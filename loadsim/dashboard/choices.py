@@ -76,7 +76,8 @@ def _by_url(name: str) -> dict[str, Any]:
 
 def _signing(target: Target, described: Scheme) -> dict[str, Any]:
     """In words, how it will be signed; `problem` where the secret is not there."""
-    place = "a secret file" if target.secret_file else target.secret_env or described.default_secret_env
+    variable = target.secret_env or described.default_secret_env
+    place = "a secret file" if target.secret_file else f"the variable {variable}"
     try:
         read_secret(
             secret_env=target.secret_env,
@@ -94,7 +95,7 @@ def chosen(asked: Mapping[str, Any]) -> tuple[Endpoint, Target]:
     given = _word(asked, "target") or ""
     if not given:
         raise UsageError("which endpoint? choose one, or write its URL")
-    endpoint = resolve_target(given, read_config())
+    endpoint = resolve_target(given, read_config(), "URL")
     changes: dict[str, Any] = {}
     if endpoint.name is None:
         named = {"scheme": _word(asked, "scheme"), "secret_env": _word(asked, "secret_env")}

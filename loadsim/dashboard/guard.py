@@ -48,7 +48,8 @@ def guard(token: str, cookie: str, names: Collection[str], refuse: Refuse) -> Mi
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _is_ours(request.host, known):
+        hosts = {request.host, request.headers.get("Host", request.host)}  # of an absolute URL, and of the header
+        if not all(_is_ours(host, known) for host in hosts):
             return refuse(request, HTTPStatus.FORBIDDEN, "This page does not answer to that host name.")
         origin = request.headers.get("Origin")
         if origin != f"http://{request.host}" and (origin is not None or request.method not in SAFE):
@@ -59,7 +60,7 @@ def guard(token: str, cookie: str, names: Collection[str], refuse: Refuse) -> Mi
                 return refuse(request, HTTPStatus.FORBIDDEN, "That token is not the one of this dashboard.")
             return _admit(request, cookie, token)
         if not _same(request.cookies.get(cookie, ""), token):
-            text = "Open the address that `loadsim dashboard` printed when it started: it holds the token."
+            text = 'Open the address that "loadsim dashboard" printed when it started: it holds the token.'
             return refuse(request, HTTPStatus.FORBIDDEN, text)
         return await handler(request)
 
@@ -88,13 +89,16 @@ def _admit(request: web.Request, cookie: str, token: str) -> web.Response:
 
 
 def _same(given: str, token: str) -> bool:
-    return hmac.compare_digest(given.encode(), token.encode())
+    return hmac.compare_digest(given.encode(errors="replace"), token.encode())
 
 
 def _is_ours(host: str, names: Collection[str]) -> bool:
     """Whatever the port: a tunnel changes that."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        parts = urlsplit(f"//{host}")
+        name = parts.hostname or ""
+        if "@" in parts.netloc:
+            return False
         if name in names:
             return True
         ipaddress.ip_address(name)

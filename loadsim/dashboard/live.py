@@ -1,8 +1,8 @@
 """One load run at a time, watched while it goes on: what the page is told twice a second, and how it is stopped.
 
 Decides the states of a run on the page and what a point of a chart is. The run itself is `studies.load`'s, the same as
-on the command line. Counts come from the shards' frames, one a second: between two frames nothing new is known, and a
-rate is counted on the frames' own clock.
+on the command line. Counts come from the shards' frames, asked for as often as the page is told: between two frames
+nothing new is known, and a rate is counted on the frames' own clock.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Literal
 
 from loadsim.judge import exit_code
 from loadsim.launch.run import Run
 from loadsim.measure.progress import Progress
+from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, LoadsimError, UsageError
 from loadsim.plan import Plan
-from loadsim.report.facts import VERDICTS, headline
+from loadsim.report.diagnosis import diagnosis
+from loadsim.report.facts import VERDICTS, headline, objective_lines
+from loadsim.report.findings import findings
 from loadsim.studies.load import LoadOutcome, LoadRequest, run_load
 
-State = Literal["starting", "running", "stopping", "done", "failed", "cancelled"]
+State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5
 KEPT_POINTS = 7_200
 """An hour at 2 Hz; of a longer run the latest."""
@@ -34,7 +38,7 @@ class LiveRun:
     def __init__(self, number: int, request: LoadRequest, command: str) -> None:
         self.number = number
         self.command = command
-        self.request = request
+        self.request = replace(request, frame_s=PERIOD_S)
         self.state: State = "starting"
         self.text = ""
         self.notes: list[str] = []
@@ -61,7 +65,7 @@ class LiveRun:
 
     def stop(self) -> None:
         """First: release nothing more, let what is under way end, keep the result. Again: end at once."""
-        if self.over:
+        if self.over or self.state == "judging":
             return
         if self._run is None or not self._run.started.is_set():
             self.task.cancel()
@@ -93,6 +97,7 @@ class LiveRun:
             "outcome": None if result is None else result.verdict.outcome,
             "verdict": None if result is None else VERDICTS[result.verdict.outcome],
             "headline": None if result is None else headline(result),
+            "reasons": [] if result is None else reasons_of(result),
             "exit_code": None if result is None else exit_code(result, interrupted=result.run.interrupted),
         }
 
@@ -119,17 +124,23 @@ class LiveRun:
         try:
             yield
         finally:
-            sampling.cancel()
+            if not run.ended.is_set():
+                sampling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sampling
-        self._take(run.progress())
 
     async def _sample(self, run: Run) -> None:
+        """Half-way between two frames, so that none is missed when one of them is late."""
         await run.started.wait()
         self._tell("running")
-        while True:
-            self._take(run.progress())
-            await asyncio.sleep(PERIOD_S)
+        while not run.ended.is_set():
+            progress = run.progress()
+            self._take(progress)
+            with contextlib.suppress(TimeoutError):
+                rest = PERIOD_S - (progress.elapsed_s + PERIOD_S / 2) % PERIOD_S
+                await asyncio.wait_for(run.ended.wait(), rest)
+        self._take(run.progress())
+        self._tell("judging")
 
     def _take(self, progress: Progress) -> None:
         before = self._before
@@ -159,7 +170,7 @@ class LiveRun:
         last = progress.last_second
         return {
             "at": progress.as_of_s,
-            "elapsed": progress.elapsed_s,
+            "elapsed": max(0.0, progress.elapsed_s),
             "fresh": fresh,
             "phase": self._phase(progress.elapsed_s),
             "planned": progress.planned,
@@ -191,6 +202,12 @@ class LiveRun:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def reasons_of(result: RunResult) -> list[str]:
+    """What stands behind a verdict that is no pass, in sentences."""
+    missed = [f"{line.text}: {line.observed}" for line in objective_lines(result) if line.passed is False]
+    return [*result.validity.reasons, *missed, *diagnosis(result), *findings(result)]
 
 
 def _failed(progress: Progress) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import secrets
 import signal
@@ -18,7 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiohttp import log as web_log
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.live import Stand
@@ -46,6 +49,7 @@ async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
     app, stand = make_app(options.out, token, f"loadsim_{port}", (options.host,))
     stop = asyncio.Event()
     _on_signals(stop, stand, say)
+    web_log.server_logger.addFilter(_own_fault)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)
     await runner.setup()
     try:
@@ -60,6 +64,11 @@ async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
             await stand.close()
     finally:
         await runner.cleanup()
+
+
+def _own_fault(record: logging.LogRecord) -> bool:
+    """Whether it tells of one: that somebody sent what is not HTTP is none of ours, and fills no terminal."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _listen(options: DashboardOptions) -> socket.socket:

@@ -14,7 +14,7 @@ import io
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -407,10 +407,10 @@ class AiohttpTransport:
         self._live[connection] = None
         return connection
 
-    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
+    def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """See Transport."""
         for connection, request, index in made:
-            connection.send(request, index, attempt)
+            connection.send(SignedRequest(*request), index, attempt)
 
     def connections(self) -> Iterable[AiohttpConnection]:
         """See Transport."""

@@ -8,6 +8,7 @@ only, in a closed phase, that its user is free again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import length_hint
 from typing import Protocol
 
 from loadsim.engine.pacer import Clock, Pacer
@@ -20,6 +21,8 @@ _IDLE_NS = NS_PER_MS
 
 Waiting = tuple[int, int, int, int]
 """Index, stratum, due, woken (ns of the clock)."""
+Turn = tuple[int, int]
+"""Index and stratum of a virtual user's event."""
 
 
 class Taker(Protocol):
@@ -55,8 +58,7 @@ class Arrivals:
         self._dispatch = taker.dispatch
         self._shard, self._shards = shard, shards
         self._pool = share_of(plan.scenario.target.connections, shard, shards)
-        self.planned = [0] * plan.strata
-        """Events whose due time has come, by stratum."""
+        self._planned = [0] * plan.strata
         self.start_ns = 0
         self.stopped_ns = 0
         """When releasing ended; 0 while it goes on."""
@@ -72,6 +74,13 @@ class Arrivals:
         self._block = ArrivalBlock([], [], [])
         self._position = 0
         self._exhausted = True
+        self._strata: list[int] = []
+        self._indexes: Iterator[int] = iter(())
+        self._turns: Iterator[Turn] = iter(())
+        """A closed phase's block, what is left of its indexes, and of both: whoever takes there leaves the counting
+        for later."""
+        self._counted = 0
+        """How many of those taken are in `_planned`."""
         self._users = 0
         self._taken = 0
         self._users_wanted = self._missing = 0
@@ -92,6 +101,12 @@ class Arrivals:
     def close(self) -> None:
         """No wake-up comes after this."""
         self._pacer.close()
+
+    @property
+    def planned(self) -> list[int]:
+        """Events whose due time has come, by stratum."""
+        self._count_turns()
+        return self._planned
 
     def planned_time(self, index: int, due: int) -> int:
         """When an event is due by plan, ns since the start: what `--epoch` adds to. A closed run plans no times, so an
@@ -128,6 +143,7 @@ class Arrivals:
         phase = self._phase = self._plan.phases[self._phase_no]
         self.closed = phase.model == "closed"
         self._phase_end = NEVER if phase.end_ns is None else self.start_ns + phase.end_ns
+        self._count_turns()
         self._blocks = self._plan.blocks(phase.number, self._shard, self._shards, self._taken)
         self._exhausted = False
         self._next_block()
@@ -144,20 +160,22 @@ class Arrivals:
             self._release(now)
 
     def _next_block(self) -> bool:
+        self._count_turns()
         block = next(self._blocks, None)
         while block is not None and not block.index:
             block = next(self._blocks, None)
-        self._position = 0
         if block is None:
             self._exhausted = True
-            self._block = ArrivalBlock([], [], [])
-            return False
+            block = ArrivalBlock([], [], [])
         self._block = block
-        return True
+        self._position = self._counted = 0
+        self._strata, self._indexes = (block.stratum, iter(block.index)) if self.closed else ([], iter(()))
+        self._turns = zip(self._indexes, self._strata, strict=False)
+        return not self._exhausted
 
     def _release(self, now: int) -> None:
         """Release every event of an open phase that is due, and set the next wake-up."""
-        start_ns, planned, dispatch = self.start_ns, self.planned, self._dispatch
+        start_ns, planned, dispatch = self.start_ns, self._planned, self._dispatch
         elapsed = now - start_ns
         while not self._exhausted:
             indexes, dues, strata = self._block
@@ -196,28 +214,47 @@ class Arrivals:
             self._start_user(now)
 
     def _start_user(self, now: int) -> None:
-        if self._exhausted or self.stopped_ns:
+        if self.stopped_ns:
             return
-        self._users += 1
-        self._dispatch(*self._take(now))
+        turn = self._take()
+        if turn is not None:
+            self._users += 1
+            self._dispatch(*turn, now, now)
 
-    def _take(self, now: int) -> Waiting:
-        position, block = self._position, self._block
-        index, stratum = block.index[position], block.stratum[position]
-        self._position = position = position + 1
-        self._taken += 1
-        if position == len(block.index):
-            self._next_block()
-        self.planned[stratum] += 1
-        return index, stratum, now, now
+    def turns(self, now: int) -> Iterator[Turn]:
+        """Where users whose events ended up to `now` take their next events from, one each, and no later than in this
+        wake-up. It may run out at any time, and is empty where users must end: then `next_turn` decides."""
+        if self._users <= self._users_wanted and now < self._phase_end:
+            return self._turns
+        return iter(())
 
-    def next_turn(self, now: int) -> Waiting | None:
+    def next_turn(self, now: int) -> Turn | None:
         """The next event of a virtual user whose event just ended; None when the user ends with it."""
-        if self._users <= self._users_wanted and not self._exhausted and now < self._phase_end:
-            return self._take(now)
+        if self._users <= self._users_wanted and now < self._phase_end:
+            turn = self._take()
+            if turn is not None:
+                return turn
         self._users -= 1
         self._check_closed_over()
         return None
+
+    def _take(self) -> Turn | None:
+        """The next event of a closed phase, if there is one."""
+        turn = None if self._exhausted else next(self._turns, None)
+        if turn is None and not self._exhausted and self._next_block():
+            turn = next(self._turns)
+        return turn
+
+    def _count_turns(self) -> None:
+        """Count what was taken from this block since the last time."""
+        taken = len(self._strata) - length_hint(self._indexes)
+        if len(self._planned) == 1:
+            self._planned[0] += taken - self._counted
+        else:
+            for stratum in self._strata[self._counted : taken]:
+                self._planned[stratum] += 1
+        self._taken += taken - self._counted
+        self._counted = taken
 
     def _check_closed_over(self) -> None:
         """The last phase, when it is a closed one that ran out of events, ends with its last user."""

@@ -10,26 +10,31 @@ descriptor would receive its neighbour's readiness; and no error of one connecti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import select
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.tls import TlsSession
 from loadsim.engine.transport import Answer, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
-IN, OUT, ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+IN, OUT = select.EPOLLIN, select.EPOLLOUT
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 _CHUNK = 16 * 1024
-"""Read size; a TLS record is never larger, so that one read leaves nothing pending inside OpenSSL."""
-_UNBOUNDED = 2**62
+"""Read size."""
+_SMALL = 479
+"""Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
+_FITS = 384
+"""The largest answer that such a read takes in one piece, in a TLS record too."""
 _FRAMINGS = 4096
 """How many lengths of bodies are kept with the header line that tells them."""
 _ROUNDS = 4
@@ -47,6 +52,7 @@ class DirectConnection:
         "_owner",
         "_sock",
         "_started_ns",
+        "_tls",
         "_transport",
         "_why",
         "bytes_received",
@@ -55,10 +61,12 @@ class DirectConnection:
         "event",
         "fd",
         "first_ns",
+        "overhead",
         "pending",
         "reader",
         "recv",
         "reusable",
+        "seal",
         "send_bytes",
         "sent_ns",
         "served",
@@ -71,7 +79,11 @@ class DirectConnection:
         self._owner = transport.owner
         self.reader = ResponseReader(transport.memo)
         self._address = 0
+        self._tls: TlsSession | None = None
         self.pending: bytes | memoryview = b""
+        """What the kernel has not taken yet, as it goes over the wire."""
+        self.overhead = 0
+        """By how much what is written is longer than the request: TLS."""
         self._why = ""
         self.event: Any = None
         self.served = 0
@@ -91,6 +103,7 @@ class DirectConnection:
         except OSError as error:
             raise ResourceLimitError(os.strerror(error.errno or 0)) from None
         self._sock: socket.socket = sock
+        self.send_bytes = sock.send
         self.fd = sock.fileno()
         self.state = CONNECTING
         if family != socket.AF_UNIX:
@@ -114,13 +127,9 @@ class DirectConnection:
         if wire.tls is None:
             self._ready(0)
             return
-        self._transport.remove(self)
-        self._sock = wire.tls.wrap_socket(
-            self._sock, server_hostname=wire.server_name, do_handshake_on_connect=False, suppress_ragged_eofs=True
-        )
+        self._tls = TlsSession(wire.tls, wire.server_name, self._sock.recv)
+        self.seal = self._tls.seal
         self.state = HANDSHAKE
-        self._mask = IN | OUT
-        self._transport.add(self)
         self._handshake()
 
     def connect_failed(self, code: int) -> None:
@@ -141,25 +150,28 @@ class DirectConnection:
         self._fail(kind_of_errno(code))
 
     def _handshake(self) -> None:
-        sock = self._sock
-        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 - wrapped when TCP was up
+        assert self._tls is not None  # noqa: S101 - made when TCP was up
         try:
-            sock.do_handshake()
-        except ssl.SSLWantReadError:
-            self._watch(IN)
-        except ssl.SSLWantWriteError:
-            self._watch(OUT)
+            done = self._tls.handshake()
+            self.pending = bytes(self.pending) + self._tls.take()
+            while self.pending:
+                self.pending = self.pending[self.send_bytes(self.pending) :]
+        except BlockingIOError:
+            self._watch(IN | OUT)
         except OSError as error:  # includes ssl.SSLError
+            with contextlib.suppress(OSError):
+                self._sock.send(self._tls.take())  # the alert that tells the peer why
             self._why = f"TLS handshake: {error.strerror or error}"
             self._fail(ErrorKind.tls)
         else:
-            self._ready(monotonic_ns() - self.connected_ns)
+            if done:
+                self._ready(monotonic_ns() - self.connected_ns)
+            else:
+                self._watch(IN)
 
     def _ready(self, tls_ns: int) -> None:
         self.state = READY
-        # what SSLSocket.recv comes down to, without its second layer of checks
-        self.recv = self._sock.read if isinstance(self._sock, ssl.SSLSocket) else self._sock.recv
-        self.send_bytes = self._sock.send
+        self.recv = self._tls.recv if self._tls else self._sock.recv
         self._watch(IN)
         self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
         self._owner.on_open(self)
@@ -175,12 +187,6 @@ class DirectConnection:
         """See Connection."""
         self._transport.send_all([(self, request, index)], attempt)
 
-    def send_slowly(self, data: bytes) -> None:
-        """What TLS takes in several records: from a view, which copies nothing."""
-        self.bytes_sent = 0
-        self.pending = memoryview(data)
-        self._flush()
-
     def unsent(self, error: OSError) -> None:
         """The first write of a request raised `error`."""
         self.bytes_sent = 0
@@ -189,22 +195,27 @@ class DirectConnection:
 
     def partly_sent(self, data: bytes, sent: int) -> None:
         """The kernel took only so much of a request."""
-        self.pending = memoryview(data)[sent:] if sent else data  # TLS wants the same bytes again
+        self.bytes_sent = 0
+        self._count(sent)
+        self.pending = memoryview(data)[sent:]
         self._watch(IN | OUT)
 
+    def _count(self, sent: int) -> None:
+        """So much more was written. What it is longer by than the request is taken to have gone first."""
+        over = min(sent, self.overhead)
+        self.overhead -= over
+        self.bytes_sent += sent - over
+
     def _flush(self) -> None:
-        """Write what is pending. TLS takes a record at a time and, after want-write, the same bytes again."""
+        """Write what is pending."""
         pending = self.pending
-        tls = self._transport.tls
         mask = IN
         try:
             while pending:
-                sent = self.send_bytes(pending[:_CHUNK] if tls else pending)
-                self.bytes_sent += sent
+                sent = self.send_bytes(pending)
+                self._count(sent)
                 pending = pending[sent:]
-        except ssl.SSLWantReadError:
-            mask = IN  # a key update: the peer's bytes first, then ours
-        except (BlockingIOError, ssl.SSLWantWriteError):
+        except BlockingIOError:
             mask = IN | OUT
         except OSError as error:
             self.pending = b""
@@ -220,7 +231,7 @@ class DirectConnection:
         """The set says that the socket can be read or written, or is broken."""
         if self.state == READY:
             if mask != OUT:
-                self._read(mask)
+                self._read()
             if self.pending and self.state == READY:
                 self._flush()
         elif self.state == CONNECTING:
@@ -228,28 +239,30 @@ class DirectConnection:
         elif self.state == HANDSHAKE:
             self._handshake()
 
-    def _read(self, mask: int) -> None:
+    def _read(self) -> None:
         try:
             data = self.recv(_CHUNK)
         except OSError as error:
             self.unread(error)
         else:
-            self.take(data, mask, monotonic_ns())
+            self.take(data, monotonic_ns())
 
     def unread(self, error: OSError) -> None:
         """Reading raised `error`."""
-        if not isinstance(error, _WOULD_BLOCK):
+        if isinstance(error, _WOULD_BLOCK):
+            return
+        if isinstance(error, ssl.SSLError) and self.event is not None:
+            self._why = f"TLS: {error.strerror or error}"
+            self._fail(ErrorKind.tls)
+        else:
             self.broken(error.errno or 0, error.strerror or str(error))
 
-    def take(self, data: bytes, mask: int, now: int) -> None:
+    def take(self, data: bytes, now: int) -> None:
         """Something was read at `now`: part of a response, all of it, or its end."""
         if self.event is None:
             self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
         elif not data:
-            if mask & ERR:  # OpenSSL shows a reset as an end
-                self.broken(errno.ECONNRESET, "")
-            else:
-                self._ended(now)
+            self._ended(now)
         else:
             if self.first_ns == 0:
                 self.first_ns = now
@@ -302,7 +315,7 @@ class DirectConnection:
         self.reader.close()
         self._transport.remove(self)
         self._transport.bury(self._sock)
-        self.recv = self.send_bytes = None  # type: ignore[assignment]  # bound methods would keep the socket
+        self.recv = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]  # they keep the socket
 
     @property
     def opened(self) -> bool:
@@ -316,6 +329,16 @@ class DirectConnection:
     def error_text(self) -> str:
         """See Connection."""
         return self._why
+
+
+class _Framings(dict[int, bytes]):
+    """By size of a body, the header line that tells it and the blank line. Kept, since bodies have few sizes."""
+
+    def __missing__(self, size: int) -> bytes:
+        framing = b"Content-Length: %d\r\n\r\n" % size
+        if len(self) < _FRAMINGS:
+            self[size] = framing
+        return framing
 
 
 class DirectTransport:
@@ -339,7 +362,9 @@ class DirectTransport:
         self._trace_id = trace_id
         self.trace = self._trace_of(1)
         self.memo = Memo()
-        self._framings: dict[int, bytes] = {}
+        self._varied = False
+        """Whether an answer was seen that a small read did not take in one piece."""
+        self._framings = _Framings()
 
     def start(self, owner: Owner) -> None:
         """See Transport."""
@@ -364,41 +389,44 @@ class DirectTransport:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def send_all(self, made: Sequence[tuple[Any, SignedRequest, int]], attempt: int = 1) -> None:
+    def send_all(self, made: Iterable[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
-        head, framings, join = self.head, self._framings, b"".join
+        head, framings, tls, join = self.head, self._framings, self.tls, b"".join
         trace = self.trace if attempt == 1 else self._trace_of(attempt)
         ready = []
         for connection, (headers, body), index in made:
-            framing = framings.get(len(body)) or self._framing(len(body))
-            ready.append((connection, join((head, headers, trace % index, framing, body))))
-        clock, would_block = monotonic_ns, _WOULD_BLOCK
-        bounded = _CHUNK if self.tls else _UNBOUNDED
+            data = join((head, headers, trace % index, framings[len(body)], body))
+            if tls:
+                seal, size = connection.seal, len(data)
+                try:
+                    data = seal(data)
+                except OSError as error:  # ssl.SSLError: the session had ended
+                    connection.unsent(error)
+                    continue
+                connection.overhead = len(data) - size
+            ready.append((connection, data))
+        self._write_all(ready)
+
+    def _write_all(self, ready: list[tuple[DirectConnection, bytes]]) -> None:
+        clock = monotonic_ns
         for connection, data in ready:
             connection.first_ns = 0
             connection.bytes_received = 0
+            # Called by way of a name: CPython 3.11 has no fast way to call what a slot holds.
+            send = connection.send_bytes
             connection.sent_ns = clock()
-            if len(data) > bounded:
-                connection.send_slowly(data)
-                continue
             try:
-                sent = connection.send_bytes(data)
-            except would_block:
+                sent = send(data)
+            except BlockingIOError:
                 sent = 0
             except OSError as error:
                 connection.unsent(error)
                 continue
-            connection.bytes_sent = sent
-            if sent != len(data):
+            if sent == len(data):
+                connection.bytes_sent = sent - connection.overhead
+            else:
                 connection.partly_sent(data, sent)
-
-    def _framing(self, size: int) -> bytes:
-        """The line before a body of `size` bytes. Kept, since bodies have few lengths."""
-        framing = b"Content-Length: %d\r\n\r\n" % size
-        if len(self._framings) < _FRAMINGS:
-            self._framings[size] = framing
-        return framing
 
     def _trace_of(self, attempt: int) -> bytes:
         """The trace header of an attempt, for any index."""
@@ -464,6 +492,7 @@ class DirectTransport:
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
+        size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else _CHUNK
         for fd, mask in ready:
             connection = get(fd)
             if connection is None:
@@ -472,22 +501,24 @@ class DirectTransport:
                 if mask != IN or connection.event is None or connection.state != READY:
                     connection.on_ready(mask)
                     continue
+                recv = connection.recv
                 try:
-                    data = connection.recv(_CHUNK)
+                    data = recv(size)
                 except OSError as error:
+                    self._varied |= isinstance(error, ssl.SSLWantReadError)
                     connection.unread(error)
                     continue
                 now = clock()
-                reader = connection.reader
-                if data == memo.data and not reader.started and not connection.pending:
+                if data == memo.data and not connection.reader.started and not connection.pending:
                     # the short way of `take`, for a response that is known and begins here
-                    reader.raw = data
+                    connection.reader.raw = data
                     connection.first_ns = now
                     connection.bytes_received = len(data)
                     connection.served += 1
                     answers.append((connection, memo.status, now))
                 else:
-                    connection.take(data, mask, now)
+                    self._varied |= len(data) == _SMALL
+                    connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
 

@@ -8,16 +8,17 @@ is read once per wake-up, so that releasing, ending and recording agree; nothing
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.recorder import BITE, COLUMNS, Recorder
-from loadsim.engine.transport import Answer, Connection, ResourceLimitError, Transport
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample
+from loadsim.engine.recorder import BITE, ROW, Recorder
+from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, SUCCESSES, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import Plan
 
 _BATCH = 64
@@ -44,18 +45,19 @@ class Engine:
         target = plan.scenario.target
         self._plan, self._transport = plan, transport
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
+        self._make_all = maker.make_all
         self._recorder, self._clock, self._wall, self._epoch_ns = recorder, clock, wall, epoch_ns
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = self._drain_ns = target.timeout
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
-        self._extend = recorder.rows.extend
+        self._keep = recorder.rows.append
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
         self._limit = 0
         self._wall_offset = wall() - clock()
-        self._ready: list[tuple[Connection, int, int, int]] = []
-        """Events that have a connection and are to be made and sent: connection, index, stratum, now."""
+        self._ready: list[Connection] = []
+        """Those whose event is to be made and sent."""
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
@@ -109,7 +111,7 @@ class Engine:
     @property
     def in_flight(self) -> int:
         """Planned and not ended: on a connection or waiting for one."""
-        return sum(self.planned) - self._recorder.ended - len(self._recorder.rows) // COLUMNS
+        return sum(self.planned) - self._recorder.ended - len(self._recorder.rows)
 
     @property
     def stopped_ns(self) -> int:
@@ -133,13 +135,13 @@ class Engine:
         """See Taker. It gets a connection, or leave to open one, or a place in the queue."""
         if self._idle:
             connection, _ = self._idle.popitem()
-            self._fire(connection, index, stratum, due, woken, woken, woken)
+            self._fire(connection, index, stratum, due, woken, woken)
             if len(self._ready) == _BATCH:
                 self.flush()
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
         elif self._drop and not self._arrivals.closed:  # a virtual user waits, or it would be gone for good
-            self._extend((stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
+            self._keep(ROW.pack(stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
         else:
             self._queue.append((index, stratum, due, woken))
             if not self._saturated_since:
@@ -188,13 +190,11 @@ class Engine:
         connection.slot_ns = max(slot, event[3])
         return True
 
-    def _fire(
-        self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int, now: int
-    ) -> None:
-        """An event has its connection: it is made as of `now` (ns of the clock) and sent with the next `flush`."""
+    def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
+        """An event has its connection: it is made and sent with the next `flush`."""
         connection.event = (index, stratum, due, woken)
         connection.slot_ns = slot
-        self._ready.append((connection, index, stratum, now))
+        self._ready.append(connection)
 
     def flush(self) -> None:
         """See Taker. Make the requests of all events that have a connection, then send them.
@@ -205,20 +205,31 @@ class Engine:
         if not self._ready:
             return
         ready, self._ready = self._ready, []
-        made = []
-        makers, offset, epoch = self._makers, self._wall_offset, self._epoch_ns
-        planned_time = self._arrivals.planned_time
         before = self._clock()
-        for connection, index, stratum, now in ready:
-            now_ns = now + offset if epoch is None else epoch + planned_time(index, connection.event[2])
-            try:
-                made.append((connection, makers[stratum](index, now_ns), index))
-            except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
-                asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
-            if before:  # one making of each batch is timed
-                self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
-                before = 0
+        made = self._made(ready, before)
+        _, stratum, due, _ = ready[0].event
+        self._recorder.signs.extend((stratum, due, (self._clock() - before) // len(ready)))
         self._transport.send_all(made)
+
+    def _made(self, ready: list[Connection], now: int) -> Iterable[Made]:
+        """The requests of the events of these connections. One that cannot be made must not hold up the others."""
+        events = [connection.event for connection in ready]
+        if self._epoch_ns is None:
+            indexes = [event[0] for event in events]
+            with contextlib.suppress(Exception):  # made one by one, it is seen which
+                return zip(ready, self._make_all(indexes, events, now + self._wall_offset), indexes, strict=True)
+        made: list[Made] = []
+        for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
+            try:
+                made.append((connection, self._makers[stratum](index, self._dated(index, due, now)), index))
+            except Exception as error:  # noqa: BLE001
+                asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+        return made
+
+    def _dated(self, index: int, due: int, now: int) -> int:
+        """The wall clock (ns since 1970) that an event due at `due` and made at `now` of the clock bears."""
+        epoch = self._epoch_ns
+        return now + self._wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
 
     # -- what transports call -----------------------------------------------------------------------------------------
 
@@ -230,7 +241,7 @@ class Engine:
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
         index, stratum, due, woken = connection.event
-        self._fire(connection, index, stratum, due, woken, connection.slot_ns, self._clock())
+        self._fire(connection, index, stratum, due, woken, connection.slot_ns)
         self.flush()
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
@@ -239,14 +250,15 @@ class Engine:
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """See Owner. This is the hot path: the common case calls as little as it can."""
-        extend, of_user, queue, reuse = self._extend, self._of_user, self._queue, self._reuse
+        keep, pack, of_user, queue, reuse = self._keep, ROW.pack, self._of_user, self._queue, self._reuse
         next_turn = self._arrivals.next_turn
+        turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
         for connection, code, now in answers:
             try:
                 index, stratum, due, woken = connection.event
                 connection.event = None
-                extend(
-                    (
+                keep(
+                    pack(
                         stratum,
                         code,
                         due,
@@ -259,9 +271,14 @@ class Engine:
                         connection.bytes_received,
                     )
                 )
-                if not 200 <= code < 300 and self._recorder.wants_sample(code, stratum):
+                if code not in SUCCESSES and self._recorder.wants_sample(code, stratum):
                     self._sample(connection, index, stratum, code, now)
-                turn = next_turn(now) if of_user[stratum] else None
+                turn = None
+                if of_user[stratum]:
+                    own = next(turns, None) or next_turn(now)
+                    if own is not None:
+                        index, stratum = own
+                        turn = index, stratum, now, now
                 if not connection.reusable or connection.served >= reuse:
                     connection.close()
                     self.open_count -= 1
@@ -269,14 +286,14 @@ class Engine:
                 elif turn is not None and not queue:
                     connection.event = turn
                     connection.slot_ns = now
-                    self._ready.append((connection, turn[0], turn[1], now))
+                    self._ready.append(connection)
                 else:
                     self._serve_waiting(connection, turn, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
                 self.on_internal(connection, error)
         if self._ready:
             self.flush()
-        if len(self._recorder.rows) >= BITE * COLUMNS:
+        if len(self._recorder.rows) >= BITE:
             self._recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
@@ -301,7 +318,7 @@ class Engine:
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
             # an answer may be older than the last wake-up where a transport hears of it late
-            self._fire(connection, index, stratum, due, woken, max(woken, now), now)
+            self._fire(connection, index, stratum, due, woken, max(woken, now))
         elif self.open_count > self._limit:
             connection.close()
             self.open_count -= 1
@@ -330,11 +347,16 @@ class Engine:
         return self.in_flight == 0
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
-        self._extend((stratum, code, due, woken, slot, 0, 0, now, 0, 0))
+        self._keep(ROW.pack(stratum, code, due, woken, slot, 0, 0, now, 0, 0))
         if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, self.limit_reached)
-        self._open_for_waiting(self._arrivals.next_turn(now) if self._of_user[stratum] else None, now)
+        self._open_for_waiting(self._turn(stratum, now), now)
         self.flush()
+
+    def _turn(self, stratum: int, now: int) -> Waiting | None:
+        """What the user whose event of `stratum` ended does next; None when it ends, or was none."""
+        pair = self._arrivals.next_turn(now) if self._of_user[stratum] else None
+        return None if pair is None else (*pair, now, now)
 
     # -- samples ------------------------------------------------------------------------------------------------------
 
@@ -382,9 +404,9 @@ class Engine:
                 connection.event = None
                 sent, first = connection.sent_ns, connection.first_ns
                 slot, out, back = connection.slot_ns, connection.bytes_sent, connection.bytes_received
-                self._extend((stratum, UNFINISHED, due, woken, slot, sent, first, now, out, back))
+                self._keep(ROW.pack(stratum, UNFINISHED, due, woken, slot, sent, first, now, out, back))
         for _, stratum, due, woken in self._queue:
-            self._extend((stratum, UNFINISHED, due, woken, 0, 0, 0, now, 0, 0))
+            self._keep(ROW.pack(stratum, UNFINISHED, due, woken, 0, 0, 0, now, 0, 0))
         self._queue.clear()
         self._recorder.fold()
         return now

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from loadsim.engine.transport import Made, Owner, ResourceLimitError
@@ -195,10 +195,10 @@ class ScriptedTransport:
         self.live[connection] = None
         return connection
 
-    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
+    def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """See Transport."""
         for connection, request, index in made:
-            connection.send(request, index, attempt)
+            connection.send(SignedRequest(*request), index, attempt)
 
     def connections(self) -> Iterable[ScriptedConnection]:
         """See Transport."""

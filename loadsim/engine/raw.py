@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loadsim.engine.engine import Engine
-from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.recorder import Recorder, table_of
 from loadsim.engine.transport import Answer
 from loadsim.measure.tally import Tally
 from loadsim.model import Column
@@ -33,7 +33,7 @@ class RawRecorder(Recorder):
     def fold(self) -> None:
         """Count what is buffered, and keep it."""
         if self.rows:
-            rows = np.array(self.rows, dtype=np.int64).reshape(-1, COLUMNS)
+            rows = table_of(self.rows).copy()
             instants = rows[:, Column.due : Column.done + 1]
             instants += np.where(instants == 0, 0, self._offset_ns)
             self._kept.append(np.column_stack((np.array(self.indexes, dtype=np.int64), rows)).tobytes())
@@ -63,7 +63,7 @@ class RawEngine(Engine):
         """See Taker."""
         super().dispatch(index, stratum, due, woken)
         recorder = self._recorder
-        if len(recorder.rows) > COLUMNS * len(recorder.indexes):  # no connection was free: it ended here
+        if len(recorder.rows) > len(recorder.indexes):  # no connection was free: it ended here
             recorder.indexes.append(index)
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:

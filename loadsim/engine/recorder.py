@@ -10,10 +10,13 @@ import struct
 
 import numpy as np
 
+from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import Tally
 from loadsim.model import Column, Sample
 
 COLUMNS = len(Column)
+ROW = struct.Struct(f"{COLUMNS}q")
+"""One outcome, see `model.Column`."""
 BITE = 2048
 """Rows that are folded at once under load."""
 SAMPLES_PER_CODE = 3
@@ -22,7 +25,7 @@ SAMPLES_PER_CODE = 3
 class Recorder:
     """Buffers in front of a Tally.
 
-    `rows` is the flat list that the engine extends by one row (see `model.Column`) per event, `signs` by
+    To `rows` the engine appends one packed `ROW` per event; the others are flat lists that it extends: `signs` by
     (stratum, due, ns), `handshakes` by (stratum, due, connect ns, tls ns).
     """
 
@@ -30,10 +33,10 @@ class Recorder:
         """`cases`: how many there are in the plan, the genuine one included."""
         self.tally = tally
         self._cases = cases
-        self.rows: list[int] = []
+        self.rows: list[bytes] = []
         self.signs: list[int] = []
         self.handshakes: list[int] = []
-        self.attempts: list[int] = []
+        self.attempts: list[bytes] = []
         """Rows like those of `rows`, of attempts that were followed by another one."""
         self.backlog: list[int] = []
         """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
@@ -46,7 +49,7 @@ class Recorder:
         """Count what is buffered."""
         rows = self.rows
         if rows:
-            table = np.frombuffer(struct.pack(f"{len(rows)}q", *rows), dtype=np.int64).reshape(-1, COLUMNS)
+            table = table_of(rows)
             self.ended += len(table)
             self.tally.fold(table)
             rows.clear()
@@ -57,7 +60,7 @@ class Recorder:
             self.tally.fold_handshakes(np.array(self.handshakes, dtype=np.int64).reshape(-1, 4))
             self.handshakes.clear()
         if self.attempts:
-            self.tally.fold_attempts(np.array(self.attempts, dtype=np.int64).reshape(-1, COLUMNS))
+            self.tally.fold_attempts(table_of(self.attempts))
             self.attempts.clear()
         if self.backlog:
             self.tally.fold_backlog(np.array(self.backlog, dtype=np.int64).reshape(-1, 3))
@@ -87,3 +90,8 @@ class Recorder:
         """The samples since the last call."""
         taken, self.samples = self.samples, []
         return taken
+
+
+def table_of(rows: list[bytes]) -> Ints:
+    """Packed rows as int64 (n, COLUMNS), read-only."""
+    return np.frombuffer(b"".join(rows), dtype=np.int64).reshape(-1, COLUMNS)

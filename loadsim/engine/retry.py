@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from loadsim.cases import Redeliver
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import Pacer
-from loadsim.engine.recorder import BITE, COLUMNS
+from loadsim.engine.recorder import BITE, ROW
 from loadsim.engine.transport import Answer, Connection, Made
 from loadsim.measure.retries import RetryCounts
 from loadsim.model import ERROR_BASE, UNFINISHED, Column, ErrorKind, SignedRequest, is_success
@@ -30,7 +29,6 @@ from loadsim.plan.retry import policy_of
 
 MOST_HELD = 250_000
 """Events of a run that may be held at once, about 80 MB; what fails beyond that is given up, and said so."""
-_ROW = struct.Struct(f"{COLUMNS}q")
 _INTERNAL = ERROR_BASE + ErrorKind.internal
 Row = tuple[int, ...]
 
@@ -124,21 +122,23 @@ class RetryEngine(Engine):
         ready, self._ready = self._ready, []
         made: dict[int, list[Made]] = {}
         before = self._clock()
-        for connection, index, stratum, now in ready:
+        now = before
+        for connection in ready:
+            index, stratum, due, _ = connection.event
             held = self._held.get(index)
             try:
-                request = self._made(index, stratum, connection.event[2], now, held)
+                request = self._request(index, stratum, due, now, held)
             except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
             else:
                 made.setdefault(1 if held is None else held.attempt, []).append((connection, request, index))
             if before:  # one making of each batch is timed
-                self._recorder.signs.extend((stratum, connection.event[2], self._clock() - before))
+                self._recorder.signs.extend((stratum, due, self._clock() - before))
                 before = 0
         for attempt, batch in made.items():
             self._transport.send_all(batch, attempt)
 
-    def _made(self, index: int, stratum: int, due: int, now: int, held: _Held | None) -> SignedRequest:
+    def _request(self, index: int, stratum: int, due: int, now: int, held: _Held | None) -> SignedRequest:
         epoch = self._epoch_ns
         now_ns = now + self._wall_offset if epoch is None else epoch + due - self._start_ns
         redeliver = self._redeliver.get(stratum)
@@ -167,7 +167,7 @@ class RetryEngine(Engine):
             else:
                 self._attempt_ended(connection, code, now)
         super().on_answers(plain)
-        if len(self._recorder.attempts) >= BITE * COLUMNS:
+        if len(self._recorder.attempts) >= BITE:
             self._recorder.fold()
 
     def _attempt_ended(self, connection: Connection, code: int, now: int) -> None:
@@ -237,7 +237,7 @@ class RetryEngine(Engine):
             self._held[index] = held
             self.retries.retried += 1
             self._recorder.backlog.extend((held.stratum, row[Column.done], 0))
-        held.row = _ROW.pack(*row)
+        held.row = ROW.pack(*row)
         held.waits = True
         heapq.heappush(self._due, (due, index))
         if self._due[0][1] == index:
@@ -245,15 +245,15 @@ class RetryEngine(Engine):
 
     def _supersede(self, held: _Held) -> None:
         """Another attempt has ended: the one before it is no longer the event's last."""
-        row = _ROW.unpack(held.row)
-        self._recorder.attempts.extend(row)
+        row = ROW.unpack(held.row)
+        self._recorder.attempts.append(held.row)
         counts, code = self.retries, row[Column.code]
         counts.extra[held.stratum] = counts.extra.get(held.stratum, 0) + 1
         counts.in_doubt += code >= ERROR_BASE and row[Column.bytes_sent] > 0
 
     def _end(self, index: int, row: Row) -> None:
         """The event has its outcome."""
-        self._extend(row)
+        self._keep(ROW.pack(*row))
         if self._held.pop(index, None) is not None:
             self._recorder.backlog.extend((row[Column.stratum], row[Column.done], 1))
 
@@ -269,7 +269,7 @@ class RetryEngine(Engine):
         for index, held in list(self._held.items()):
             if held.waits:
                 counts.cut_off += 1
-                self._end(index, _ROW.unpack(held.row))
+                self._end(index, ROW.unpack(held.row))
         queue, self._queue = list(self._queue), self._queue
         self._queue.clear()
         for waiting in queue:
@@ -278,13 +278,13 @@ class RetryEngine(Engine):
                 self._queue.append(waiting)
             elif index in self._held:
                 counts.cut_off += 1
-                self._end(index, _ROW.unpack(self._held[index].row))
+                self._end(index, ROW.unpack(self._held[index].row))
             else:
                 self._not_sent(index, stratum, due, woken)
 
     def _not_sent(self, index: int, stratum: int, due: int, woken: int) -> None:
         code = ERROR_BASE + ErrorKind.switched_off
-        self._extend((stratum, code, due, woken, 0, 0, 0, max(woken, self._clock()), 0, 0))
+        self._keep(ROW.pack(stratum, code, due, woken, 0, 0, 0, max(woken, self._clock()), 0, 0))
         if self._recorder.wants_sample(code, stratum):
             self._note(index, stratum, code, f"the provider had switched the endpoint off: {self.retries.why}")
 
@@ -310,9 +310,9 @@ class RetryEngine(Engine):
         for held in self._held.values():
             if held.waits:
                 counts.waiting += 1
-                row = list(_ROW.unpack(held.row))
+                row = list(ROW.unpack(held.row))
                 row[Column.code] = UNFINISHED
-                self._extend(row)
+                self._keep(ROW.pack(*row))
             else:
                 self._supersede(held)
         self._held.clear()

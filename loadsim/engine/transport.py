@@ -58,8 +58,8 @@ Answer = tuple[Connection, int, int]
 """A connection whose event ended, the code, and when (ns of the clock)."""
 
 
-Made = tuple[Connection, SignedRequest, int]
-"""A connection, the request that it is to carry, and the index of its event."""
+Made = tuple[Connection, tuple[bytes, bytes], int]
+"""A connection, the headers and body that it is to carry (those of a SignedRequest), and the index of its event."""
 
 
 class Owner(Protocol):
@@ -97,7 +97,7 @@ class Transport(Protocol):
     def open(self) -> Connection:
         """A connection that is being opened. Raises ResourceLimitError when no descriptor or port is left."""
 
-    def send_all(self, made: Sequence[Made], attempt: int = 1) -> None:
+    def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """Write a batch of requests, all of them `attempt`-th deliveries, as `Connection.send` for each."""
 
     def connections(self) -> Iterable[Connection]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.engine import Engine
+from loadsim.engine.recorder import ROW
 from loadsim.engine.transport import Answer, Connection
 from loadsim.measure.volleys import Delivery, VolleyCounts
 from loadsim.model import UNFINISHED, Column, SignedRequest, is_success
@@ -100,15 +101,14 @@ class VolleyEngine(Engine):
 
     def _send_all(self, volley: _Volley) -> None:
         index, _, due, _ = volley.event
-        now, epoch = self._clock(), self._epoch_ns
-        now_ns = now + self._wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
+        now = self._clock()
         connections, volley.ready = volley.ready, []
         volley.left, volley.sent = len(connections), True
         for connection in connections:
             connection.event = volley.event
             connection.slot_ns = now
         try:
-            request = volley.request = self._makers[volley.event[1]](index, now_ns)
+            request = volley.request = self._makers[volley.event[1]](index, self._dated(index, due, now))
         except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
             for connection in connections:
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
@@ -201,7 +201,7 @@ class VolleyEngine(Engine):
     def _end_volley(self, volley: _Volley) -> None:
         """One event, one outcome: its first 2xx answer, else the first that ended, of those released together."""
         rows = sorted(volley.rows[: volley.wanted], key=lambda row: row[Column.done])
-        self._extend(next((row for row in rows if is_success(row[Column.code])), rows[0]))
+        self._keep(ROW.pack(*next((row for row in rows if is_success(row[Column.code])), rows[0])))
         del self._volleys[volley.event[0]]
         self.volleys.add(volley.event[1], volley.deliveries, volley.wanted)
         self._settle_queue(rows[-1][Column.done])

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 Serialise = Callable[[str, int], bytes]
 """(event id, now in ms since 1970) -> body, of one situation."""
@@ -24,56 +24,76 @@ _GAP = re.compile(
 )
 
 
-class Mould(NamedTuple):
-    """Literal pieces with now (ms), the id and then one time per offset between them."""
+Mould = tuple[Any, ...]
+"""Pieces, one more than gaps, with now (ms), the id and then a time for each offset between them; then the offsets:
+how many seconds each time lies before now. In one tuple, since taking it apart is part of casting."""
 
-    pieces: tuple[bytes, ...]
-    offsets: tuple[int, ...]
-    """How many seconds each time lies before now."""
+
+class _Seconds(dict[int, bytes]):
+    """By offset, the text of a time up to its fraction, as of one second."""
+
+    second = -1
+
+    def __missing__(self, offset: int) -> bytes:
+        moment = dt.datetime.fromtimestamp(self.second - offset, dt.UTC)
+        text = self[offset] = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        return text
 
 
 class Caster:
     """Casts bodies; keeps the present moment's text, which many events share."""
 
-    __slots__ = ("_fraction", "_ms", "_ms_text", "_second", "_seconds")
+    __slots__ = ("_fraction", "_ms", "_ms_text", "_seconds")
 
     def __init__(self) -> None:
-        self._ms = self._second = -1
+        self._ms = -1
         self._ms_text = self._fraction = b""
-        self._seconds: dict[int, bytes] = {}
+        self._seconds = _Seconds()
 
-    def cast(self, mould: Mould, event_id: bytes, now_ms: int) -> bytes:
-        """The body of one event at `now_ms`, ms since 1970."""
+    def cast(self, moulds: Iterable[tuple[Mould, bytes]], now_ms: int) -> list[bytes]:
+        """The bodies of events at `now_ms`, ms since 1970, given as mould and id."""
         if now_ms != self._ms:
             self._tick(now_ms)
-        pieces, offsets = mould
-        if len(offsets) == 2:
-            head, to_id, to_one, to_two, tail = pieces
-            one, two = offsets
-            seconds, fraction = self._seconds, self._fraction
-            first = seconds.get(one) or self._iso_second(one)
-            second = seconds.get(two) or self._iso_second(two)
-            return b"".join(
-                (head, self._ms_text, to_id, event_id, to_one, first, fraction, to_two, second, fraction, tail)
-            )
-        parts = [pieces[0], self._ms_text, pieces[1], event_id]
-        for offset, piece in zip(offsets, pieces[2:], strict=False):
-            parts += (piece, self._seconds.get(offset) or self._iso_second(offset), self._fraction)
-        return b"".join([*parts, pieces[-1]])
+        seconds, ms_text, fraction = self._seconds, self._ms_text, self._fraction
+        join = b"".join
+        bodies = []
+        for mould, event_id in moulds:
+            if len(mould) == 7:  # two times, the usual case
+                head, to_id, to_one, to_two, tail, one, two = mould
+                bodies.append(
+                    join(
+                        (
+                            head,
+                            ms_text,
+                            to_id,
+                            event_id,
+                            to_one,
+                            seconds[one],
+                            fraction,
+                            to_two,
+                            seconds[two],
+                            fraction,
+                            tail,
+                        )
+                    )
+                )
+                continue
+            times = (len(mould) - 3) // 2
+            pieces, offsets = mould[: times + 3], mould[times + 3 :]
+            parts = [pieces[0], ms_text, pieces[1], event_id]
+            for offset, piece in zip(offsets, pieces[2:], strict=False):
+                parts += (piece, seconds[offset], fraction)
+            bodies.append(join((*parts, pieces[-1])))
+        return bodies
 
     def _tick(self, now_ms: int) -> None:
         self._ms = now_ms
         self._ms_text = b"%d" % now_ms
         second, ms = divmod(now_ms, 1000)
         self._fraction = b"%03dZ" % ms
-        if second != self._second:
-            self._second = second
+        if second != self._seconds.second:
+            self._seconds.second = second
             self._seconds.clear()
-
-    def _iso_second(self, offset: int) -> bytes:
-        moment = dt.datetime.fromtimestamp(self._second - offset, dt.UTC)
-        text = self._seconds[offset] = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
-        return text
 
 
 def mould_of(serialise: Serialise) -> Mould | None:
@@ -87,9 +107,10 @@ def mould_of(serialise: Serialise) -> Mould | None:
     ends = [0, *(gap.end() for gap in gaps)]
     starts = [*(gap.start() for gap in gaps), len(sample)]
     pieces = tuple(sample[end:start] for end, start in zip(ends, starts, strict=True))
-    mould = Mould(pieces, tuple(_seconds_before(gap[0]) for gap in gaps[2:]))
+    mould: Mould = (*pieces, *(_seconds_before(gap[0]) for gap in gaps[2:]))
     event_id, now_ms = _SECOND
-    return mould if Caster().cast(mould, event_id.encode(), now_ms) == serialise(event_id, now_ms) else None
+    cast = Caster().cast([(mould, event_id.encode())], now_ms)
+    return mould if cast == [serialise(event_id, now_ms)] else None
 
 
 def _seconds_before(iso: bytes) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ BLOCK = 4096
 LARGEST_INDEX = (1 << 48) - 1
 """An index must fit the twelve last hex digits of an id."""
 _LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
-_NONE = Mould((), ())
+_NONE: Mould = (b"",)
 """Stands for a situation that cannot be cast."""
 _dumps = orjson.dumps
 
@@ -77,14 +77,30 @@ class EventSource:
 
     def body(self, index: int, now_ns: int) -> bytes:
         """The JSON of event `index` (0..LARGEST_INDEX) as it stands at `now_ns`, in ns since 1970."""
+        return self.bodies((index,), now_ns)[0]
+
+    def bodies(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
+        """The bodies of several events as they stand at one time: a good deal less work each than one alone."""
+        now_ms = now_ns // NS_PER_MS
+        block, picks, head, moulds = self._block, self._picks, self._head, self._moulds
+        found = []
+        for index in indexes:
+            if index >> 12 != block:
+                self._turn(index >> 12)
+                block, picks, head = self._block, self._picks, self._head
+            offset = index & 4095
+            number = picks[offset]
+            mould = moulds[number] or self._mould(number)
+            if mould is _NONE:
+                return [self._one(index, now_ms) for index in indexes]
+            found.append((mould, head + _LAST_DIGITS[offset]))
+        return self._cast(found, now_ms)
+
+    def _one(self, index: int, now_ms: int) -> bytes:
+        """A body without its mould."""
         if index >> 12 != self._block:
             self._turn(index >> 12)
-        offset = index & 4095
-        number = self._picks[offset]
-        mould = self._moulds[number] or self._mould(number)
-        if mould is not _NONE:
-            return self._cast(mould, self._head + _LAST_DIGITS[offset], now_ns // NS_PER_MS)
-        return self._serialise(number, self.event_id(index), now_ns // NS_PER_MS)
+        return self._serialise(self._picks[index & 4095], self.event_id(index), now_ms)
 
     def _serialise(self, number: int, event_id: str, now_ms: int) -> bytes:
         self._fill(number, event_id, now_ms)

@@ -105,8 +105,8 @@ class Vocabulary:
         text, metric = objective.text, objective.metric
         if metric in LEDGER_METRICS and not self.has_ledger:
             raise UsageError(
-                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured ([target] ledger, "
-                "or --ledger)"
+                f"objective {text!r}: {metric!r} needs a receiver's ledger, and none is configured (ledger, under "
+                "[target] or on the command line)"
             )
         if metric in RETRY_METRICS and not self.has_retries:
             raise UsageError(

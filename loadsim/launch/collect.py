@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadsim.launch.clock import Clock
-from loadsim.launch.messages import Frame, Last, Ready, SampleMessage
+from loadsim.launch.messages import FRAME_S, Frame, Last, Ready, SampleMessage
 from loadsim.measure.assemble import kind_name
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import Ints, rank
@@ -65,9 +65,10 @@ class Collector:
         on_raw: Callable[[bytes], None] | None = None,
         on_outcomes: Callable[[bytes], None] | None = None,
         on_cells: Callable[[Cells], None] = lambda _: None,
+        frame_s: float = FRAME_S,
     ) -> None:
         self.strata = strata
-        self.merged = Merged(strata)
+        self.merged = Merged(strata, recent=max(1, round(1 / frame_s)))
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
@@ -95,7 +96,7 @@ class Collector:
             state.heard_ns = max(state.heard_ns, now_ns)
 
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
-        """A shard's latest second."""
+        """What a shard counted since its last frame."""
         state = self.states[shard]
         if frame.seq != state.frames + 1:
             state.frames_missing = True

@@ -1,7 +1,8 @@
 """What a launcher and a shard say to each other: length-prefixed msgpack, the same over a pipe or a cluster.
 
 Decides the wire form and nothing else. Both ways a message is a 4-byte big-endian length and one msgpack map with a
-`type`. To the shard: `plan`, `start`, `alive`, `stop`. From it: `ready`, a `frame` each second, `last`, `error`.
+`type`. To the shard: `plan`, `start`, `alive`, `stop`. From it: `ready`, `frame`s as often as the plan asks for them,
+`last`, `error`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
 
 MAX_MESSAGE = 256 * 1024 * 1024
+FRAME_S = 1.0
 
 
 class PlanMessage(msgspec.Struct, tag="plan"):
@@ -42,6 +44,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     """The captures of event types that are sent from one."""
     pace: list[int] = msgspec.field(default_factory=list)
     """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
+    frame_s: float = FRAME_S
+    """How long after one frame the next one comes."""
     lease_s: float = 0.0
     """A shard that hears nothing for so long stops at once: whoever could stop it is cut off. 0: it waits for ever."""
 

@@ -20,7 +20,7 @@ from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
 from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local import LocalShards
-from loadsim.launch.messages import PlanMessage
+from loadsim.launch.messages import FRAME_S, PlanMessage
 from loadsim.launch.result import RunFacts, labels_of, result_of, stopped_ns_of
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar
@@ -57,6 +57,8 @@ class RunSpec:
     """So many hosts may be lost without making the run INVALID."""
     on_outcomes: Callable[[bytes], None] | None = None
     """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
+    frame_s: float = FRAME_S
+    """How often each shard tells how it stands."""
 
 
 class Run:
@@ -70,6 +72,8 @@ class Run:
         self.aborted: Aborted | None = None
         """The objective that ended the run, if one did."""
         self.started = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Every shard is done or lost: what remains is adding up."""
         self.say: Callable[[str], None] = lambda _: None
         """Hears, before the first event, of what will limit the run, and later why it is ended early."""
         self.tell: Callable[[str], None] = lambda _: None
@@ -97,19 +101,27 @@ class Run:
             self.shards = await launcher.reserve(_most_shards(spec.plan))
             if target.preflight:
                 await launcher.look(target)
-            self._collector = Collector(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add)
+            self._collector = Collector(
+                spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add, spec.frame_s
+            )
             intake = Intake(self._collector, heard)
             self._start_ns, self._began_ns = await launcher.start(self._messages(), intake, self._warn)
             self.started.set()
             await launcher.wait()
         finally:
             await launcher.close()
-        result = result_of(self._collector, self._facts())
+        self.ended.set()
+        return await asyncio.to_thread(self._result, self._facts())  # a large run's takes its time
+
+    def _result(self, facts: RunFacts) -> RunResult:
+        result = result_of(self._collector, facts)
         courses = self._watch.courses(stopped_ns_of(self._collector, self.spec.plan))
         return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
-        """First call: release nothing more and drain. Second: end at once."""
+        """First call: release nothing more and drain. Second: end at once. Of what has ended nothing changes."""
+        if self.ended.is_set():
+            return
         self._stop(drain=not self.interrupted)
         self.interrupted = True
 
@@ -155,7 +167,7 @@ class Run:
         if allowed is not None and allowed < wanted:
             self.say(
                 f"the descriptor limit allows {allowed:,} connections per process, the scenario may open {wanted:,}: "
-                f"raise it (ulimit -n {wanted + RESERVED}), use more workers (-w), or ask for fewer connections"
+                f"raise it (ulimit -n {wanted + RESERVED}), use more workers, or ask for fewer connections"
             )
 
     def _messages(self) -> list[PlanMessage]:
@@ -175,6 +187,7 @@ class Run:
                 outcomes=spec.on_outcomes is not None,
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
+                frame_s=spec.frame_s,
             )
             for number in range(self.shards)
         ]

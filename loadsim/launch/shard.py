@@ -57,8 +57,6 @@ from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
 
-FRAME_S = 1.0
-
 
 @dataclass(frozen=True)
 class Keys:
@@ -250,7 +248,7 @@ class ShardRun:
     async def _tick(self) -> None:
         beat = self._start_ns
         while True:
-            beat += int(FRAME_S * 1e9)
+            beat += int(self._message.frame_s * 1e9)
             await asyncio.sleep(max(0.0, (beat - monotonic_ns()) / 1e9))
             self._call(self._frame())
 

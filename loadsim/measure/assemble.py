@@ -18,6 +18,7 @@ from loadsim.measure.labels import Labels
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import (
     SCHEMA,
+    UNLIMITED,
     Environment,
     Limits,
     RunInfo,
@@ -173,7 +174,7 @@ def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:
     if not notes and model == "closed":
         notes.append(f"closed model: {inputs.connections} in flight, the endpoint set the pace")
     elif not notes and saturated is not None:
-        notes.append("nothing limited the run")
+        notes.append(UNLIMITED)
     if cpu is not None and cpu < _BUSY_CORE:
         notes.append(f"the busiest generator process used {cpu * 100:.0f} % of a core")
     return Limits(

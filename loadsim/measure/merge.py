@@ -6,6 +6,7 @@ stratum means, or of the figures that results carry.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -77,11 +78,13 @@ class Merged:
     Every query of cells first adds up what came since the last one, which takes up to 0.2 s late in a large run: a live
     view asks for `counter`, `shard_counter`, `moments` and `recent`, which cost next to nothing.
 
-    `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all).
+    `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all);
+    `recent`: so many of a shard's latest deltas make its last second.
     """
 
-    def __init__(self, strata: int, watched: Iterable[int] | None = None) -> None:
+    def __init__(self, strata: int, watched: Iterable[int] | None = None, *, recent: int = 1) -> None:
         self.strata = strata
+        self._latest = recent
         self._watched = np.isin(np.arange(strata), list(range(strata) if watched is None else watched))
         self._cells = EMPTY
         self._pending: list[Cells] = []
@@ -89,7 +92,7 @@ class Merged:
         self._shift = 0
         self._moments: dict[int, NDArray[np.float64]] = {}
         self._counters: dict[int, Ints] = {}
-        self._recent: dict[int, Cells] = {}
+        self._recent: dict[int, deque[Cells]] = {}
         self._responses: dict[int, Ints] = {}
 
     def add(self, shard: int, delta: TallyDelta) -> Cells:
@@ -104,7 +107,7 @@ class Merged:
             raise ValueError("a frame carries cells of strata that the plan does not have")
         self._counters[shard] = counters
         self._moments[shard] = delta.moment_rows()
-        self._recent[shard] = cells
+        self._recent.setdefault(shard, deque(maxlen=self._latest)).append(cells)
         self._watch(shard, cells)
         self._pending.append(_coarser(cells, self._shift))
         self._pending_size += len(cells.keys)
@@ -142,10 +145,11 @@ class Merged:
         return _dense(select(self._cells, metric, strata), metric)
 
     def recent(self, metric: Metric, shards: Iterable[int] | None = None) -> Ints:
-        """Dense counts of what the latest delta of these shards (default: all) holds: the last second, for a live
+        """Dense counts of what the latest deltas of these shards (default: all) hold: the last second, for a live
         view."""
         wanted = self._recent if shards is None else [shard for shard in shards if shard in self._recent]
-        return _dense(joined([select(self._recent[shard], metric, range(self.strata)) for shard in wanted]), metric)
+        latest = [cells for shard in wanted for cells in self._recent[shard]]
+        return _dense(joined([select(cells, metric, range(self.strata)) for cells in latest]), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""

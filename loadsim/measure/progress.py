@@ -51,7 +51,7 @@ class Progress:
     rate_done: float
     """Events per second that ended, over the last second."""
     last_second: Latencies
-    """What was counted since the previous frames."""
+    """What the latest frames of about a second hold."""
     total: Latencies
     """The same figures since the start of the run."""
     rate_planned: float = 0.0

@@ -199,6 +199,9 @@ class Environment(msgspec.Struct, frozen=True):
     packages: dict[str, str]
 
 
+UNLIMITED = "nothing limited the run"
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What bounded the run."""
 

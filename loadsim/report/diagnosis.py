@@ -15,13 +15,17 @@ DIAGNOSED = (401, 400)
 
 
 def diagnosis_of(status: int, *, scheme: str = "trackpilots", secret_env: str | None = None) -> str | None:
-    """The likely cause of one refusal, in a sentence; None for any other status."""
+    """The likely cause of one refusal, in a sentence; None for any other status.
+
+    `secret_env`: our own variable, where it has another name than the receiver's.
+    """
     known = scheme == "trackpilots"
     if status == 401:
-        variable = secret_env or (DEFAULT_SECRET if known else "its secret variable")
+        theirs = DEFAULT_SECRET if known else "secret"
+        ours = f", in {secret_env}" if secret_env not in (None, theirs) else ""
         return (
-            f"401 Invalid signature: the receiver's {variable} does not match the secret shown on the webhook "
-            "(the one loadsim signs with)."
+            f"401 Invalid signature: the receiver's {theirs} does not match the secret shown on the webhook "
+            f"(the one loadsim signs with{ours})."
         )
     if status == 400:
         names = f"both headers ({HEADERS}, lower case)" if known else "every signature header"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective, unit_of
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import UNLIMITED, DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
 
@@ -201,8 +201,8 @@ def latency_rows(result: RunResult, group: Totals | None = None) -> list[Latency
         labels = {"response": "service time (closed model)", "wait": "wait"}
     opened = latency.get("connect")
     if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
-        secured = "tls" in latency and latency["tls"].count
-        labels |= {"connect": "connect"} | ({"tls": "TLS handshake"} if secured else {})
+        secured = latency.get("tls")
+        labels |= {"connect": "connect"} | ({"tls": "TLS handshake"} if secured and secured.count else {})
     return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
 
 
@@ -360,7 +360,8 @@ def _said(samples: list[SampleRow]) -> list[tuple[str, str]]:
 def limit_lines(result: RunResult) -> list[str]:
     """What limited the run, in sentences."""
     limits = result.limits
-    lines = list(limits.notes)
+    # a generator that was late, or lost, is a limit of its own: the verdict says so
+    lines = [note for note in limits.notes if result.validity.valid or note != UNLIMITED]
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")

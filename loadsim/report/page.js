@@ -32,7 +32,7 @@
         layout.font = { ...layout.font, size: 11 };
         layout.dragmode = false; // a finger scrolls the page
         for (const trace of data) {
-          if (trace.colorbar) Object.assign(trace.colorbar, { orientation: "h", y: 1.02, yanchor: "bottom", title: { text: "events", side: "top" } });
+          if (trace.colorbar) Object.assign(trace.colorbar, { orientation: "h", y: 1.02, yanchor: "bottom", ypad: 0, title: { text: "events", side: "top" } });
         }
       }
       Plotly.react(place, data, layout, { responsive: !paper, displaylogo: false, displayModeBar: narrow.matches ? false : "hover" })

@@ -96,12 +96,13 @@ def _books(result: RunResult) -> Markup:
 
 def _latency(result: RunResult) -> Markup:
     rows = []
-    for row in facts.latency_rows(result):
+    known = facts.latency_rows(result)
+    for row in known:
         cells = [_latency_cell(row.stats, name) for name in COLUMNS]
         rows.append([row.label, figures.count(row.stats.count), *cells])
     for name in ("connect", "tls", "first_byte", "sign"):
         stats = result.totals.latency_ms.get(name)
-        if stats is not None and stats.count:
+        if stats is not None and stats.count and not any(row.stats is stats for row in known):
             cells = [_latency_cell(stats, column) for column in COLUMNS]
             rows.append([name.replace("_", " "), figures.count(stats.count), *cells])
     header = ["Metric", "samples", *(facts.percentile_label(name) for name in COLUMNS)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -81,6 +81,22 @@ class MessageMac:
         outer = self._outer()
         outer.update(inner.digest())
         return self._encode(outer)
+
+    def codes(self, timestamp: bytes, bodies: Sequence[bytes]) -> list[str]:
+        """The codes of several bodies that are signed at one time, under a scheme that signs no id."""
+        if self._stamped[0] != timestamp:
+            self._stamped = self._stamp(timestamp)
+        _, lead, rest = self._stamped
+        if rest is not None:
+            return [self.code(timestamp, b"", body) for body in bodies]
+        new_outer, encode = self._outer, self._encode
+        codes = []
+        for body in bodies:
+            inner, outer = lead(), new_outer()
+            inner.update(body)
+            outer.update(inner.digest())
+            codes.append(encode(outer))
+        return codes
 
     def _hash_rest(self, inner: _Hash, rest: _Rest, timestamp: bytes, event_id: bytes, body: bytes) -> None:
         """Everything after the lead, where that is more than the body."""

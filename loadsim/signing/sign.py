@@ -6,6 +6,7 @@ an argument.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadsim.model import Secret, UsageError
@@ -22,10 +23,22 @@ _ID = b"\0"
 class Signer:
     """Signs bodies under one key. Belongs to one thread."""
 
-    __slots__ = ("_after", "_before", "_code", "_head", "_needs_id", "_tick", "_tick_ns", "_timestamp", "_unit")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_code",
+        "_codes",
+        "_head",
+        "_needs_id",
+        "_tick",
+        "_tick_ns",
+        "_timestamp",
+        "_unit",
+    )
 
     def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None, event: str = "") -> None:
-        self._code = MessageMac(scheme, secret, url).code
+        mac = MessageMac(scheme, secret, url)
+        self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
         signature = scheme.signature.name.encode() + b": "
@@ -64,6 +77,13 @@ class Signer:
             return self._head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
         id_text = event_id.encode("ascii")
         return self._head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
+
+    def headers_of_all(self, bodies: Sequence[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
+        """`before` and the header lines of each of several bodies, signed at one time. For schemes without an id."""
+        if self._tick_ns and now_ns // self._tick_ns != self._tick:
+            self._set_tick(now_ns // self._tick_ns)
+        head = before + self._head
+        return [head + code.encode("ascii") + b"\r\n" for code in self._codes(self._timestamp, bodies)]
 
     def _set_tick(self, tick: int) -> None:
         self._timestamp = write_tick(self._unit, tick)

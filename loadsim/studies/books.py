@@ -117,7 +117,7 @@ async def reconciled(read: ReadBooks, outcomes: Outcomes, plan: Plan, source: st
         books = Books("deliveries", nothing, nothing)
     if books.incomplete:
         return Reconciliation(source=source, problem=f"it is not whole: {books.incomplete}")
-    return reconcile(outcomes, books, source, ordered=in_order(plan, shards))
+    return await asyncio.to_thread(reconcile, outcomes, books, source, ordered=in_order(plan, shards))
 
 
 def in_order(plan: Plan, shards: int) -> bool:

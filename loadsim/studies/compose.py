@@ -66,6 +66,8 @@ class Words:
 
     source: str
     names: Mapping[str, str]
+    target: str = "TARGET"
+    """What a URL is called that is none."""
     remedy: str = ELSEWHERE
     """What else helps where a secret is not set."""
 
@@ -187,7 +189,7 @@ def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
         if options["target"]:
             name = words.names["target"]
             raise UsageError(f"{name} replaces a scenario's target: name either a scenario or a target, not both")
-        endpoint = resolve_target(what, config)
+        endpoint = resolve_target(what, config, words.target)
         table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
         payload = options["payload"]
         if payload and options["mix"]:

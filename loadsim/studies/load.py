@@ -1,10 +1,12 @@
 """One judged load run, kept on disk: the receiver beside it if asked for, the run, the verdict, the files.
 
-Decides the order in which things are made safe: the result is written before anybody judges it or draws from it.
+Decides the order in which things are made safe: the result is written before anybody judges it or draws from it. What
+takes the processor or the disk for long runs in a thread: a page may be served beside it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import secrets
@@ -21,6 +23,7 @@ from loadsim.events import RecordedEvent
 from loadsim.judge import Reading, evaluate
 from loadsim.launch.cluster import Cluster, launcher_for
 from loadsim.launch.local import LocalShards
+from loadsim.launch.messages import FRAME_S
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
@@ -73,6 +76,8 @@ class LoadRequest:
     """Keep what became of every event, to be reconciled later."""
     drawn: bool = True
     """Also write what is drawn from the result; a study of many runs keeps the results alone."""
+    frame_s: float = FRAME_S
+    """How often a live view learns something new."""
 
 
 @dataclass(frozen=True)
@@ -112,19 +117,21 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
                     on_outcomes=book.add if book is not None else None,
+                    frame_s=request.frame_s,
                 )
             )
             async with watch(run):
                 result = await run.execute()
                 floor = known_floor(result.environment)
                 result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
-                directory = keep(result, request)
-                files = _keep_outcomes(book, request, run_id, directory)
+                directory = await asyncio.to_thread(keep, result, request)
+                files = await asyncio.to_thread(_keep_outcomes, book, request, run_id, directory)
                 if book is not None and (read := _ledger(scenario, receiver, run_id)) is not None:
                     source = redact_url(scenario.target.ledger or "the embedded receiver")
-                    joined = await reconciled(read, book.outcomes(), plan, source, run.shards)
+                    noted = await asyncio.to_thread(book.outcomes)
+                    joined = await reconciled(read, noted, plan, source, run.shards)
                     result = msgspec.structs.replace(result, reconciliation=joined)
-                outcome = conclude(result, request, directory)
+                outcome = await asyncio.to_thread(conclude, result, request, directory)
             if log is not None:
                 files = (*files, log.keep(directory))
             return replace(outcome, files=(*outcome.files, *files))

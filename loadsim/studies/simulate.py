@@ -228,7 +228,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
     match error:
         case TimeoutError() if clock.reached("connect_end"):
             return Failure(
-                ErrorKind.timeout, f"no answer from {place} within {timeout_s:g} s: is the server stuck? (--timeout)"
+                ErrorKind.timeout, f"no answer from {place} within {timeout_s:g} s: is the server stuck? (timeout)"
             )
         case TimeoutError():
             text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
@@ -260,7 +260,9 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
 
 def _untrusted(place: str, error: Exception) -> str:
     reason = getattr(error, "verify_message", "") or "not trusted"
-    return f"the certificate of {place} is not accepted ({reason}): name its authority with --cacert, or use --insecure"
+    return (
+        f"the certificate of {place} is not accepted ({reason}): name its authority (cacert), or let it pass (insecure)"
+    )
 
 
 def _tls_reason(error: aiohttp.ClientSSLError) -> str:

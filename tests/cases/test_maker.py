@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadsim.cases import RequestMaker
 from loadsim.events import EventSource
@@ -41,3 +43,26 @@ def test_a_request_is_its_events_body_signed(name: str, stratum: int) -> None:
 def test_an_unknown_case_is_told_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown case 'forged': known cases are wrong_secret, "):
         RequestMaker(MIX, scheme("trackpilots"), SECRET, 7, cases=(Case(kind="forged", share=0.5),))
+
+
+@pytest.mark.parametrize("name", ["trackpilots", "github", "stripe", "square", "standard-webhooks"])
+@given(
+    events=st.lists(st.tuples(st.integers(0, 3 * 4096), st.integers(0, 5)), max_size=40),
+    cases=st.sampled_from([(), ("missing_signature",), ("tampered_body", "replayed")]),
+)
+@settings(max_examples=8)
+def test_requests_made_together_are_those_made_one_by_one(
+    name: str, events: list[tuple[int, int]], cases: tuple[str, ...]
+) -> None:
+    of = scheme(name)
+    asked = [Case(kind=kind, share=0.1) for kind in cases]
+    secret = Secret("00" * 32 if of.key == "hex" else "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+
+    def maker() -> RequestMaker:
+        return RequestMaker(MIX, of, secret, 7, cases=asked, url=URL)
+
+    alone, together = maker(), maker()
+    made = together.make_all([index for index, _ in events], events, NOW_NS)
+    assert [tuple(request) for request in made] == [
+        tuple(alone.make(index, stratum, NOW_NS)) for index, stratum in events
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Route, ViewportSize, expect
 
 from tests.cli.loopback import serving
 
@@ -237,14 +238,14 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("Rate: ")
     page.get_by_label("Rate", exact=True).fill("40/s")
-    page.get_by_label("Duration").fill("2s")
+    page.get_by_label("Duration").fill("1s")
     page.get_by_role("button", name="Show the plan").click()
-    expect(page.locator("#plan-text")).to_contain_text("80 events in 2 s")
+    expect(page.locator("#plan-text")).to_contain_text("40 events in 1 s")
     for times in (1, 2):
         page.get_by_role("button", name="Start the run").click()
         expect(page.get_by_role("button", name="Stop")).to_be_visible()
         expect(page.locator("#live")).to_have_attribute("data-state", "done")
-        expect(page.locator("[data-tile=done]")).to_have_text("80")
+        expect(page.locator("[data-tile=done]")).to_have_text("40")
         for chart in ("rates", "latency", "flight", "failures", "lag"):
             expect(page.locator(f"#live-{chart}")).to_have_attribute("data-points", re.compile("[1-9]"))
         assert page.locator("#state").inner_text() in ("PASS", "INVALID"), "a busy machine says so"
@@ -255,7 +256,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         if times == 1:
             page.get_by_label("Fire at").filter(visible=True).select_option("good")
             page.get_by_label("Rate", exact=True).fill("40/s")
-            page.get_by_label("Duration").fill("2s")
+            page.get_by_label("Duration").fill("1s")
     page.get_by_label("Scenario").select_option("quick")
     expect(page.locator("#chart-trend[data-drawn]")).to_be_visible()
     boxes = page.get_by_role("checkbox")
@@ -265,6 +266,27 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     page.get_by_role("button", name="Compare two runs").click()
     expect(page.get_by_role("heading", name="quick against quick")).to_be_visible()
     user.well(refused=1)
+
+
+def test_a_run_that_is_stopped_at_once_is_over_whatever_comes_late(user: User) -> None:
+    page = user.page
+    page.goto(f"{user.base}/load")
+    page.get_by_label("Fire at").filter(visible=True).select_option("good")
+    live = page.locator("#live")
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        expect(live).to_have_attribute("data-state", re.compile("cancelled|done"))
+        route.fulfill(response=answer)
+
+    page.route("**/load/stop", late)
+    page.get_by_role("button", name="Start the run").click()
+    with page.expect_response("**/load/stop"):
+        page.get_by_role("button", name="Stop").click()
+    page.evaluate("fetch('/static/page.css').then(answer => answer.text())")
+    expect(live).to_have_attribute("data-state", re.compile("cancelled|done"))
+    expect(page.get_by_role("button", name="Start the run")).to_be_enabled()
+    user.well()
 
 
 @pytest.mark.parametrize("width", [390, 768, 1600])
@@ -305,20 +327,23 @@ def test_the_keyboard_alone_sends_an_event(user: User) -> None:
     user.well()
 
 
-def test_another_site_cannot_post_even_from_this_browser(user: User) -> None:
-    """A page of another origin, opened where the cookie lies: its post arrives without cookie or is refused."""
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_another_site_cannot_post_even_from_this_browser(user: User, host: str) -> None:
+    """Its post arrives without the cookie; from another port of this host, which is the same site, it has that too."""
     before = user.page.locator("#history tr").count()
     other = user.page.context.new_page()
+    body = {"target": "good", "event": ACTIVITY, "payload": json.dumps({"event": ACTIVITY})}
 
     async def elsewhere(request: web.Request) -> web.Response:
         return web.Response(text="<!doctype html><title>elsewhere</title>", content_type="text/html")
 
     with serving(elsewhere) as site:
-        other.goto(site.replace("127.0.0.1", "localhost"))
-        other.evaluate(
-            """async url => { await fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include',
-                body: JSON.stringify({target: 'good', event: 'x', payload: '{}'})}).catch(() => 0); }""",
-            f"{user.base}/simulations",
-        )
+        other.goto(site.replace("127.0.0.1", host))
+        with other.expect_request("**/simulations"):
+            other.evaluate(
+                """async ([url, body]) => { await fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include',
+                    body}).catch(() => 0); }""",
+                [f"{user.base}/simulations", json.dumps(body)],
+            )
     user.page.reload()
     assert user.page.locator("#history tr").count() == before

@@ -70,7 +70,7 @@ def test_only_registered_types_are_offered_and_no_secret(directory: Path) -> Non
     offer = choices.offer()
     staging, shop = offer["endpoints"]
     assert tuple(staging["events"]) == (APP,)
-    assert staging["signed"] == "Signed as trackpilots does, with the secret in STAGING_SECRET."
+    assert staging["signed"] == "Signed as trackpilots does, with the secret in the variable STAGING_SECRET."
     assert all(name.split("/")[0] == "stripe" or "." in name for name in shop["events"])
     assert shop["unsigned"].endswith("and start the dashboard again")
     assert "hidden" not in str(offer)

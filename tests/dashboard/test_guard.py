@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,11 +64,35 @@ async def test_a_wrong_token_gives_no_cookie(client: Client) -> None:
         ("localhost.evil.example", 403),
         ("[::1", 403),
         ("", 403),
+        ("someone@localhost", 403),
+        ("localhost@evil.example", 403),
     ],
 )
 async def test_only_names_that_are_ours_are_answered(client: Client, host: str, status: int) -> None:
     """DNS rebinding: a foreign name that leads here, with the cookie even."""
     assert (await client.get("/", Host=host))[0] == status
+
+
+async def first_line(client: Client, head: bytes) -> bytes:
+    """How the page answers to a request that no client library would send."""
+    reader, writer = await asyncio.open_connection(*client.host.split(":"))
+    writer.write(head + b"Connection: close\r\n\r\n")
+    line = await reader.readline()
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return line
+
+
+async def test_a_name_that_only_the_header_says_is_checked_too(client: Client) -> None:
+    head = f"GET {client.base}/runs HTTP/1.1\r\nHost: evil.example\r\nCookie: {COOKIE}={TOKEN}\r\n"
+    assert b" 403 " in await first_line(client, head.encode())
+    assert b" 200 " in await first_line(client, head.replace("evil.example", client.host).encode())
+
+
+async def test_a_cookie_of_any_bytes_is_refused_and_no_failure(client: Client) -> None:
+    head = f"GET /runs HTTP/1.1\r\nHost: {client.host}\r\nCookie: {COOKIE}="
+    assert b" 403 " in await first_line(client, head.encode() + b"\xff\xfe\r\n")
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1", ""])

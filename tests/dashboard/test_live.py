@@ -8,12 +8,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
-from loadsim.dashboard.live import LiveRun
-from loadsim.measure.result import load_result
+from loadsim.dashboard.live import LiveRun, reasons_of
+from loadsim.judge import evaluate, objectives_of, vocabulary_of
+from loadsim.measure.result import Validity, load_result
+from loadsim.plan.scenario import ValidityRules
 from loadsim.studies.load import LoadRequest
+from tests.builders import refused, run_result
 from tests.cli.loopback import serving
 from tests.dashboard.support import COOKIE, TOKEN, Client, page
 
@@ -75,12 +79,12 @@ async def test_a_run_is_told_stopped_and_kept(tmp_path: Path) -> None:
             assert (await client.post("/load/stop", {}))[0] == 400
     states = [data["state"] for kind, _, data in events if kind == "state"]
     assert states[0] == "starting"
-    assert states[-2:] == ["stopping", "done"]
+    assert states[-3:] == ["stopping", "judging", "done"]
     assert [event for event in again if event[0] == "point"] == [event for event in events if event[0] == "point"]
     assert [event_id for _, event_id, _ in rest if event_id] == points[-2:], "from where the reader was"
     seen = [data for kind, _, data in events if kind == "point"]
     end = events[-1][2]
-    assert (end["outcome"], end["verdict"], end["exit_code"]) == ("pass", "PASS", 130)
+    assert (end["outcome"], end["verdict"], end["exit_code"], end["reasons"]) == ("pass", "PASS", 130, [])
     assert "interrupted" in text
     path = tmp_path / "reports" / end["directory"] / "result.json"
     result = load_result(path.read_bytes(), "test")
@@ -91,6 +95,16 @@ async def test_a_run_is_told_stopped_and_kept(tmp_path: Path) -> None:
     assert totals.duration_s < 9
     fresh = [point for point in seen if point["fresh"] and point["done_rate"]]
     assert all(a["at"] < b["at"] for a, b in itertools.pairwise(fresh))
+
+
+def test_behind_a_verdict_stands_what_it_rests_on() -> None:
+    result = run_result(totals=refused(100))
+    judged = evaluate(result, objectives_of(["p(50) < 1us"], vocabulary_of(result)), ValidityRules())
+    late = msgspec.structs.replace(judged, validity=Validity(False, ["the generator was late"]))
+    why, *missed, diagnosis = reasons_of(late)
+    assert why == "the generator was late"
+    assert missed == ["p(50) < 1us: 4.00 ms", "success: rate >= 99%: 0 %"]
+    assert "does not match the secret" in diagnosis
 
 
 async def test_a_target_that_is_down_is_told_in_words_and_leaves_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from loadsim.engine.aiohttp_transport import AiohttpTransport
 from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import best_pacer, monotonic_ns
-from loadsim.engine.recorder import COLUMNS, Recorder
+from loadsim.engine.recorder import Recorder, table_of
 from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
@@ -34,7 +34,7 @@ class KeepingRecorder(Recorder):
 
     def __init__(self, tally: Tally) -> None:
         super().__init__(tally)
-        self.kept: list[int] = []
+        self.kept: list[bytes] = []
         self.opened: list[int] = []
         self.waited: list[int] = []
 
@@ -129,7 +129,7 @@ def build(
 
 def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:
     """The books of an engine that has run."""
-    rows = np.array(recorder.kept, dtype=np.int64).reshape(-1, COLUMNS)
+    rows = table_of(recorder.kept)
     handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
     return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog)

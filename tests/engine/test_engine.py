@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -389,7 +389,10 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
                 raise RuntimeError("broken")
             return make(index, now_ns)
 
-        engine._makers = [broken]
+        def broken_all(indexes: Sequence[int], events: object, now_ns: int) -> list[SignedRequest]:
+            return [broken(index, now_ns) for index in indexes]
+
+        engine._makers, engine._make_all = [broken], broken_all
         return ran(engine, recorder, await engine.run(START_NS))
 
     try:

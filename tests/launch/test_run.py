@@ -244,13 +244,30 @@ async def test_a_wall_clock_that_is_set_back_leaves_a_run_that_ends_after_it_beg
     back = SimpleNamespace(time_ns=lambda: time.time_ns() - 3600 * NS_PER_S, monotonic_ns=time.monotonic_ns)
     monkeypatch.setattr("loadsim.launch.run.time", back)
     async with endpoint() as served:
-        document = {
-            "name": "set back",
-            "target": {"url": served.url},
-            "events": [{"type": "desktop.activity_tracking.captured"}],
-            "phases": [{"name": "load", "connections": 2, "events": 40}],
-        }
-        run = Run(RunSpec(Plan(from_document(document, "test"), 1), Secret(SECRET), "set-back"))
+        run = Run(RunSpec(planned(served, events=40), Secret(SECRET), "set-back"))
         result = await run.execute()
     assert result.run.ended_at >= result.run.started_at
     assert 0 < run.progress().elapsed_s < 600
+
+
+async def test_a_live_view_may_ask_for_frames_more_often_and_what_has_ended_cannot_be_interrupted() -> None:
+    heard = []
+    async with endpoint() as served:
+        run = Run(RunSpec(planned(served, duration="300ms"), Secret(SECRET), "often", frame_s=0.01))
+        result = await run.execute(lambda: heard.append(run.progress().done))
+    assert result.shards[0].frames == len(heard) > 3, "of one a second there would be the last one only"
+    assert not result.shards[0].reason, "none is missing"
+    assert heard == sorted(heard)
+    assert heard[-1] == result.totals.sent
+    run.interrupt()
+    assert not run.interrupted
+
+
+def planned(served: Endpoint, **load: object) -> Plan:
+    document = {
+        "name": "planned here",
+        "target": {"url": served.url},
+        "events": [{"type": "desktop.activity_tracking.captured"}],
+        "phases": [{"name": "load", "connections": 2, **load}],
+    }
+    return Plan(from_document(document, "test"), 1)

@@ -105,6 +105,15 @@ def test_recent_is_the_latest_delta_of_each_shard() -> None:
     assert Merged(1).recent(Metric.service).sum() == 0
 
 
+def test_recent_may_be_several_deltas() -> None:
+    tally, found = Tally(1, START, [-1]), Merged(1, recent=2)
+    for service in (MS, 2 * MS, 3 * MS):
+        tally.fold(array([answered(0, service)] * 10))
+        found.add(0, tally.drain())
+    counts = found.recent(Metric.service)
+    assert (counts.sum(), percentile(counts, MICROSECONDS, 0.5)) == (20, 2_000)
+
+
 def test_a_shard_by_itself() -> None:
     found = Merged(2, watched=[1])
     found.add(0, tallied([answered(0, MS), answered(0, 2 * MS, stratum=1)], 2))

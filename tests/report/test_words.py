@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import RunResult, SampleRow, Stats
+from loadsim.measure.result import UNLIMITED, RunResult, SampleRow, Stats, Validity
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import facts
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
+from loadsim.report.page import render_page
 from loadsim.report.summary import escape, render_summary
 from loadsim.report.text import render_text, render_verdict
 from tests.builders import refused, run_info, run_result, samples, totals
@@ -46,11 +47,13 @@ def test_diagnosis_from_half_of_the_answers_on(status: dict[str, int], says: lis
         assert escape(line) in render_summary(result)
 
 
-def test_diagnosis_names_the_variable_of_the_scenario() -> None:
+def test_diagnosis_names_the_receivers_variable_and_ours() -> None:
     info = run_info()
     info.scenario["target"]["secret_env"] = "STAGING_SECRET"
     result = run_result(run=info, totals=refused(100))
-    assert "STAGING_SECRET does not match" in diagnosis(result)[0]
+    (line,) = diagnosis(result)
+    assert "the receiver's TRACKPILOTS_WEBHOOKS_SECRET_KEY does not match" in line
+    assert "signs with, in STAGING_SECRET)" in line
     assert "TRACKPILOTS" not in (diagnosis_of(401, scheme="other") or "")
     assert diagnosis_of(500) is None
 
@@ -62,6 +65,23 @@ def test_a_closed_run_has_service_time_and_no_lag() -> None:
     for text in (render_text(result), render_summary(result)):
         assert "response time" not in text
         assert "lag" not in text
+
+
+def test_connections_stand_once_where_many_were_opened_and_no_handshake_where_none_was() -> None:
+    opened = totals(300)
+    opened.latency_ms["connect"], opened.latency_ms["tls"] = Stats(count=300, min=1.0, max=2.0), Stats(count=0)
+    result = run_result(totals=opened)
+    assert [row.label for row in facts.latency_rows(result)][-1] == "connect"
+    page = render_page(result, None).decode()
+    assert page.count(">connect</th>") == 1
+    assert "TLS handshake" not in page
+
+
+def test_what_makes_a_run_invalid_is_a_limit() -> None:
+    free = run_result()
+    free.limits.notes.append(UNLIMITED)
+    assert UNLIMITED in facts.limit_lines(free)
+    assert UNLIMITED not in facts.limit_lines(msgspec.structs.replace(free, validity=Validity(False, ["late"])))
 
 
 def test_too_few_samples_read_na() -> None:

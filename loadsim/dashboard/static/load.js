@@ -1,8 +1,8 @@
 // Start a run, draw it while it goes on, lead on to its report.
-import { ask, byId, choose, offer, trying } from "./shared.js";
+import { ask, breakable, byId, choose, offer, tell, trying } from "./shared.js";
 
 const [form, live, state, stop, outcome, problem, mix] = ["start", "live", "state", "stop", "outcome", "problem", "mix"].map(byId);
-const WORDS = { starting: "starting", running: "running", stopping: "stopping: what is under way may still end", done: "ended", failed: "failed", cancelled: "stopped" };
+const WORDS = { starting: "starting", running: "running", stopping: "stopping: what is under way may still end", judging: "adding up and judging", done: "ended", failed: "failed", cancelled: "stopped" };
 const KEPT = 7200;
 
 // -- the form ---------------------------------------------------------------------------------------------------------
@@ -20,7 +20,8 @@ const where = choose((events) => {
     const row = document.createElement("div");
     row.className = "kind";
     const box = Object.assign(document.createElement("input"), { type: "checkbox", id: `kind-${number}`, checked: true, value: name });
-    const label = Object.assign(document.createElement("label"), { htmlFor: box.id, textContent: name });
+    const label = Object.assign(document.createElement("label"), { htmlFor: box.id });
+    label.append(...breakable(name));
     const weight = Object.assign(document.createElement("input"), { type: "text", value: "1", inputMode: "decimal", ariaLabel: `Weight of ${name}` });
     box.addEventListener("change", () => { weight.disabled = !box.checked; });
     row.append(box, label, weight);
@@ -41,6 +42,7 @@ const asked = () => {
 };
 
 form.addEventListener("change", show);
+form.addEventListener("input", () => tell(problem)); // it was about what stood there before
 form.addEventListener("submit", (submitted) => {
   submitted.preventDefault();
   trying(problem, byId("begin"), async () => {
@@ -64,8 +66,11 @@ byId("show-plan").addEventListener("click", () => trying(problem, byId("show-pla
 let points = [];
 let source = null;
 let drawing = 0;
+let run = null;
 
+const over = () => ["done", "failed", "cancelled"].includes(run.state);
 const count = (value) => Math.round(value).toLocaleString("en");
+const rate = (value) => value === null ? "n/a" : `${Number(value.toPrecision(3)).toLocaleString("en")}/s`;
 const time = (ms) => {
   if (ms === null || ms === undefined) return "n/a";
   const [scale, unit] = ms >= 1000 ? [0.001, "s"] : ms >= 1 || ms === 0 ? [1, "ms"] : [1000, "µs"];
@@ -75,14 +80,41 @@ const time = (ms) => {
 const tiles = (point) => {
   for (const tile of live.querySelectorAll("[data-tile]")) {
     const name = tile.dataset.tile;
-    tile.textContent = name === "lag" ? time(point.lag) : count(point[name]);
-    tile.classList.toggle("bad", ["failed_status", "errors"].includes(name) && point[name] > 0);
+    if (name !== "lag") tile.textContent = point ? count(point[name]) : "–";
+    else if (!point || point.lag !== null) tile.textContent = point ? time(point.lag) : "–"; // of the last second in which anything was due
+    tile.classList.toggle("bad", ["failed_status", "errors"].includes(name) && point?.[name] > 0);
   }
 };
 
-const line = (name, key, colour, extra = {}) => {
+const words = () => {
+  const point = points.at(-1);
+  if (!point) return "";
+  const ended = over() || run.state === "judging";
+  const [passed, whole] = [`${point.elapsed.toFixed(1)} s`, run.duration_s ? ` of ${run.duration_s} s` : ""];
+  const parts = [ended ? `${passed} in all${run.exit_code === 130 ? ", stopped early" : ""}` : `${point.phase} · ${passed}${whole}`];
+  parts.push(`${ended ? "" : "so far "}p50 ${time(point.total_p50)}, p99 ${time(point.total_p99)}`);
+  if (point.lost.length) parts.push(`lost shards: ${point.lost.join(", ")}`);
+  return parts.join(" · ");
+};
+
+const line = (name, key, shown, colour, extra = {}) => {
   const fresh = points.filter((point) => point.fresh);
-  return { type: "scatter", mode: fresh.length < 40 ? "lines+markers" : "lines", name, x: fresh.map((p) => p.at), y: fresh.map((p) => p[key]), line: { color: colour, width: 2, ...extra }, marker: { size: 4 }, hovertemplate: `${name} %{y:.4~g}<extra></extra>` };
+  const y = fresh.map((point) => point[key]);
+  return {
+    type: "scatter", mode: fresh.length < 40 ? "lines+markers" : "lines", name, x: fresh.map((point) => point.at), y, text: y.map(shown),
+    line: { color: colour, width: 2, ...extra }, marker: { size: 4 }, hovertemplate: `${name} %{text}<extra></extra>`,
+  };
+};
+
+// Logarithmic, as in the report: p50 and max may lie far apart. Ticks at 1, 2 and 5 of each decade, or at 1 only.
+const logarithmic = (traces) => {
+  const values = traces.flatMap((trace) => trace.y).filter((value) => value > 0);
+  if (values.length === 0) return {};
+  const [low, high] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
+  const [first, last] = [Math.floor(low), Math.ceil(high)];
+  const tickvals = [];
+  for (let power = first; power <= last; power += 1) for (const step of last - first <= 2 ? [1, 2, 5] : [1]) tickvals.push(step * 10 ** power);
+  return { type: "log", tickvals, ticktext: tickvals.map(time), range: [low - 0.1, high + 0.1], rangemode: "normal" };
 };
 
 const draw = () => {
@@ -92,21 +124,21 @@ const draw = () => {
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const axis = { gridcolor: colour("grid"), linecolor: colour("line"), zeroline: false, automargin: true };
   const charts = {
-    rates: { traces: [line("due", "due_rate", colour("planned"), { dash: "dash", width: 1.5 }), line("sent", "sent_rate", colour("sent"), { width: 1.5 }), line("done", "done_rate", colour("completed"))] },
-    latency: { unit: " ms", traces: [line("max", "max", colour("max"), { dash: "dot", width: 1.3 }), line("p99", "p99", colour("p99")), line("p50", "p50", colour("p50"))] },
-    flight: { traces: [line("in flight", "in_flight", colour("completed")), line("waiting", "queued", colour("sent"), { width: 1.5 })] },
-    failures: { traces: [line("failed", "failed_rate", colour("bad"))] },
-    lag: { unit: " ms", traces: [line("lag p99", "lag", colour("service"))] },
+    rates: { traces: [line("due", "due_rate", rate, colour("planned"), { dash: "dash", width: 1.5 }), line("sent", "sent_rate", rate, colour("sent"), { width: 1.5 }), line("done", "done_rate", rate, colour("completed"))] },
+    latency: { axis: logarithmic, traces: [line("max", "max", time, colour("max"), { dash: "dot", width: 1.3 }), line("p99", "p99", time, colour("p99")), line("p50", "p50", time, colour("p50"))] },
+    flight: { traces: [line("in flight", "in_flight", count, colour("completed")), line("waiting", "queued", count, colour("sent"), { width: 1.5 })] },
+    failures: { traces: [line("failed", "failed_rate", rate, colour("bad"))] },
+    lag: { unit: " ms", traces: [line("lag p99", "lag", time, colour("service"))] },
   };
   for (const [name, chart] of Object.entries(charts)) {
     const place = byId(`live-${name}`);
     if (place.closest("figure").hidden) continue;
     const empty = chart.traces.every((trace) => trace.y.every((value) => value === null));
-    const few = "a p99 needs more events a second";
+    const few = "nothing has ended yet";
     const layout = {
       annotations: empty && points.length > 3 ? [{ text: few, xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false, font: { color: colour("muted"), size: 13 } }] : [],
       xaxis: { ...axis, ticksuffix: " s", rangemode: "tozero" },
-      yaxis: { ...axis, rangemode: "tozero", ticksuffix: chart.unit ?? "", nticks: 5 },
+      yaxis: { ...axis, rangemode: "tozero", ticksuffix: chart.unit ?? "", nticks: 5, ...chart.axis?.(chart.traces) },
       autosize: true, hovermode: "x unified", dragmode: false, showlegend: chart.traces.length > 1,
       legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom" },
       margin: { l: 8, r: 10, t: chart.traces.length > 1 ? 26 : 10, b: 8 },
@@ -118,35 +150,49 @@ const draw = () => {
 };
 const redraw = () => { drawing ||= requestAnimationFrame(draw); };
 
-const told = (run) => {
-  const over = ["done", "failed", "cancelled"].includes(run.state);
+const told = (now) => {
+  run = now;
   live.dataset.state = run.state;
-  byId("live-lag").closest("figure").hidden = run.model === "closed"; // what is never due is never late
+  byId("going").hidden = over() && points.length === 0; // nothing was sent: there is nothing to draw
+  byId("progress").hidden = byId("going").hidden;
+  for (const lag of [byId("live-lag").closest("figure"), live.querySelector("[data-tile=lag]").parentElement]) lag.hidden = run.model === "closed"; // what is never due is never late
   byId("title-live").textContent = run.name;
   const kinds = { pass: "good", fail: "bad", invalid: "warn", none: "none" };
   state.textContent = run.verdict ?? WORDS[run.state];
-  state.className = `chip ${over ? kinds[run.outcome] ?? "bad" : "live"}`;
-  stop.hidden = over;
+  state.className = `chip ${over() ? kinds[run.outcome] ?? (run.state === "cancelled" ? "none" : "bad") : "live"}`;
+  const nothingToStop = over() || run.state === "judging";
+  if (nothingToStop && document.activeElement === stop) byId("title-live").focus({ preventScroll: true }); // a hidden button keeps no focus
+  stop.hidden = nothingToStop;
   stop.textContent = run.state === "stopping" ? "End at once" : "Stop";
-  byId("begin").disabled = !over;
-  outcome.hidden = !(over || run.notes.length > 0);
-  outcome.className = `note ${over ? kinds[run.outcome] ?? "bad" : "warn"}`;
-  outcome.replaceChildren(over ? (run.text || run.headline) : run.notes.join(" · "));
-  if (run.directory) {
-    const link = Object.assign(document.createElement("a"), { href: `/runs/${run.directory}`, textContent: "Read the report" });
-    outcome.append(". ", link);
-  }
-  if (over) byId("progress").value = 1;
+  byId("begin").disabled = !over();
+  byId("busy").hidden = over();
+  outcome.hidden = !(over() || run.notes.length > 0);
+  outcome.className = `note ${over() ? kinds[run.outcome] ?? (run.state === "cancelled" ? "none" : "bad") : "warn"}`;
+  outcome.replaceChildren(...summary());
+  if (over()) byId("progress").value = 1;
+  byId("live-words").textContent = words();
 };
 
-const follow = (run) => {
+const element = (name, ...inside) => {
+  const made = document.createElement(name);
+  made.append(...inside);
+  return made;
+};
+const summary = () => {
+  const parts = over() ? [element("p", run.text || run.headline)] : [];
+  const lines = [...run.notes, ...run.reasons];
+  if (lines.length) parts.push(element("ul", ...lines.map((text) => element("li", text))));
+  if (run.directory) parts.push(element("p", Object.assign(element("a", "Read the report"), { href: `/runs/${run.directory}` })));
+  return parts;
+};
+
+const follow = (begun) => {
   source?.close();
   points = [];
   live.hidden = false;
-  for (const tile of live.querySelectorAll("[data-tile]")) tile.textContent = "–";
-  byId("live-words").textContent = "";
+  tiles(null);
   byId("progress").value = 0;
-  told(run);
+  told(begun);
   redraw();
   source = new EventSource("/load/stream");
   source.addEventListener("point", (message) => {
@@ -154,20 +200,19 @@ const follow = (run) => {
     points.push(point);
     if (points.length > KEPT) points.shift();
     tiles(point);
-    const total = run.duration_s;
-    byId("live-words").textContent = `${point.phase} · ${point.elapsed.toFixed(1)} s${total ? ` of ${total} s` : ""} · so far p50 ${time(point.total_p50)}, p99 ${time(point.total_p99)}${point.lost.length ? ` · lost shards: ${point.lost.join(", ")}` : ""}`;
-    if (total) byId("progress").value = Math.min(1, point.elapsed / total);
+    byId("live-words").textContent = words();
+    if (run.duration_s) byId("progress").value = Math.min(1, point.elapsed / run.duration_s);
     else byId("progress").removeAttribute("value");
     redraw();
   });
   source.addEventListener("state", (message) => {
-    const now = JSON.parse(message.data);
-    told(now);
-    if (["done", "failed", "cancelled"].includes(now.state)) source.close();
+    told(JSON.parse(message.data));
+    if (over()) source.close();
   });
 };
 
-stop.addEventListener("click", () => trying(problem, stop, async () => told((await ask("/load/stop", {})).run)));
+// The stream tells what came of it: the answer may come after the end that it caused.
+stop.addEventListener("click", () => trying(byId("live-problem"), stop, () => ask("/load/stop", {})));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("load", redraw); // the library may come after the first points
 

@@ -22,6 +22,9 @@ export const tell = (problem, text) => {
   problem.hidden = !text;
 };
 
+// A name with places in it where a line may end: behind dots and underscores.
+export const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);
+
 // Does what a button asks for; what goes wrong is told at `problem`. The button waits meanwhile.
 export const trying = async (problem, button, action) => {
   button.disabled = true;

@@ -96,6 +96,7 @@ payload.addEventListener("input", () => {
   edits.set(event.value, payload.value);
   check();
 });
+form.addEventListener("input", () => tell(problem)); // it was about what stood there before
 event.addEventListener("change", () => take(false));
 byId("fresh").addEventListener("click", () => take(true));
 

@@ -1,0 +1,86 @@
+"""TLS between a request and its socket: bytes are sealed into records and opened from them in memory.
+
+Decides how OpenSSL is fed: not with the socket. Reading needs one `recv` then for what OpenSSL itself reads as a
+record's head and its body by turns, and a batch can be sealed before any of it is written. Refuses to know events,
+readiness and when anything happens.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+_RECORD = 16 * 1024
+"""The most plaintext that a record holds (RFC 8446, section 5.1)."""
+
+
+class TlsSession:
+    """The client's side of one TLS connection."""
+
+    __slots__ = ("_arrived", "_decrypt", "_encrypt", "_object", "_put", "_receive", "take")
+
+    def __init__(self, context: ssl.SSLContext, server_name: str, receive: Callable[[int], bytes]) -> None:
+        """`receive` is the `recv` of the connected socket, which does not block."""
+        self._receive = receive
+        self._arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._arrived, leaving, server_hostname=server_name)
+        self._put = self._arrived.write
+        self.take = leaving.read
+        """What is to be written to the socket by now, once."""
+        # the object inside, which is C, does the same work without a Python function around it
+        inner = getattr(self._object, "_sslobj", self._object)
+        self._decrypt, self._encrypt = inner.read, inner.write
+
+    def handshake(self) -> bool:
+        """Go on with the handshake as far as what arrived allows: True when it is done.
+
+        Raises ssl.SSLError and OSError. Whatever the outcome, `take` may have something for the peer.
+        """
+        while True:
+            try:
+                self._object.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            else:
+                return True
+            try:
+                arrived = self._receive(_RECORD)
+            except BlockingIOError:
+                return False
+            if not arrived:
+                raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "closed by the peer")
+            self._put(arrived)
+
+    def seal(self, data: bytes) -> bytes:
+        """`data` in records, to be written before any other. Raises ssl.SSLError."""
+        encrypt, take = self._encrypt, self.take
+        sealed = encrypt(data)
+        while sealed < len(data):
+            sealed += encrypt(memoryview(data)[sealed:])
+        return take()
+
+    def recv(self, size: int) -> bytes:
+        """What came in the records that are whole when at most `size` bytes more are read off the socket.
+
+        Empty at the end of the stream. Raises BlockingIOError or ssl.SSLWantReadError where nothing has come in
+        full, another ssl.SSLError for an alert of the peer's or for what is no record, and other OSErrors.
+        """
+        receive, put, decrypt = self._receive, self._put, self._decrypt
+        arrived = receive(size)
+        if not arrived:
+            return arrived
+        put(arrived)
+        # A record is longer than what it holds: no less is got only where a part had come before.
+        data: bytes = decrypt(len(arrived))
+        if self._arrived.pending or len(data) == len(arrived):
+            data += self._open_rest()
+        return data
+
+    def _open_rest(self) -> bytes:
+        rest = b""
+        try:
+            while more := self._decrypt(_RECORD):
+                rest += more
+        except ssl.SSLWantReadError:
+            pass
+        return rest
