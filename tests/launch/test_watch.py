@@ -74,6 +74,18 @@ def test_answers_that_come_too_late_are_in_no_rate() -> None:
     assert (ended.objective, ended.why) == ("events{phase:a}: rate >= 16/s", "rate of events is 15/s")
 
 
+def test_rates_are_by_the_clocks_of_the_shards() -> None:
+    """A look between two frames, or late, sees no other rate."""
+    run = Fake("p(99) < 1s")
+    for number in (1, 2, 3):
+        run.frame(second(number - 1, code=503), number)
+        for look in (number + 0.01, number + 0.7, number + 0.95):
+            seen = run.collector.progress(look)
+            assert (seen.rate_planned, seen.rate_sent, seen.rate_done) == (20, 20, 20)
+            assert seen.rates == (20,) * number
+            assert seen.failures == (("503", 20 * number),)
+
+
 def second(start_s: float, *, slow: int = 0, code: int = 200, stratum: int = 0, n: int = 20) -> list[list[int]]:
     """Events that were due in one second, `slow` of them answered after half a second."""
     dues = [round((start_s + number / n) * S) for number in range(n)]
