@@ -48,11 +48,11 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr and its exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="loadsim", standalone_mode=False)
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("loadsim: interrupted", err=True)
@@ -61,3 +61,13 @@ def main() -> None:
         click.echo(f"loadsim: {error}", err=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """One line, as for every other failure; the help itself where nothing was asked for."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    text = error.format_message().rstrip(".")
+    where = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
+    click.echo(f"loadsim: {' '.join(text.split())}{where}", err=True)
