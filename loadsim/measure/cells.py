@@ -51,8 +51,13 @@ class Metric(enum.IntEnum):
     backlog = 12
     """By slice: events that began to wait for another attempt for the first time (index 0), and those of them that
     ended (index 1)."""
+    late = 13
+    """Answers that came after the end of their phase, by slice of their end; index = the code, and LATE_ALL more where
+    recording had ended too: they are in no rate of what was completed."""
 
 
+LATE_ALL = 1 << 12
+"""More than any code of an answer."""
 LATENCIES = tuple(Metric(number) for number in range(8))
 
 

@@ -19,6 +19,7 @@ from loadsim.measure.cells import (
     GROUP_SHIFT,
     INDEX_BITS,
     INDEX_MASK,
+    LATE_ALL,
     METRICS_PER_STRATUM,
     SLICE_MASK,
     SLICE_NS,
@@ -155,6 +156,16 @@ class Merged:
         self._settle()
         keys, counts = select(self._cells, Metric.ended, strata)
         codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
+        return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+    def late(self, strata: Iterable[int], *, of_phase: bool) -> dict[int, int]:
+        """How many answers came after their recording had ended, or after their phase had, by code, ascending."""
+        self._settle()
+        keys, counts = select(self._cells, Metric.late, strata)
+        codes = keys & INDEX_MASK
+        if not of_phase:
+            codes, counts = codes[codes >= LATE_ALL], counts[codes >= LATE_ALL]
+        codes, counts = compact([Cells(codes % LATE_ALL, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
     def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:
