@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+
+# Tests run in a process per core: a pool of threads for linear algebra in each would only spin against the others.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - before anything imports numpy
+
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import loadsim
+from tests import commands
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -25,6 +30,39 @@ REQUIRE = "LOADSIM_REQUIRE"
 
 PROGRAMS: Mapping[str, tuple[str, ...]] = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 """What a program may be called, where its name alone does not say it."""
+
+
+TOGETHER = (
+    "tests/dashboard/test_browser.py",  # one browser and one page
+    "tests/launch/test_dask.py",  # one cluster
+    "tests/report/test_browser.py",
+    "tests/report/test_golden.py",  # everything is rendered once
+    "tests/test_readme.py",  # one reader: in two processes each would run all commands that come before its own
+)
+"""What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto`: half as many again as there are cores, since for a third of their time tests wait for processes and
+    clocks."""
+    if config.getoption("numprocesses") != "auto" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:  # noqa: TID251
+        return None  # as was asked for
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + cores // 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Share tests out one by one, but the files that belong together whole."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Whole(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return Whole(config, log) if config.getoption("dist") == "load" else None
 
 
 def is_there(name: str) -> bool:
@@ -44,11 +82,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _child_processes_import_this_package() -> None:
-    """Tests start commands in other directories; those must run the code that is tested."""
+def _child_processes_import_this_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests start commands in other directories; those must run the code that is tested, compiled once for all."""
     root = str(Path(loadsim.__file__).parent.parent)
     before = os.environ.get("PYTHONPATH")  # noqa: TID251
     os.environ["PYTHONPATH"] = root if not before else root + os.pathsep + before  # noqa: TID251
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # noqa: TID251
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # noqa: TID251
+        os.environ["PYTHONPYCACHEPREFIX"] = str(shared / "bytecode")  # noqa: TID251
+    yield
+    commands.close()
 
 
 @pytest.fixture(scope="module")

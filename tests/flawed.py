@@ -64,6 +64,7 @@ class Receiver:
         delay_s: float = 0.004,
     ) -> None:
         self.deliveries: list[Delivery] = []
+        self.lost = 0
         self._key = secret.encode()
         self._flaws = frozenset(flaws)
         self._forged_period, self._lost_period, self._delay_s = forged_period, lost_period, delay_s
@@ -134,6 +135,7 @@ class Receiver:
         if status == 200:
             self._acknowledged += 1
             if Flaw.loses in self._flaws and self._acknowledged % self._lost_period == 0:
+                self.lost += 1
                 connection.answer(status)
                 return
             if key:

@@ -71,7 +71,8 @@ async def result_against(
     async with Receiver(SECRET, flaws, forged_period=forged_period, lost_period=lost_period) as receiver:
         document = {
             "name": "flawed",
-            "target": {"url": receiver.url, "connections": 64, "ledger": receiver.ledger_url},
+            # a receiver on a busy machine may need longer than the phase lasts, and is given the time
+            "target": {"url": receiver.url, "connections": 64, "ledger": receiver.ledger_url, "timeout": "60s"},
             "outcomes": True,
             "objectives": list(OBJECTIVES),
             "phases": [{"name": "load", "rate": "4000/s", "duration": "2s", **phase}],
@@ -109,7 +110,7 @@ def failed(result: RunResult) -> set[str]:
 
 async def test_a_hundred_thousand_events_find_nothing_against_a_sound_receiver(tmp_path: Path) -> None:
     cases = {**CASES, "duplicate": 0.001}
-    result, receiver = await result_against(tmp_path, (), cases=cases, rate="7000/s", duration="14500ms")
+    result, receiver = await result_against(tmp_path, (), cases=cases, rate="10000/s", duration="10150ms")
     assert violations(result) == {}
     assert findings(result) == []
     # A busy machine may make the run INVALID; what was found of the endpoint stands all the same.
@@ -164,8 +165,8 @@ async def test_a_receiver_that_takes_any_future_time_is_found(tmp_path: Path) ->
 
 async def test_a_hundred_thousand_events_find_every_flaw(tmp_path: Path) -> None:
     cases = {**CASES, "duplicate": 0.001}
-    result, _ = await result_against(
-        tmp_path, tuple(Flaw), forged_period=1_000, cases=cases, rate="7000/s", duration="14500ms"
+    result, receiver = await result_against(
+        tmp_path, tuple(Flaw), forged_period=1_000, cases=cases, rate="10000/s", duration="10150ms"
     )
     assert sum(case.sent for case in result.by_case.values()) == 101_500
     assert failed(result) == set(OBJECTIVES) - {"refused_badly: count == 0"}
@@ -185,7 +186,11 @@ async def test_a_hundred_thousand_events_find_every_flaw(tmp_path: Path) -> None
     assert books.lost is not None
     assert books.lost == books.acknowledged_not_received
     assert books.lost > 2
-    assert books.forged_accepted == result.totals.forged_accepted
+    accepted = result.totals.forged_accepted
+    assert accepted is not None
+    assert books.forged_accepted is not None
+    # what the receiver lost beyond the genuine events may have been forged ones that it had accepted
+    assert 0 <= accepted - books.forged_accepted <= receiver.lost - books.lost
 
 
 @pytest.mark.parametrize("flaws", [(), (Flaw.not_idempotent,)])

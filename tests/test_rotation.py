@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from loadsim.cases import case_rules, check_cases, retirement_ns
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.run import Run
+from loadsim.measure.result import RunResult
 from loadsim.model import Secret
 from loadsim.plan import from_document
 from loadsim.receiver.embedded import start_receiver
@@ -28,9 +30,8 @@ async def unwatched(run: Run) -> AsyncIterator[None]:
     yield
 
 
-@pytest.mark.parametrize("scheme_name", ["trackpilots", "standard-webhooks"])
-@pytest.mark.parametrize("mistake", ["none", "keeps the old one", "never knew the old one"])
-async def test_a_rotation_is_judged(tmp_path: Path, scheme_name: str, mistake: str) -> None:
+async def rotated(out: Path, scheme_name: str, mistake: str) -> RunResult:
+    """What a rotation comes to against a receiver that makes this mistake."""
     timed = {"rate": "200/s", "duration": "600ms"}
     phases = [
         {"name": "before", "secrets": "old", **timed},
@@ -63,23 +64,31 @@ async def test_a_rotation_is_judged(tmp_path: Path, scheme_name: str, mistake: s
             secret=NEW,
             old_secret=OLD,
             headers={},
-            out=tmp_path,
+            out=out,
         )
-        result = (await run_load(request, unwatched)).result
-    failed = {row.text for row in result.verdict.objectives if not row.passed}
-    forged = result.by_case["retired_secret"]
-    assert 20 < forged.sent < 60
-    assert result.by_phase["after"].refusals_due == forged.sent
-    if mistake == "none":
-        assert (failed, findings(result)) == (set(), [])
-    elif mistake == "keeps the old one":
-        assert failed == {"forged_accepted: count == 0"}
-        assert forged.forged_accepted == forged.sent
-        assert "the old secret still opens the door after its end" in findings(result)[0]
-    else:
-        assert failed == {"success: rate >= 100%"}
-        assert result.by_phase["before"].succeeded == 0
-        # A list carries both signatures; without one the secrets take turns.
-        overlap = result.by_phase["overlap"]
-        assert overlap.succeeded == (overlap.sent if scheme_name == "standard-webhooks" else overlap.sent // 2)
-        assert result.by_phase["settled"].success_rate == 1
+        return (await run_load(request, unwatched)).result
+
+
+@pytest.mark.parametrize("scheme_name", ["trackpilots", "standard-webhooks"])
+async def test_a_rotation_is_judged(tmp_path: Path, scheme_name: str) -> None:
+    mistakes = ("none", "keeps the old one", "never knew the old one")
+    # side by side: most of a rotation is waiting for its phases
+    results = await asyncio.gather(*(rotated(tmp_path / mistake, scheme_name, mistake) for mistake in mistakes))
+    for mistake, result in zip(mistakes, results, strict=True):
+        failed = {row.text for row in result.verdict.objectives if not row.passed}
+        forged = result.by_case["retired_secret"]
+        assert 20 < forged.sent < 60
+        assert result.by_phase["after"].refusals_due == forged.sent
+        if mistake == "none":
+            assert (failed, findings(result)) == (set(), [])
+        elif mistake == "keeps the old one":
+            assert failed == {"forged_accepted: count == 0"}
+            assert forged.forged_accepted == forged.sent
+            assert "the old secret still opens the door after its end" in findings(result)[0]
+        else:
+            assert failed == {"success: rate >= 100%"}
+            assert result.by_phase["before"].succeeded == 0
+            # A list carries both signatures; without one the secrets take turns.
+            overlap = result.by_phase["overlap"]
+            assert overlap.succeeded == (overlap.sent if scheme_name == "standard-webhooks" else overlap.sent // 2)
+            assert result.by_phase["settled"].success_rate == 1

@@ -53,6 +53,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."),
     click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine."),
     click.option("--max-body", type=SIZE, default="1MB", show_default=True, help="Larger bodies get 413."),
+    click.option(
+        "--max-buffered",
+        type=SIZE,
+        default="256MB",
+        show_default=True,
+        help="Held of all unfinished bodies together, dealt out over the workers; what goes beyond gets 503.",
+    ),
     click.option("--delay", "delay_ns", type=DURATION, default="0s", help="Service time of every accepted event."),
     click.option(
         "--delay-p99",

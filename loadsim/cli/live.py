@@ -54,7 +54,8 @@ async def _redraw(run: Run, console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             progress = run.progress()
-            live.update(render_progress(run.spec.plan, progress, stopping=_stopping(run)), refresh=True)
+            view = render_progress(run.spec.plan, progress, width=console.width, stopping=_stopping(run))
+            live.update(view, refresh=True)
             await asyncio.sleep(_TERMINAL_S)
 
 

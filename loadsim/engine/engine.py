@@ -162,6 +162,7 @@ class Engine:
 
     def over(self) -> None:
         """See Taker."""
+        self._recorder.stop(self._arrivals.stopped_ns)
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 

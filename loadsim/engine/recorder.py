@@ -66,6 +66,10 @@ class Recorder:
             self.tally.fold_backlog(np.array(self.backlog, dtype=np.int64).reshape(-1, 3))
             self.backlog.clear()
 
+    def stop(self, instant_ns: int) -> None:
+        """Releasing ended at this instant of the clock."""
+        self.tally.stop(instant_ns)
+
     def wants_sample(self, code: int, stratum: int) -> bool:
         """Whether this failing status or error kind has been shown less than three times in its case.
 

@@ -8,6 +8,7 @@ becomes of the run.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -17,7 +18,8 @@ from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.windows import US_PER_MS, counts_of
 from loadsim.measure.cells import Cells, Metric, layout
 from loadsim.measure.hdr import least_count, rank
-from loadsim.model import Objective
+from loadsim.model import NS_PER_S, Objective
+from loadsim.plan import Plan, PlannedPhase
 
 _UNITS = {"ms": " ms", "events": "", "events/s": "/s", "fraction": " %"}
 
@@ -40,6 +42,39 @@ def reach(objective: Objective, cells: Cells, to_come: int | None, width_s: floa
     if objective.aggregation == "count":
         return float(counted), most
     return (counted / width_s, most / width_s) if width_s else (0.0, math.inf)
+
+
+def why_never_certain(objective: Objective, plan: Plan) -> str:
+    """Why a breach over the whole run cannot be certain before its end, and what would help; empty where it can.
+
+    While nobody knows how many events are to come, only what cannot be made good any more is certain: a count or a
+    maximum above its limit, a minimum below it. However bad a percentile or a share is, enough good events mend it.
+    """
+    if objective.window_ns is not None:
+        return ""
+    named = dict(objective.tags).get("phase")
+    phases = [phase for phase in plan.phases if (phase.record if named is None else phase.name == named)]
+    if METRICS[objective.metric] == "counter" and objective.aggregation == "rate" and length_s(phases) is None:
+        return "nobody knows how long its events will take: limit their count"
+    if any(plan.count(phase.number) is None for phase in phases) and not _only_gets_worse(objective):
+        return (
+            "nobody knows how many events a closed phase still brings: give their number, or judge windows ('over 10s')"
+        )
+    return ""
+
+
+def _only_gets_worse(objective: Objective) -> bool:
+    kind = METRICS[objective.metric]
+    if kind == "counter" or objective.aggregation == "max":
+        return objective.op in ("<", "<=", "==")
+    return objective.aggregation == "min" and objective.op in (">", ">=", "==")
+
+
+def length_s(phases: Sequence[PlannedPhase]) -> float | None:
+    """How long phases will last; None where their events decide."""
+    if any(phase.end_ns is None or (phase.model == "closed" and phase.limit is not None) for phase in phases):
+        return None
+    return sum((phase.end_ns or 0) - phase.start_ns for phase in phases) / NS_PER_S
 
 
 def lost(objective: Objective, low: float, high: float) -> bool:

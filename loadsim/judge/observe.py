@@ -112,6 +112,9 @@ def _counter(objective: Objective, group: Totals, more: int = 0) -> Observation:
         return Observation(float(count))
     if not group.duration_s:
         return Observation(None, missing=f"no recorded time {_where(objective)}")
+    if objective.metric == "events":  # what came too late is no throughput
+        status = dict(objective.tags).get("status")
+        count -= sum(group.late.values()) if status is None else group.late.get(status, 0)
     return Observation(count / group.duration_s)
 
 

@@ -14,12 +14,13 @@ import numpy as np
 
 from loadsim.launch.clock import Clock
 from loadsim.launch.messages import FRAME_S, Frame, Last, Ready, SampleMessage
+from loadsim.measure.assemble import kind_name
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank
 from loadsim.measure.live import Live
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
-from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -74,7 +75,9 @@ class Collector:
         self.samples: list[SampleMessage] = []
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self._on_cells = on_cells
-        self._rate = (0.0, 0, 0.0)
+        self._counted = (0.0, 0, 0, 0)
+        """Of which moment (s) and how many planned, sent and done, when rates were last taken."""
+        self._rate = (0.0, 0.0, 0.0)
         self._rates: deque[float] = deque(maxlen=RATES)
         self._live = Live(strata, max(1, round(1 / frame_s)))
 
@@ -169,36 +172,46 @@ class Collector:
         """How the run stands; takes what is fresh since the last call as "the last second"."""
         frames = [s.frame for s in self.states if s.frame is not None]
         hosts = self._hosts()
-        ended, completed, succeeded, dropped, unfinished = (
-            self.merged.counter(name, range(self.strata))
-            for name in ("ended", "completed", "succeeded", "dropped", "unfinished")
-        )
+        codes = self._live.codes()
+        planned = sum(sum(f.planned) for f in frames)
+        sent = planned - sum(f.queued for f in frames)
         done = sum(f.ended for f in frames)
-        at, before, rate = self._rate
-        if elapsed_s - at >= 0.9:
-            rate = (done - before) / (elapsed_s - at)
-            self._rate = (elapsed_s, done, rate)
-            self._rates.append(rate)
+        as_of_s = sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1)
+        rate_planned, rate_sent, rate_done = self._rates_of(as_of_s, planned, sent, done)
         return Progress(
             elapsed_s=elapsed_s,
-            planned=sum(sum(f.planned) for f in frames),
-            sent=sum(sum(f.planned) - f.queued for f in frames),
+            planned=planned,
+            sent=sent,
             done=done,
             in_flight=sum(f.in_flight for f in frames),
             queued=sum(f.queued for f in frames),
             connections=sum(f.connections for f in frames),
-            succeeded=succeeded,
-            failed_status=completed - succeeded,
-            errors=ended - completed - dropped - unfinished,
-            rate_done=rate,
+            succeeded=sum(n for code, n in codes.items() if is_success(code)),
+            failed_status=sum(n for code, n in codes.items() if code < ERROR_BASE and not is_success(code)),
+            errors=sum(n for code, n in codes.items() if ERROR_BASE < code < UNFINISHED),
+            rate_planned=rate_planned,
+            rate_sent=rate_sent,
+            rate_done=rate_done,
+            failures=_failures(codes),
             last_second=_latencies(self._live.latest),
             total=_latencies(self._live.total),
             rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
             hosts=tuple(self._host(name, hosts[name]) for name in list(hosts)[:MOST_HOSTS]),
             more_hosts=max(0, len(hosts) - MOST_HOSTS),
-            as_of_s=sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1),
+            as_of_s=as_of_s,
         )
+
+    def _rates_of(self, as_of_s: float, *counts: int) -> tuple[float, float, float]:
+        """Per second over about the last second of the shards' own clocks: when we happen to look moves no rate."""
+        at_s, *before = self._counted
+        passed_s = as_of_s - at_s
+        if passed_s >= 0.9:
+            planned, sent, done = ((now - then) / passed_s for now, then in zip(counts, before, strict=True))
+            self._rate = (planned, sent, done)
+            self._counted = (as_of_s, counts[0], counts[1], counts[2])
+            self._rates.append(done)
+        return self._rate
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """How the events of some strata stand as of the latest frames."""
@@ -244,3 +257,8 @@ def _ms(cells: Cells, metric: Metric, quantiles: Sequence[float]) -> list[float 
     places = np.searchsorted(running, [rank(quantile, int(running[-1])) for quantile in quantiles])
     highest = layout(metric).highest_equivalent(cells.keys[places])
     return [value * unit_ns(metric) / NS_PER_MS for value in highest.tolist()]
+
+
+def _failures(codes: dict[int, int]) -> tuple[tuple[str, int], ...]:
+    found = [(kind_name(code), n) for code, n in codes.items() if code < UNFINISHED and not is_success(code)]
+    return tuple(sorted(found, key=lambda kind: (-kind[1], kind[0])))

@@ -154,8 +154,10 @@ class Run:
         return time.monotonic_ns() - self._began_ns if self._began_ns else 0
 
     def _warn(self) -> None:
-        """Every shard is ready: say whether one may open fewer connections than its share of the scenario's."""
+        """Every shard is ready: say what will not be as asked, such as fewer connections than the scenario's."""
         plan = self.spec.plan
+        for line in self._watch.powerless():
+            self.say(line)
         if _one_watch(plan) and self.spec.launcher.offered > 1:
             self.say(
                 "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "

@@ -52,6 +52,7 @@ from loadsim.launch.messages import (
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
+from loadsim.measure.windows import recording_ends
 from loadsim.model import LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
@@ -161,7 +162,14 @@ class ShardRun:
         self._start_ns = begin.at_ns + begin.ahead_ns + _clock_offset_ns()
         ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
         paced = any(phase.model == "open" for phase in plan.phases)
-        tally = Tally(plan.strata, self._start_ns, [-1 if end is None else end for end in ends], paced=paced)
+        recording = recording_ends([(phase.start_ns, phase.end_ns, phase.record) for phase in plan.phases])
+        tally = Tally(
+            plan.strata,
+            self._start_ns,
+            [-1 if end is None else end for end in ends],
+            recording_ends=[-1 if (end := recording[plan.unpack(s)[0]]) is None else end for s in range(plan.strata)],
+            paced=paced,
+        )
         cases = len(plan.cases)
         self._recorder = (
             RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)

@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from loadsim.judge.abort import lost, reach, why_lost
+import numpy as np
+
+from loadsim.judge.abort import length_s, lost, reach, why_lost, why_never_certain
 from loadsim.judge.windows import course, selection_of, value_of
 from loadsim.launch.collect import Collector
-from loadsim.measure.cells import Cells, Metric
+from loadsim.measure.cells import LATE_ALL, Cells, Metric, compact
 from loadsim.measure.labels import Labels
 from loadsim.measure.result import Aborted, WindowCourse
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
@@ -28,9 +30,16 @@ class ObjectiveWatch:
     """All of them; `add` and `look` after each frame, `courses` when the run is over."""
 
     def __init__(self, plan: Plan, labels: Labels, objectives: Iterable[Objective]) -> None:
+        self._plan = plan
         self._watched = [
             _Watched(plan, labels, objective) for objective in objectives if objective.abort or objective.window_ns
         ]
+
+    def powerless(self) -> list[str]:
+        """Of the objectives that may end the run: those whose breach cannot be certain before its end, and why."""
+        asked = [each.objective for each in self._watched if each.objective.abort]
+        found = [(objective.text, why_never_certain(objective, self._plan)) for objective in asked]
+        return [f"{text!r} cannot end this run early: {why}" for text, why in found if why]
 
     def add(self, cells: Cells) -> None:
         """The compacted cells of a frame."""
@@ -70,6 +79,11 @@ class _Watched:
             self.grid = Grid(stretches_of(rows), objective.window_ns)
         self._metric, strata = selection_of(objective, labels)
         self._counts = WindowCounts(self._metric, strata, self.grid)
+        self._late: WindowCounts | None = None
+        """Answers that are in no rate, where the objective is one."""
+        if objective.metric == "events" and objective.aggregation == "rate" and self.grid is None:
+            self._late = WindowCounts(Metric.late, strata, None)
+        self._of_phase = named is not None
         self._expected = _expected(plan, self._phases) if objective.abort and self.grid is None else None
         self._ended = 0
         """So many windows are over."""
@@ -79,6 +93,8 @@ class _Watched:
 
     def add(self, cells: Cells) -> None:
         self._changed |= self._counts.add(cells)
+        if self._late is not None:
+            self._late.add(cells)
 
     def course(self, stopped_ns: int) -> WindowCourse:
         if self.grid is None:
@@ -109,7 +125,10 @@ class _Watched:
         to_come = None
         if self._expected is not None:
             to_come = max(0, self._expected - collector.ended(self._strata))
-        bounds = reach(self.objective, self._counts.of(0), to_come, _length_s(self._phases))
+        counted = self._counts.of(0)
+        if self._late is not None:
+            counted = without_late(counted, self._late.of(0), of_phase=self._of_phase)
+        bounds = reach(self.objective, counted, to_come, length_s(self._phases))
         return why_lost(self.objective, *bounds, to_come) if lost(self.objective, *bounds) else ""
 
     def _reach(self, number: int, to_come: int | None) -> tuple[float, float]:
@@ -134,17 +153,17 @@ class _Watched:
         return min(bounds, default=None)
 
 
+def without_late(ended: Cells, late: Cells, *, of_phase: bool) -> Cells:
+    """Outcomes by code without the answers that came too late for a rate (keys as of `Metric.late`)."""
+    mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= LATE_ALL
+    gone = Cells(late.keys[mine] % LATE_ALL, -late.counts[mine])
+    return compact([ended, gone])
+
+
 def _expected(plan: Plan, phases: Sequence[PlannedPhase]) -> int | None:
     """How many events phases have at most; None where only the endpoint's speed decides."""
     counts = [plan.count(phase.number) for phase in phases]
     return None if None in counts else sum(count for count in counts if count is not None)
-
-
-def _length_s(phases: Sequence[PlannedPhase]) -> float | None:
-    """How long phases will last; None where their events decide."""
-    if any(phase.end_ns is None or (phase.model == "closed" and phase.limit is not None) for phase in phases):
-        return None
-    return sum((phase.end_ns or 0) - phase.start_ns for phase in phases) / NS_PER_S
 
 
 def _most_due(plan: Plan, phases: Sequence[PlannedPhase], start_ns: int, end_ns: int) -> int | None:

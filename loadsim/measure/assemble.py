@@ -86,7 +86,9 @@ def assemble(
         refusing = labels.select(phase=phase, type_=type_, expect="refuse") if labels.refusals else None
         wanted = labels.select(phase=phase, type_=type_, expect="accept")
         everything = phase is None and type_ is None
-        return books.totals(wanted, duration_ns, refusing=refusing, every_interval=everything)
+        return books.totals(
+            wanted, duration_ns, refusing=refusing, every_interval=everything, of_phase=phase is not None
+        )
 
     def of_case(case: int) -> Totals:
         strata = labels.select(case=case)
@@ -135,14 +137,14 @@ def _histograms(merged: Merged, labels: Labels) -> dict[str, str]:
 def _samples(samples: Sequence[Sample], labels: Labels) -> list[SampleRow]:
     kept: dict[str, list[SampleRow]] = {}
     for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.index)):
-        rows = kept.setdefault(_kind(sample.code), [])
+        rows = kept.setdefault(kind_name(sample.code), [])
         _, type_, case = labels.unpack(sample.stratum)
         refused = labels.expects[case] == "refuse" and 400 <= sample.code < 500
         if is_success(sample.code) or refused or len(rows) == SAMPLES_PER_KIND:
             continue
         rows.append(
             SampleRow(
-                kind=_kind(sample.code),
+                kind=kind_name(sample.code),
                 index=sample.index,
                 type=labels.types[type_],
                 case=labels.cases[case],
@@ -155,7 +157,7 @@ def _samples(samples: Sequence[Sample], labels: Labels) -> list[SampleRow]:
     return [row for rows in kept.values() for row in rows]
 
 
-def _kind(code: int) -> str:
+def kind_name(code: int) -> str:
     """The status, the error kind's name, or what became of the event."""
     if code < ERROR_BASE:
         return str(code)

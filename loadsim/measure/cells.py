@@ -53,8 +53,13 @@ class Metric(enum.IntEnum):
     backlog = 12
     """By slice: events that began to wait for another attempt for the first time (index 0), and those of them that
     ended (index 1)."""
+    late = 13
+    """Answers that came after the end of their phase, by slice of their end; index = the code, and LATE_ALL more where
+    recording had ended too: they are in no rate of what was completed."""
 
 
+LATE_ALL = 1 << 12
+"""More than any code of an answer."""
 LATENCIES = tuple(Metric(number) for number in range(8))
 
 
@@ -108,7 +113,8 @@ def compact(parts: list[Cells]) -> Cells:
     if not len(keys):
         return EMPTY
     bits = int(counts.max()).bit_length()
-    if int(keys.max()).bit_length() + bits < _BITS:  # sorting numbers takes half as long as finding their order
+    if min(keys.min(), counts.min()) >= 0 and int(keys.max()).bit_length() + bits < _BITS:
+        # sorting numbers takes half as long as finding their order
         both = np.sort(keys << bits | counts)
         keys, counts = both >> bits, both & ((1 << bits) - 1)
     else:

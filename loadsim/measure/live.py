@@ -24,6 +24,7 @@ class Live:
         self._strata = range(strata)
         self._total = {metric: np.zeros(layout(metric).counts_len, dtype=np.int64) for metric in METRICS}
         self._latest = {metric: np.zeros(layout(metric).counts_len, dtype=np.int64) for metric in METRICS}
+        self._codes = np.zeros(INDEX_MASK + 1, dtype=np.int64)
         self._frames = frames
         self._of_shard: dict[tuple[int, Metric], deque[Cells]] = {}
 
@@ -38,6 +39,14 @@ class Live:
             kept.append(Cells(buckets, counts))
             if len(kept) > self._frames:
                 np.subtract.at(self._latest[metric], *kept.popleft())
+
+        ended = select(cells, Metric.ended, self._strata)
+        np.add.at(self._codes, ended.keys & INDEX_MASK, ended.counts)
+
+    def codes(self) -> dict[int, int]:
+        """How many events ended with each code, ascending by code."""
+        keys, counts = _occupied(self._codes)
+        return dict(zip(keys.tolist(), counts.tolist(), strict=True))
 
     def total(self, metric: Metric) -> Cells:
         """Since the start of the run, by bucket, ascending."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from loadsim.measure.cells import (
     INDEX_MASK,
+    LATE_ALL,
     METRICS_PER_STRATUM,
     Cells,
     Metric,
@@ -122,6 +123,15 @@ class Merged:
         """How many events ended with each code, ascending by code."""
         keys, counts = self._slices.select(Metric.ended, strata)
         codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
+        return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+    def late(self, strata: Iterable[int], *, of_phase: bool) -> dict[int, int]:
+        """How many answers came after their recording had ended, or after their phase had, by code, ascending."""
+        keys, counts = self._slices.select(Metric.late, strata)
+        codes = keys & INDEX_MASK
+        if not of_phase:
+            codes, counts = codes[codes >= LATE_ALL], counts[codes >= LATE_ALL]
+        codes, counts = compact([Cells(codes % LATE_ALL, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
     def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:

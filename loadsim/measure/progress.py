@@ -54,6 +54,11 @@ class Progress:
     """What the latest frames of about a second hold."""
     total: Latencies
     """The same figures since the start of the run."""
+    rate_planned: float = 0.0
+    """Events per second that came due, over the last second; so with `rate_sent`."""
+    rate_sent: float = 0.0
+    failures: tuple[tuple[str, int], ...] = ()
+    """How often each status other than 2xx and each error kind came, the commonest first."""
     rates: tuple[float, ...] = ()
     """`rate_done` of the seconds before, the latest last."""
     lost_shards: tuple[int, ...] = ()

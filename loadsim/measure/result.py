@@ -54,6 +54,7 @@ class Totals(msgspec.Struct, frozen=True):
     rate_planned: float | None
     rate_sent: float | None
     rate_completed: float | None
+    """Of the answers that came within the duration: `completed` without those in `late`."""
     success_rate: float | None
     status: dict[str, int]
     errors: dict[str, int]
@@ -61,6 +62,9 @@ class Totals(msgspec.Struct, frozen=True):
     """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
     woken_late: int = 0
     """Events that were due in the phase and woken only after its end."""
+    late: dict[str, int] = {}
+    """Answers that came after recording had ended, by status: completed, but in no rate. In a row by phase: after the
+    end of that phase."""
     forged_accepted: int | None = None
     """Answered 2xx although a refusal was due; None where none was."""
     refused_badly: int | None = None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from loadsim.measure.cells import (
     GROUP_SHIFT,
     INDEX_BITS,
+    LATE_ALL,
     METRICS_PER_STRATUM,
     Cells,
     Metric,
@@ -76,18 +77,29 @@ class Tally:
     """Counts the outcomes of one shard.
 
     `strata`: how many there are; `start_ns`: the start of the run on the rows' clock; `phase_ends`: per stratum, the
-    end of its phase in ns since the start, -1 where the phase has none; `paced`: whether anything has a due time of its
+    end of its phase in ns since the start, -1 where the phase has none; `recording_ends`: the same of the stretch of
+    recorded time that it lies in (default: its phase); `paced`: whether anything has a due time of its
     own. In a closed run an event is due when its connection is free: lag and wait are nothing by definition, and
     counting nothing a million times would be paid by the load.
     """
 
-    def __init__(self, strata: int, start_ns: int, phase_ends: Sequence[int], *, paced: bool = True) -> None:
-        if len(phase_ends) != strata:
-            raise ValueError(f"{strata} strata, but {len(phase_ends)} phase ends")
+    def __init__(
+        self,
+        strata: int,
+        start_ns: int,
+        phase_ends: Sequence[int],
+        *,
+        recording_ends: Sequence[int] | None = None,
+        paced: bool = True,
+    ) -> None:
+        recording_ends = phase_ends if recording_ends is None else recording_ends
+        if not len(phase_ends) == len(recording_ends) == strata:
+            raise ValueError(f"{strata} strata, but {len(phase_ends)} phase ends, {len(recording_ends)} of recording")
         self._strata = strata
         self._start = start_ns
         self._paced = paced
-        self._ends = np.array([start_ns + end if end >= 0 else _UNBOUNDED for end in phase_ends], dtype=np.int64)
+        self._ends = self._in_time = self._instants(phase_ends)
+        self._in_recording = self._instants(recording_ends)
         self._raw: list[Ints] = []
         self._raw_size = 0
         self._settled: list[Cells] = []
@@ -96,6 +108,11 @@ class Tally:
         self._moments[:, 0] = np.arange(groups)
         self._moments[:, 2] = np.inf
         self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
+
+    def stop(self, instant_ns: int) -> None:
+        """Releasing ended at this instant of the rows' clock: what is answered from now on comes late."""
+        self._in_time = np.minimum(self._in_time, instant_ns)
+        self._in_recording = np.minimum(self._in_recording, instant_ns)
 
     def fold(self, rows: Ints) -> None:
         """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where it did not happen."""
@@ -126,7 +143,10 @@ class Tally:
         ended_slice = slice_of(done - self._start)
         ended_keys = ((group + Metric.ended) << GROUP_SHIFT) | (ended_slice << INDEX_BITS) | code
         due_keys = base + (int(Metric.due) << GROUP_SHIFT)
-        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys)))
+        late = (code < ERROR_BASE) & (done > self._in_time[stratum])
+        after_all = (done[late] > self._in_recording[stratum[late]]) * LATE_ALL
+        late_keys = ended_keys[late] + ((Metric.late - Metric.ended) << GROUP_SHIFT) + after_all
+        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys, late_keys)))
         self._count(columns)
 
     def fold_handshakes(self, rows: Ints) -> None:
@@ -177,6 +197,9 @@ class Tally:
             moments=filled.astype("<f8", copy=False).tobytes(),
             counters=self._counters.astype("<i8", copy=False).tobytes(),
         )
+
+    def _instants(self, ends: Sequence[int]) -> Ints:
+        return np.array([self._start + end if end >= 0 else _UNBOUNDED for end in ends], dtype=np.int64)
 
     def _keys(self, stratum: Ints, due: Ints, metric: Metric) -> Ints:
         group = stratum * METRICS_PER_STRATUM + int(metric)

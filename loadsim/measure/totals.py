@@ -52,14 +52,20 @@ class Books:
         *,
         refusing: Sequence[int] | None = None,
         every_interval: bool = False,
+        of_phase: bool = False,
     ) -> Totals:
         """The books and latencies of `strata` over `duration_ns` (None or 0: rates are unknown).
+
+        Rates add up to the books: `rate_planned` and `rate_sent` times the duration are all that was planned and sent,
+        for events belong to the time in which they were due; `rate_completed` times the duration, and what is in
+        `late`, are all that was completed. `late` are the answers that came after recording had ended, while draining
+        or in a phase that is not recorded; with `of_phase`, after the end of their own phase.
 
         `refusing`: the strata in which a refusal was due, for `forged_accepted` and `refused_badly`; None when the
         question does not arise. `every_interval`: 95 % intervals for all metrics, not just response and service.
         """
         merged, group = self._merged, list(strata)
-        codes = merged.codes(group)
+        codes, late = merged.codes(group), merged.late(group, of_phase=of_phase)
         lost = int(self._extra[group].sum())
         # From the cumulative counters, where `codes` come from the sum of all deltas: a lost frame shows up as books
         # that do not balance.
@@ -84,7 +90,7 @@ class Books:
             duration_s=duration_ns / NS_PER_S if duration_ns else None,
             rate_planned=_rate(planned, duration_ns),
             rate_sent=_rate(sent, duration_ns),
-            rate_completed=_rate(completed, duration_ns),
+            rate_completed=_rate(completed - sum(late.values()), duration_ns),
             success_rate=succeeded / sent if sent else None,
             status={str(code): n for code, n in codes.items() if code < ERROR_BASE},
             errors={ErrorKind(code - ERROR_BASE).name: n for code, n in codes.items() if _is_error(code)},
@@ -93,6 +99,7 @@ class Books:
                 for metric in LATENCIES
             },
             woken_late=merged.counter("woken_late", group),
+            late={str(code): n for code, n in late.items()},
             **owed,
         )
 

@@ -37,6 +37,18 @@ def stretches_of(phases: Iterable[tuple[int, int | None, bool]]) -> tuple[Stretc
     return tuple(found)
 
 
+def recording_ends(phases: Sequence[tuple[int, int | None, bool]]) -> list[int | None]:
+    """By phase of (start, end, record): when recording ends next, that is the end of its stretch; its own end where it
+    is not recorded."""
+    stretches = stretches_of(phases)
+    return [
+        next((s.end_ns for s in stretches if s.start_ns <= start and (s.end_ns is None or start < s.end_ns)), end)
+        if record
+        else end
+        for start, end, record in phases
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Windows of one width, numbered from 0 over all stretches. `width_ns` is a multiple of `slice_ns`."""

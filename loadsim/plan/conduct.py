@@ -44,6 +44,8 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": n
     workers: int = 1
     engine: Engine = "aiohttp"
     max_body: Size = 1_000_000
+    max_buffered: Size = 256_000_000
+    """What may be held of bodies that are not yet whole, or wait for their turn, over all connections and workers."""
     delay_ns: Duration = 0
     """Service time of every accepted event; refusals are answered at once."""
     delay_p99_ns: Duration | None = None
@@ -77,6 +79,10 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": n
             (self.workers < 1, f"workers {self.workers}: give at least 1"),
             (self.engine not in ENGINES, f"engine '{self.engine}': choose from {', '.join(ENGINES)}"),
             (self.max_body < 1, "max-body: give at least 1B"),
+            (
+                self.max_buffered < self.max_body * self.workers,
+                "max-buffered: every worker needs room for one body, so give at least max-body for each",
+            ),
             (self.slots is not None and not waits, "slots without delay hold nothing back: give delay too"),
             (
                 self.slots is not None and self.slots < self.workers,

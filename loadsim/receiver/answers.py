@@ -41,6 +41,8 @@ class Entry(enum.IntEnum):
     too_slow = 16
     internal = 17
     """Our own fault."""
+    no_room = 18
+    """Too much was being received at once."""
 
 
 ACCEPTED = frozenset({Entry.verified, Entry.unchecked})
@@ -81,6 +83,7 @@ TOO_LARGE = refusal(413, Entry.too_large, "Body too large", close=True)
 BAD_REQUEST = refusal(400, Entry.bad_request, "Bad request", close=True)
 HEAD_TOO_LARGE = refusal(431, Entry.bad_request, "Header block too large", close=True)
 TOO_SLOW = refusal(408, Entry.too_slow, "Request took too long", close=True)
+NO_ROOM = refusal(503, Entry.no_room, "Too much is being received at once", close=True, retry_after="1")
 INTERNAL = refusal(500, Entry.internal, "Internal error", close=True)
 RESET = Answer(0, None, b"", close=True)
 """No answer: the connection is reset where one was due."""
@@ -120,8 +123,8 @@ class Wire:
         self._plain: dict[Answer, bytes] = {}
         self._cache: dict[tuple[Answer, bool, bool], bytes] = {}
 
-    def bytes_of(self, answer: Answer, now_s: float, *, close: bool, head: bool = False) -> bytes:
-        """As `render`, remembered for the second of `now_s`."""
+    def bytes_of(self, answer: Answer, now_s: float, close: bool, head: bool) -> bytes:
+        """As `render`, remembered for the second of `now_s`. By position, since a name costs in a call."""
         if not self._until - 1 <= now_s < self._until:
             self._until = int(now_s) + 1.0
             self._plain.clear()

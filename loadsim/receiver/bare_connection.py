@@ -16,10 +16,12 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, add_field, joined, understood
+from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.desk import AT_ONCE, Desk
 from loadsim.receiver.faults import SlowReading, reset
 
+FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
+"""What is looked up here; the parser takes the second for the first."""
 _LENGTH_DIGITS = 18
 HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
@@ -61,6 +63,7 @@ class Owner(Protocol):
 
     alarm: Alarm | None
     connections: set[Connection]
+    names: HeaderNames
     stopping: bool
     """The next answer of every connection is its last."""
 
@@ -72,21 +75,22 @@ class Connection(asyncio.Protocol):
     """One connection. The parser's callbacks only collect; answers are given after the parser returned."""
 
     __slots__ = (
-        "_busy", "_cut_off", "_desk", "_engine", "_max_body", "_names", "_parser", "_paused", "_ready", "_request",
-        "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
+        "_busy", "_cut_off", "_desk", "_engine", "_held", "_max_body", "_names", "_parser", "_paused", "_ready",
+        "_request", "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
     )  # fmt: skip
 
     def __init__(self, engine: Owner, desk: Desk) -> None:
         self._engine = engine
         self._desk = desk
         self._max_body = desk.max_body
-        self._names = desk.names
+        self._names = engine.names
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._request: _Request | None = None
         self._ready: deque[_Request] = deque()
         self._busy: asyncio.Future[None] | None = None
         self._wire_bytes = 0
+        self._held = 0
         self._ticks = 0
         self._paused = False
         self._stuck = False
@@ -103,6 +107,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         self._ready.clear()
+        self._request = None
+        self._has_room()
         if self._busy is not None:
             self._busy.cancel()
         self._engine.lost(self)
@@ -118,6 +124,8 @@ class Connection(asyncio.Protocol):
         else:
             if self._request is not None:
                 self._look_early(self._request)
+            if self._request is not None and not self._has_room():
+                self._refuse(answers.NO_ROOM)
         if self._ready:
             self._serve()
 
@@ -162,10 +170,13 @@ class Connection(asyncio.Protocol):
             return
         request.in_head = False
         headers, parser = request.headers, self._parser
-        request.method = parser.get_method().decode("latin-1")
-        version = parser.get_http_version()
-        # Only a sender that names it can be kept by HTTP/1.0, and we keep none of those.
-        request.keep = parser.should_keep_alive() and ("connection" not in headers or version == "1.1")
+        method = parser.get_method()
+        request.method = "POST" if method == b"POST" else method.decode("latin-1")
+        request.keep, version = parser.should_keep_alive(), "1.1"
+        # Who is kept without having asked for it speaks 1.1: the parser is asked, which costs, in all other cases only.
+        if not request.keep or "connection" in headers or "proxy-connection" in headers:
+            version = parser.get_http_version()
+            request.keep = request.keep and version == "1.1"  # HTTP/1.0 can ask for it, and we keep none of those
         length = headers.get("content-length", "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
@@ -216,10 +227,18 @@ class Connection(asyncio.Protocol):
     def _refuse(self, answer: Answer) -> None:
         """Put a refusal in the place of the request that is coming in; nothing after it is read."""
         request = self._request or _Request()
-        request.refused = answer
+        request.refused, request.body, request.pieces = answer, b"", None
         self._request = None
         self._ready.append(request)
         self._cut_off = True
+
+    def _has_room(self) -> bool:
+        """Count what is held of bodies; False where that is more than before and, of all connections, too much."""
+        held = sum(request.size for request in self._ready if request.refused is None)
+        if self._request is not None:
+            held += self._request.size
+        before, self._held = self._held, held
+        return self._desk.room.changed(before, held)
 
     def _serve(self) -> None:
         """Answer what is whole, in order, until one has to wait for its service."""
@@ -236,6 +255,7 @@ class Connection(asyncio.Protocol):
             )
             if instant != AT_ONCE and self._engine.alarm is not None:
                 self._busy = self._engine.alarm.at(instant)
+                request.body, request.pieces = b"", None  # nobody needs it any more
                 self._busy.add_done_callback(partial(self._served, request, answer))
             else:
                 out += self._answer(request, answer)
@@ -243,6 +263,8 @@ class Connection(asyncio.Protocol):
             self._send(out)
         if ready or self._paused or self._stuck:
             self._flow()
+        if ready or self._held:
+            self._has_room()
 
     def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
@@ -263,7 +285,7 @@ class Connection(asyncio.Protocol):
             return b""
         self.finished = close
         self._ticks = 0
-        return self._desk.bytes_of(answer, close=close, head=request.method == "HEAD")
+        return self._desk.bytes_of(answer, close, request.method == "HEAD")
 
     def _send(self, data: bytes) -> None:
         if self._transport is None:

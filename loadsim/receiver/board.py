@@ -47,27 +47,29 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row:
-    """The counters of one worker."""
+    """The counters of one worker, who alone writes them: what they are is kept beside, since reading memory costs."""
 
-    __slots__ = ("_words",)
+    __slots__ = ("_counts", "_words")
 
     def __init__(self, words: memoryview) -> None:
         self._words = words
+        self._counts: list[int] = words.tolist()
 
     def took(self, entry: Entry, size: int) -> None:
         """One request with a body of `size` bytes was decided."""
-        self._words[entry] += 1
-        self._words[BYTES] += size
+        words, counts = self._words, self._counts
+        words[entry] = counts[entry] = counts[entry] + 1
+        words[BYTES] = counts[BYTES] = counts[BYTES] + size
 
     def failed(self, *, reset: bool = False) -> None:
         """One accepted event gets a failure on purpose, or a reset in place of every answer."""
-        self._words[FAILED] += 1
-        if reset:
-            self._words[RESETS] += 1
+        for place in (FAILED, RESETS) if reset else (FAILED,):
+            self._words[place] = self._counts[place] = self._counts[place] + 1
 
     def answered(self, status: int) -> None:
         """One answer was handed to the kernel."""
-        self._words[STATUS + status] += 1
+        place, counts = STATUS + status, self._counts
+        self._words[place] = counts[place] = counts[place] + 1
 
 
 class Board:
@@ -96,7 +98,7 @@ class Board:
         return cls(fd, workers)
 
     def row(self, worker: int) -> Row:
-        """The row that belongs to worker number `worker`."""
+        """The row of worker number `worker`, going on where a predecessor ended."""
         start = HEADER + worker * ROW
         return Row(self._words[start : start + ROW])
 

@@ -54,7 +54,10 @@ class HeaderNames(dict[bytes, str | None]):
         for name, value in fields:
             key = self[name]
             if key:
-                add_field(found, key, value)
+                if key in found:
+                    add_field(found, key, value)
+                else:  # as add_field has it, without the call
+                    found[key] = value.strip(b" \t").decode("latin-1")
             elif key is None:
                 apart = joined(apart, value)
         return found, apart

@@ -15,14 +15,13 @@ from loadsim.plan.conduct import ASKS_TO_WAIT
 from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
 from loadsim.receiver.board import Row
-from loadsim.receiver.decide import TRANSFER_CODING, HeaderNames, Rules
+from loadsim.receiver.decide import HeaderNames, Rules
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.room import Room
 from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
 
 AT_ONCE = 0
-FRAMING_HEADERS = ("connection", "content-length", "expect", TRANSFER_CODING)
-"""What an engine looks up itself."""
 
 
 class Desk:
@@ -34,7 +33,7 @@ class Desk:
 
     __slots__ = (
         "_extras", "_failing", "_fates", "_first", "_ledger", "_log", "_notes", "_queue", "_row", "_rules",
-        "max_body", "names", "wire",
+        "max_body", "room", "wire",
     )  # fmt: skip
 
     def __init__(
@@ -50,8 +49,7 @@ class Desk:
         ledger: Ledger | None = None,
     ) -> None:
         self.max_body = options.max_body
-        self.names = HeaderNames((*rules.needs, *FRAMING_HEADERS), apart=None if ledger is None else HEADER)
-        """Which headers `take` is to be given."""
+        self.room = Room(options)
         self.wire = Wire()
         self._rules = rules
         self._row = row
@@ -63,6 +61,10 @@ class Desk:
         self._ledger = ledger
         self._notes: list[Any] = [] if ledger is None else ledger.notes
         self._extras = bool(options.longest_ns or self._failing or log)
+
+    def names(self, *framing: str) -> HeaderNames:
+        """Which headers `take` is to be given, and those that the engine looks up itself."""
+        return HeaderNames((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
 
     def take(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, mark: bytes = b""
@@ -107,11 +109,11 @@ class Desk:
             if mark and self._ledger is not None:
                 self._ledger.note(mark, time.time(), answer.status)
 
-    def bytes_of(self, answer: Answer, *, close: bool, head: bool = False) -> bytes:
+    def bytes_of(self, answer: Answer, close: bool, head: bool = False) -> bytes:
         """The answer's bytes; call it when they are about to be written, for that is what it counts."""
         if answer.entry is not None:
             self._row.answered(answer.status)
-        return self.wire.bytes_of(answer, time.time(), close=close or answer.close, head=head)
+        return self.wire.bytes_of(answer, time.time(), close or answer.close, head)
 
 
 def failing_answers(options: ReceiverOptions) -> dict[int, Answer]:

@@ -32,8 +32,12 @@ LONGEST_TICK_S = 1.0
 BACKLOG = 4096
 
 
-class _TooLargeError(Exception):
-    """The body went over the limit while it was read."""
+class _RefusedError(Exception):
+    """The body is not to be read to its end: it went over a limit."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 class _Prepared(web.StreamResponse):
@@ -53,7 +57,7 @@ class _Prepared(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the sender is gone")
-        transport.write(self._desk.bytes_of(self._answer, close=not self._keep, head=request.method == hdrs.METH_HEAD))
+        transport.write(self._desk.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
         if request.protocol.writing_paused:
             await request.writer.drain()
         return None
@@ -156,7 +160,7 @@ class AiohttpEngine:
     def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
         self._desk = desk
         self._alarm = alarm
-        self._pick = desk.names.pick
+        self._pick = desk.names(TRANSFER_CODING).pick
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
@@ -212,7 +216,7 @@ class AiohttpEngine:
     def too_slow(self) -> bytes:
         """Count a request whose head did not come in time, and the bytes of its answer."""
         self._desk.refuse(answers.TOO_SLOW)
-        return self._desk.bytes_of(answers.TOO_SLOW, close=True)
+        return self._desk.bytes_of(answers.TOO_SLOW, True)
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
@@ -238,8 +242,8 @@ class AiohttpEngine:
                     body = await self._read(payload)
             except TimeoutError:
                 return self.refusal(request, answers.TOO_SLOW)
-            except _TooLargeError:
-                return self.refusal(request, answers.TOO_LARGE)
+            except _RefusedError as refused:
+                return self.refusal(request, refused.answer)
             except (HttpProcessingError, web.PayloadAccessError):
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
@@ -249,6 +253,7 @@ class AiohttpEngine:
             return self.refusal(request, answers.BAD_REQUEST)
         answer, instant = self._desk.take(request.method, request.raw_path, headers, body, mark)
         if instant and self._alarm is not None:
+            del body  # nobody needs it any more
             await self._alarm.at(instant)
         return self._respond(request, answer)
 
@@ -261,14 +266,19 @@ class AiohttpEngine:
         self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
 
     async def _read(self, payload: StreamReader) -> bytes:
-        chunks = []
-        left = self._max_body
-        while not payload.at_eof():
-            chunk = await payload.readany()
-            left -= len(chunk)
-            if left < 0:
-                raise _TooLargeError
-            chunks.append(chunk)
+        chunks, size, room = [], 0, self._desk.room
+        try:
+            while not payload.at_eof():
+                chunk = await payload.readany()
+                chunks.append(chunk)
+                before, size = size, size + len(chunk)
+                has_room = room.changed(before, size)
+                if size > self._max_body:
+                    raise _RefusedError(answers.TOO_LARGE)
+                if not has_room:
+                    raise _RefusedError(answers.NO_ROOM)
+        finally:
+            room.changed(size, 0)
         return b"".join(chunks)
 
     def _respond(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:

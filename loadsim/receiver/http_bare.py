@@ -11,7 +11,7 @@ from math import ceil
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver.alarm import Alarm
-from loadsim.receiver.bare_connection import Connection, SlowConnection
+from loadsim.receiver.bare_connection import FRAMING_HEADERS, Connection, SlowConnection
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.options import ReceiverOptions
 
@@ -27,6 +27,7 @@ class BareEngine:
     def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
         self._desk = desk
         self.alarm = alarm
+        self.names = desk.names(*FRAMING_HEADERS)
         self.connections: set[Connection] = set()
         self.stopping = False
         read_s, idle_s = options.read_timeout_ns / NS_PER_S, options.idle_timeout_ns / NS_PER_S

@@ -19,30 +19,33 @@ CHECKS = ("gate", "noise of a pair", "false alarms", "found in 9 of 10")
 
 def render_ab_text(result: AbResult) -> str:
     """The report as plain text. Ends in a newline."""
-    lines = [f"{VERDICTS[result.ending]}   {figures.printable(result.name)}  {headline(result)}", *_words(result)]
-    lines += [f"  {figures.printable(reason)}" for reason in result.reasons]
+    lines = [f"{VERDICTS[result.ending]}   {result.name}  {headline(result)}", *_words(result)]
+    lines += [f"  {reason}" for reason in result.reasons]
     if result.gates:
         lines += ["", "Gates", *columns([GATES, *_gate_rows(result)])]
     if result.checks:
         lines += ["", "What this machine can tell apart", *columns([CHECKS, *_check_rows(result)]), *_meaning(result)]
     if result.pairs:
         lines += ["", "Pairs", *columns([_pair_header(result), *_pair_rows(result)])]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(figures.printable, lines)) + "\n"
 
 
 def render_ab_summary(result: AbResult) -> str:
     """The same as Markdown. Ends in a newline."""
-    blocks = [f"# {VERDICTS[result.ending]}: {escape(result.name)}: {headline(result)}"]
+    blocks = [f"# {VERDICTS[result.ending]}: {escape(result.name)}: {escape(headline(result))}"]
     blocks += [escape(line) for line in _words(result)]
     if result.reasons:
         blocks.append("\n".join(f"- {escape(reason)}" for reason in result.reasons))
     if result.gates:
-        blocks += ["## Gates", markdown_table(GATES, _gate_rows(result))]
+        blocks += ["## Gates", markdown_table(GATES, _escaped(_gate_rows(result)))]
     if result.checks:
-        blocks += ["## What this machine can tell apart", markdown_table(CHECKS, _check_rows(result))]
+        blocks += ["## What this machine can tell apart", markdown_table(CHECKS, _escaped(_check_rows(result)))]
         blocks += _meaning(result)
     if result.pairs:
-        blocks += ["## Pairs", markdown_table(_pair_header(result), _pair_rows(result))]
+        blocks += [
+            "## Pairs",
+            markdown_table([escape(name) for name in _pair_header(result)], _escaped(_pair_rows(result))),
+        ]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -61,8 +64,7 @@ def headline(result: AbResult) -> str:
 
 
 def _words(result: AbResult) -> list[str]:
-    sides = [f"A {figures.printable(result.a)}"]
-    sides.append("B the same (--aa)" if result.same else f"B {figures.printable(result.b)}")
+    sides = [f"A {result.a}", "B the same (--aa)" if result.same else f"B {result.b}"]
     warm_up = f"warm-up of {result.warm_up_s:g} s before each run not counted" if result.warm_up_s else "no warm-up"
     made = f"{len(result.pairs)} of {result.pairs_planned} pairs, interleaved in random order"
     return [" · ".join(sides), " · ".join([f"comparison {result.id}", made, warm_up, f"seed {result.seed}"])]
@@ -127,6 +129,10 @@ def _cells(pair: PairRow, texts: Sequence[str]) -> Iterator[str]:
             yield figures.milliseconds(None if side is None else side.figures[text])
     for side in sides:
         yield figures.share(None if side is None else side.success_rate)
+
+
+def _escaped(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[escape(cell) for cell in row] for row in rows]
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -104,4 +104,4 @@ def render_books(books: Reconciliation, run_id: str) -> str:
         f"{'✗' if row.bad else ' '} {row.name:<{wide}}  {figures.count(row.events):>11}  {row.meaning}" for row in rows
     ]
     found = list(book_findings(books))
-    return "\n".join([*lines, *(["", *found] if found else [])]) + "\n"
+    return "\n".join(map(figures.printable, [*lines, *(["", *found] if found else [])])) + "\n"

@@ -31,7 +31,9 @@ MARKS = {
     "invalid": ("! invalid", "yellow"),
     "interrupted": ("- interrupted", "yellow"),
 }
-BAR = 24
+BAR, NARROW_BAR = 24, 10
+NARROW = 100
+"""Below this width bars are short, so that verdicts stay whole."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _HEADER = ("rate", "p50", "p99", "2xx", "completed")
 
@@ -66,35 +68,36 @@ def render_capacity_text(result: CapacityResult, *, width: int = 100, colour: bo
         emoji=False,
         _environ={},
     )
-    console.print(Group(*_parts(result)))
+    console.print(Group(*_parts(result, width)))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
 
 
-def _parts(result: CapacityResult) -> list[RenderableType]:
+def _parts(result: CapacityResult, width: int) -> list[RenderableType]:
     word, style = VERDICTS[result.ending]
     line = Text(f" {word} ", style=style)
     line.append(f"  {figures.printable(result.name)}", style="bold not reverse default on default")
     line.append(f"  {headline(result)}", style="not bold not reverse default on default")
-    parts: list[RenderableType] = [line, Text(" · ".join(_words(result)), style="dim")]
+    parts: list[RenderableType] = [line, Text(figures.printable(" · ".join(_words(result))), style="dim")]
     parts.append(Text(figures.printable(result.reason)))
-    parts += [Text("\nObjectives", style="bold"), *(Text(f"  {text}") for text in result.objectives)]
+    parts += [Text("\nObjectives", style="bold"), *(Text(f"  {figures.printable(text)}") for text in result.objectives)]
     if result.steps:
-        parts += [Text("\nRate against latency", style="bold"), _table(result)]
+        parts += [Text("\nRate against latency", style="bold"), _table(result, width)]
     return parts
 
 
-def _table(result: CapacityResult) -> Table:
+def _table(result: CapacityResult, width: int) -> Table:
+    long = BAR if width >= NARROW else NARROW_BAR
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for name in _HEADER:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("p99, logarithmic", no_wrap=True, width=BAR)
-    table.add_column("")
+    table.add_column("p99, logarithmic" if long == BAR else "p99 (log)", no_wrap=True, width=long)
+    table.add_column("", no_wrap=True)
     scale = _scale([row.p99_ms for row in result.steps])
     for row in by_rate(result.steps):
         mark, style = MARKS[row.outcome]
         early = " (stopped early)" if row.stopped_early else ""
         verdict = Text(f"{mark}{early}{', confirmed' if _confirms(result, row) else ''}", style=style)
-        table.add_row(*_cells(row), Text(bar(row.p99_ms, scale), style=style), verdict)
+        table.add_row(*_cells(row), Text(bar(row.p99_ms, scale, long), style=style), verdict)
     return table
 
 
@@ -107,7 +110,7 @@ def render_capacity_summary(result: CapacityResult) -> str:
     rows = []
     for row in by_rate(result.steps):
         early = " (stopped early)" if row.stopped_early else ""
-        rows.append((*_cells(row), f"{MARKS[row.outcome][0]}{early}", escape(row.why), row.result))
+        rows.append((*_cells(row), f"{MARKS[row.outcome][0]}{early}", escape(row.why), escape(row.result)))
     if rows:
         header = ("Rate", "p50", "p99", "2xx", "Completed", "Verdict", "Why", "Result")
         blocks += ["## Rate against latency", markdown_table(header, rows, left=0)]
@@ -119,13 +122,13 @@ def by_rate(steps: Sequence[StepRow]) -> list[StepRow]:
     return sorted(steps, key=lambda row: (row.rate, row.number))
 
 
-def bar(value: float | None, scale: tuple[float, float] | None) -> str:
-    """The value on a logarithmic scale as a bar of at most BAR characters; empty when there is none."""
+def bar(value: float | None, scale: tuple[float, float] | None, long: int = BAR) -> str:
+    """The value on a logarithmic scale as a bar of at most `long` characters; empty when there is none."""
     if value is None or scale is None or value <= 0:
         return ""
     low, high = scale
-    eighths = round(8 * BAR * (math.log10(value) - low) / (high - low))
-    whole, rest = divmod(max(1, min(eighths, 8 * BAR)), 8)
+    eighths = round(8 * long * (math.log10(value) - low) / (high - low))
+    whole, rest = divmod(max(1, min(eighths, 8 * long)), 8)
     return "█" * whole + _EIGHTHS[rest].strip()
 
 

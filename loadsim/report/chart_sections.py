@@ -11,6 +11,8 @@ from typing import NamedTuple
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import charts, curves, facts, figures
 from loadsim.report.markup import Markup, join, table, tag
+from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
+from loadsim.report.window_limits import words as limit_words
 
 PERCENTILES = ("p50", "p90", "p99", "p99_9")
 
@@ -30,7 +32,11 @@ def chart_sections(result: RunResult) -> dict[str, ChartSection]:
     phases = curves.phase_starts(result)
     found = [_percentiles(result)]
     if course.t_s:
-        found += [_latency(course, phases), _rates(result, course, phases), _heat(result, phases)]
+        found += [
+            _latency(course, phases, window_limits(result)),
+            _rates(result, course, phases),
+            _heat(result, phases),
+        ]
     return {section.name: section for section in found if section is not None}
 
 
@@ -77,7 +83,7 @@ def _told(label: str, stats: Stats) -> str:
     return f"{label[0].upper()}{label[1:]}: {told}{', ' if told else ''}max {figures.milliseconds(stats.max)}"
 
 
-def _latency(course: curves.Course, phases: list[tuple[str, float]]) -> ChartSection:
+def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> ChartSection:
     tops = [value for value in course.max if value is not None]
     words = f"Each point is {figures.milliseconds(1000 * course.width_s)} of events by when they were due"
     if tops:
@@ -85,15 +91,20 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]]) -> ChartSec
         words += f"; the worst was {figures.milliseconds(max(tops))}, {worst:g} s after the start"
     if any(value is None for value in course.p99):
         words += "; a gap in a line is a stretch with too few samples for that percentile"
+    words += ". Tinted stretches are windows that missed a limit" if any(limit.missed for limit in limits) else ""
+    words = ". ".join([words, *(limit_words(limit) for limit in limits)])
     columns = (course.p50, course.p90, course.p99, course.max)
     rows = [
-        (f"{t:g} s", *(figures.milliseconds(value) for value in values))
+        (
+            f"{t:g} s",
+            *(figures.milliseconds(value) for value in values),
+            *([missed_cell(limits, t, course.width_s)] if limits else []),
+        )
         for t, *values in zip(course.t_s, *columns, strict=True)
     ]
-    header = ("From", "p50", "p90", "p99", "max")
-    return ChartSection(
-        "latency", charts.latency_figure(course, phases), f"{words}.", table("Latency over time", header, rows)
-    )
+    header = ["From", "p50", "p90", "p99", "max", *(["window limits missed"] if limits else [])]
+    figure = charts.latency_figure(course, phases, limits)
+    return ChartSection("latency", figure, f"{words}.", table("Latency over time", header, rows, words=(0, 5)))
 
 
 def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> ChartSection:

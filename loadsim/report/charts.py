@@ -8,11 +8,13 @@ needs no library, showing them does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from loadsim.report import figures
+from loadsim.report.chart_limits import limit_bands, limit_traces, plain
 from loadsim.report.curves import Course, HeatMap, Limit, PercentileCurve
+from loadsim.report.window_limits import WindowLimit
 
 Figure = dict[str, Any]
 NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
@@ -94,7 +96,7 @@ def _percentile_traces(curve: PercentileCurve, label: str) -> Iterator[dict[str,
 
 def _limit_trace(limit: Limit, reach: float) -> dict[str, Any]:
     """A line from the left to the percentile that the objective names, and a mark there."""
-    text = _plain(limit.text)
+    text = plain(limit.text)
     colour = "var(--bad)" if limit.passed is False else "var(--good)" if limit.passed else "var(--muted)"
     return {
         "type": "scatter",
@@ -167,8 +169,8 @@ def ratio_figure(q: list[float], ratio: list[float], band: list[tuple[float, flo
     )
 
 
-def latency_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
-    """Percentiles and maximum over time."""
+def latency_figure(course: Course, phases: list[tuple[str, float]], limits: Sequence[WindowLimit] = ()) -> Figure:
+    """Percentiles and maximum over time; limits over windows as far as the windows go, those that missed marked."""
     lines = [("max", course.max, "dot", 1.2), ("p99", course.p99, "solid", 2.2), ("p90", course.p90, "solid", 1.8)]
     lines.append(("p50", course.p50, "solid", 2.2))
     traces = [
@@ -188,8 +190,11 @@ def latency_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
         if any(value is not None for value in values)
     ]
     seen = [value for _, values, _, _ in lines for value in values if value is not None]
+    seen += [value for limit in limits for value in (limit.ms, *(missed for _, missed in limit.missed))]
     time = _time_axis(course.t_s, course.width_s)
-    return _figure(traces, xaxis=time, yaxis=_latency_axis(seen), **_phase_marks(phases))
+    layout = _phase_marks(phases)
+    layout["shapes"] = [*limit_bands(limits), *layout.get("shapes", ())]
+    return _figure([*traces, *limit_traces(limits)], xaxis=time, yaxis=_latency_axis(seen), **layout)
 
 
 def trend_figure(
@@ -206,7 +211,7 @@ def trend_figure(
             "x": x,
             "y": values,
             "text": [
-                f"{_plain(text)}<br>{name} {figures.milliseconds(ms)}" for text, ms in zip(texts, values, strict=True)
+                f"{plain(text)}<br>{name} {figures.milliseconds(ms)}" for text, ms in zip(texts, values, strict=True)
             ],
             "hovertemplate": "%{text}<extra></extra>",
             "name": name,
@@ -221,7 +226,7 @@ def trend_figure(
     axis = {
         "title": {"text": "runs, oldest first"},
         "tickvals": shown,
-        "ticktext": [_plain(labels[at - 1]) for at in shown],
+        "ticktext": [plain(labels[at - 1]) for at in shown],
         "range": [0.5, len(x) + 0.5],
     }
     seen = [ms for values in lines.values() for ms in values if ms is not None]
@@ -394,18 +399,13 @@ def _phase_marks(phases: list[tuple[str, float]]) -> Figure:
             "yref": "paper",
             "xanchor": "left",
             "yanchor": "top",
-            "text": _plain(name[:24]),
+            "text": plain(name[:24]),
             "showarrow": False,
             "font": {"size": 11, "color": "var(--muted)"},
         }
         for name, start in phases
     ]
     return {"shapes": shapes, "annotations": names}
-
-
-def _plain(text: str) -> str:
-    """Text where Plotly would read tags."""
-    return figures.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _rarity(q: float) -> float:

@@ -33,20 +33,20 @@ CAVEAT = (
 
 def render_compare_text(result: CompareResult) -> str:
     """The report as plain text. Ends in a newline."""
-    lines = [f"{VERDICTS[result.outcome]}   {headline(result)}", *map(figures.printable, _sides(result))]
+    lines = [f"{VERDICTS[result.outcome]}   {headline(result)}", *_sides(result)]
     if result.differences:
-        lines += ["", "Not alike", *(f"  {figures.printable(line)}" for line in result.differences)]
+        lines += ["", "Not alike", *(f"  {line}" for line in result.differences)]
     if result.gates:
         lines += ["", "Gates", *columns([GATES, *_gate_rows(result)])]
     for metric in metrics_of(result.base, result.new):
         rows = _rows(result, metric)
         lines += ["", f"{metric.capitalize()} time", *columns([HEADER, *rows])] if rows else []
-    return "\n".join([*lines, "", CAVEAT]) + "\n"
+    return "\n".join(map(figures.printable, [*lines, "", CAVEAT])) + "\n"
 
 
 def render_compare_summary(result: CompareResult) -> str:
     """The same as Markdown. Ends in a newline."""
-    blocks = [f"# {VERDICTS[result.outcome]}: {headline(result)}", *(escape(line) for line in _sides(result))]
+    blocks = [f"# {VERDICTS[result.outcome]}: {escape(headline(result))}", *(escape(line) for line in _sides(result))]
     if result.differences:
         blocks += ["## Not alike", "\n".join(f"- {escape(line)}" for line in result.differences)]
     if result.gates:

@@ -367,6 +367,9 @@ def limit_lines(result: RunResult) -> list[str]:
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.floor is not None:
         lines.append(floor_words(result.floor))
+    if result.totals.late:
+        late = sum(result.totals.late.values())
+        lines.append(f"{late:,} answers came after recording had ended: the rate of what was completed is without them")
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
     return lines

@@ -109,9 +109,13 @@ def _with_digits(value: float, unit: str, digits: int) -> str:
     return count(value) if unit == "events" else f"{significant(value, max(digits, 4))}/s"
 
 
-def printable(text: str) -> str:
-    """The text with every control, format and unassigned character written as an escape; newlines stay."""
+def printable(text: str, *, lines: bool = False) -> str:
+    """The text as one line, with every control, format and unassigned character written as an escape.
+
+    `lines`: line breaks stay, for what may stand in several lines, such as a body.
+    """
+    kept = "\n" if lines else ""
     return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii")
+        char if char.isprintable() or char == kept else char.encode("unicode_escape").decode("ascii")
         for char in text.replace("\r\n", "\n").replace("\t", "    ")
     )

@@ -53,7 +53,7 @@ def _command(title: str, text: str) -> str:
 
 def _escaped(text: str, special: str) -> str:
     """Percent-encoded as the runner undoes it; other control characters are shown."""
-    shown = figures.printable(text)
+    shown = figures.printable(text, lines=True)
     for char in special:
         shown = shown.replace(char, f"%{ord(char):02X}")
     return shown

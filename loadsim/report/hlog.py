@@ -18,17 +18,27 @@ METRICS = ("response", "service")
 
 def render_hlog(result: RunResult) -> str:
     """Header comments, the legend, then `Tag=metric,start_s,length_s,max_ms,histogram`, ascending in time."""
-    started = datetime.fromisoformat(result.run.started_at)
-    which = " ".join(printable(f"loadsim {result.run.version}, run {result.run.id}").split())
+    which = printable(f"loadsim {result.run.version}, run {result.run.id}")
     lines = [
         "#[Histogram log format version 1.3]",
         f"#[{which}; values in us: a unit ratio of 1000 shows ms]",
-        f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {started.isoformat()}]",
-        f"#[BaseTime: {started.timestamp():.3f} (seconds since epoch)]",
+        *_started(result.run.started_at),
         '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
         *_intervals(result),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _started(at: str) -> list[str]:
+    """When the run began; nothing where the result tells no time that can be read."""
+    try:
+        started = datetime.fromisoformat(at)
+    except ValueError:
+        return []
+    return [
+        f"#[StartTime: {started.timestamp():.3f} (seconds since epoch), {started.isoformat()}]",
+        f"#[BaseTime: {started.timestamp():.3f} (seconds since epoch)]",
+    ]
 
 
 def _intervals(result: RunResult) -> Iterator[str]:

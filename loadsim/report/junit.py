@@ -32,7 +32,7 @@ def render_junit(result: RunResult) -> bytes:
         element.set("tests", str(len(suite)))
         element.set("failures", str(len(suite.findall("*/failure"))))
         element.set("errors", str(len(suite.findall("*/error"))))
-    suite.set("timestamp", result.run.started_at)
+    suite.set("timestamp", figures.printable(result.run.started_at))
     root.append(suite)
     indent(root)
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)

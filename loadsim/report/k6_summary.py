@@ -61,7 +61,7 @@ def _metrics(totals: Totals) -> dict[str, dict[str, Any]]:
     metrics = {name: _trend(totals.latency_ms[ours]) for name, ours in TRENDS.items() if totals.latency_ms.get(ours)}
     refused = totals.sent - totals.succeeded
     metrics |= {
-        "http_reqs": _counter(totals.completed, totals.duration_s),
+        "http_reqs": _counter(totals.completed, totals.duration_s, without=sum(totals.late.values())),
         "http_req_failed": _rate(refused, totals.succeeded),
         "checks": _rate(totals.succeeded, refused),
         "iterations": _counter(totals.sent, totals.duration_s),
@@ -77,8 +77,8 @@ def _trend(stats: Stats) -> dict[str, Any]:
     return {name: value for name, value in values if value is not None}
 
 
-def _counter(count: int, duration_s: float | None) -> dict[str, Any]:
-    return {"count": count, "rate": count / duration_s} if duration_s else {"count": count}
+def _counter(count: int, duration_s: float | None, *, without: int = 0) -> dict[str, Any]:
+    return {"count": count, "rate": (count - without) / duration_s} if duration_s else {"count": count}
 
 
 def _rate(passes: int, fails: int) -> dict[str, Any]:

@@ -1,20 +1,31 @@
-"""The live view as text: a small table for a terminal, one line for everything else. Pure: progress in, text out."""
+"""The live view as text: a small table for a terminal, one line for everything else. Pure: progress in, text out.
+
+Decides what stands where at which width. Nothing wraps and columns keep their places while figures grow, so that a view
+that is redrawn four times a second stands still. Below NARROW columns the tables are turned by a quarter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadsim.measure.progress import HostProgress, Progress
+from loadsim.measure.progress import HostProgress, Latencies, Progress
 from loadsim.model import NS_PER_S
 from loadsim.plan import Plan, PlannedPhase
-from loadsim.report.figures import milliseconds
+from loadsim.report.figures import NOT_KNOWN, milliseconds, per_second, printable
 
 PHASES_SHOWN = 5
+NARROW = 64
+_LABEL, _FIGURE = 11, 9
+"""Least columns of a row's name and of a figure."""
+_NAME = 32
+"""Most columns of a name."""
+_LENGTH = 26
+"""Columns beside a phase's name: its mark, how long it is, what is left."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -22,7 +33,7 @@ def progress_line(plan: Plan, progress: Progress) -> str:
     """One line, without colour."""
     last, phase = progress.last_second, _current(plan, progress)
     return (
-        f"{progress.elapsed_s:6.1f} s  {'draining' if phase is None else phase.name}"
+        f"{max(0.0, progress.elapsed_s):6.1f} s  {_stage(phase, progress)}"
         f"  planned {progress.planned:,}  sent {progress.sent:,}  done {progress.done:,}"
         f"  in flight {progress.in_flight:,}  {progress.rate_done:,.0f}/s  p50 {milliseconds(last.p50_ms)}"
         f"  p99 {milliseconds(last.p99_ms)}  max {milliseconds(last.max_ms)}  lag p99 {milliseconds(last.lag_p99_ms)}"
@@ -40,21 +51,23 @@ def host_lines(progress: Progress) -> list[str]:
     return [*lines, f"         and {progress.more_hosts} more hosts"] if progress.more_hosts else lines
 
 
-def render_progress(plan: Plan, progress: Progress, *, stopping: str = "") -> RenderableType:
-    """The view that a terminal redraws: phases with the time left, counts, the last second, the whole run.
+def render_progress(plan: Plan, progress: Progress, *, width: int = 80, stopping: str = "") -> RenderableType:
+    """The view that a terminal of `width` columns redraws: phases with the time left, counts and rates, the last
+    second, the whole run.
 
     `stopping`: why the run is about to end before its time, if it is.
     """
+    narrow = width < NARROW
     lost = [Text(f"lost shards: {', '.join(map(str, progress.lost_shards))}", style="red bold")]
     return Group(
-        _head(plan, progress),
-        *_phases(plan, progress),
-        _counts(progress),
-        _times(progress),
-        _failures(progress),
+        *_head(plan, progress, narrow=narrow, ending=bool(stopping)),
+        *_phases(plan, progress, width, ending=bool(stopping)),
+        *(_counts_upright(progress, width) if narrow else [_counts(progress, width)]),
+        _times_upright(progress) if narrow else _times(progress),
+        *_failures(progress, narrow=narrow),
         *([_hosts(progress)] if progress.hosts else []),
         *(lost if progress.lost_shards else []),
-        *([Text(stopping, style="yellow")] if stopping else []),
+        *([Text(printable(stopping), style="yellow")] if stopping else []),
     )
 
 
@@ -70,94 +83,174 @@ def _current(plan: Plan, progress: Progress) -> PlannedPhase | None:
     return next((phase for phase in plan.phases if phase.end_ns is None or elapsed_ns < phase.end_ns), None)
 
 
-def _head(plan: Plan, progress: Progress) -> RenderableType:
-    phase = _current(plan, progress)
-    name = "draining" if phase is None else phase.name
-    if plan.duration_ns is None:
-        return Text.assemble((plan.scenario.name, "bold"), f"  {name}  {progress.elapsed_s:.1f} s")
-    total_s = plan.duration_ns / NS_PER_S
+def _stage(phase: PlannedPhase | None, progress: Progress) -> str:
+    if phase is not None:
+        return printable(phase.name)
+    return "draining" if progress.in_flight else "adding up"
+
+
+def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iterator[RenderableType]:
+    """Name, phase, and how far the run is: by its time, or by its events where those end it."""
+    title = _line((_short(plan.scenario.name), "bold"), "  ", _short(_stage(_current(plan, progress), progress)))
+    at, whole, words = _way(plan, progress, ending=ending)
+    if not whole:
+        yield title if narrow else _line(title, "  ", words)
+        return
+    bar = ProgressBar(total=whole, completed=min(at, whole), width=12 if narrow else 24)
     line = Table.grid(padding=(0, 2))
-    line.add_row(
-        Text(plan.scenario.name, style="bold"),
-        name,
-        ProgressBar(total=total_s, completed=min(progress.elapsed_s, total_s), width=24),
-        _left(progress.elapsed_s, total_s),
-    )
-    return line
+    for _ in range(2 if narrow else 3):
+        line.add_column(no_wrap=True)
+    if narrow:
+        yield title
+        line.add_row(bar, words)
+    else:
+        line.add_row(title, bar, words)
+    yield line
 
 
-def _left(elapsed_s: float, total_s: float) -> str:
-    return f"{min(elapsed_s, total_s):.0f} of {total_s:g} s, {max(0.0, total_s - elapsed_s):.0f} s left"
+def _way(plan: Plan, progress: Progress, *, ending: bool) -> tuple[float, float, str]:
+    """So much of so much is done, and that in words; of 0 where nobody knows how much there is."""
+    elapsed_s = max(0.0, progress.elapsed_s)
+    if plan.duration_ns is not None:
+        total_s = plan.duration_ns / NS_PER_S
+        return elapsed_s, total_s, _left(elapsed_s, total_s, ending=ending)
+    limits = [phase.limit for phase in plan.phases]
+    events = sum(limit for limit in limits if limit is not None)
+    if None in limits or not events:
+        return 0.0, 0.0, f"{elapsed_s:.1f} s"
+    left = ", ending early" if ending else ""
+    if progress.rate_done and not ending:
+        left = f", about {max(0.0, (events - progress.done) / progress.rate_done):,.0f} s left"
+    return progress.done, events, f"{min(progress.done, events):,} of {events:,}{left}"
 
 
-def _phases(plan: Plan, progress: Progress) -> Iterator[RenderableType]:
+def _left(elapsed_s: float, total_s: float, *, ending: bool) -> str:
+    left = "ending early" if ending and elapsed_s < total_s else f"{max(0.0, total_s - elapsed_s):.0f} s left"
+    return f"{min(elapsed_s, total_s):.0f} of {total_s:g} s, {left}"
+
+
+def _line(*parts: str | tuple[str, str] | Text) -> Text:
+    """Text that is cut off where the terminal ends."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def _short(name: str, most: int = _NAME) -> str:
+    text = printable(name)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _grid(*least: int, left: int = 1) -> Table:
+    """A table without lines, its first `left` columns to the left; a column is at least so wide, and never wraps."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for number, width in enumerate(least):
+        justify: JustifyMethod = "left" if number < left else "right"
+        table.add_column(justify=justify, min_width=width, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _dim(*names: str) -> list[Text]:
+    return [Text(name, style="dim") for name in names]
+
+
+def _phases(plan: Plan, progress: Progress, width: int, *, ending: bool) -> Iterator[RenderableType]:
     """Where each phase of several stands; of many, those around the current one."""
     if len(plan.phases) < 2:
         return
     current = _current(plan, progress)
     at = len(plan.phases) if current is None else current.number
     first = max(0, min(at - 1, len(plan.phases) - PHASES_SHOWN))
-    rows = Table.grid(padding=(0, 2))
-    for phase in plan.phases[first : first + PHASES_SHOWN]:
+    shown = plan.phases[first : first + PHASES_SHOWN]
+    most = min(_NAME, width - _LENGTH)
+    rows = _grid(3, min(most, max(len(phase.name) for phase in shown)), 0, left=3)
+    for phase in shown:
         length_s = None if phase.end_ns is None else (phase.end_ns - phase.start_ns) / NS_PER_S
         length = "until its last event" if length_s is None else f"{length_s:g} s"
         if phase.number == at and length_s is not None:
-            length = _left(progress.elapsed_s - phase.start_ns / NS_PER_S, length_s)
+            length = _left(max(0.0, progress.elapsed_s - phase.start_ns / NS_PER_S), length_s, ending=ending)
         mark = "✓" if phase.number < at else "▸" if phase.number == at else " "
         style = "" if phase.number == at else "dim"
-        rows.add_row(Text(f"  {mark}", style), Text(phase.name, style), Text(length, style))
+        rows.add_row(Text(f"  {mark}", style), Text(_short(phase.name, most), style), Text(length, style))
     yield rows
 
 
-def _counts(progress: Progress) -> RenderableType:
-    counts = Table.grid(padding=(0, 2))
-    for _ in range(5):
-        counts.add_column(justify="right")
-    names = ("planned", "sent", "done", "in flight", "done/s")
-    counts.add_row(*(Text(name, style="dim") for name in names), "")
+def _counts(progress: Progress, width: int) -> RenderableType:
+    counts = _grid(_LABEL, *(_FIGURE,) * 4, 0)
+    bars = max(0, width - _LABEL - 4 * _FIGURE - 12)
+    counts.add_row("", *_dim("planned", "sent", "done", "in flight"))
+    counts.add_row(*_dim("last second"), *_rates(progress), "", Text(sparkline(progress.rates[-bars:]), style="cyan"))
     counts.add_row(
+        *_dim("so far"),
         f"{progress.planned:,}",
         f"{progress.sent:,}",
         Text(f"{progress.done:,}", style="bold"),
         f"{progress.in_flight:,}",
-        f"{progress.rate_done:,.0f}",
-        Text(sparkline(progress.rates), style="cyan"),
     )
     return counts
 
 
+def _rates(progress: Progress) -> list[str]:
+    if not progress.rates:
+        return [NOT_KNOWN] * 3
+    return [per_second(round(rate)) for rate in (progress.rate_planned, progress.rate_sent, progress.rate_done)]
+
+
+def _counts_upright(progress: Progress, width: int) -> Iterator[RenderableType]:
+    counts = _grid(_FIGURE, _LABEL, _LABEL)
+    counts.add_row("", *_dim("last second", "so far"))
+    totals = (progress.planned, progress.sent, progress.done)
+    for name, rate, total in zip(("planned", "sent", "done"), _rates(progress), totals, strict=True):
+        counts.add_row(*_dim(name), rate, f"{total:,}")
+    counts.add_row(*_dim("in flight"), "", f"{progress.in_flight:,}")
+    yield counts
+    yield _line((sparkline(progress.rates[-width:]), "cyan"))
+
+
 def _times(progress: Progress) -> RenderableType:
-    times = Table.grid(padding=(0, 2))
-    for _ in range(5):
-        times.add_column(justify="right")
-    times.add_row("", *(Text(name, style="dim") for name in ("p50", "p99", "max", "lag p99")))
+    times = _grid(_LABEL, *(_FIGURE,) * 4)
+    times.add_row("", *_dim("p50", "p99", "max", "lag p99"))
     for name, seen in (("last second", progress.last_second), ("so far", progress.total)):
-        shown = (seen.p50_ms, seen.p99_ms, seen.max_ms, seen.lag_p99_ms)
-        times.add_row(Text(name, style="dim"), *(milliseconds(value) for value in shown))
+        times.add_row(*_dim(name), *_shown(seen))
     return times
 
 
-def _failures(progress: Progress) -> RenderableType:
-    return Text.assemble(
+def _times_upright(progress: Progress) -> RenderableType:
+    times = _grid(_FIGURE, _LABEL, _LABEL)
+    columns = (_shown(progress.last_second), _shown(progress.total))
+    for name, recent, so_far in zip(("p50", "p99", "max", "lag p99"), *columns, strict=True):
+        times.add_row(*_dim(name), recent, so_far)
+    return times
+
+
+def _shown(seen: Latencies) -> list[str]:
+    return [milliseconds(value) for value in (seen.p50_ms, seen.p99_ms, seen.max_ms, seen.lag_p99_ms)]
+
+
+def _failures(progress: Progress, *, narrow: bool) -> Iterator[RenderableType]:
+    failed = [
         ("not 2xx ", "dim"),
         (f"{progress.failed_status:,}", "red bold" if progress.failed_status else ""),
         ("   errors ", "dim"),
         (f"{progress.errors:,}", "red bold" if progress.errors else ""),
-        ("   waiting for a connection ", "dim"),
-        f"{progress.queued:,}",
-    )
+    ]
+    queued = [("waiting for a connection ", "dim"), (f"{progress.queued:,}", "")]
+    if narrow:
+        yield _line(*failed)
+        yield _line(*queued)
+    else:
+        yield _line(*failed, "   ", *queued)
+    if progress.failures:
+        kinds = ", ".join(f"{name} × {times:,}" for name, times in progress.failures)
+        yield _line((f"  {kinds}", "red"))
 
 
 def _hosts(progress: Progress) -> RenderableType:
     """One row per host of a cluster; times are of its last second."""
-    table = Table.grid(padding=(0, 2))
-    for justify in ("left", "right", "right", "right", "right"):
-        table.add_column(justify=justify)
-    table.add_row(*(Text(name, style="dim") for name in ("host", "done", "in flight", "p50", "p99")))
+    table = _grid(_LABEL, *(_FIGURE,) * 4)
+    table.add_row(*_dim("host", "done", "in flight", "p50", "p99"))
     for host in progress.hosts:
         table.add_row(*_host_cells(host), style="red" if host.lost else "")
     if progress.more_hosts:
-        table.add_row(Text(f"and {progress.more_hosts} more", style="dim"))
+        table.add_row(*_dim(f"and {progress.more_hosts} more"))
     return table
 
 

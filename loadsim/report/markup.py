@@ -28,7 +28,7 @@ Text = str | Markup
 
 def safe(text: Text) -> Markup:
     """The text with markup escaped and control characters shown; Markup as it is."""
-    return text if isinstance(text, Markup) else Markup(html.escape(printable(text)))
+    return text if isinstance(text, Markup) else Markup(html.escape(printable(text, lines=True)))
 
 
 def tag(name: str, *inside: Text, **attributes: str | None) -> Markup:

@@ -98,4 +98,4 @@ def _sample(name: str, labels: Labels, value: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    return printable(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return printable(text, lines=True).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -207,7 +207,7 @@ def _header_lines(headers: Iterable[tuple[str, str]]) -> str:
 
 
 def _shown(data: bytes) -> str:
-    text = printable(data[: 4 * SHOWN_CHARS].decode("utf-8", "replace"))
+    text = printable(data[: 4 * SHOWN_CHARS].decode("utf-8", "replace"), lines=True)
     if len(data) <= SHOWN_CHARS:
         return text
     return f"{text[:SHOWN_CHARS]}… ({len(data):,} bytes in all; --json has them)"

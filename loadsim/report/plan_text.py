@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from loadsim.judge.abort import why_never_certain
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
 from loadsim.plan.retry import Retry, profile_of
-from loadsim.report.figures import milliseconds, share
+from loadsim.report.figures import milliseconds, printable, share
 
 
 def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
@@ -40,12 +41,14 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     if total is not None and plan.duration_ns is not None:
         lines.append(f"in all     {total:,.0f} events in {plan.duration_ns / NS_PER_S:g} s")
     lines.append("objectives")
-    lines += [
-        f"  {o.text}{' (default)' if o.default else ''}{' (ends the run once it is lost)' if o.abort else ''}"
-        for o in objectives
-    ]
+    lines += [f"  {o.text}{' (default)' if o.default else ''}{_ending(o, plan) if o.abort else ''}" for o in objectives]
     lines.append("Nothing was sent.")
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
+
+
+def _ending(objective: Objective, plan: Plan) -> str:
+    why = why_never_certain(objective, plan)
+    return f" (cannot end the run early: {why})" if why else " (ends the run once it is lost)"
 
 
 def _retries(retry: Retry) -> str:

@@ -78,7 +78,12 @@ def _books(result: RunResult) -> Markup:
     rows = [
         ("planned", figures.count(totals.planned), figures.per_second(totals.rate_planned), "events that fell due"),
         ("sent", figures.count(totals.sent), figures.per_second(totals.rate_sent), "taken on, also while they queued"),
-        ("completed", figures.count(totals.completed), figures.per_second(totals.rate_completed), "whole answers"),
+        (
+            "completed",
+            figures.count(totals.completed),
+            figures.per_second(totals.rate_completed),
+            "whole answers; the rate is of those that came while recording",
+        ),
         ("succeeded", figures.count(totals.succeeded), share, "answered 2xx; the share is of those sent"),
         ("failed", figures.count(totals.failed), "", "sent and not answered 2xx"),
         ("dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario said not to wait"),

@@ -38,7 +38,7 @@ def render_summary(result: RunResult) -> str:
 
 def escape(text: str) -> str:
     """Foreign text as plain Markdown: no markup, no link, no mention, no HTML, one line."""
-    line = " ".join(figures.printable(text).split())
+    line = " ".join(figures.printable(text, lines=True).split())
     line = _MARKUP.sub(lambda match: f"\\{match[0]}" if not match[0].isdigit() else f"{match[0]}\u2060", line)
     return _REFERENCE.sub("\\1\u2060", html.escape(line, quote=False))
 
@@ -150,7 +150,7 @@ def _duplicates(result: RunResult) -> Iterator[str]:
     rows = [
         (
             name,
-            facts.duplicate_answers(row),
+            escape(facts.duplicate_answers(row)),
             figures.count(row.deliveries),
             figures.milliseconds(row.p50_ms),
             figures.milliseconds(row.p99_ms),

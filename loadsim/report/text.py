@@ -80,15 +80,15 @@ def _head(result: RunResult) -> Iterator[RenderableType]:
     outcome = result.verdict.outcome
     line = Text(f" {facts.VERDICTS[outcome]} ", style=VERDICT_STYLES.get(outcome, "bold reverse"))
     line.append(f"  {figures.printable(result.run.name)}", style="bold not reverse default on default")
-    line.append(f"  {facts.headline(result)}", style="not bold not reverse default on default")
+    line.append(f"  {figures.printable(facts.headline(result))}", style="not bold not reverse default on default")
     yield line
-    yield Text(" · ".join(facts.run_words(result)), style="dim")
+    yield Text(figures.printable(" · ".join(facts.run_words(result))), style="dim")
 
 
 def _title(text: str, note: str = "") -> Text:
     title = Text(f"\n{text}", style="bold")
     if note:
-        title.append(f"  {note}", style="not bold dim")
+        title.append(f"  {figures.printable(note)}", style="not bold dim")
     return title
 
 
@@ -104,9 +104,9 @@ def _objectives(result: RunResult) -> Iterator[RenderableType]:
     table.add_column(no_wrap=True, style="dim")
     for line in lines:
         mark, style = MARKS[line.passed]
-        text = Text(line.text)
+        text = Text(figures.printable(line.text))
         if line.note:
-            text.append(f"  {line.note}", style="dim")
+            text.append(f"  {figures.printable(line.note)}", style="dim")
         seen = Text(line.observed, style=style if line.passed is False else "")
         table.add_row(Text(mark, style=style), text, seen, f"95 % {line.interval}" if line.interval else "")
     yield table
@@ -148,7 +148,7 @@ def _counts(result: RunResult) -> Iterator[RenderableType]:
     yield table
     for words in (facts.forged_words(result), facts.receiver_words(result)):
         if words:
-            yield Text(words, style="dim")
+            yield Text(figures.printable(words), style="dim")
 
 
 def _outcomes(result: RunResult) -> Iterator[RenderableType]:
@@ -162,7 +162,7 @@ def _outcomes(result: RunResult) -> Iterator[RenderableType]:
     table.add_column(no_wrap=True, justify="right")
     table.add_column(style="dim", overflow="fold")
     for row in rows:
-        name = Text(row.name, style="green" if row.good else "red")
+        name = Text(figures.printable(row.name), style="green" if row.good else "red")
         table.add_row(name, figures.count(row.times), row.share, row.meaning)
     yield table
 
@@ -254,7 +254,7 @@ def _duplicates(result: RunResult) -> Iterator[RenderableType]:
     table.add_column("answers", overflow="fold")
     for name, row in rows:
         cells = (figures.count(row.deliveries), figures.milliseconds(row.p50_ms), figures.milliseconds(row.p99_ms))
-        table.add_row(name, *cells, facts.duplicate_answers(row))
+        table.add_row(name, *cells, figures.printable(facts.duplicate_answers(row)))
     yield table
     yield Text(facts.spread_words(result), style="dim")
 
@@ -296,7 +296,7 @@ def _retries(result: RunResult) -> Iterator[RenderableType]:
         table.add_column("2xx", justify="right", no_wrap=True)
         table.add_column("answers", overflow="fold")
         for attempt in attempts:
-            table.add_row(*attempt)
+            table.add_row(*map(figures.printable, attempt))
         yield Text("")
         yield table
 
@@ -330,14 +330,14 @@ def _answers(result: RunResult) -> Iterator[RenderableType]:
     for row in rows:
         for which, said in row.said:
             head = Text("  ")
-            head.append(row.kind, style="red")
+            head.append(figures.printable(row.kind), style="red")
             head.append(f"  {which}", style="dim")
             yield head
             yield Padding(Text(_excerpt(said), overflow="fold"), (0, 0, 0, 6))
 
 
 def _excerpt(said: str) -> str:
-    text = figures.printable(said.replace("\r\n", "\n"))
+    text = figures.printable(said, lines=True)
     lines = [line for line in text.split("\n") if line.strip()]
     short = "\n".join(lines[:BODY_LINES])[:BODY_CHARS]
     return short if len(short) == len("\n".join(lines)) else short + " …"

@@ -17,7 +17,7 @@ from loadsim.signing.moments import PLAIN, unix_s
 from loadsim.signing.registry import scheme as scheme_named
 from loadsim.signing.registry import scheme_names
 from loadsim.signing.suspects import suspects
-from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, Rejection, body_timestamp
+from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
 
 SHOWN = 100
 """Characters of a header's value that are repeated."""
@@ -165,6 +165,8 @@ def _malformed_signature(delivery: _Delivery) -> list[str]:
         return [f"{name} is empty"]
     if len(text) > LONGEST_SIGNATURE_HEADER:
         return [f"{name} is {len(text):,} characters long, more than {LONGEST_SIGNATURE_HEADER:,}"]
+    if len(delivery.entries) > MOST_ENTRIES:
+        return [f"{name} lists {len(delivery.entries):,} entries, more than {MOST_ENTRIES:,}"]
     if not text.isascii():
         findings.append("it holds characters outside ASCII")
     prefix = scheme.signature.prefix.decode()

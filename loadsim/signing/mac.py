@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
+Code = Callable[[bytes, bytes], str]
+"""The code of a delivery from its id and body."""
+_Last = tuple[bytes, Code, "Callable[[], _Hash] | None"]
+"""A timestamp, what computes its codes, and what copies the hash of all before the body where nothing else follows."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -33,7 +37,7 @@ class MessageMac:
     lead, what follows the id, and tail differ between timestamps only. Any other order is hashed part by part.
     """
 
-    __slots__ = ("_constant", "_encode", "_lead", "_middle", "_outer", "_parts", "_stamped", "_start", "_tail")
+    __slots__ = ("_constant", "_encode", "_last", "_lead", "_middle", "_outer", "_parts", "_start", "_tail")
 
     def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None) -> None:
         """`url` is needed by schemes that sign it. Raises UsageError for it, or for a secret in the wrong form."""
@@ -64,31 +68,24 @@ class MessageMac:
             constant = self._start.copy()
             constant.update(self._lead[0])
             self._constant = constant.copy
-        # Deliveries of one timestamp share this; replaced whole, so that another thread never sees half of it.
-        self._stamped = self._stamp(b"")
+        # Replaced whole, so that another thread never sees half of it.
+        self._last = self._made(b"")
 
     def code(self, timestamp: bytes, event_id: bytes, body: bytes) -> str:
         """The code in the scheme's encoding; a field that the scheme does not sign is ignored."""
-        stamped = self._stamped
-        if stamped[0] != timestamp:
-            stamped = self._stamped = self._stamp(timestamp)
-        _, lead, rest = stamped
-        inner = lead()
-        if rest is None:
-            inner.update(body)
-        else:
-            self._hash_rest(inner, rest, timestamp, event_id, body)
-        outer = self._outer()
-        outer.update(inner.digest())
-        return self._encode(outer)
+        last = self._last
+        if last[0] != timestamp:
+            last = self._last = self._made(timestamp)
+        return last[1](event_id, body)
 
     def codes(self, timestamp: bytes, bodies: Sequence[bytes]) -> list[str]:
         """The codes of several bodies that are signed at one time, under a scheme that signs no id."""
-        if self._stamped[0] != timestamp:
-            self._stamped = self._stamp(timestamp)
-        _, lead, rest = self._stamped
-        if rest is not None:
-            return [self.code(timestamp, b"", body) for body in bodies]
+        last = self._last
+        if last[0] != timestamp:
+            last = self._last = self._made(timestamp)
+        _, code, lead = last
+        if lead is None:
+            return [code(b"", body) for body in bodies]
         new_outer, encode = self._outer, self._encode
         codes = []
         for body in bodies:
@@ -98,35 +95,59 @@ class MessageMac:
             codes.append(encode(outer))
         return codes
 
-    def _hash_rest(self, inner: _Hash, rest: _Rest, timestamp: bytes, event_id: bytes, body: bytes) -> None:
-        """Everything after the lead, where that is more than the body."""
-        middle, tail = rest
-        if self._parts is not None:
-            fields = {"timestamp": timestamp, "id": event_id, "body": body}
-            for part in self._parts:
-                inner.update(part if isinstance(part, bytes) else fields[part])
-            return
-        if middle is not None:
-            inner.update(event_id + middle)
-        inner.update(body)
-        if tail:
-            inner.update(tail)
+    def at(self, timestamp: bytes) -> Code:
+        """What computes the codes of this timestamp: for whoever keeps it, which spares `code` its look for it."""
+        return self._made(timestamp)[1]
 
-    def _stamp(self, timestamp: bytes) -> _Stamped:
+    def _made(self, timestamp: bytes) -> _Last:
+        lead, outer_copy, encode = self._lead_at(timestamp), self._outer, self._encode
         middle = None if self._middle is None else timestamp.join(self._middle)
-        tail = timestamp.join(self._tail)
-        rest = None if self._parts is None and middle is None and not tail else (middle, tail)
+        tail, parts = timestamp.join(self._tail), self._parts
+
+        # The hot path of receiver and sender alike: no call and no look-up that it can do without. One function only is
+        # made: where the timestamp counts milliseconds, nearly every delivery has its own.
+        if parts is not None:
+
+            def of_parts(event_id: bytes, body: bytes) -> str:
+                inner, fields = lead(), {"timestamp": timestamp, "id": event_id, "body": body}
+                for part in parts:
+                    inner.update(part if isinstance(part, bytes) else fields[part])
+                outer = outer_copy()
+                outer.update(inner.digest())
+                return encode(outer)
+
+            return timestamp, of_parts, None
+        if middle is None and not tail:
+
+            def of_body(event_id: bytes, body: bytes) -> str:  # noqa: ARG001 - as Code has it
+                inner = lead()
+                inner.update(body)
+                outer = outer_copy()
+                outer.update(inner.digest())
+                return encode(outer)
+
+            return timestamp, of_body, lead
+
+        def of_usual(event_id: bytes, body: bytes) -> str:
+            inner = lead()
+            if middle is not None:
+                inner.update(event_id + middle)
+            inner.update(body)
+            if tail:
+                inner.update(tail)
+            outer = outer_copy()
+            outer.update(inner.digest())
+            return encode(outer)
+
+        return timestamp, of_usual, None
+
+    def _lead_at(self, timestamp: bytes) -> Callable[[], _Hash]:
+        """What copies the hash of all before the id or body."""
         if self._constant is not None:
-            return timestamp, self._constant, rest
+            return self._constant
         lead = self._start.copy()
         lead.update(timestamp.join(self._lead))
-        return timestamp, lead.copy, rest
-
-
-_Rest = tuple[bytes | None, bytes]
-"""What follows the id, where that stands before the body; what follows the body."""
-_Stamped = tuple[bytes, "Callable[[], _Hash]", _Rest | None]
-"""A timestamp; what copies the hash of all before the id or body; the rest, None where that is the body alone."""
+        return lead.copy
 
 
 def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:

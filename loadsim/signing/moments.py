@@ -45,17 +45,10 @@ def unix_s(text: str, unit: Unit) -> float | None:
         return None
 
 
-Stamp = tuple[str | None, bytes, float]
-"""A timestamp as it stands in a header (None before there was one), its own text within, and seconds since 1970."""
-
-
 class Stamps:
-    """Reads one timestamp after another. Threads may share it.
+    """Reads one timestamp after another. Threads may share it."""
 
-    Deliveries of one instant have one text: a caller looks at `last` first, which is replaced whole.
-    """
-
-    __slots__ = ("_integer", "_prefix", "_size", "_ticks_per_s", "_unit", "last")
+    __slots__ = ("_integer", "_prefix", "_size", "_ticks_per_s", "_unit")
 
     def __init__(self, unit: Unit, prefix: str = "") -> None:
         """`prefix` stands before the timestamp in the text, as in `t=1700000000`."""
@@ -63,10 +56,11 @@ class Stamps:
         self._prefix, self._size = prefix, len(prefix)
         self._integer = unit != "rfc3339"
         self._ticks_per_s = NS_PER_S // TICK_NS[unit]
-        self.last: Stamp = (None, b"", 0.0)
 
-    def read(self, text: str) -> Stamp | None:
-        """What becomes `last`; None where the text is not in the plain form, or names no instant."""
+    def read(self, text: str) -> tuple[bytes, float] | None:
+        """Its own text, without the prefix, and seconds since 1970; None where it is not in the plain form, or names
+        no instant.
+        """
         bare = text
         if self._prefix:
             if not text.startswith(self._prefix):
@@ -80,6 +74,4 @@ class Stamps:
             if found is None:
                 return None
             moment_s = found
-        stamp: Stamp = (text, bare.encode("ascii"), moment_s)
-        self.last = stamp
-        return stamp
+        return bare.encode("ascii"), moment_s

@@ -193,7 +193,10 @@ def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOu
     """Judge the result, write it again with the verdict, then everything that is drawn from it."""
     path = directory / RESULT
     judged = evaluate(result, request.objectives, request.scenario.validity, reading=request.reading)
-    write_whole(path, dump_result(judged))
+    try:
+        write_whole(path, dump_result(judged))
+    except LoadsimError as error:
+        raise LoadsimError(f"{error}; what was measured is kept there, not judged yet (loadsim judge)") from None
     files = [path]
     for name, data in run_files(judged).items() if request.drawn else ():
         if name != RESULT:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import orjson
 import pytest
 
+from loadsim.cli.main import main
 from loadsim.events import EventSource, catalogue, event_type
 
 from .running import Run
@@ -61,11 +59,14 @@ def test_the_sample_follows_the_options(run: Run) -> None:
         ("0", 0),
     ],
 )
-def test_the_exact_body_is_that_of_the_run(epoch: str, now_ns: int) -> None:
-    arguments = ["events", APP, "--seed", "7", "--index", "5000", "--epoch", epoch]
-    done = subprocess.run([sys.executable, "-m", "loadsim", *arguments], capture_output=True, check=True)
-    assert done.stdout == EventSource(APP, 7).body(5000, now_ns)
-    assert done.stderr == b""
+def test_the_exact_body_is_that_of_the_run(
+    epoch: str, now_ns: int, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["loadsim", "events", APP, "--seed", "7", "--index", "5000", "--epoch", epoch])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert capfdbinary.readouterr() == (EventSource(APP, 7).body(5000, now_ns), b"")
 
 
 @pytest.mark.parametrize(

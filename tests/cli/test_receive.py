@@ -16,10 +16,12 @@ import pytest
 from loadsim.cli.conduct import parse_address
 from loadsim.cli.main import main
 from loadsim.plan.units import Span, UnitError, parse_share, parse_span
+from tests import commands
+from tests.commands import Command
 from tests.receiver.wire import BODY, PATIENCE_S, SECRET, exchange, request
 
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
-COMMAND = [sys.executable, "-m", "loadsim", "receive", "--port", "0", "--admin", "127.0.0.1:0", "--engine", "bare"]
+COMMAND = ("receive", "--port", "0", "--admin", "127.0.0.1:0", "--engine", "bare")
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -27,10 +29,8 @@ def environment(**extra: str) -> dict[str, str]:
     return kept | extra
 
 
-async def start(*arguments: str, **extra: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *COMMAND, *arguments, env=environment(**extra), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+async def start(*arguments: str, **extra: str) -> Command:
+    return await commands.start(*COMMAND, *arguments, cwd=Path.cwd(), env=environment(**extra))
 
 
 def run_here(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
@@ -42,7 +42,7 @@ def run_here(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
     return ended.value.code
 
 
-async def line_of(process: asyncio.subprocess.Process) -> str:
+async def line_of(process: Command) -> str:
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE_S):
         return (await process.stderr.readline()).decode()
@@ -77,7 +77,7 @@ async def test_json_lines_stand_on_stdout_and_hold_neither_body_nor_secret() -> 
     for body in bodies:
         assert (await exchange(int(port[1]), request(body))).status == 200
     assert (await exchange(int(port[1]), request(headers=b""))).status == 400
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     out, err = await process.communicate()
     records = [json.loads(line) for line in out.splitlines()]
     assert [(record["event"], record["simulation"], record["bytes"]) for record in records] == [
@@ -98,10 +98,10 @@ async def test_whoever_stops_reading_the_log_costs_no_answer(engine: str) -> Non
     process = await start("--log-json", "--engine", engine, **{VARIABLE: SECRET.reveal()})
     port = re.search(r":(\d+)/", await line_of(process))
     assert port is not None
-    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # as `| head` does
+    process.close_stdout()
     for _ in range(3):
         assert (await exchange(int(port[1]), request())).status == 200
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     await process.wait()
 
 
@@ -112,7 +112,7 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     port = re.search(r":(\d+)/", await line_of(process))
     assert port is not None
     assert (await exchange(int(port[1]), request())).status == 200
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     await process.communicate()
 
 

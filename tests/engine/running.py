@@ -19,6 +19,7 @@ from loadsim.engine.recorder import Recorder, table_of
 from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
+from loadsim.measure.cells import Metric, compact, select
 from loadsim.measure.tally import Tally
 from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, Sample, Secret
 from loadsim.plan import Plan, Scenario, Target, from_document
@@ -56,6 +57,8 @@ class Ran:
     engine: Engine
     took_s: float
     backlog: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    late: int
+    """Answers that came after releasing had ended."""
 
     @property
     def codes(self) -> list[int]:
@@ -132,7 +135,9 @@ def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:
     rows = table_of(recorder.kept)
     handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
-    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog)
+    cells = compact([recorder.tally.drain().cells()])
+    late = int(select(cells, Metric.late, range(len(engine.planned))).counts.sum())
+    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog, late)
 
 
 def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:

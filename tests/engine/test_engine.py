@@ -220,6 +220,11 @@ def test_users_that_could_not_start_before_their_phase_ended_are_told() -> None:
     )
 
 
+def test_no_answer_of_a_run_that_ends_with_its_events_is_late() -> None:
+    result, _ = play(scenario([{"connections": 3, "events": 20}]), after(20 * MS))
+    assert (result.planned, result.late) == (20, 0)
+
+
 def test_fewer_events_than_users() -> None:
     result, _ = play(scenario([{"connections": 8, "events": 3}]), after(10 * MS))
     assert result.outcomes == ["200"] * 3
@@ -231,6 +236,7 @@ def test_stop_with_drain_lets_what_is_under_way_end() -> None:
     assert result.planned == 11
     assert set(result.outcomes) == {"200"}
     assert result.engine.stopped_ns == 105 * MS
+    assert result.late == 6, "by then 5 were answered"
 
 
 def test_stop_without_drain_counts_the_rest_as_unfinished() -> None:

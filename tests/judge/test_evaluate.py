@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, vocabulary_of
+from loadsim.judge.objectives import parse_objective
+from loadsim.judge.observe import observe
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.result import Reconciliation, RunResult, Totals
@@ -48,6 +50,15 @@ def test_observations(text: str, observed: float, *, passed: bool) -> None:
     row = judged(run_result(), text).verdict.objectives[0]
     assert row.observed == pytest.approx(observed)
     assert row.passed is passed
+
+
+def test_answers_that_came_too_late_are_no_throughput() -> None:
+    late = msgspec.structs.replace(run_result().totals, late={"200": 2_950, "503": 300})
+    result = run_result(totals=late)
+    assert observe(result, parse_objective("events: rate > 0/s")).value == pytest.approx(1998 - 3_250 / 30)
+    assert observe(result, parse_objective("events{status:503}: rate > 0/s")).value == pytest.approx(20 - 10)
+    assert observe(result, parse_objective("events{status:503}: count > 0")).value == 600, "a count counts them all"
+    assert observe(result, parse_objective("events: count > 0")).value == 59_940
 
 
 def test_stored_intervals_and_translations_are_carried() -> None:

@@ -5,20 +5,46 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from loadsim.measure.result import RunResult, load_result
+from tests import commands
 
 SECRET = "whsec_never_to_be_shown_5d41402a"
 SECRET_ENV = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
 PATIENCE_S = 30.0
 """Longer than anything here takes on a busy machine: beyond it, something hangs."""
+
+
+class Command(Protocol):
+    """What tests need of a started command."""
+
+    @property
+    def stderr(self) -> asyncio.StreamReader | None:
+        """What it says."""
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Raises ProcessLookupError when it has ended."""
+
+    def kill(self) -> None:
+        """At once."""
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for its end; what it wrote."""
 
 
 @dataclass
@@ -92,18 +118,27 @@ async def started(
     *arguments: str | Path,
     cwd: Path,
     env: Mapping[str, str] | None = None,
-    command: tuple[str, ...] = (sys.executable, "-m", "loadsim"),
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`loadsim` with the secret in its environment; it does not outlive the context, whatever happens there."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=cwd,
-        env={**os.environ, SECRET_ENV: SECRET, **(env or {})},  # noqa: TID251 - a child's surroundings
-    )
+    command: tuple[str, ...] = (),
+) -> AsyncIterator[Command]:
+    """`loadsim` with the secret in its environment; it does not outlive the context, whatever happens there.
+
+    `command`: how it is to be started, where that matters.
+    """
+    words = tuple(map(str, arguments))
+    surroundings = {**os.environ, SECRET_ENV: SECRET, **(env or {})}  # noqa: TID251 - a child's surroundings
+    process: Command
+    if command:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=cwd,
+            env=surroundings,
+        )
+    else:
+        process = await commands.start(*words, cwd=cwd, env=surroundings)
     try:
         yield process
     finally:
@@ -112,7 +147,7 @@ async def started(
         await process.communicate()
 
 
-async def finish(process: asyncio.subprocess.Process, within_s: float = PATIENCE_S) -> Done:
+async def finish(process: Command, within_s: float = PATIENCE_S) -> Done:
     """Wait for the end of a command, not longer than `within_s`."""
     async with asyncio.timeout(within_s):
         out, err = await process.communicate()

@@ -20,6 +20,7 @@ from tests.launch.clusters import Cluster, alive, cluster, kept
 from tests.launch.support import (
     SECRET,
     SECRET_ENV,
+    Command,
     Endpoint,
     balanced,
     command_line,
@@ -152,9 +153,7 @@ async def test_a_host_with_another_version_is_refused(shared: Cluster, tmp_path:
 
 
 @contextlib.asynccontextmanager
-async def firing(
-    found: Cluster, served: Endpoint, cwd: Path, *options: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def firing(found: Cluster, served: Endpoint, cwd: Path, *options: str) -> AsyncIterator[Command]:
     """A run on a cluster from which every host's first second has been heard."""
     command = ("run", served.url, "-r", "100/s", *EASY, "--cluster", found.address, *options)
     async with started(*command, cwd=cwd) as process:
@@ -162,7 +161,7 @@ async def firing(
         yield process
 
 
-async def said(process: asyncio.subprocess.Process, words: str) -> float:
+async def said(process: Command, words: str) -> float:
     """How long it takes until the command says it on stderr, s."""
     assert process.stderr is not None
     began = time.monotonic()

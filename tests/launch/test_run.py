@@ -20,6 +20,7 @@ from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Plan, from_document
 from tests.launch.support import (
     SECRET,
+    Command,
     Endpoint,
     balanced,
     children_of,
@@ -34,9 +35,10 @@ from tests.launch.support import (
 )
 
 FOR_LONG = ("-r", "100/s", "-d", "1h")
+INTERPRETER = (sys.executable, "-m", "loadsim")
 
 
-async def said(process: asyncio.subprocess.Process, words: str) -> None:
+async def said(process: Command, words: str) -> None:
     """Read the command's stderr up to a line that contains `words`."""
     assert process.stderr is not None
     async with asyncio.timeout(30):
@@ -45,9 +47,7 @@ async def said(process: asyncio.subprocess.Process, words: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def two_shards(
-    served: Endpoint, cwd: Path, duration: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[int]]]:
+async def two_shards(served: Endpoint, cwd: Path, duration: str) -> AsyncIterator[tuple[Command, list[int]]]:
     """A run in two shards from which events are coming, and their process ids."""
     async with started(
         "run", served.url, "-w", "2", "-r", "100/s", "-d", duration, "--timeout", "2s", cwd=cwd
@@ -92,7 +92,7 @@ async def test_secrets_show_nowhere(tmp_path: Path) -> None:
     async with endpoint(401) as served:
         url = served.url + "?sig=query_92eb5ffee6ae2fec"
         options = ("-r", "100/s", "-d", "1s", "-H", "Authorization: env:MY_TOKEN", "-w", "2")
-        async with started("run", url, *options, cwd=tmp_path, env={"MY_TOKEN": token}) as process:
+        async with started("run", url, *options, cwd=tmp_path, env={"MY_TOKEN": token}, command=INTERPRETER) as process:
             await served.seen(5)
             pids = [process.pid, *children_of(process.pid)]
             assert len(pids) == 3
@@ -160,7 +160,7 @@ async def test_ctrl_c_before_the_first_event_leaves_nothing_behind(tmp_path: Pat
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "5s", cwd=tmp_path) as process:
+        async with started("run", f"https://127.0.0.1:{port}/", *FOR_LONG, "--timeout", "2s", cwd=tmp_path) as process:
             async with asyncio.timeout(30):
                 await connected.wait()
             process.send_signal(signal.SIGINT)

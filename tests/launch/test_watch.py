@@ -44,7 +44,8 @@ class Fake:
 
     def frame(self, rows: list[list[int]], elapsed_s: float, *, in_flight: int = 0, shard: int = 0) -> Aborted | None:
         """One shard's frame of what ended since its last one."""
-        delta = tallied(rows, self.plan.strata)
+        ends = [self.plan.phases[self.plan.unpack(stratum)[0]].end_ns for stratum in range(self.plan.strata)]
+        delta = tallied(rows, self.plan.strata, [end or -1 for end in ends])
         seen = self._seen.setdefault(shard, [0] * self.plan.strata)
         for row in rows:
             seen[row[0]] += 1
@@ -59,6 +60,30 @@ class Fake:
         )  # fmt: skip
         self.collector.frame(shard, frame, 0)
         return self.watch.look(self.collector)
+
+
+def test_answers_that_come_too_late_are_in_no_rate() -> None:
+    """Of phase a (2 s) 30 events are answered in time and 10 in the next phase: 15/s, not 20/s."""
+    phases = [{"name": "a", "duration": "2s", "rate": "20/s"}, {"name": "b", "duration": "8s", "rate": "20/s"}]
+    run = Fake(abort("events{phase:a}: rate <= 15/s"), abort("events{phase:a}: rate >= 16/s"), phases=phases)
+    assert run.frame(second(0), 1) is None
+    assert run.frame(second(1)[:10], 2, in_flight=10) is None
+    late = [answered(1_500 * MS + 50 * MS * number, 600 * MS) for number in range(10)]
+    ended = run.frame(late, 3)
+    assert ended is not None
+    assert (ended.objective, ended.why) == ("events{phase:a}: rate >= 16/s", "rate of events is 15/s")
+
+
+def test_rates_are_by_the_clocks_of_the_shards() -> None:
+    """A look between two frames, or late, sees no other rate."""
+    run = Fake("p(99) < 1s")
+    for number in (1, 2, 3):
+        run.frame(second(number - 1, code=503), number)
+        for look in (number + 0.01, number + 0.7, number + 0.95):
+            seen = run.collector.progress(look)
+            assert (seen.rate_planned, seen.rate_sent, seen.rate_done) == (20, 20, 20)
+            assert seen.rates == (20,) * number
+            assert seen.failures == (("503", 20 * number),)
 
 
 def second(start_s: float, *, slow: int = 0, code: int = 200, stratum: int = 0, n: int = 20) -> list[list[int]]:
@@ -172,3 +197,31 @@ async def test_windows_of_a_run_are_those_of_its_slices(tmp_path: Path) -> None:
         assert course_of(bare, objective) == counted
         assert counted.t_s == [0, 0.5, 1]
         assert counted.left_out_s == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "phase", "never"),
+    [
+        ("p(99) < 1ms", {"connections": 2, "duration": "5s"}, "how many"),
+        ("response: avg < 1ms", {"connections": 2, "duration": "5s"}, "how many"),
+        ("success: rate >= 99%", {"connections": 2, "duration": "5s"}, "how many"),
+        ("response: max > 1ms", {"connections": 2, "duration": "5s"}, "how many"),
+        ("events: count > 5", {"connections": 2, "duration": "5s"}, "how many"),
+        ("events: rate < 5/s", {"connections": 2, "events": 100}, "how long"),
+        ("events: rate < 5/s", {"connections": 2, "duration": "5s"}, ""),
+        ("response: max < 1ms", {"connections": 2, "duration": "5s"}, ""),
+        ("response: min > 59m", {"connections": 2, "duration": "5s"}, ""),
+        ("errors: count == 0", {"connections": 2, "duration": "5s"}, ""),
+        ("p(50) < 1ms over 1s", {"connections": 2, "duration": "5s"}, ""),
+        ("p(90) < 1ms", {"connections": 2, "events": 100}, ""),
+        ("p(90) < 1ms", {"duration": "5s", "rate": "20/s"}, ""),
+    ],
+)
+def test_an_objective_that_can_never_end_the_run_says_so(text: str, phase: dict[str, Any], never: str) -> None:
+    """What is said and what is done are one: bad events alone end exactly the runs of which nothing is said."""
+    run = Fake(abort(text), phases=[phase])
+    said = run.watch.powerless()
+    assert len(said) == bool(never)
+    assert all(never in line and text in line for line in said)
+    bad = [answered(10 * MS * number, 600 * MS, code=500) for number in range(100)]
+    assert (run.frame(bad, 4.9) is None) == bool(never)

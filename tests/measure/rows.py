@@ -32,9 +32,17 @@ def array(rows: list[list[int]]) -> Ints:
     return np.array(rows, dtype=np.int64).reshape(-1, len(Column))
 
 
-def tallied(rows: list[list[int]], strata: int = 1, ends: list[int] | None = None) -> TallyDelta:
-    """The delta of one fold of `rows`."""
-    tally = Tally(strata, START, ends or [-1] * strata)
+def tallied(
+    rows: list[list[int]],
+    strata: int = 1,
+    ends: list[int] | None = None,
+    recording_ends: list[int] | None = None,
+    stop: int | None = None,
+) -> TallyDelta:
+    """The delta of one fold of `rows`; `stop`: ns after the start, before the fold."""
+    tally = Tally(strata, START, ends or [-1] * strata, recording_ends=recording_ends)
+    if stop is not None:
+        tally.stop(START + stop)
     tally.fold(array(rows))
     return tally.drain()
 

@@ -16,9 +16,9 @@ from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
 from loadsim.measure.labels import Labels
 from loadsim.measure.merge import Merged
-from loadsim.measure.result import Environment, RunInfo, RunResult, Stats
+from loadsim.measure.result import Environment, RunInfo, RunResult, Stats, Totals
 from loadsim.measure.totals import books, unbalanced
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, Sample
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied
 
 # phase (warm-up, steady) * type (a, b, c) * one case
@@ -50,9 +50,12 @@ def built(
     extra: list[int] | None = None,
     samples: list[Sample] | None = None,
     limits: LimitInputs | None = None,
+    ends: list[int] | None = None,
+    recording_ends: list[int] | None = None,
+    stop: int | None = None,
 ) -> RunResult:
     merged = Merged(labels.strata)
-    merged.add(0, tallied(rows, labels.strata))
+    merged.add(0, tallied(rows, labels.strata, ends, recording_ends, stop))
     counted = merged.shard_counter(0, "ended") + np.array(extra or 0)
     return assemble(
         merged,
@@ -97,6 +100,58 @@ def test_figures_do_not_contradict_each_other(rows: list[list[int]]) -> None:
         present = [value for value in shown if value is not None]
         assert present == sorted(present)
         assert (stats.count == 0) == (stats.mean is None) == (not present)
+
+
+TWO_PHASES = replace(
+    PLAIN,
+    phases=("warm-up", "steady", "night"),
+    recorded=(False, True, True),
+    durations_ns=(NS_PER_S, 2 * NS_PER_S, NS_PER_S),
+)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(outcomes(TWO_PHASES.strata), max_size=40), st.integers(3 * NS_PER_S, 4 * NS_PER_S), st.integers(1, 1_500)
+)
+def test_rates_add_up_to_the_books(rows: list[list[int]], stop: int, stretch: int) -> None:
+    """Planned and sent events are all in their rates, completed ones as far as their answers came in time."""
+    for columns in rows:  # due early or late in the run, so that answers fall before and behind every end
+        columns[Column.done] = max(columns[Column.done], columns[Column.due] + stretch * MS)
+    labels = replace(TWO_PHASES, durations_ns=(NS_PER_S, 2 * NS_PER_S, stop - 3 * NS_PER_S or 1))
+    ends = [n * NS_PER_S for n in (1, 3, 4) for _ in labels.types]
+    recording = [n * NS_PER_S for n in (1, 4, 4) for _ in labels.types]
+    result = built(rows, labels, ends=ends, recording_ends=recording, stop=stop)
+
+    def answered_after(columns: list[int], end: int) -> bool:
+        return columns[Column.code] < ERROR_BASE and columns[Column.done] > START + min(end, stop)
+
+    def late(group: Totals) -> int:
+        assert group.duration_s is not None
+        for rate, count in (
+            (group.rate_planned, group.planned),
+            (group.rate_sent, group.sent),
+            (group.rate_completed, group.completed - sum(group.late.values())),
+        ):
+            assert rate is not None
+            assert rate * group.duration_s == pytest.approx(count)
+        assert all(0 < n <= group.status[status] for status, n in group.late.items())
+        return sum(group.late.values())
+
+    recorded = [columns for columns in rows if columns[0] >= len(labels.types)]
+    assert late(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
+    assert sum(late(group) for group in result.by_event.values()) == late(result.totals)
+    for number, name in enumerate(labels.phases):
+        mine = [columns for columns in rows if columns[0] // len(labels.types) == number]
+        assert late(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
+
+
+def test_an_overloaded_endpoint_completes_what_it_can() -> None:
+    """Twenty events a second, of which ten are answered in each second, also in the second while draining."""
+    rows = [answered(50 * MS * i, 50 * MS * (i + 2), stratum=STEADY_A) for i in range(20)]
+    result = built(rows, replace(PLAIN, durations_ns=(None, NS_PER_S)), ends=[NS_PER_S] * PLAIN.strata)
+    assert (result.totals.rate_planned, result.totals.rate_sent, result.totals.rate_completed) == (20, 20, 10)
+    assert (result.totals.completed, result.totals.late) == (20, {"200": 10})
 
 
 def test_buckets_are_wider_than_what_was_seen() -> None:

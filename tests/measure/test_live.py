@@ -27,6 +27,7 @@ def test_the_last_second_is_the_latest_frame_of_each_shard() -> None:
     assert told(live.latest(Metric.response, [0, 1, 9])) == {3: 10, 5: 10}
     assert told(live.total(Metric.response)) == {1: 10, 2: 10, 3: 10, 5: 10}
     assert np.sum(live.total(Metric.lag).counts) == 40
+    assert live.codes() == {200: 40}
 
 
 def test_the_last_second_may_be_several_frames() -> None:

@@ -26,6 +26,15 @@ def cells_of(rows: list[tuple[int, Metric, int, int, int]]) -> Cells:
     return Cells(np.array(keys, dtype=np.int64), np.array([row[-1] for row in rows], dtype=np.int64))
 
 
+@given(st.lists(st.tuples(st.integers(-2, 3) | st.integers(0, 2**62), st.integers(-3, 2**33))))
+def test_equal_keys_are_added_up_whatever_their_size_and_sign(pairs: list[tuple[int, int]]) -> None:
+    plain: Counter[int] = Counter()
+    for key, count in pairs:
+        plain[key] += count
+    keys, counts = compact([Cells(*np.array(pairs, dtype=np.int64).reshape(-1, 2).T)])
+    assert list(zip(keys.tolist(), counts.tolist(), strict=True)) == sorted(plain.items())
+
+
 @given(st.lists(st.lists(CELL, max_size=8), max_size=6), st.booleans())
 def test_nothing_is_lost_however_it_comes(frames: list[list[tuple[int, Metric, int, int, int]]], asked: bool) -> None:
     """Counts by slice, at the width that there is in the end, are those of a plain sum, large ones too."""

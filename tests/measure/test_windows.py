@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.measure.cells import SLICE_NS, Metric, compact, layout
-from loadsim.measure.windows import Grid, Stretch, WindowCounts, stretches_of
+from loadsim.measure.windows import Grid, Stretch, WindowCounts, recording_ends, stretches_of
 from loadsim.model import NS_PER_S, Column
 from tests.measure.rows import START, array, outcomes, tallied
 
@@ -24,6 +24,11 @@ def test_recorded_phases_that_follow_each_other_are_one_stretch() -> None:
         (10 * S, None, True),
     ]
     assert stretches_of(phases) == (Stretch(2 * S, 9 * S), Stretch(10 * S, None))
+
+
+def test_recording_ends_with_its_stretch() -> None:
+    phases = [(0, 2, False), (2, 5, True), (5, 9, True), (9, 11, False), (11, None, True)]
+    assert recording_ends(phases) == [2, 9, 9, 11, None]
 
 
 @pytest.mark.parametrize(

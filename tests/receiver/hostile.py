@@ -70,6 +70,8 @@ SMUGGLING: dict[str, bytes] = {
 MALFORMED: dict[str, bytes] = {
     "no version": start(f"POST {PATH}".encode()),
     "version 2": start(f"POST {PATH} HTTP/2.0".encode()),
+    "version 2, kept": request(version="2.0", extra=b"Connection: keep-alive\r\n"),
+    "version 2, kept by another name": request(version="2.0", extra=b"Proxy-Connection: keep-alive\r\n"),
     "version 9": start(f"POST {PATH} HTTP/9.9".encode()),
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no method": start(f" {PATH} HTTP/1.1".encode()),

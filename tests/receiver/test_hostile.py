@@ -178,6 +178,36 @@ FLOODS = {
 }
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_unfinished_bodies_have_a_limit_in_all_and_give_their_room_back(engine: Engine) -> None:
+    options = ReceiverOptions(engine=engine, max_body=MAX_BODY, max_buffered=3 * MAX_BODY, admin=None)
+    large = request(b'"%b"' % (b"x" * (MAX_BODY - 2)))
+    most, rest = large[:-5_000], large[-5_000:]
+    async with await start_receiver(options, SECRET) as running:
+        for ending in (0, 3):  # the second time what the first held, and gave up, is there again
+            wires = [await connect(running.port) for _ in range(6)]
+            replies = {asyncio.create_task(wire.reply()): wire for wire in wires}
+            await asyncio.gather(*(wire.send(most) for wire in wires))
+            waiting = set(replies)
+            while len(waiting) > 3:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    reply = await task
+                    assert (reply.status, reply.headers["retry-after"], reply.headers["connection"]) == (
+                        503, "1", "close",
+                    )  # fmt: skip
+            for task in list(waiting)[: 3 - ending]:
+                await replies[task].send(rest)
+                assert (await task).status == 200
+            for task, wire in replies.items():
+                task.cancel()
+                await wire.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while (await exchange(running.port, large)).status == 503:
+                pass
+        assert running.stats().total.rejected["no_room"] >= 6
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("flood", FLOODS)
 async def test_a_flood_is_cut_off_in_bounded_memory(receiver: RunningReceiver, flood: str) -> None:

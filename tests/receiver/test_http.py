@@ -189,7 +189,8 @@ async def test_an_answer_to_head_has_no_body(wire: Wire) -> None:
 
 
 async def test_http_1_0_and_connection_close_are_closed_after_the_answer(receiver: RunningReceiver) -> None:
-    for data in (request(version="1.0"), request(extra=b"Connection: close\r\n")):
+    old = (request(version="1.0", extra=ask + b"Connection: keep-alive\r\n") for ask in (b"", b"Proxy-"))
+    for data in (request(version="1.0"), *old, request(extra=b"Connection: close\r\n")):
         wire = await connect(receiver.port)
         await wire.send(data)
         reply = await wire.reply()

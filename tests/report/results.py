@@ -13,6 +13,8 @@ from loadsim.judge.ab import Gate, compare_pairs, self_check
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.measure.ab import SCHEMA as AB_SCHEMA
 from loadsim.measure.ab import AbResult, CheckRow, GateRow, PairRow, SideRow
+from loadsim.measure.capacity import SCHEMA as CAPACITY_SCHEMA
+from loadsim.measure.capacity import CapacityResult, StepRow
 from loadsim.measure.result import Aborted, RunResult, WindowCourse
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
@@ -71,11 +73,14 @@ def aborted() -> RunResult:
         WindowCourse("response: p(90)", 2.0, [1, 3, 5, 7], [7.1, 17.9, None, 31.4], [320, 320, 3, 320], 0.25),
         WindowCourse("success: rate", 5.0, [1], [0.95], [1280], 3.25),
     ]
-    result = msgspec.structs.replace(result, windows=windows)
+    books = result.totals
+    late = replace(books, late={"200": 60}, rate_completed=(books.completed - 60) / 30)
+    result = msgspec.structs.replace(result, windows=windows, totals=late)
     texts = ["p(90) < 20ms over 2s", "success: rate >= 90% over 5s", "service: p(99.99) < 1s", "success: rate > 90%"]
     return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
 
 
+@functools.cache
 def compared() -> CompareResult:
     """Two runs of one thing, one gate that holds and one that cannot be judged."""
     base, new = (
@@ -134,5 +139,45 @@ def pairs(*, same: bool = False, slower: float = 1.0) -> AbResult:
         checks=checks if same else [],
         ending="fail" if bad else "pass",
         reasons=bad,
+        environment=run_result().environment,
+    )
+
+
+def searched() -> CapacityResult:
+    """A search that found a rate, with a step of each outcome."""
+    steps = [
+        StepRow(1, "doubling", 500.0, "pass", "", False, 10.0, 5_000, 499.8, 1.0, 1.2, 4.1, (3.9, 4.6), 0.2, "001"),
+        StepRow(
+            2, "doubling", 1_000.0, "fail", "p(99) < 50ms cannot hold", True, 4.2, 4_200, 912.0, 0.997, 31.0, 388.0,
+            (301.0, 402.0), 0.3, "002",
+        ),
+        StepRow(
+            3, "bisection", 707.1, "unclear", "the interval holds the limit", False, 10.0, 7_071, 706.0, 1.0, 4.2, 49.0,
+            (31.0, 62.0), 0.2, "003",
+        ),
+        StepRow(
+            4, "bisection", 590.0, "invalid", "late", False, 10.0, 0, None, None, None, None, None, 14.0, "004",
+        ),
+        StepRow(5, "confirming", 500.0, "pass", "", False, 30.0, 15_000, 499.9, 1.0, 1.3, 4.4, (4.1, 4.9), 0.2, "005"),
+    ]  # fmt: skip
+    return CapacityResult(
+        schema=CAPACITY_SCHEMA,
+        id="20260504-091000-capacity-quick-3f2a",
+        name="quick",
+        started_at="2026-05-04T09:10:00Z",
+        ended_at="2026-05-04T09:15:00Z",
+        version="0.1.0",
+        seed=42,
+        workers=1,
+        target="http://127.0.0.1:8080/a",
+        objectives=["p(99) < 50ms", "success: rate >= 99%"],
+        lowest=500.0,
+        highest=None,
+        precision=0.1,
+        ending="found",
+        rate=500.0,
+        at_least=False,
+        reason="1,000/s fails p(99) < 50ms",
+        steps=steps,
         environment=run_result().environment,
     )

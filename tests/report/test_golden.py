@@ -7,29 +7,40 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
+from loadsim.cases import case_rules
+from loadsim.judge import objectives_of, vocabulary_of_scenario
+from loadsim.measure.codec import decode
 from loadsim.measure.progress import Latencies, Progress
-from loadsim.plan import Plan
+from loadsim.measure.result import Floor, Pace, RunResult
+from loadsim.plan import Plan, from_document
 from loadsim.report.ab import render_ab_summary, render_ab_text
+from loadsim.report.capacity import render_capacity_summary, render_capacity_text
 from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
+from loadsim.report.floor import render_floor
 from loadsim.report.hgrm import render_hgrm
+from loadsim.report.hlog import render_hlog
 from loadsim.report.junit import render_junit
 from loadsim.report.k6_summary import render_k6_summary
 from loadsim.report.live import progress_line, render_progress
 from loadsim.report.openmetrics import render_openmetrics
 from loadsim.report.page import render_page
+from loadsim.report.plan_text import render_plan
 from loadsim.report.series_csv import render_series
 from loadsim.report.summary import render_summary
 from loadsim.report.text import render_text
-from tests.plan.support import scenario_of
-from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, stormed
+from tests.builders import run_result, with_course
+from tests.plan.support import TYPES, scenario_of
+from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, searched, stormed
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -65,12 +76,66 @@ def rendered() -> dict[str, str]:
         "compare.txt": render_compare_text(compared()),
         "compare.md": render_compare_summary(compared()),
         "compare.html": render_compare_page(compared(), None).decode(),
+        "capacity-80.txt": render_capacity_text(searched(), width=80),
+        "capacity.md": render_capacity_summary(searched()),
+        "course.hlog": without_blobs(render_hlog(few_slices())),
+        "plan.txt": "\n".join(plans()),
+        "floor.txt": floors(),
         "live.txt": "\n".join(live_views()),
     }
 
 
+def few_slices() -> RunResult:
+    """A run short enough for somebody to look at its intervals."""
+    return with_course(run_result(), slices=3, per_slice=20)
+
+
+def without_blobs(text: str) -> str:
+    """How many samples each histogram holds, in its place: its bytes are the compressing library's."""
+    return re.sub(r"HISTF\S+", lambda blob: f"<{decode(blob[0])[1].sum()} samples>", text)
+
+
+def plans() -> Iterator[str]:
+    """The plan of a scenario that uses much of what there is, and of a closed run."""
+    phases: list[dict[str, Any]] = [
+        {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
+        {"name": "ramp", "duration": "10s", "from": "0/s", "to": "500/s"},
+        {
+            "name": "busy hour",
+            "duration": "30s",
+            "rate": "500/s",
+            "arrivals": "poisson",
+            "shares": {"tampered_body": 0.02},
+        },
+        {"name": "bursts", "duration": "10s", "rate": "10/s", "arrivals": "burst", "burst": "5s"},
+    ]
+    phases[2]["shares"] = {"tampered_body": 0.02}
+    document: dict[str, Any] = {
+        "name": "full",
+        "target": {"url": "https://user:pass@example.test/hook?token=secret", "connections": 64},
+        "events": [{"type": TYPES[0], "weight": 3}, {"type": TYPES[1]}],
+        "cases": [{"kind": "wrong_secret", "share": 0.01}, {"kind": "tampered_body", "share": 0.005}],
+        "phases": phases,
+        "retry": {"profile": "svix", "time_scale": 60},
+        "objectives": ["p(99) < 250ms over 10s", {"objective": "http_req_failed: rate < 1%", "abort": True}],
+    }
+    full = from_document(document, "f.toml", known_cases=case_rules())
+    closed = scenario_of({"connections": 8, "events": 10_000})
+    for scenario in (full, closed):
+        yield render_plan(Plan(scenario, 7), objectives_of(scenario.objectives, vocabulary_of_scenario(scenario)))
+
+
+def floors() -> str:
+    """What a calibration says, kept and not kept."""
+    paces = [Pace(1_000.0, 0.061, 0.148, 0.071, 0.134), Pace(20_000.0, 0.083, None, 0.091, 0.412)]
+    floor = Floor("2026-05-04T09:10:00Z", 81_250.0, 0.97, 0.068, 0.121, paces)
+    return render_floor(floor, run_result().environment) + render_floor(
+        msgspec.structs.replace(floor, generator_cpu_share=0.61), run_result().environment, ["the machine was busy"]
+    )
+
+
 def live_views() -> Iterator[str]:
-    """The live view of a run in its second phase, of one that is being ended, and of a closed one; then as a line."""
+    """A run in its second phase, one that is being ended, and a closed one, wide and narrow; then as a line."""
     phases: list[dict[str, Any]] = [
         {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
         {"name": "busy hour", "duration": "30s", "rate": "500/s"},
@@ -89,17 +154,22 @@ def live_views() -> Iterator[str]:
         succeeded=4_000,
         failed_status=98,
         errors=2,
+        rate_planned=500.0,
+        rate_sent=505.2,
         rate_done=512.3,
+        failures=(("503", 90), ("429", 8), ("reset", 2)),
         last_second=Latencies(4.1, 88.2, 1_204.0, 0.21),
         total=Latencies(3.9, 41.0, 1_730.0, 0.34),
         rates=(0.0, 98.0, 100.0, 250.0, 512.3, 500.0),
     )
     lost = replace(progress, elapsed_s=47, lost_shards=(1,))
-    for of, seen, stopping in ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, "")):
-        console = Console(file=io.StringIO(), width=80)
-        console.print(render_progress(of, seen, stopping=stopping))
-        assert isinstance(console.file, io.StringIO)
-        yield "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    views = ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, ""))
+    for width in (80, 40):
+        for of, seen, stopping in views:
+            console = Console(file=io.StringIO(), width=width)
+            console.print(render_progress(of, seen, width=width, stopping=stopping))
+            assert isinstance(console.file, io.StringIO)
+            yield "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
     yield progress_line(plan, progress) + "\n"
 
 

@@ -19,7 +19,7 @@ from loadsim.report.chart_sections import chart_sections
 from loadsim.report.markup import embedded_json
 from loadsim.report.page import POLICY, render_page
 from tests.builders import run_info, run_result, samples, totals, with_course
-from tests.report.results import closed, course, failed, invalid
+from tests.report.results import aborted, closed, course, failed, invalid
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(1)">\'&{{}}\x00\x1b[2J'
 VOID = {"meta", "wbr"}
@@ -147,7 +147,7 @@ def test_embedded_data_comes_out_as_it_went_in(text: str) -> None:
 
 
 def test_every_figure_is_one_that_the_library_knows() -> None:
-    for result in (course(), hostile()):
+    for result in (course(), hostile(), aborted()):
         for section in chart_sections(result).values():
             plotly.graph_objects.Figure(section.figure)
 

@@ -14,6 +14,9 @@ from multidict import CIMultiDict
 
 from loadsim.model import Secret, UsageError
 from loadsim.signing import Rejection, scheme
+from loadsim.signing.explain import explain
+from loadsim.signing.mac import Code, MessageMac
+from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Verifier
 
 from .support import BODY_MS, NOW_S, OTHER, SCHEMES, SECRET, STAMPED, TIMED, delivery, signer
 from .support import verifier as verifier_of
@@ -181,15 +184,28 @@ def test_a_list_is_not_read_where_one_signature_is_due() -> None:
     assert verdict("trackpilots", {**headers, "x-webhook-signature": twice}) is Rejection.malformed_signature
 
 
-def test_a_long_list_costs_one_code_only() -> None:
+def codes_of(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The bodies that this verifier computes a code of, from now on."""
+    codes: list[bytes] = []
+    at = MessageMac.at
+
+    def counted(mac: MessageMac, timestamp: bytes) -> Code:
+        code = at(mac, timestamp)
+
+        def counting(event_id: bytes, body: bytes) -> str:
+            codes.append(body)
+            return code(event_id, body)
+
+        return counting if mac is verifier._mac else code
+
+    monkeypatch.setattr(MessageMac, "at", counted)
+    verifier._last = (object(), 0.0, verifier._mac.at(b""))
+    return codes
+
+
+def test_a_long_list_costs_one_code_only(monkeypatch: pytest.MonkeyPatch) -> None:
     verifier = scheme("standard-webhooks").verifier(SECRET)
-    codes = []
-
-    def counted(timestamp: bytes, event_id: bytes, body: bytes) -> str:
-        codes.append(body)
-        return code(timestamp, event_id, body)
-
-    code, verifier._code = verifier._code, counted
+    codes = codes_of(verifier, monkeypatch)
     headers = delivery(SIGNERS["standard-webhooks"], BODY)
     wrong = "v1," + "A" * 43 + "="
     listed = {**headers, "webhook-signature": " ".join([wrong] * 170 + [headers["webhook-signature"]])}
@@ -205,30 +221,41 @@ def test_a_list_of_8_kb_costs_one_code_and_one_comparison_an_entry_of_the_right_
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verifier = verifier_of(name)
-    codes, compared = [], []
-
-    def counted(timestamp: bytes, event_id: bytes, body: bytes) -> str:
-        codes.append(body)
-        return code(timestamp, event_id, body)
+    codes, compared = codes_of(verifier, monkeypatch), list[Any]()
 
     def comparing(one: Any, other: Any) -> bool:
         compared.append(one)
         return compare(one, other)
 
-    code, verifier._code = verifier._code, counted
     compare = hmac.compare_digest
     monkeypatch.setattr("loadsim.signing.verify.compare_digest", comparing)
     headers = delivery(SIGNERS[name], BODY)
     field = scheme(name).header_names()[0]
     prefix = scheme(name).signature.prefix.decode()
     separator = (scheme(name).signature.separator or b"").decode()
-    junk = separator.join([prefix + "A" * 43 + "=", "x", ""] * 250)[:8192]
+    junk = separator.join([prefix + "A" * 43 + "=", "x", ""] * 120)
     listed = {**headers, field: junk + separator + headers[field]}
     assert verifier.verify(listed, BODY, NOW_S) is None
     assert len(codes) == 1
-    assert len(compared) <= 252
+    assert len(compared) <= 122
     assert verifier.verify({**headers, field: junk}, BODY, NOW_S) is not None
     assert len(codes) <= 2
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_list_of_thousands_of_entries_is_not_even_taken_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = verifier_of(name)
+    headers = delivery(SIGNERS[name], BODY)
+    field = scheme(name).header_names()[0]
+    separator = (scheme(name).signature.separator or b"").decode()
+    room = MOST_ENTRIES - len(headers[field].split(separator))
+    assert verifier.verify({**headers, field: headers[field] + separator * room}, BODY, NOW_S) is None
+    for count in (room + 1, LONGEST_SIGNATURE_HEADER - len(headers[field])):
+        many = {**headers, field: headers[field] + separator * count}
+        assert verifier.verify(many, BODY, NOW_S) is Rejection.malformed_signature
+        assert explain(scheme(name), SECRET, many, BODY, NOW_S).findings[0].endswith("entries, more than 400")
+    too_long = {**headers, field: headers[field] + separator * LONGEST_SIGNATURE_HEADER}
+    assert verifier.verify(too_long, BODY, NOW_S) is Rejection.malformed_signature
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEMES if scheme(name).signature.timestamp_prefix])
@@ -291,7 +318,7 @@ def test_a_date_is_rfc_3339_with_its_zone(stamp: str, expected: Rejection) -> No
 def test_a_date_that_is_none_is_malformed_also_when_it_is_signed() -> None:
     stamp = "2025-02-31T18:17:36Z"
     verifier = verifier_of("twitch")
-    code = verifier._code(stamp.encode(), b"m-1", BODY)
+    code = verifier._mac.code(stamp.encode(), b"m-1", BODY)
     headers = {
         "twitch-eventsub-message-id": "m-1",
         "twitch-eventsub-message-timestamp": stamp,

@@ -50,8 +50,8 @@ def request(url: str, out: Path, lowest: int, *, objectives: tuple[str, ...] = (
         load=load,
         lowest=Fraction(lowest),
         highest=None,
-        step_ns=NS_PER_S,
-        settle_ns=NS_PER_S // 4,
+        step_ns=NS_PER_S // 2,
+        settle_ns=NS_PER_S // 10,
         precision=Fraction(25, 1000),
     )
     return replace(base, **changes)
@@ -74,15 +74,24 @@ def assert_kept(outcome: CapacityOutcome) -> None:
 
 async def test_it_lands_within_five_percent_of_a_known_capacity(tmp_path: Path) -> None:
     slots, delay_ms = 20, 50
+    known = slots / (delay_ms / 1000)
     options = ReceiverOptions(slots=slots, delay_ns=delay_ms * NS_PER_MS)
+    # from 255/s the bisection meets no rate so near the capacity that two seconds do not tell on which side it lies
+    changes: dict[str, Any] = {
+        "step_ns": 2 * NS_PER_S,
+        "settle_ns": NS_PER_S // 4,
+        "precision": Fraction(45, 1000),
+    }
     async with await start_receiver(options, SECRET) as receiver:
         objectives = ("p(95) < 250ms",)
         for attempt in range(3):
-            wanted = request(receiver.url, tmp_path / str(attempt), 260, objectives=objectives, step_ns=2 * NS_PER_S)
+            wanted = request(receiver.url, tmp_path / str(attempt), 255, objectives=objectives, **changes)
             outcome = await search(wanted)
-            if outcome.result.ending != "generator":
-                break  # a busy machine makes the search INVALID, which is no answer to what is asked here
-    known = slots / (delay_ms / 1000)
+            # A busy machine makes the search INVALID or the receiver slower, which is no answer to what is asked here;
+            # nothing makes a receiver with so many slots faster.
+            assert outcome.result.rate is None or outcome.result.rate < known * 1.05
+            if outcome.result.ending == "found" and outcome.result.rate == pytest.approx(known, rel=0.05):
+                break
     assert outcome.result.ending == "found", outcome.result.reason
     assert outcome.result.rate == pytest.approx(known, rel=0.05)
     kinds = [row.kind for row in outcome.result.steps]

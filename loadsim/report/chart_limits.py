@@ -1,0 +1,92 @@
+"""Limits over windows in a chart of latency over time: a line as long as the windows, bands and marks where it broke.
+
+Decides traces and shapes in Plotly's schema, colours by name; what is drawn comes from `window_limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from loadsim.report import figures
+from loadsim.report.window_limits import WindowLimit
+
+
+def limit_traces(limits: Sequence[WindowLimit]) -> Iterator[dict[str, Any]]:
+    """The line of each limit with its text, and the figure of each window that missed it."""
+    for limit in limits:
+        colour = "var(--bad)" if limit.passed is False else "var(--good)" if limit.passed else "var(--muted)"
+        text = plain(limit.text)
+        ends: list[float | None] = []
+        for start, end in limit.spans:
+            ends += [start, end, None]
+        yield {
+            "type": "scatter",
+            "mode": "lines+text",
+            "x": ends,
+            "y": [None if end is None else limit.ms for end in ends],
+            "line": {"color": colour, "width": 1.5, "dash": "dash"},
+            "name": text,
+            "text": [text],
+            "textposition": "top right",
+            "textfont": {"color": colour, "size": 12},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        if limit.missed:
+            yield _missed(limit, text)
+
+
+def _missed(limit: WindowLimit, text: str) -> dict[str, Any]:
+    """A bar as wide as the window at its figure, a cross in its middle."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    said: list[str] = []
+    for t, value in limit.missed:
+        x += [t, t + limit.width_s / 2, t + limit.width_s, None]
+        y += [value, value, value, None]
+        where = f"{t:g} to {t + limit.width_s:g} s: {figures.milliseconds(value)}, missed {text}"
+        said += ["", where, "", ""]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": x,
+        "y": y,
+        "text": said,
+        "hovertemplate": "%{text}<extra></extra>",
+        "name": f"missed {text}",
+        "showlegend": False,
+        "line": {"color": "var(--bad)", "width": 2},
+        "marker": {
+            "color": "var(--bad)",
+            "size": [8 if at % 4 == 1 else 0 for at in range(len(x))],
+            "symbol": "x-thin",
+            "line": {"color": "var(--bad)", "width": 2},
+        },
+    }
+
+
+def limit_bands(limits: Sequence[WindowLimit]) -> list[dict[str, Any]]:
+    """A tinted stretch, over the whole height, wherever windows missed a limit."""
+    return [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": start,
+            "x1": end,
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": "var(--bad)",
+            "opacity": 0.1,
+            "line": {"width": 0},
+            "layer": "below",
+        }
+        for limit in limits
+        for start, end in limit.missed_spans
+    ]
+
+
+def plain(text: str) -> str:
+    """Text where Plotly would read tags."""
+    return figures.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

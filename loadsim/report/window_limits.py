@@ -1,0 +1,102 @@
+"""Objectives that bound each window of a latency: what is drawn over time, and the words and cells that say the same.
+
+Decides which objectives a chart of latency over time can show and which windows missed. The figures of windows are
+`judge`'s. Refuses to know colours, libraries and markup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loadsim.judge.evaluate import OPERATORS
+from loadsim.judge.objectives import parse_objective
+from loadsim.judge.windows import course_of
+from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.model import UsageError
+from loadsim.report import figures
+
+_SHOWN = ("response", "service")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLimit:
+    """An objective over windows and the whole windows it looked at: starts in s, figures and limit in ms."""
+
+    text: str
+    ms: float
+    width_s: float
+    passed: bool | None
+    t_s: list[float]
+    values: list[float | None]
+    """None: too few samples."""
+    held: list[bool | None]
+
+    @property
+    def spans(self) -> list[tuple[float, float]]:
+        """From where to where there are windows, neighbours joined."""
+        return _joined(self.t_s, self.width_s)
+
+    @property
+    def missed_spans(self) -> list[tuple[float, float]]:
+        """From where to where windows missed the limit, neighbours joined."""
+        return _joined([t for t, _ in self.missed], self.width_s)
+
+    @property
+    def missed(self) -> list[tuple[float, float]]:
+        """(start, figure) of each window that missed the limit."""
+        rows = zip(self.t_s, self.values, self.held, strict=True)
+        return [(t, value) for t, value, held in rows if held is False and value is not None]
+
+
+def window_limits(result: RunResult) -> list[WindowLimit]:
+    """Every objective over windows of response or service time, in order; what this result cannot show is left out."""
+    found = (_limit(result, row) for row in result.verdict.objectives)
+    return [limit for limit in found if limit is not None]
+
+
+def _limit(result: RunResult, row: ObjectiveRow) -> WindowLimit | None:
+    try:
+        objective = parse_objective(row.text)
+        if objective.window_ns is None or objective.metric not in _SHOWN:
+            return None
+        course = course_of(result, objective)
+    except UsageError:  # stored by a version with other words, or without such windows
+        return None
+    if not course.t_s:
+        return None
+    holds = OPERATORS[objective.op]
+    held = [None if value is None else holds(value, objective.value) for value in course.values]
+    return WindowLimit(
+        row.text, float(objective.value), course.width_s, row.passed, course.t_s, list(course.values), held
+    )
+
+
+def words(limit: WindowLimit) -> str:
+    """How many windows missed the limit, and which one by most."""
+    whole = f"{len(limit.t_s):,} window{'s' * (len(limit.t_s) != 1)}"
+    few = limit.held.count(None)
+    unknown = f"; {few:,} had too few samples" if few else ""
+    if not limit.missed:
+        return f"{limit.text}: held in {'all' if not few else f'{len(limit.t_s) - few:,}'} of {whole}{unknown}"
+    t, value = max(limit.missed, key=lambda row: (abs(row[1] - limit.ms), -row[0]))
+    return (
+        f"{limit.text}: missed in {len(limit.missed):,} of {whole}, by most from {t:g} to {t + limit.width_s:g} s "
+        f"({figures.milliseconds(value)}){unknown}"
+    )
+
+
+def missed_cell(limits: list[WindowLimit], t_s: float, width_s: float) -> str:
+    """The limits that were missed in windows which lie in `[t_s, t_s + width_s)`, at least in part; empty: none."""
+    return "; ".join(
+        limit.text for limit in limits if any(t < t_s + width_s and t_s < t + limit.width_s for t, _ in limit.missed)
+    )
+
+
+def _joined(t_s: list[float], width_s: float) -> list[tuple[float, float]]:
+    spans: list[tuple[float, float]] = []
+    for t in t_s:
+        if spans and abs(spans[-1][1] - t) < width_s / 1e6:
+            spans[-1] = (spans[-1][0], t + width_s)
+        else:
+            spans.append((t, t + width_s))
+    return spans
