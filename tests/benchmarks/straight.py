@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from loadsim.cases import CONTENT_TYPE
 from loadsim.events import EventSource
-from loadsim.model import Secret, SignedRequest
+from loadsim.model import Secret
 from loadsim.plan import Scenario
 from loadsim.plan.chance import BLOCK, Stream, uniforms
 from loadsim.plan.kinds import Ints, Kinds
 from loadsim.signing import Scheme
 
-Make = Callable[[int, int], SignedRequest]
+Request = tuple[bytes, bytes]
 
 
 class StraightKinds(Kinds):
@@ -28,23 +28,28 @@ class StraightKinds(Kinds):
 
 
 class StraightMaker:
-    """One maker for each type: body, signature, nothing else."""
+    """One maker for each type: bodies, signatures, nothing else."""
 
     def __init__(self, scenario: Scenario, scheme: Scheme, secret: Secret, seed: int) -> None:
         self._table = [_straight(event.type, scheme, secret, seed) for event in scenario.events]
-        self._size = len(self._table)
 
-    def maker_of(self, stratum: int) -> Make:
-        """What makes the requests of one stratum: phases times types."""
-        return self._table[stratum % self._size]
+    def make_all(self, indexes: Sequence[int], events: Sequence[Sequence[int]], now_ns: int) -> list[Request]:
+        """The requests of a batch; of `events` the second number is the phase times the types, plus the type."""
+        table, size = self._table, len(self._table)
+        places: dict[int, list[int]] = {}
+        for place, event in enumerate(events):
+            places.setdefault(event[1] % size, []).append(place)
+        found: dict[int, Request] = {}
+        for number, of_number in places.items():
+            found.update(zip(of_number, table[number]([indexes[place] for place in of_number], now_ns), strict=True))
+        return [found[place] for place in range(len(events))]
 
 
-def _straight(name: str, scheme: Scheme, secret: Secret, seed: int) -> Make:
-    body_of, headers_of = EventSource(name, seed).body, scheme.signer(secret).headers
-    new = tuple.__new__
+def _straight(name: str, scheme: Scheme, secret: Secret, seed: int) -> Callable[[Sequence[int], int], list[Request]]:
+    bodies_of, headers_of = EventSource(name, seed).bodies, scheme.signer(secret).headers_of_all
 
-    def make(index: int, now_ns: int) -> SignedRequest:
-        body = body_of(index, now_ns)
-        return new(SignedRequest, (CONTENT_TYPE + headers_of(body, now_ns, ""), body))
+    def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
+        bodies = bodies_of(indexes, now_ns)
+        return list(zip(headers_of(bodies, now_ns, CONTENT_TYPE), bodies, strict=True))
 
-    return make
+    return make_all
