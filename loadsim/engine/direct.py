@@ -16,7 +16,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
@@ -127,7 +127,7 @@ class DirectConnection:
         if wire.tls is None:
             self._ready(0)
             return
-        self._tls = TlsSession(wire.tls, wire.server_name, self._sock.recv)
+        self._tls = TlsSession(wire.tls, wire.server_name, self._sock.recv, self._peer_ended)
         self.seal = self._tls.seal
         self.state = HANDSHAKE
         self._handshake()
@@ -186,6 +186,20 @@ class DirectConnection:
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
         self._transport.send_all([(self, request, index)], attempt)
+
+    def unsealed(self, error: OSError) -> None:
+        """The session takes nothing more: nothing of a request was sent."""
+        self.sent_ns = self.first_ns = self.bytes_sent = self.bytes_received = 0
+        self._why = f"TLS: {error.strerror or error}"
+        self._transport.soon(self._give_up)
+
+    def _give_up(self) -> None:
+        if self.state == READY and self.event is not None:
+            self._fail(ErrorKind.tls)
+
+    def _peer_ended(self) -> None:
+        """What was just read is the last that comes."""
+        self.reusable = False
 
     def unsent(self, error: OSError) -> None:
         """The first write of a request raised `error`."""
@@ -249,6 +263,11 @@ class DirectConnection:
 
     def unread(self, error: OSError) -> None:
         """Reading raised `error`."""
+        due = self._tls.take() if self._tls is not None else b""
+        if due:  # what reading made OpenSSL say: an alert, an answer to a question of the protocol's own
+            self.pending = bytes(self.pending) + due
+            self.overhead += len(due)
+            self._flush()
         if isinstance(error, _WOULD_BLOCK):
             return
         if isinstance(error, ssl.SSLError) and self.event is not None:
@@ -270,6 +289,8 @@ class DirectConnection:
             code = self.reader.feed(data)
             if code:
                 self._transport.answers.append((self, self._over(code), now))
+            elif self._tls is not None and self._tls.ended:
+                self._ended(now)
 
     def _ended(self, now: int) -> None:
         code = self.reader.eof()
@@ -401,8 +422,8 @@ class DirectTransport:
                 seal, size = connection.seal, len(data)
                 try:
                     data = seal(data)
-                except OSError as error:  # ssl.SSLError: the session had ended
-                    connection.unsent(error)
+                except OSError as error:  # ssl.SSLError
+                    connection.unsealed(error)
                     continue
                 connection.overhead = len(data) - size
             ready.append((connection, data))
@@ -460,8 +481,12 @@ class DirectTransport:
         connection.close()
         self.owner.on_lost(connection)
 
+    def soon(self, report: Callable[[], None]) -> None:
+        """Call back from the loop: nothing is reported from inside a call of the engine's."""
+        self._loop.call_soon(report)
+
     def later(self, connection: DirectConnection, code: int) -> None:
-        """Report a failure of `open` or `send` from the loop, never from inside the call."""
+        """Report a failure of `open` or `send`."""
         self._loop.call_soon(self._report, connection, code)
 
     def _report(self, connection: DirectConnection, code: int) -> None:
@@ -505,7 +530,8 @@ class DirectTransport:
                 try:
                     data = recv(size)
                 except OSError as error:
-                    self._varied |= isinstance(error, ssl.SSLWantReadError)
+                    if size == _SMALL and connection.served:  # before its first answer it may be a session ticket
+                        self._varied |= isinstance(error, ssl.SSLWantReadError)
                     connection.unread(error)
                     continue
                 now = clock()
