@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from loadsim.engine.direct import DirectConnection, DirectTransport
+from loadsim.engine.connection import DirectConnection
+from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.transport import Answer
 from loadsim.engine.wire import resolve
