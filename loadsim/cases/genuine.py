@@ -90,10 +90,10 @@ def signed(source: Source, sign: Sign) -> Make:
     return make
 
 
-def genuine(source: Source, signer: Signer) -> MakeAll | None:
-    """The shortest way from indexes to requests under one secret: every event of a plain run goes through it.
+def genuine(source: EventSource, signer: Signer) -> MakeAll | None:
+    """The shortest way from indexes to requests under one secret; None where headers differ by the event's id.
 
-    None where headers differ by the event's id.
+    Every event of a plain run goes through it, but for those of an `--epoch`, of retries and of volleys.
     """
     if signer.needs_id:
         return None

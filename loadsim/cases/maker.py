@@ -84,11 +84,11 @@ class RequestMaker:
         for phase in secrets[:1] if alike else secrets:
             for source in sources:
                 makers = _makers(provider, source, phase, cases, seed)
+                together = None
+                if phase == "new" and isinstance(source, EventSource):
+                    together = genuine(source, provider.signer(secret, source.topic))
                 self._table += makers
-                self._batches += (_one_by_one(make) for make in makers)
-                plain = phase == "new" and not self._in_order and not isinstance(source, RecordedSource)
-                if plain and (make_all := genuine(source, provider.signer(secret, source.topic))) is not None:
-                    self._batches[-len(makers)] = make_all
+                self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
 
     def maker_of(self, stratum: int) -> Make:
@@ -113,19 +113,20 @@ class RequestMaker:
     def make_all(self, indexes: Sequence[int], events: Sequence[Sequence[int]], now_ns: int) -> Sequence[Request]:
         """The requests of several events, all signed at `now_ns`. Of `events` the second number is the stratum."""
         size = self._size
-        if size == 1:
-            return self._batches[0](indexes, now_ns)
         if self._in_order:
             table = self._table
             return [table[event[1] % size](index, now_ns) for index, event in zip(indexes, events, strict=True)]
+        if size == 1:
+            return self._batches[0](indexes, now_ns)
         places: dict[int, list[int]] = {}
         for place, event in enumerate(events):
             places.setdefault(event[1] % size, []).append(place)
-        found: dict[int, Request] = {}
+        found: list[Request] = [(b"", b"")] * len(events)
         for number, of_number in places.items():
             requests = self._batches[number]([indexes[place] for place in of_number], now_ns)
-            found.update(zip(of_number, requests, strict=True))
-        return [found[place] for place in range(len(events))]
+            for place, request in zip(of_number, requests, strict=True):
+                found[place] = request
+        return found
 
 
 def _one_by_one(make: Make) -> MakeAll:

@@ -1,7 +1,7 @@
 """The direct transport: every connection of a shard in one epoll set, and that set one reader of the loop.
 
-Decides how a connection is opened, written, read and given up. One loop event per batch of ready sockets, in place of
-one per socket, is what makes it fast. Refuses to know what an event is: it carries bytes and tells instants.
+Decides who is read and written when: one loop event per batch of ready sockets, in place of one per socket, is what
+makes it fast. What becomes of a connection is `connection`'s.
 
 Two rules keep it sound. A socket closed while a batch is drained is really closed after the batch, or a reused
 descriptor would receive its neighbour's readiness; and no error of one connection leaves the drain callback.
@@ -10,27 +10,18 @@ descriptor would receive its neighbour's readiness; and no error of one connecti
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import os
 import select
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.connection import CHUNK, IN, READY, DirectConnection
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.response import Memo, ResponseReader
-from loadsim.engine.tls import TlsSession
-from loadsim.engine.transport import Answer, Owner, ResourceLimitError
+from loadsim.engine.response import Memo
+from loadsim.engine.transport import Answer, Owner
 from loadsim.engine.wire import Wire
-from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
-IN, OUT = select.EPOLLIN, select.EPOLLOUT
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
-_CHUNK = 16 * 1024
-"""Read size."""
 _SMALL = 479
 """Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
 _FITS = 384
@@ -39,296 +30,6 @@ _FRAMINGS = 4096
 """How many lengths of bodies are kept with the header line that tells them."""
 _ROUNDS = 4
 """How often one wake-up looks again for ready sockets before the loop has its turn."""
-
-CONNECTING, HANDSHAKE, READY, CLOSED = range(4)
-
-
-class DirectConnection:
-    """One TCP or TLS connection of the set."""
-
-    __slots__ = (
-        "_address",
-        "_mask",
-        "_owner",
-        "_sock",
-        "_started_ns",
-        "_tls",
-        "_transport",
-        "_why",
-        "bytes_received",
-        "bytes_sent",
-        "connected_ns",
-        "event",
-        "fd",
-        "first_ns",
-        "overhead",
-        "pending",
-        "reader",
-        "recv",
-        "reusable",
-        "seal",
-        "send_bytes",
-        "sent_ns",
-        "served",
-        "slot_ns",
-        "state",
-    )
-
-    def __init__(self, transport: DirectTransport) -> None:
-        self._transport = transport
-        self._owner = transport.owner
-        self.reader = ResponseReader(transport.memo)
-        self._address = 0
-        self._tls: TlsSession | None = None
-        self.pending: bytes | memoryview = b""
-        """What the kernel has not taken yet, as it goes over the wire."""
-        self.overhead = 0
-        """By how much what is written is longer than the request: TLS."""
-        self._why = ""
-        self.event: Any = None
-        self.served = 0
-        self.slot_ns = self.sent_ns = self.first_ns = self.connected_ns = 0
-        self.bytes_sent = self.bytes_received = 0
-        self.reusable = True
-        self._started_ns = monotonic_ns()
-        self._connect()
-
-    # -- opening ------------------------------------------------------------------------------------------------------
-
-    def _connect(self) -> None:
-        wire = self._transport.wire
-        family, address = wire.addresses[self._address]
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError as error:
-            raise ResourceLimitError(os.strerror(error.errno or 0)) from None
-        self._sock: socket.socket = sock
-        self.send_bytes = sock.send
-        self.fd = sock.fileno()
-        self.state = CONNECTING
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
-        if code in NO_RESOURCE:
-            sock.close()
-            raise ResourceLimitError(os.strerror(code))
-        self._mask = OUT
-        self._transport.add(self)
-        if code not in (0, errno.EINPROGRESS):
-            self._transport.later(self, code)
-
-    def _connected(self) -> None:
-        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self.connect_failed(code)
-            return
-        self.connected_ns = monotonic_ns()
-        wire = self._transport.wire
-        if wire.tls is None:
-            self._ready(0)
-            return
-        self._tls = TlsSession(wire.tls, wire.server_name, self._sock.recv)
-        self.seal = self._tls.seal
-        self.state = HANDSHAKE
-        self._handshake()
-
-    def connect_failed(self, code: int) -> None:
-        """This address does not work: try the next one, or give up with the event."""
-        if self.state == CLOSED:
-            return
-        if self._address + 1 < len(self._transport.wire.addresses):
-            self._address += 1
-            self._transport.remove(self)
-            self._transport.bury(self._sock)
-            try:
-                self._connect()
-            except ResourceLimitError as error:
-                self._why = str(error)
-                self._fail(ErrorKind.connect_error)
-            return
-        self._why = os.strerror(code)
-        self._fail(kind_of_errno(code))
-
-    def _handshake(self) -> None:
-        assert self._tls is not None  # noqa: S101 - made when TCP was up
-        try:
-            done = self._tls.handshake()
-            self.pending = bytes(self.pending) + self._tls.take()
-            while self.pending:
-                self.pending = self.pending[self.send_bytes(self.pending) :]
-        except BlockingIOError:
-            self._watch(IN | OUT)
-        except OSError as error:  # includes ssl.SSLError
-            with contextlib.suppress(OSError):
-                self._sock.send(self._tls.take())  # the alert that tells the peer why
-            self._why = f"TLS handshake: {error.strerror or error}"
-            self._fail(ErrorKind.tls)
-        else:
-            if done:
-                self._ready(monotonic_ns() - self.connected_ns)
-            else:
-                self._watch(IN)
-
-    def _ready(self, tls_ns: int) -> None:
-        self.state = READY
-        self.recv = self._tls.recv if self._tls else self._sock.recv
-        self._watch(IN)
-        self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
-        self._owner.on_open(self)
-
-    def _watch(self, mask: int) -> None:
-        if mask != self._mask:
-            self._mask = mask
-            self._transport.modify(self.fd, mask)
-
-    # -- carrying an event --------------------------------------------------------------------------------------------
-
-    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
-        """See Connection."""
-        self._transport.send_all([(self, request, index)], attempt)
-
-    def unsent(self, error: OSError) -> None:
-        """The first write of a request raised `error`."""
-        self.bytes_sent = 0
-        self._why = error.strerror or str(error)
-        self._transport.later(self, error.errno or errno.EIO)
-
-    def partly_sent(self, data: bytes, sent: int) -> None:
-        """The kernel took only so much of a request."""
-        self.bytes_sent = 0
-        self._count(sent)
-        self.pending = memoryview(data)[sent:]
-        self._watch(IN | OUT)
-
-    def _count(self, sent: int) -> None:
-        """So much more was written. What it is longer by than the request is taken to have gone first."""
-        over = min(sent, self.overhead)
-        self.overhead -= over
-        self.bytes_sent += sent - over
-
-    def _flush(self) -> None:
-        """Write what is pending."""
-        pending = self.pending
-        mask = IN
-        try:
-            while pending:
-                sent = self.send_bytes(pending)
-                self._count(sent)
-                pending = pending[sent:]
-        except BlockingIOError:
-            mask = IN | OUT
-        except OSError as error:
-            self.pending = b""
-            self._why = error.strerror or str(error)
-            self._transport.later(self, error.errno or errno.EIO)
-            return
-        self.pending = pending
-        self._watch(mask)
-
-    # -- readiness ----------------------------------------------------------------------------------------------------
-
-    def on_ready(self, mask: int) -> None:
-        """The set says that the socket can be read or written, or is broken."""
-        if self.state == READY:
-            if mask != OUT:
-                self._read()
-            if self.pending and self.state == READY:
-                self._flush()
-        elif self.state == CONNECTING:
-            self._connected()
-        elif self.state == HANDSHAKE:
-            self._handshake()
-
-    def _read(self) -> None:
-        try:
-            data = self.recv(_CHUNK)
-        except OSError as error:
-            self.unread(error)
-        else:
-            self.take(data, monotonic_ns())
-
-    def unread(self, error: OSError) -> None:
-        """Reading raised `error`."""
-        if isinstance(error, _WOULD_BLOCK):
-            return
-        if isinstance(error, ssl.SSLError) and self.event is not None:
-            self._why = f"TLS: {error.strerror or error}"
-            self._fail(ErrorKind.tls)
-        else:
-            self.broken(error.errno or 0, error.strerror or str(error))
-
-    def take(self, data: bytes, now: int) -> None:
-        """Something was read at `now`: part of a response, all of it, or its end."""
-        if self.event is None:
-            self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
-        elif not data:
-            self._ended(now)
-        else:
-            if self.first_ns == 0:
-                self.first_ns = now
-            self.bytes_received += len(data)
-            code = self.reader.feed(data)
-            if code:
-                self._transport.answers.append((self, self._over(code), now))
-
-    def _ended(self, now: int) -> None:
-        code = self.reader.eof()
-        if code:
-            self._owner.on_done(self, self._over(code), now)
-        else:
-            self._why = "closed by the peer before any byte of the response"
-            self._fail(kind_of_end(reused=self.served > 0, answered=False))
-
-    def broken(self, code: int, why: str) -> None:
-        """Reading or writing failed."""
-        if self.state == CLOSED:
-            return
-        if self.event is None:
-            self._transport.lost(self)
-            return
-        self._why = why or os.strerror(code)
-        self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
-
-    def _over(self, code: int) -> int:
-        """The event is over with an answer that is whole, or faulty (`code` below 0). Returns its outcome code."""
-        self.served += 1
-        if self.pending:  # answered before it was asked in full: true, but the connection is out of step
-            self.pending = b""
-            self.reusable = False
-        if not self.reader.keep_alive:
-            self.reusable = False
-        if code < 0:
-            self.reusable = False
-            self._why = self.reader.why
-            code = ERROR_BASE - code
-        return code
-
-    def _fail(self, kind: ErrorKind) -> None:
-        self.reusable = False
-        self._owner.on_done(self, ERROR_BASE + kind, monotonic_ns())
-
-    def close(self) -> None:
-        """See Connection."""
-        if self.state == CLOSED:
-            return
-        self.state = CLOSED
-        self.reader.close()
-        self._transport.remove(self)
-        self._transport.bury(self._sock)
-        self.recv = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]  # they keep the socket
-
-    @property
-    def opened(self) -> bool:
-        """Connected and handshaken."""
-        return self.state == READY
-
-    def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
-        """See Connection."""
-        return self.reader.shown()
-
-    def error_text(self) -> str:
-        """See Connection."""
-        return self._why
 
 
 class _Framings(dict[int, bytes]):
@@ -401,8 +102,8 @@ class DirectTransport:
                 seal, size = connection.seal, len(data)
                 try:
                     data = seal(data)
-                except OSError as error:  # ssl.SSLError: the session had ended
-                    connection.unsent(error)
+                except OSError as error:  # ssl.SSLError
+                    connection.unsealed(error)
                     continue
                 connection.overhead = len(data) - size
             ready.append((connection, data))
@@ -437,7 +138,7 @@ class DirectTransport:
     def add(self, connection: DirectConnection) -> None:
         """Watch it."""
         self._table[connection.fd] = connection
-        self._epoll.register(connection.fd, connection._mask)  # noqa: SLF001 - one idea in two classes
+        self._epoll.register(connection.fd, connection.mask)
 
     def modify(self, fd: int, mask: int) -> None:
         """Watch it for something else."""
@@ -460,8 +161,12 @@ class DirectTransport:
         connection.close()
         self.owner.on_lost(connection)
 
+    def soon(self, report: Callable[[], None]) -> None:
+        """Call back from the loop: nothing is reported from inside a call of the engine's."""
+        self._loop.call_soon(report)
+
     def later(self, connection: DirectConnection, code: int) -> None:
-        """Report a failure of `open` or `send` from the loop, never from inside the call."""
+        """Report a failure of `open` or `send`."""
         self._loop.call_soon(self._report, connection, code)
 
     def _report(self, connection: DirectConnection, code: int) -> None:
@@ -492,7 +197,7 @@ class DirectTransport:
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
-        size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else _CHUNK
+        size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else CHUNK
         for fd, mask in ready:
             connection = get(fd)
             if connection is None:
@@ -505,7 +210,8 @@ class DirectTransport:
                 try:
                     data = recv(size)
                 except OSError as error:
-                    self._varied |= isinstance(error, ssl.SSLWantReadError)
+                    if size == _SMALL and connection.served:  # before its first answer it may be a session ticket
+                        self._varied |= isinstance(error, ssl.SSLWantReadError)
                     connection.unread(error)
                     continue
                 now = clock()

@@ -205,26 +205,38 @@ class Engine:
         if not self._ready:
             return
         ready, self._ready = self._ready, []
-        before = self._clock()
-        made = self._made(ready, before)
-        _, stratum, due, _ = ready[0].event
-        self._recorder.signs.extend((stratum, due, (self._clock() - before) // len(ready)))
-        self._transport.send_all(made)
+        self._transport.send_all(self._made(ready))
 
-    def _made(self, ready: list[Connection], now: int) -> Iterable[Made]:
+    def _made(self, ready: list[Connection]) -> Iterable[Made]:
         """The requests of the events of these connections. One that cannot be made must not hold up the others."""
         events = [connection.event for connection in ready]
         if self._epoch_ns is None:
-            indexes = [event[0] for event in events]
             with contextlib.suppress(Exception):  # made one by one, it is seen which
-                return zip(ready, self._make_all(indexes, events, now + self._wall_offset), indexes, strict=True)
+                return self._made_together(ready, events)
         made: list[Made] = []
+        now = before = self._clock()
         for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
             try:
-                made.append((connection, self._makers[stratum](index, self._dated(index, due, now)), index))
+                request = self._makers[stratum](index, self._dated(index, due, now))
             except Exception as error:  # noqa: BLE001
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+            else:
+                made.append((connection, request, index))
+            if before:
+                self._recorder.signs.extend((stratum, due, self._clock() - before))
+                before = 0
         return made
+
+    def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
+        """The first by itself, which is timed: one making of each batch is. The others as cheaply as they can be."""
+        index, stratum, due, _ = events[0]
+        before = self._clock()
+        now_ns = before + self._wall_offset
+        first = self._makers[stratum](index, now_ns)
+        self._recorder.signs.extend((stratum, due, self._clock() - before))
+        indexes = [event[0] for event in events]
+        others = self._make_all(indexes[1:], events[1:], now_ns)
+        return zip(ready, (first, *others), indexes, strict=True)
 
     def _dated(self, index: int, due: int, now: int) -> int:
         """The wall clock (ns since 1970) that an event due at `due` and made at `now` of the clock bears."""

@@ -1,7 +1,7 @@
-"""Takes outcomes from the hot path at the price of a list append, and folds them into the tally in small bites.
+"""Takes outcomes from the hot path at the price of packing a row, and folds them into the tally in small bites.
 
-Decides when folding happens, because folding is paid by lag: about a thousand rows at a time, or whenever there is
-time before the next due event. Knows nothing of connections.
+Decides when folding happens, because folding is paid by lag: BITE rows at a time, or whenever there is time before the
+next due event. Knows nothing of connections.
 """
 
 from __future__ import annotations

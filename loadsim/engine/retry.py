@@ -139,8 +139,7 @@ class RetryEngine(Engine):
             self._transport.send_all(batch, attempt)
 
     def _request(self, index: int, stratum: int, due: int, now: int, held: _Held | None) -> SignedRequest:
-        epoch = self._epoch_ns
-        now_ns = now + self._wall_offset if epoch is None else epoch + due - self._start_ns
+        epoch, now_ns = self._epoch_ns, self._dated(index, due, now)
         redeliver = self._redeliver.get(stratum)
         if redeliver is None:
             return self._makers[stratum](index, now_ns)

@@ -17,11 +17,16 @@ _RECORD = 16 * 1024
 class TlsSession:
     """The client's side of one TLS connection."""
 
-    __slots__ = ("_arrived", "_decrypt", "_encrypt", "_object", "_put", "_receive", "take")
+    __slots__ = ("_arrived", "_decrypt", "_encrypt", "_object", "_on_end", "_put", "_receive", "ended", "take")
 
-    def __init__(self, context: ssl.SSLContext, server_name: str, receive: Callable[[int], bytes]) -> None:
-        """`receive` is the `recv` of the connected socket, which does not block."""
-        self._receive = receive
+    def __init__(
+        self, context: ssl.SSLContext, server_name: str, receive: Callable[[int], bytes], on_end: Callable[[], None]
+    ) -> None:
+        """`receive` is the `recv` of the connected socket, which does not block. `on_end` is called when `recv` found
+        the end of the stream behind something, and so gives that first."""
+        self._receive, self._on_end = receive, on_end
+        self.ended = False
+        """Whether `on_end` was called."""
         self._arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._arrived, leaving, server_hostname=server_name)
         self._put = self._arrived.write
@@ -55,9 +60,13 @@ class TlsSession:
         """`data` in records, to be written before any other. Raises ssl.SSLError."""
         encrypt, take = self._encrypt, self.take
         sealed = encrypt(data)
+        if sealed == len(data):
+            return take()
+        records = [take()]  # one by one, since what lies there for once is memory of the session's for good
         while sealed < len(data):
             sealed += encrypt(memoryview(data)[sealed:])
-        return take()
+            records.append(take())
+        return b"".join(records)
 
     def recv(self, size: int) -> bytes:
         """What came in the records that are whole when at most `size` bytes more are read off the socket.
@@ -68,7 +77,7 @@ class TlsSession:
         receive, put, decrypt = self._receive, self._put, self._decrypt
         arrived = receive(size)
         if not arrived:
-            return arrived
+            return b"" if self.ended else self._open_rest()
         put(arrived)
         # A record is longer than what it holds: no less is got only where a part had come before.
         data: bytes = decrypt(len(arrived))
@@ -77,10 +86,15 @@ class TlsSession:
         return data
 
     def _open_rest(self) -> bytes:
+        """What else is there. An end, or an error, behind it must not take it away: it is told of later."""
         rest = b""
         try:
             while more := self._decrypt(_RECORD):
                 rest += more
         except ssl.SSLWantReadError:
+            return rest
+        except ssl.SSLError:
             pass
+        self.ended = True
+        self._on_end()
         return rest

@@ -61,11 +61,6 @@ class RecordedSource:
         """The bytes that were recorded."""
         return self._bodies[index % len(self._bodies)]
 
-    def bodies(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:  # noqa: ARG002 - as above
-        """The bytes that were recorded, of several events."""
-        bodies = self._bodies
-        return [bodies[index % len(bodies)] for index in indexes]
-
     def event(self, index: int) -> RecordedEvent:
         """The row of event `index`."""
         return self.events[index % len(self.events)]

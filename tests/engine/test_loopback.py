@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from loadsim.engine.direct import DirectConnection, DirectTransport
+from loadsim.engine.connection import DirectConnection
+from loadsim.engine.direct import DirectTransport
+from loadsim.engine.engine import Engine
 from loadsim.engine.transport import Answer
 from loadsim.engine.wire import resolve
 from loadsim.model import Column, SignedRequest
@@ -210,6 +212,45 @@ def test_the_hot_path_makes_no_reference_cycles(answers: bool) -> None:
     result.assert_balanced()
     assert result.planned == events
     assert found < 500  # what one run leaves behind, however many events it had
+
+
+def test_tls_sessions_leave_no_reference_cycles() -> None:
+    target = {"timeout": "20s", "cacert": str(CERTS / "localhost.pem"), "reuse": 2}
+    with Server(Peer.requests, tls="localhost") as server:
+        run(scenario([{"connections": 1, "events": 1}], {"url": server.url, **target}), direct)
+        gc.collect()
+        gc.disable()
+        try:
+            result = run(scenario([{"connections": 4, "events": 200}], {"url": server.url, **target}), direct)
+            found = gc.collect()
+        finally:
+            gc.enable()
+    assert result.outcomes == ["200"] * 200
+    assert result.engine.opened >= 100
+    assert found < 200
+
+
+def test_turns_that_run_out_in_the_middle_of_a_batch_of_answers_go_on() -> None:
+    """Of so many shards one has blocks of eight events: a batch of answers reaches over their ends."""
+    asked: list[int] = []
+
+    def ask(engine: Engine) -> None:
+        on_answers = engine.on_answers
+
+        def asking(answers: Sequence[Answer]) -> None:
+            on_answers(answers)
+            asked.append(sum(engine.planned))
+
+        engine.on_answers = asking  # type: ignore[method-assign]
+
+    with Server(Peer.requests) as server:
+        of = scenario([{"connections": 32 * 512, "events": 600 * 512}], {"url": server.url, "timeout": "20s"})
+        result = run(of, direct, during=ask, shard=3, shards=512)
+    result.assert_balanced()
+    assert result.outcomes == ["200"] * 600
+    assert asked == sorted(asked)
+    assert asked[-1] == result.planned == 600
+    assert len(asked) < 600  # or no batch was of several answers
 
 
 class Stub:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from loadsim.engine.tls import TlsSession
 from loadsim.model import Column
+from loadsim.plan import Scenario
 from tests.engine.running import direct, run, scenario
 from tests.engine.servers import CERTS, Peer, Server
 
@@ -25,7 +27,8 @@ class Pipe:
     def __init__(self) -> None:
         self.arrived = bytearray()
         self.ended = False
-        self.session = TlsSession(CLIENT, "localhost", self.receive)
+        self.found_end = 0
+        self.session = TlsSession(CLIENT, "localhost", self.receive, self.on_end)
         self._put, self._taken = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.peer = SERVER.wrap_bio(self._put, self._taken, server_side=True)
         done = False
@@ -37,6 +40,9 @@ class Pipe:
             except ssl.SSLWantReadError:
                 pass
             self.arrived += self._taken.read()
+
+    def on_end(self) -> None:
+        self.found_end += 1
 
     def receive(self, size: int) -> bytes:
         if not self.arrived and not self.ended:
@@ -92,17 +98,38 @@ def test_what_is_sealed_arrives(sizes: list[int]) -> None:
         assert pipe.delivered(pipe.session.seal(data)) == data
 
 
-def test_the_end_of_the_stream_is_told_after_what_came_before_it() -> None:
+def closing(pipe: Pipe) -> None:
+    """The peer says that it has said everything, and keeps the connection."""
+    with contextlib.suppress(ssl.SSLWantReadError):
+        pipe.peer.unwrap()
+    pipe.answer(b"")
+
+
+def test_an_end_behind_the_last_bytes_is_told_with_them() -> None:
     pipe = Pipe()
     pipe.answer(b"the last")
-    try:
-        pipe.peer.unwrap()
-    except ssl.SSLWantReadError:
-        pass
-    pipe.answer(b"")
+    closing(pipe)
     assert pipe.session.recv(16_384) == b"the last"
+    assert (pipe.session.ended, pipe.found_end) == (True, 1)
     pipe.ended = True
     assert pipe.session.recv(16_384) == b""
+
+
+def test_an_end_by_itself_is_an_empty_read() -> None:
+    pipe = Pipe()
+    pipe.answer(b"the last")
+    assert pipe.session.recv(16_384) == b"the last"
+    assert not pipe.session.ended
+    closing(pipe)
+    assert pipe.session.recv(16_384) == b""
+
+
+def test_an_error_behind_the_last_bytes_does_not_take_them_away() -> None:
+    pipe = Pipe()
+    pipe.answer(b"the last")
+    pipe.arrived += b"HTTP/1.1 200 OK\r\n\r\n"
+    assert pipe.session.recv(16_384) == b"the last"
+    assert pipe.found_end == 1
 
 
 def test_what_is_no_record_is_an_error() -> None:
@@ -112,7 +139,7 @@ def test_what_is_no_record_is_an_error() -> None:
         pipe.session.recv(16_384)
 
 
-def test_a_peer_that_misses_our_certificate_is_told_as_such(tmp_path: Path) -> None:
+def test_a_peer_that_misses_our_certificate_is_told_as_such() -> None:
     """Under TLS 1.3 it says so only when the handshake is over for us, and the request sent."""
 
     def never(peer: Peer) -> None:
@@ -129,3 +156,60 @@ def test_a_peer_that_misses_our_certificate_is_told_as_such(tmp_path: Path) -> N
     assert result.column(Column.sent)[0] > 0
     (sample,) = result.samples
     assert "certificate required" in sample.error
+
+
+def secured(url: str, events: int, **target: Any) -> Scenario:
+    ways = {"url": url, "timeout": "10s", "cacert": str(CERTS / "localhost.pem"), **target}
+    return scenario([{"connections": 1, "events": events}], ways)
+
+
+def test_a_body_without_length_ends_with_the_session_not_with_the_connection() -> None:
+    def says_goodbye(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        peer.sock.unwrap()  # waits for us
+
+    with Server(says_goodbye, tls="localhost") as server:
+        result = run(secured(server.url, 2), direct)
+    assert result.outcomes == ["200", "200"]
+    assert result.took_s < 5
+
+
+def test_bytes_are_those_of_the_request_not_of_its_records() -> None:
+    seen: list[int] = []
+
+    def counts(peer: Peer) -> None:
+        while True:
+            seen.append(len(peer.request()))
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with Server(counts, tls="localhost") as server:
+        result = run(secured(server.url, 3), direct)
+    assert result.outcomes == ["200"] * 3
+    assert result.column(Column.bytes_sent) == seen
+
+
+def test_a_request_that_cannot_be_sealed_is_one_failed_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(peer: Peer) -> None:
+        while True:
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    calls = 0
+    seal = TlsSession.seal
+
+    def breaks_once(self: TlsSession, data: bytes) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "protocol is shutdown")
+        return seal(self, data)
+
+    monkeypatch.setattr(TlsSession, "seal", breaks_once)
+    with Server(answers, tls="localhost") as server:
+        result = run(secured(server.url, 4), direct)
+    assert result.outcomes == ["200", "tls", "200", "200"]
+    assert result.column(Column.sent)[1] == result.column(Column.bytes_sent)[1] == 0
+    (sample,) = result.samples
+    assert "protocol is shutdown" in sample.error

@@ -1,0 +1,340 @@
+"""One connection of the direct transport: how it is opened, written, read and given up.
+
+Decides what a failure is called and what a connection is still good for. Refuses to know what an event is (it carries
+bytes and tells instants) and how readiness is learned: the transport calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.response import ResponseReader
+from loadsim.engine.tls import TlsSession
+from loadsim.engine.transport import ResourceLimitError
+from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
+
+if TYPE_CHECKING:
+    from loadsim.engine.direct import DirectTransport
+
+IN, OUT = select.EPOLLIN, select.EPOLLOUT
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
+CHUNK = 16 * 1024
+"""Read size."""
+CONNECTING, HANDSHAKE, READY, CLOSED = range(4)
+
+
+class DirectConnection:
+    """One TCP or TLS connection of the set."""
+
+    __slots__ = (
+        "_address",
+        "_owner",
+        "_sock",
+        "_started_ns",
+        "_tls",
+        "_transport",
+        "_why",
+        "bytes_received",
+        "bytes_sent",
+        "connected_ns",
+        "event",
+        "fd",
+        "first_ns",
+        "mask",
+        "overhead",
+        "pending",
+        "reader",
+        "recv",
+        "reusable",
+        "seal",
+        "send_bytes",
+        "sent_ns",
+        "served",
+        "slot_ns",
+        "state",
+    )
+
+    def __init__(self, transport: DirectTransport) -> None:
+        self._transport = transport
+        self._owner = transport.owner
+        self.reader = ResponseReader(transport.memo)
+        self._address = 0
+        self._tls: TlsSession | None = None
+        self.pending: bytes | memoryview = b""
+        """What the kernel has not taken yet, as it goes over the wire."""
+        self.overhead = 0
+        """By how much what is written is longer than the request: TLS."""
+        self._why = ""
+        self.event: Any = None
+        self.served = 0
+        self.slot_ns = self.sent_ns = self.first_ns = self.connected_ns = 0
+        self.bytes_sent = self.bytes_received = 0
+        self.reusable = True
+        self._started_ns = monotonic_ns()
+        self._connect()
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        wire = self._transport.wire
+        family, address = wire.addresses[self._address]
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:
+            raise ResourceLimitError(os.strerror(error.errno or 0)) from None
+        self._sock: socket.socket = sock
+        self.send_bytes = sock.send
+        self.fd = sock.fileno()
+        self.state = CONNECTING
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
+        if code in NO_RESOURCE:
+            sock.close()
+            raise ResourceLimitError(os.strerror(code))
+        self.mask = OUT
+        self._transport.add(self)
+        if code not in (0, errno.EINPROGRESS):
+            self._transport.later(self, code)
+
+    def _connected(self) -> None:
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.connect_failed(code)
+            return
+        self.connected_ns = monotonic_ns()
+        wire = self._transport.wire
+        if wire.tls is None:
+            self._ready(0)
+            return
+        self._tls = TlsSession(wire.tls, wire.server_name, self._sock.recv, self._peer_ended)
+        self.seal = self._tls.seal
+        self.state = HANDSHAKE
+        self._handshake()
+
+    def connect_failed(self, code: int) -> None:
+        """This address does not work: try the next one, or give up with the event."""
+        if self.state == CLOSED:
+            return
+        if self._address + 1 < len(self._transport.wire.addresses):
+            self._address += 1
+            self._transport.remove(self)
+            self._transport.bury(self._sock)
+            try:
+                self._connect()
+            except ResourceLimitError as error:
+                self._why = str(error)
+                self._fail(ErrorKind.connect_error)
+            return
+        self._why = os.strerror(code)
+        self._fail(kind_of_errno(code))
+
+    def _handshake(self) -> None:
+        assert self._tls is not None  # noqa: S101 - made when TCP was up
+        try:
+            done = self._tls.handshake()
+            self.pending = bytes(self.pending) + self._tls.take()
+            while self.pending:
+                self.pending = self.pending[self.send_bytes(self.pending) :]
+        except BlockingIOError:
+            self._watch(IN | OUT)
+        except OSError as error:  # includes ssl.SSLError
+            with contextlib.suppress(OSError):
+                self._sock.send(self._tls.take())  # the alert that tells the peer why
+            self._why = f"TLS handshake: {error.strerror or error}"
+            self._fail(ErrorKind.tls)
+        else:
+            if done:
+                self._ready(monotonic_ns() - self.connected_ns)
+            else:
+                self._watch(IN)
+
+    def _ready(self, tls_ns: int) -> None:
+        self.state = READY
+        self.recv = self._tls.recv if self._tls else self._sock.recv
+        self._watch(IN)
+        self._owner.on_handshake(self, self.connected_ns - self._started_ns, tls_ns)
+        self._owner.on_open(self)
+
+    def _watch(self, mask: int) -> None:
+        if mask != self.mask:
+            self.mask = mask
+            self._transport.modify(self.fd, mask)
+
+    # -- carrying an event --------------------------------------------------------------------------------------------
+
+    def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
+        """See Connection."""
+        self._transport.send_all([(self, request, index)], attempt)
+
+    def unsealed(self, error: OSError) -> None:
+        """The session takes nothing more: nothing of a request was sent."""
+        self.sent_ns = self.first_ns = self.bytes_sent = self.bytes_received = 0
+        self._why = f"TLS: {error.strerror or error}"
+        self._transport.soon(self._give_up)
+
+    def _give_up(self) -> None:
+        if self.state == READY and self.event is not None:
+            self._fail(ErrorKind.tls)
+
+    def _peer_ended(self) -> None:
+        """What was just read is the last that comes."""
+        self.reusable = False
+
+    def unsent(self, error: OSError) -> None:
+        """The first write of a request raised `error`."""
+        self.bytes_sent = 0
+        self._why = error.strerror or str(error)
+        self._transport.later(self, error.errno or errno.EIO)
+
+    def partly_sent(self, data: bytes, sent: int) -> None:
+        """The kernel took only so much of a request."""
+        self.bytes_sent = 0
+        self._count(sent)
+        self.pending = memoryview(data)[sent:]
+        self._watch(IN | OUT)
+
+    def _count(self, sent: int) -> None:
+        """So much more was written. What it is longer by than the request is taken to have gone first."""
+        over = min(sent, self.overhead)
+        self.overhead -= over
+        self.bytes_sent += sent - over
+
+    def _flush(self) -> None:
+        """Write what is pending."""
+        pending = self.pending
+        mask = IN
+        try:
+            while pending:
+                sent = self.send_bytes(pending)
+                self._count(sent)
+                pending = pending[sent:]
+        except BlockingIOError:
+            mask = IN | OUT
+        except OSError as error:
+            self.pending = b""
+            self._why = error.strerror or str(error)
+            self._transport.later(self, error.errno or errno.EIO)
+            return
+        self.pending = pending
+        self._watch(mask)
+
+    # -- readiness ----------------------------------------------------------------------------------------------------
+
+    def on_ready(self, mask: int) -> None:
+        """The set says that the socket can be read or written, or is broken."""
+        if self.state == READY:
+            if mask != OUT:
+                self._read()
+            if self.pending and self.state == READY:
+                self._flush()
+        elif self.state == CONNECTING:
+            self._connected()
+        elif self.state == HANDSHAKE:
+            self._handshake()
+
+    def _read(self) -> None:
+        try:
+            data = self.recv(CHUNK)
+        except OSError as error:
+            self.unread(error)
+        else:
+            self.take(data, monotonic_ns())
+
+    def unread(self, error: OSError) -> None:
+        """Reading raised `error`."""
+        due = self._tls.take() if self._tls is not None else b""
+        if due:  # what reading made OpenSSL say: an alert, an answer to a question of the protocol's own
+            self.pending = bytes(self.pending) + due
+            self.overhead += len(due)
+            self._flush()
+        if isinstance(error, _WOULD_BLOCK):
+            return
+        if isinstance(error, ssl.SSLError) and self.event is not None:
+            self._why = f"TLS: {error.strerror or error}"
+            self._fail(ErrorKind.tls)
+        else:
+            self.broken(error.errno or 0, error.strerror or str(error))
+
+    def take(self, data: bytes, now: int) -> None:
+        """Something was read at `now`: part of a response, all of it, or its end."""
+        if self.event is None:
+            self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
+        elif not data:
+            self._ended(now)
+        else:
+            if self.first_ns == 0:
+                self.first_ns = now
+            self.bytes_received += len(data)
+            code = self.reader.feed(data)
+            if code:
+                self._transport.answers.append((self, self._over(code), now))
+            elif self._tls is not None and self._tls.ended:
+                self._ended(now)
+
+    def _ended(self, now: int) -> None:
+        code = self.reader.eof()
+        if code:
+            self._owner.on_done(self, self._over(code), now)
+        else:
+            self._why = "closed by the peer before any byte of the response"
+            self._fail(kind_of_end(reused=self.served > 0, answered=False))
+
+    def broken(self, code: int, why: str) -> None:
+        """Reading or writing failed."""
+        if self.state == CLOSED:
+            return
+        if self.event is None:
+            self._transport.lost(self)
+            return
+        self._why = why or os.strerror(code)
+        self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
+
+    def _over(self, code: int) -> int:
+        """The event is over with an answer that is whole, or faulty (`code` below 0). Returns its outcome code."""
+        self.served += 1
+        if self.pending:  # answered before it was asked in full: true, but the connection is out of step
+            self.pending = b""
+            self.reusable = False
+        if not self.reader.keep_alive:
+            self.reusable = False
+        if code < 0:
+            self.reusable = False
+            self._why = self.reader.why
+            code = ERROR_BASE - code
+        return code
+
+    def _fail(self, kind: ErrorKind) -> None:
+        self.reusable = False
+        self._owner.on_done(self, ERROR_BASE + kind, monotonic_ns())
+
+    def close(self) -> None:
+        """See Connection."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        self.reader.close()
+        self._transport.remove(self)
+        self._transport.bury(self._sock)
+        self.recv = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]  # they keep the socket
+
+    @property
+    def opened(self) -> bool:
+        """Connected and handshaken."""
+        return self.state == READY
+
+    def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
+        """See Connection."""
+        return self.reader.shown()
+
+    def error_text(self) -> str:
+        """See Connection."""
+        return self._why
