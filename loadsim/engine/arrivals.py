@@ -16,8 +16,6 @@ from loadsim.model import NS_PER_MS
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
 
 NEVER = 2**62
-_IDLE_NS = NS_PER_MS
-"""When nothing is due for so long, there is time for other things."""
 
 Waiting = tuple[int, int, int, int]
 """Index, stratum, due, woken (ns of the clock)."""
@@ -37,8 +35,8 @@ class Taker(Protocol):
     def allow(self, connections: int) -> None:
         """A phase begins that allows so many connections."""
 
-    def idle(self) -> None:
-        """Nothing is due for a while."""
+    def spare(self, time_ns: int) -> None:
+        """Whatever was due is released, and nothing more falls due for so long."""
 
     def over(self) -> None:
         """No further event will ever fall due."""
@@ -132,8 +130,7 @@ class Arrivals:
         if self.stopped_ns:
             return
         self._pacer.arm(now if self._starting else self._wake_ns)
-        if self._wake_ns - now > _IDLE_NS:
-            self._taker.idle()
+        self._taker.spare(self._wake_ns - now)
 
     def _enter_next(self, now: int) -> None:
         self._phase_no += 1

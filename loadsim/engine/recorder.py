@@ -18,7 +18,9 @@ COLUMNS = len(Column)
 ROW = struct.Struct(f"{COLUMNS}q")
 """One outcome, see `model.Column`."""
 BITE = 2048
-"""Rows that are folded at once under load."""
+"""Rows that are folded at once under load: cheapest by far, at a millisecond or so."""
+PACED_BITE = 256
+"""Rows that are worth folding between two events that fall due: dear each, but done in a fifth of that time."""
 SAMPLES_PER_CODE = 3
 
 
