@@ -158,8 +158,8 @@ class Engine:
             self.open_count -= 1
 
     def spare(self, time_ns: int) -> None:
-        """See Taker. Where events fall due at even, short intervals, no time is ever enough: a small bite is taken then,
-        when the next event is as far off as it ever is."""
+        """See Taker. Where events fall due at short, even intervals, no time is ever enough: then a small bite is
+        taken when the next event is as far off as it ever is."""
         rows = len(self._recorder.rows)
         if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
             self._recorder.fold()
