@@ -76,13 +76,13 @@ async def test_a_generator_that_has_to_share_its_core_is_invalid(tmp_path: Path)
 
 async def test_a_rate_above_what_the_generator_can_do_says_what_it_could(tmp_path: Path) -> None:
     async with endpoint() as served:
-        wanted = ("-r", "400000/s", "-d", "1s", "-q", "--timeout", "1s", "--objective", "success: rate >= 0%")
+        wanted = ("-r", "900000/s", "-d", "1s", "-q", "--timeout", "1s", "--objective", "success: rate >= 0%")
         done = await loadsim("run", served.url, *wanted, cwd=tmp_path)
     assert done.code == 3, done.out + done.err
     result = stored(tmp_path)
     assert balanced(result)
     (reason, *_) = result.validity.reasons
-    assert "/s of the 400,000/s asked for" in reason
+    assert "/s of the 900,000/s asked for" in reason
 
 
 @pytest.mark.needs("prlimit")
