@@ -1,7 +1,7 @@
 """Which events came: by run and index, in memory that the workers and their supervisor share.
 
 Decides what is kept of a delivery that says of which event it is (see `measure.marks`), and how much room there is:
-eight runs, indexes below a limit. Only an accepted delivery opens the books of a run, so that nobody without the secret
+32 runs, indexes below a limit. Only an accepted delivery opens the books of a run, so that nobody without the secret
 can make them grow. Deliveries are noted one by one and entered many at once, since parsing one alone would cost more
 than all the rest. Every worker writes its own part only, so nothing is locked. Refuses to know who reads the books.
 """
@@ -22,7 +22,7 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.ledger import MOST_TIMES, Books, Times
 from loadsim.measure.marks import MARK, indexes_of
 
-RUNS = 8
+RUNS = 32
 DEFAULT_LIMIT = 4_000_000
 LARGEST_LIMIT = 50_000_000
 ENTER_EVERY_S = 0.02
@@ -43,7 +43,7 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
     malformed: int
     """Not of the form, or refused deliveries of a run that nothing was accepted of."""
     no_room: int
-    """Of a run beyond the eighth."""
+    """Of a run for whose books there was no room."""
 
 
 class _Layout(NamedTuple):
