@@ -99,7 +99,7 @@ def _could(result: RunResult) -> str:
     if woken < WOKEN_SHARE * planned:
         return f"; it could do about {woken / duration:,.0f}/s of the {asked} asked for"
     in_time = sum(row.completed for row in result.series if row.due)
-    if in_time < WOKEN_SHARE * planned:
+    if 0 < in_time < WOKEN_SHARE * planned:  # it may have had no time for a single answer
         return f"; it could do about {in_time / duration:,.0f}/s of the {asked} asked for"
     return f"; it fired {asked}, but not in time: what it could do here is less"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -82,7 +83,8 @@ async def test_a_rate_above_what_the_generator_can_do_says_what_it_could(tmp_pat
     result = stored(tmp_path)
     assert balanced(result)
     (reason, *_) = result.validity.reasons
-    assert "/s of the 900,000/s asked for" in reason
+    assert "the generator was late" in reason or "were woken before it ended" in reason
+    assert re.search(r"it could do about [1-9][\d,]*/s of the \S+/s asked for|it fired \S+/s, but not in time", reason)
 
 
 @pytest.mark.needs("prlimit")
