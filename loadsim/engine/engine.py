@@ -23,6 +23,8 @@ from loadsim.plan import Plan
 
 _BATCH = 64
 """Released events that are made and sent together."""
+_TIMED_EVERY = 16
+"""Of so many batches of several events the making of one event is timed: by itself it costs more than among others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
 
@@ -60,6 +62,8 @@ class Engine:
         self._wall_offset = wall() - clock()
         self._ready: list[Connection] = []
         """Those whose event is to be made and sent."""
+        self._untimed = _TIMED_EVERY
+        """Batches since a making was timed."""
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
@@ -232,14 +236,18 @@ class Engine:
         return made
 
     def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
-        """The first by itself, which is timed: one making of each batch is. The others as cheaply as they can be."""
+        """As cheaply as they can be; one making is timed of each batch of one event, and of a few of the others."""
         index, stratum, due, _ = events[0]
+        indexes = [event[0] for event in events]
         before = self._clock()
         now_ns = before + self._wall_offset
+        self._untimed += 1
+        if len(events) > 1 and self._untimed < _TIMED_EVERY:
+            return zip(ready, self._make_all(indexes, events, now_ns), indexes, strict=True)
+        self._untimed = 0
         first = self._makers[stratum](index, now_ns)
         self._recorder.signs.extend((stratum, due, self._clock() - before))
-        indexes = [event[0] for event in events]
-        others = self._make_all(indexes[1:], events[1:], now_ns)
+        others = self._make_all(indexes[1:], events[1:], now_ns) if len(events) > 1 else ()
         return zip(ready, (first, *others), indexes, strict=True)
 
     def _dated(self, index: int, due: int, now: int) -> int:
