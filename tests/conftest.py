@@ -43,16 +43,6 @@ TOGETHER = (
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """`-n auto`: half as many again as there are cores, since for a third of their time tests wait for processes and
-    clocks."""
-    if config.getoption("numprocesses") != "auto" or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:  # noqa: TID251
-        return None  # as was asked for
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + cores // 2
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
     """Share tests out one by one, but the files that belong together whole."""
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]

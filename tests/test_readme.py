@@ -61,7 +61,7 @@ class Session:
 
     def _tried(self, text: str) -> subprocess.CompletedProcess[str]:
         done = self.run(text)
-        for _ in range(4):
+        for _ in range(9):
             if done.returncode == INVALID:  # a busy machine: the tool says so, and a reader would try again
                 done = self.run(text)
         return done
