@@ -222,7 +222,7 @@ class Engine:
             with contextlib.suppress(Exception):  # made one by one, it is seen which
                 return self._made_together(ready, events)
         made: list[Made] = []
-        now = before = self._clock()
+        now = self._clock()
         for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
             try:
                 request = self._makers[stratum](index, self._dated(index, due, now))
@@ -230,9 +230,8 @@ class Engine:
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
             else:
                 made.append((connection, request, index))
-            if before:
-                self._recorder.signs.extend((stratum, due, self._clock() - before))
-                before = 0
+            if connection is ready[0]:
+                self._recorder.signs.extend((stratum, due, self._clock() - now))
         return made
 
     def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:

@@ -121,8 +121,7 @@ class RetryEngine(Engine):
             return
         ready, self._ready = self._ready, []
         made: dict[int, list[Made]] = {}
-        before = self._clock()
-        now = before
+        now = self._clock()
         for connection in ready:
             index, stratum, due, _ = connection.event
             held = self._held.get(index)
@@ -132,9 +131,8 @@ class RetryEngine(Engine):
                 asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
             else:
                 made.setdefault(1 if held is None else held.attempt, []).append((connection, request, index))
-            if before:  # one making of each batch is timed
-                self._recorder.signs.extend((stratum, due, self._clock() - before))
-                before = 0
+            if connection is ready[0]:  # one making of each batch is timed
+                self._recorder.signs.extend((stratum, due, self._clock() - now))
         for attempt, batch in made.items():
             self._transport.send_all(batch, attempt)
 
