@@ -77,7 +77,7 @@ async def test_a_generator_that_has_to_share_its_core_is_invalid(tmp_path: Path)
 
 async def test_a_rate_above_what_the_generator_can_do_says_what_it_could(tmp_path: Path) -> None:
     async with endpoint() as served:
-        wanted = ("-r", "900000/s", "-d", "1s", "-q", "--timeout", "1s", "--objective", "success: rate >= 0%")
+        wanted = ("-r", "5000000/s", "-d", "200ms", "-q", "--timeout", "1s", "--objective", "success: rate >= 0%")
         done = await loadsim("run", served.url, *wanted, cwd=tmp_path)
     assert done.code == 3, done.out + done.err
     result = stored(tmp_path)
