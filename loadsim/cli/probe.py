@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadsim.report.probe import ClockReport, ProbeReport
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
-    from loadsim.studies.probe import ProbeRequest
+    from loadsim.studies.asker import ProbeRequest
 
 FINDING = 99
 LIMIT = "24h"
@@ -151,7 +151,7 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
     from loadsim.report.probe import Subject
-    from loadsim.studies.probe import ProbeRequest
+    from loadsim.studies.asker import ProbeRequest
     from loadsim.studies.simulate import Trust
 
     target = asked.target

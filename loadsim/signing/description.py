@@ -17,11 +17,12 @@ from loadsim.signing.verify import BodyTimeVerifier, Verifier
 
 Digest = Literal["sha1", "sha256", "sha512"]
 Encoding = Literal["hex", "base64", "base64url"]
-KeyForm = Literal["utf8", "whsec", "base64", "hex"]
+KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex"]
 
 KEY_FORMS: dict[KeyForm, str] = {
     "utf8": "the secret verbatim",
     "whsec": "base64-decoded after an optional whsec_",
+    "whsec-or-utf8": "base64-decoded after whsec_, without it the secret verbatim",
     "base64": "base64-decoded",
     "hex": "hex-decoded",
 }

@@ -44,12 +44,15 @@ def test_a_genuine_delivery_is_said_to_be_genuine(name: str) -> None:
 @pytest.mark.parametrize(
     ("signed", "words"),
     [
-        (json.dumps(DOCUMENT).encode(), "JSON with spaces, every other letter than ASCII escaped;"),
-        (json.dumps(DOCUMENT, ensure_ascii=False).encode(), "JSON with spaces;"),
-        (json.dumps(DOCUMENT, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(), "with sorted keys;"),
-        (json.dumps(DOCUMENT, ensure_ascii=False, indent=2).encode(), "JSON indented by 2;"),
-        (BODY.replace(b"/", b"\\/"), "compact JSON, slashes escaped;"),
-        (BODY.replace(b"<", b"\\u003c").replace(b">", b"\\u003e"), "compact JSON, <, > and & escaped;"),
+        (json.dumps(DOCUMENT).encode(), "with spaces, every other letter than ASCII escaped (Python's json.dumps);"),
+        (json.dumps(DOCUMENT, ensure_ascii=False).encode(), "JSON with spaces (Python's json.dumps(ensure_ascii="),
+        (
+            json.dumps(DOCUMENT, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(),
+            "with sorted keys (",
+        ),
+        (json.dumps(DOCUMENT, ensure_ascii=False, indent=2).encode(), "JSON indented by 2 ("),
+        (BODY.replace(b"/", b"\\/"), "compact JSON, slashes and U+2028 escaped (PHP's json_encode("),
+        (BODY.replace(b"<", b"\\u003c").replace(b">", b"\\u003e"), "compact JSON, <, > and & escaped (a struct by Go"),
     ],
 )
 @pytest.mark.parametrize("name", ["trackpilots", "standard-webhooks", "github", "stripe"])
