@@ -95,6 +95,8 @@ class Scheme:
     url_decoded: str = ""
     like: str | None = None
     """The scheme that this one is a variant of."""
+    accepts: Scheme | None = None
+    """The same formula under another scheme's header names: a receiver takes these too, no sender writes them."""
 
     def signer(self, secret: Secret, *, url: str | None = None, event: str = "") -> Signer:
         """What makes the headers for deliveries to `url` of events called `event`.

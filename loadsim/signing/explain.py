@@ -40,9 +40,16 @@ class Explanation:
 
 
 class _Delivery:
-    """What came, looked at with one scheme."""
+    """What came, looked at with one scheme; with the names of the one that it accepts where these were sent."""
 
     def __init__(self, scheme: Scheme, headers: Mapping[str, str], body: bytes) -> None:
+        other = scheme.accepts
+        if (
+            other is not None
+            and scheme.signature.name.lower() not in headers
+            and other.signature.name.lower() in headers
+        ):
+            scheme = other
         self.scheme = scheme
         self.headers = headers
         self.body = body

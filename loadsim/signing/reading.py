@@ -6,6 +6,7 @@ nothing and reads no file.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "encoding": get_args(Encoding),
     "key": get_args(KeyForm),
 }
-_TEXTS = ("title", "like", "signed", "several", "timestamp_field", "tolerance", "secret_env", "url_decoded")
+_TEXTS = ("title", "like", "accepts", "signed", "several", "timestamp_field", "tolerance", "secret_env", "url_decoded")
 KEYS = ("headers", *_TEXTS, *_CHOICES)
 """Every key of a table."""
 
@@ -54,7 +55,7 @@ class TableError(ValueError):
 def read_table(name: str, table: Mapping[str, Any], find: Find, where: str) -> Scheme:
     """The scheme that a table describes. `where` is how messages call the table. Raises UsageError."""
     try:
-        return _scheme(name, _whole(table, find))
+        return _scheme(name, _whole(table, find), find)
     except TableError as error:
         raise UsageError(f"{where}.{error}" if error.key else f"{where}: {error}") from None
 
@@ -90,7 +91,7 @@ class _Headers:
     signature: SignatureHeader | None = None
 
 
-def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
+def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
     for key in ("headers", "signed"):
         if not table.get(key):
             raise TableError(key, "is missing")
@@ -100,7 +101,7 @@ def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
     signed = _message(table["signed"])
     timestamp = _timestamp(headers, headers.signature, table)
     _check_message(signed, timestamp, headers)
-    return Scheme(
+    described = Scheme(
         name=name,
         title=table.get("title", name),
         signature=headers.signature,
@@ -116,6 +117,21 @@ def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
         url_decoded=table.get("url_decoded", ""),
         like=table.get("like"),
     )
+    return _accepting(described, table["accepts"], find) if "accepts" in table else described
+
+
+def _accepting(described: Scheme, name: str, find: Find) -> Scheme:
+    """The scheme with the header names of another one as those that a receiver takes too."""
+    table = find(name)
+    if table is None:
+        raise TableError("accepts", f'there is no scheme "{name}"')
+    other = _scheme(name, {key: value for key, value in table.items() if key != "accepts"}, find)
+    names = {"signature": other.signature, "timestamp": other.timestamp, "id_headers": other.id_headers}
+    if Field.timestamp in described.signed and (other.timestamp is None or other.timestamp.place == "body"):
+        raise TableError("accepts", f"{name} has no header for {{timestamp}}")
+    if Field.id in described.signed and not other.id_headers:
+        raise TableError("accepts", f"{name} has no header for {{id}}")
+    return dataclasses.replace(described, accepts=dataclasses.replace(described, **names))  # type: ignore[arg-type]
 
 
 # -- headers --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 
 import pytest
@@ -95,11 +96,15 @@ def test_a_key_in_another_form_is_recognised(name: str, used: str, words: str) -
 
 def test_verbatim_and_decoded_keys_are_told_apart() -> None:
     decoded = delivery(signer("standard-webhooks"), BODY)
-    verbatim = delivery(signer("polar"), BODY)
+    verbatim = delivery(dataclasses.replace(scheme("standard-webhooks"), key="utf8").signer(SECRET), BODY)
     assert "takes the secret verbatim as the key, but scheme standard-webhooks takes base64" in told(
         "standard-webhooks", verbatim
     )
-    assert "takes base64-decoded after an optional whsec_ as the key, but scheme polar" in told("polar", decoded)
+    stripe = dataclasses.replace(scheme("stripe"), key="whsec").signer(SECRET)
+    assert "takes base64-decoded after an optional whsec_ as the key, but scheme stripe" in told(
+        "stripe", delivery(stripe, BODY)
+    )
+    assert told("polar", decoded).startswith("the signature belongs to this body")
 
 
 @pytest.mark.parametrize(
