@@ -86,8 +86,11 @@ class Verifier:
         """`tolerance_s` None or 0 accepts any time; `url` is needed by schemes that sign it."""
         mac = self._mac = MessageMac(scheme, secret, url)
         timestamp = scheme.timestamp if scheme.timestamp and scheme.timestamp.place != "body" else None
-        self._accepts = None if scheme.accepts is None else Verifier(scheme.accepts, secret, tolerance_s, url)
-        self.header_names = scheme.header_names() + (self._accepts.header_names if self._accepts else ())
+        self._accepts: Verifier | None = (
+            None if scheme.accepts is None else Verifier(scheme.accepts, secret, tolerance_s, url)
+        )
+        others = () if self._accepts is None else self._accepts.header_names
+        self.header_names: tuple[str, ...] = scheme.header_names() + others
         """What `verify` looks up, lower case; a caller may leave every other header out."""
         self._prefix = scheme.signature.prefix.decode()
         self._separator = scheme.signature.separator
