@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadsim.cases import RequestMaker, case_rules, check_cases
+from loadsim.cases import RequestMaker, by_part, case_rules, check_cases
 from loadsim.events import catalogue
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.cluster import Cluster, cluster_of
@@ -118,6 +118,7 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     if options["raw"] and scenario.retry is not None:
         raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
     objectives = _objectives(what, scenario, added=len(_added(options)))
+    scenario = by_part(scenario, described)
     if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
     cluster = _cluster(options, target)
