@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 
@@ -64,6 +65,20 @@ def test_what_svix_sends_is_accepted_under_the_names_of_the_specification_too(na
     assert check.verify({**others, "webhook-id": "é"}, BODY, NOW_S) is Rejection.malformed_id
     found = explain(scheme(name), SECRET, others, BODY + b"\n", NOW_S)
     assert "had no white space at its end" in found.findings[0]
+
+
+def test_linear_repeats_the_time_of_the_body_in_a_header_that_no_receiver_needs() -> None:
+    body = b'{"webhookTimestamp":%d}' % (NOW_S * 1000 + 7)
+    headers = delivery(signer("linear"), body)
+    assert headers["linear-timestamp"] == str(NOW_S * 1000 + 7)
+    check = verifier("linear")
+    assert "linear-timestamp" not in check.header_names
+    del headers["linear-timestamp"]
+    assert check.verify(headers, body, NOW_S) is None
+    assert delivery(signer("linear"), b"{}")["linear-timestamp"] == str(NOW_S * 1000), "the time of signing"
+    without_id = dataclasses.replace(scheme("linear"), id_headers=()).signer(SECRET)
+    lines = without_id.headers_of_all([body, body], NOW_S * 10**9, b"A: b\r\n")
+    assert lines == [b"A: b\r\n" + without_id.headers(body, NOW_S * 10**9, "")] * 2
 
 
 def test_standard_webhooks_itself_takes_its_own_names_only() -> None:
