@@ -79,15 +79,11 @@ class Signer:
             tick = now_ns // self._tick_ns
             if tick != self._tick:
                 self._set_tick(tick)
-        if self._copy is not None:
-            return self._copied(*self._copy, body, now_ns) + self._lines(body, event_id)
-        return self._lines(body, event_id)
-
-    def _lines(self, body: bytes, event_id: str) -> bytes:
+        head = self._head if self._copy is None else self._copied(*self._copy, body, now_ns) + self._head
         if not self._needs_id:
-            return self._head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
+            return head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
         id_text = event_id.encode("ascii")
-        return self._head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
+        return head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
 
     def headers_of_all(self, bodies: Sequence[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
         """`before` and the header lines of each of several bodies, signed at one time. For schemes without an id."""

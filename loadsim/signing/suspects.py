@@ -156,13 +156,13 @@ def _formulas(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspe
         else:
             does = f"signs {described.signed_text}, not {scheme.signed_text}"
         yield _suspect(does, is_right, described, secret, url)
+    yield from _written_otherwise(scheme, secret, url)
     for digest in ("sha256", "sha1", "sha512"):
         for encoding in ("hex", "base64", "base64url"):
             if (digest, encoding) != (scheme.digest, scheme.encoding):
                 described = dataclasses.replace(scheme, digest=digest, encoding=encoding)
                 does = f"makes the {described.formula}, not the {scheme.formula}"
                 yield _suspect(does, f"make the {scheme.formula}", described, secret, url)
-    yield from _written_otherwise(scheme, secret, url)
     yield from _keyed_otherwise(scheme, secret, url)
 
 
