@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ID = b"\0"
 """Where the id belongs in the lines of one timestamp; no header can hold this byte."""
+_COPY = b"\1"
+"""Where the header belongs that repeats the time in the body; nor this one."""
 
 
 class Signer:
@@ -59,8 +61,9 @@ class Signer:
             self._tick_ns = timestamp.tick_ns
             self._before = constants + ids + signature + timestamp.name.encode()
             self._after = (scheme.signature.separator or b"") + prefix
-        elif timestamp is not None:
-            self._copy = None if timestamp.copied_to is None else (timestamp.copied_to, timestamp)
+        elif timestamp is not None and timestamp.copied_to is not None:
+            self._copy = timestamp.copied_to, timestamp
+            self._before = constants + _COPY + ids + signature + prefix
         self._tick = -1
         self._timestamp = b""
         self._head = self._before
@@ -79,7 +82,9 @@ class Signer:
             tick = now_ns // self._tick_ns
             if tick != self._tick:
                 self._set_tick(tick)
-        head = self._head if self._copy is None else self._copied(*self._copy, body, now_ns) + self._head
+        head = self._head
+        if self._copy is not None:
+            head = head.replace(_COPY, self._copied(*self._copy, body, now_ns))
         if not self._needs_id:
             return head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
         id_text = event_id.encode("ascii")

@@ -78,7 +78,15 @@ def test_a_vector_with_a_second_key_fails_under_the_first() -> None:
             ],
         ),
         ("hubspot-v3", ["X-HubSpot-Request-Timestamp: 1746123456789", "X-HubSpot-Signature-v3: *"]),
-        ("linear", ["Linear-Event: an.event", "Linear-Delivery: id-7", "Linear-Signature: *"]),
+        (
+            "linear",
+            [
+                "Linear-Event: an.event",
+                "Linear-Timestamp: 1746123456789",
+                "Linear-Delivery: id-7",
+                "Linear-Signature: *",
+            ],
+        ),
         (
             "twitch",
             [
