@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from loadsim.model import Secret, UsageError
+from loadsim.plan.reading import Settle
 from loadsim.plan.redact import redact_url
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
@@ -105,8 +106,10 @@ def load_config(
     *,
     known_types: Collection[str] | None = None,
     known_schemes: Collection[str] | None = None,
+    settle: Settle | None = None,
 ) -> Config:
-    """`loadsim.toml` of a directory; a missing file is an empty one. Raises UsageError: `FILE: key: reason`."""
+    """`loadsim.toml` of a directory; a missing file is an empty one. `settle` finds the scheme of endpoints that name
+    none. Raises UsageError: `FILE: key: reason`."""
     path = Path(directory) / CONFIG_NAME
     source = str(path)
     if not path.exists():
@@ -116,14 +119,17 @@ def load_config(
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{source}: not TOML: {error}") from None
     try:
-        endpoints = _endpoints(document, known_types, known_schemes)
+        endpoints = _endpoints(document, known_types, known_schemes, settle)
     except DocumentError as error:
         raise UsageError(f"{source}: {error}") from None
     return Config(source, found=True, endpoints=endpoints)
 
 
 def _endpoints(
-    document: dict[str, Any], known_types: Collection[str] | None, known_schemes: Collection[str] | None
+    document: dict[str, Any],
+    known_types: Collection[str] | None,
+    known_schemes: Collection[str] | None,
+    settle: Settle | None,
 ) -> dict[str, Endpoint]:
     tables = document.get("endpoints")
     for name, table in tables.items() if isinstance(tables, dict) else ():
@@ -134,12 +140,20 @@ def _endpoints(
         if "://" in name or name.endswith(".toml") or name == EMBEDDED:
             raise DocumentError(path, "this name would be taken for a URL, a scenario file or the embedded receiver")
         check_target(path, target, known_schemes)
-        for event in target.events:
+        given = {key: value for key, value in document["endpoints"][name].items() if key != "events"}
+        events = target.events
+        if settle is not None and events:
+            try:
+                chosen, events = settle(target, events, names_scheme="scheme" in given)
+            except UsageError as error:
+                raise DocumentError(f"{path}.events", str(error)) from None
+            given |= {"scheme": chosen} if chosen != target.scheme else {}
+            target = msgspec.structs.replace(target, scheme=chosen)
+        for event in events:
             if known_types is not None and event not in known_types:
                 hint = suggestion(event, known_types)
                 raise DocumentError(f"{path}.events", f'no such event type: "{event}"{hint}')
-        given = {key: value for key, value in document["endpoints"][name].items() if key != "events"}
-        endpoints[name] = Endpoint(name, target, target.events, given)
+        endpoints[name] = Endpoint(name, target, events, given)
     return endpoints
 
 

@@ -45,6 +45,7 @@ def show(name: str, custom: str | None) -> None:
     rows = [
         ("scheme", f"{found.name} ({found.title})"),
         *(("header", f"{header}: {value}") for header, value in found.header_templates()),
+        *(("again", f"{header}: {value}") for header, value in found.retry_headers),
         ("signature", found.formula),
         ("key", KEY_FORMS[found.key]),
         ("timestamp", _timestamp(found)),

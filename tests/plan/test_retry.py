@@ -67,11 +67,22 @@ def test_retry_after_only_lengthens_a_pause_and_no_further_than_the_profile_gran
 
 @pytest.mark.parametrize(
     ("value", "ns"),
-    [("120", 120 * S), (" 5 ", 5 * S), ("0", 0), ("999999999999", 24 * H), ("Wed, 21 Oct 2015 07:28:00 GMT", None),
-     ("-1", None), ("1.5", None), ("", None), ("²", None), (None, None)],
+    [("120", 120 * S), (" 5 ", 5 * S), ("0", 0), ("999999999999", 24 * H), ("-1", None), ("1.5", None), ("", None),
+     ("²", None), ("soon", None), (None, None), ("Sun, 06 Nov 1994 08:49:37 GMT", 37 * S),
+     ("Sunday, 06-Nov-94 08:49:37 GMT", 37 * S), ("Sun Nov  6 08:49:37 1994", 37 * S),
+     ("Sun, 06 Nov 1994 08:48:59 GMT", 0), ("Mon, 07 Nov 1994 08:49:01 GMT", 24 * H),
+     ("Sun, 06 Nov 1994 25:99:99 GMT", None), ("Sun, 99 Nov 99999 08:49:37 GMT", None)],
 )  # fmt: skip
-def test_retry_after_is_whole_seconds(value: str | None, ns: int | None) -> None:
-    assert retry_after_ns(value) == ns
+def test_retry_after_is_whole_seconds_or_any_of_the_three_forms_of_a_date(value: str | None, ns: int | None) -> None:
+    """Seen at 08:49:00 on 6 November 1994."""
+    assert retry_after_ns(value, 784_111_740.0) == ns
+
+
+def test_a_date_lengthens_a_pause_as_seconds_do() -> None:
+    policy = policy_of(Retry(schedule=(S,), time_scale=2), 1)
+    header = {"retry-after": "Sun, 06 Nov 1994 08:49:40 GMT"}.get
+    assert policy.pause_ns(0, 1, 503, header, now_s=784_111_740.0) == 20 * S
+    assert policy.pause_ns(0, 1, 503, header, now_s=784_111_800.0) == S // 2
 
 
 @given(st.integers(1, 100), st.integers(60, 10**6))
