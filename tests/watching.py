@@ -40,7 +40,7 @@ def watched(
     said = bytearray()
     try:
         with log.open("wb") as file:
-            while chunk := process.stdout.read1(65536):
+            while chunk := os.read(process.stdout.fileno(), 65536):
                 for sink in (sys.stdout.buffer, file):
                     sink.write(chunk)
                     sink.flush()
@@ -49,6 +49,7 @@ def watched(
     finally:
         alarm.cancel()
         end(process)
+        process.stdout.close()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
