@@ -35,7 +35,17 @@ def test_counts():
 def test_every_law_is_tried_so_many_times(tmp_path: Path, options: tuple[str, ...], times: int) -> None:
     laws = tmp_path / "test_laws.py"
     laws.write_text(LAWS.replace("{expected}", f"[{100 * times}, {3 * times}]"), encoding="utf-8")
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--rootdir", tmp_path, *options, laws)
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.conftest",
+        f"--rootdir={tmp_path}",
+        *options,
+        str(laws),
+    )
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
