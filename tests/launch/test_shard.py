@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from loadsim import __version__
+from loadsim.engine.fake import START_NS, VirtualLoop
 from loadsim.launch.messages import (
     Alive,
     Failed,
@@ -29,7 +30,8 @@ from loadsim.launch.messages import (
     from_shard,
     read_message,
 )
-from loadsim.plan import Plan, from_document
+from loadsim.launch.shard import Keys, ShardRun
+from loadsim.plan import Plan, Scenario, from_document
 from tests.launch.support import PATIENCE_S, endpoint
 
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")
@@ -201,17 +203,34 @@ async def test_the_first_word_must_be_the_plan() -> None:
 async def test_a_shard_that_hears_nothing_for_its_lease_stops_by_itself() -> None:
     async with endpoint() as served, shard() as one:
         plan = message(document(served.url, rate="100/s", duration="1h"))
-        plan.lease_s = 2.5
-        one.tell(plan)
-        assert isinstance(await one.hear(), Ready)
-        one.tell(now())
-        for _ in range(3):  # one each second
-            assert isinstance(await one.hear(), Frame)
-            one.tell(Alive())
+        plan.lease_s = 0.5
+        one.tell(plan, now())
         heard = await one.hear_all()
         assert await one.ended() == 0
     assert isinstance(heard[-1], Last)
-    assert heard[-1].stopped_ns > 3_000_000_000  # it went on for as long as it was told to
+
+
+def test_every_word_renews_the_lease() -> None:
+    loop = VirtualLoop()
+    plan = message(document("http://127.0.0.1:9/"))
+    plan.lease_s = 2.5
+
+    async def go() -> list[ToShard]:
+        reader, heard = asyncio.StreamReader(), list[ToShard]()
+        for number in (1, 2, 3):
+            loop.at_ns(START_NS + number * 2_400_000_000, reader.feed_data, encode(Alive()))
+        run = ShardRun(plan, reader, lambda _: None, _no_keys)
+        while (word := await run._hear()) is not None:
+            heard.append(word)
+        return heard
+
+    assert loop.run_until_complete(go()) == [Alive()] * 3
+    assert loop.now_ns() - START_NS == pytest.approx(3 * 2_400_000_000 + 2_500_000_000)
+    loop.close()
+
+
+def _no_keys(scenario: Scenario) -> Keys:
+    raise AssertionError("the plan brings them")
 
 
 async def test_a_shard_begins_by_the_launchers_clock_wherever_its_own_stands() -> None:
