@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - before anything imports numpy
 
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,14 @@ def _child_processes_import_this_package(tmp_path_factory: pytest.TempPathFactor
         os.environ["PYTHONPYCACHEPREFIX"] = str(shared / "bytecode")  # noqa: TID251
     yield
     commands.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _child_processes_can_be_interrupted() -> None:
+    """Who starts the tests behind a shell's `&` or under nohup has signals ignored, and a child would inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # of a handler nothing is inherited, and these tests go on as well
 
 
 @pytest.fixture(scope="module")
