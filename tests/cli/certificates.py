@@ -7,6 +7,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+_SETTINGS = """
+[ca]
+default_ca = own
+[own]
+database = {where}/{name}.txt
+new_certs_dir = {where}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -23,17 +36,21 @@ class Authority:
         return self.where / f"{self.name}.pem"
 
     def issue(
-        self, name: str, *, days: int = 2, usage: str = "serverAuth", names: tuple[str, ...] = ("127.0.0.1",)
+        self, name: str, *, expired: bool = False, usage: str = "serverAuth", names: tuple[str, ...] = ("127.0.0.1",)
     ) -> Path:
-        """A certificate for localhost and some addresses with its key in one file; `days` below 0: expired."""
+        """A certificate for localhost and some addresses with its key in one file."""
         key, request, extensions = (self.where / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
         alternatives = ",".join(("DNS:localhost", *(f"IP:{address}" for address in names)))
         extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\n", encoding="ascii")
         _openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-        made = self.where / f"{name}.pem"
+        made, settings = self.where / f"{name}.pem", self.where / f"{self.name}.cnf"
+        settings.write_text(_SETTINGS.format(where=self.where, name=self.name), encoding="utf-8")
+        (self.where / f"{self.name}.txt").touch()
+        # `openssl x509` takes no end in the past since 3.5, and names an end at all since 3.4 only
         _openssl(
-            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.where / f"{self.name}.key"),
-            *("-CAcreateserial", "-days", days, "-extfile", extensions, "-out", made),
+            *("ca", "-batch", "-notext", "-config", settings, "-in", request, "-cert", self.certificate),
+            *("-keyfile", self.where / f"{self.name}.key", "-extfile", extensions, "-out", made),
+            *("-startdate", "20200101000000Z", "-enddate", "20200102000000Z" if expired else "20491231235959Z"),
         )
         made.write_bytes(made.read_bytes() + key.read_bytes())
         return made
