@@ -15,17 +15,23 @@ from typing import Any
 
 import pytest
 
+from loadsim.cases import case_rules
 from loadsim.engine.engine import Engine
-from loadsim.engine.fake import ScriptedPacer, ScriptedTransport, VirtualLoop
+from loadsim.engine.fake import Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire
+from loadsim.judge import evaluate, objectives_of, vocabulary_of_scenario
 from loadsim.launch import run, shard
 from loadsim.launch.launcher import Beginning, Intake
 from loadsim.launch.messages import FromShard, PlanMessage, Start, Stop, encode
+from loadsim.launch.run import RunSpec
 from loadsim.launch.shard import Keys, ShardRun
-from loadsim.model import NS_PER_MS
-from loadsim.plan import Scenario, Target
+from loadsim.measure.result import RunResult
+from loadsim.model import NS_PER_MS, Secret
+from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.receiver.service import Queue
 
+TYPE = "desktop.app_tracking.captured"
 LENGTH = 4
 """Of what stands before a message."""
 LEAD_NS = 50 * NS_PER_MS
@@ -58,7 +64,7 @@ class OneShard:
     def __init__(self, workers: int = 1) -> None:
         self.say: Callable[[str], None] = lambda _: None
         self.offered = 1
-        self._reader = asyncio.StreamReader()
+        self._reader: asyncio.StreamReader
         self._shard: asyncio.Task[None] | None = None
 
     async def reserve(self, most: int) -> int:
@@ -71,6 +77,7 @@ class OneShard:
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """See Launcher."""
         (plan,) = plans
+        self._reader = asyncio.StreamReader()
 
         def hear(message: FromShard) -> None:
             intake.take(0, encode(message)[LENGTH:])
@@ -135,3 +142,23 @@ def virtual_shards(monkeypatch: pytest.MonkeyPatch, script: Answer, misses: Sequ
         yield loop
     finally:
         loop.close()
+
+
+def run_virtually(
+    monkeypatch: pytest.MonkeyPatch, document: dict[str, Any], script: Answer, *, misses: Sequence[int] = ()
+) -> RunResult:
+    """The judged result of a scenario against a scripted endpoint."""
+    scenario = from_document(
+        {"name": "virtual", "events": [{"type": TYPE}], **document}, "test", known_cases=case_rules()
+    )
+    objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
+    spec = RunSpec(Plan(scenario, 1), Secret("whsec_test"), "run", OneShard(), objectives=objectives)
+    with virtual_shards(monkeypatch, script, misses) as loop:
+        result = loop.run_until_complete(run.Run(spec).execute())
+    return evaluate(result, objectives, scenario.validity)
+
+
+def limited_to(slots: int, delay_ms: int) -> Answer:
+    """The script of an endpoint that serves so many events at a time, each for so long: slots / delay per second."""
+    queue = Queue(slots)
+    return lambda _, now_ns: Reply(queue.finish(now_ns, delay_ms * NS_PER_MS) - now_ns)

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadsim.engine.fake import Reply
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.capacity import CapacityResult
 from loadsim.measure.result import load_result
@@ -21,13 +20,12 @@ from loadsim.model import NS_PER_MS, NS_PER_S, Secret, UnreachableError
 from loadsim.plan import from_document
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import Queue
 from loadsim.studies import capacity
 from loadsim.studies.capacity import CapacityOutcome, CapacityRequest, CapacitySearch
 from loadsim.studies.load import LoadRequest
 from tests.lateness import lateness
 from tests.launch.support import endpoint, loadsim
-from tests.launch.virtual import OneShard, virtual_shards
+from tests.launch.virtual import OneShard, limited_to, virtual_shards
 
 SECRET = Secret("whsec_test")
 PATIENCE_S = 300.0
@@ -89,12 +87,6 @@ def assert_kept(outcome: CapacityOutcome) -> None:
         assert row.result in (outcome.directory / "summary.md").read_text(encoding="utf-8").replace("\\", "")
 
 
-def known_capacity(slots: int, delay_ms: int) -> Callable[[int, int], Reply]:
-    """The script of an endpoint that serves so many events at a time, each for so long: slots / delay per second."""
-    queue = Queue(slots)
-    return lambda _, now_ns: Reply(queue.finish(now_ns, delay_ms * NS_PER_MS) - now_ns)
-
-
 @pytest.mark.parametrize(("slots", "delay_ms", "lowest"), [(20, 50, 255), (20, 50, 10), (2, 10, 1), (5, 100, 40)])
 def test_it_lands_within_five_percent_of_a_known_capacity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, delay_ms: int, lowest: int
@@ -110,7 +102,7 @@ def test_it_lands_within_five_percent_of_a_known_capacity(
         step_ns=2 * NS_PER_S,
         settle_ns=NS_PER_S,
     )
-    with virtual_shards(monkeypatch, known_capacity(slots, delay_ms)) as loop:
+    with virtual_shards(monkeypatch, limited_to(slots, delay_ms)) as loop:
         outcome = loop.run_until_complete(CapacitySearch(wanted, lambda _: None).execute())
     assert outcome.result.ending == "found", outcome.result.reason
     assert outcome.result.rate == pytest.approx(slots / delay_ms * 1000, rel=0.05)
