@@ -3,8 +3,8 @@
     python -m tests.benchmarks.coldstart
 
 Wall time from starting the process, but for the page: that is the processor time of drawing a run of 600 slices. The
-first event is there when its first bytes arrive at a plain socket; the preflight's connection, which sends nothing, does
-not count. Files are in the page cache: the first start of each is left out, for it would measure the disk.
+first event is there when its first bytes arrive at a plain socket; the preflight's connection, which sends nothing,
+does not count. Files are in the page cache: the first start of each is left out, for it would measure the disk.
 """
 
 from __future__ import annotations
