@@ -15,7 +15,6 @@ import time
 import pytest
 
 from loadsim.model import NS_PER_MS, NS_PER_S
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Share, Span
 from loadsim.receiver.service import RESET, fates
@@ -23,6 +22,8 @@ from tests.receiver.wire import PATIENCE_S, SECRET, Wire, connect, exchange, req
 
 HOUR_NS = 3600 * NS_PER_S
 """Longer than any test goes on."""
+
+
 LOOP_NS = 5 * NS_PER_MS
 """By what a timer of the loop may be early: they are whole milliseconds."""
 
@@ -282,27 +283,3 @@ async def test_idle_connections_are_closed_and_busy_ones_are_not(engine: Engine)
         assert await wire.ended()
         assert time.monotonic_ns() - start >= 800 * NS_PER_MS - LOOP_NS
         await wire.close()
-
-
-async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own_ring() -> None:
-    alarm = Alarm(asyncio.get_running_loop())
-    rang: list[int] = []
-    now = time.monotonic_ns()
-    instants = [now + delay * NS_PER_MS for delay in (30, 10, 20, 10, -5, 0)]
-    futures = [alarm.at(instant) for instant in instants]
-    waiting = [number for number, future in enumerate(futures) if not future.done()]
-    assert not {4, 5} & set(waiting), "what has passed is done at once"
-
-    async def wait(number: int) -> None:
-        await futures[number]
-        assert time.monotonic_ns() >= instants[number]
-        rang.append(number)
-        again = time.monotonic_ns() + 300_000
-        await alarm.at(again)
-        assert time.monotonic_ns() >= again
-
-    await asyncio.gather(*(wait(number) for number in waiting))
-    assert rang == sorted(waiting, key=lambda number: (instants[number], number))
-    left = alarm.at(time.monotonic_ns() + NS_PER_S)
-    alarm.close()
-    assert left.cancelled()
