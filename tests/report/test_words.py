@@ -1,4 +1,4 @@
-"""What reports say: the answers, the labels of a closed run, and that foreign text stays text."""
+"""What reports say: the diagnosis, the answers, the labels of a closed run, and that foreign text stays text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import UNLIMITED, RunResult, SampleRow, Stats, Validity
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import facts
+from loadsim.report.diagnosis import diagnosis, diagnosis_of
 from loadsim.report.page import render_page
 from loadsim.report.summary import escape, render_summary
 from loadsim.report.text import render_text, render_verdict
-from tests.builders import run_info, run_result, samples, totals
+from tests.builders import refused, run_info, run_result, samples, totals
 
 
 def judged(*texts: str, **changes: Any) -> RunResult:
@@ -24,6 +25,37 @@ def judged(*texts: str, **changes: Any) -> RunResult:
 
 def flat(text: str) -> str:
     return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ({"401": 50, "200": 50}, ["TRACKPILOTS_WEBHOOKS_SECRET_KEY does not match"]),
+        ({"401": 49, "200": 51}, []),
+        ({"400": 60, "200": 40}, ["does not read both headers (x-webhook-signature and x-webhook-timestamp"]),
+        ({"401": 20, "400": 30, "200": 50}, ["both headers", "does not match"]),
+        ({}, []),
+    ],
+)
+def test_diagnosis_from_half_of_the_answers_on(status: dict[str, int], says: list[str]) -> None:
+    result = run_result(totals=totals(100, status=status, completed=sum(status.values())))
+    lines = diagnosis(result)
+    assert len(lines) == len(says)
+    assert all(word in line for word, line in zip(says, lines, strict=True))
+    for line in lines:
+        assert line in flat(render_text(result))
+        assert escape(line) in render_summary(result)
+
+
+def test_diagnosis_names_the_receivers_variable_and_ours() -> None:
+    info = run_info()
+    info.scenario["target"]["secret_env"] = "STAGING_SECRET"
+    result = run_result(run=info, totals=refused(100))
+    (line,) = diagnosis(result)
+    assert "the receiver's TRACKPILOTS_WEBHOOKS_SECRET_KEY does not match" in line
+    assert "signs with, in STAGING_SECRET)" in line
+    assert "TRACKPILOTS" not in (diagnosis_of(401, scheme="other") or "")
+    assert diagnosis_of(500) is None
 
 
 def test_a_closed_run_has_service_time_and_no_lag() -> None:
