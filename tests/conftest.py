@@ -39,6 +39,8 @@ REQUIRE = "LOADSIM_REQUIRE"
 PROGRAMS: Mapping[str, tuple[str, ...]] = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 """What a program may be called, where its name alone does not say it."""
 
+BROWSER_PATIENCE_MS = 60_000
+"""How long a page may take to become what a test expects: longer than on any busy machine."""
 
 TOGETHER = (
     "tests/dashboard/test_browser.py",  # one browser and one page
@@ -115,7 +117,9 @@ def _child_processes_can_be_interrupted() -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium, without a window."""
-    from playwright.sync_api import sync_playwright  # only the tests that drive a browser pay for it
+    from playwright.sync_api import expect, sync_playwright  # only the tests that drive a browser pay for it
+
+    expect.set_options(timeout=BROWSER_PATIENCE_MS)
 
     path = next(filter(None, map(shutil.which, PROGRAMS["chromium"])))
     with sync_playwright() as playwright:

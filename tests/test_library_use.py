@@ -106,4 +106,4 @@ async def test_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert process.ready, process.said
         for body, headers, status in deliveries():
             assert (await send(listener.getsockname()[1], body, headers)).status == status
-        await process.stop(10)
+        await process.stop(60)
