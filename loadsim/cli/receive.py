@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
+from loadsim.cli.output import write_line
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import DEFAULT_LIMIT
@@ -128,7 +129,7 @@ def command(
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    write_line(line)
 
 
 def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
