@@ -33,6 +33,7 @@ from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
+from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
 from loadsim.studies.books import ReadBooks, ledger_at, reconciled
 from loadsim.studies.floor import known_floor
@@ -117,6 +118,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
                     on_outcomes=book.add if book is not None else None,
+                    hidden=from_environment(scenario.target.headers),
                     frame_s=request.frame_s,
                 )
             )
