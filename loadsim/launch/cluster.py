@@ -6,7 +6,6 @@ plain TCP stays on this machine unless that is asked for. Knows nothing of how a
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from loadsim.addresses import is_loopback
 from loadsim.launch.launcher import Launcher
 from loadsim.model import LoadsimError, UsageError
 
@@ -115,14 +115,6 @@ def _check_security(cluster: Cluster) -> None:
 def host_of(address: str) -> str:
     """The host of `PROTOCOL://HOST:PORT`, without brackets; empty where there is none."""
     return address.partition("://")[2].rpartition(":")[0].strip("[]")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or a name can only mean this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def hosts_of(workers: Mapping[str, str]) -> list[tuple[str, str]]:

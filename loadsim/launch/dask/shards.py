@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 from distributed.client import FutureCancelledError
 
+from loadsim.addresses import is_loopback
 from loadsim.launch.clock import RoundTrip, compare
-from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of, is_loopback
+from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of
 from loadsim.launch.dask import scheduler, worker
 from loadsim.launch.dask.hosts import Host, Hosts
 from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
