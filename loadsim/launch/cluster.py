@@ -42,8 +42,8 @@ class Cluster:
 
     @property
     def encrypted(self) -> bool:
-        """Whether what is said to the cluster can be read on the way."""
-        return self.address.startswith("tls://")
+        """Whether what is said to the cluster cannot be read on the way, and nobody else can speak to it."""
+        return bool(self.local) or self.address.startswith("tls://")
 
     @property
     def here(self) -> bool:
@@ -75,6 +75,8 @@ def cluster_of(
         raise UsageError(f"--cluster {text}: from 1 to {MOST_LOCAL} workers on this machine")
     if find_spec("distributed") is None:
         raise UsageError("--cluster needs Dask, which is not installed: pip install 'loadsim[dask]'")
+    if local is not None and find_spec("cryptography") is None:
+        raise UsageError(f"--cluster {text}: its certificates need cryptography: pip install 'loadsim[dask]'")
     found = Cluster(
         address=text.rstrip("/") if remote else "",
         local=int(local[1]) if local else 0,
@@ -93,7 +95,7 @@ def cluster_of(
 def _check_security(cluster: Cluster) -> None:
     files = {"--cluster-ca": cluster.ca, "--cluster-cert": cluster.cert, "--cluster-key": cluster.key}
     given = [flag for flag, path in files.items() if path]
-    if given and not cluster.encrypted:
+    if given and (cluster.local or not cluster.encrypted):
         raise UsageError(f"{', '.join(given)}: only a tls:// cluster takes certificates")
     for flag, path in files.items():
         if path and not Path(path).is_file():

@@ -9,7 +9,10 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadsim.plan.scenario import Target
 
 MASK = "***"
 ENV_PREFIX = "env:"
@@ -36,6 +39,15 @@ def shown_variable(name: str) -> str:
 def from_environment(headers: Mapping[str, str]) -> frozenset[str]:
     """The names, in lower case, of the headers whose values are to be read from variables (`env:NAME`)."""
     return frozenset(name.lower() for name, value in headers.items() if value.startswith(ENV_PREFIX))
+
+
+def variables_of(target: Target, default_secret_env: str) -> frozenset[str]:
+    """The variables that a target's secrets are read from. `default_secret_env`: its scheme's own."""
+    values = target.headers.values()
+    named = {value.removeprefix(ENV_PREFIX).strip() for value in values if value.startswith(ENV_PREFIX)}
+    if target.secret_file is None:
+        named.add(target.secret_env or default_secret_env)
+    return frozenset(named | ({target.old_secret_env} if target.old_secret_env else set()))
 
 
 def redact_headers(headers: Mapping[str, str], hidden: Collection[str] = ()) -> dict[str, str]:
