@@ -221,6 +221,8 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.get_method() == b"GET":
             self.answer(200, self._receiver.ledger(self._url.decode().partition("run=")[2]))
+        elif self._parser.get_method() == b"PUT":
+            self.answer(404)  # a ledger of its own kind, which needs not be told of runs
         else:
             self._receiver.take(self._headers, b"".join(self._body), self)
 

@@ -149,6 +149,7 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+    from loadsim.plan.redact import from_environment
     from loadsim.report.probe import Subject
     from loadsim.studies.asker import ProbeRequest
     from loadsim.studies.simulate import Trust
@@ -162,6 +163,7 @@ def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
         asked.headers,
         target.timeout / NS_PER_S,
         Trust(target.insecure, target.cacert, target.cert, target.key),
+        from_environment(target.headers),
         asked.pause_s,
     )
 

@@ -274,7 +274,7 @@ def test_a_named_endpoint_brings_its_settings_and_its_only_event(
     assert ran.code == 0
     assert shown["endpoint"] == "staging"
     assert shown["event"] == ACTIVITY
-    assert shown["delivery_headers"]["X-Team"] == "blue"
+    assert shown["delivery_headers"]["X-Team"] == "***"
     assert orjson.loads(shown["payload"])["data"]["user"] == {"userId": "u-1"}
 
 

@@ -14,7 +14,7 @@ from loadsim.model import LoadsimError, UsageError
 @pytest.mark.parametrize(
     ("text", "encrypted", "here"),
     [
-        ("local:2", False, True),
+        ("local:2", True, True),
         ("tcp://127.0.0.1:8786", False, True),
         ("tcp://127.8.0.9:8786/", False, True),
         ("tcp://[::1]:8786", False, True),
