@@ -113,7 +113,7 @@ def render(answer: Answer, now_s: float, *, close: bool, head: bool = False) -> 
     return text.encode("latin-1") + (b"" if head else answer.body)
 
 
-class Wire:
+class RenderedAnswers:
     """Rendered answers, kept for as long as their Date holds."""
 
     __slots__ = ("_cache", "_plain", "_until")

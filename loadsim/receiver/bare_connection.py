@@ -14,11 +14,11 @@ from typing import Protocol, cast
 import httptools
 
 from loadsim.receiver import answers
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
-from loadsim.receiver.desk import AT_ONCE, Desk
 from loadsim.receiver.faults import SlowReading, reset
+from loadsim.receiver.handler import AT_ONCE, WebhookHandler
+from loadsim.receiver.timer import Timer
 
 FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
 """What is looked up here; the parser takes the second for the first."""
@@ -61,7 +61,7 @@ class _Request:
 class Owner(Protocol):
     """What a connection needs of the engine that it belongs to."""
 
-    alarm: Alarm | None
+    timer: Timer | None
     connections: set[Connection]
     names: HeaderNames
     stopping: bool
@@ -75,14 +75,28 @@ class Connection(asyncio.Protocol):
     """One connection. The parser's callbacks only collect; answers are given after the parser returned."""
 
     __slots__ = (
-        "_busy", "_cut_off", "_desk", "_engine", "_held", "_max_body", "_names", "_parser", "_paused", "_ready",
-        "_request", "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
+        "_busy",
+        "_cut_off",
+        "_engine",
+        "_handler",
+        "_held",
+        "_max_body",
+        "_names",
+        "_parser",
+        "_paused",
+        "_ready",
+        "_request",
+        "_stuck",
+        "_ticks",
+        "_transport",
+        "_wire_bytes",
+        "finished",
     )  # fmt: skip
 
-    def __init__(self, engine: Owner, desk: Desk) -> None:
+    def __init__(self, engine: Owner, handler: WebhookHandler) -> None:
         self._engine = engine
-        self._desk = desk
-        self._max_body = desk.max_body
+        self._handler = handler
+        self._max_body = handler.max_body
         self._names = engine.names
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -108,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._ready.clear()
         self._request = None
-        self._has_room()
+        self._within_budget()
         if self._busy is not None:
             self._busy.cancel()
         self._engine.lost(self)
@@ -124,7 +138,7 @@ class Connection(asyncio.Protocol):
         else:
             if self._request is not None:
                 self._look_early(self._request)
-            if self._request is not None and not self._has_room():
+            if self._request is not None and not self._within_budget():
                 self._refuse(answers.NO_ROOM)
         if self._ready:
             self._serve()
@@ -232,29 +246,29 @@ class Connection(asyncio.Protocol):
         self._ready.append(request)
         self._cut_off = True
 
-    def _has_room(self) -> bool:
+    def _within_budget(self) -> bool:
         """Count what is held of bodies; False where that is more than before and, of all connections, too much."""
         held = sum(request.size for request in self._ready if request.refused is None)
         if self._request is not None:
             held += self._request.size
         before, self._held = self._held, held
-        return self._desk.room.changed(before, held)
+        return self._handler.budget.changed(before, held)
 
     def _serve(self) -> None:
         """Answer what is whole, in order, until one has to wait for its service."""
-        ready, desk, out = self._ready, self._desk, b""
+        ready, handler, out = self._ready, self._handler, b""
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
             if request.refused is not None:
-                desk.refuse(request.refused, request.size)
+                handler.refuse(request.refused, request.size)
                 out += self._answer(request, request.refused)
                 continue
             body = request.body if request.pieces is None else b"".join(request.pieces)
-            answer, instant = desk.take(
+            answer, instant = handler.take(
                 request.method, request.target.decode("latin-1"), request.headers, body, request.mark
             )
-            if instant != AT_ONCE and self._engine.alarm is not None:
-                self._busy = self._engine.alarm.at(instant)
+            if instant != AT_ONCE and self._engine.timer is not None:
+                self._busy = self._engine.timer.at(instant)
                 request.body, request.pieces = b"", None  # nobody needs it any more
                 self._busy.add_done_callback(partial(self._served, request, answer))
             else:
@@ -264,7 +278,7 @@ class Connection(asyncio.Protocol):
         if ready or self._paused or self._stuck:
             self._flow()
         if ready or self._held:
-            self._has_room()
+            self._within_budget()
 
     def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
@@ -285,7 +299,7 @@ class Connection(asyncio.Protocol):
             return b""
         self.finished = close
         self._ticks = 0
-        return self._desk.bytes_of(answer, close, request.method == "HEAD")
+        return self._handler.bytes_of(answer, close, request.method == "HEAD")
 
     def _send(self, data: bytes) -> None:
         if self._transport is None:
@@ -341,6 +355,6 @@ class Connection(asyncio.Protocol):
 class SlowConnection(SlowReading, Connection):
     """The same, reading slowly."""
 
-    def __init__(self, engine: Owner, desk: Desk, bytes_per_s: int) -> None:
-        super().__init__(engine, desk)
+    def __init__(self, engine: Owner, handler: WebhookHandler, bytes_per_s: int) -> None:
+        super().__init__(engine, handler)
         self.bytes_per_s = bytes_per_s

@@ -1,4 +1,4 @@
-"""The aiohttp engine: HTTP by aiohttp's low-level server, everything else by the desk.
+"""The aiohttp engine: HTTP by aiohttp's low-level server, everything else by the handler.
 
 Decides how to spend little per request: no router, no access log, answers rendered before, bodies taken from the buffer
 where they are complete. Refuses to know what a request deserves.
@@ -18,12 +18,12 @@ from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.decide import TRANSFER_CODING, understood
-from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import SlowReading, reset
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.timer import Timer
 
 VERSIONS = (HttpVersion11, HttpVersion10)
 LINGER_S = 1.0
@@ -43,9 +43,9 @@ class _RefusedError(Exception):
 class _Prepared(web.StreamResponse):
     """One answer to any number of requests: writes bytes that were rendered before."""
 
-    def __init__(self, desk: Desk, answer: Answer, *, keep: bool) -> None:
+    def __init__(self, handler: WebhookHandler, answer: Answer, *, keep: bool) -> None:
         super().__init__(status=answer.status)
-        self._desk = desk
+        self._handler = handler
         self._answer = answer
         self._keep = keep
 
@@ -57,7 +57,7 @@ class _Prepared(web.StreamResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the sender is gone")
-        transport.write(self._desk.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
+        transport.write(self._handler.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
         if request.protocol.writing_paused:
             await request.writer.drain()
         return None
@@ -157,16 +157,16 @@ class _SlowConnection(SlowReading, _Connection):
 class AiohttpEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
-    def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
-        self._desk = desk
-        self._alarm = alarm
-        self._pick = desk.names(TRANSFER_CODING).pick
+    def __init__(self, options: ReceiverOptions, handler: WebhookHandler, timer: Timer | None) -> None:
+        self._handler = handler
+        self._timer = timer
+        self._pick = handler.names(TRANSFER_CODING).pick
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
         self._read_rate = options.read_rate
         self._tick_s = min(LONGEST_TICK_S, self._read_timeout / 2)
-        self._timer: asyncio.TimerHandle | None = None
+        self._next_tick: asyncio.TimerHandle | None = None
         self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
         self._listener: asyncio.Server | None = None
         self._server = web.Server(self._handle)
@@ -186,15 +186,15 @@ class AiohttpEngine:
             auto_decompress=False,
         )
         self._listener = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
-        self._timer = loop.call_later(self._tick_s, self._tick)
+        self._next_tick = loop.call_later(self._tick_s, self._tick)
 
     def drop(self) -> None:
         """Accept nothing, close every connection as it stands; `serve` may follow."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
         for connection in self._server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
@@ -203,24 +203,24 @@ class AiohttpEngine:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
         if self._listener is not None:
             self._listener.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
 
     def last(self, answer: Answer) -> web.StreamResponse:
         """Count a request that was not understood; its answer is the last on its connection."""
-        self._desk.refuse(answer)
-        return _PreparedLast(self._desk, answer, keep=False)
+        self._handler.refuse(answer)
+        return _PreparedLast(self._handler, answer, keep=False)
 
     def too_slow(self) -> bytes:
         """Count a request whose head did not come in time, and the bytes of its answer."""
-        self._desk.refuse(answers.TOO_SLOW)
-        return self._desk.bytes_of(answers.TOO_SLOW, True)
+        self._handler.refuse(answers.TOO_SLOW)
+        return self._handler.bytes_of(answers.TOO_SLOW, True)
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
-        self._desk.refuse(answer)
+        self._handler.refuse(answer)
         return self._respond(request, answer)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -251,10 +251,10 @@ class AiohttpEngine:
         headers, mark = self._pick(request.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        answer, instant = self._desk.take(request.method, request.raw_path, headers, body, mark)
-        if instant and self._alarm is not None:
+        answer, instant = self._handler.take(request.method, request.raw_path, headers, body, mark)
+        if instant and self._timer is not None:
             del body  # nobody needs it any more
-            await self._alarm.at(instant)
+            await self._timer.at(instant)
         return self._respond(request, answer)
 
     def _tick(self) -> None:
@@ -263,22 +263,22 @@ class AiohttpEngine:
         for connection in self._server.connections:
             if isinstance(connection, _Connection):
                 connection.tick(most)
-        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
+        self._next_tick = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
 
     async def _read(self, payload: StreamReader) -> bytes:
-        chunks, size, room = [], 0, self._desk.room
+        chunks, size, budget = [], 0, self._handler.budget
         try:
             while not payload.at_eof():
                 chunk = await payload.readany()
                 chunks.append(chunk)
                 before, size = size, size + len(chunk)
-                has_room = room.changed(before, size)
+                within_budget = budget.changed(before, size)
                 if size > self._max_body:
                     raise _RefusedError(answers.TOO_LARGE)
-                if not has_room:
+                if not within_budget:
                     raise _RefusedError(answers.NO_ROOM)
         finally:
-            room.changed(size, 0)
+            budget.changed(size, 0)
         return b"".join(chunks)
 
     def _respond(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
@@ -287,5 +287,5 @@ class AiohttpEngine:
         found = self._prepared.get(key)
         if found is None:
             kind = _Reset if answer is answers.RESET else _Prepared
-            found = self._prepared[key] = kind(self._desk, answer, keep=keep)
+            found = self._prepared[key] = kind(self._handler, answer, keep=keep)
         return found

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from loadsim.model import UsageError
-from loadsim.plan.conduct import ENGINES, Conduct, Engine
+from loadsim.plan.behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
 from loadsim.receiver.ledger import DEFAULT_LIMIT, LARGEST_LIMIT
 
@@ -20,7 +20,7 @@ ANY_PATH = "any"
 DEFAULT_PATH = "/webhooks/trackpilots"
 
 
-class ReceiverOptions(Conduct, frozen=True, kw_only=True):
+class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """Everything a receiver does, apart from the secret. Durations in ns, sizes in bytes. Raises UsageError."""
 
     host: str = "127.0.0.1"
@@ -73,7 +73,7 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
         self.check()
 
     def failing(self) -> tuple[Share, ...]:
-        """As Conduct's, with `fail_rate`."""
+        """As Behaviour's, with `fail_rate`."""
         return (*super().failing(), *((Share(self.fail_status, self.fail_rate),) if self.fail_rate else ()))
 
     def url(self, port: int) -> str:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from loadsim.receiver.alarm import Alarm
-from loadsim.receiver.board import Board
+from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.options import Span
+from loadsim.receiver.timer import Timer
 
 BACKLOG = 4096
 LOOK_S = 0.002
@@ -40,35 +40,35 @@ class Outages:
     """
 
     def __init__(
-        self, spans: Sequence[Span], board: Board, alarm: Alarm, engine: Droppable, listener: socket.socket
+        self, spans: Sequence[Span], counters: SharedCounters, timer: Timer, engine: Droppable, listener: socket.socket
     ) -> None:
         self._spans = spans
-        self._board = board
-        self._alarm = alarm
+        self._counters = counters
+        self._timer = timer
         self._engine = engine
         self._listener = listener
 
     async def begin(self) -> None:
         """Serve, unless this is the time to be away."""
-        away_ns = time.monotonic_ns() - self._board.first_ns
-        if not self._board.first_ns or not any(0 <= away_ns - after < length for after, length in self._spans):
+        away_ns = time.monotonic_ns() - self._counters.first_ns
+        if not self._counters.first_ns or not any(0 <= away_ns - after < length for after, length in self._spans):
             await self._serve()
 
     async def follow(self) -> None:
         """Go away and come back until all is over."""
-        while not self._board.first_ns:  # noqa: ASYNC110 - another process sets no event of ours
+        while not self._counters.first_ns:  # noqa: ASYNC110 - another process sets no event of ours
             await asyncio.sleep(LOOK_S)
         for after_ns, for_ns in self._spans:
-            begin = self._board.first_ns + after_ns
+            begin = self._counters.first_ns + after_ns
             if time.monotonic_ns() >= begin + for_ns:
                 continue
-            await self._alarm.at(begin)
+            await self._timer.at(begin)
             self._engine.drop()
             try:
                 self._listener.shutdown(socket.SHUT_RD)
             except OSError:
                 pass  # not listening: the worker before this one had stopped it already
-            await self._alarm.at(begin + for_ns)
+            await self._timer.at(begin + for_ns)
             await self._serve()
 
     async def _serve(self) -> None:

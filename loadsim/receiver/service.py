@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 4096
-AS_DESERVED = 0
+NO_FAULT = 0
 RESET = 1
 _Z99 = 2.3263478740408408
 """The 99th percentile of the standard normal distribution."""
 
 
-class Fate(NamedTuple):
+class Fault(NamedTuple):
     """What one accepted event meets."""
 
     status: int
-    """AS_DESERVED, RESET (no answer: the connection is reset), or the status that it is answered with on purpose."""
+    """NO_FAULT, RESET (no answer: the connection is reset), or the status that it is answered with on purpose."""
     service_ns: int
 
 
-def fates(options: ReceiverOptions, worker: int) -> Iterator[Fate]:
+def fault_plan(options: ReceiverOptions, worker: int) -> Iterator[Fault]:
     """What the accepted events of one worker meet, in the order of their arrival; endless, the same for every start.
 
     Log-normal service times have the median m = `delay_ns` and the 99th percentile q = `delay_p99_ns`: they are
@@ -41,8 +41,8 @@ def fates(options: ReceiverOptions, worker: int) -> Iterator[Fate]:
     """
     failing = ((RESET, options.reset), *options.failing())
     if options.delay_p99_ns is None and options.slow is None and not any(share for _, share in failing):
-        return itertools.repeat(Fate(AS_DESERVED, options.delay_ns))
-    return map(Fate, _ends(failing, options.seed, worker), _times(options, worker))
+        return itertools.repeat(Fault(NO_FAULT, options.delay_ns))
+    return map(Fault, _ends(failing, options.seed, worker), _times(options, worker))
 
 
 def _stream(seed: int, worker: int, aspect: int) -> np.random.Generator:
@@ -57,7 +57,7 @@ def _ends(failing: tuple[tuple[int, float], ...], seed: int, worker: int) -> Ite
 
     stream = _stream(seed, worker, 0)
     bounds = np.cumsum([share for _, share in failing])
-    statuses = np.array([*(status for status, _ in failing), AS_DESERVED])
+    statuses = np.array([*(status for status, _ in failing), NO_FAULT])
     while True:
         yield from statuses[np.searchsorted(bounds, stream.random(BLOCK), side="right")].tolist()
 

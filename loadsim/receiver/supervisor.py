@@ -18,7 +18,7 @@ import msgspec
 
 from loadsim.measure.ledger import Books
 from loadsim.model import NS_PER_S, LoadsimError, Secret
-from loadsim.receiver.board import Board, Counts
+from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.ledger import LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
@@ -81,7 +81,7 @@ class Supervisor:
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
         self._log_fd = os.dup(1) if options.log_json else -1
-        self._board: Board | None = Board.create(options.workers)
+        self._counters: SharedCounters | None = SharedCounters.create(options.workers)
         self._ledger: LedgerMemory | None = None
         self._without_ledger = "the receiver keeps no ledger"
         if options.ledger_limit:
@@ -112,7 +112,7 @@ class Supervisor:
 
     def stats(self) -> Stats:
         """The books as of now; after `stop`, as they were at the end."""
-        if self._board is None:
+        if self._counters is None:
             if self._last is None:
                 raise LoadsimError("the receiver's books are closed")
             return self._last
@@ -120,13 +120,13 @@ class Supervisor:
             engine=self._options.engine,
             uptime_s=round(time.monotonic() - self._started, 3),
             restarts=sum(place.restarts for place in self._places),
-            total=self._board.counts(),
+            total=self._counters.counts(),
             per_worker=tuple(
                 WorkerStats(
                     worker=place.number,
                     pid=place.process.pid if place.process is not None else 0,
                     restarts=place.restarts,
-                    counts=self._board.counts(place.number),
+                    counts=self._counters.counts(place.number),
                 )
                 for place in self._places
             ),
@@ -168,10 +168,10 @@ class Supervisor:
         timeout_s = self._options.longest_ns / NS_PER_S + DRAIN_S + GRACE_S
         processes = [place.process for place in self._places if place.process is not None]
         await asyncio.gather(*(process.stop(timeout_s) for process in processes))
-        if self._board is not None:
+        if self._counters is not None:
             self._last = self.stats()
-            self._board.close()
-            self._board = None
+            self._counters.close()
+            self._counters = None
             if self._log_fd >= 0:
                 os.close(self._log_fd)
         if self._ledger is not None:
@@ -179,7 +179,7 @@ class Supervisor:
             self._ledger = None
 
     async def _spawn(self, place: _Place) -> None:
-        if self._board is not None:
+        if self._counters is not None:
             place.process = await WorkerProcess.spawn(
                 Order(
                     options=self._options,
@@ -187,7 +187,7 @@ class Supervisor:
                     old_secret=self._old_secret,
                     number=place.number,
                     listen_fd=place.listener.fileno(),
-                    board_fd=self._board.fd,
+                    counters_fd=self._counters.fd,
                     ledger_fd=None if self._ledger is None else self._ledger.fd,
                     log_fd=self._log_fd,
                 )

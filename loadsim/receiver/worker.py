@@ -22,17 +22,17 @@ import msgspec
 
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.alarm import Alarm
-from loadsim.receiver.board import Board
+from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Checker, Rules
-from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import read_little
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
 from loadsim.receiver.log import verified_line, verified_record
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
-from loadsim.receiver.service import Queue, fates
+from loadsim.receiver.service import Queue, fault_plan
+from loadsim.receiver.timer import Timer
 from loadsim.signing import scheme
 
 MOST_CONNECTIONS = 100_000
@@ -54,7 +54,7 @@ class Order(msgspec.Struct, frozen=True):
     secret: str
     number: int
     listen_fd: int
-    board_fd: int
+    counters_fd: int
     ledger_fd: int | None = None
     """None: no ledger is kept."""
     old_secret: str = ""
@@ -77,7 +77,7 @@ class Order(msgspec.Struct, frozen=True):
         """What is to be inherited."""
         ledger = () if self.ledger_fd is None else (self.ledger_fd,)
         log = () if self.log_fd < 0 else (self.log_fd,)
-        return self.listen_fd, self.board_fd, *ledger, *log
+        return self.listen_fd, self.counters_fd, *ledger, *log
 
 
 class HttpEngine(Protocol):
@@ -116,19 +116,19 @@ def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
 class Staller:
     """Silences this worker once, at the same instant as its siblings: they share the time of the first request."""
 
-    def __init__(self, stall: Span, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+    def __init__(self, stall: Span, counters: SharedCounters, loop: asyncio.AbstractEventLoop, timer: Timer) -> None:
         self._stall = stall
-        self._board = board
+        self._counters = counters
         self._loop = loop
-        self._alarm = alarm
+        self._timer = timer
 
     def first_request(self) -> None:
         """Plan the silence, or begin it when it is due; leave it out when it was over before this request."""
         now = time.monotonic_ns()
-        begin = self._board.first_request(now) + self._stall.after_ns
+        begin = self._counters.first_request(now) + self._stall.after_ns
         end = begin + self._stall.for_ns
         if now < begin:
-            self._alarm.at(begin).add_done_callback(self._begin)
+            self._timer.at(begin).add_done_callback(self._begin)
         elif now < end:
             self._silence(end)
 
@@ -143,17 +143,17 @@ class Staller:
                 return
 
 
-def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEngine:
+def _engine(options: ReceiverOptions, handler: WebhookHandler, timer: Timer | None) -> HttpEngine:
     if options.engine == "bare":
         from loadsim.receiver.http_bare import BareEngine
 
-        return BareEngine(options, desk, alarm)
+        return BareEngine(options, handler, timer)
     from loadsim.receiver.http_aiohttp import AiohttpEngine
 
-    return AiohttpEngine(options, desk, alarm)
+    return AiohttpEngine(options, handler, timer)
 
 
-def _verifier(order: Order, board: Board, url: str) -> Checker:
+def _verifier(order: Order, counters: SharedCounters, url: str) -> Checker:
     options = order.options
     described = scheme(options.scheme, options.custom)
     new = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
@@ -162,7 +162,7 @@ def _verifier(order: Order, board: Board, url: str) -> Checker:
 
     def age_ns() -> int:
         now = time.monotonic_ns()
-        return now - board.first_request(now)
+        return now - counters.first_request(now)
 
     old = described.verifier(Secret(order.old_secret), options.tolerance_s, url=url)
     return Rotating(new, old, age_ns, options.retire_ns)
@@ -172,32 +172,32 @@ async def work(order: Order) -> None:
     """Serve until told to stop."""
     options = order.options
     loop = asyncio.get_running_loop()
-    board = Board(order.board_fd, options.workers)
-    alarm = Alarm(loop) if options.longest_ns or options.stall is not None or options.down else None
+    counters = SharedCounters(order.counters_fd, options.workers)
+    timer = Timer(loop) if options.longest_ns or options.stall is not None or options.down else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
-    verifier = _verifier(order, board, url) if options.verify else None
-    staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    verifier = _verifier(order, counters, url) if options.verify else None
+    staller = Staller(options.stall, counters, loop, timer) if options.stall is not None and timer is not None else None
     ledger = _ledger(order)
     slots = options.slots_of(order.number)
-    desk = Desk(
+    handler = WebhookHandler(
         options,
         Rules(options.path, verifier),
-        board.row(order.number),
-        fates(options, order.number),
+        counters.row(order.number),
+        fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
-        first=staller.first_request if staller is not None else lambda: _begin(board),
+        first=staller.first_request if staller is not None else lambda: _begin(counters),
         log=_logger(order),
         ledger=ledger,
     )
-    engine = _engine(options, desk, alarm)
+    engine = _engine(options, handler, timer)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
     entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
     if options.read_rate is not None:
         read_little(listener)
-    if options.down and alarm is not None:
-        outages = Outages(options.outages, board, alarm, engine, listener)
+    if options.down and timer is not None:
+        outages = Outages(options.outages, counters, timer, engine, listener)
         await outages.begin()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(outages.follow())
@@ -228,8 +228,8 @@ async def _enter(ledger: Ledger) -> None:
         ledger.enter()
 
 
-def _begin(board: Board) -> None:
-    board.first_request(time.monotonic_ns())
+def _begin(counters: SharedCounters) -> None:
+    counters.first_request(time.monotonic_ns())
 
 
 def _control(stop: asyncio.Event) -> None:

@@ -32,13 +32,13 @@ from loadsim.measure.outcomes import FILE, Outcomes, dump_outcomes
 from loadsim.measure.result import dump_result
 from loadsim.measure.timing import spread
 from loadsim.model import Secret
-from loadsim.receiver.board import Board
+from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
-from loadsim.receiver.desk import Desk
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import fates
+from loadsim.receiver.service import fault_plan
 from loadsim.signing import scheme
 from tests.benchmarks import common
 from tests.builders import run_result
@@ -156,11 +156,13 @@ async def serve(*, ledger: bool) -> None:
     memory = LedgerMemory.create(1, options.ledger_limit)
     memory.register(RUN)
     part = memory.part(0) if ledger else None
-    board = Board.create(1)
-    desk = Desk(options, Rules(options.path, verifier), board.row(0), fates(options, 0), ledger=part)
+    counters = SharedCounters.create(1)
+    handler = WebhookHandler(
+        options, Rules(options.path, verifier), counters.row(0), fault_plan(options, 0), ledger=part
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, part.enter if part is not None else bool)
     listener = socket.create_server(("127.0.0.1", 0))
-    await BareEngine(options, desk, None).serve(listener)
+    await BareEngine(options, handler, None).serve(listener)
     print(listener.getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     if part is not None:
@@ -169,7 +171,7 @@ async def serve(*, ledger: bool) -> None:
         (run,) = memory.runs()
         books = memory.books(run)
         assert books is not None
-        assert int(books.accepted.sum()) == board.counts().verified
+        assert int(books.accepted.sum()) == counters.counts().verified
 
 
 def instructions(events: int, *, ledger: bool) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.plan.conduct import ENGINES, Engine
+from loadsim.plan.behaviour import ENGINES, Engine
 from tests.benchmarks import forged
 from tests.cli.running import Run
 

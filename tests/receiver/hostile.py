@@ -11,7 +11,7 @@ import random  # noqa: TID251 - mutations, from a seed
 from collections.abc import Iterator
 
 from loadsim.model import Secret
-from tests.receiver.wire import BODY, PATH, request, signature
+from tests.receiver.raw_client import BODY, PATH, request, signature
 
 OTHER = Secret("another secret")
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)

@@ -14,7 +14,7 @@ from loadsim.measure.ledger import Books, decode_ledger
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import RUNS
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
-from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
+from tests.receiver.raw_client import PATIENCE_S, SECRET, exchange, request
 
 HOSTILE = (
     b"X-Loadsim-Id: \r\n",

@@ -35,7 +35,7 @@ SHORTEST_NS = 10 * NS_PER_MS
 _NAMES = ("delay", "delay_p99", "retry_after", "read_timeout", "idle_timeout")
 
 
-class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": name for name in _NAMES}):
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": name for name in _NAMES}):
     """What a receiver may be told of its conduct. Durations in ns, sizes in bytes. `check` says what is wrong.
 
     Everything that is drawn by chance is drawn for accepted events alone, from `seed`; refusals are never touched.
@@ -122,7 +122,7 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": n
 
     def told(self) -> Iterator[tuple[str, str]]:
         """What differs from the defaults, as a scenario file writes it: key and text."""
-        defaults = write(Conduct())
+        defaults = write(Behaviour())
         for key, value in write(self).items():
             if value != defaults.get(key):
                 yield key, " and ".join(value) if isinstance(value, list) else str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from loadsim.receiver.options import ReceiverOptions
 
 
-class Room:
+class BufferBudget:
     """Bytes held, by everybody together, of the most that may be."""
 
     __slots__ = ("_held", "_most")

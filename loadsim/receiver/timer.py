@@ -28,7 +28,7 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
-class Alarm:
+class Timer:
     """Futures that come true at instants of the monotonic clock (`time.monotonic_ns`), in order."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

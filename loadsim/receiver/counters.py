@@ -46,7 +46,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
-class Row:
+class WorkerCounters:
     """The counters of one worker, who alone writes them: what they are is kept beside, since reading memory costs."""
 
     __slots__ = ("_counts", "_words")
@@ -72,7 +72,7 @@ class Row:
         self._words[place] = counts[place] = counts[place] + 1
 
 
-class Board:
+class SharedCounters:
     """Shared memory with a header and one row per worker, behind a file descriptor that children inherit."""
 
     def __init__(self, fd: int, workers: int) -> None:
@@ -83,12 +83,12 @@ class Board:
 
     @staticmethod
     def size(workers: int) -> int:
-        """Bytes of a board."""
+        """Bytes of a counters."""
         return (HEADER + workers * ROW) * WORD
 
     @classmethod
     def create(cls, workers: int) -> Self:
-        """A board of zeros in anonymous memory, or in an unlinked temporary file where there is none."""
+        """A counters of zeros in anonymous memory, or in an unlinked temporary file where there is none."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("loadsim-receiver")
         else:
@@ -97,10 +97,10 @@ class Board:
         os.ftruncate(fd, cls.size(workers))
         return cls(fd, workers)
 
-    def row(self, worker: int) -> Row:
+    def row(self, worker: int) -> WorkerCounters:
         """The row of worker number `worker`, going on where a predecessor ended."""
         start = HEADER + worker * ROW
-        return Row(self._words[start : start + ROW])
+        return WorkerCounters(self._words[start : start + ROW])
 
     def first_request(self, now_ns: int) -> int:
         """When the first request came to any worker; `now_ns`, and kept for all, when none did before."""

@@ -11,20 +11,20 @@ from typing import Any
 
 from loadsim.measure.marks import HEADER
 from loadsim.model import NS_PER_S
-from loadsim.plan.conduct import ASKS_TO_WAIT
+from loadsim.plan.behaviour import ASKS_TO_WAIT
 from loadsim.receiver import answers
-from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
-from loadsim.receiver.board import Row
+from loadsim.receiver.answers import ACCEPTED, Answer, Entry, RenderedAnswers
+from loadsim.receiver.buffer_budget import BufferBudget
+from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.decide import HeaderNames, Rules
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.room import Room
-from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
+from loadsim.receiver.service import NO_FAULT, RESET, Fault, Queue
 
 AT_ONCE = 0
 
 
-class Desk:
+class WebhookHandler:
     """Answers requests for one worker.
 
     `first` is called once, at the first request that the books know (it may block: that is how a receiver stalls);
@@ -32,16 +32,27 @@ class Desk:
     """
 
     __slots__ = (
-        "_extras", "_failing", "_fates", "_first", "_ledger", "_log", "_notes", "_queue", "_row", "_rules",
-        "max_body", "room", "wire",
+        "_extras",
+        "_failing",
+        "_fault_plan",
+        "_first",
+        "_ledger",
+        "_log",
+        "_notes",
+        "_queue",
+        "_rendered",
+        "_row",
+        "_rules",
+        "budget",
+        "max_body",
     )  # fmt: skip
 
     def __init__(
         self,
         options: ReceiverOptions,
         rules: Rules,
-        row: Row,
-        fates: Iterator[Fate],
+        row: WorkerCounters,
+        fault_plan: Iterator[Fault],
         queue: Queue | None = None,
         *,
         first: Callable[[], None] | None = None,
@@ -49,11 +60,11 @@ class Desk:
         ledger: Ledger | None = None,
     ) -> None:
         self.max_body = options.max_body
-        self.room = Room(options)
-        self.wire = Wire()
+        self.budget = BufferBudget(options)
+        self._rendered = RenderedAnswers()
         self._rules = rules
         self._row = row
-        self._fates = fates
+        self._fault_plan = fault_plan
         self._queue = queue
         self._failing = failing_answers(options)
         self._first = first
@@ -94,8 +105,8 @@ class Desk:
         """What an accepted event meets beyond its answer: the log, a failure on purpose, its service time."""
         if self._log is not None and answer.entry is Entry.verified:
             self._log(body)
-        status, service_ns = next(self._fates)
-        if status != AS_DESERVED:
+        status, service_ns = next(self._fault_plan)
+        if status != NO_FAULT:
             answer = self._failing[status]
             self._row.failed(reset=status == RESET)
         if self._queue is not None:
@@ -111,11 +122,11 @@ class Desk:
         """The answer's bytes; call it when they are about to be written, for that is what it counts."""
         if answer.entry is not None:
             self._row.answered(answer.status)
-        return self.wire.bytes_of(answer, time.time(), close or answer.close, head)
+        return self._rendered.bytes_of(answer, time.time(), close or answer.close, head)
 
 
 def failing_answers(options: ReceiverOptions) -> dict[int, Answer]:
-    """The answers that fail on purpose, by what `service.fates` calls them."""
+    """The answers that fail on purpose, by what `service.fault_plan` calls them."""
     wait = "" if options.retry_after_ns is None else str(options.retry_after_ns // NS_PER_S)
     failing = {
         status: answers.refusal(
