@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 
-from loadsim.cases.kinds import KINDS
+from loadsim.cases.kinds import CASE_KINDS
 from loadsim.plan import EMBEDDED, Scenario, ScenarioError
 from loadsim.signing import Scheme
 
@@ -15,7 +15,7 @@ from loadsim.signing import Scheme
 def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
     """Raises ScenarioError for a case that the scheme, or the phase that it falls in, cannot have."""
     for number, case in enumerate(scenario.cases):
-        problem = KINDS[case.kind].problem(scheme)
+        problem = CASE_KINDS[case.kind].problem(scheme)
         if problem:
             reason = f"the scheme {scheme.name} has no case {case.kind}: {problem}"
             raise ScenarioError(source, f"cases[{number}].kind", reason)

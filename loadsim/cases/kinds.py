@@ -13,8 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from loadsim.cases.edits import HeaderLine, padded, respaced, with_another_digit
 from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, signed, signing
-from loadsim.cases.wire import HeaderLine, padded, respaced, with_another_digit
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
@@ -86,7 +86,7 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CaseKind:
     """One row of the table. `problem` says why a scheme has no such case; empty where it has."""
 
     expect: Literal["accept", "refuse"]
@@ -119,13 +119,13 @@ def _published_key(parts: Parts) -> Make:
     return _signed_with(parts, *_usable(parts.scheme, tuple(PUBLISHED.values())))
 
 
-def _of_one_key(text: str) -> Kind:
+def _of_one_key(text: str) -> CaseKind:
     """Signed with this published key alone."""
 
     def problem(scheme: Scheme) -> str:
         return "" if _usable(scheme, (text,)) else "this key is not in the form of its secrets"
 
-    return Kind("refuse", lambda parts: _signed_with(parts, Secret(text)), problem)
+    return CaseKind("refuse", lambda parts: _signed_with(parts, Secret(text)), problem)
 
 
 def _empty_key(parts: Parts) -> Make:
@@ -196,8 +196,8 @@ def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
     return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
 
 
-def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> Kind:
-    return Kind("refuse", lambda parts: _malformed_signature(parts, way))
+def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _malformed_signature(parts, way))
 
 
 def _non_ascii_signature(parts: Parts) -> Make:
@@ -303,31 +303,31 @@ def _tampered_replay(parts: Parts) -> Make:
     return make
 
 
-KINDS: dict[str, Kind] = {
-    "wrong_secret": Kind("refuse", _wrong_secret),
-    "empty_key": Kind("refuse", _empty_key),
-    PUBLISHED_KEY: Kind("refuse", _published_key, _no_published_key),
+CASE_KINDS: dict[str, CaseKind] = {
+    "wrong_secret": CaseKind("refuse", _wrong_secret),
+    "empty_key": CaseKind("refuse", _empty_key),
+    PUBLISHED_KEY: CaseKind("refuse", _published_key, _no_published_key),
     **{f"{PUBLISHED_KEY}.{where}": _of_one_key(text) for where, text in PUBLISHED.items()},
-    "retired_secret": Kind("refuse", _retired_secret),
-    "missing_signature": Kind("refuse", _missing_signature),
-    "missing_timestamp": Kind("refuse", _missing_timestamp, _no_timestamp),
-    "malformed_signature": Kind("refuse", lambda parts: _malformed_signature(parts, *_MALFORMED.values())),
+    "retired_secret": CaseKind("refuse", _retired_secret),
+    "missing_signature": CaseKind("refuse", _missing_signature),
+    "missing_timestamp": CaseKind("refuse", _missing_timestamp, _no_timestamp),
+    "malformed_signature": CaseKind("refuse", lambda parts: _malformed_signature(parts, *_MALFORMED.values())),
     **{f"malformed_signature.{name}": _malformed_in_one_way(way) for name, way in _MALFORMED.items()},
-    "non_ascii_signature": Kind("refuse", _non_ascii_signature),
-    "long_signature_list": Kind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
-    "long_signature_list_valid": Kind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
-    "stale_timestamp": Kind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
-    "future_timestamp": Kind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
-    "tampered_body": Kind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
-    "tampered_replay": Kind("refuse", _tampered_replay),
-    "reserialised_body": Kind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
-    "spaced_body": Kind("accept", lambda parts: _signed_otherwise(parts, respaced)),
-    "malformed_json": Kind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
-    "wrong_content_type": Kind("refuse", _wrong_content_type),
-    "body_at_limit": Kind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
-    "body_over_limit": Kind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
-    "replayed": Kind("accept", _replayed),
-    "duplicate": Kind("accept", lambda parts: parts.genuine, options={"copies": 5}),
+    "non_ascii_signature": CaseKind("refuse", _non_ascii_signature),
+    "long_signature_list": CaseKind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
+    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
+    "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
+    "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
+    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
+    "tampered_replay": CaseKind("refuse", _tampered_replay),
+    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
+    "spaced_body": CaseKind("accept", lambda parts: _signed_otherwise(parts, respaced)),
+    "malformed_json": CaseKind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
+    "wrong_content_type": CaseKind("refuse", _wrong_content_type),
+    "body_at_limit": CaseKind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
+    "body_over_limit": CaseKind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
+    "replayed": CaseKind("accept", _replayed),
+    "duplicate": CaseKind("accept", lambda parts: parts.genuine, options={"copies": 5}),
 }
 """By name; behind a dot, a part of a kind that consists of several (see `by_part`). What an endpoint owes a kind is a
 default: a scenario may expect otherwise of its own endpoint."""
@@ -344,7 +344,7 @@ def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
     each is judged by itself: one that is accepted among five is no check that fails open now and then."""
     given = {case.kind for case in scenario.cases}
     parts = {kind: [kind] for kind in given}
-    for name, kind in KINDS.items():
+    for name, kind in CASE_KINDS.items():
         whole = case_kind(name)
         if whole in given and name != whole and name not in given and not kind.problem(scheme):
             parts[whole] = [part for part in parts[whole] if part != whole] + [name]
@@ -365,4 +365,4 @@ def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
 
 def case_rules() -> dict[str, CaseRule]:
     """What a scenario reader must know of every kind."""
-    return {name: CaseRule(kind.expect, kind.options) for name, kind in KINDS.items()}
+    return {name: CaseRule(kind.expect, kind.options) for name, kind in CASE_KINDS.items()}

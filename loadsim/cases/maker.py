@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
+from loadsim.cases.edits import HeaderLine
 from loadsim.cases.genuine import (
     CONTENT_TYPE,
     Make,
@@ -24,14 +25,13 @@ from loadsim.cases.genuine import (
     genuine,
     signed,
 )
-from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
-from loadsim.cases.wire import HeaderLine
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case
 from loadsim.signing import Scheme
-from loadsim.signing.attempts import counted, marks
+from loadsim.signing.attempts import attempt_headers, counted
 
 Redeliver = Callable[[int, int, int, int, int], SignedRequest]
 """(index, when the event was born, when it is delivered; wall clock in ns since 1970; number of the attempt, 1 for the
@@ -100,7 +100,7 @@ class RequestMaker:
 
     def redelivery_of(self, stratum: int) -> Redeliver:
         """What makes any delivery of the genuine events of a stratum: body and id are those of the event's birth, the
-        signature and its timestamp those of the delivery, which a further attempt's marks say too."""
+        signature and its timestamp those of the delivery, which a further attempt's attempt_headers say too."""
         kind, _ = divmod(stratum, self._cases)
         phase, type_number = divmod(kind, len(self._sources))
         source = self._sources[type_number]
@@ -144,7 +144,7 @@ def _redelivering(source: Source, scheme: Scheme, sign: Sign) -> Redeliver:
         body = counted(scheme, body_of(index, born_ns), attempt)
         lines = sign(body, now_ns, index)
         if attempt > 1:
-            lines = _marked(lines, marks(scheme, attempt, code, born_ns))
+            lines = _with_headers(lines, attempt_headers(scheme, attempt, code, born_ns))
         return SignedRequest(CONTENT_TYPE + lines, body)
 
     return make
@@ -153,12 +153,14 @@ def _redelivering(source: Source, scheme: Scheme, sign: Sign) -> Redeliver:
 def _recorded_again(make: Make, scheme: Scheme) -> Redeliver:
     def again(index: int, born_ns: int, now_ns: int, attempt: int, code: int) -> SignedRequest:
         lines, body = make(index, now_ns)
-        return SignedRequest(_marked(lines, marks(scheme, attempt, code, born_ns)) if attempt > 1 else lines, body)
+        return SignedRequest(
+            _with_headers(lines, attempt_headers(scheme, attempt, code, born_ns)) if attempt > 1 else lines, body
+        )
 
     return again
 
 
-def _marked(lines: bytes, headers: Mapping[str, str]) -> bytes:
+def _with_headers(lines: bytes, headers: Mapping[str, str]) -> bytes:
     """The header lines with these, in place of those of the same name."""
     for name, value in headers.items():
         line = HeaderLine(name)
@@ -203,9 +205,9 @@ def _makers_of(
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
     for case in cases:
-        kind = KINDS.get(case.kind)
+        kind = CASE_KINDS.get(case.kind)
         if kind is None:
-            raise UsageError(f"unknown case {case.kind!r}: known cases are {', '.join(KINDS)}")
+            raise UsageError(f"unknown case {case.kind!r}: known cases are {', '.join(CASE_KINDS)}")
         if problem := kind.problem(provider.scheme):
             raise UsageError(f"the scheme {provider.scheme.name} has no case {case.kind}: {problem}")
         makers.append(kind.build(Parts(provider, source, topic, secrets, sign, plain, memory, case, seed)))

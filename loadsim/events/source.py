@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from loadsim.events.compiled import CompiledTemplate, Renderer, compile_template
 from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
 from loadsim.events.image import image_value, parse_image
-from loadsim.events.mould import Caster, Mould, mould_of
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
@@ -29,8 +29,8 @@ BLOCK = 4096
 LARGEST_INDEX = (1 << 48) - 1
 """An index must fit the twelve last hex digits of an id."""
 _LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
-_NONE: Mould = (b"",)
-"""Stands for a situation that cannot be cast."""
+_NONE: CompiledTemplate = (b"",)
+"""Marks a situation whose template cannot be compiled: its bodies are serialised one by one."""
 _dumps = orjson.dumps
 
 
@@ -59,8 +59,8 @@ class EventSource:
         self._seed = seed
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
-        self._moulds: list[Mould | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
-        self._cast = Caster().cast
+        self._compiled: list[CompiledTemplate | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
+        self._render = Renderer().render
         self._turn(0)
         if kind.varies is not None:
             self._fill = varying(document, kind.varies, seed, type)
@@ -82,7 +82,7 @@ class EventSource:
     def bodies(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
         """The bodies of several events as they stand at one time: a good deal less work each than one alone."""
         now_ms = now_ns // NS_PER_MS
-        block, picks, head, moulds = self._block, self._picks, self._head, self._moulds
+        block, picks, head, known = self._block, self._picks, self._head, self._compiled
         found = []
         for index in indexes:
             if index >> 12 != block:
@@ -90,14 +90,14 @@ class EventSource:
                 block, picks, head = self._block, self._picks, self._head
             offset = index & 4095
             number = picks[offset]
-            mould = moulds[number] or self._mould(number)
-            if mould is _NONE:
+            compiled = known[number] or self._compile(number)
+            if compiled is _NONE:
                 return [self._one(index, now_ms) for index in indexes]
-            found.append((mould, head + _LAST_DIGITS[offset]))
-        return self._cast(found, now_ms)
+            found.append((compiled, head + _LAST_DIGITS[offset]))
+        return self._render(found, now_ms)
 
     def _one(self, index: int, now_ms: int) -> bytes:
-        """A body without its mould."""
+        """One body, serialised without a compiled template."""
         if index >> 12 != self._block:
             self._turn(index >> 12)
         return self._serialise(self._picks[index & 4095], self.event_id(index), now_ms)
@@ -108,11 +108,11 @@ class EventSource:
             override.apply(self._document)
         return _dumps(self._document)
 
-    def _mould(self, number: int) -> Mould:
-        """Made when a situation first comes up: a few thousand of them last for the whole run."""
-        found = None if self._overrides else mould_of(functools.partial(self._serialise, number))
-        mould = self._moulds[number] = found or _NONE
-        return mould
+    def _compile(self, number: int) -> CompiledTemplate:
+        """The compiled template of a situation, made when the situation is first needed and kept for the whole run."""
+        found = None if self._overrides else compile_template(functools.partial(self._serialise, number))
+        compiled = self._compiled[number] = found or _NONE
+        return compiled
 
     def _turn(self, block: int) -> None:
         """Draw the situations of another block, and write the part of the id that its events share."""

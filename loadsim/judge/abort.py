@@ -77,7 +77,7 @@ def length_s(phases: Sequence[PlannedPhase]) -> float | None:
     return sum((phase.end_ns or 0) - phase.start_ns for phase in phases) / NS_PER_S
 
 
-def lost(objective: Objective, low: float, high: float) -> bool:
+def cannot_hold(objective: Objective, low: float, high: float) -> bool:
     """True when no value between the two meets the objective."""
     limit = objective.value
     return {
@@ -90,7 +90,7 @@ def lost(objective: Objective, low: float, high: float) -> bool:
     }[objective.op]
 
 
-def why_lost(objective: Objective, low: float, high: float, to_come: int | None, where: str = "") -> str:
+def why_cannot_hold(objective: Objective, low: float, high: float, to_come: int | None, where: str = "") -> str:
     """In words with figures; `where` names the window."""
     unit = unit_of(objective.metric, objective.aggregation)
     below = objective.op in (">", ">=") or (objective.op == "==" and high < objective.value)

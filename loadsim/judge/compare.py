@@ -18,7 +18,7 @@ from loadsim.measure.intervals import ratio_intervals, resampled
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
 
-Told = Literal["higher", "lower", "unsure"]
+Direction = Literal["higher", "lower", "unsure"]
 Outcome = Literal["none", "pass", "fail", "invalid"]
 
 
@@ -35,7 +35,7 @@ class Ratio:
     """95 %, from blocks of time within each run; None where a run has too few slices."""
 
     @property
-    def told(self) -> Told:
+    def direction(self) -> Direction:
         """Whether the two runs differ by more than varies within them."""
         if self.interval is None or self.interval[0] <= 1 <= self.interval[1]:
             return "unsure"
@@ -128,8 +128,8 @@ def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult)
         return GateResult(gate, None, None, f"{gate.label} is not known in both results")
     if row.interval is None:
         return GateResult(gate, row, None, "too few slices of time for an interval, 20 are needed in each")
-    sure = row.told == "higher" and row.ratio >= 1 + gate.effect
-    note = "" if sure or row.told != "higher" else "higher, but by less than the gate"
+    sure = row.direction == "higher" and row.ratio >= 1 + gate.effect
+    note = "" if sure or row.direction != "higher" else "higher, but by less than the gate"
     return GateResult(gate, row, not sure, note)
 
 

@@ -20,7 +20,7 @@ from loadsim.judge.vocabulary import (
     METRICS,
     NAMES_SUCCESS,
     TAGS,
-    Kind,
+    MetricKind,
     Vocabulary,
     unknown,
 )
@@ -140,7 +140,7 @@ def limit_text(objective: Objective) -> str:
 
 def unit_of(metric: str, aggregation: str) -> str:
     """The canonical unit: `ms`, `fraction`, `events` or `events/s`."""
-    kind: Kind = METRICS[metric]
+    kind: MetricKind = METRICS[metric]
     if kind == "trend":
         return "ms"
     if kind == "rate":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Told = Literal["accepted", "signature", "refused", "broken", "unclear"]
+Meaning = Literal["accepted", "signature", "refused", "broken", "unclear"]
 """`unclear`: refused as a forged event is, with a status that may as well be the parser's."""
 
 _OWN_REASONS = frozenset({404, 405, 408, 411, 413, 414, 415, 429, 431})
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def told(seen: Seen, forged: Seen, *, lenient: bool) -> Told:
+def meaning_of(seen: Seen, forged: Seen, *, lenient: bool) -> Meaning:
     """What `seen` says of a form, given the answer to a forged event. `lenient`: a parser may refuse the form."""
     if seen.status is None or seen.status >= 500:
         return "broken"

@@ -83,7 +83,7 @@ def growth_of(result: RunResult) -> float | None:
     return grown_s / ((len(medians) - size) * result.slice_s) if abs(grown_s) > _LEAST_GROWTH_S else 0.0
 
 
-def hopeless(
+def cannot_pass(
     objectives: Sequence[Objective], response: Ints, codes: dict[int, int], *, events: float, backlog_s: float
 ) -> str:
     """Why a step that is still going on cannot pass any more, in words; empty while it can.

@@ -19,9 +19,9 @@ from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
 
-Kind = Literal["trend", "rate", "counter"]
+MetricKind = Literal["trend", "rate", "counter"]
 
-METRICS: dict[str, Kind] = {
+METRICS: dict[str, MetricKind] = {
     "response": "trend",
     "service": "trend",
     "lag": "trend",
@@ -43,7 +43,7 @@ METRICS: dict[str, Kind] = {
 provider then never delivered. `events` are whole, valid answers of any status; `errors` are events without a 2xx
 answer."""
 
-AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
+AGGREGATIONS: dict[MetricKind, tuple[str, ...]] = {
     "trend": ("p(N)", "med", "min", "max", "avg"),
     "rate": ("rate",),
     "counter": ("count", "rate"),

@@ -19,8 +19,8 @@ from loadsim.judge.vocabulary import CASE_METRICS, METRICS, unrecorded_phases
 from loadsim.measure.cells import Cells, Metric, layout, succeeded
 from loadsim.measure.counts import slices_of
 from loadsim.measure.hdr import Ints, least_count, rank
-from loadsim.measure.labels import Labels
 from loadsim.measure.result import RunResult, WindowCourse
+from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, Stretch, stretches_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Objective, UsageError
 from loadsim.plan.units import format_duration
@@ -32,17 +32,17 @@ _WIDTHS_NAMED = 3
 Where = Callable[[Ints], NDArray[np.bool]]
 
 
-def selection_of(objective: Objective, labels: Labels) -> tuple[Metric, list[int]]:
+def selection_of(objective: Objective, names: StratumNames) -> tuple[Metric, list[int]]:
     """The metric whose cells answer an objective, and over which strata."""
     tags = dict(objective.tags)
-    phase = labels.phases.index(tags["phase"]) if "phase" in tags else None
-    type_ = labels.types.index(tags["event"]) if "event" in tags else None
+    phase = names.phases.index(tags["phase"]) if "phase" in tags else None
+    type_ = names.types.index(tags["event"]) if "event" in tags else None
     case = tags.get("case")
     expect = None if case is not None else "accept"
     if objective.metric in CASE_METRICS:
         expect = "refuse"
     metric = Metric[objective.metric] if METRICS[objective.metric] == "trend" else Metric.ended
-    return metric, labels.select(phase=phase, type_=type_, case=case, expect=expect)
+    return metric, names.select(phase=phase, type_=type_, case=case, expect=expect)
 
 
 def value_of(objective: Objective, cells: Cells, width_s: float | None) -> tuple[float | None, int]:

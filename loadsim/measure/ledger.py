@@ -1,7 +1,7 @@
-"""A receiver's books of one run: how often each event came and was accepted, by its index.
+"""A receiver's ledger of one run: how often each event came and was accepted, by its index.
 
 Decides the form in which `GET /ledger?run=ID` gives them, and what a form must hold to be believed. Any endpoint can
-serve it: JSON, its arrays as base64 of little-endian bytes. Refuses to know how books are kept and what was sent.
+serve it: JSON, its arrays as base64 of little-endian bytes. Refuses to know how ledger are kept and what was sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Of = Literal["deliveries", "effects"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Books:
+class RunLedger:
     """What a receiver knows of a run. Arrays of one length, by index; what lies behind their end never came."""
 
     of: Of
@@ -36,13 +36,13 @@ class Books:
     incomplete: str = ""
     """Why events may be missing that did come; empty where none can be."""
 
-    def same(self, other: Books) -> bool:
+    def same(self, other: RunLedger) -> bool:
         """Whether nothing happened between two readings."""
         return np.array_equal(self.arrivals, other.arrivals) and np.array_equal(self.accepted, other.accepted)
 
 
 class LedgerDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The books as they travel. `arrivals` may be left out where only what was accepted is known."""
+    """The ledger as they travel. `arrivals` may be left out where only what was accepted is known."""
 
     schema: str = SCHEMA
     run: str
@@ -56,22 +56,22 @@ class LedgerDocument(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: str = ""
 
 
-def encode_ledger(run: str, books: Books) -> bytes:
-    """The books as JSON."""
+def encode_ledger(run: str, ledger: RunLedger) -> bytes:
+    """The ledger as JSON."""
     return msgspec.json.encode(
         LedgerDocument(
             run=run,
-            of=books.of,
-            accepted=books.accepted.tobytes(),
-            arrivals=books.arrivals.tobytes(),
-            first_s=b"" if books.first_s is None else books.first_s.astype("<f8").tobytes(),
-            incomplete=books.incomplete,
+            of=ledger.of,
+            accepted=ledger.accepted.tobytes(),
+            arrivals=ledger.arrivals.tobytes(),
+            first_s=b"" if ledger.first_s is None else ledger.first_s.astype("<f8").tobytes(),
+            incomplete=ledger.incomplete,
         )
     )
 
 
-def decode_ledger(data: bytes, run: str) -> Books:
-    """The books of a run from their JSON. Raises ValueError, in one line, when they are not that."""
+def decode_ledger(data: bytes, run: str) -> RunLedger:
+    """The ledger of a run from their JSON. Raises ValueError, in one line, when they are not that."""
     try:
         document = msgspec.json.decode(data, type=LedgerDocument)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -90,4 +90,4 @@ def decode_ledger(data: bytes, run: str) -> Books:
             raise ValueError(f"it has {len(accepted):,} counts in accepted, and {len(array):,} in {name}")
     if first_s is not None and not np.isfinite(first_s).all():
         raise ValueError("first_s holds what is no time")
-    return Books(document.of, arrivals, accepted, first_s, document.incomplete)
+    return RunLedger(document.of, arrivals, accepted, first_s, document.incomplete)

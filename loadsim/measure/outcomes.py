@@ -63,24 +63,24 @@ def pack(rows: Ints, flags: Ints) -> bytes:
 class Outcomes:
     """By index, uint8 arrays of one length: the ending of each event with its flags, and how often it was sent."""
 
-    marks: NDArray[np.uint8]
+    endings: NDArray[np.uint8]
     deliveries: NDArray[np.uint8]
 
     @property
     def ending(self) -> NDArray[np.uint8]:
         """What became of each event, see Ending."""
-        return np.bitwise_and(self.marks, np.uint8(_ENDING))
+        return np.bitwise_and(self.endings, np.uint8(_ENDING))
 
     def flagged(self, flag: int) -> NDArray[np.bool_]:
         """Which events have a flag."""
-        return np.bitwise_and(self.marks, np.uint8(flag)) > 0
+        return np.bitwise_and(self.endings, np.uint8(flag)) > 0
 
 
-class OutcomeBook:
+class OutcomeCollector:
     """Collects what shards say; grows with the highest index."""
 
     def __init__(self) -> None:
-        self._marks = np.zeros(0, dtype=np.uint8)
+        self._endings = np.zeros(0, dtype=np.uint8)
         self._deliveries = np.zeros(0, dtype=np.uint16)
         self._size = 0
 
@@ -89,20 +89,20 @@ class OutcomeBook:
         rows = np.frombuffer(packed, dtype="<i8")
         if not len(rows):
             return
-        index, mark = rows >> 8, (rows & 0xFF).astype(np.uint8)
+        index, ending = rows >> 8, (rows & 0xFF).astype(np.uint8)
         self._size = max(self._size, int(index.max()) + 1)
-        if self._size > len(self._marks):
+        if self._size > len(self._endings):
             room = max(4096, 2 * self._size)
-            for name in ("_marks", "_deliveries"):
+            for name in ("_endings", "_deliveries"):
                 have = getattr(self, name)
                 setattr(self, name, np.concatenate((have, np.zeros(room - len(have), dtype=have.dtype))))
-        np.maximum.at(self._marks, index, mark)
-        sent, times = np.unique(index[(mark & _ENDING) > Ending.unsent], return_counts=True)
+        np.maximum.at(self._endings, index, ending)
+        sent, times = np.unique(index[(ending & _ENDING) > Ending.unsent], return_counts=True)
         self._deliveries[sent] = np.minimum(self._deliveries[sent] + times, _MOST)
 
     def outcomes(self) -> Outcomes:
         """Everything so far."""
-        return Outcomes(self._marks[: self._size], self._deliveries[: self._size].astype(np.uint8))
+        return Outcomes(self._endings[: self._size], self._deliveries[: self._size].astype(np.uint8))
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -118,8 +118,8 @@ def dump_outcomes(outcomes: Outcomes, run: str) -> bytes:
     stored = _Stored(
         SCHEMA,
         run,
-        len(outcomes.marks),
-        zlib.compress(outcomes.marks.tobytes(), 1),
+        len(outcomes.endings),
+        zlib.compress(outcomes.endings.tobytes(), 1),
         zlib.compress(outcomes.deliveries.tobytes(), 1),
     )
     return msgspec.msgpack.encode(stored)

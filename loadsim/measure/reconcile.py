@@ -1,7 +1,7 @@
-"""The sender's books joined with the receiver's: what was lost, duplicated, reordered, let in, and never sent at all.
+"""The sender's ledger joined with the receiver's: what was lost, duplicated, reordered, let in, and never sent at all.
 
 Decides what each of these words means, event by event; `result.Reconciliation` says it in full. Refuses to know where
-either side's books come from, and whether what they show is bad.
+either side's ledger come from, and whether what they show is bad.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.measure.outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
 from loadsim.measure.result import Reconciliation
 
@@ -21,16 +21,16 @@ Which = NDArray[np.bool_]
 
 
 def reconcile(
-    outcomes: Outcomes, books: Books, source: str, *, ordered: bool = True, by_body: bool = False
+    outcomes: Outcomes, ledger: RunLedger, source: str, *, ordered: bool = True, by_body: bool = False
 ) -> Reconciliation:
-    """Join both books. `ordered`: events were due in the order of their indexes. `by_body`: the receiver knows events
+    """Join both ledger. `ordered`: events were due in the order of their indexes. `by_body`: the receiver knows events
     by an id in their body, so that a delivery which repeats another's body cannot be told from it, and is left out.
     """
-    size = max(len(outcomes.marks), len(books.accepted))
-    marks, deliveries, accepted = (
-        _filled(array, size) for array in (outcomes.marks, outcomes.deliveries, books.accepted)
+    size = max(len(outcomes.endings), len(ledger.accepted))
+    endings, deliveries, accepted = (
+        _filled(array, size) for array in (outcomes.endings, outcomes.deliveries, ledger.accepted)
     )
-    joined = Outcomes(marks, deliveries)
+    joined = Outcomes(endings, deliveries)
     ending, due = joined.ending, joined.flagged(REFUSAL_DUE)
     sent, received = deliveries > 0, accepted > 0
     own = sent if not by_body else sent & ~joined.flagged(REUSED)
@@ -38,7 +38,7 @@ def reconcile(
     acknowledged = ending == Ending.succeeded
     answered = ending >= Ending.answered
     missing = genuine & ~received
-    repeated = accepted > (deliveries if books.of == "deliveries" else 1)
+    repeated = accepted > (deliveries if ledger.of == "deliveries" else 1)
     found: dict[str, Which] = {
         "unacknowledged": genuine & received & ~acknowledged,
         "lost": missing & (acknowledged | ~answered),
@@ -49,12 +49,12 @@ def reconcile(
         "never_sent": received & ~sent,
     }
     reordered, extent = (None, None)
-    if ordered and books.first_s is not None:
-        reordered, extent = displaced(_arrived(books.first_s, books.arrivals))
+    if ordered and ledger.first_s is not None:
+        reordered, extent = displaced(_arrived(ledger.first_s, ledger.arrivals))
     counts: dict[str, Any] = {name: int(which.sum()) for name, which in found.items()}
     return Reconciliation(
         source=source,
-        of=books.of,
+        of=ledger.of,
         sent=int(genuine.sum()),
         delivered=int((genuine & received & acknowledged).sum()),
         refused=int((missing & answered & ~acknowledged).sum()),

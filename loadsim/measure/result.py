@@ -255,7 +255,7 @@ class Pace(msgspec.Struct, frozen=True):
     service_p99_ms: float | None
 
 
-class Floor(msgspec.Struct, frozen=True):
+class GeneratorLimits(msgspec.Struct, frozen=True):
     """What the generator itself costs on this machine, as `bench engine` measured it against a bare receiver."""
 
     measured_at: str
@@ -433,8 +433,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """None where no retry profile was in force."""
     receiver: dict[str, Any] | None = None
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
-    floor: Floor | None = None
-    """The generator's own floor on the machine of the run, where it is known."""
+    generator_limits: GeneratorLimits | None = msgspec.field(default=None, name="floor")
+    """What the generator itself can do on the machine of the run, where that was measured. Stored as `floor`."""
     by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
     """Of cases that consist of several, such as one for each published key: each part; their sum is in `by_case`."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)

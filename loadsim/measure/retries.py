@@ -68,7 +68,7 @@ class RetryCounts(msgspec.Struct, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryLabels:
+class RetryScope:
     """Whose rules they were, and which strata they cover."""
 
     profile: str
@@ -81,13 +81,13 @@ class RetryLabels:
 
 
 def retries_of(
-    counted: Iterable[RetryCounts], merged: Merged, planned: Sequence[int] | Ints, labels: RetryLabels
+    counted: Iterable[RetryCounts], merged: Merged, planned: Sequence[int] | Ints, scope: RetryScope
 ) -> Retries:
     """All shards together. `planned`: events that fell due, by stratum."""
     whole = _together(counted)
-    strata = list(labels.strata)
+    strata = list(scope.strata)
     base = int(np.asarray(planned)[strata].sum())
-    base_rate = base * NS_PER_S / labels.duration_ns if labels.duration_ns else None
+    base_rate = base * NS_PER_S / scope.duration_ns if scope.duration_ns else None
     peak_rate, peak_s = _peak(merged, strata)
     backlog, backlog_s, drain_s = _drain(merged, strata)
     delivery = np.zeros(DELIVERY.counts_len, dtype=np.int64)
@@ -95,10 +95,10 @@ def retries_of(
         delivery[bucket] = n
     undelivered = merged.codes(strata).get(ERROR_BASE + ErrorKind.switched_off, 0)
     return Retries(
-        profile=labels.profile,
-        title=labels.title,
-        time_scale=labels.time_scale,
-        modelled=labels.modelled,
+        profile=scope.profile,
+        title=scope.title,
+        time_scale=scope.time_scale,
+        modelled=scope.modelled,
         retried=whole.retried,
         attempts=sum(sum(codes.values()) for codes in whole.codes),
         delivered=int(delivery.sum()),

@@ -23,7 +23,7 @@ _NOT_SENT = ERROR_BASE + ErrorKind.switched_off
 _HEADLINES = (Metric.response, Metric.service)
 
 
-class Books:
+class Accounts:
     """Makes `Totals` of any group of strata.
 
     `planned` and `extra_unfinished` are per stratum, int64 (strata,): events due before the stop, as the shards
@@ -120,7 +120,7 @@ class Books:
         }
 
 
-def books(totals: Totals) -> list[str]:
+def imbalances(totals: Totals) -> list[str]:
     """Each identity that does not hold, in words with figures; empty when the books balance."""
     errors = sum(totals.errors.values())
     found = []
@@ -140,7 +140,7 @@ def unbalanced(result: RunResult) -> list[str]:
     groups = [("all", result.totals)]
     for what, rows in (("phase", result.by_phase), ("event", result.by_event), ("case", result.by_case)):
         groups += [(f"{what} {name}", totals) for name, totals in rows.items()]
-    return [f"{name}: {reason}" for name, totals in groups for reason in books(totals)]
+    return [f"{name}: {reason}" for name, totals in groups for reason in imbalances(totals)]
 
 
 def _is_error(code: int) -> bool:

@@ -70,12 +70,12 @@ class Admin:
                 runs, refusals = self._supervisor.runs()
                 body = msgspec.json.encode({"runs": runs, "refused": refusals})
                 return web.Response(body=body, content_type="application/json")
-            books = self._supervisor.books(run)
+            ledger = self._supervisor.ledger_of(run)
         except LoadsimError as error:
             return web.json_response({"error": str(error)}, status=404)
-        if books is None:
+        if ledger is None:
             return web.json_response({"error": NOT_REGISTERED}, status=404)
-        return web.Response(body=encode_ledger(run, books), content_type="application/json")
+        return web.Response(body=encode_ledger(run, ledger), content_type="application/json")
 
     async def _health(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.json_response({"status": "ok"})

@@ -46,7 +46,7 @@ class _Request:
     expects = False
     refused: Answer | None = None
     body = b""
-    mark = b""
+    delivery_id = b""
     """Which event it says it is."""
     size = 0
     pieces: list[bytes] | None = None
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             else:  # as add_field has it, without the call that most requests never need
                 headers[key] = value.strip(b" \t").decode("latin-1")
         elif key is None:
-            request.mark = joined(request.mark, value) if request.mark else value
+            request.delivery_id = joined(request.delivery_id, value) if request.delivery_id else value
 
     def on_headers_complete(self) -> None:
         request = self._request
@@ -265,7 +265,7 @@ class Connection(asyncio.Protocol):
                 continue
             body = request.body if request.pieces is None else b"".join(request.pieces)
             answer, instant = handler.take(
-                request.method, request.target.decode("latin-1"), request.headers, body, request.mark
+                request.method, request.target.decode("latin-1"), request.headers, body, request.delivery_id
             )
             if instant != AT_ONCE and self._engine.timer is not None:
                 self._busy = self._engine.timer.at(instant)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.model import Secret
 from loadsim.receiver.admin import Admin
 from loadsim.receiver.options import ReceiverOptions
@@ -56,9 +56,9 @@ class RunningReceiver:
         """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
         self._supervisor.register(run)
 
-    def books(self, run: str) -> Books | None:
+    def ledger_of(self, run: str) -> RunLedger | None:
         """Which events of a run came, as of a moment ago and not after `stop`; None where it is not registered."""
-        return self._supervisor.books(run)
+        return self._supervisor.ledger_of(run)
 
     async def stop(self) -> None:
         """Answer what is in flight, end every process, keep the final books."""

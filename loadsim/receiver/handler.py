@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from loadsim.measure.marks import HEADER
+from loadsim.measure.delivery_ids import HEADER
 from loadsim.model import NS_PER_S
 from loadsim.plan.behaviour import ASKS_TO_WAIT
 from loadsim.receiver import answers
@@ -78,11 +78,11 @@ class WebhookHandler:
         return HeaderNames((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
 
     def take(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes, mark: bytes = b""
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, delivery_id: bytes = b""
     ) -> tuple[Answer, int]:
         """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE.
 
-        `mark` says which event it is, where the request says so and a ledger is kept.
+        `delivery_id` says which event it is, where the request says so and a ledger is kept.
         """
         now_s = time.time()
         answer = self._rules.decide(method, target, headers, body, now_s)
@@ -96,9 +96,9 @@ class WebhookHandler:
         instant = AT_ONCE
         if self._extras and entry in ACCEPTED:
             answer, instant = self._extra(answer, body)
-        if mark and entry in ACCEPTED:  # a refused one may say whatever it likes of itself
+        if delivery_id and entry in ACCEPTED:  # a refused one may say whatever it likes of itself
             # As Ledger.note has it, without the call, which would cost as much again.
-            self._notes.extend((mark, now_s, answer.status))
+            self._notes.extend((delivery_id, now_s, answer.status))
         return answer, instant
 
     def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:

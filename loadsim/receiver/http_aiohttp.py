@@ -248,10 +248,10 @@ class AiohttpEngine:
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
                 return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
-        headers, mark = self._pick(request.raw_headers)
+        headers, delivery_id = self._pick(request.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        answer, instant = self._handler.take(request.method, request.raw_path, headers, body, mark)
+        answer, instant = self._handler.take(request.method, request.raw_path, headers, body, delivery_id)
         if instant and self._timer is not None:
             del body  # nobody needs it any more
             await self._timer.at(instant)

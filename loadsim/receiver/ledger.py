@@ -1,10 +1,10 @@
-"""Which events came: by run and index, in memory that the workers and their supervisor share.
+"""The receiver's ledger: how often each event of a run arrived and was accepted, by run and event index.
 
-Decides what is kept of an accepted delivery that says of which event it is (see `measure.marks`), and how much room
-there is: the 32 runs that were registered last, indexes below a limit. What is refused, or of a run that nobody
-registered, leaves no trace but a count: the mark is not signed, and anybody can write one. Deliveries are noted one by
-one and entered many at once, since parsing one alone would cost more than all the rest. The supervisor alone writes
-which runs there are, every worker its own part only, so nothing is locked.
+It lies in memory that the workers and their supervisor share. Only the supervisor writes the list of runs, and each
+worker writes only its own part, so no lock is needed. The ledger keeps the 32 runs registered last and event indexes
+below a limit. Only accepted deliveries with a delivery id (see `measure.delivery_ids`) of a registered run are entered:
+the id is not signed, so anybody could write one. Everything else changes a counter at most. Deliveries are noted one by
+one and entered in batches, because parsing each id alone would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.delivery_ids import DELIVERY_ID, RUN, indexes_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import MOST_TIMES, Books, Times
-from loadsim.measure.marks import MARK, RUN, indexes_of
+from loadsim.measure.ledger import MOST_TIMES, RunLedger, Times
 
 RUNS = 32
 DEFAULT_LIMIT = 4_000_000
@@ -41,10 +41,10 @@ _REGISTER = -(-(8 * (1 + RUNS) + RUNS * _NAME) // _PAGE) * _PAGE
 
 
 class Refusals(msgspec.Struct, frozen=True, kw_only=True):
-    """Accepted deliveries with a mark that were not entered."""
+    """Accepted deliveries with a delivery_id that were not entered."""
 
     malformed: int
-    """The mark is not of the form."""
+    """The delivery_id is not of the form."""
     unregistered: int
     """The run was not registered, or so many were after it that it made room."""
 
@@ -133,11 +133,11 @@ class Ledger:
         self._seen = -1
         self._runs: list[Registered] = []
         self.notes: list[Any] = []
-        """Flat: mark, unix seconds, status answered; of accepted deliveries alone."""
+        """Flat: delivery_id, unix seconds, status answered; of accepted deliveries alone."""
 
-    def note(self, mark: bytes, now_s: float, status: int) -> None:
-        """A delivery that was accepted, and whose mark is `mark`, was answered. Takes any bytes and never raises."""
-        self.notes.extend((mark, now_s, status))
+    def note(self, delivery_id: bytes, now_s: float, status: int) -> None:
+        """Note an accepted delivery and the status it was answered with. Takes any bytes and never raises."""
+        self.notes.extend((delivery_id, now_s, status))
 
     def enter(self) -> None:
         """Enter what was noted."""
@@ -145,17 +145,17 @@ class Ledger:
             self._learn()
         if not self.notes:
             return
-        marks, at, statuses = self.notes[0::3], np.fromiter(self.notes[1::3], np.float64), self.notes[2::3]
+        ids, at, statuses = self.notes[0::3], np.fromiter(self.notes[1::3], np.float64), self.notes[2::3]
         self.notes.clear()
-        accepted = np.ones(len(marks), dtype=bool)
+        accepted = np.ones(len(ids), dtype=bool)
         if any(status not in SUCCESSES for status in set(statuses)):
             accepted = np.array([status in SUCCESSES for status in statuses])
         for run in self._runs:  # the latest run is the likeliest
-            found = indexes_of(marks, run.name)
+            found = indexes_of(ids, run.name)
             if found is not None:
                 self._enter(run.place, found, at, accepted)
                 return
-        self._enter_mixed(marks, at, accepted)
+        self._enter_mixed(ids, at, accepted)
 
     def _learn(self) -> None:
         """Read which runs there are, and empty the places of those that made room. Left for later while it changes."""
@@ -178,11 +178,11 @@ class Ledger:
             return
         np.frombuffer(self._memory, np.uint8, size, start).fill(0)
 
-    def _enter_mixed(self, marks: Sequence[bytes], at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+    def _enter_mixed(self, ids: Sequence[bytes], at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         """Marks of several runs, or of none."""
         by_name: dict[bytes, list[tuple[int, int]]] = {}
-        for number, mark in enumerate(marks):
-            formed = MARK.fullmatch(mark)
+        for number, delivery_id in enumerate(ids):
+            formed = DELIVERY_ID.fullmatch(delivery_id)
             if formed is None:
                 self._words[MALFORMED] += 1
             else:
@@ -260,7 +260,7 @@ class LedgerMemory:
     def register(self, run: str) -> None:
         """Note what comes of a run from now on; the run that was registered first makes room where there is none.
 
-        Raises ValueError for what no mark can name.
+        Raises ValueError for what no delivery_id can name.
         """
         if RUN.fullmatch(run) is None:
             raise ValueError("a run's name is 1 to 120 printable ASCII characters without blanks and slashes")
@@ -278,7 +278,7 @@ class LedgerMemory:
             unregistered=sum(int(each[UNREGISTERED]) for each in counted),
         )
 
-    def books(self, run: str) -> Books | None:
+    def of_run(self, run: str) -> RunLedger | None:
         """What came of a run over all workers; None where it is not registered."""
         found = self._register.find(run.encode("ascii", "replace"))
         if found is None:
@@ -294,7 +294,7 @@ class LedgerMemory:
         first = np.full(longest, np.inf)
         for _, _, part in parts:
             first[: len(part)] = np.minimum(first[: len(part)], np.where(part == 0, np.inf, part))
-        return Books(
+        return RunLedger(
             of="deliveries",
             arrivals=_added((arrivals for arrivals, _, _ in parts), longest),
             accepted=_added((accepted for _, accepted, _ in parts), longest),

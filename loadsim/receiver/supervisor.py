@@ -1,4 +1,4 @@
-"""The parent of the workers: binds the sockets, starts the processes, replaces the dead, adds up their books.
+"""The parent of the workers: binds the sockets, starts the processes, replaces the dead, adds up their ledger.
 
 Decides who lives. The listening sockets are the parent's, one per worker (SO_REUSEPORT), so connections that wait for a
 dead worker are kept for its successor. Refuses to know HTTP and signatures.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.ledger import LedgerMemory, Refusals
@@ -42,7 +42,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """The receiver's books: all workers together, then each."""
+    """The receiver's ledger: all workers together, then each."""
 
     engine: str
     uptime_s: float
@@ -87,7 +87,7 @@ class Supervisor:
         if options.ledger_limit:
             try:
                 self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
-            except OSError as error:  # webhooks are answered all the same; who asks for the books is told
+            except OSError as error:  # webhooks are answered all the same; who asks for the ledger is told
                 self._without_ledger += f": no memory for it: {error.strerror}"
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
@@ -111,10 +111,10 @@ class Supervisor:
         self._watchers = [asyncio.create_task(self._watch(place)) for place in self._places]
 
     def stats(self) -> Stats:
-        """The books as of now; after `stop`, as they were at the end."""
+        """The ledger as of now; after `stop`, as they were at the end."""
         if self._counters is None:
             if self._last is None:
-                raise LoadsimError("the receiver's books are closed")
+                raise LoadsimError("the receiver's ledger are closed")
             return self._last
         return Stats(
             engine=self._options.engine,
@@ -141,17 +141,17 @@ class Supervisor:
         ledger = self._open_ledger()
         return ledger.runs(), ledger.refusals()
 
-    def books(self, run: str) -> Books | None:
+    def ledger_of(self, run: str) -> RunLedger | None:
         """Which events of a run came, as of a moment ago; None where the run is not registered.
 
         Raises LoadsimError without a ledger.
         """
-        books = self._open_ledger().books(run)
+        ledger = self._open_ledger().of_run(run)
         restarts = sum(place.restarts for place in self._places)
-        if books is None or not restarts:
-            return books
+        if ledger is None or not restarts:
+            return ledger
         lacking = f"workers of the receiver replaced, with what they had last noted: {restarts:,}"
-        return replace(books, incomplete="; ".join(filter(None, (books.incomplete, lacking))))
+        return replace(ledger, incomplete="; ".join(filter(None, (ledger.incomplete, lacking))))
 
     def _open_ledger(self) -> LedgerMemory:
         if self._ledger is None:

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective, unit_of
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import UNLIMITED, DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import (
+    UNLIMITED,
+    DuplicateRow,
+    GeneratorLimits,
+    ObjectiveRow,
+    RunResult,
+    SampleRow,
+    Stats,
+    Totals,
+)
 from loadsim.model import UsageError
 from loadsim.report import figures
 
@@ -365,8 +374,8 @@ def limit_lines(result: RunResult) -> list[str]:
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
-    if result.floor is not None:
-        lines.append(floor_words(result.floor))
+    if result.generator_limits is not None:
+        lines.append(floor_words(result.generator_limits))
     if result.totals.late:
         late = sum(result.totals.late.values())
         lines.append(f"{late:,} answers came after recording had ended: the rate of what was completed is without them")
@@ -375,7 +384,7 @@ def limit_lines(result: RunResult) -> list[str]:
     return lines
 
 
-def floor_words(floor: Floor) -> str:
+def floor_words(floor: GeneratorLimits) -> str:
     """How much of a latency is the tool."""
     p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
     share = floor.generator_cpu_share

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadsim.measure.result import Environment, Floor
+from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.report import figures
 from loadsim.report.facts import BUSY_CORE
 
 
-def render_floor(floor: Floor, where: Environment, reasons: Sequence[str] = ()) -> str:
+def render_floor(floor: GeneratorLimits, where: Environment, reasons: Sequence[str] = ()) -> str:
     """The calibration in a few lines, and why it proves nothing if it does not. Ends in a newline."""
     lines = [f"loadsim's own cost on {where.cpu_model}, {where.cpu_count} cores, Python {where.python}", ""]
     lines.append(f"highest rate   {figures.count(floor.rate_max)} signed events/s per process{_bound(floor)}")
@@ -30,7 +30,7 @@ def render_floor(floor: Floor, where: Environment, reasons: Sequence[str] = ()) 
     return "\n".join(lines) + "\n"
 
 
-def _bound(floor: Floor) -> str:
+def _bound(floor: GeneratorLimits) -> str:
     """Whether that was the generator's limit at all."""
     share = floor.generator_cpu_share
     if share is None:

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from loadsim.judge.clock_window import Direction, Edge, Offset, Span, Width, width_of, window_of
-from loadsim.judge.rawness import Told
+from loadsim.judge.rawness import Meaning
 from loadsim.plan.redact import redact_url
 from loadsim.report.figures import printable
 from loadsim.report.text import drawn
 
 _MARKS = {"ok": ("✓", "green"), "finding": ("✗", "bold red"), "note": ("·", "yellow"), "skipped": (" ", "dim")}
-_WORDS: dict[Told, str] = {
+_WORDS: dict[Meaning, str] = {
     "accepted": "accepted",
     "signature": "the signature fails",
     "refused": "refused, not for its signature",
@@ -56,7 +56,7 @@ class Row:
 
     name: str
     bytes_class: str
-    told: Told | None
+    told: Meaning | None
     answer: str = ""
     """The status and the beginning of what was said, or why there was no answer."""
     is_finding: bool = False

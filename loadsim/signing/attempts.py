@@ -1,4 +1,4 @@
-"""How a provider marks that it delivers an event once more: headers, and a counter in the body.
+"""How a provider attempt_headers that it delivers an event once more: headers, and a counter in the body.
 
 Decides the texts of a further attempt, by its number and by what became of the one before. Knows no schedule and no
 clock.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadsim.model import ERROR_BASE, ErrorKind
-from loadsim.signing.moments import write_tick
+from loadsim.signing.timestamps import write_tick
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
@@ -42,7 +42,7 @@ def reason_of(code: int) -> str:
     return "redirect" if 300 <= code < 400 else "status"
 
 
-def marks(scheme: Scheme, attempt: int, code: int, first_ns: int) -> dict[str, str]:
+def attempt_headers(scheme: Scheme, attempt: int, code: int, first_ns: int) -> dict[str, str]:
     """The headers by which attempt `attempt` (2 or more) differs from the first delivery at `first_ns` (ns since 1970);
     `code` is what became of the attempt before."""
     words = dict(scheme.retry_reasons)

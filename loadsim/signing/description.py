@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadsim.model import Secret
-from loadsim.signing.moments import TICK_NS, Unit
 from loadsim.signing.sign import Signer
+from loadsim.signing.timestamps import TICK_NS, Unit
 from loadsim.signing.verify import BodyTimeVerifier, Verifier
 
 Digest = Literal["sha1", "sha256", "sha512"]

@@ -15,10 +15,10 @@ from loadsim.model import Secret
 from loadsim.signing.description import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.misreadings import MISREADINGS
-from loadsim.signing.moments import PLAIN, unix_s
 from loadsim.signing.registry import scheme as scheme_named
 from loadsim.signing.registry import scheme_names
 from loadsim.signing.suspects import Codes, suspects
+from loadsim.signing.timestamps import PLAIN, unix_s
 from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
 
 SHOWN = 100
@@ -121,11 +121,11 @@ def explain(
 
 def _verified(delivery: _Delivery, now_s: float, window_s: float | None) -> str:
     text, timestamp = delivery.timestamp(), delivery.scheme.timestamp
-    moment_s = None if text is None or timestamp is None else unix_s(text, timestamp.unit)
-    if moment_s is None:
+    signed_s = None if text is None or timestamp is None else unix_s(text, timestamp.unit)
+    if signed_s is None:
         return "the signature belongs to this body and key; the scheme has no timestamp, so a replay looks the same"
     window = f"the window is {_span(window_s)} both ways" if window_s else "no window is checked"
-    return f"the signature belongs to this body, time and key; signed {_away(now_s - moment_s)}, {window}"
+    return f"the signature belongs to this body, time and key; signed {_away(now_s - signed_s)}, {window}"
 
 
 def _missing(delivery: _Delivery, rejection: Rejection) -> list[str]:
@@ -235,15 +235,15 @@ def _age(delivery: _Delivery, now_s: float, window_s: float | None) -> list[str]
     timestamp, text = delivery.scheme.timestamp, delivery.timestamp()
     if timestamp is None or text is None or not window_s:
         return []
-    moment_s = unix_s(text, timestamp.unit)
-    if moment_s is None or abs(now_s - moment_s) <= window_s:
+    signed_s = unix_s(text, timestamp.unit)
+    if signed_s is None or abs(now_s - signed_s) <= window_s:
         return []
-    over = abs(now_s - moment_s) - window_s
-    where = "too old" if now_s > moment_s else "too far in the future"
-    signed = f"signed {_away(now_s - moment_s)}, {_span(over)} outside the window of {_span(window_s)}"
+    over = abs(now_s - signed_s) - window_s
+    where = "too old" if now_s > signed_s else "too far in the future"
+    signed = f"signed {_away(now_s - signed_s)}, {_span(over)} outside the window of {_span(window_s)}"
     findings = [f"the timestamp is {where}: {signed}"]
     for factor, words in ((1000, "milliseconds where seconds are due"), (0.001, "seconds where milliseconds are due")):
-        if timestamp.unit != "rfc3339" and abs(now_s - moment_s / factor) <= max(window_s, 86_400):
+        if timestamp.unit != "rfc3339" and abs(now_s - signed_s / factor) <= max(window_s, 86_400):
             findings.append(f"it looks like {words}")
     return findings
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from loadsim.model import UsageError
 from loadsim.signing.description import Scheme
-from loadsim.signing.reading import read_table
+from loadsim.signing.tables import read_table
 
 CUSTOM = "custom"
 """The name that stands for a scheme which the user describes."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from loadsim.model import Secret, UsageError
 from loadsim.signing.attempts import filled
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import write_tick
+from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import msgspec
 
 from loadsim.model import Secret
 from loadsim.signing.mac import Code, MessageMac
-from loadsim.signing.moments import Stamps, unix_s
+from loadsim.signing.timestamps import TimestampReader, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
@@ -78,8 +78,21 @@ class Verifier:
     """Checks deliveries under one key. Threads may share it."""
 
     __slots__ = (
-        "_accepts", "_between", "_form", "_id_name", "_is_stamped", "_last", "_mac", "_prefix", "_separator",
-        "_signature_name", "_stamp_prefix", "_stamps", "_time_name", "_tolerance_s", "header_names",
+        "_accepts",
+        "_between",
+        "_form",
+        "_id_name",
+        "_is_stamped",
+        "_last",
+        "_mac",
+        "_prefix",
+        "_separator",
+        "_signature_name",
+        "_stamp_prefix",
+        "_time_name",
+        "_timestamps",
+        "_tolerance_s",
+        "header_names",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
@@ -100,7 +113,7 @@ class Verifier:
         self._time_name = timestamp.name.lower() if timestamp and timestamp.place == "header" else None
         self._stamp_prefix = (scheme.signature.timestamp_prefix or b"").decode() if timestamp else ""
         self._is_stamped = timestamp is not None
-        self._stamps = Stamps(timestamp.unit if timestamp else "s", self._stamp_prefix)
+        self._timestamps = TimestampReader(timestamp.unit if timestamp else "s", self._stamp_prefix)
         self._tolerance_s = (tolerance_s or math.inf) if timestamp else math.inf
         self._form = re.compile(re.escape(scheme.signature.prefix) + _FORMS[scheme.encoding])
         # Deliveries of one instant share this; replaced whole, so that another thread never sees half of it.
@@ -124,11 +137,11 @@ class Verifier:
             else:
                 text, _, given = signature.partition(self._between)
             if text != last[0]:
-                found = self._stamp(text, signature)
+                found = self._read_timestamp(text, signature)
                 if isinstance(found, Rejection):
                     return found
                 last = found
-        _, moment_s, code = last
+        _, signed_s, code = last
         event_id = b""
         if self._id_name is not None:
             id_text = headers.get(self._id_name)
@@ -147,27 +160,27 @@ class Verifier:
             if rejection is not None:
                 return rejection
         tolerance_s = self._tolerance_s
-        if -tolerance_s <= now_s - moment_s <= tolerance_s:
+        if -tolerance_s <= now_s - signed_s <= tolerance_s:
             return None
-        return Rejection.stale if moment_s < now_s else Rejection.future
+        return Rejection.stale if signed_s < now_s else Rejection.future
 
-    def _stamp(self, text: str | None, signature: str) -> _Last | Rejection:
+    def _read_timestamp(self, text: str | None, signature: str) -> _Last | Rejection:
         """What becomes `_last`: of the timestamp in `text`, its header or the first entry of the signature's; else of
         wherever it stands there.
         """
         if text is None:
             return Rejection.missing_timestamp
-        found = self._stamps.read(text)
+        found = self._timestamps.read(text)
         if found is None and self._time_name is None:
             entries = self._time_entries(self._entries(signature))
             if len(entries) != 1:
                 return Rejection.malformed_signature
             text = entries[0].decode("ascii")
-            found = self._stamps.read(text)
+            found = self._timestamps.read(text)
         if found is None:
             return Rejection.malformed_timestamp
-        timestamp, moment_s = found
-        last = self._last = (text, moment_s, self._mac.at(timestamp))
+        timestamp, signed_s = found
+        last = self._last = (text, signed_s, self._mac.at(timestamp))
         return last
 
     def _time_entries(self, entries: Iterable[bytes]) -> list[bytes]:
@@ -220,12 +233,12 @@ class BodyTimeVerifier(Verifier):
         text = body_timestamp(body, self._field)
         if text is None:
             return Rejection.missing_timestamp
-        moment_s = unix_s(text, self._unit)
-        if moment_s is None:
+        signed_s = unix_s(text, self._unit)
+        if signed_s is None:
             return Rejection.malformed_timestamp
-        if abs(now_s - moment_s) <= self._window_s:
+        if abs(now_s - signed_s) <= self._window_s:
             return None
-        return Rejection.future if moment_s > now_s else Rejection.stale
+        return Rejection.future if signed_s > now_s else Rejection.stale
 
 
 def body_timestamp(body: bytes, field: str) -> str | None:

@@ -20,22 +20,22 @@ import msgspec
 
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
-from loadsim.judge import Reading, evaluate
+from loadsim.judge import GateMode, evaluate
 from loadsim.launch.cluster import Cluster, launcher_for
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import FRAME_S
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.measure.outcomes import FILE as OUTCOMES
-from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
+from loadsim.measure.outcomes import OutcomeCollector, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
-from loadsim.studies.books import ReadBooks, ledger_at, reconciled, register_at
+from loadsim.studies.books import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.studies.floor import known_floor
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class LoadRequest:
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
     """When the rows of the capture were recorded, where arrivals are as recorded."""
-    reading: Reading = "point"
+    gate: GateMode = "point"
     outcomes: bool = False
     """Keep what became of every event, to be reconciled later."""
     drawn: bool = True
@@ -96,7 +96,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     secret, old_secret = _keys(request)
     cluster = request.cluster
     launcher = LocalShards(request.workers) if cluster is None else launcher_for(cluster)
-    book = OutcomeBook() if scenario.has_ledger or request.outcomes else None
+    collector = OutcomeCollector() if scenario.has_ledger or request.outcomes else None
     async with receiving(scenario, secret, old_secret) as (url, receiver):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         fired = msgspec.structs.replace(scenario, target=target, receiver=None)  # it has its orders
@@ -117,7 +117,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     document=redacted(scenario.document()),
                     objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
-                    on_outcomes=book.add if book is not None else None,
+                    on_outcomes=collector.add if collector is not None else None,
                     hidden=from_environment(scenario.target.headers),
                     frame_s=request.frame_s,
                 )
@@ -125,13 +125,14 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             async with watch(run):
                 await _register(scenario, receiver, run)
                 result = await run.execute()
-                floor = known_floor(result.environment)
-                result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
+                result = msgspec.structs.replace(
+                    result, receiver=_counted(receiver), generator_limits=known_floor(result.environment)
+                )
                 directory = await asyncio.to_thread(keep, result, request)
-                files = await asyncio.to_thread(_keep_outcomes, book, request, run_id, directory)
-                if book is not None and (read := _ledger(scenario, receiver, run_id)) is not None:
+                files = await asyncio.to_thread(_keep_outcomes, collector, request, run_id, directory)
+                if collector is not None and (read := _ledger(scenario, receiver, run_id)) is not None:
                     source = redact_url(scenario.target.ledger or "the embedded receiver")
-                    noted = await asyncio.to_thread(book.outcomes)
+                    noted = await asyncio.to_thread(collector.outcomes)
                     joined = await reconciled(read, noted, plan, source, run.shards)
                     result = msgspec.structs.replace(result, reconciliation=joined)
                 outcome = await asyncio.to_thread(conclude, result, request, directory)
@@ -144,11 +145,13 @@ def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
     return None if receiver is None else msgspec.to_builtins(receiver.stats().total)
 
 
-def _keep_outcomes(book: OutcomeBook | None, request: LoadRequest, run_id: str, directory: Path) -> tuple[Path, ...]:
-    if book is None or not request.outcomes:
+def _keep_outcomes(
+    collector: OutcomeCollector | None, request: LoadRequest, run_id: str, directory: Path
+) -> tuple[Path, ...]:
+    if collector is None or not request.outcomes:
         return ()
     path = directory / OUTCOMES
-    write_whole(path, dump_outcomes(book.outcomes(), run_id))
+    write_whole(path, dump_outcomes(collector.outcomes(), run_id))
     return (path,)
 
 
@@ -163,15 +166,15 @@ async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: R
         run.tell(f"the ledger could not be told of this run: {error}")
 
 
-def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadBooks | None:
+def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadLedger | None:
     """How the receiver's books of this run are read; None where there are none."""
     if scenario.target.ledger is not None:
         return ledger_at(scenario.target.ledger, run_id)
     if receiver is None or not scenario.has_ledger:
         return None
 
-    async def read() -> Books | None:
-        return receiver.books(run_id)
+    async def read() -> RunLedger | None:
+        return receiver.ledger_of(run_id)
 
     return read
 
@@ -206,7 +209,7 @@ def keep(result: RunResult, request: LoadRequest) -> Path:
 def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOutcome:
     """Judge the result, write it again with the verdict, then everything that is drawn from it."""
     path = directory / RESULT
-    judged = evaluate(result, request.objectives, request.scenario.validity, reading=request.reading)
+    judged = evaluate(result, request.objectives, request.scenario.validity, gate=request.gate)
     try:
         write_whole(path, dump_result(judged))
     except LoadsimError as error:

@@ -169,7 +169,7 @@ async def serve(*, ledger: bool) -> None:
         part.enter()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
         (run,) = memory.runs()
-        books = memory.books(run)
+        books = memory.of_run(run)
         assert books is not None
         assert int(books.accepted.sum()) == counters.counts().verified
 

@@ -167,7 +167,7 @@ def test_a_sample_is_the_documented_payload() -> None:
 def serialising(kind: str) -> EventSource:
     """A source that serialises its template for every event."""
     source = EventSource(kind, 7)
-    source._moulds = [source_module._NONE] * len(source._moulds)
+    source._compiled = [source_module._NONE] * len(source._compiled)
     return source
 
 
@@ -183,7 +183,7 @@ def test_every_type_is_cast_and_none_that_the_user_changed() -> None:
     for kind in (ACTIVITY, APP, SCREENSHOT):
         source = EventSource(kind, 7)
         source.body(0, NOW_NS)
-        assert source._moulds[source._picks[0]] is not source_module._NONE
-    changed = EventSource(APP, 7, overrides=[("data.0.user.userId", "00000000-loadsim-mould-a00000000000")])
+        assert source._compiled[source._picks[0]] is not source_module._NONE
+    changed = EventSource(APP, 7, overrides=[("data.0.user.userId", "00000000-loadsim-event-a00000000000")])
     changed.body(0, NOW_NS)
-    assert changed._moulds[changed._picks[0]] is source_module._NONE
+    assert changed._compiled[changed._picks[0]] is source_module._NONE

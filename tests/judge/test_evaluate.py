@@ -226,7 +226,7 @@ def test_the_confident_reading_fails_only_beyond_the_whole_interval(limit: str, 
     # p99 is 44 ms, its interval 40.9 to 47.5 ms
     result = run_result()
     objectives = objectives_of([f"p(99) < {limit}", MOSTLY_GOOD], vocabulary_of(result))
-    row = evaluate(result, objectives, ValidityRules(), reading="confident").verdict.objectives[0]
+    row = evaluate(result, objectives, ValidityRules(), gate="confident").verdict.objectives[0]
     assert row.passed is passed
     assert bool(row.note) is (passed and limit != "45ms")
 
@@ -234,4 +234,4 @@ def test_the_confident_reading_fails_only_beyond_the_whole_interval(limit: str, 
 def test_figures_without_an_interval_are_read_by_the_point() -> None:
     result = run_result()
     objectives = objectives_of(["max < 1ms", MOSTLY_GOOD], vocabulary_of(result))
-    assert evaluate(result, objectives, ValidityRules(), reading="confident").verdict.outcome == "fail"
+    assert evaluate(result, objectives, ValidityRules(), gate="confident").verdict.outcome == "fail"

@@ -11,7 +11,7 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.windows import course_of
 from loadsim.launch.collect import Collector
 from loadsim.launch.messages import Frame, Ready
-from loadsim.launch.result import labels_of
+from loadsim.launch.result import stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import Aborted
 from loadsim.model import NS_PER_S
@@ -36,7 +36,7 @@ class Fake:
         scenario = scenario_of(*phases, events=MIX)
         self.plan = Plan(scenario, 1)
         objectives = objectives_of(rules, vocabulary_of_scenario(scenario))
-        self.watch = ObjectiveWatch(self.plan, labels_of(self.plan), objectives)
+        self.watch = ObjectiveWatch(self.plan, stratum_names(self.plan), objectives)
         self.collector = Collector(self.plan.strata, shards, on_cells=self.watch.add)
         self._seen: dict[int, list[int]] = {}
         for shard in range(shards):

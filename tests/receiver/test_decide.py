@@ -98,7 +98,7 @@ def test_a_repeated_signature_hides_nothing() -> None:
         assert RULES.decide("POST", PATH, headers, BODY, NOW_S).status == 401
 
 
-def test_every_rejection_has_its_place_in_the_books() -> None:
+def test_every_rejection_has_its_place_in_the_counts() -> None:
     for rejection in Rejection:
         assert Entry[rejection.name] not in ACCEPTED
 

@@ -83,7 +83,7 @@ async def hurried(request: pytest.FixtureRequest) -> AsyncIterator[RawClient]:
         (lambda: request(length=False, extra=b"Content-Length: -1\r\n"), 400, "bad_request"),
     ],
 )
-async def test_a_request_gets_its_answer_and_its_place_in_the_books(
+async def test_a_request_gets_its_answer_and_its_place_in_the_counts(
     receiver: RunningReceiver, data: object, status: int, entry: str
 ) -> None:
     before = receiver.stats().total

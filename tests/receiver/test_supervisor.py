@@ -76,7 +76,7 @@ async def test_stop_answers_what_is_in_flight(engine: Engine) -> None:
         await connect(running.port)
 
 
-async def test_the_admin_port_tells_the_books() -> None:
+async def test_the_admin_port_serves_the_counts() -> None:
     async with await start_receiver(ReceiverOptions(engine="bare"), SECRET) as running:
         await exchange(running.port, request())
         assert running.admin_url is not None

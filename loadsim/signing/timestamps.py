@@ -45,7 +45,7 @@ def unix_s(text: str, unit: Unit) -> float | None:
         return None
 
 
-class Stamps:
+class TimestampReader:
     """Reads one timestamp after another. Threads may share it."""
 
     __slots__ = ("_integer", "_prefix", "_size", "_ticks_per_s", "_unit")
@@ -68,10 +68,10 @@ class Stamps:
             bare = text[self._size :]
         # As PLAIN has it; a leading zero is left to the slow way, and isdigit alone takes digits of other scripts.
         if self._integer and bare.isdigit() and bare.isascii() and bare >= "1" and len(bare) <= LONGEST_INTEGER:
-            moment_s = int(bare) / self._ticks_per_s
+            signed_s = int(bare) / self._ticks_per_s
         else:
             found = unix_s(bare, self._unit)
             if found is None:
                 return None
-            moment_s = found
-        return bare.encode("ascii"), moment_s
+            signed_s = found
+        return bare.encode("ascii"), signed_s

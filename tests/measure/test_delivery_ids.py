@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.marks import MARK, indexes_of
+from loadsim.measure.delivery_ids import DELIVERY_ID, indexes_of
 
 RUN = b"20260504-091000-steady-3f2a"
 numbers = st.integers(0, 10**11).map(lambda number: b"%d" % number)
@@ -32,7 +32,7 @@ def test_marks_of_a_run_are_read_in_their_order(marks: list[bytes]) -> None:
 
 @given(st.lists(odd, max_size=12))
 def test_one_that_is_not_of_the_form_or_of_the_run_spoils_all(marks: list[bytes]) -> None:
-    formed = [MARK.fullmatch(mark) for mark in marks]
+    formed = [DELIVERY_ID.fullmatch(mark) for mark in marks]
     expected = None
     if all(mark is not None and mark[1] == RUN for mark in formed):
         expected = [int(mark[2]) for mark in formed if mark is not None]
@@ -44,9 +44,9 @@ def test_one_that_is_not_of_the_form_or_of_the_run_spoils_all(marks: list[bytes]
 
 @pytest.mark.parametrize("mark", [b"run/1/1", b"!/0/0", b"r-u.n~/1234567890/123"])
 def test_a_mark(mark: bytes) -> None:
-    assert MARK.fullmatch(mark)
+    assert DELIVERY_ID.fullmatch(mark)
 
 
 @pytest.mark.parametrize("mark", [b"/1/1", b"a b/1/1", b"a/b/1/1", b"r/12345678901/1", b"r/1/1234", b"r/-1/1", b"r/1"])
 def test_no_mark(mark: bytes) -> None:
-    assert not MARK.fullmatch(mark)
+    assert not DELIVERY_ID.fullmatch(mark)

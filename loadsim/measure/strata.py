@@ -14,7 +14,7 @@ Expectation = Literal["accept", "refuse"]
 
 
 @dataclass(frozen=True)
-class Labels:
+class StratumNames:
     """Names, in the order of their numbers: stratum = (phase * types + type) * cases + case.
 
     `recorded` and `durations_ns` are per phase (durations as they really elapsed; None = unknown or not begun);
