@@ -1,4 +1,4 @@
-"""Decides pass, fail or invalid from a RunResult, alone or against another run."""
+"""Judges a RunResult, alone or compared with another one: PASS, FAIL or INVALID."""
 
 from loadsim.judge.evaluate import GateMode, evaluate, exit_code
 from loadsim.judge.objectives import DEFAULT_OBJECTIVE, objectives_of, parse_objective, texts_of

@@ -1,7 +1,6 @@
 """The verdict: PASS, FAIL or INVALID, and the exit code that says so.
 
-Decides from a RunResult, its objectives and the validity rules; objectives are judged and kept even when INVALID wins.
-Refuses to know files, clocks and how a verdict is shown.
+Objectives are judged and stored even when the run is INVALID.
 """
 
 from __future__ import annotations
@@ -42,10 +41,10 @@ def evaluate(
 ) -> RunResult:
     """The same result with `validity` and `verdict` filled.
 
-    `gate`: `point` judges the figure itself, as k6 does; `confident` fails an objective only when the whole 95 %
-    interval of its figure is beyond the limit, and is `point` for figures that have none. The objective that ended a
-    run early has failed, and what that run has too few samples for is left open. Raises UsageError for an objective
-    over windows that cannot be made from this result.
+    `gate`: `point` judges the figure itself, as k6 does. `confident` fails an objective only when the whole 95 %
+    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`. The objective
+    that ended a run early has failed; objectives for which such a run has too few samples are left open. Raises
+    UsageError for an objective over windows that cannot be made from this result.
     """
     reasons = invalid_reasons(result, rules)
     rows = []
@@ -69,7 +68,8 @@ def evaluate(
 
 
 def exit_code(result: RunResult, *, interrupted: bool) -> int:
-    """130 when interrupted, else 3 INVALID, 99 FAIL, 0 PASS. A result that nobody has judged is a ValueError."""
+    """130 when interrupted, else 3 for INVALID, 99 for FAIL, 0 for PASS. Raises ValueError for a result not judged
+    yet."""
     if interrupted:
         return EXIT_INTERRUPTED
     outcome = result.verdict.outcome
@@ -112,7 +112,7 @@ def _row(
 
 
 def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: Aborted) -> tuple[ObjectiveRow, str]:
-    """In a run that an objective ended: it has failed, and for the others there may be too little."""
+    """The row in a run that an objective ended: that objective failed; others may have too few samples."""
     if objective.text == aborted.objective:
         note = "; ".join(filter(None, (row.note, f"ended the run at {aborted.at_s:.1f} s: {aborted.why}")))
         return msgspec.structs.replace(row, passed=False, note=note), ""
@@ -124,7 +124,7 @@ def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: 
 
 def _note(objective: Objective, *, spared: bool) -> str:
     if spared:
-        return "beyond the limit, but its interval is not (confident gate)"
+        return "beyond the limit, but its interval is not (--gate confident)"
     if objective.translated:
         return f"read as {objective.translated}"
     return "errors: events without a 2xx answer" if objective.metric == "errors" else ""

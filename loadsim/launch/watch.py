@@ -15,7 +15,7 @@ import numpy as np
 from loadsim.judge.abort import cannot_hold, length_s, reach, why_cannot_hold, why_never_certain
 from loadsim.judge.windows import course, selection_of, value_of
 from loadsim.launch.collect import Collector
-from loadsim.measure.cells import LATE_ALL, Cells, Metric, compact
+from loadsim.measure.cells import AFTER_RECORDING, Cells, Metric, compact
 from loadsim.measure.result import Aborted, WindowCourse
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
@@ -82,7 +82,7 @@ class _Watched:
         self._late: WindowCounts | None = None
         """Answers that are in no rate, where the objective is one."""
         if objective.metric == "events" and objective.aggregation == "rate" and self.grid is None:
-            self._late = WindowCounts(Metric.late, strata, None)
+            self._late = WindowCounts(Metric.after_end, strata, None)
         self._of_phase = named is not None
         self._expected = _expected(plan, self._phases) if objective.abort and self.grid is None else None
         self._ended = 0
@@ -154,9 +154,9 @@ class _Watched:
 
 
 def without_late(ended: Cells, late: Cells, *, of_phase: bool) -> Cells:
-    """Outcomes by code without the answers that came too late for a rate (keys as of `Metric.late`)."""
-    mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= LATE_ALL
-    gone = Cells(late.keys[mine] % LATE_ALL, -late.counts[mine])
+    """Outcomes by code without the answers that came too late for a rate (keys as of `Metric.after_end`)."""
+    mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= AFTER_RECORDING
+    gone = Cells(late.keys[mine] % AFTER_RECORDING, -late.counts[mine])
     return compact([ended, gone])
 
 

@@ -1,7 +1,6 @@
-"""Puts a whole run together: from merged counts and what is known of the run, the stored result.
+"""Makes the stored result of a run from the merged counts and the facts of the run.
 
-Decides which groups there are and what limited the run, in words. Refuses to judge: validity is left empty and the
-verdict is "none".
+The result is not judged yet: its verdict is "none". What limited the run is put into words here.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, 
 
 SAMPLES_PER_KIND = 3
 _SATURATED = 0.01
-"""Share of recorded time with every connection busy from which connections are said to have limited the run."""
+"""Least share of recorded time with every connection busy at which connections limited the run."""
 _BUSY_CORE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class LimitInputs:
-    """What the shards saw of their own bounds. Shares are 0..1; None where it was not measured."""
+    """What the shards measured of their own limits. Shares are 0..1; None: not measured."""
 
     connections: int
     connections_peak: int
@@ -159,7 +158,7 @@ def _samples(samples: Sequence[Sample], names: StratumNames) -> list[SampleRow]:
 
 
 def kind_name(code: int) -> str:
-    """The status, the error kind's name, or what became of the event."""
+    """The status, the name of the error kind, or the state of an event without an answer."""
     if code < ERROR_BASE:
         return str(code)
     return {UNFINISHED: "unfinished", DROPPED: "dropped"}.get(code) or ErrorKind(code - ERROR_BASE).name

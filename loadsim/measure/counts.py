@@ -1,7 +1,6 @@
-"""Counts out of a result's histograms: of the whole run, of each slice, and of stretches of slices together.
+"""Counts from the histograms of a stored result: of the whole run, of each slice, and of several slices together.
 
-Decides how slices are joined and read: always by adding counts and asking the sum, never by averaging percentiles.
-Refuses to know charts, files and words.
+Slices are joined by adding their counts, never by averaging their percentiles.
 """
 
 from __future__ import annotations

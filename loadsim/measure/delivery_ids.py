@@ -1,7 +1,6 @@
-"""Which event a delivery is of: `<run-id>/<index>/<attempt>`, as the header `X-Loadsim-Id` carries it.
+"""Delivery ids: `<run-id>/<index>/<attempt>`, the value of the header `X-Loadsim-Id`, which names a delivery's event.
 
-Decides the form, and reads many ids at once. They come from anyone, so every byte is looked at, and what is not of
-the form is no text. Refuses to know what is noted of a delivery.
+An id can come from anyone and is not signed, so every byte of it is checked.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ HEADER = "x-loadsim-id"
 """Lower case."""
 _DIGITS, _ATTEMPT_DIGITS = 10, 3
 DELIVERY_ID = re.compile(rb"([!-.0-~]{1,120})/([0-9]{1,%d})/[0-9]{1,%d}" % (_DIGITS, _ATTEMPT_DIGITS))
-"""A whole text: the run's name (printable ASCII without blanks and slashes), the event's index, the attempt."""
+"""A complete id: the run's name (printable ASCII without blanks and slashes), the event's index, the attempt."""
 RUN = re.compile(r"[!-.0-~]{1,120}")
-"""What a run may be called in a text."""
+"""The names that a run can have in an id."""
 _SLASH, _ZERO = ord("/"), ord("0")
 
 
 def indexes_of(ids: Sequence[bytes], run: bytes) -> Ints | None:
-    """The index of every text, in order; None unless all of them are of the form and of this run.
+    """The event index of every id, in order; None unless all of them are well-formed and of this run.
 
-    It may also be None for ids that are, where those of one length have attempts of several.
+    It is also None where ids of one length have attempt numbers of different lengths; the caller then reads one by one.
     """
     if not ids:
         return np.zeros(0, dtype=np.int64)
-    # Marks that come together mostly have indexes of one length, and then stand below each other.
+    # Ids that arrive together mostly have one length, and are then rows of one matrix.
     found = _of_one_length(ids, run)
     if found is not None:
         return found
@@ -56,7 +55,7 @@ def _of_one_length(ids: Sequence[bytes], run: bytes) -> Ints | None:
     if len(text) != len(ids) * width or not (1 <= digits <= _DIGITS and 1 <= attempt <= _ATTEMPT_DIGITS):
         return None
     rows = np.frombuffer(text, dtype=np.uint8).reshape(-1, width)
-    # Every byte but the last of a row is held against what must stand there, and so is no line's end: the last one is.
+    # Every byte but the last of a row is compared with what must be there; the last byte is the line end.
     if not ((rows[:, : len(prefix)] == np.frombuffer(prefix, np.uint8)).all() and (rows[:, slash] == _SLASH).all()):
         return None
     columns = rows[:, len(prefix) : -1] - _ZERO  # what is below "0" wraps around to a large number

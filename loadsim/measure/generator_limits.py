@@ -1,6 +1,6 @@
-"""What the generator itself costs on one machine: the least latency that it can show, and the most events it can fire.
+"""Stored limits of the generator on one machine: the least latency it can show and the most events it can send.
 
-A shape and the name under which it is kept; `studies` measures it and `report` shows it beside a run's figures.
+`loadsim bench engine` measures them; the report shows them beside the figures of a run.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def limits_name(environment: Environment, version: str) -> str:
-    """The file name for a machine: another processor, Python, library or loadsim has another floor."""
+    """The file name for a machine: with another processor, Python, library or loadsim the limits are others."""
     words = [version, environment.cpu_model, str(environment.cpu_count), environment.python, environment.platform]
     words += [f"{name}={number}" for name, number in sorted(environment.packages.items())]
     return f"engine-{hashlib.sha256('|'.join(words).encode()).hexdigest()[:16]}.json"
 
 
 def dump_limits(floor: GeneratorLimits, environment: Environment, version: str) -> bytes:
-    """The kept form: indented JSON, one trailing newline."""
+    """The stored form: indented JSON, one trailing newline."""
     return msgspec.json.format(msgspec.json.encode(_Kept(SCHEMA, environment, version, floor)), indent=2) + b"\n"
 
 

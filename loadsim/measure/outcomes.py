@@ -1,7 +1,6 @@
-"""What became of every event, by its index: the sender's side of the books, for runs that are reconciled with a ledger.
+"""The outcome of every event, by its index: the sender's side of a reconciliation with a receiver's ledger.
 
-Decides the few endings that reconciliation tells apart and the form in which they are kept: two bytes an event. Refuses
-to know how events end and what a receiver says of them.
+It keeps the few endings that reconciliation distinguishes, in two bytes per event.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from loadsim.model import ERROR_BASE, UNFINISHED
 SCHEMA = "loadsim.outcomes/1"
 FILE = "outcomes.bin"
 UNSENT = 0
-"""Stands for the outcome's code where no byte of a delivery was handed to the kernel."""
+"""Replaces the outcome's code when no byte of a delivery was handed to the kernel."""
 REFUSAL_DUE, REUSED = 8, 16
-"""Flags beside the ending: the endpoint owed a refusal; the body is that of an earlier event."""
+"""Flags beside the ending: the endpoint had to refuse the event; the body is that of an earlier event."""
 _ENDING = 7
 _MOST = 255
 _LARGEST = 1 << 33
-"""Bytes that a stored file may unpack to."""
+"""Most bytes that a stored file may unpack to."""
 
 
 class Ending(enum.IntEnum):
-    """What became of an event. Of several deliveries the greatest stands for all."""
+    """How an event ended. Of several deliveries of one event the greatest ending counts."""
 
     none = 0
     """It was not sent: dropped, or still waiting for a connection at the end."""
@@ -48,9 +47,9 @@ class Ending(enum.IntEnum):
 
 
 def pack(rows: Ints, flags: Ints) -> bytes:
-    """Deliveries as they ended, int64 (n, 3) of index, stratum and code (or UNSENT), as they travel.
+    """Ended deliveries in the form in which a shard sends them.
 
-    `flags`: by stratum.
+    `rows`: int64 (n, 3), columns index, stratum and code (or UNSENT). `flags`: by stratum.
     """
     index, stratum, code = rows.T
     hundreds = np.searchsorted((1, 200, 300, 400, 500, ERROR_BASE, UNFINISHED + 1), code, side="right")
@@ -61,23 +60,24 @@ def pack(rows: Ints, flags: Ints) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """By index, uint8 arrays of one length: the ending of each event with its flags, and how often it was sent."""
+    """By event index, uint8 arrays of one length: the ending of each event with its flags, and how often it was
+    sent."""
 
     endings: NDArray[np.uint8]
     deliveries: NDArray[np.uint8]
 
     @property
     def ending(self) -> NDArray[np.uint8]:
-        """What became of each event, see Ending."""
+        """The ending of each event without its flags, see Ending."""
         return np.bitwise_and(self.endings, np.uint8(_ENDING))
 
     def flagged(self, flag: int) -> NDArray[np.bool_]:
-        """Which events have a flag."""
+        """Which events have this flag."""
         return np.bitwise_and(self.endings, np.uint8(flag)) > 0
 
 
 class OutcomeCollector:
-    """Collects what shards say; grows with the highest index."""
+    """Collects the outcomes that shards send. Its memory grows with the greatest index."""
 
     def __init__(self) -> None:
         self._endings = np.zeros(0, dtype=np.uint8)
@@ -85,23 +85,23 @@ class OutcomeCollector:
         self._size = 0
 
     def add(self, packed: bytes) -> None:
-        """Deliveries that ended, as `pack` made them."""
+        """Take ended deliveries, as `pack` made them."""
         rows = np.frombuffer(packed, dtype="<i8")
         if not len(rows):
             return
         index, ending = rows >> 8, (rows & 0xFF).astype(np.uint8)
         self._size = max(self._size, int(index.max()) + 1)
         if self._size > len(self._endings):
-            room = max(4096, 2 * self._size)
+            size = max(4096, 2 * self._size)
             for name in ("_endings", "_deliveries"):
                 have = getattr(self, name)
-                setattr(self, name, np.concatenate((have, np.zeros(room - len(have), dtype=have.dtype))))
+                setattr(self, name, np.concatenate((have, np.zeros(size - len(have), dtype=have.dtype))))
         np.maximum.at(self._endings, index, ending)
         sent, times = np.unique(index[(ending & _ENDING) > Ending.unsent], return_counts=True)
         self._deliveries[sent] = np.minimum(self._deliveries[sent] + times, _MOST)
 
     def outcomes(self) -> Outcomes:
-        """Everything so far."""
+        """The outcomes of all deliveries so far."""
         return Outcomes(self._endings[: self._size], self._deliveries[: self._size].astype(np.uint8))
 
 
@@ -110,11 +110,12 @@ class _Stored(msgspec.Struct, frozen=True):
     run: str
     events: int
     marks: bytes
+    """`Outcomes.endings`, under the key of this schema."""
     deliveries: bytes
 
 
 def dump_outcomes(outcomes: Outcomes, run: str) -> bytes:
-    """The stored form: msgpack, the arrays deflated."""
+    """The stored form: msgpack with compressed arrays."""
     stored = _Stored(
         SCHEMA,
         run,
@@ -126,7 +127,7 @@ def dump_outcomes(outcomes: Outcomes, run: str) -> bytes:
 
 
 def load_outcomes(data: bytes, run: str) -> Outcomes:
-    """The outcomes of a run from their stored form. Raises ValueError, in one line, when they are not that."""
+    """The outcomes of a run from their stored form. Raises ValueError, in one line, when the form is not valid."""
     try:
         stored = msgspec.msgpack.decode(data, type=_Stored)
         arrays = [_unpacked(piece, stored.events) for piece in (stored.marks, stored.deliveries)]

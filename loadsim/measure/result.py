@@ -1,7 +1,7 @@
-"""The stored result, `result.json` (`"schema": "loadsim.result/1"`): the interface between measuring and judging.
+"""The stored result of a run, `result.json` (`"schema": "loadsim.result/2"`): the interface between measuring and
+judging.
 
-Decides the shape and the units of every figure. Missing figures are None (null), never 0. Knows nothing of how they
-were measured, judged or drawn.
+The types here give every figure its key and its unit. A figure that is not known is None (null), never 0.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from loadsim.measure.older_results import from_first
 from loadsim.model import UsageError
 
-SCHEMA = "loadsim.result/1"
+SCHEMA = "loadsim.result/2"
+_FIRST_SCHEMA = "loadsim.result/1"
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -31,13 +33,13 @@ class Stats(msgspec.Struct, frozen=True):
     p99_9: float | None = None
     p99_99: float | None = None
     ci95: dict[str, tuple[float, float]] | None = None
-    """`{"p50": (lo, hi), ...}`; None with fewer than 20 slices."""
+    """`{"p50": (low, high), ...}`; None with fewer than 20 slices."""
     overflow: int = 0
-    """Values above the histogram's range: counted in its last bucket, `max` stays true."""
+    """Values above the histogram's range. They are counted in its last bucket; `max` is exact."""
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The books and the latencies of one group of events (all recorded ones, one type, one case, one phase)."""
+    """Counts and latencies of one group of events: all recorded ones, or those of one type, one case or one phase."""
 
     planned: int
     sent: int
@@ -54,31 +56,31 @@ class Totals(msgspec.Struct, frozen=True):
     rate_planned: float | None
     rate_sent: float | None
     rate_completed: float | None
-    """Of the answers that came within the duration: `completed` without those in `late`."""
+    """Answers per second within the duration: `completed` without those in `after_end`."""
     success_rate: float | None
     status: dict[str, int]
     errors: dict[str, int]
     latency_ms: dict[str, Stats]
     """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
     woken_late: int = 0
-    """Events that were due in the phase and woken only after its end."""
-    late: dict[str, int] = {}
-    """Answers that came after recording had ended, by status: completed, but in no rate. In a row by phase: after the
-    end of that phase."""
+    """Events that were due in the phase, but that the generator woke only after its end."""
+    after_end: dict[str, int] = {}
+    """Answers that came after recording had ended, by status. They are completed, but in no rate. In a row of a phase:
+    after the end of that phase."""
     forged_accepted: int | None = None
-    """Answered 2xx although a refusal was due; None where none was."""
+    """Answered 2xx although a refusal was due. None where no event had to be refused."""
     refused_badly: int | None = None
-    """Answered neither 2xx nor 4xx, or failed, although a refusal was due."""
+    """Wrong refusals: a refusal was due, and the answer was neither 2xx nor 4xx, or there was none."""
     refusals_due: int | None = None
-    """Sent events to which a refusal was due."""
+    """Events sent that the endpoint had to refuse."""
     forged_accepted_upper: float | None = None
-    """The share of such events that may be accepted all the same: 95 % upper bound, by those that were answered."""
+    """95 % upper bound of the share of such events that the endpoint accepts; from those that were answered."""
     refused_badly_upper: float | None = None
-    """The same for bad refusals, by those that were answered or failed."""
+    """95 % upper bound of the share of wrong refusals; from those that were answered or failed."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
-    """One slice of recorded time. Latencies are those of the events due in it, rates of what ended in it."""
+    """One slice of time. Latencies are those of the events due in it, rates those of the events that ended in it."""
 
     t_s: float
     due: int
@@ -93,11 +95,11 @@ class SeriesRow(msgspec.Struct, frozen=True):
     max_ms: float | None
     lag_p99_ms: float | None
     attempts: int | None = None
-    """Deliveries sent, those that were followed by another one included; None where every event is one."""
+    """Deliveries sent, including those that were followed by another attempt; None without retries."""
 
 
 class SampleRow(msgspec.Struct, frozen=True):
-    """What the endpoint said: one of the first answers of a failing status or error kind."""
+    """An answer of the endpoint, kept as an example: one of the first of a failing status or error kind."""
 
     kind: str
     """The status (`"401"`) or the error kind (`"timeout"`)."""
@@ -129,19 +131,19 @@ class ShardRow(msgspec.Struct, frozen=True):
     connections_peak: int | None = None
     connections_opened: int | None = None
     saturated_s: float | None = None
-    """How long every connection was busy while an event waited."""
+    """How long all connections were busy while an event waited."""
     start_offset_ms: float | None = None
-    """How late it began, against the agreed instant."""
+    """How long after the agreed instant it began."""
     p50_ms: float | None = None
     clock_ahead_ms: float | None = None
-    """How far the clock of its host was ahead of the launcher's, which its start was corrected by; None on this
+    """How far the clock of its host was ahead of the launcher's; its start was corrected by this. None on this
     machine."""
     clock_residual_ms: float | None = None
-    """The most by which that correction can be wrong."""
+    """The greatest error of that correction."""
 
 
 class Aborted(msgspec.Struct, frozen=True):
-    """The run was ended early because an objective could no longer hold."""
+    """The run was ended early because an objective could not be met any more."""
 
     objective: str
     at_s: float
@@ -151,9 +153,9 @@ class Aborted(msgspec.Struct, frozen=True):
 
 
 class WindowCourse(msgspec.Struct, frozen=True):
-    """One figure in every whole window of recorded time: latencies by when events were due, counts by when they ended.
+    """One figure in every whole window of recorded time: latencies by due time, counts by the time of the end.
 
-    Lists of one length; a value is None where a window has too few samples for it.
+    The lists have one length; a value is None when its window has too few samples.
     """
 
     figure: str
@@ -164,11 +166,11 @@ class WindowCourse(msgspec.Struct, frozen=True):
     """In the unit of an objective on this figure."""
     samples: list[int]
     left_out_s: float
-    """Recorded time in no whole window."""
+    """Recorded time outside of whole windows."""
 
 
 class RunInfo(msgspec.Struct, frozen=True):
-    """Which run this is."""
+    """Identity and settings of the run."""
 
     id: str
     name: str
@@ -184,13 +186,13 @@ class RunInfo(msgspec.Struct, frozen=True):
     """Resolved and redacted."""
     epoch_ms: int | None = None
     allow_lost: int = 0
-    """So many hosts may be lost without making the run INVALID."""
+    """How many hosts may be lost before the run is INVALID."""
     aborted: Aborted | None = None
-    """None where no objective ended it."""
+    """None when no objective ended the run."""
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """Where it ran."""
+    """The machine and the software of the run."""
 
     python: str
     platform: str
@@ -203,7 +205,7 @@ UNLIMITED = "nothing limited the run"
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What bounded the run."""
+    """What limited the run."""
 
     connections: int
     connections_peak: int
@@ -213,21 +215,21 @@ class Limits(msgspec.Struct, frozen=True):
     """The busiest shard's share of its core."""
     lag_p99_ms: float | None
     notes: list[str]
-    """In words, for the report: what limited the run."""
+    """What limited the run, in words for the report."""
     shortage: str = ""
-    """The descriptor or port limit that kept the engine from opening the connections asked for, in words with its
-    figure; makes the run INVALID."""
+    """The limit of descriptors or ports that kept the engine from opening all connections, in words with its figure. It
+    makes the run INVALID."""
 
 
 class Validity(msgspec.Struct, frozen=True):
-    """Whether the measurement can be trusted at all."""
+    """Whether the measurement is valid, and if not, why."""
 
     valid: bool
     reasons: list[str]
 
 
 class ObjectiveRow(msgspec.Struct, frozen=True):
-    """One objective as judged."""
+    """One objective and how it was judged."""
 
     text: str
     default: bool
@@ -246,7 +248,7 @@ class VerdictRow(msgspec.Struct, frozen=True):
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How late the generator is at one rate, and what it sees of an endpoint that does nothing; ms."""
+    """The generator's lag at one rate, and the service times it measures at an endpoint that does nothing; ms."""
 
     rate: float
     lag_p50_ms: float | None
@@ -256,14 +258,14 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class GeneratorLimits(msgspec.Struct, frozen=True):
-    """What the generator itself costs on this machine, as `bench engine` measured it against a bare receiver."""
+    """The generator's own limits on this machine, as `bench engine` measured them with the bare receiver."""
 
     measured_at: str
     """ISO 8601, UTC."""
     rate_max: float
     """Signed events per second of one generator process, closed model."""
     generator_cpu_share: float | None
-    """Of its core, at that rate; well below 1, the receiver was the limit."""
+    """Share of its core at that rate; well below 1 means that the receiver was the limit."""
     service_p50_ms: float | None
     """At a moderate open rate."""
     service_p99_ms: float | None
@@ -271,31 +273,31 @@ class GeneratorLimits(msgspec.Struct, frozen=True):
 
 
 class DuplicateRow(msgspec.Struct, frozen=True):
-    """Deliveries of duplicated events, by when they came."""
+    """Deliveries of duplicated events that came at one time relative to the first answer."""
 
     deliveries: int
     status: dict[str, int]
     errors: dict[str, int]
     unfinished: int
     p50_ms: float | None
-    """Service time of the answered ones."""
+    """Service time of the answered deliveries."""
     p99_ms: float | None
 
 
 class Duplicates(msgspec.Struct, frozen=True):
-    """Events that were released as several identical deliveries at the same instant."""
+    """Events that were sent as several identical deliveries at the same instant."""
 
     events: int
     spread_p50_ms: float | None
-    """From the first write call of the first copy to that of the last, over events."""
+    """From the first write call of the first copy to that of the last copy, over all events."""
     spread_p99_ms: float | None
     spread_max_ms: float | None
     first: DuplicateRow
     """The delivery of each event that was answered first."""
     same_time: DuplicateRow
-    """Sent before that answer was there: the endpoint was at work on the same event."""
+    """Sent before that answer arrived: the endpoint was at work on the same event."""
     afterwards: DuplicateRow
-    """Sent when it was: the endpoint had the event already."""
+    """Sent after that answer had arrived: the endpoint had the event already."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True):
@@ -313,97 +315,97 @@ class AttemptRow(msgspec.Struct, frozen=True):
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """What became of genuine events under a provider's retry profile, over the whole run, warm-up included."""
+    """How genuine events fared under a provider's retry profile, over the whole run, warm-up included."""
 
     profile: str
     title: str
     time_scale: float
     modelled: bool
-    """The pauses are loadsim's: the provider publishes only their number and the time that they take."""
+    """The pauses between attempts are loadsim's: the provider publishes only their number and their total time."""
     retried: int
     """Events that had to wait for another attempt."""
     attempts: int
-    """All deliveries, first ones included."""
+    """All deliveries, including the first of each event."""
     delivered: int
     """Events that a later attempt delivered."""
     delivery_p50_ms: float | None
-    """From the due time of such an event to its delivery, as time passed in the run."""
+    """From the due time of such an event to its delivery, in the (scaled) time of the run."""
     delivery_p99_ms: float | None
     delivery_max_ms: float | None
     given_up: int
     """Events whose last attempt failed."""
     cut_off: int
-    """Events for which another attempt was to come when the endpoint was switched off."""
+    """Events that had another attempt to come when the endpoint was switched off."""
     no_room: int
-    """Events that were given up because too many waited already."""
+    """Events that were given up because too many were waiting already."""
     waiting: int
     """Events that still waited for another attempt when the run was over; they are unfinished."""
     undelivered: int
-    """Events that fell due when the endpoint was switched off, and were not sent."""
+    """Events that became due while the endpoint was switched off, and were not sent."""
     in_doubt: int
-    """Attempts that were sent, not answered whole, and made again: the endpoint may have those events twice."""
+    """Attempts that were sent, not answered completely, and repeated: the endpoint may have those events twice."""
     base_rate: float | None
-    """Events per second that fell due, over the phases in which any did."""
+    """Events per second that became due, over the phases in which any did."""
     peak_rate: float | None
-    """Most deliveries per second, over any second."""
+    """The most deliveries in any second."""
     peak_s: float | None
     backlog: int
-    """Most events at once that had failed and were not yet delivered or given up."""
+    """The most events that at one time had failed and were not yet delivered or given up."""
     backlog_s: float | None
-    """When that was last so."""
+    """When the backlog was last so large."""
     drain_s: float | None
-    """From then until there was none; None: that did not come."""
+    """Time from then until there was no backlog; None: it did not end."""
     off_s: float | None
-    """When the provider switched the endpoint off; None: it did not."""
+    """When the provider switched the endpoint off; None: never."""
     why: str
     by_attempt: list[AttemptRow]
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent, joined with what the receiver's books have, over the whole run, warm-up included.
+    """The events sent, compared with the receiver's ledger, over the whole run, warm-up included.
 
-    Counts are of events. Those up to `duplicated` are of events to which acceptance was due, and
-    `sent = delivered + unacknowledged + refused + lost`. All are None where the books could not be read: `problem`.
+    All counts are of events. Those up to `duplicated` are of events that the endpoint had to accept, and
+    `sent = delivered + unacknowledged + refused + lost`. All are None when the ledger could not be read; see `problem`.
     """
 
     source: str
-    """Whose books: the embedded receiver's, a URL or a file."""
+    """Where the ledger came from: the embedded receiver, a URL or a file."""
     problem: str = ""
-    """Why they could not be read, or not be trusted; empty when they could."""
+    """Why the ledger could not be used; empty when it could."""
     of: Literal["deliveries", "effects"] | None = None
-    """What the books count: deliveries that came, or what was done for an event."""
+    """What the ledger counts: deliveries that arrived, or what was done for an event."""
     sent: int | None = None
-    """At least a byte of them was handed to the kernel."""
+    """At least one byte of the event was handed to the kernel."""
     delivered: int | None = None
-    """Answered 2xx, and in the books."""
+    """Answered 2xx, and in the ledger."""
     unacknowledged: int | None = None
-    """In the books, and not answered 2xx: a provider would send them again."""
+    """In the ledger, and not answered 2xx: a provider would send them again."""
     refused: int | None = None
-    """Answered otherwise than 2xx, and not in the books: both sides know."""
+    """Answered with another status than 2xx, and not in the ledger: both sides agree."""
     lost: int | None = None
-    """Not in the books, although no answer said so: answered 2xx, or not at all."""
+    """Not in the ledger, although no answer refused them: answered 2xx, or not at all."""
     acknowledged_not_received: int | None = None
     """The part of `lost` that was answered 2xx."""
     duplicated: int | None = None
-    """In the books more often than they were sent (of deliveries), or more than once (of effects)."""
+    """In the ledger more often than they were sent (deliveries), or more than once (effects)."""
     reordered: int | None = None
-    """Came behind an event that was due later (RFC 4737, 3.3). None: their order is not known."""
+    """Arrived after an event that was due later (RFC 4737, 3.3). None: the order is not known."""
     reorder_extent: int | None = None
-    """How many places at most such an event was behind the first that overtook it (RFC 4737, 4.2.1)."""
+    """The most places that such an event was behind the first event that overtook it (RFC 4737, 4.2.1)."""
     forged_sent: int | None = None
-    """To which a refusal was due."""
+    """Events that the endpoint had to refuse."""
     forged_accepted: int | None = None
-    """Of those, answered 2xx and in the books."""
+    """Of those, answered 2xx and in the ledger."""
     forged_unanswered: int | None = None
-    """Of those, in the books although the answer was not 2xx."""
+    """Of those, in the ledger although the answer was not 2xx."""
     never_sent: int | None = None
-    """In the books under this run's name, and never sent by it."""
+    """In the ledger under the name of this run, but never sent by it."""
     examples: dict[str, list[int]] = msgspec.field(default_factory=dict)
-    """Figure → the first indexes of what it counts."""
+    """For each figure the first indexes of the events that it counts."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """Everything that is known of one run."""
+    """Everything that was measured in one run, and how it was judged."""
 
     schema: str
     run: RunInfo
@@ -424,25 +426,26 @@ class RunResult(msgspec.Struct, frozen=True):
     shards: list[ShardRow]
     limits: Limits
     reconciliation: Reconciliation | None
-    """None where no receiver's ledger is configured."""
+    """None when no receiver's ledger is configured."""
     validity: Validity
     verdict: VerdictRow
     duplicates: Duplicates | None = None
-    """None where no event was sent in several copies."""
+    """None when no event was sent in several copies."""
     retries: Retries | None = None
-    """None where no retry profile was in force."""
+    """None when no retry profile was in force."""
     receiver: dict[str, Any] | None = None
-    """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
-    generator_limits: GeneratorLimits | None = msgspec.field(default=None, name="floor")
-    """What the generator itself can do on the machine of the run, where that was measured. Stored as `floor`."""
+    """The embedded receiver's own counts over the whole run, warm-up included; None for other targets."""
+    generator_limits: GeneratorLimits | None = None
+    """What the generator itself can do on the machine of the run, where that was measured."""
     by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
-    """Of cases that consist of several, such as one for each published key: each part; their sum is in `by_case`."""
+    """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
-    """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
+    """The figures of the run's objectives over windows. They are counted apart from the series, whose slices get
+    wider."""
 
 
 class _Envelope(msgspec.Struct):
-    """The one key that says whether a file is ours, and of which age."""
+    """The key that identifies a stored result and its version."""
 
     schema: str
 
@@ -453,7 +456,7 @@ def dump_result(result: RunResult) -> bytes:
 
 
 def load_result(data: bytes, source: str) -> RunResult:
-    """The result stored in `data`; `source` is the file's name, for messages.
+    """The result stored in `data`, also in an earlier schema; `source` is the file's name, for messages.
 
     Raises UsageError, in one line, when it is cut short, not a result, or of a schema that this version does not know.
     """
@@ -465,12 +468,15 @@ def load_result(data: bytes, source: str) -> RunResult:
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{source}: not a whole JSON file ({error}); was the run or a copy cut short?") from None
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, _FIRST_SCHEMA):
         raise UsageError(_foreign(source, schema))
     try:
+        if schema == _FIRST_SCHEMA:
+            document = from_first(msgspec.json.decode(data, type=dict[str, Any]))
+            return msgspec.convert({**document, "schema": SCHEMA}, RunResult)
         return msgspec.json.decode(data, type=RunResult)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{source}: not a valid {SCHEMA}: {error}") from None
+        raise UsageError(f"{source}: not a valid {schema}: {error}") from None
 
 
 def _foreign(source: str, schema: str) -> str:

@@ -376,8 +376,8 @@ def limit_lines(result: RunResult) -> list[str]:
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.generator_limits is not None:
         lines.append(floor_words(result.generator_limits))
-    if result.totals.late:
-        late = sum(result.totals.late.values())
+    if result.totals.after_end:
+        late = sum(result.totals.after_end.values())
         lines.append(f"{late:,} answers came after recording had ended: the rate of what was completed is without them")
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")

@@ -91,7 +91,11 @@ def test_rank_arithmetic(text: str, seen: list[int], to_come: int | None, *, exp
 @pytest.mark.parametrize(
     ("text", "to_come", "says"),
     [
-        ("success: rate >= 90%", 80, "rate of success is 89 % at most, whatever becomes of the 80 at most"),
+        (
+            "success: rate >= 90%",
+            80,
+            "rate of success is 89 % at most, whatever the outcome of the events to come (at most 80)",
+        ),
         ("errors: count < 5", None, "count of errors is 11 at least"),
         ("events: count >= 100", 0, "count of events is 20"),
         ("errors: count == 0", None, "count of errors is 11 at least"),

@@ -53,7 +53,7 @@ def test_observations(text: str, observed: float, *, passed: bool) -> None:
 
 
 def test_answers_that_came_too_late_are_no_throughput() -> None:
-    late = msgspec.structs.replace(run_result().totals, late={"200": 2_950, "503": 300})
+    late = msgspec.structs.replace(run_result().totals, after_end={"200": 2_950, "503": 300})
     result = run_result(totals=late)
     assert observe(result, parse_objective("events: rate > 0/s")).value == pytest.approx(1998 - 3_250 / 30)
     assert observe(result, parse_objective("events{status:503}: rate > 0/s")).value == pytest.approx(20 - 10)
@@ -132,7 +132,7 @@ def test_broken_books_are_said_in_a_few_lines() -> None:
     result = run_result(totals=broken, by_case={"genuine": broken}, by_event=dict.fromkeys(TYPES, broken))
     reasons = judged(result, MOSTLY_GOOD).validity.reasons
     assert len(reasons) == 4
-    assert reasons[-1] == "books do not balance in 3 more places"
+    assert reasons[-1] == "the accounts do not balance in 3 more places"
 
 
 def test_rules_are_those_of_the_stored_scenario() -> None:

@@ -126,24 +126,24 @@ def test_rates_add_up_to_the_counts(rows: list[list[int]], stop: int, stretch: i
     def answered_after(columns: list[int], end: int) -> bool:
         return columns[Column.code] < ERROR_BASE and columns[Column.done] > START + min(end, stop)
 
-    def late(group: Totals) -> int:
+    def after_end(group: Totals) -> int:
         assert group.duration_s is not None
         for rate, count in (
             (group.rate_planned, group.planned),
             (group.rate_sent, group.sent),
-            (group.rate_completed, group.completed - sum(group.late.values())),
+            (group.rate_completed, group.completed - sum(group.after_end.values())),
         ):
             assert rate is not None
             assert rate * group.duration_s == pytest.approx(count)
-        assert all(0 < n <= group.status[status] for status, n in group.late.items())
-        return sum(group.late.values())
+        assert all(0 < n <= group.status[status] for status, n in group.after_end.items())
+        return sum(group.after_end.values())
 
     recorded = [columns for columns in rows if columns[0] >= len(names.types)]
-    assert late(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
-    assert sum(late(group) for group in result.by_event.values()) == late(result.totals)
+    assert after_end(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
+    assert sum(after_end(group) for group in result.by_event.values()) == after_end(result.totals)
     for number, name in enumerate(names.phases):
         mine = [columns for columns in rows if columns[0] // len(names.types) == number]
-        assert late(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
+        assert after_end(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
 
 
 def test_an_overloaded_endpoint_completes_what_it_can() -> None:
@@ -151,7 +151,7 @@ def test_an_overloaded_endpoint_completes_what_it_can() -> None:
     rows = [answered(50 * MS * i, 50 * MS * (i + 2), stratum=STEADY_A) for i in range(20)]
     result = built(rows, replace(PLAIN, durations_ns=(None, NS_PER_S)), ends=[NS_PER_S] * PLAIN.strata)
     assert (result.totals.rate_planned, result.totals.rate_sent, result.totals.rate_completed) == (20, 20, 10)
-    assert (result.totals.completed, result.totals.late) == (20, {"200": 10})
+    assert (result.totals.completed, result.totals.after_end) == (20, {"200": 10})
 
 
 def test_buckets_are_wider_than_what_was_seen() -> None:

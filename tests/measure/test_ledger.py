@@ -44,8 +44,8 @@ def test_what_was_accepted_is_enough() -> None:
         (document(schema="loadsim.ledger/2"), "its schema is 'loadsim.ledger/2'"),
         (document(run="another"), "it is of run 'another', not of run"),
         (document(arrivals="AAA="), "3 counts in accepted, and 2 in arrivals"),
-        (document(first_s="AAA="), "whole 8-byte numbers"),
-        (document(first_s=base64.b64encode(np.array([np.nan, 1, 1]).tobytes()).decode()), "what is no time"),
+        (document(first_s="AAA="), "not a multiple of 8 bytes"),
+        (document(first_s=base64.b64encode(np.array([np.nan, 1, 1]).tobytes()).decode()), "a value that is not finite"),
     ],
 )
 def test_what_is_no_ledger_is_said_in_one_line(data: bytes, reason: str) -> None:
