@@ -1,7 +1,6 @@
-"""How much of unfinished bodies one worker holds over all its connections.
+"""Memory limit for incomplete bodies, over all connections of one worker.
 
-Decides whether there is room for more. Counts only what outlives one turn of the loop, so that a body that comes whole
-costs nothing here. Refuses to know what is done about a body that has none.
+Only bytes that are held for longer than one turn of the loop are counted, so a body that arrives whole costs nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from loadsim.receiver.options import ReceiverOptions
 
 
 class BufferBudget:
-    """Bytes held, by everybody together, of the most that may be."""
+    """Counts the bytes that all connections hold, and compares them with this worker's share of `max_buffered`."""
 
     __slots__ = ("_held", "_most")
 
@@ -19,6 +18,7 @@ class BufferBudget:
         self._held = 0
 
     def changed(self, before: int, after: int) -> bool:
-        """Somebody who held `before` bytes holds `after`; False where that is more than before and too much in all."""
+        """A connection that held `before` bytes now holds `after`. False when it grew and the total is over the
+        limit."""
         self._held += after - before
         return after <= before or self._held <= self._most

@@ -1,6 +1,6 @@
-"""One worker's counter: takes a whole request, has it decided, keeps the books, and says when the answer may leave.
+"""Handles complete requests for one worker: decides and counts them, and says when the answer may be sent.
 
-The part that both engines share. Decides what is counted when; refuses to know how bytes come in or go out.
+Both HTTP engines use it; reading and writing bytes is theirs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ AT_ONCE = 0
 
 
 class WebhookHandler:
-    """Answers requests for one worker.
+    """Answers the requests of one worker.
 
-    `first` is called once, at the first request that the books know (it may block: that is how a receiver stalls);
-    `log` gets the body of every verified event.
+    `first` is called once, at the first request that is counted; it may block, which makes the receiver stall. `log`
+    gets the body of every verified event.
     """
 
     __slots__ = (
@@ -74,15 +74,15 @@ class WebhookHandler:
         self._extras = bool(options.longest_ns or self._failing or log)
 
     def names(self, *framing: str) -> HeaderNames:
-        """Which headers `take` is to be given, and those that the engine looks up itself."""
+        """The header names that `take` needs, and those that the engine itself looks up (`framing`)."""
         return HeaderNames((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
 
     def take(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, delivery_id: bytes = b""
     ) -> tuple[Answer, int]:
-        """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE.
+        """Decide and count a complete request. Returns the answer and the monotonic ns when it may be sent, or AT_ONCE.
 
-        `delivery_id` says which event it is, where the request says so and a ledger is kept.
+        `delivery_id` is the value of that header, or empty; it is noted when a ledger is kept.
         """
         now_s = time.time()
         answer = self._rules.decide(method, target, headers, body, now_s)
@@ -96,13 +96,13 @@ class WebhookHandler:
         instant = AT_ONCE
         if self._extras and entry in ACCEPTED:
             answer, instant = self._extra(answer, body)
-        if delivery_id and entry in ACCEPTED:  # a refused one may say whatever it likes of itself
-            # As Ledger.note has it, without the call, which would cost as much again.
+        if delivery_id and entry in ACCEPTED:  # a refused delivery may carry any id
+            # Same as Ledger.note; a call would double the cost.
             self._notes.extend((delivery_id, now_s, answer.status))
         return answer, instant
 
     def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:
-        """What an accepted event meets beyond its answer: the log, a failure on purpose, its service time."""
+        """What an accepted event gets in addition: a log line, a failure on purpose, a service time."""
         if self._log is not None and answer.entry is Entry.verified:
             self._log(body)
         status, service_ns = next(self._fault_plan)
@@ -114,19 +114,19 @@ class WebhookHandler:
         return answer, time.monotonic_ns() + service_ns if service_ns else AT_ONCE
 
     def refuse(self, answer: Answer, size: int = 0) -> None:
-        """Count a request that is refused without being read whole."""
+        """Count a request that is refused before it was read completely."""
         if answer.entry is not None:
             self._row.took(answer.entry, size)
 
     def bytes_of(self, answer: Answer, close: bool, head: bool = False) -> bytes:
-        """The answer's bytes; call it when they are about to be written, for that is what it counts."""
+        """The answer's bytes. They are counted as sent, so call it just before writing."""
         if answer.entry is not None:
             self._row.answered(answer.status)
         return self._rendered.bytes_of(answer, time.time(), close or answer.close, head)
 
 
 def failing_answers(options: ReceiverOptions) -> dict[int, Answer]:
-    """The answers that fail on purpose, by what `service.fault_plan` calls them."""
+    """The answers that fail on purpose, by `Fault.status`."""
     wait = "" if options.retry_after_ns is None else str(options.retry_after_ns // NS_PER_S)
     failing = {
         status: answers.refusal(

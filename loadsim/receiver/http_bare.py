@@ -1,6 +1,6 @@
-"""The bare engine: asyncio.Protocol and httptools with nothing between, as a baseline for what HTTP frameworks cost.
+"""The bare HTTP engine: asyncio.Protocol and httptools without a framework, as a baseline for the cost of frameworks.
 
-Decides which connections there are and how long each may take for what it does. Refuses to know what they say.
+It owns the connections and their time limits; `bare_connection` reads and answers requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from loadsim.receiver.timer import Timer
 BACKLOG = 4096
 LONGEST_TICK_S = 1.0
 LINGER_S = 1.0
-"""How long what a refused sender still sends is read and thrown away, so that it sees the answer and not a reset."""
+"""How long input of a refused sender is still read and discarded, so that the sender sees the answer and not a
+reset."""
 
 
 class BareEngine:
@@ -50,7 +51,7 @@ class BareEngine:
         return Connection(self, self._handler)
 
     def drop(self) -> None:
-        """Accept nothing, close every connection as it stands; `serve` may follow."""
+        """Accept no more connections and close all open ones at once; `serve` may follow."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -71,20 +72,20 @@ class BareEngine:
                 async with asyncio.timeout(timeout_s):
                     await self._empty.wait()
             except TimeoutError:
-                pass  # what is left is dropped
+                pass  # the rest is aborted below
         for connection in tuple(self.connections):
             connection.abort()
         if self._next_tick is not None:
             self._next_tick.cancel()
 
     def lost(self, connection: Connection) -> None:
-        """A connection is gone."""
+        """A connection was closed."""
         self.connections.discard(connection)
         if self.stopping and not self.connections:
             self._empty.set()
 
     def _tick(self) -> None:
-        # Ticks are counted, not timed, so that a stall of the whole loop is nobody's fault.
+        # Ticks are counted, not timed, so that no connection is closed because the whole loop stalled.
         for connection in tuple(self.connections):
             connection.tick(self._read, self._idle, self._linger)
         self._next_tick = asyncio.get_running_loop().call_later(self._tick_s, self._tick)

@@ -1,7 +1,7 @@
-"""The parent of the workers: binds the sockets, starts the processes, replaces the dead, adds up their ledger.
+"""The parent of the workers: binds the sockets, starts the processes, replaces dead ones, adds up their counters.
 
-Decides who lives. The listening sockets are the parent's, one per worker (SO_REUSEPORT), so connections that wait for a
-dead worker are kept for its successor. Refuses to know HTTP and signatures.
+The parent owns the listening sockets, one per worker (SO_REUSEPORT), so connections that wait for a dead worker are
+kept for its successor.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from loadsim.receiver.worker import DRAIN_S, Order
 BACKLOG = 4096
 START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
-"""How long after its own deadline a worker that was told to stop is killed."""
+"""How long after its own deadline a worker that does not stop is killed."""
 RETRY_S = 0.5
-"""Pause before a worker is replaced that never became ready: a fault that repeats shall not spin."""
+"""Pause before replacing a worker that never became ready, so that a repeated error does not make a busy loop."""
 
 
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker: its process now, how often it was replaced, its share of the counts."""
+    """One worker: its present process, how often it was replaced, its counts."""
 
     worker: int
     pid: int
@@ -42,7 +42,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """The receiver's ledger: all workers together, then each."""
+    """The receiver's counts: all workers together, then each worker."""
 
     engine: str
     uptime_s: float
@@ -53,7 +53,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Place:
-    """What stays when a worker is replaced."""
+    """What is kept when a worker is replaced."""
 
     number: int
     listener: socket.socket
@@ -87,7 +87,7 @@ class Supervisor:
         if options.ledger_limit:
             try:
                 self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
-            except OSError as error:  # webhooks are answered all the same; who asks for the ledger is told
+            except OSError as error:  # webhooks are answered all the same; requests for the ledger get the reason
                 self._without_ledger += f": no memory for it: {error.strerror}"
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
@@ -111,10 +111,10 @@ class Supervisor:
         self._watchers = [asyncio.create_task(self._watch(place)) for place in self._places]
 
     def stats(self) -> Stats:
-        """The ledger as of now; after `stop`, as they were at the end."""
+        """The counts as of now; after `stop`, the final counts."""
         if self._counters is None:
             if self._last is None:
-                raise LoadsimError("the receiver's ledger are closed")
+                raise LoadsimError("the receiver has stopped without counts")
             return self._last
         return Stats(
             engine=self._options.engine,
@@ -133,16 +133,17 @@ class Supervisor:
         )
 
     def register(self, run: str) -> None:
-        """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
+        """Keep a ledger of this run from now on. Raises LoadsimError without a ledger, ValueError for an invalid
+        name."""
         self._open_ledger().register(run)
 
     def runs(self) -> tuple[list[str], Refusals]:
-        """The runs that are registered, and what was not entered. Raises LoadsimError without a ledger."""
+        """The registered runs, and the deliveries not entered. Raises LoadsimError without a ledger."""
         ledger = self._open_ledger()
         return ledger.runs(), ledger.refusals()
 
     def ledger_of(self, run: str) -> RunLedger | None:
-        """Which events of a run came, as of a moment ago; None where the run is not registered.
+        """The ledger of a run, a fraction of a second old; None when the run is not registered.
 
         Raises LoadsimError without a ledger.
         """

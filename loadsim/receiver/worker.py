@@ -1,7 +1,7 @@
-"""One receiver process: takes its order from stdin, answers on a socket that it inherited, and ends with its parent.
+"""One receiver process: reads its order from stdin, serves an inherited socket, and ends with its parent.
 
-Decides what a worker listens to besides HTTP: "stop" on stdin means answer what is in flight and go; end of stdin means
-that the parent is gone, so go at once. The secret comes by stdin, never by argv or environment.
+"stop" on stdin means: answer what is in flight and end. The end of stdin means that the parent has ended: end at once.
+The secret comes by stdin, never by argv or environment.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from loadsim.receiver.timer import Timer
 from loadsim.signing import scheme
 
 MOST_CONNECTIONS = 100_000
-"""What the descriptor limit is raised towards, as far as the system allows."""
+"""The descriptor limit is raised to this, as far as the system allows."""
 LENGTH = struct.Struct(">I")
 AnyOrder = TypeVar("AnyOrder", bound=msgspec.Struct)
 READY = b"ready\n"
@@ -44,11 +44,11 @@ STOP = b"stop\n"
 CONTROL = 0
 """stdin: the order, then STOP or the end."""
 DRAIN_S = 10.0
-"""How long, beyond the service time, what is in flight may take once told to stop."""
+"""How long after a stop, in addition to the service time, requests in flight may take."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the supervisor tells a worker. The descriptors are inherited."""
+    """The order of the supervisor to a worker. The descriptors are inherited."""
 
     options: ReceiverOptions
     secret: str
@@ -64,43 +64,43 @@ class Order(msgspec.Struct, frozen=True):
 
     @property
     def module(self) -> str:
-        """What is to be run."""
+        """The module to run."""
         return "loadsim.receiver.worker"
 
     @property
     def whole_environment(self) -> bool:
-        """It needs none of the user's."""
+        """It needs no variables of the user's."""
         return False
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What is to be inherited."""
+        """The file descriptors that the process inherits."""
         ledger = () if self.ledger_fd is None else (self.ledger_fd,)
         log = () if self.log_fd < 0 else (self.log_fd,)
         return self.listen_fd, self.counters_fd, *ledger, *log
 
 
 class HttpEngine(Protocol):
-    """What a worker needs of an HTTP engine."""
+    """The interface of an HTTP engine to its worker."""
 
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on a bound socket."""
 
     def drop(self) -> None:
-        """Be away as a dead process is: accept nothing, close every connection as it stands. `serve` comes back."""
+        """Look like a dead process: accept no connections and close all open ones at once. `serve` starts again."""
 
     async def stop(self, timeout_s: float) -> None:
-        """Accept nothing more, answer what is in flight, close."""
+        """Accept no more connections, answer what is in flight, close."""
 
 
 def encode_order(order: object) -> bytes:
-    """A struct as length and msgpack, as `read_order` wants it."""
+    """Encode a struct for `read_order`: its length, then msgpack."""
     data = msgspec.msgpack.encode(order)
     return LENGTH.pack(len(data)) + data
 
 
 def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
-    """The order on stdin, or None when the parent went away before it was whole."""
+    """Read the order from stdin; None when the parent ended before it was complete."""
     data = b""
     need = LENGTH.size
     while len(data) < need:
@@ -114,7 +114,7 @@ def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
 
 
 class Staller:
-    """Silences this worker once, at the same instant as its siblings: they share the time of the first request."""
+    """Makes this worker stall once, at the same instant as all others: they share the time of the first request."""
 
     def __init__(self, stall: Span, counters: SharedCounters, loop: asyncio.AbstractEventLoop, timer: Timer) -> None:
         self._stall = stall
@@ -123,21 +123,21 @@ class Staller:
         self._timer = timer
 
     def first_request(self) -> None:
-        """Plan the silence, or begin it when it is due; leave it out when it was over before this request."""
+        """Plan the stall, or begin it when it is due; skip it when it was over before this request."""
         now = time.monotonic_ns()
         begin = self._counters.first_request(now) + self._stall.after_ns
         end = begin + self._stall.for_ns
         if now < begin:
             self._timer.at(begin).add_done_callback(self._begin)
         elif now < end:
-            self._silence(end)
+            self._stall_until(end)
 
     def _begin(self, instant: asyncio.Future[None]) -> None:
         if not instant.cancelled():
-            self._silence(time.monotonic_ns() + self._stall.for_ns)
+            self._stall_until(time.monotonic_ns() + self._stall.for_ns)
 
-    def _silence(self, end_ns: int) -> None:
-        # Blocking the whole loop is what is wanted: nothing is accepted, read or answered. A word on stdin ends it.
+    def _stall_until(self, end_ns: int) -> None:
+        # Block the whole loop on purpose: nothing is accepted, read or answered. Input on stdin ends the stall.
         while (left := end_ns - time.monotonic_ns()) > 0:
             if select.select([CONTROL], [], [], left / NS_PER_S)[0]:
                 return
@@ -169,7 +169,7 @@ def _verifier(order: Order, counters: SharedCounters, url: str) -> Checker:
 
 
 async def work(order: Order) -> None:
-    """Serve until told to stop."""
+    """Serve until the parent says stop."""
     options = order.options
     loop = asyncio.get_running_loop()
     counters = SharedCounters(order.counters_fd, options.workers)
@@ -222,7 +222,7 @@ def _ledger(order: Order) -> Ledger | None:
 
 
 async def _enter(ledger: Ledger) -> None:
-    """Enter what a slow stream of events has not filled up: the books are never much behind."""
+    """Enter noted deliveries regularly, so that the ledger is up to date also when few events arrive."""
     while True:
         await asyncio.sleep(ENTER_EVERY_S)
         ledger.enter()
@@ -234,15 +234,14 @@ def _begin(counters: SharedCounters) -> None:
 
 def _control(stop: asyncio.Event) -> None:
     if not os.read(CONTROL, 64):
-        os._exit(0)  # the parent is gone, and nobody is left to answer for
+        os._exit(0)  # the parent has ended
     stop.set()
 
 
 def _logger(order: Order) -> Callable[[bytes], None] | None:
-    """What writes the lines of verified events, or None when nobody asked for any.
+    """The function that writes log lines of verified events; None when none are wanted.
 
-    One write per line, so that lines of several workers never mix. Nobody has to read them: a closed pipe loses lines,
-    never an answer.
+    Each line is one write, so that lines of several workers never mix. A closed pipe loses lines, never an answer.
     """
     if not order.options.verbose and order.log_fd < 0:
         return None
