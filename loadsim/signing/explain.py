@@ -1,7 +1,7 @@
-"""Why a delivery is refused, in words: what the verifier found, and which of the usual causes it can be traced to.
+"""Explains in words why a delivery is refused: the verifier's finding, and the probable cause.
 
-Decides nothing about genuineness: that is the verifier's answer. Where no suspect fits it says what cannot be known: a
-wrong secret and a changed body look the same. Never raises on what a sender can send, never shows the secret.
+Common causes are tried one by one. If none fits, the explanation says that a wrong secret and a changed body cannot be
+distinguished. It never raises on anything a sender can send, and never shows the secret.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from loadsim.signing.timestamps import PLAIN, unix_s
 from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
 
 SHOWN = 100
-"""Characters of a header's value that are repeated."""
+"""How many characters of a header's value are shown."""
 
 _UNKNOWN = (
     "either the sender signs with another secret, or the body or a signed header was changed after signing: the "
@@ -33,14 +33,15 @@ _UNKNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`rejection` None: genuine. `findings`: one sentence each, the cause first where it could be found."""
+    """`rejection` None: genuine. `findings`: sentences; the cause is first if it was found."""
 
     rejection: Rejection | None
     findings: tuple[str, ...]
 
 
 class _Delivery:
-    """What came, looked at with one scheme; with the names of the one that it accepts where these were sent."""
+    """A received delivery, read with one scheme, or with the header names that the scheme also accepts if those were
+    sent."""
 
     def __init__(self, scheme: Scheme, headers: Mapping[str, str], body: bytes) -> None:
         other = scheme.accepts
@@ -59,7 +60,7 @@ class _Delivery:
         self.entries = [entry.strip(" ") for entry in entries]
 
     def timestamp(self) -> str | None:
-        """The timestamp's text, wherever it stands."""
+        """The timestamp's text, from header, signature or body."""
         timestamp = self.scheme.timestamp
         if timestamp is None:
             return None
@@ -74,7 +75,7 @@ class _Delivery:
         return self.headers.get(self.scheme.id_headers[0].lower(), "") if self.scheme.id_headers else ""
 
     def codes(self) -> list[bytes]:
-        """What may be the signature in each entry: with the scheme's prefix, and without any."""
+        """Candidates for the signature in each entry: after the scheme's prefix, and after any other prefix."""
         found = []
         prefix = self.scheme.signature.prefix.decode()
         for entry in self.entries[:64]:
@@ -94,7 +95,7 @@ def explain(
     tolerance_s: float | None = None,
     url: str | None = None,
 ) -> Explanation:
-    """Verify a delivery and say why it fails. `headers` by lower-case name.
+    """Verify a delivery and explain the result. `headers` by lower-case name.
 
     Raises UsageError when the scheme cannot use the secret or needs a URL.
     """
@@ -194,7 +195,7 @@ def _malformed_signature(delivery: _Delivery) -> list[str]:
 
 
 def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_form: bool) -> list[str]:
-    """The suspect that gives the signature that came; else, where its form is right, what cannot be known."""
+    """The cause that gives the received signature; if there is none and the form is right, what cannot be known."""
     codes = delivery.codes()
     lower = [code.lower() for code in codes]
     timestamp = (delivery.timestamp() or "").encode("ascii", "replace")
@@ -211,7 +212,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
 
 
 def _tried(delivery: _Delivery, secret: Secret, url: str | None) -> Iterator[tuple[str, Codes]]:
-    """What may be the cause, in words, and the code that it would give."""
+    """Possible causes in words, each with the code that it would give."""
     genuine = MessageMac(delivery.scheme, secret, url).code
     for misreading in MISREADINGS:
         signed = misreading.of(delivery.body)
@@ -231,7 +232,7 @@ def _is_among(code: str, codes: list[bytes]) -> bool:
 
 
 def _age(delivery: _Delivery, now_s: float, window_s: float | None) -> list[str]:
-    """How far a readable timestamp lies outside the window."""
+    """How far a readable timestamp is outside the window."""
     timestamp, text = delivery.scheme.timestamp, delivery.timestamp()
     if timestamp is None or text is None or not window_s:
         return []
@@ -260,6 +261,6 @@ def _span(seconds: float) -> str:
 
 
 def _shown(text: str) -> str:
-    """A sender's text, made printable and short."""
+    """A sender's text, printable and short."""
     cut = text[:SHOWN]
     return f"{cut!a}{'…' if len(text) > SHOWN else ''}"
