@@ -1,7 +1,7 @@
-"""Every kind of forged or awkward delivery: how it is made, and whether an endpoint ought to accept or refuse it.
+"""The kinds of cases, that is forged or awkward deliveries: how each is made, and whether an endpoint should accept it.
 
-Decides what each kind does to a genuine delivery and which schemes it makes sense for. The names, expectations and
-further keys that a scenario may use come from this table alone. Refuses to know shares, rates and what was answered.
+`CASE_KINDS` is the one table of them: the names, expectations and options that a scenario can use come from it. Each
+kind says how it changes a genuine delivery and which schemes it exists for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from loadsim.signing import Scheme
 
 HOUR_NS = 3600 * NS_PER_S
 LONG_LIST_BYTES = 8_000
-"""Length of a long list's header line: as much as servers with the usual limit of 8 KB take."""
+"""Length of the header line of a long list: the most that servers with the usual limit of 8 KB accept."""
 PUBLISHED = {
     "github": "It's a Secret to Everybody",  # docs.github.com, "Validating webhook deliveries"
     "slack": "8f742231b10e8888abcd99yyyzzz85a5",  # api.slack.com, "Verifying requests from Slack"
@@ -29,29 +29,29 @@ PUBLISHED = {
     "prefix": "whsec_",
     "test": "whsec_test",
 }
-"""Keys that stand in documentation, by where; an endpoint that was set up by copying has one of them."""
+"""Keys from public documentation, by source; an endpoint that was set up by copying may use one of them."""
 PUBLISHED_KEY = "documentation_key"
 EMPTY_KEYS = ("\0", "AA==", "00")
-"""One zero byte in each form of a key: HMAC fills keys up with zeros (RFC 2104), so this is the empty key."""
+"""One zero byte in each form of a key: HMAC pads keys with zeros (RFC 2104), so this equals the empty key."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """The last genuine request of a type, for deliveries that repeat or reuse it."""
+    """Remembers the last genuine request of a type, for deliveries that repeat it."""
 
     make: Make
     longest_ns: float
-    """How old it may be when it is used again, so that its time still lies inside the scheme's window."""
+    """Greatest age at which it is used again, so that its timestamp is still inside the scheme's window."""
     request: SignedRequest | None = None
     now_ns: int = 0
 
     def remember(self, index: int, now_ns: int) -> SignedRequest:
-        """The genuine request of event `index`, kept."""
+        """Make and remember the genuine request of event `index`."""
         self.request, self.now_ns = self.make(index, now_ns), now_ns
         return self.request
 
     def recall(self, index: int, now_ns: int) -> SignedRequest:
-        """The one that was sent last; the genuine request of `index` itself before any was, or after a long silence."""
+        """The request sent last; the genuine request of `index` itself when there is none, or it is too old."""
         if self.request is None or now_ns - self.now_ns > self.longest_ns:
             return self.make(index, now_ns)
         return self.request
@@ -59,16 +59,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a case of one event type is made from."""
+    """Everything that a case of one event type is made from."""
 
     provider: Provider
     source: Source
     topic: str
-    """What the provider calls the events."""
+    """The provider's name of the events."""
     secrets: Secrets
-    """Which of them sign in this phase."""
+    """Which secrets are valid in this phase."""
     sign: Sign
-    """As genuine events are signed in this phase."""
+    """Signs like genuine events of this phase."""
     genuine: Make
     memory: Memory
     case: Case
@@ -76,7 +76,7 @@ class Parts:
 
     @property
     def scheme(self) -> Scheme:
-        """The provider's."""
+        """The scheme of the provider."""
         return self.provider.scheme
 
     @property
@@ -87,7 +87,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class CaseKind:
-    """One row of the table. `problem` says why a scheme has no such case; empty where it has."""
+    """One row of the table. `problem` says why a scheme cannot have this case; empty: it can."""
 
     expect: Literal["accept", "refuse"]
     build: Callable[[Parts], Make]
@@ -99,7 +99,7 @@ class CaseKind:
 
 
 def _signed_with(parts: Parts, *secrets: Secret) -> Make:
-    """Signed with these secrets by turns."""
+    """Signed with these secrets in turn."""
     makers = [
         signed(parts.source, signing(parts.provider.signer(secret, parts.topic), parts.source)) for secret in secrets
     ]
@@ -133,7 +133,7 @@ def _empty_key(parts: Parts) -> Make:
 
 
 def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
-    """The texts that are keys in the scheme's form."""
+    """The texts that are valid keys of the scheme."""
     found = []
     for text in texts:
         try:
@@ -152,7 +152,7 @@ def _no_published_key(scheme: Scheme) -> str:
 
 
 def _with_lines(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
-    """A genuine request with its lines changed; `change` gets them and the index."""
+    """A genuine request with changed header lines; `change` gets the lines and the index."""
     genuine = parts.genuine
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -191,7 +191,7 @@ _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
 
 
 def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
-    """In each of these ways by turns."""
+    """Malformed in each of these ways in turn."""
     line = parts.signature
     return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
 
@@ -214,8 +214,8 @@ def _long_list(parts: Parts, *, valid: bool) -> Make:
         before, _, entry = value.rpartition(separator)
         head = before + separator if before else b""
         junk = prefix + b"0" * (len(entry) - len(prefix))
-        room = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
-        many = separator.join([junk] * (room // (len(junk) + len(separator))))
+        space = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
+        many = separator.join([junk] * (space // (len(junk) + len(separator))))
         return line.replaced(lines, head + many + (separator + entry if valid else b""))
 
     return _with_lines(parts, lengthen)
@@ -245,7 +245,7 @@ def _no_window(scheme: Scheme) -> str:
 
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
     shift_ns = sign * (parts.case.by or HOUR_NS)
-    # Its own signer: the genuine one keeps what belongs to the current second.
+    # A signer of its own: the genuine signer caches what belongs to the current second.
     make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
     return lambda index, now_ns: make(index, now_ns + shift_ns)
 
@@ -254,7 +254,7 @@ def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
 
 
 def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
-    """Signed as it was, changed on its way."""
+    """The body is changed after signing."""
     genuine = parts.genuine
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -265,7 +265,7 @@ def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
 
 
 def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
-    """Changed before it was signed: the signature is right."""
+    """The body is changed before signing: the signature is valid."""
     sign, body_of = parts.sign, parts.source.body
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -329,19 +329,21 @@ CASE_KINDS: dict[str, CaseKind] = {
     "replayed": CaseKind("accept", _replayed),
     "duplicate": CaseKind("accept", lambda parts: parts.genuine, options={"copies": 5}),
 }
-"""By name; behind a dot, a part of a kind that consists of several (see `by_part`). What an endpoint owes a kind is a
-default: a scenario may expect otherwise of its own endpoint."""
+"""By name; a name with a dot is a part of a kind (see `by_part`). The expectation is a default: a scenario can set
+another one for its own endpoint."""
 
 REUSING = ("replayed", "tampered_replay")
 """Kinds that need the last genuine request to be remembered."""
 
 REWRITTEN = {"wrong_content_type": ("content-type",)}
-"""Headers that a kind sets beside those of the scheme: a capture's own do not take their place."""
+"""Headers that a kind sets in addition to those of the scheme; those of a capture do not replace them."""
 
 
 def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
-    """The scenario with a case for each part of the kinds that consist of several, such as each published key, so that
-    each is judged by itself: one that is accepted among five is no check that fails open now and then."""
+    """The scenario with one case for each part of kinds that have parts, such as each published key.
+
+    So each part is judged by itself: an endpoint that accepts one of five keys is not an endpoint that accepts 20 %.
+    """
     given = {case.kind for case in scenario.cases}
     parts = {kind: [kind] for kind in given}
     for name, kind in CASE_KINDS.items():
@@ -364,5 +366,5 @@ def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
 
 
 def case_rules() -> dict[str, CaseRule]:
-    """What a scenario reader must know of every kind."""
+    """The rules of every kind, for reading a scenario."""
     return {name: CaseRule(kind.expect, kind.options) for name, kind in CASE_KINDS.items()}

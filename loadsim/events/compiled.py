@@ -1,8 +1,8 @@
-"""Bodies render from templates: the bytes of one situation with gaps for what each event has of its own.
+"""Compiled templates: the serialised bytes of one situation, with gaps for the id and the times of each event.
 
-A template is not written by hand: a source fills and serialises its template for a moment and an id that can be told
-apart, and the gaps are where those stand. It is then checked against a second moment, so that a body is either render
-exactly as the template would give it, or not render at all. Knows no event type.
+Compiling serialises the template once with a recognisable id and time, and makes gaps where they occur. The result is
+checked with a second id and time, so a rendered body is always equal to the serialised one. A template that fails the
+check is not compiled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Serialise = Callable[[str, int], bytes]
 """(event id, now in ms since 1970) -> body, of one situation."""
 
 LARGEST = 8_192
-"""Bodies above this are not worth a copy per situation."""
+"""Larger bodies are not compiled: a copy for each situation would need too much memory."""
 _FIRST = ("00000000-loadsim-event-a00000000000", 4_102_444_799_321)
 _SECOND = ("ffffffff-loadsim-event-b11111111111", 4_070_908_800_745)
 _GAP = re.compile(
@@ -25,23 +25,23 @@ _GAP = re.compile(
 
 
 CompiledTemplate = tuple[Any, ...]
-"""Pieces, one more than gaps, with now (ms), the id and then a time for each offset between them; then the offsets:
-how many seconds each time lies before now. In one tuple, since taking it apart is part of casting."""
+"""First the pieces, one more than there are gaps: now (ms), the id, then one time for each offset. Then the offsets, in
+seconds before now. It is one flat tuple, because unpacking it is part of the hot path."""
 
 
 class _Seconds(dict[int, bytes]):
-    """By offset, the text of a time up to its fraction, as of one second."""
+    """The text of a time without its fraction, by offset in seconds before one given second."""
 
     second = -1
 
     def __missing__(self, offset: int) -> bytes:
-        moment = dt.datetime.fromtimestamp(self.second - offset, dt.UTC)
-        text = self[offset] = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        time = dt.datetime.fromtimestamp(self.second - offset, dt.UTC)
+        text = self[offset] = time.strftime("%Y-%m-%dT%H:%M:%S.").encode()
         return text
 
 
 class Renderer:
-    """Casts bodies; keeps the present moment's text, which many events share."""
+    """Renders bodies; it caches the text of the present time, which many events share."""
 
     __slots__ = ("_fraction", "_ms", "_ms_text", "_seconds")
 
@@ -51,7 +51,7 @@ class Renderer:
         self._seconds = _Seconds()
 
     def render(self, templates: Iterable[tuple[CompiledTemplate, bytes]], now_ms: int) -> list[bytes]:
-        """The bodies of events at `now_ms`, ms since 1970, given as template and id."""
+        """The bodies of events, given as (template, id), at `now_ms`, ms since 1970."""
         if now_ms != self._ms:
             self._tick(now_ms)
         seconds, ms_text, fraction = self._seconds, self._ms_text, self._fraction
@@ -97,7 +97,7 @@ class Renderer:
 
 
 def compile_template(serialise: Serialise) -> CompiledTemplate | None:
-    """The template of a situation, or None where its body cannot be render."""
+    """Compile the template of a situation; None when its body cannot be rendered this way."""
     sample = serialise(*_FIRST)
     if len(sample) > LARGEST:
         return None
@@ -109,8 +109,8 @@ def compile_template(serialise: Serialise) -> CompiledTemplate | None:
     pieces = tuple(sample[end:start] for end, start in zip(ends, starts, strict=True))
     template: CompiledTemplate = (*pieces, *(_seconds_before(gap[0]) for gap in gaps[2:]))
     event_id, now_ms = _SECOND
-    render = Renderer().render([(template, event_id.encode())], now_ms)
-    return template if render == [serialise(event_id, now_ms)] else None
+    rendered = Renderer().render([(template, event_id.encode())], now_ms)
+    return template if rendered == [serialise(event_id, now_ms)] else None
 
 
 def _seconds_before(iso: bytes) -> int:

@@ -210,7 +210,7 @@ def test_both_signatures_stand_in_either_order() -> None:
 
 
 def test_an_old_secret_that_is_not_given_is_said() -> None:
-    with pytest.raises(UsageError, match="the secret that is rotated out is not given"):
+    with pytest.raises(UsageError, match="the old secret is not given"):
         RequestMaker([EventMix(type=TYPE)], scheme("github"), Secret("x"), 1, cases=[case("retired_secret")])
 
 

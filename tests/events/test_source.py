@@ -175,11 +175,11 @@ SERIALISING = {name: serialising(name) for name in TYPES}
 
 
 @given(types, indexes, st.integers(1_000_000_000, 250_000_000_000_000).map(lambda ms: ms * 1_000_000))
-def test_a_cast_body_is_the_serialised_template(kind: str, index: int, now_ns: int) -> None:
+def test_a_rendered_body_is_the_serialised_template(kind: str, index: int, now_ns: int) -> None:
     assert SOURCES[kind].body(index, now_ns) == SERIALISING[kind].body(index, now_ns)
 
 
-def test_every_type_is_cast_and_none_that_the_user_changed() -> None:
+def test_every_type_is_compiled_and_none_that_the_user_changed() -> None:
     for kind in (ACTIVITY, APP, SCREENSHOT):
         source = EventSource(kind, 7)
         source.body(0, NOW_NS)
