@@ -116,18 +116,18 @@ async def host(order: AppOrder, answer: int) -> None:
     except LoadsimError as error:
         os.write(answer, f"{error}\n".encode())
         return
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_reader(CONTROL, _control, told)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_reader(CONTROL, _control, stopping)
     os.write(answer, READY)
-    await told.wait()
+    await stopping.wait()
     asyncio.get_running_loop().remove_reader(CONTROL)
     await stop()
 
 
-def _control(told: asyncio.Event) -> None:
+def _control(stopping: asyncio.Event) -> None:
     if os.read(CONTROL, len(STOP)) != STOP:
         os._exit(0)  # the parent has ended
-    told.set()
+    stopping.set()
 
 
 def main() -> None:

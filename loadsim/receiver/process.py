@@ -60,7 +60,7 @@ class WorkerProcess:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("pipes were asked for and not given")
         try:
-            await _tell(process.stdin, encode_order(order))
+            await _write(process.stdin, encode_order(order))
             said = await process.stdout.readline()
         except BaseException:
             process.kill()
@@ -77,7 +77,7 @@ class WorkerProcess:
 
     async def stop(self, timeout_s: float) -> None:
         """Ask it to answer what is in flight and to end; kill it when it still runs after `timeout_s`."""
-        await _tell(self._stdin, STOP)
+        await _write(self._stdin, STOP)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._process.wait()
@@ -87,7 +87,7 @@ class WorkerProcess:
         self._stdin.close()
 
 
-async def _tell(stdin: asyncio.StreamWriter, words: bytes) -> None:
+async def _write(stdin: asyncio.StreamWriter, words: bytes) -> None:
     try:
         stdin.write(words)
         await stdin.drain()

@@ -1,6 +1,6 @@
-"""What books cost: joining a million events with a user's own file, and noting one event in the receiver's ledger.
+"""The cost of reconciliation: comparing a million events with a user's own file, and noting one event in the ledger.
 
-    python -m tests.benchmarks.books
+    python -m tests.benchmarks.ledger
 
 Joining: `loadsim reconcile` on a run of a million events and on files in which one event in ten thousand is missing and
 one stands twice; wall time and the greatest resident memory of the process, as the kernel has it. Noting: instructions
@@ -169,14 +169,14 @@ async def serve(*, ledger: bool) -> None:
         part.enter()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
         (run,) = memory.runs()
-        books = memory.of_run(run)
-        assert books is not None
-        assert int(books.accepted.sum()) == counters.counts().verified
+        kept = memory.of_run(run)
+        assert kept is not None
+        assert int(kept.accepted.sum()) == counters.counts().verified
 
 
 def instructions(events: int, *, ledger: bool) -> int:
     """Everything that a receiver executes, from its start to its end, around so many events."""
-    own = [sys.executable, "-m", "tests.benchmarks.books", "--serve", "ledger" if ledger else "none"]
+    own = [sys.executable, "-m", "tests.benchmarks.ledger", "--serve", "ledger" if ledger else "none"]
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *own]
     environment = common.child_environment({"OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"})
     pipe = subprocess.PIPE
@@ -265,7 +265,7 @@ def markdown(found: dict[str, Any]) -> str:
         for name, row in found["joining"].items()
     ]
     parts = [
-        "# Books\n",
+        "# Ledger\n",
         f"{common.environment_note(found['environment'])} {found['noise']}\n",
         (
             f"`loadsim reconcile` on a run of {found['events']:,} events, from starting the process to its end; under "
@@ -287,7 +287,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="events of the run (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each file is joined (default 5)")
-    parser.add_argument("--out", type=Path, default=common.REPORTS, help="where books.json and .md go")
+    parser.add_argument("--out", type=Path, default=common.REPORTS, help="where ledger.json and .md go")
     parser.add_argument("--serve", choices=("ledger", "none"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
@@ -307,7 +307,7 @@ def main() -> None:
     result = document(given.events, joined, {} if lack else measure_noting(), noises)
     text = markdown(result)
     print(text)
-    common.write(given.out, "books", msgspec.to_builtins(result), md=text)
+    common.write(given.out, "ledger", msgspec.to_builtins(result), md=text)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,15 @@ from loadsim.receiver.ledger import RUNS, LedgerMemory
 LIMIT = 50
 HOSTILE = 5_000
 Note = tuple[bytes, float, int]
-marks = st.builds(
+delivery_ids = st.builds(
     lambda run, index, attempt: b"%b/%d/%d" % (run, index, attempt),
     st.sampled_from([b"one", b"two"]),
     st.integers(0, LIMIT + 3),
     st.integers(1, 9),
 )
 notes = st.lists(
-    st.tuples(marks | st.binary(max_size=10), st.floats(1.0, 2.0), st.sampled_from([200, 200, 401, 500])), max_size=60
+    st.tuples(delivery_ids | st.binary(max_size=10), st.floats(1.0, 2.0), st.sampled_from([200, 200, 401, 500])),
+    max_size=60,
 )
 
 
@@ -54,9 +55,17 @@ def test_it_counts_as_a_dictionary_would(one: list[Note], two: list[Note], bite:
             for start in range(0, len(given_notes), bite):
                 enter(memory, *given_notes[start : start + bite], worker=worker)
         everything = [note for note in [*one, *two] if note[0][:4] in (b"one/", b"two/")]
-        within = [(mark, at, status) for mark, at, status in everything if int(mark.split(b"/")[1]) < LIMIT]
+        within = [
+            (delivery_id, at, status)
+            for delivery_id, at, status in everything
+            if int(delivery_id.split(b"/")[1]) < LIMIT
+        ]
         for run in (b"one", b"two"):
-            mine = [(int(mark.split(b"/")[1]), at, status) for mark, at, status in within if mark.startswith(run)]
+            mine = [
+                (int(delivery_id.split(b"/")[1]), at, status)
+                for delivery_id, at, status in within
+                if delivery_id.startswith(run)
+            ]
             ledger = memory.of_run(run.decode())
             assert ledger is not None
             arrivals = Counter(index for index, _, _ in mine)
@@ -65,7 +74,7 @@ def test_it_counts_as_a_dictionary_would(one: list[Note], two: list[Note], bite:
             assert {index: int(n) for index, n in enumerate(ledger.accepted) if n} == accepted
             assert ledger.first_s is not None
             assert set(np.flatnonzero(ledger.first_s)) == set(arrivals)
-            over = sum(mark.startswith(run) for mark, _, _ in everything) - len(mine)
+            over = sum(delivery_id.startswith(run) for delivery_id, _, _ in everything) - len(mine)
             assert (f"{over:,} came of others" in ledger.incomplete) == bool(over)
     finally:
         memory.close()

@@ -56,11 +56,11 @@ async def test_what_came_is_told_and_hostile_marks_are_harmless(engine: Engine) 
             await exchange(running.port, request(extra=hostile))
         for index, attempts in ((1, 1), (3, 2)):
             for attempt in range(1, attempts + 1):
-                mark = b"X-Loadsim-ID: run/%d/%d\r\n" % (index, attempt)
-                assert (await exchange(running.port, request(extra=mark))).status == 200
+                delivery_id = b"X-Loadsim-ID: run/%d/%d\r\n" % (index, attempt)
+                assert (await exchange(running.port, request(extra=delivery_id))).status == 200
         for index in (0, 2, 999_999):
-            mark = b"X-Loadsim-Id: run/%d/1\r\n" % index
-            assert (await exchange(running.port, request(headers=b"", extra=mark))).status == 400
+            delivery_id = b"X-Loadsim-Id: run/%d/1\r\n" % index
+            assert (await exchange(running.port, request(headers=b"", extra=delivery_id))).status == 400
         large = request(b'"' + b"x" * 2_000 + b'"', extra=b"X-Loadsim-Id: run/4/1\r\n")
         assert (await exchange(running.port, large)).status == 413
         ledger = await ledger_of(running, "run", 3)
@@ -71,11 +71,11 @@ async def test_what_came_is_told_and_hostile_marks_are_harmless(engine: Engine) 
         assert "1 came of others" in ledger.incomplete  # the accepted one alone
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{running.admin_url}/ledger") as answer:
-                told = await answer.json()
+                listed = await answer.json()
             async with session.get(f"{running.admin_url}/ledger", params={"run": "other"}) as answer:
                 assert (answer.status, (await answer.json())["error"][:26]) == (404, "this run is not registered")
-        assert told["runs"] == ["run"]
-        assert told["refused"]["malformed"] >= 6
+        assert listed["runs"] == ["run"]
+        assert listed["refused"]["malformed"] >= 6
 
 
 async def test_workers_add_up_and_failures_on_purpose_are_not_accepted() -> None:
@@ -95,8 +95,8 @@ async def test_workers_add_up_and_failures_on_purpose_are_not_accepted() -> None
         await register(running, "run")
         async with asyncio.timeout(PATIENCE_S):
             while any(worker.counts.received < 2 for worker in running.stats().per_worker):
-                mark = b"X-Loadsim-Id: run/%d/1\r\n" % (sent % 3)
-                assert (await exchange(running.port, request(extra=mark))).status == 200
+                delivery_id = b"X-Loadsim-Id: run/%d/1\r\n" % (sent % 3)
+                assert (await exchange(running.port, request(extra=delivery_id))).status == 200
                 sent += 1
         ledger = await ledger_of(running, "run", sent)
         assert int(ledger.accepted.sum()) == sent

@@ -1,4 +1,4 @@
-"""A receiver that is slow or broken on purpose keeps to what it was told: never sooner, never otherwise.
+"""A receiver that is slow or broken on purpose keeps to what it was listed: never sooner, never otherwise.
 
 How much later it may be is a matter of the machine, and nothing here depends on it: what is exact is the lower side.
 The clock of two processes is the same, and whatever the receiver does lies between our sending and our reading.

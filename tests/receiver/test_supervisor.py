@@ -23,7 +23,7 @@ ON_LINUX = Path("/proc/self/stat").exists()
 
 
 async def spread(running: RunningReceiver) -> None:
-    """One event to each of two workers at least: the kernel deals connections out by chance."""
+    """One event to each of two workers at least: the kernel distributes connections at random."""
     async with asyncio.timeout(PATIENCE_S):
         while any(worker.counts.received == 0 for worker in running.stats().per_worker):
             assert (await exchange(running.port, request())).status == 200
