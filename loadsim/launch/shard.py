@@ -156,7 +156,7 @@ class ShardRun:
             recorded=message.recorded,
         )
         wire = resolve(scenario.target)
-        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -275,6 +275,7 @@ class ShardRun:
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
             samples=[self._sample(sample) for sample in recorder.take_samples()],
+            addresses=engine.addresses(),
             raw=recorder.take_raw(),
             outcomes=self._notes.take() if self._notes is not None else b"",
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
@@ -303,18 +304,20 @@ def _clock_offset_ns() -> int:
     return min(pairs)[1]
 
 
-def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
+def make_transport(
+    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
+) -> Transport:
     """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
-        return DirectTransport(loop, wire, trace)
+        return DirectTransport(loop, wire, trace, first=shard)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
     if target.unix is not None or target.connect_to is not None:
         raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
-    return AiohttpTransport(loop, wire, trace)
+    return AiohttpTransport(loop, wire, trace, first=shard)
 
 
 def _rss_bytes() -> int:
