@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from loadsim.model import Secret, UsageError
+from loadsim.plan.headers import Headers
 from loadsim.plan.reading import Settle
 from loadsim.plan.redact import ENV_PREFIX, redact_url, shown_variable
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
@@ -199,17 +200,24 @@ def read_secret(
     return Secret(_variable(name, "the signing secret", remedy))
 
 
-def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def resolve_headers(headers: Headers) -> Headers:
     """The headers with every value `env:NAME` replaced by that variable's value. Raises UsageError if it is missing."""
-    resolved = {}
-    for header, value in headers.items():
-        if value.startswith(ENV_PREFIX):
-            value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
-            problem = header_value_problem(value)
-            if problem:
-                raise UsageError(f"the header {header}: what its environment variable holds {problem}")
-        resolved[header] = value
-    return resolved
+    return {
+        header: _resolved(header, values)
+        if isinstance(values, str)
+        else tuple(_resolved(header, value) for value in values)
+        for header, values in headers.items()
+    }
+
+
+def _resolved(header: str, value: str) -> str:
+    if not value.startswith(ENV_PREFIX):
+        return value
+    value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
+    problem = header_value_problem(value)
+    if problem:
+        raise UsageError(f"the header {header}: what its environment variable holds {problem}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
-    from loadsim.plan import Target
+    from loadsim.plan import Headers, Target
     from loadsim.report.probe import ClockReport, ProbeReport
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
@@ -70,7 +70,7 @@ class _Asked:
     target: Target
     scheme: Scheme
     event: str
-    headers: Mapping[str, str]
+    headers: Headers
     pause_s: float
     window: tuple[int, float | None] | None
     """With --clock: how far to look, and what is due."""

@@ -398,7 +398,7 @@ class AiohttpTransport:
         self.trace = f"{trace_id}/%d/%d" if trace_id else ""
         """Formatted with index and attempt of each delivery."""
         self.head_size = len(wire.head)
-        request_line, *lines = wire.head.decode("latin-1").split("\r\n")
+        request_line, *lines = wire.head.decode().split("\r\n")
         path = request_line.split(" ")[1]
         self.url = URL(f"{'http' if wire.tls is None else 'https'}://{wire.host}{path}", encoded=True)
         self.headers = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines) if name)

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from loadsim import __version__
+from loadsim.cases import OF_EVENTS
 from loadsim.engine.addresses import Address
 from loadsim.engine.authority import Authority, authority, request_target, shown_authority
 from loadsim.model import UnreachableError, UsageError
-from loadsim.plan import Target
+from loadsim.plan import Target, header_pairs
 
 Lookup = Callable[..., Sequence[tuple[Any, Any, int, str, Any]]]
 """As `socket.getaddrinfo`."""
@@ -118,9 +119,10 @@ def _head(target: Target, there: Authority) -> bytes:
     headers = {"Host": there.header, "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
     if (credentials := basic_auth(target.url)) is not None:
         headers["Authorization"] = credentials
-    own = {name.lower() for name in target.headers}
+    given = [(name, value) for name, value in header_pairs(target.headers) if name.lower() not in OF_EVENTS]
+    own = {name.lower() for name, _ in given}
     lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in own]
-    lines += [f"{name}: {value}" for name, value in target.headers.items()]
+    lines += [f"{name}: {value}" for name, value in given]
     line = f"POST {request_target(target.url)} HTTP/1.1\r\n".encode("ascii")
     return line + "".join(f"{line}\r\n" for line in lines).encode()
 

@@ -54,7 +54,7 @@ from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
 from loadsim.model import LoadsimError, Sample, Secret, UsageError
-from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.plan import Headers, Plan, Scenario, Target, from_document
 from loadsim.plan.redact import conceal, from_environment, secrets_in
 from loadsim.signing import scheme
 
@@ -65,7 +65,7 @@ class Keys:
 
     secret: Secret
     old_secret: Secret | None
-    headers: dict[str, str]
+    headers: Headers
 
 
 KeysOf = Callable[[Scenario], Keys]
@@ -154,6 +154,7 @@ class ShardRun:
             old_secret=keys.old_secret,
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
+            headers=scenario.target.headers,
         )
         wire = resolve(scenario.target)
         self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)

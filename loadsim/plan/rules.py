@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from loadsim.model import UsageError
 from loadsim.plan.arrivals import expected_count
 from loadsim.plan.cases import check_cases, check_shares
+from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
 from loadsim.plan.retry import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
@@ -192,9 +193,9 @@ def check_url(key: str, url: str, alternative: str = "") -> None:
         raise DocumentError(key, "the port is not a number from 1 to 65535")
 
 
-def check_headers(key: str, headers: dict[str, str]) -> None:
+def check_headers(key: str, headers: Headers) -> None:
     """Names are HTTP tokens, values have no line break, and none would break the framing of the message."""
-    for name, value in headers.items():
+    for name, value in header_pairs(headers):
         if _HEADER_NAME.fullmatch(name) is None:
             raise DocumentError(key, f"{name!r} is not the name of an HTTP header")
         if name.lower() in _FRAMING:
@@ -208,7 +209,7 @@ def header_value_problem(value: str) -> str | None:
     """What keeps a text from being the value of a header, or None; the text itself is not repeated."""
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         return "holds a line break or a control character"
-    return "holds a character outside Latin-1" if re.search(r"[^\x00-\xff]", value) else None
+    return "is not text that UTF-8 can carry" if re.search(r"[\ud800-\udfff]", value) else None
 
 
 def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | None) -> None:

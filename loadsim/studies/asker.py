@@ -11,7 +11,6 @@ import dataclasses
 import email.utils
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadsim.cases import CONTENT_TYPE
@@ -22,6 +21,7 @@ from loadsim.events import EventSource
 from loadsim.judge.clock_window import Clocks
 from loadsim.judge.rawness import Seen
 from loadsim.model import NS_PER_S, Secret, SignedRequest
+from loadsim.plan import Headers, headers_over
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.report.panel import Answer
 from loadsim.report.probe import Subject
@@ -44,7 +44,7 @@ class ProbeRequest:
     secret: Secret
     signed_url: str
     """The URL that the provider has on file."""
-    headers: Mapping[str, str]
+    headers: Headers
     timeout_s: float
     trust: Trust
     hidden: frozenset[str] = frozenset()
@@ -135,7 +135,7 @@ class Asker:
         done = await exchange(
             self.request.subject.url,
             SignedRequest(_renamed(lines, form), body),
-            headers={**dict(form.headers), **self.request.headers},
+            headers=headers_over(dict(form.headers), self.request.headers),
             timeout_s=self.request.timeout_s,
             trust=self.request.trust,
             chunk=form.chunk,

@@ -17,7 +17,7 @@ import orjson
 from loadsim.cases import CONTENT_TYPE
 from loadsim.events import EventSource, catalogue
 from loadsim.model import NS_PER_S, SignedRequest, UsageError
-from loadsim.plan import EMBEDDED, Target
+from loadsim.plan import EMBEDDED, Headers, Target
 from loadsim.plan.redact import from_environment
 from loadsim.plan.rules import check_target
 from loadsim.plan.shape import DocumentError
@@ -46,7 +46,7 @@ class Delivery:
 
     endpoint: Endpoint
     target: Target
-    headers: Mapping[str, str]
+    headers: Headers
     event: OneEvent
     signer: Signer
 

@@ -32,7 +32,7 @@ from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
-from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
+from loadsim.plan import EMBEDDED, Headers, Plan, Scenario, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
 from loadsim.studies.books import ReadBooks, ledger_at, reconciled, register_at
@@ -57,7 +57,7 @@ class LoadRequest:
     objectives: tuple[Objective, ...]
     secret: Secret | None
     """None where the embedded receiver is the target, which gets a random one, and where a cluster's hosts read it."""
-    headers: dict[str, str]
+    headers: Headers
     """The target's headers with what the environment said put in; as they stand where a cluster's hosts do that."""
     out: Path
     workers: int = 1

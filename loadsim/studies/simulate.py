@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
 from loadsim.model import ErrorKind, SignedRequest, UsageError
+from loadsim.plan import Headers, header_pairs, headers_over
 from loadsim.report.panel import Answer, Failure, Timings
 
 _CLOSING_TURNS = 8
@@ -42,7 +44,7 @@ class Trust:
 class Exchange:
     """What was sent and what became of it."""
 
-    headers: Mapping[str, str]
+    headers: Headers
     timings: Timings
     outcome: Answer | Failure
 
@@ -61,7 +63,7 @@ async def exchange(
     url: str,
     request: SignedRequest,
     *,
-    headers: Mapping[str, str],
+    headers: Mapping[str, str | tuple[str, ...]],
     timeout_s: float,
     trust: Trust,
     chunk: int | None = None,
@@ -71,7 +73,7 @@ async def exchange(
     With `chunk` the body goes in chunks of so many bytes, without a length. Returns an Exchange whose outcome is the
     Answer, whatever its status, or the Failure. Raises UsageError when a file named in `trust` cannot be used.
     """
-    sent = _merged([("User-Agent", f"loadsim/{__version__}"), *request.header_pairs(), *headers.items()])
+    sent = headers_over({"User-Agent": f"loadsim/{__version__}", **dict(request.header_pairs())}, headers)
     if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
         raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
     context = _context(trust, needed=url.lower().startswith("https:"))
@@ -89,14 +91,6 @@ async def exchange(
     return Exchange(sent, clock.timings(), outcome)
 
 
-def _merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The last header of each name, whatever its case, where its first stood."""
-    by_name: dict[str, tuple[str, str]] = {}
-    for name, value in pairs:
-        by_name[name.lower()] = (name, value)
-    return dict(by_name.values())
-
-
 async def _chunks(body: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(body), size):
         yield body[start : start + size]
@@ -106,7 +100,7 @@ async def _outcome(
     session: aiohttp.ClientSession,
     url: str,
     body: bytes | AsyncIterator[bytes],
-    headers: Mapping[str, str],
+    headers: Headers,
     clock: _Clock,
     timeout_s: float,
 ) -> Answer | Failure:
@@ -114,7 +108,7 @@ async def _outcome(
         async with session.post(
             URL(url, encoded=url.isascii()),
             data=body,
-            headers=headers,
+            headers=CIMultiDict(header_pairs(headers)),
             allow_redirects=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
         ) as response:

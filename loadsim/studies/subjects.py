@@ -123,7 +123,7 @@ async def faults(started: Running, setting: Setting) -> list[str]:
     found = []
     for question in _questions(started, setting):
         lines = "".join(f"{name}: {value}\r\n" for name, value in question.headers.items())
-        request = SignedRequest(lines.encode("latin-1"), question.body)
+        request = SignedRequest(lines.encode(), question.body)
         seen = await exchange(started.url, request, headers={}, timeout_s=_ANSWER_S, trust=Trust())
         if not isinstance(seen.outcome, Answer):
             raise LoadsimError(f"{started.subject.name} does not answer: {seen.outcome.text}")
