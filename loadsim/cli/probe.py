@@ -149,10 +149,11 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+    from loadsim.engine.trust import trust_of
     from loadsim.plan.redact import from_environment
     from loadsim.report.probe import Subject
+    from loadsim.settings import read_key_password
     from loadsim.studies.asker import ProbeRequest
-    from loadsim.studies.simulate import Trust
 
     target = asked.target
     return ProbeRequest(
@@ -162,7 +163,7 @@ def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
         target.public_url or url,
         asked.headers,
         target.timeout / NS_PER_S,
-        Trust(target.insecure, target.cacert, target.cert, target.key),
+        trust_of(target, read_key_password(target.key_password_env)),
         from_environment(target.headers),
         asked.pause_s,
     )

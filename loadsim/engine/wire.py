@@ -7,7 +7,6 @@ so that no event pays for it.
 from __future__ import annotations
 
 import base64
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -19,7 +18,8 @@ from loadsim import __version__
 from loadsim.cases import OF_EVENTS
 from loadsim.engine.addresses import Address
 from loadsim.engine.authority import Authority, authority, request_target, shown_authority
-from loadsim.model import UnreachableError, UsageError
+from loadsim.engine.trust import client_context, trust_of
+from loadsim.model import Secret, UnreachableError
 from loadsim.plan import Target, header_pairs
 
 Lookup = Callable[..., Sequence[tuple[Any, Any, int, str, Any]]]
@@ -61,39 +61,18 @@ def basic_auth(url: str) -> str | None:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def tls_context(target: Target) -> ssl.SSLContext:
-    """The client's TLS settings. Raises UsageError naming the file that cannot be used."""
-    context = ssl.create_default_context()
-    context.options |= ssl.OP_NO_RENEGOTIATION  # of TLS 1.2, which 1.3 has done away with
-    if target.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        if target.cacert:
-            context.load_verify_locations(target.cacert)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{target.cacert}: cannot be used as a CA certificate: {_reason(error)}") from None
-    try:
-        if target.cert:
-            context.load_cert_chain(target.cert, target.key)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{target.cert}: cannot be used as a client certificate: {_reason(error)}") from None
-    with contextlib.suppress(NotImplementedError):  # a build of OpenSSL without ALPN
-        context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def resolve(target: Target, lookup: Lookup | None = None) -> Wire:
+def resolve(target: Target, lookup: Lookup | None = None, *, key_password: Secret | None = None) -> Wire:
     """Look the target up, by the system's resolver unless another is given.
 
     Raises UsageError for no URL, UnreachableError where the name does not resolve.
     """
     there = authority(target.url)
+    secure = urlsplit(target.url).scheme == "https"
     return Wire(
         url=target.url,
         addresses=_addresses(target, there, lookup or socket.getaddrinfo),
         server_name=there.tls_name,
-        tls=tls_context(target) if urlsplit(target.url).scheme == "https" else None,
+        tls=client_context(trust_of(target, key_password), ssl.SSLContext) if secure else None,
         head=_head(target, there),
         proxy=target.proxy,
         via=target.unix or target.connect_to,

@@ -37,6 +37,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     epoch_ns: int | None = None
     old_secret: str | None = None
     """The one that is rotated out, where events are signed with it."""
+    key_password: str | None = None
+    """Of the client key; read with the secret where that is None."""
     raw: bool = False
     """Frames carry every outcome."""
     outcomes: bool = False

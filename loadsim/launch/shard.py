@@ -66,6 +66,8 @@ class Keys:
     secret: Secret
     old_secret: Secret | None
     headers: Headers
+    key_password: Secret | None = None
+    """Of the client key."""
 
 
 KeysOf = Callable[[Scenario], Keys]
@@ -156,7 +158,7 @@ class ShardRun:
             recorded=message.recorded,
             headers=scenario.target.headers,
         )
-        wire = resolve(scenario.target)
+        wire = resolve(scenario.target, key_password=keys.key_password)
         self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
@@ -205,7 +207,8 @@ class ShardRun:
         self._hidden = from_environment(scenario.target.headers).union(message.hidden)
         if message.secret is not None:
             old_secret = None if message.old_secret is None else Secret(message.old_secret)
-            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers)
+            key_password = None if message.key_password is None else Secret(message.key_password)
+            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers, key_password)
         keys = self._keys_of(scenario)
         target = msgspec.structs.replace(scenario.target, headers=keys.headers)
         return msgspec.structs.replace(scenario, target=target), keys

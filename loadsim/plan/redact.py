@@ -50,7 +50,7 @@ def variables_of(target: Target, default_secret_env: str) -> frozenset[str]:
     named = {value.removeprefix(ENV_PREFIX).strip() for value in values if value.startswith(ENV_PREFIX)}
     if target.secret_file is None:
         named.add(target.secret_env or default_secret_env)
-    return frozenset(named | ({target.old_secret_env} if target.old_secret_env else set()))
+    return frozenset(named.union(name for name in (target.old_secret_env, target.key_password_env) if name))
 
 
 def redact_headers(headers: Mapping[str, Value], hidden: Collection[str] = ()) -> dict[str, Value | str]:
@@ -99,7 +99,7 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
         for key in ("url", "public_url", "ledger", "proxy"):
             if isinstance(target.get(key), str):
                 target[key] = redact_url(target[key])
-        for key in ("secret_env", "old_secret_env"):
+        for key in ("secret_env", "old_secret_env", "key_password_env"):
             if isinstance(target.get(key), str):
                 target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):

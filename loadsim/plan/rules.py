@@ -109,12 +109,20 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         raise DocumentError(f"{path}.timeout", "must be more than 0 and at most a year")
     _check_most(f"{path}.connections", target.connections, MAX_CONNECTIONS)
     _check_most(f"{path}.reuse", target.reuse, MAX_EVENTS)
+    _check_tls(path, target)
+    check_headers(f"{path}.headers", target.headers)
+    _check_route(path, target)
+
+
+def _check_tls(path: str, target: Target) -> None:
     if target.insecure and target.cacert is not None:
         raise DocumentError(f"{path}.cacert", "insecure = true checks no certificate: keep one of them")
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
-    check_headers(f"{path}.headers", target.headers)
-    _check_route(path, target)
+    if target.key_password_env is not None:
+        _check_variable(f"{path}.key_password_env", target.key_password_env)
+        if target.cert is None:
+            raise DocumentError(f"{path}.key_password_env", "needs the certificate whose key it opens: cert")
 
 
 def _check_most(key: str, count: int | None, most: int) -> None:
@@ -161,8 +169,13 @@ def _check_secrets(path: str, target: Target) -> None:
         variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
         if variable is not None and file is not None:
             raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
-        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
-            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
+        if variable is not None:
+            _check_variable(f"{path}.{name}_env", variable)
+
+
+def _check_variable(key: str, name: str) -> None:
+    if VARIABLE_NAME.fullmatch(name) is None:
+        raise DocumentError(key, "is the name of an environment variable: letters, digits and _")
 
 
 def refuse_secrets(path: str, table: object) -> None:

@@ -74,6 +74,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     cacert: str | None = None
     cert: str | None = None
     key: str | None = None
+    key_password_env: str | None = None
+    """The environment variable that holds the pass phrase of the private key, where it has one."""
     ledger: str | None = None
     """URL of the receiver's books, see `measure.ledger`; the embedded receiver's are found without."""
 

@@ -17,6 +17,7 @@ from loadsim.cases import CONTENT_TYPE
 from loadsim.cases.proofs import Heard, Question, Sent
 from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
 from loadsim.cases.wire import HeaderLine, with_another_digit
+from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
 from loadsim.judge.clock_window import Clocks
 from loadsim.judge.rawness import Seen
@@ -29,7 +30,7 @@ from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.moments import write_tick
 from loadsim.signing.suspects import Codes
-from loadsim.studies.simulate import Trust, exchange
+from loadsim.studies.simulate import exchange
 
 PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
 """An event as it is."""

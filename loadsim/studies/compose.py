@@ -34,6 +34,7 @@ from loadsim.settings import (
     ELSEWHERE,
     Config,
     load_config,
+    read_key_password,
     read_text_file,
     resolve_headers,
     resolve_target,
@@ -46,7 +47,7 @@ from loadsim.studies.naming import full_name, settled
 from loadsim.studies.values import parse_epoch, parse_headers, types_of
 
 _TARGET_KEYS = (
-    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
+    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "key_password_env"),
     *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
 )
 _CLUSTER_KEYS = {
@@ -148,6 +149,7 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
         objectives=objectives,
         secret=secret,
         old_secret=old_secret,
+        key_password=None if there else read_key_password(target.key_password_env),
         headers=dict(target.headers) if there else resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"], words),

@@ -65,6 +65,8 @@ class LoadRequest:
     """Where the shards run, if not in `workers` processes of this machine."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
+    key_password: Secret | None = None
+    """Of the client key."""
     """The one that is rotated out; None where none is, or the embedded receiver is the target."""
     raw: bool = False
     """Keep one line for every event."""
@@ -112,6 +114,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     allow_lost=0 if cluster is None else cluster.allow_lost,
                     epoch_ns=request.epoch_ns,
                     old_secret=old_secret,
+                    key_password=request.key_password,
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),

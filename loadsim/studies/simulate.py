@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
+from loadsim.engine.trust import Trust, client_context
 from loadsim.model import ErrorKind, SignedRequest, UsageError
 from loadsim.plan import Headers, header_pairs, headers_over
 from loadsim.report.panel import Answer, Failure, Timings
@@ -27,17 +28,6 @@ from loadsim.report.panel import Answer, Failure, Timings
 _CLOSING_TURNS = 8
 RESPONSE_LIMIT = 1_000_000
 """Bytes of a response that are kept; the rest is not waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Whom to trust over TLS: the system's authorities, or those in the PEM file `cacert`, or (`insecure`) anyone."""
-
-    insecure: bool = False
-    cacert: str | None = None
-    cert: str | None = None
-    """A client certificate (PEM), and `key` its private key where that is a file of its own."""
-    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +66,7 @@ async def exchange(
     sent = headers_over({"User-Agent": f"loadsim/{__version__}", **dict(request.header_pairs())}, headers)
     if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
         raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
-    context = _context(trust, needed=url.lower().startswith("https:"))
+    context = client_context(trust, _Context, system=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     connector = aiohttp.TCPConnector(ssl=context, force_close=True)
@@ -185,34 +175,6 @@ class _Clock:
 
 def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
     return (at[end] - at[begin]) * 1000 if begin in at and end in at else None
-
-
-def _context(trust: Trust, *, needed: bool) -> _Context:
-    """What is wrong with the files is said in any case; the system's authorities, which take long, only if needed."""
-    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
-    if trust.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif trust.cacert is None and needed:
-        context.load_default_certs()
-    try:
-        if trust.cacert is not None and not trust.insecure:
-            context.load_verify_locations(cafile=trust.cacert)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot use the CA certificate {trust.cacert}: {_reason(error)}") from None
-    try:
-        if trust.cert is not None:
-            # The empty password keeps OpenSSL from asking for one on the terminal.
-            context.load_cert_chain(trust.cert, trust.key, password="")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot use the client certificate {trust.cert}: {_reason(error)}") from None
-    return context
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"not a certificate in PEM form ({error.reason or 'no certificate in it'})"
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
 
 
 def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Failure:

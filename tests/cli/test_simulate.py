@@ -344,4 +344,4 @@ def test_a_ca_that_cannot_be_used(run: Run, tmp_path: Path, file: str) -> None:
     (tmp_path / "empty.pem").touch()
     ran = run("simulate", "https://127.0.0.1:1/", "-e", APP, "--cacert", file)
     assert ran.code == 2
-    assert f"cannot use the CA certificate {file}" in ran.err
+    assert f"{file}: cannot be used as a CA certificate: " in ran.err
