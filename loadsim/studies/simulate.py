@@ -7,6 +7,7 @@ aiohttp's client and its tracing; redirects are not followed, nothing is retried
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,10 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
+from loadsim.engine.authority import authority, request_target
 from loadsim.engine.trust import Trust, client_context
 from loadsim.model import ErrorKind, SignedRequest, UsageError
 from loadsim.plan import Headers, header_pairs, headers_over
@@ -69,7 +72,7 @@ async def exchange(
     context = client_context(trust, _Context, system=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    connector = aiohttp.TCPConnector(ssl=context, force_close=True)
+    connector = _Connector(ssl=context, force_close=True)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, trace_configs=[clock.tracing()], auto_decompress=False
     ) as session:
@@ -96,9 +99,9 @@ async def _outcome(
 ) -> Answer | Failure:
     try:
         async with session.post(
-            URL(url, encoded=url.isascii()),
+            _ascii(url),
             data=body,
-            headers=CIMultiDict(header_pairs(headers)),
+            headers=CIMultiDict(header_pairs(headers_over({"Host": authority(url).header}, headers))),
             allow_redirects=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
         ) as response:
@@ -107,6 +110,28 @@ async def _outcome(
             return Answer(response.status, response.reason or "", pairs, kept, truncated)
     except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
         return _failure(error, url, clock, timeout_s)
+
+
+def _ascii(url: str) -> URL:
+    """The URL as it is sent: what is ASCII in its path stays as it is written."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    host = authority(url)
+    place = f"[{host.lookup}]" if ":" in host.lookup else host.lookup
+    return URL(f"{parts.scheme}://{user}{at}{place}:{host.port}{request_target(url)}", encoded=True)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Keeps the zone of a link-local address, which aiohttp's own form of an address has lost."""
+
+    def _convert_hosts_to_addr_infos(self, hosts: list[ResolveResult]) -> list[Any]:
+        found = []
+        for host in hosts:
+            # an address, which needs no look-up
+            found += socket.getaddrinfo(
+                host["host"], host["port"], type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        return found
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
