@@ -118,13 +118,13 @@ def assemble(
         duplicates=duplicates_of(volleys),
         retries=None if retry_labels is None else retries_of(retries, merged, planned, retry_labels),
         reconciliation=None,
-        addresses=_by_address(addresses),
+        addresses=by_address(addresses),
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
     )
 
 
-def _by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
+def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
     """The rows of all shards, one for each address."""
     found: dict[str, AddressRow] = {}
     for row in rows:
