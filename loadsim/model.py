@@ -123,12 +123,12 @@ class SignedRequest(NamedTuple):
     body: bytes
 
     def header_pairs(self) -> list[tuple[str, str]]:
-        """The header lines as (name, value), latin-1 decoded, in order. For the slow paths: panels and aiohttp."""
+        """The header lines as (name, value), in order. For the slow paths: panels and aiohttp."""
         pairs = []
-        for line in self.headers.split(b"\r\n"):
+        for line in self.headers.decode("utf-8", "surrogateescape").split("\r\n"):
             if line:
-                name, _, value = line.partition(b":")
-                pairs.append((name.decode("latin-1"), value.strip().decode("latin-1")))
+                name, _, value = line.partition(":")
+                pairs.append((name, value.strip()))
         return pairs
 
 

@@ -4,13 +4,14 @@ Decides what goes on the wire for a case, genuine, forged or awkward, and what a
 it is sent, and how.
 """
 
-from loadsim.cases.check import check_cases, needs_old_secret, retirement_ns
-from loadsim.cases.genuine import CONTENT_TYPE
+from loadsim.cases.check import check_cases, check_headers, needs_old_secret, retirement_ns
+from loadsim.cases.genuine import CONTENT_TYPE, OF_EVENTS
 from loadsim.cases.kinds import REUSING, by_part, case_rules
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker
 
 __all__ = [
     "CONTENT_TYPE",
+    "OF_EVENTS",
     "REUSING",
     "EventOptions",
     "Redeliver",
@@ -18,6 +19,7 @@ __all__ = [
     "by_part",
     "case_rules",
     "check_cases",
+    "check_headers",
     "needs_old_secret",
     "retirement_ns",
 ]

@@ -16,6 +16,8 @@ from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
+OF_EVENTS = frozenset({"content-type"})
+"""Headers of the target, lower case, that stand in place of an event's own: they are not sent beside it."""
 
 Source = EventSource | RecordedSource
 Make = Callable[[int, int], SignedRequest]
@@ -38,6 +40,8 @@ class Provider:
     old_secret: Secret | None = None
     url: str | None = None
     """The one that the provider has on file, for schemes that sign it."""
+    content_type: bytes = CONTENT_TYPE
+    """Its header line, or lines."""
 
     def signer(self, secret: Secret, topic: str) -> Signer:
         """Signs events called `topic` under `secret`. Raises UsageError when the scheme cannot use it."""
@@ -79,18 +83,18 @@ def signing(signer: Signer, source: Source) -> Sign:
     return lambda body, now_ns, _: headers(body, now_ns, "")
 
 
-def signed(source: Source, sign: Sign) -> Make:
+def signed(source: Source, sign: Sign, content_type: bytes = CONTENT_TYPE) -> Make:
     """Events of `source` as they are, signed in any way."""
     body_of = source.body
 
     def make(index: int, now_ns: int) -> SignedRequest:
         body = body_of(index, now_ns)
-        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+        return SignedRequest(content_type + sign(body, now_ns, index), body)
 
     return make
 
 
-def genuine(source: EventSource, signer: Signer) -> MakeAll | None:
+def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_TYPE) -> MakeAll | None:
     """The shortest way from indexes to requests under one secret; None where headers differ by the event's id.
 
     Every event of a plain run goes through it, but for those of an `--epoch`, of retries and of volleys.
@@ -101,6 +105,6 @@ def genuine(source: EventSource, signer: Signer) -> MakeAll | None:
 
     def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
         bodies = bodies_of(indexes, now_ns)
-        return list(zip(headers_of(bodies, now_ns, CONTENT_TYPE), bodies, strict=True))
+        return list(zip(headers_of(bodies, now_ns, content_type), bodies, strict=True))
 
     return make_all

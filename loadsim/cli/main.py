@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import TypeGuard
 
 import click
 
 from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
-from loadsim.model import LoadsimError
+from loadsim.model import LoadsimError, UsageError
 
 COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
@@ -70,10 +71,20 @@ def _run() -> int:
     except LoadsimError as error:
         say(str(error))
         code = error.exit_code
-    except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote what an endpoint said
+    except Exception as error:  # noqa: BLE001 - shown as Python does, but in the guarded stream: it may quote an endpoint
+        if _is_of_key_log(error):
+            say(f"SSLKEYLOGFILE: cannot write {error.filename}: {(error.strerror or str(error)).lower()}")
+            return UsageError.exit_code
         traceback.print_exc()
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _is_of_key_log(error: Exception) -> TypeGuard[OSError]:
+    """Whether OpenSSL could not open its key log: the first TLS settings show it, and the import of a library may."""
+    from loadsim.settings import key_log_file
+
+    return isinstance(error, OSError) and error.filename is not None and error.filename == key_log_file()
 
 
 def _show(error: click.ClickException) -> None:

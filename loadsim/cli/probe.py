@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
-    from loadsim.plan import Target
+    from loadsim.plan import Headers, Target
     from loadsim.report.probe import ClockReport, ProbeReport
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
@@ -70,7 +70,7 @@ class _Asked:
     target: Target
     scheme: Scheme
     event: str
-    headers: Mapping[str, str]
+    headers: Headers
     pause_s: float
     window: tuple[int, float | None] | None
     """With --clock: how far to look, and what is due."""
@@ -149,10 +149,11 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+    from loadsim.engine.trust import trust_of
     from loadsim.plan.redact import from_environment
     from loadsim.report.probe import Subject
+    from loadsim.settings import read_key_password
     from loadsim.studies.asker import ProbeRequest
-    from loadsim.studies.simulate import Trust
 
     target = asked.target
     return ProbeRequest(
@@ -162,7 +163,7 @@ def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
         target.public_url or url,
         asked.headers,
         target.timeout / NS_PER_S,
-        Trust(target.insecure, target.cacert, target.cert, target.key),
+        trust_of(target, read_key_password(target.key_password_env)),
         from_environment(target.headers),
         asked.pause_s,
     )

@@ -20,16 +20,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
+from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Addresses
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import MAX_BODY, MAX_FIELDS, MAX_HEAD, SAMPLE_BODY
 from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
-from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
+from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest
 
 _WHOLE_BODY = 1 << 20
 """aiohttp hands bodies up to here over in one piece; larger ones it wants as a file."""
@@ -85,31 +86,17 @@ class _Request(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
-class _Resolved(AbstractResolver):
-    """Answers with the addresses that were looked up before the run."""
+class _Connector(aiohttp.TCPConnector):
+    """Connects to the addresses that were looked up before the run, in the order that the connection at hand is due.
 
-    def __init__(self, wire: Wire) -> None:
-        self._addresses = wire.addresses
+    As they were found, too: aiohttp's own form of them has lost the zone of a link-local address.
+    """
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = []
-        for of_family, address in self._addresses:
-            if family in (socket.AF_UNSPEC, of_family) and isinstance(address, tuple) and address[1] == port:
-                result: ResolveResult = {
-                    "hostname": host,
-                    "host": address[0],
-                    "port": address[1],
-                    "family": of_family,
-                    "proto": 0,
-                    "flags": socket.AI_NUMERICHOST,
-                }
-                found.append(result)
-        return found
+    async def _resolve_host(self, *_: Any, **__: Any) -> list[ResolveResult]:
+        return []
 
-    async def close(self) -> None:
-        pass
+    def _convert_hosts_to_addr_infos(self, _: list[ResolveResult]) -> list[Any]:
+        return _serving.get().address_infos()
 
 
 class AiohttpConnection:
@@ -125,6 +112,9 @@ class AiohttpConnection:
         self._body = b""
         self._why = ""
         self._opening_ns = 0
+        self._order = transport.addresses.order(monotonic_ns())
+        self.address = self._order[0]
+        """Of the address that it is connected to."""
         self._written = self._total = self._last_ns = 0
         self.closed = False
         self.event: Any = None
@@ -132,7 +122,7 @@ class AiohttpConnection:
         self.slot_ns = self.sent_ns = self.first_ns = 0
         self.bytes_received = 0
         self.reusable = True
-        family, _ = transport.wire.addresses[0]
+        family, _ = transport.addresses.found[self.address]
         try:
             # made now and not when aiohttp would, so that a lack of descriptors shows before the event is taken on
             self._socket: socket.socket | None = socket.socket(family, socket.SOCK_STREAM)
@@ -165,6 +155,12 @@ class AiohttpConnection:
         """See Connection."""
         if not self.closed:
             self.closed = True
+            addresses = self._transport.addresses
+            addresses.answers[self.address] += self.served
+            if self._tap is None and self._opening_ns and not self.reusable:  # given up while it was being opened
+                now = monotonic_ns()
+                for tried in self._order[: 1 + (now - self._opening_ns) // ATTEMPT_DELAY_NS]:
+                    addresses.failed(tried, now)
             self._transport.forget(self)
             if self._stream is not None:
                 self._stream.abort()  # a polite close would wait for what the peer does not read
@@ -184,6 +180,13 @@ class AiohttpConnection:
         """aiohttp begins to connect."""
         self._opening_ns = monotonic_ns()
 
+    def address_infos(self) -> list[tuple[int, int, int, str, Any]]:
+        """Where to connect, in the order of trying, as aiohttp wants it."""
+        found = self._transport.addresses.found
+        return [
+            (found[number][0], socket.SOCK_STREAM, socket.IPPROTO_TCP, "", found[number][1]) for number in self._order
+        ]
+
     def made(self) -> None:
         """The connection is made, TLS included."""
         if not self.closed:
@@ -193,6 +196,9 @@ class AiohttpConnection:
         """The next request goes out on `stream`."""
         if self._stream is not stream:
             # also where the old one ended as this event was given to us: aiohttp connects anew without asking
+            addresses = self._transport.addresses
+            addresses.answers[self.address] += self.served
+            self.address = addresses.won(self._order, stream.get_extra_info("peername"), monotonic_ns())
             self._stream, self._tap, self.served = stream, _Tap(self, inner), 0
             stream.set_protocol(self._tap)
         self.sent_ns = monotonic_ns()
@@ -335,6 +341,9 @@ class AiohttpConnection:
         self._why = _text_of(error)
         tap = self._tap
         if tap is None:
+            for tried in self._order:
+                self._transport.addresses.failed(tried, monotonic_ns())
+            self._order = []
             return self._kind_of_opening(error)
         if isinstance(error, aiohttp.ClientResponseError):
             self._why = "unparsable response"
@@ -382,19 +391,21 @@ class AiohttpTransport:
     name = "aiohttp"
     makes_cycles = True
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
+        """`first`: whose turn it is among the endpoint's addresses."""
         self.loop = loop
         self.wire = wire
         self.trace = f"{trace_id}/%d/%d" if trace_id else ""
         """Formatted with index and attempt of each delivery."""
         self.head_size = len(wire.head)
-        request_line, *lines = wire.head.decode("latin-1").split("\r\n")
+        request_line, *lines = wire.head.decode().split("\r\n")
         path = request_line.split(" ")[1]
-        self.url = URL(f"{'http' if wire.tls is None else 'https'}://{wire.shown}{path}", encoded=True)
+        self.url = URL(f"{'http' if wire.tls is None else 'https'}://{wire.host}{path}", encoded=True)
         self.headers = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines) if name)
         self._live: dict[AiohttpConnection, None] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._resolver = _Resolved(wire)
+        self.addresses = Addresses(wire.addresses, first)
+        self._resolver = aiohttp.ThreadedResolver()  # never asked; the default one may start threads
         self._hooks = _hooks()
 
     def start(self, owner: Owner) -> None:
@@ -435,13 +446,13 @@ class AiohttpTransport:
     def session(self, socket_factory: Any) -> aiohttp.ClientSession:
         """A client for one connection, which follows, decodes, remembers and times nothing."""
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0,
                 ssl=True if self.wire.tls is None else self.wire.tls,
                 resolver=self._resolver,
                 use_dns_cache=False,
                 keepalive_timeout=None,
-                happy_eyeballs_delay=None,
+                happy_eyeballs_delay=ATTEMPT_DELAY_NS / NS_PER_S,
                 socket_factory=socket_factory,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -18,6 +18,7 @@ from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.recorder import BITE, PACED_BITE, ROW, Recorder
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
+from loadsim.measure.result import AddressRow
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, SUCCESSES, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import Plan
 
@@ -118,6 +119,11 @@ class Engine:
     def in_flight(self) -> int:
         """Planned and not ended: on a connection or waiting for one."""
         return sum(self.planned) - self._recorder.ended - len(self._recorder.rows)
+
+    def addresses(self) -> list[AddressRow]:
+        """What each of the endpoint's addresses took so far; empty where it has one."""
+        connections = self._transport.connections()
+        return self._transport.addresses.taken((connection.address, connection.served) for connection in connections)
 
     @property
     def stopped_ns(self) -> int:

@@ -100,6 +100,8 @@ def _check_security(cluster: Cluster) -> None:
     for flag, path in files.items():
         if path and not Path(path).is_file():
             raise UsageError(f"{flag} {path}: there is no such file")
+    if cluster.key and b"ENCRYPTED" in Path(cluster.key).read_bytes():
+        raise UsageError(f"--cluster-key {cluster.key}: is encrypted, and Dask takes no pass phrase: decrypt it")
     if given and len(given) < len(files):
         missing = ", ".join(flag for flag in files if flag not in given)
         raise UsageError(f"{', '.join(given)}: {missing} must be given too (both sides show a certificate)")

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, Self
 
 from loadsim.launch.collect import Collector
 from loadsim.launch.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
-from loadsim.model import LoadsimError, UnreachableError, UsageError
+from loadsim.model import LoadsimError, Secret, UnreachableError, UsageError
 from loadsim.plan import Target
 
 READY_S = 30.0
@@ -100,7 +100,7 @@ class Launcher(Protocol):
     async def reserve(self, most: int) -> int:
         """How many shards there will be, `most` at most. Raises LoadsimError when there can be none."""
 
-    async def look(self, target: Target) -> None:
+    async def look(self, target: Target, key_password: Secret | None) -> None:
         """See from where the shards will be whether anything is there to fire at. Raises UnreachableError."""
 
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:

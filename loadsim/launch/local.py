@@ -15,7 +15,7 @@ from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.launch.launcher import Beginning, Intake
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode, read_message
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Target
 from loadsim.processes import ending, own_command, own_environment
 
@@ -37,9 +37,9 @@ class LocalShards:
         """As many as were asked for."""
         return min(self.offered, most)
 
-    async def look(self, target: Target) -> None:
+    async def look(self, target: Target, key_password: Secret | None) -> None:
         """One connection, opened and closed. Raises UnreachableError."""
-        wire = await asyncio.to_thread(resolve, target)
+        wire = await asyncio.to_thread(resolve, target, key_password=key_password)
         await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
 
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:

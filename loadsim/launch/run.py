@@ -43,6 +43,8 @@ class RunSpec:
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out, where events are signed with it."""
+    key_password: Secret | None = None
+    """Of the client key."""
     recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
@@ -103,7 +105,7 @@ class Run:
         try:
             self.shards = await launcher.reserve(_most_shards(spec.plan))
             if target.preflight:
-                await launcher.look(target)
+                await launcher.look(target, spec.key_password)
             self._collector = Collector(
                 *(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add, spec.frame_s),
                 watched=self._labels.select(expect="accept"),
@@ -186,6 +188,7 @@ class Run:
                 secret=None if spec.secret is None else spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
+                key_password=None if spec.key_password is None else spec.key_password.reveal(),
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
                 outcomes=spec.on_outcomes is not None,

@@ -54,7 +54,7 @@ from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
 from loadsim.model import LoadsimError, Sample, Secret, UsageError
-from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.plan import Headers, Plan, Scenario, Target, from_document
 from loadsim.plan.redact import conceal, from_environment, secrets_in
 from loadsim.signing import scheme
 
@@ -65,7 +65,9 @@ class Keys:
 
     secret: Secret
     old_secret: Secret | None
-    headers: dict[str, str]
+    headers: Headers
+    key_password: Secret | None = None
+    """Of the client key."""
 
 
 KeysOf = Callable[[Scenario], Keys]
@@ -154,9 +156,10 @@ class ShardRun:
             old_secret=keys.old_secret,
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
+            headers=scenario.target.headers,
         )
-        wire = resolve(scenario.target)
-        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
+        wire = resolve(scenario.target, key_password=keys.key_password)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -204,7 +207,8 @@ class ShardRun:
         self._hidden = from_environment(scenario.target.headers).union(message.hidden)
         if message.secret is not None:
             old_secret = None if message.old_secret is None else Secret(message.old_secret)
-            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers)
+            key_password = None if message.key_password is None else Secret(message.key_password)
+            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers, key_password)
         keys = self._keys_of(scenario)
         target = msgspec.structs.replace(scenario.target, headers=keys.headers)
         return msgspec.structs.replace(scenario, target=target), keys
@@ -275,6 +279,7 @@ class ShardRun:
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
             samples=[self._sample(sample) for sample in recorder.take_samples()],
+            addresses=engine.addresses(),
             raw=recorder.take_raw(),
             outcomes=self._notes.take() if self._notes is not None else b"",
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
@@ -303,18 +308,20 @@ def _clock_offset_ns() -> int:
     return min(pairs)[1]
 
 
-def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
+def make_transport(
+    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
+) -> Transport:
     """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
-        return DirectTransport(loop, wire, trace)
+        return DirectTransport(loop, wire, trace, first=shard)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
     if target.unix is not None or target.connect_to is not None:
         raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
-    return AiohttpTransport(loop, wire, trace)
+    return AiohttpTransport(loop, wire, trace, first=shard)
 
 
 def _rss_bytes() -> int:

@@ -19,6 +19,7 @@ from loadsim.measure.merge import Merged
 from loadsim.measure.result import (
     SCHEMA,
     UNLIMITED,
+    AddressRow,
     Environment,
     Limits,
     RunInfo,
@@ -66,6 +67,7 @@ def assemble(
     volleys: Sequence[VolleyCounts] = (),
     retries: Sequence[RetryCounts] = (),
     retry_labels: RetryLabels | None = None,
+    addresses: Sequence[AddressRow] = (),
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
@@ -116,9 +118,24 @@ def assemble(
         duplicates=duplicates_of(volleys),
         retries=None if retry_labels is None else retries_of(retries, merged, planned, retry_labels),
         reconciliation=None,
+        addresses=by_address(addresses),
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
     )
+
+
+def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
+    """The rows of all shards, one for each address."""
+    found: dict[str, AddressRow] = {}
+    for row in rows:
+        before = found.get(row.address, AddressRow(row.address, 0, 0))
+        found[row.address] = AddressRow(
+            row.address,
+            before.connections + row.connections,
+            before.answers + row.answers,
+            before.failures + row.failures,
+        )
+    return list(found.values())
 
 
 def _histograms(merged: Merged, labels: Labels) -> dict[str, str]:

@@ -202,6 +202,19 @@ class Environment(msgspec.Struct, frozen=True):
 UNLIMITED = "nothing limited the run"
 
 
+class AddressRow(msgspec.Struct, frozen=True):
+    """What one address of an endpoint that has several took of the run."""
+
+    address: str
+    """Host and port."""
+    connections: int
+    """How many were made to it."""
+    answers: int
+    """How many came from it, whatever their status."""
+    failures: int = 0
+    """Attempts to connect to it that failed, or were overtaken by one to another address."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What bounded the run."""
 
@@ -437,6 +450,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """The generator's own floor on the machine of the run, where it is known."""
     by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
     """Of cases that consist of several, such as one for each published key: each part; their sum is in `by_case`."""
+    addresses: list[AddressRow] = msgspec.field(default_factory=list)
+    """Of an endpoint that has several; empty where it has one."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
     """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
 

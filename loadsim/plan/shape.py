@@ -135,6 +135,9 @@ def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
     prepared = _prepare(value, kind, path)
     if isinstance(kind, inspect.StructType):
         return _convert(prepared, kind.cls, path)
+    if isinstance(kind, inspect.UnionType):
+        texts: Any = str | tuple[str, ...]  # the one choice that there is under a free key
+        return _convert(prepared, texts, path)
     return _convert(prepared, str, path) if isinstance(kind, inspect.StrType) else prepared
 
 

@@ -14,6 +14,7 @@ from loadsim.judge.vocabulary import unrecorded_phases
 from loadsim.measure.result import UNLIMITED, DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
 from loadsim.model import UsageError
 from loadsim.report import figures
+from loadsim.report.addresses import address_lines
 
 BUSY_CORE = 0.9
 """Share of its core from which a generator process was at its own limit."""
@@ -363,6 +364,7 @@ def limit_lines(result: RunResult) -> list[str]:
     # a generator that was late, or lost, is a limit of its own: the verdict says so
     lines = [note for note in limits.notes if result.validity.valid or note != UNLIMITED]
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
+    lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.floor is not None:

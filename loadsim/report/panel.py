@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadsim.model import ErrorKind, is_success
+from loadsim.plan.headers import header_pairs
 from loadsim.plan.redact import conceal, redact_headers, redact_url, secrets_in
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.report.figures import milliseconds, printable
@@ -74,7 +75,7 @@ class Simulation:
 
     event: str
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | tuple[str, ...]]
     """The delivery headers: content type, signature headers, and those that the user gave."""
     payload: bytes
     timings: Timings
@@ -102,7 +103,7 @@ class Simulation:
         """True for a 2xx answer, and nothing else."""
         return self.answer is not None and is_success(self.answer.status)
 
-    def shown_headers(self) -> dict[str, str]:
+    def shown_headers(self) -> dict[str, str | tuple[str, ...]]:
         """The delivery headers with secrets masked."""
         return redact_headers(self.headers, self.hidden)
 
@@ -209,7 +210,7 @@ def _timing(timings: Timings) -> str:
 
 
 def _sections(simulation: Simulation, answer: Answer) -> Iterator[tuple[str, str]]:
-    yield "Delivery headers", _header_lines(simulation.shown_headers().items())
+    yield "Delivery headers", _header_lines(header_pairs(simulation.shown_headers()))
     yield "Sent payload", _shown(simulation.payload.decode("utf-8", "replace"), len(simulation.payload))
     yield (
         "Endpoint response",

@@ -141,6 +141,7 @@ class CapacitySearch:
             run_id,
             LocalShards(load.workers),
             recorded=load.recorded,
+            key_password=load.key_password,
             document=document,
             objectives=objectives,
             hidden=from_environment(load.scenario.target.headers),

@@ -32,7 +32,7 @@ from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
-from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
+from loadsim.plan import EMBEDDED, Headers, Plan, Scenario, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
 from loadsim.studies.books import ReadBooks, ledger_at, reconciled, register_at
@@ -57,7 +57,7 @@ class LoadRequest:
     objectives: tuple[Objective, ...]
     secret: Secret | None
     """None where the embedded receiver is the target, which gets a random one, and where a cluster's hosts read it."""
-    headers: dict[str, str]
+    headers: Headers
     """The target's headers with what the environment said put in; as they stand where a cluster's hosts do that."""
     out: Path
     workers: int = 1
@@ -65,6 +65,8 @@ class LoadRequest:
     """Where the shards run, if not in `workers` processes of this machine."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
+    key_password: Secret | None = None
+    """Of the client key."""
     """The one that is rotated out; None where none is, or the embedded receiver is the target."""
     raw: bool = False
     """Keep one line for every event."""
@@ -112,6 +114,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     allow_lost=0 if cluster is None else cluster.allow_lost,
                     epoch_ns=request.epoch_ns,
                     old_secret=old_secret,
+                    key_password=request.key_password,
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),

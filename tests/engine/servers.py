@@ -12,7 +12,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -116,6 +116,8 @@ class Server:
         tls: str | None = None,
         family: socket.AddressFamily = socket.AF_INET,
         receive_buffer: int | None = None,
+        host: str | None = None,
+        port: int = 0,
     ) -> None:
         self._behaviour = behaviour
         self.over = threading.Event()
@@ -131,8 +133,8 @@ class Server:
         self._listener = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        self._listener.bind((host, 0))
+        host = host or ("::1" if family == socket.AF_INET6 else "127.0.0.1")
+        self._listener.bind((host, port))
         self._listener.listen(1024)
         self.port: int = self._listener.getsockname()[1]
         shown = f"[{host}]" if family == socket.AF_INET6 else host
@@ -192,6 +194,16 @@ class Server:
                 if self._context is None:
                     sock.shutdown(socket.SHUT_RDWR)
             sock.close()
+
+
+@contextlib.contextmanager
+def black_hole(host: str, port: int) -> Iterator[None]:
+    """An address where connecting never ends: the queue of its listener is full, and nobody takes anything off it."""
+    with socket.socket() as listener, socket.socket() as taken:
+        listener.bind((host, port))
+        listener.listen(0)
+        taken.connect((host, port))
+        yield
 
 
 def unused_port() -> int:

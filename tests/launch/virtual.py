@@ -71,7 +71,7 @@ class OneShard:
         """See Launcher."""
         return 1
 
-    async def look(self, target: Target) -> None:
+    async def look(self, target: Target, key_password: Secret | None) -> None:
         """See Launcher."""
 
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:

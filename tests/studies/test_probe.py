@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from loadsim.engine.trust import Trust
 from loadsim.model import Secret, UnreachableError
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, ReceiverOptions
@@ -26,7 +27,6 @@ from loadsim.report.probe import (
 from loadsim.signing import scheme
 from loadsim.studies.asker import ProbeRequest
 from loadsim.studies.probe import probe_clock, probe_rawness
-from loadsim.studies.simulate import Trust
 from tests.cli.loopback import serving
 from tests.studies.flawed_http import SECRET, receiver
 
