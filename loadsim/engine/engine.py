@@ -27,6 +27,8 @@ _TIMED_EVERY = 16
 """Of so many batches of several events the making of one event is timed: by itself it costs more than among others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
+_TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_timeout)
+"""What stays what it is, however late it is seen."""
 
 
 class Engine:
@@ -265,7 +267,6 @@ class Engine:
         """See Owner."""
         now = self._clock()
         if now - connection.slot_ns > self._timeout_ns:
-            connection.reusable = False
             self.on_done(connection, ERROR_BASE + ErrorKind.connect_timeout, now)
         else:
             self._go_on(connection)
@@ -292,10 +293,10 @@ class Engine:
     def _in_time(self, answer: Answer) -> Answer:
         """The answer, or the timeout that stands in the place of one that came too late."""
         connection, code, now = answer
-        if code == ERROR_BASE + ErrorKind.internal or now - connection.slot_ns <= self._timeout_ns:
+        if now - connection.slot_ns <= self._timeout_ns:
             return answer
         connection.reusable = False
-        return connection, self._timeout_of(connection), now
+        return answer if code in _TIMELESS else (connection, self._timeout_of(connection), now)
 
     @staticmethod
     def _timeout_of(connection: Connection) -> int:
