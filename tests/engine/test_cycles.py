@@ -58,7 +58,7 @@ def test_no_misbehaviour_leaves_a_cycle(row: Row) -> None:
         of = scenario(
             [{"connections": 1, "events": 2}], {"url": server.url, "timeout": "30s", **row.target}, [row.event]
         )
-        assert cycles_of(lambda: run(of, direct)) == []
+        assert cycles_of(lambda: run(of, direct, clock=server.clock)) == []
 
 
 @pytest.mark.parametrize("size", [0, 50_000])
@@ -77,4 +77,4 @@ def test_no_answer_of_the_corpus_leaves_a_cycle(size: int) -> None:
 
     with Server(serve) as server:
         of = scenario([{"connections": 1, "events": len(ANSWERS)}], {"url": server.url, "timeout": "60s"})
-        assert cycles_of(lambda: run(of, direct)) == []
+        assert cycles_of(lambda: run(of, direct, clock=server.clock)) == []
