@@ -189,7 +189,7 @@ class ResponseReader:
     def _over_limit(self) -> int:
         size = self._size
         if size > MAX_HEAD and (not self._headed or self._head_size() > MAX_HEAD):
-            return self._error("header block over 64 KiB")
+            return self._error("over 64 KiB of interim responses" if self._interims else "header block over 64 KiB")
         # a field takes a line: counting line ends is a cheap upper bound that nearly always settles it
         if size > MAX_FIELDS and self.raw.count(b"\n", 0, MAX_HEAD) > MAX_FIELDS and self._fields() > MAX_FIELDS:
             return self._error("more than 256 header fields")

@@ -1,14 +1,11 @@
 """Answers that are unusual or wrong, each with what it is to a client, and the rule that says so.
 
-Data: bytes as they come off the wire. `whole` is what becomes of it while the connection stays open, `closed` what
-becomes of it where the peer then closes in good order (where both are the same, the answer is over before that).
+Data: bytes as they come off the wire, and what both transports must make of them.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
-
-PENDING = "pending"
 
 
 class Answer(NamedTuple):
