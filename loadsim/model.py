@@ -51,7 +51,7 @@ class ErrorKind(enum.IntEnum):
     """The response began and did not end."""
     timeout = 10
     protocol = 11
-    """Unparsable, header block over 64 KiB or 256 fields, 101, bytes that nobody asked for."""
+    """No HTTP/1.x, no status from 200 to 599, header block over 64 KiB or 256 fields, bytes that nobody asked for."""
     body_limit = 12
     """Response body over 16 MiB."""
     internal = 13

@@ -1,10 +1,10 @@
-"""The aiohttp transport: the reference that the direct one is tested against, and the way of every other platform.
+"""The aiohttp transport: the way through proxies, and of every platform without epoll.
 
 Decides how aiohttp's client becomes connections that carry one event at a time, and which ErrorKind its exceptions
 are. A connection here is a session with a pool of its own, because the engine must know which event meets which
-connection: `reuse`, `closed_idle` and the books of connections depend on it. aiohttp parses; a tap between the socket
-and its parser notes the instants and counts that its hooks do not tell. Never prints an exception of aiohttp: their
-texts carry the URL, and a URL may carry a secret.
+connection: `reuse`, `closed_idle` and the counts of connections depend on it. aiohttp connects and writes; answers are
+read by a tap on the socket. Never prints an exception of aiohttp: their texts carry the URL, and a URL may carry a
+secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import asyncio
 import io
 import os
 import socket
-import ssl
 from collections.abc import Iterable
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -25,9 +24,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Addresses
-from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.aiohttp_tap import Tap, text_of
+from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.response import MAX_BODY, MAX_FIELDS, MAX_HEAD, SAMPLE_BODY
+from loadsim.engine.response import Memo
 from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest
@@ -39,42 +39,6 @@ _UNTIMED = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, so
 
 _serving: ContextVar[AiohttpConnection] = ContextVar("connection")
 """Whose task this is: aiohttp's hooks do not say."""
-
-
-class _Tap(asyncio.Protocol):
-    """Stands between a socket and aiohttp's protocol for the socket's life, and notes what passes."""
-
-    def __init__(self, owner: AiohttpConnection, inner: aiohttp.client_proto.ResponseHandler) -> None:
-        self._owner = owner
-        self.inner = inner
-        self._refused = False
-        self.ended = False
-        """The peer closed in good order."""
-        self.lost = False
-        self.broken: Exception | None = None
-
-    def data_received(self, data: bytes) -> None:
-        if self._owner.arrived(len(data)):
-            self.inner.data_received(data)
-            # aiohttp closes as soon as it cannot parse: what follows is not the peer's end
-            self._refused = self.inner.transport is None or self.inner.transport.is_closing()
-
-    def eof_received(self) -> None:
-        self.ended = True
-        self.inner.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost, self.broken = True, exc
-        if exc is None and not self._refused:
-            self.ended = True  # over TLS an end without goodbye comes only this way
-        self.inner.connection_lost(exc)
-        self._owner.went()
-
-    def pause_writing(self) -> None:
-        self.inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self.inner.resume_writing()
 
 
 class _Request(aiohttp.ClientRequest):
@@ -105,17 +69,17 @@ class AiohttpConnection:
     def __init__(self, transport: AiohttpTransport) -> None:
         self._transport = transport
         self._owner = transport.owner
-        self._tap: _Tap | None = None
+        self._tap: Tap | None = None
         self._stream: asyncio.Transport | None = None
         self._waiting: asyncio.Future[tuple[SignedRequest, str]] | None = None
-        self._headers: tuple[tuple[str, str], ...] = ()
-        self._body = b""
+        self._code = 0
+        """What became of the event under way: a status, minus an ErrorKind, or 0 while it is open."""
         self._why = ""
         self._opening_ns = 0
         self._order = transport.addresses.order(monotonic_ns())
         self.address = self._order[0]
         """Of the address that it is connected to."""
-        self._written = self._total = self._last_ns = 0
+        self._written = self._total = self._done_ns = 0
         self.closed = False
         self.event: Any = None
         self.served = 0
@@ -145,9 +109,9 @@ class AiohttpConnection:
 
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
-        self.sent_ns = self.first_ns = self._last_ns = 0
+        self.sent_ns = self.first_ns = 0
         self.bytes_received = self._written = 0
-        self._headers, self._body = (), b""
+        self._code, self._why = 0, ""
         trace = self._transport.trace
         self._next().set_result((request, trace % (index, attempt) if trace else ""))
 
@@ -168,7 +132,7 @@ class AiohttpConnection:
 
     def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
         """See Connection."""
-        return self._headers, self._body.decode("utf-8", "replace")
+        return self._tap.reader.shown() if self._tap is not None else ((), "")
 
     def error_text(self) -> str:
         """See Connection."""
@@ -199,7 +163,7 @@ class AiohttpConnection:
             addresses = self._transport.addresses
             addresses.answers[self.address] += self.served
             self.address = addresses.won(self._order, stream.get_extra_info("peername"), monotonic_ns())
-            self._stream, self._tap, self.served = stream, _Tap(self, inner), 0
+            self._stream, self._tap, self.served = stream, Tap(self, inner, self._transport.memo), 0
             stream.set_protocol(self._tap)
         self.sent_ns = monotonic_ns()
 
@@ -210,20 +174,30 @@ class AiohttpConnection:
             self.sent_ns = monotonic_ns()
         self._written += size
 
-    def arrived(self, size: int) -> bool:
-        """Bytes came; False when nobody asked for them, and the connection is of no use any more."""
-        if self.event is None:
-            if self._stream is not None:
-                self._stream.close()
-            return False
-        self._last_ns = monotonic_ns()
+    # -- what the tap tells, see Asker --------------------------------------------------------------------------------
+
+    @property
+    def asking(self) -> bool:
+        """See Asker."""
+        return self.event is not None and self._code == 0
+
+    def arrived(self, size: int) -> None:
+        """See Asker."""
         if self.first_ns == 0:
-            self.first_ns = self._last_ns
+            self.first_ns = monotonic_ns()
         self.bytes_received += size
-        return True
+
+    def answered(self, code: int, why: str) -> None:
+        """See Asker."""
+        self._code, self._why, self._done_ns = code, why, monotonic_ns()
+
+    def unasked(self) -> None:
+        """See Asker."""
+        if self.event is None and self._stream is not None:
+            self._stream.close()
 
     def went(self) -> None:
-        """The connection is gone."""
+        """See Asker."""
         if self.event is None and not self.closed:
             self.close()
             self._owner.on_lost(self)
@@ -253,7 +227,7 @@ class AiohttpConnection:
                     request, trace = await self._next()
                     self._waiting = None
                     code = await self._carry(session, request, trace)
-                    self._owner.on_done(self, code, self._last_ns if code < ERROR_BASE else monotonic_ns())
+                    self._owner.on_done(self, code, self._done_ns)
         except Exception as error:  # noqa: BLE001 - the engine decides what a fault of ours means
             self._owner.on_internal(self, error)
         finally:
@@ -262,21 +236,23 @@ class AiohttpConnection:
 
     async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
         try:
-            code = await self._exchange(session, request, trace)
+            await self._exchange(session, request, trace)
         except (aiohttp.ClientError, OSError) as error:
-            code = -self._kind_of(error)
-        tap = self._tap
-        self.reusable = code > 0 and tap is not None and self._in_step(tap)
-        if code > 0:
+            if self._code == 0:
+                self.answered(-self._kind_of(error), text_of(error))
+        if self._code == 0:
+            raise RuntimeError("aiohttp ended an exchange without an answer")
+        self.reusable = self._code > 0 and self._in_step()
+        if self._code > 0:
             self.served += 1
-            return code
-        return ERROR_BASE - code
+            return self._code
+        return ERROR_BASE - self._code
 
-    def _in_step(self, tap: _Tap) -> bool:
+    def _in_step(self) -> bool:
         """Whether the next request may follow: kept alive, and asked in full before it was answered."""
-        return not (tap.lost or tap.ended or tap.inner.should_close) and self.bytes_sent == self._total
+        return self._tap is not None and self._tap.keeps and self.bytes_sent == self._total
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
+    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> None:
         transport = self._transport
         headers = CIMultiDict(transport.headers)
         headers.extend(request.header_pairs())
@@ -290,78 +266,24 @@ class AiohttpConnection:
         async with session.post(
             transport.url, data=data, headers=headers, allow_redirects=False, proxy=proxy
         ) as response:
-            return await self._read(response)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> int:
-        try:
-            raw = response.raw_headers
-            if response.status == 101:
-                return self._failed(ErrorKind.protocol, "switched protocols (101)")
-            if len(raw) > MAX_FIELDS:
-                return self._failed(ErrorKind.protocol, "more than 256 header fields")
-            if sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
-                return self._failed(ErrorKind.protocol, "header block over 64 KiB")
-            size = 0
-            async for piece in response.content.iter_any():
-                if size < SAMPLE_BODY:
-                    self._body += piece[: SAMPLE_BODY - size]
-                size += len(piece)
-                if size > MAX_BODY:
-                    return self._failed(ErrorKind.body_limit, "response body over 16 MiB")
-            self._headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
-            return self._judged(response)
-        finally:
-            if self._tap is None or not self._in_step(self._tap):
+            if not self._in_step():
                 response.close()  # or leaving the block would wait for a request that is still being written
-
-    def _judged(self, response: aiohttp.ClientResponse) -> int:
-        """What aiohttp takes for a whole answer is one, unless the connection broke or said more than it was asked."""
-        tap = self._tap
-        assert tap is not None  # noqa: S101 - an answer came through it
-        if tap.broken is not None:
-            return self._failed(ErrorKind.reset, _text_of(tap.broken))
-        tokens = response.headers.get("Connection", "").lower()
-        kept = "close" not in tokens if response.version == aiohttp.HttpVersion11 else "keep-alive" in tokens
-        if kept and tap.inner.should_close and not (tap.ended or tap.lost) and self._framed(response):
-            return self._failed(ErrorKind.protocol, "bytes after the response")
-        return response.status
-
-    @staticmethod
-    def _framed(response: aiohttp.ClientResponse) -> bool:
-        fields = response.headers
-        return response.status in (204, 304) or "Content-Length" in fields or "Transfer-Encoding" in fields
 
     # -- failures -----------------------------------------------------------------------------------------------------
 
-    def _failed(self, kind: ErrorKind, why: str) -> int:
-        self._why = why
-        return -kind
-
     def _kind_of(self, error: Exception) -> ErrorKind:
-        self._why = _text_of(error)
-        tap = self._tap
-        if tap is None:
+        """The kind of an error before the tap had anything to read, or of a request that could not be written."""
+        if self._tap is None:
             for tried in self._order:
                 self._transport.addresses.failed(tried, monotonic_ns())
             self._order = []
             return self._kind_of_opening(error)
-        if isinstance(error, aiohttp.ClientResponseError):
-            self._why = "unparsable response"
-            return ErrorKind.protocol
-        reused, answered = self.served > 0, self.first_ns > 0
-        if tap.broken is not None or (not tap.ended and isinstance(error, OSError)):
-            return kind_of_break(reused=reused, sent=self.bytes_sent > 0, answered=answered)
-        if tap.ended:
-            self._why = "closed before the response was complete" if answered else "closed before any byte of it"
-            return kind_of_end(reused=reused, answered=answered)
-        self._why = "unparsable response"
-        return ErrorKind.protocol
+        return kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0)
 
     def _kind_of_opening(self, error: Exception) -> ErrorKind:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return ErrorKind.dns
         if isinstance(error, aiohttp.ClientHttpProxyError):
-            self._why = f"the proxy refused the tunnel: {error.status}"
             return ErrorKind.connect_error
         if isinstance(error, aiohttp.ClientSSLError):
             return ErrorKind.tls
@@ -371,18 +293,6 @@ class AiohttpConnection:
         if self._transport.wire.tls is not None and kind is ErrorKind.connect_error and code not in NO_RESOURCE:
             return ErrorKind.tls  # TCP fails by the kinds above; what is left broke the handshake
         return kind
-
-
-def _text_of(error: BaseException) -> str:
-    """What the operating system or OpenSSL said; never the text of an exception that knows the URL."""
-    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"TLS handshake: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS handshake: {cause.reason}"
-    if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno)
-    return type(cause).__name__
 
 
 class AiohttpTransport:
@@ -404,6 +314,7 @@ class AiohttpTransport:
         self.headers = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines) if name)
         self._live: dict[AiohttpConnection, None] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self.memo = Memo()
         self.addresses = Addresses(wire.addresses, first)
         self._resolver = aiohttp.ThreadedResolver()  # never asked; the default one may start threads
         self._hooks = _hooks()
@@ -461,9 +372,6 @@ class AiohttpTransport:
             request_class=_Request,
             auto_decompress=False,
             trace_configs=[self._hooks],
-            max_line_size=MAX_HEAD,
-            max_field_size=MAX_HEAD,
-            max_headers=MAX_FIELDS,
         )
 
 

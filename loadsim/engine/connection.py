@@ -292,7 +292,12 @@ class DirectConnection:
                 self._ended(now)
 
     def _ended(self, now: int) -> None:
-        code = self.reader.eof()
+        tls = self._tls
+        if tls is not None and tls.fault:
+            self._why = f"TLS: {tls.fault}"
+            self._fail(ErrorKind.tls)
+            return
+        code = self.reader.eof(whole=tls is None or tls.goodbye)
         if code:
             self._owner.on_done(self, self._over(code), now)
         else:

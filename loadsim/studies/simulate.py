@@ -105,6 +105,8 @@ async def _outcome(
             allow_redirects=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
         ) as response:
+            if not 100 <= response.status <= 599:
+                return Failure(ErrorKind.protocol, _no_http(_place(url)))
             kept, truncated = await _read(response)
             pairs = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
             return Answer(response.status, response.reason or "", pairs, kept, truncated)
@@ -204,8 +206,7 @@ def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
 
 def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Failure:
     """The kind and the one line of each way in which there can be no answer."""
-    parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    place = _place(url)
     match error:
         case TimeoutError() if clock.reached("connect_end"):
             return Failure(
@@ -215,7 +216,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
             text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
             return Failure(ErrorKind.connect_timeout, text)
         case aiohttp.ClientConnectorDNSError() | UnicodeError():
-            return Failure(ErrorKind.dns, f"cannot resolve the host name {parts.hostname}: is it spelt right?")
+            return Failure(ErrorKind.dns, f"cannot resolve the host name {urlsplit(url).hostname}: is it spelt right?")
         case aiohttp.ClientConnectorCertificateError():
             return Failure(ErrorKind.tls, _untrusted(place, error.certificate_error))
         case aiohttp.ClientSSLError():
@@ -235,8 +236,17 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
         case aiohttp.ClientOSError():
             return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
         case aiohttp.ClientResponseError():
-            return Failure(ErrorKind.protocol, f"what {place} answered is not HTTP: does another service listen there?")
+            return Failure(ErrorKind.protocol, _no_http(place))
     raise error
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _no_http(place: str) -> str:
+    return f"what {place} answered is not HTTP: does another service listen there?"
 
 
 def _untrusted(place: str, error: Exception) -> str:

@@ -184,6 +184,8 @@ def test_a_server_that_hangs_ends_at_the_timeout(run: Run) -> None:
     [
         (b"", "closed_early"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "protocol"),
+        (b"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok", "protocol"),
+        (b"HTTP/1.1 600 OK\r\nContent-Length: 2\r\n\r\nok", "protocol"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "truncated"),
     ],
 )

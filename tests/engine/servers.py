@@ -8,6 +8,7 @@ outlasts a timeout moves the clock that the engine reads.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -81,14 +82,34 @@ class Peer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
+    def goodbye(self) -> None:
+        """End the TLS stream as TLS has it (close_notify)."""
+        assert isinstance(self.sock, ssl.SSLSocket)
+        with contextlib.suppress(OSError):
+            self.sock.unwrap()  # and the other side need not answer
+
+    def forge(self, record: bytes) -> None:
+        """Write beside TLS, as somebody on the way could."""
+        with socket.socket(fileno=os.dup(self.sock.fileno())) as plain:
+            plain.sendall(record)
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for so long. Raises GoneError when the test is over."""
+        if self._server.over.wait(seconds):
+            raise GoneError
+
     def hang(self) -> None:
         """Hold the connection until the test is over."""
         self._server.over.wait()
 
     def outlast(self) -> None:
         """Hold the connection until the test is over, while on the server's clock an hour passes at once."""
-        self._server.ahead_ns += OUTLASTED_NS
+        self.advance()
         self.hang()
+
+    def advance(self) -> None:
+        """On the server's clock an hour passes at once."""
+        self._server.ahead_ns += OUTLASTED_NS
 
     def until_closed(self) -> None:
         """Read and forget, until the client closes."""
