@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from loadsim.cli.output import say, show
 from loadsim.model import NS_PER_S
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ async def live_view(run: Run, console: Console | None, *, quiet: bool) -> AsyncI
         yield
     finally:
         view.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await view
+        await asyncio.wait([view])
+        if not view.cancelled():
+            view.exception()  # a view that cannot be drawn, on a terminal that went away, is no matter of the run
 
 
 async def _redraw(run: Run, console: Console) -> None:
@@ -71,8 +72,8 @@ async def _lines(run: Run) -> None:
     await run.started.wait()
     plan = run.spec.plan
     total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
-    print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
+    say(f"{plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}")
     while True:
         await asyncio.sleep(_LINES_S)
         progress = run.progress()
-        print(progress_line(plan, progress), *host_lines(progress), sep="\n", file=sys.stderr, flush=True)
+        show("\n".join((progress_line(plan, progress), *host_lines(progress))))

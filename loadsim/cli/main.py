@@ -11,6 +11,8 @@ import click
 
 from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
+from loadsim.cli.output import prepare, say
+from loadsim.interrupts import taken_as_one
 from loadsim.model import LoadsimError
 
 COMMANDS: Table = {
@@ -47,18 +49,20 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr and its exit code."""
+    prepare()
     try:
-        code = cli.main(prog_name="loadsim", standalone_mode=False)
+        with taken_as_one():
+            code = cli.main(prog_name="loadsim", standalone_mode=False)
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
         _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("loadsim: interrupted", err=True)
+        say("interrupted")
         code = 130
     except LoadsimError as error:
-        click.echo(f"loadsim: {error}", err=True)
+        say(str(error))
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -70,4 +74,4 @@ def _show(error: click.ClickException) -> None:
         return
     text = error.format_message().rstrip(".")
     where = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-    click.echo(f"loadsim: {' '.join(text.split())}{where}", err=True)
+    say(f"{' '.join(text.split())}{where}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
+from loadsim.cli.output import show
+from loadsim.interrupts import interrupts
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import DEFAULT_LIMIT
@@ -18,8 +20,6 @@ from loadsim.receiver.supervisor import Stats
 from loadsim.settings import read_custom, read_secret
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command("receive")
@@ -116,19 +116,21 @@ def command(
 
     async def serve() -> Stats:
         stop = asyncio.Event()
-        _on_signals(stop)  # before anyone can know that we are here
-        receiver = await start_receiver(options, secret, old_secret=old_secret, say=_say)
-        async with receiver:
-            _announce(receiver, options)
-            await stop.wait()
-            _say("stopping: answering what is in flight")
+        with contextlib.ExitStack() as hearing:
+            hearing.enter_context(interrupts(stop.set))  # before anyone can know that we are here
+            receiver = await start_receiver(options, secret, old_secret=old_secret, say=_say)
+            async with receiver:
+                _announce(receiver, options)
+                await stop.wait()
+                hearing.close()  # the next one has its usual effect, for those who cannot wait
+                _say("stopping: answering what is in flight")
         return receiver.stats()
 
     _summary(asyncio.run(serve()))
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    show(line)
 
 
 def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
@@ -136,19 +138,6 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     processes = "1 worker" if options.workers == 1 else f"{options.workers} workers"
     _say(f"receiving on {receiver.url} ({how}, {options.engine}, {processes})")
     _say(f"counters at {receiver.admin_url}/stats; Ctrl-C stops")
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    """Set `stop` at the first SIGINT or SIGTERM; the next one has its usual effect, for those who cannot wait."""
-    loop = asyncio.get_running_loop()
-
-    def told() -> None:
-        stop.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, told)
 
 
 def _summary(stats: Stats) -> None:

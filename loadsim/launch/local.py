@@ -97,6 +97,8 @@ class LocalShards:
             except TimeoutError:
                 self._kill(number)
                 await process.wait()
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=2.0)  # what they said last may wait to be read
         for reader in self._readers:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -118,6 +120,7 @@ class LocalShards:
     async def _listen(self, number: int, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 - asked for as a pipe
         while (data := await read_message(process.stdout)) is not None:
-            self._intake.take(number, data)
+            if not self._intake.take(number, data):
+                self._kill(number)
         code = await process.wait()
         self._intake.lose(number, f"the process ended with {ending(code)}")

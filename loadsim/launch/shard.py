@@ -1,7 +1,8 @@
 """One shard process: plan in on stdin, frames out on stdout.
 
-Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), SIGINT is ignored (the
-parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never blocks the load loop.
+Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), signals that end
+a command are ignored (the parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never
+blocks the load loop.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import functools
 import gc
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -34,6 +34,7 @@ from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
+from loadsim.interrupts import left_to_the_parent
 from loadsim.launch.messages import (
     Failed,
     Frame,
@@ -76,7 +77,7 @@ def main(keys_of: KeysOf) -> int:
 
     `keys_of` is asked where the plan brings no secret.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    left_to_the_parent()
     frames = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     if sys.platform == "win32":

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import select
-import signal
 import socket
 import struct
 import sys
@@ -21,6 +20,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.interrupts import left_to_the_parent
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.board import Board
@@ -254,7 +254,7 @@ def _logger(order: Order) -> Callable[[bytes], None] | None:
 
 def main() -> None:
     """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    left_to_the_parent()
     order = read_order(Order)
     if order is None:
         return
