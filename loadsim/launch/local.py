@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.launch.launcher import Beginning, Intake
+from loadsim.launch.listening import LOOK_NS
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode, read_message
 from loadsim.model import NS_PER_S
 from loadsim.plan import Target
@@ -73,7 +74,7 @@ class LocalShards:
         while not all(state.ended for state in self._intake.collector.states):
             await asyncio.wait(
                 [task for task in self._readers if not task.done()] or [asyncio.create_task(asyncio.sleep(0))],
-                timeout=0.5,
+                timeout=LOOK_NS / NS_PER_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for number in self._intake.collector.silent(time.monotonic_ns()):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import math
 import os
 import select
 import socket
@@ -35,6 +36,7 @@ from loadsim.engine.transport import Transport
 from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
 from loadsim.interrupts import left_to_the_parent
+from loadsim.launch.listening import LOOK_NS
 from loadsim.launch.messages import (
     Failed,
     Frame,
@@ -54,7 +56,7 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
-from loadsim.model import LoadsimError, Secret, UsageError
+from loadsim.model import NS_PER_S, LoadsimError, Secret, UsageError
 from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
 
@@ -240,10 +242,15 @@ class ShardRun:
 
     async def _hear(self) -> ToShard | None:
         """The parent's next word; None when it is gone: its end of the pipe, or its word for longer than the lease."""
+        word = asyncio.create_task(read_message(self._reader))
         try:
-            data = await asyncio.wait_for(read_message(self._reader), self._message.lease_s or None)
-        except TimeoutError:
-            return None
+            look_s = LOOK_NS / NS_PER_S
+            for _ in range(math.ceil(self._message.lease_s / look_s)):  # by looks: see `Listening`
+                if (await asyncio.wait([word], timeout=look_s))[0]:
+                    break
+            data = await word if word.done() or not self._message.lease_s else None
+        finally:
+            word.cancel()
         return None if data is None else to_shard.decode(data)
 
     async def _tick(self) -> None:
