@@ -15,6 +15,7 @@ from loadsim.cli.options import cluster_options, gate_option, target_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.cli.stopping import STOPPING
 from loadsim.interrupts import interrupts
+from loadsim.model import LoadsimError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
@@ -95,6 +96,7 @@ def command(what: str, **options: Any) -> None:
     if options["check"]:
         _show_plan(request)
         return
+    _check_json(options["json_file"])
     outcome = asyncio.run(_run(request, quiet=options["quiet"]))
     tell_github(outcome.result)
     show(outcome, options["json_file"])
@@ -164,8 +166,20 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
     with report_of(outcome.directory):
         print_report(outcome.result)
         put_line(f"\nKept in {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
-    if json_file:
+    if json_file is not None:
         write_whole(Path(json_file), dump_result(outcome.result))
+
+
+def _check_json(json_file: str | None) -> None:
+    """Raise UsageError where the result could not be written after the run."""
+    from loadsim.launch.store import check_writable
+
+    if json_file is None or json_file == "-":
+        return
+    try:
+        check_writable(Path(json_file))
+    except LoadsimError as error:
+        raise UsageError(f"--json: {error}") from None
 
 
 def _show_plan(request: LoadRequest) -> None:
