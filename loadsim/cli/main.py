@@ -5,6 +5,7 @@ Subcommands are imported only when they are asked for, so that `--help` loads no
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -13,7 +14,7 @@ from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
 from loadsim.cli.output import prepare, say
 from loadsim.interrupts import taken_as_one
-from loadsim.model import LoadsimError
+from loadsim.model import LoadsimError, own_fault
 
 COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
@@ -64,6 +65,10 @@ def main() -> None:
     except LoadsimError as error:
         say(str(error))
         code = error.exit_code
+    except OSError as error:
+        few = error.errno in (errno.EMFILE, errno.ENFILE)
+        say(f"{own_fault(error)}{'; raise the limit (ulimit -n)' if few else ''}")
+        code = LoadsimError.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 
