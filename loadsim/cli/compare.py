@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import put, show
 from loadsim.cli.stored import read_result
+from loadsim.cli.streams import put, show
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
 from loadsim.model import UsageError

@@ -8,7 +8,7 @@ import time
 
 import click
 
-from loadsim.cli.output import put, put_line
+from loadsim.cli.streams import put, put_line
 from loadsim.model import UsageError
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadsim.cli.output import say, show
+from loadsim.cli.streams import say, show
 from loadsim.measure.result import RunResult
 from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_commands
 from loadsim.settings import github_step

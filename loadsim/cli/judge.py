@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from loadsim.cli.options import gate_option
-from loadsim.cli.output import show
 from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.streams import show
 from loadsim.cli.terminal import print_verdict
 from loadsim.judge import Reading, evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.launch.store import write_whole

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from loadsim.cli.output import say, show
+from loadsim.cli.streams import say, show
 from loadsim.model import NS_PER_S
 
 if TYPE_CHECKING:

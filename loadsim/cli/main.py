@@ -12,7 +12,7 @@ import click
 
 from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
-from loadsim.cli.output import prepare, say
+from loadsim.cli.streams import prepare, say
 from loadsim.interrupts import taken_as_one
 from loadsim.model import LoadsimError, own_fault
 

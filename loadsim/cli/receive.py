@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
-from loadsim.cli.output import show
+from loadsim.cli.streams import show
 from loadsim.interrupts import interrupts
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver

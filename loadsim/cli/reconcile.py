@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadsim.cli.output import put, say, show
 from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.streams import put, say, show
 
 FINDING = 99
 

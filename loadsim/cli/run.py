@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.options import cluster_options, gate_option, target_options
-from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.cli.stopping import STOPPING
+from loadsim.cli.streams import put, put_line, report_of, say
 from loadsim.interrupts import interrupts
 from loadsim.model import LoadsimError, UsageError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.output import put_line
+from loadsim.cli.streams import put_line
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:

@@ -52,9 +52,9 @@ class RunningReceiver:
         """The books as of now; also after `stop`."""
         return self._supervisor.stats()
 
-    def books(self, run: str) -> Books | None:
-        """Which events of a run came, as of a moment ago and not after `stop`; None where none was accepted."""
-        return self._supervisor.books(run)
+    async def books(self, run: str) -> Books | None:
+        """Which events of a run came until now, and not after `stop`; None where none was accepted."""
+        return await self._supervisor.books(run)
 
     async def stop(self) -> None:
         """Answer what is in flight, end every process, keep the final books."""

@@ -152,10 +152,13 @@ async def _joined(
     """The result with what is known beside it: the generator's floor, the receiver's counts and its ledger."""
     floor = known_floor(result.environment)
     result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
-    if book is None or (read := _ledger(scenario, receiver, run.spec.run_id)) is None:
+    if book is None or not scenario.has_ledger:
+        return result
+    noted = await asyncio.to_thread(book.outcomes)
+    read = _ledger(scenario, receiver, run.spec.run_id, len(noted.marks))
+    if read is None:
         return result
     source = redact_url(scenario.target.ledger or "the embedded receiver")
-    noted = await asyncio.to_thread(book.outcomes)
     joined = await reconciled(read, noted, run.spec.plan, source, run.shards)
     return msgspec.structs.replace(result, reconciliation=joined)
 
@@ -183,15 +186,15 @@ def _keep_events(
     return tuple(files), problem
 
 
-def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadBooks | None:
+def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str, events: int) -> ReadBooks | None:
     """How the receiver's books of this run are read; None where there are none."""
     if scenario.target.ledger is not None:
-        return ledger_at(scenario.target.ledger, run_id)
+        return ledger_at(scenario.target.ledger, run_id, events)
     if receiver is None or not scenario.has_ledger:
         return None
 
     async def read() -> Books | None:
-        return receiver.books(run_id)
+        return await receiver.books(run_id)
 
     return read
 

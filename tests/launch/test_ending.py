@@ -23,6 +23,7 @@ from tests.launch.support import (
     SECRET,
     SECRET_ENV,
     balanced,
+    children_of,
     command_line,
     endpoint,
     finish,
@@ -169,6 +170,21 @@ async def test_the_calibration_is_interrupted_and_leaves_no_process(tmp_path: Pa
         done = await finish(process)
         await until(lambda: not any(command_line(pid) for pid in pids))
     assert (done.code, done.err.splitlines()[-1]) == (130, "loadsim: interrupted")
+
+
+async def test_a_run_whose_receiver_is_stopped_for_good_says_that_its_ledger_is_not_whole(tmp_path: Path) -> None:
+    options = ("-r", "50/s", "-d", "1s", "--timeout", "1s", "--objective", "lost: count == 0")
+    async with started("run", "embedded", *options, cwd=tmp_path) as process:
+        await until(lambda: bool(shards_of(process.pid)))
+        (receiver,) = set(children_of(process.pid)) - set(shards_of(process.pid))
+        await said(process, "seed")
+        os.kill(receiver, signal.SIGSTOP)
+        done = await finish(process, within_s=90)
+    result = stored(tmp_path)
+    assert done.code == 3, done.out
+    assert result.reconciliation is not None
+    assert "worker 0 of the receiver has not entered what came" in result.reconciliation.problem
+    assert any("has not entered what came" in reason for reason in result.validity.reasons)
 
 
 # -- whatever goes wrong after the first event ------------------------------------------------------------------------
