@@ -102,7 +102,7 @@ def uses(result: RunResult) -> list[Callable[[], object]]:
         lambda: run_line(result),
         lambda: evaluate(result, objectives_of(texts_of(result), vocabulary), rules_of(result)),
         lambda: compare_results(course(), result, ()),
-        *(lambda render=render: render(result) for render in drawn),  # type: ignore[misc]
+        *(lambda render=render: render(result) for render in drawn),
     ]
 
 
@@ -125,7 +125,7 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 NUMBERS = (-1, 0, 10**18, 10**25, -0.5, 1e308, 5e-324, 2**63)
-ODD = st.sampled_from([*NUMBERS, "", "\0", "a\nb", "-1", "!", 5_000 * "x", None, True, [], {}, [[]]])
+ODD: st.SearchStrategy[Any] = st.sampled_from([*NUMBERS, "", "\0", "a\nb", "-1", "!", 5_000 * "x", None, True, [], {}, [[]]])
 
 
 @settings(max_examples=150)
