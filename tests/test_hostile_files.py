@@ -125,7 +125,9 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 NUMBERS = (-1, 0, 10**18, 10**25, -0.5, 1e308, 5e-324, 2**63)
-ODD: st.SearchStrategy[Any] = st.sampled_from([*NUMBERS, "", "\0", "a\nb", "-1", "!", 5_000 * "x", None, True, [], {}, [[]]])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [*NUMBERS, "", "\0", "a\nb", "-1", "!", 5_000 * "x", None, True, [], {}, [[]]]
+)
 
 
 @settings(max_examples=150)
