@@ -18,7 +18,7 @@ import msgspec
 
 from loadsim.model import Secret, UsageError
 from loadsim.plan.reading import Settle
-from loadsim.plan.redact import redact_url
+from loadsim.plan.redact import ENV_PREFIX, redact_url, shown_variable
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
 from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
@@ -26,7 +26,6 @@ from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
 LARGEST_FILE, LARGEST_TEXT = 1 << 30, 1 << 24
 """Bytes of a result or a capture, and of a file that somebody wrote."""
 CONFIG_NAME = "loadsim.toml"
-ENV_PREFIX = "env:"
 
 ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
 """What else helps, on a command line, where the secret's variable is not set."""
@@ -248,6 +247,11 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
         # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
         raise UsageError(f"{purpose}: what stands in place of a variable's name is not one (letters, digits and _)")
     value = os.environ.get(name)  # noqa: TID251 - this is the place where the environment is read
+    if value is None and shown_variable(name) != name:
+        raise UsageError(
+            f"{purpose}: the environment variable that is named for it is not set (its name is not repeated here: it "
+            f"could be a secret itself); set it with: export NAME=…{remedy}"
+        )
     if not value:
         state = "is not set" if value is None else "is empty"
         raise UsageError(f"{purpose}: the environment variable {name} {state}; set it with: export {name}=…{remedy}")

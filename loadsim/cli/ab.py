@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.options import target_options
+from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
-from loadsim.cli.streams import put_line, report_of, say
 from loadsim.interrupts import interrupts
 from loadsim.judge.ab import LEAST_PAIRS, MOST_PAIRS
 from loadsim.model import UsageError

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from loadsim.cli.streams import put, put_line, say
+from loadsim.cli.output import put, put_line, say
 from loadsim.model import UsageError
 
 

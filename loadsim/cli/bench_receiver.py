@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.streams import put, put_line, report_of, say
+from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 

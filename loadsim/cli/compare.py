@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from loadsim.cli.output import write_document, write_line
 from loadsim.cli.stored import read_result
-from loadsim.cli.streams import put, show
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
 from loadsim.model import UsageError
@@ -59,10 +59,10 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     except ValueError as error:
         raise UsageError(f"{base} and {new} cannot be compared: {error}") from None
     if output is None:
-        put(data)
+        write_document(data, form)
     else:
         write_whole(output, data)
-        show(f"wrote {output}")
+        write_line(f"wrote {output}")
     ctx.exit(EXIT_CODES[compared.outcome])
 
 

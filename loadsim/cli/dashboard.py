@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.streams import say
+from loadsim.cli.output import say
 from loadsim.model import UsageError
 
 NEEDED = ("jinja2", "plotly")

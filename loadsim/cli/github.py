@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadsim.cli.streams import say, show
+from loadsim.cli import output
 from loadsim.measure.result import RunResult
 from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_commands
 from loadsim.settings import github_step
@@ -19,7 +19,7 @@ def tell_github(result: RunResult) -> None:
     step = github_step()
     if step.annotates:
         for line in workflow_commands(result):
-            show(line)
+            output.write_command(line)
     if step.summary is not None:
         _append(step.summary, result)
 
@@ -30,7 +30,7 @@ def _append(path: Path, result: RunResult) -> None:
             text = step_summary(result, LARGEST_SUMMARY - file.tell())
             file.write(text)
     except OSError as error:
-        say(f"{path}: the step summary cannot be written: {error.strerror}")
+        output.say(f"{path}: the step summary cannot be written: {error.strerror}")
         return
     if not text:
-        say(f"{path}: the step summary is full (1 MiB); nothing was added")
+        output.say(f"{path}: the step summary is full (1 MiB); nothing was added")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import sys
+import traceback
 
 import click
 
 from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
-from loadsim.cli.streams import prepare, say
+from loadsim.cli.output import guarded_output, say
+from loadsim.cli.streams import prepare
 from loadsim.interrupts import taken_as_one
 from loadsim.model import LoadsimError, own_fault
 
@@ -51,9 +53,17 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr and its exit code."""
     prepare()
+    with guarded_output():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         with taken_as_one():
             code = cli.main(prog_name="loadsim", standalone_mode=False)
+    except SystemExit as done:
+        code = done.code
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
@@ -69,7 +79,10 @@ def main() -> None:
         few = error.errno in (errno.EMFILE, errno.ENFILE)
         say(f"{own_fault(error)}{'; raise the limit (ulimit -n)' if few else ''}")
         code = LoadsimError.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote what an endpoint said
+        traceback.print_exc()
+        code = 1
+    return code if isinstance(code, int) else 0
 
 
 def _show(error: click.ClickException) -> None:

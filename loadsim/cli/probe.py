@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.output import put
 from loadsim.cli.single import event_for, single_options, target_with
-from loadsim.cli.streams import put
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+    from loadsim.plan.redact import from_environment
     from loadsim.report.probe import Subject
     from loadsim.studies.asker import ProbeRequest
     from loadsim.studies.simulate import Trust
@@ -163,6 +164,7 @@ def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
         asked.headers,
         target.timeout / NS_PER_S,
         Trust(target.insecure, target.cacert, target.cert, target.key),
+        from_environment(target.headers),
         asked.pause_s,
     )
 

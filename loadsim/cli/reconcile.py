@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from loadsim.cli.output import put, say, write_line
 from loadsim.cli.stored import read_result, result_path
-from loadsim.cli.streams import put, say, show
 
 FINDING = 99
 
@@ -60,5 +60,5 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
     if write:
         path = result_path(result)
         write_whole(path, dump_result(msgspec.structs.replace(stored, reconciliation=joined)))
-        show(f"wrote {path}")
+        write_line(f"wrote {path}")
     ctx.exit(FINDING if found_in(joined) else 0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from loadsim.cli.output import write_document, write_line
 from loadsim.cli.stored import read_result
-from loadsim.cli.streams import put, show
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
 from loadsim.model import UsageError
@@ -44,7 +44,7 @@ def command(result: Path, form: str, output: Path | None) -> None:
     except ValueError as error:
         raise UsageError(f"{result}: the result cannot be drawn as {form}: {error}") from None
     if output is None:
-        put(data)
+        write_document(data, form)
     else:
         write_whole(output, data)
-        show(f"wrote {output}")
+        write_line(f"wrote {output}")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.options import cluster_options, gate_option, target_options
+from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.cli.stopping import STOPPING
-from loadsim.cli.streams import put, put_line, report_of, say
 from loadsim.interrupts import interrupts
 from loadsim.model import LoadsimError, UsageError
 
@@ -108,6 +108,7 @@ def command(what: str, **options: Any) -> None:
 
 async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
     from loadsim.cli.live import live_view, terminal
+    from loadsim.report.figures import printable
     from loadsim.studies.load import run_load
 
     console = None if quiet else terminal()
@@ -124,7 +125,7 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
                 say(line)
             else:
                 with contextlib.suppress(OSError):
-                    console.print(f"loadsim: {line}", markup=False)  # above the view that is redrawn
+                    console.print(f"loadsim: {printable(line)}", markup=False)  # above the view that is redrawn
 
         run.say, run.tell = before, during
         # the live view of a terminal says by itself that the run is stopping

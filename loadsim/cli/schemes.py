@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.streams import put_line
+from loadsim.cli.output import put_line
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def command(ctx: click.Context) -> None:
 def show(name: str, custom: str | None) -> None:
     """Show one scheme: its headers, formula, key, window and sample events."""
     from loadsim.events import default_types
+    from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
     from loadsim.signing.description import KEY_FORMS
 
@@ -52,7 +53,7 @@ def show(name: str, custom: str | None) -> None:
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
         ("several", "one signature only" if several is None else f"several, with {several.decode()!r} between them"),
-        ("secret", f"environment variable {found.default_secret_env}"),
+        ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
     for label, text in rows:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.output import put
 from loadsim.cli.single import event_for, single_options, target_with
-from loadsim.cli.streams import put
 from loadsim.model import UnreachableError, UsageError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from loadsim.cli.streams import say
+from loadsim.cli.output import say
 
 STOPPING = "stopping: what is under way may still end (Ctrl-C again ends at once)"
 

@@ -1,7 +1,7 @@
-"""Standard output and standard error, whatever is behind them: any encoding, a full disk, a reader that went away.
+"""What stands behind standard output and standard error: any encoding, a full disk, a reader that went away.
 
-stdout carries what a command was asked for (`put`), stderr what it has to say (`say`). Where stdout cannot take a text,
-its characters are replaced and not refused; where it takes nothing, that is one line. stderr never ends anything.
+Decides that characters which an encoding lacks are replaced and not refused, and that a stdout which takes nothing is
+one line. Refuses to know what is printed (`output` does).
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
-
-import click
 
 from loadsim.model import LoadsimError
 
@@ -73,39 +70,15 @@ def prepare() -> None:
                 stream.reconfigure(errors=_ERRORS)
 
 
-def put(data: str | bytes, *, colour: bool | None = None) -> None:
-    """Write to standard output. Raises OutputError in one line, but not where the reader went away: it had enough."""
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Writes to standard output. Raises OutputError in one line, but not where the reader went away: it had enough."""
     try:
-        click.echo(data, nl=False, color=colour)
+        yield
     except OSError as error:
         _discard(sys.stdout)
         if error.errno != errno.EPIPE:
             raise OutputError(f"standard output cannot be written: {(error.strerror or str(error)).lower()}") from None
-
-
-def put_line(text: str = "") -> None:
-    """A line on standard output, as `put`."""
-    put(f"{text}\n")
-
-
-@contextlib.contextmanager
-def report_of(kept: Path) -> Iterator[None]:
-    """Show a report that is kept as a file too: where stdout takes nothing, say that, and the verdict stands."""
-    try:
-        yield
-    except OutputError as error:
-        say(f"{error}; the report is in {kept}/")
-
-
-def say(line: str) -> None:
-    """A line on standard error, with our name before it."""
-    show(f"loadsim: {line}")
-
-
-def show(line: str) -> None:
-    """A line on standard error. It may have no reader any more, or no room: what goes on goes on without it."""
-    with contextlib.suppress(OSError):
-        click.echo(line, err=True)
 
 
 def _stream(number: int) -> TextIO:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from rich.console import Console
 
-from loadsim.cli.streams import put
+from loadsim.cli.output import put
 from loadsim.measure.capacity import CapacityResult
 from loadsim.measure.result import RunResult
 from loadsim.report.capacity import render_capacity_text

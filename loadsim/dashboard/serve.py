@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import secrets
@@ -22,6 +21,7 @@ from aiohttp import log as web_log
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from loadsim.addresses import is_loopback
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.live import Stand
 from loadsim.interrupts import interrupts
@@ -55,7 +55,7 @@ async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
         url = f"http://{_in_url(options.host)}:{port}/?token={token}"
         with interrupts(lambda: _interrupt(stop, stand, say)):
             say(f"the simulations page is at {url}")
-            if not _is_loopback(options.host):
+            if not is_loopback(options.host):
                 say(f"{options.host} is not loopback: whoever reaches it with this token can send from here, openly")
             say("Ctrl-C stops")
             with _opened(url) if options.browser else contextlib.nullcontext():
@@ -90,13 +90,6 @@ def _interrupt(stop: asyncio.Event, stand: Stand, say: Callable[[str], None]) ->
         return
     stop.set()
     say("stopping: the run's result is kept (Ctrl-C again ends it at once)" if going else "stopping")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _in_url(host: str) -> str:

@@ -17,9 +17,9 @@ SCHEMA = "loadsim.result/1"
 _LONGEST_SCHEMA = 40
 
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Figure = Annotated[float, msgspec.Meta(ge=0)]
-"""A count and a figure of a result, none of which can be below zero."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Figure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+"""A count and a figure of a result, none of which can be below zero or beyond what any run could come to."""
 
 
 class Stats(msgspec.Struct, frozen=True):

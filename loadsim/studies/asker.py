@@ -22,6 +22,7 @@ from loadsim.events import EventSource
 from loadsim.judge.clock_window import Clocks
 from loadsim.judge.rawness import Seen
 from loadsim.model import NS_PER_S, Secret, SignedRequest
+from loadsim.plan.redact import conceal, secrets_in
 from loadsim.report.panel import Answer
 from loadsim.report.probe import Subject
 from loadsim.signing import Scheme
@@ -46,6 +47,8 @@ class ProbeRequest:
     headers: Mapping[str, str]
     timeout_s: float
     trust: Trust
+    hidden: frozenset[str] = frozenset()
+    """Lower-case names of headers whose values came from the environment."""
     pause_s: float = 0.0
     """Between two requests, for endpoints that limit them."""
 
@@ -141,7 +144,7 @@ class Asker:
         if not isinstance(done.outcome, Answer):
             return Seen(None, done.outcome.text.encode())
         self._read_clock(done.outcome)
-        return Seen(done.outcome.status, done.outcome.body)
+        return Seen(done.outcome.status, self._concealed(done.outcome.body))
 
     def _coded(self, lines: bytes, code: Codes, now_ns: int, event_id: str, body: bytes) -> bytes:
         """The header lines with another code in the signature."""
@@ -152,6 +155,11 @@ class Asker:
         genuine, other = (make(text, event_id.encode(), body).encode() for make in (self._code, code))
         value = self._signature.value(lines)
         return self._signature.replaced(lines, value.removesuffix(genuine) + other)
+
+    def _concealed(self, said: bytes) -> bytes:
+        """What the endpoint said, without the secrets that it repeated."""
+        request = self.request
+        return conceal(said.decode("latin-1"), secrets_in(request.headers, request.hidden)).encode("latin-1")
 
     def _read_clock(self, answer: Answer) -> None:
         dates = [value for name, value in answer.headers if name.lower() == "date"]

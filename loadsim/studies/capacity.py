@@ -28,6 +28,7 @@ from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, du
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
+from loadsim.plan.redact import from_environment
 from loadsim.report.capacity import rate_words, render_capacity_summary
 from loadsim.studies.load import LoadRequest, new_id, receiving
 from loadsim.studies.search import RateSearch, Told, Trial
@@ -142,6 +143,7 @@ class CapacitySearch:
             recorded=load.recorded,
             document=document,
             objectives=objectives,
+            hidden=from_environment(load.scenario.target.headers),
         )
         watch = _Watch(plan, load.objectives, float(trial.rate))
         broken = None

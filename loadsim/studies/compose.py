@@ -122,7 +122,7 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
     cluster = _cluster(options, target)
-    there = cluster is not None and not cluster.ship_secret and target.url != EMBEDDED
+    there = cluster is not None and not cluster.ship_secret and not cluster.local and target.url != EMBEDDED
     secret = old_secret = None
     if target.url != EMBEDDED and not there:
         secret, old_secret = read_secrets(scenario, words.remedy)

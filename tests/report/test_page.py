@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 
@@ -159,14 +158,11 @@ def test_a_wrong_figure_would_be_refused() -> None:
         plotly.graph_objects.Figure(figure)
 
 
-def test_the_page_is_made_within_two_seconds() -> None:
-    result = with_course(run_result(), slices=600, per_slice=100)
+def test_the_page_of_a_long_run_is_no_more_than_its_library_and_some() -> None:
     library = charts.library()
     assert library is not None
-    before = time.process_time()
-    page = render_page(result, library)
-    assert time.process_time() - before < 2
-    assert len(page) < 6_000_000
+    page = render_page(with_course(run_result(), slices=600, per_slice=100), library)
+    assert len(page) < len(library) + 1_000_000
 
 
 @pytest.mark.parametrize("make", [failed, invalid, closed, course])
