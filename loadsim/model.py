@@ -33,6 +33,15 @@ class UnreachableError(LoadsimError):
     exit_code = 1
 
 
+def own_fault(error: Exception) -> str:
+    """In a line, what a failure is that nobody foresaw; one of ours says it itself."""
+    if isinstance(error, LoadsimError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}{'' if error.filename is None else f': {error.filename}'}"
+    return f"an error of loadsim's own: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 class ErrorKind(enum.IntEnum):
     """Why an event has no whole, valid response. The names stand in results; the numbers only in frames."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +23,10 @@ from loadsim.plan.reading import Settle
 from loadsim.plan.redact import ENV_PREFIX, redact_url, shown_variable
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
-from loadsim.plan.shape import DocumentError, read, suggestion
+from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
 
+LARGEST_FILE, LARGEST_TEXT = 1 << 30, 1 << 24
+"""Bytes of a result or a capture, and of a file that somebody wrote."""
 CONFIG_NAME = "loadsim.toml"
 
 _said: set[str] = set()
@@ -72,10 +73,22 @@ class Config:
     endpoints: Mapping[str, Endpoint]
 
 
-def read_bytes_file(path: str | Path) -> bytes:
-    """The content of a file, as it is. Raises UsageError naming the path and the reason."""
+def is_directory(path: Path) -> bool:
+    """Whether there is one. A name that no file can have is none: whoever reads it says so."""
     try:
-        return Path(path).read_bytes()
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def read_bytes_file(path: str | Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of a file, as it is, of `largest` bytes at most. Raises UsageError naming the path and the reason."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(largest + 1)  # not its size: a device has none, and may have no end
+        if len(data) > largest:
+            raise UsageError(f"cannot read {path}: larger than {largest >> 20:,} MiB")
+        return data
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
@@ -85,9 +98,16 @@ def read_bytes_file(path: str | Path) -> bytes:
 def read_text_file(path: str | Path) -> str:
     """The content of a UTF-8 file, without a byte order mark. Raises UsageError naming the path and the reason."""
     try:
-        return read_bytes_file(path).decode("utf-8-sig")
+        return read_bytes_file(path, LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from None
+
+
+def _read_toml(path: str | Path) -> dict[str, Any]:
+    try:
+        return parse_toml(read_text_file(path))
+    except DocumentError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def read_custom(path: str | Path) -> dict[str, Any]:
@@ -95,10 +115,7 @@ def read_custom(path: str | Path) -> dict[str, Any]:
 
     What the description says is not looked at. Raises UsageError naming the path and the reason.
     """
-    try:
-        document = tomllib.loads(read_text_file(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from None
+    document = _read_toml(path)
     target = document.get("target")
     inner = target.get("custom") if isinstance(target, dict) else None
     return inner if isinstance(inner, dict) else document
@@ -117,10 +134,7 @@ def load_config(
     source = str(path)
     if not path.exists():
         return Config(source, found=False, endpoints={})
-    try:
-        document = tomllib.loads(read_text_file(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{source}: not TOML: {error}") from None
+    document = _read_toml(path)
     try:
         endpoints = _endpoints(document, known_types, known_schemes, settle)
     except DocumentError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
+from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -59,20 +59,21 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    say = (lambda _: None) if options["quiet"] else output.say
-    result = asyncio.run(_execute(ReceiverBenchmark(request, say)))
+    tell = (lambda _: None) if options["quiet"] else say
+    result = asyncio.run(_execute(ReceiverBenchmark(request, tell)))
     directory = _keep(result, out)
     if options["as_json"]:
-        sys.stdout.buffer.write((directory / "receiver.json").read_bytes())
+        put((directory / "receiver.json").read_bytes())
     else:
-        print_text(render_receiver_text(result))
-        click.echo(f"\nKept in {directory}/: receiver.json, receiver.md, receiver.html")
+        with report_of(directory):
+            print_text(render_receiver_text(result))
+            put_line(f"\nKept in {directory}/: receiver.json, receiver.md, receiver.html")
     sys.exit(EXIT_CODES[result.ending])
 
 
 async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, bench.interrupt)
-    return await bench.execute()
+    with interrupts(bench.interrupt):
+        return await bench.execute()
 
 
 def _keep(result: ReceiverBench, out: Path) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
+from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.interrupts import interrupts_here
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -58,20 +58,20 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    say = (lambda _: None) if options["quiet"] else output.say
-    bench = VerifyBenchmark(request, say)
-    signal.signal(signal.SIGINT, lambda *_: bench.interrupt())
-    result = bench.execute()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tell = (lambda _: None) if options["quiet"] else say
+    bench = VerifyBenchmark(request, tell)
+    with interrupts_here(bench.interrupt):
+        result = bench.execute()
     directory = run_directory(out, result.id)
     data = dump_verify_bench(result)
     write_whole(directory / "verify.json", data)
     write_whole(directory / "verify.md", render_verify_summary(result).encode())
     if options["as_json"]:
-        sys.stdout.buffer.write(data)
+        put(data)
     else:
-        print_text(render_verify_text(result))
-        click.echo(f"\nKept in {directory}/: verify.json, verify.md")
+        with report_of(directory):
+            print_text(render_verify_text(result))
+            put_line(f"\nKept in {directory}/: verify.json, verify.md")
     sys.exit(EXIT_CODES[result.ending])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import write_document
+from loadsim.cli.output import write_document, write_line
 from loadsim.cli.stored import read_result
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
@@ -62,7 +62,7 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
         write_document(data, form)
     else:
         write_whole(output, data)
-        click.echo(f"wrote {output}", err=True)
+        write_line(f"wrote {output}")
     ctx.exit(EXIT_CODES[compared.outcome])
 
 

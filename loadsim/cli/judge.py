@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.options import gate_option
+from loadsim.cli.output import write_line
 from loadsim.cli.stored import read_result, result_path
 from loadsim.cli.terminal import print_verdict
 from loadsim.judge import Reading, evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
@@ -48,5 +49,5 @@ def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: Read
     if write:
         path = result_path(result)
         write_whole(path, dump_result(judged))
-        click.echo(f"wrote {path}", err=True)
+        write_line(f"wrote {path}")
     ctx.exit(exit_code(judged, interrupted=False))

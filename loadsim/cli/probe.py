@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.output import put
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import NS_PER_S, Secret, UsageError
 
@@ -187,10 +188,10 @@ def _show(report: ProbeReport | ClockReport, *, as_json: bool) -> None:
 
     if isinstance(report, ClockReport):
         if as_json:
-            click.echo(orjson.dumps(clock_document(report)))
+            put(orjson.dumps(clock_document(report)) + b"\n")
         else:
             print_drawn(report, render_clock)
     elif as_json:
-        click.echo(orjson.dumps(probe_document(report)))
+        put(orjson.dumps(probe_document(report)) + b"\n")
     else:
         print_drawn(report, render_probe)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import write_document
+from loadsim.cli.output import write_document, write_line
 from loadsim.cli.stored import read_result
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
@@ -47,4 +47,4 @@ def command(result: Path, form: str, output: Path | None) -> None:
         write_document(data, form)
     else:
         write_whole(output, data)
-        click.echo(f"wrote {output}", err=True)
+        write_line(f"wrote {output}")

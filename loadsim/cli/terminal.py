@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Protocol, TypeVar
 
-import click
 from rich.console import Console
 
+from loadsim.cli.output import put
 from loadsim.measure.capacity import CapacityResult
 from loadsim.measure.result import RunResult
 from loadsim.report.capacity import render_capacity_text
@@ -35,7 +35,7 @@ def print_capacity(result: CapacityResult) -> None:
 
 def print_text(text: str) -> None:
     """A report that is plain text already."""
-    click.echo(text, nl=False)
+    put(text)
 
 
 class _Render(Protocol[_Result_contra]):
@@ -47,4 +47,4 @@ def print_drawn(result: _Result_contra, render: _Render[_Result_contra]) -> None
     console = Console(file=sys.stdout)
     width = max(NARROWEST, min(console.width, WIDEST)) if console.is_terminal else UNKNOWN
     colour = console.is_terminal and not console.no_color and console.color_system is not None
-    click.echo(render(result, width=width, colour=colour), nl=False, color=colour)
+    put(render(result, width=width, colour=colour), colour=colour)

@@ -1,7 +1,8 @@
 """One shard process: plan in on stdin, frames out on stdout.
 
-Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), SIGINT is ignored (the
-parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never blocks the load loop.
+Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), signals that end
+a command are ignored (the parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never
+blocks the load loop.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import asyncio
 import contextlib
 import functools
 import gc
+import math
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -34,6 +35,8 @@ from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
+from loadsim.interrupts import left_to_the_parent
+from loadsim.launch.listening import LOOK_NS
 from loadsim.launch.messages import (
     Failed,
     Frame,
@@ -53,7 +56,7 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
-from loadsim.model import LoadsimError, Sample, Secret, UsageError
+from loadsim.model import NS_PER_S, LoadsimError, Sample, Secret, UsageError
 from loadsim.plan import Headers, Plan, Scenario, Target, from_document
 from loadsim.plan.redact import conceal, from_environment, secrets_in
 from loadsim.signing import scheme
@@ -79,7 +82,7 @@ def main(keys_of: KeysOf) -> int:
 
     `keys_of` is asked where the plan brings no secret.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    left_to_the_parent()
     frames = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     if sys.platform == "win32":
@@ -246,10 +249,15 @@ class ShardRun:
 
     async def _hear(self) -> ToShard | None:
         """The parent's next word; None when it is gone: its end of the pipe, or its word for longer than the lease."""
+        word = asyncio.create_task(read_message(self._reader))
         try:
-            data = await asyncio.wait_for(read_message(self._reader), self._message.lease_s or None)
-        except TimeoutError:
-            return None
+            look_s = LOOK_NS / NS_PER_S
+            for _ in range(math.ceil(self._message.lease_s / look_s)):  # by looks: see `Listening`
+                if (await asyncio.wait([word], timeout=look_s))[0]:
+                    break
+            data = await word if word.done() or not self._message.lease_s else None
+        finally:
+            word.cancel()
         return None if data is None else to_shard.decode(data)
 
     async def _tick(self) -> None:

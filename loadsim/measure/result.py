@@ -6,93 +6,100 @@ were measured, judged or drawn.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loadsim.measure.decoding import UNREADABLE
 from loadsim.model import UsageError
 
 SCHEMA = "loadsim.result/1"
+_LONGEST_SCHEMA = 40
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Figure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+"""A count and a figure of a result, none of which can be below zero or beyond what any run could come to."""
 
 
 class Stats(msgspec.Struct, frozen=True):
     """One latency metric, in milliseconds. Percentiles below their least sample count are None."""
 
-    count: int
-    min: float | None = None
-    mean: float | None = None
-    stdev: float | None = None
-    max: float | None = None
-    p50: float | None = None
-    p75: float | None = None
-    p90: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    p99_9: float | None = None
-    p99_99: float | None = None
-    ci95: dict[str, tuple[float, float]] | None = None
+    count: Count
+    min: Figure | None = None
+    mean: Figure | None = None
+    stdev: Figure | None = None
+    max: Figure | None = None
+    p50: Figure | None = None
+    p75: Figure | None = None
+    p90: Figure | None = None
+    p95: Figure | None = None
+    p99: Figure | None = None
+    p99_9: Figure | None = None
+    p99_99: Figure | None = None
+    ci95: dict[str, tuple[Figure, Figure]] | None = None
     """`{"p50": (lo, hi), ...}`; None with fewer than 20 slices."""
-    overflow: int = 0
+    overflow: Count = 0
     """Values above the histogram's range: counted in its last bucket, `max` stays true."""
 
 
 class Totals(msgspec.Struct, frozen=True):
     """The books and the latencies of one group of events (all recorded ones, one type, one case, one phase)."""
 
-    planned: int
-    sent: int
-    completed: int
-    succeeded: int
-    failed: int
-    dropped: int
-    unfinished: int
-    unsent: int
-    attempts: int
-    bytes_sent: int
-    bytes_received: int
-    duration_s: float | None
-    rate_planned: float | None
-    rate_sent: float | None
-    rate_completed: float | None
+    planned: Count
+    sent: Count
+    completed: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    unfinished: Count
+    unsent: Count
+    attempts: Count
+    bytes_sent: Count
+    bytes_received: Count
+    duration_s: Figure | None
+    rate_planned: Figure | None
+    rate_sent: Figure | None
+    rate_completed: Figure | None
     """Of the answers that came within the duration: `completed` without those in `late`."""
-    success_rate: float | None
-    status: dict[str, int]
-    errors: dict[str, int]
+    success_rate: Figure | None
+    status: dict[str, Count]
+    errors: dict[str, Count]
     latency_ms: dict[str, Stats]
     """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
-    woken_late: int = 0
+    woken_late: Count = 0
     """Events that were due in the phase and woken only after its end."""
-    late: dict[str, int] = {}
+    late: dict[str, Count] = {}
     """Answers that came after recording had ended, by status: completed, but in no rate. In a row by phase: after the
     end of that phase."""
-    forged_accepted: int | None = None
+    forged_accepted: Count | None = None
     """Answered 2xx although a refusal was due; None where none was."""
-    refused_badly: int | None = None
+    refused_badly: Count | None = None
     """Answered neither 2xx nor 4xx, or failed, although a refusal was due."""
-    refusals_due: int | None = None
+    refusals_due: Count | None = None
     """Sent events to which a refusal was due."""
-    forged_accepted_upper: float | None = None
+    forged_accepted_upper: Figure | None = None
     """The share of such events that may be accepted all the same: 95 % upper bound, by those that were answered."""
-    refused_badly_upper: float | None = None
+    refused_badly_upper: Figure | None = None
     """The same for bad refusals, by those that were answered or failed."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
     """One slice of recorded time. Latencies are those of the events due in it, rates of what ended in it."""
 
-    t_s: float
-    due: int
-    sent: int
-    completed: int
-    succeeded: int
-    failed: int
-    in_flight: int | None
-    p50_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
-    lag_p99_ms: float | None
-    attempts: int | None = None
+    t_s: Figure
+    due: Count
+    sent: Count
+    completed: Count
+    succeeded: Count
+    failed: Count
+    in_flight: Count | None
+    p50_ms: Figure | None
+    p90_ms: Figure | None
+    p99_ms: Figure | None
+    max_ms: Figure | None
+    lag_p99_ms: Figure | None
+    attempts: Count | None = None
     """Deliveries sent, those that were followed by another one included; None where every event is one."""
 
 
@@ -101,9 +108,9 @@ class SampleRow(msgspec.Struct, frozen=True):
 
     kind: str
     """The status (`"401"`) or the error kind (`"timeout"`)."""
-    index: int
+    index: Count
     type: str
-    t_s: float
+    t_s: Figure
     headers: list[tuple[str, str]]
     body: str
     error: str
@@ -113,30 +120,30 @@ class SampleRow(msgspec.Struct, frozen=True):
 class ShardRow(msgspec.Struct, frozen=True):
     """One generator process."""
 
-    shard: int
+    shard: Count
     host: str
-    pid: int | None
-    planned: int
-    sent: int
-    completed: int
-    frames: int
+    pid: Count | None
+    planned: Count
+    sent: Count
+    completed: Count
+    frames: Count
     lost: bool = False
     reason: str = ""
-    cpu_s: float | None = None
-    cpu_share: float | None = None
+    cpu_s: Figure | None = None
+    cpu_share: Figure | None = None
     """Of one core, over the run."""
-    rss_mb: float | None = None
-    connections_peak: int | None = None
-    connections_opened: int | None = None
-    saturated_s: float | None = None
+    rss_mb: Figure | None = None
+    connections_peak: Count | None = None
+    connections_opened: Count | None = None
+    saturated_s: Figure | None = None
     """How long every connection was busy while an event waited."""
-    start_offset_ms: float | None = None
+    start_offset_ms: Figure | None = None
     """How late it began, against the agreed instant."""
-    p50_ms: float | None = None
+    p50_ms: Figure | None = None
     clock_ahead_ms: float | None = None
     """How far the clock of its host was ahead of the launcher's, which its start was corrected by; None on this
     machine."""
-    clock_residual_ms: float | None = None
+    clock_residual_ms: Figure | None = None
     """The most by which that correction can be wrong."""
 
 
@@ -144,7 +151,7 @@ class Aborted(msgspec.Struct, frozen=True):
     """The run was ended early because an objective could no longer hold."""
 
     objective: str
-    at_s: float
+    at_s: Figure
     """Since the start of the run."""
     why: str
     """In words, with figures."""
@@ -158,12 +165,12 @@ class WindowCourse(msgspec.Struct, frozen=True):
 
     figure: str
     """`response{phase:steady}: p(99)`."""
-    width_s: float
-    t_s: list[float]
-    values: list[float | None]
+    width_s: Figure
+    t_s: list[Figure]
+    values: list[Figure | None]
     """In the unit of an objective on this figure."""
-    samples: list[int]
-    left_out_s: float
+    samples: list[Count]
+    left_out_s: Figure
     """Recorded time in no whole window."""
 
 
@@ -175,15 +182,15 @@ class RunInfo(msgspec.Struct, frozen=True):
     started_at: str
     """ISO 8601, UTC."""
     ended_at: str
-    seed: int
+    seed: Count
     version: str
     model: Literal["open", "closed"]
-    workers: int
+    workers: Count
     interrupted: bool
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
-    allow_lost: int = 0
+    allow_lost: Count = 0
     """So many hosts may be lost without making the run INVALID."""
     aborted: Aborted | None = None
     """None where no objective ended it."""
@@ -195,7 +202,7 @@ class Environment(msgspec.Struct, frozen=True):
     python: str
     platform: str
     cpu_model: str
-    cpu_count: int
+    cpu_count: Count
     packages: dict[str, str]
 
 
@@ -218,13 +225,13 @@ class AddressRow(msgspec.Struct, frozen=True):
 class Limits(msgspec.Struct, frozen=True):
     """What bounded the run."""
 
-    connections: int
-    connections_peak: int
-    saturated_share: float | None
+    connections: Count
+    connections_peak: Count
+    saturated_share: Figure | None
     """Share of recorded time in which all connections were busy and an event waited."""
-    generator_cpu_share: float | None
+    generator_cpu_share: Figure | None
     """The busiest shard's share of its core."""
-    lag_p99_ms: float | None
+    lag_p99_ms: Figure | None
     notes: list[str]
     """In words, for the report: what limited the run."""
     shortage: str = ""
@@ -244,9 +251,9 @@ class ObjectiveRow(msgspec.Struct, frozen=True):
 
     text: str
     default: bool
-    observed: float | None
+    observed: Figure | None
     passed: bool | None
-    ci95: tuple[float, float] | None = None
+    ci95: tuple[Figure, Figure] | None = None
     unit: str = ""
     note: str = ""
 
@@ -261,11 +268,11 @@ class VerdictRow(msgspec.Struct, frozen=True):
 class Pace(msgspec.Struct, frozen=True):
     """How late the generator is at one rate, and what it sees of an endpoint that does nothing; ms."""
 
-    rate: float
-    lag_p50_ms: float | None
-    lag_p99_ms: float | None
-    service_p50_ms: float | None
-    service_p99_ms: float | None
+    rate: Figure
+    lag_p50_ms: Figure | None
+    lag_p99_ms: Figure | None
+    service_p50_ms: Figure | None
+    service_p99_ms: Figure | None
 
 
 class Floor(msgspec.Struct, frozen=True):
@@ -273,36 +280,36 @@ class Floor(msgspec.Struct, frozen=True):
 
     measured_at: str
     """ISO 8601, UTC."""
-    rate_max: float
+    rate_max: Figure
     """Signed events per second of one generator process, closed model."""
-    generator_cpu_share: float | None
+    generator_cpu_share: Figure | None
     """Of its core, at that rate; well below 1, the receiver was the limit."""
-    service_p50_ms: float | None
+    service_p50_ms: Figure | None
     """At a moderate open rate."""
-    service_p99_ms: float | None
+    service_p99_ms: Figure | None
     paces: list[Pace]
 
 
 class DuplicateRow(msgspec.Struct, frozen=True):
     """Deliveries of duplicated events, by when they came."""
 
-    deliveries: int
-    status: dict[str, int]
-    errors: dict[str, int]
-    unfinished: int
-    p50_ms: float | None
+    deliveries: Count
+    status: dict[str, Count]
+    errors: dict[str, Count]
+    unfinished: Count
+    p50_ms: Figure | None
     """Service time of the answered ones."""
-    p99_ms: float | None
+    p99_ms: Figure | None
 
 
 class Duplicates(msgspec.Struct, frozen=True):
     """Events that were released as several identical deliveries at the same instant."""
 
-    events: int
-    spread_p50_ms: float | None
+    events: Count
+    spread_p50_ms: Figure | None
     """From the first write call of the first copy to that of the last, over events."""
-    spread_p99_ms: float | None
-    spread_max_ms: float | None
+    spread_p99_ms: Figure | None
+    spread_max_ms: Figure | None
     first: DuplicateRow
     """The delivery of each event that was answered first."""
     same_time: DuplicateRow
@@ -314,13 +321,13 @@ class Duplicates(msgspec.Struct, frozen=True):
 class AttemptRow(msgspec.Struct, frozen=True):
     """The deliveries of one attempt number."""
 
-    attempt: int
-    deliveries: int
-    delivered: int
+    attempt: Count
+    deliveries: Count
+    delivered: Count
     """Answered 2xx."""
-    status: dict[str, int]
-    errors: dict[str, int]
-    unfinished: int
+    status: dict[str, Count]
+    errors: dict[str, Count]
+    unfinished: Count
     and_later: bool = False
     """This row holds all later attempts too."""
 
@@ -330,43 +337,43 @@ class Retries(msgspec.Struct, frozen=True):
 
     profile: str
     title: str
-    time_scale: float
+    time_scale: Figure
     modelled: bool
     """The pauses are loadsim's: the provider publishes only their number and the time that they take."""
-    retried: int
+    retried: Count
     """Events that had to wait for another attempt."""
-    attempts: int
+    attempts: Count
     """All deliveries, first ones included."""
-    delivered: int
+    delivered: Count
     """Events that a later attempt delivered."""
-    delivery_p50_ms: float | None
+    delivery_p50_ms: Figure | None
     """From the due time of such an event to its delivery, as time passed in the run."""
-    delivery_p99_ms: float | None
-    delivery_max_ms: float | None
-    given_up: int
+    delivery_p99_ms: Figure | None
+    delivery_max_ms: Figure | None
+    given_up: Count
     """Events whose last attempt failed."""
-    cut_off: int
+    cut_off: Count
     """Events for which another attempt was to come when the endpoint was switched off."""
-    no_room: int
+    no_room: Count
     """Events that were given up because too many waited already."""
-    waiting: int
+    waiting: Count
     """Events that still waited for another attempt when the run was over; they are unfinished."""
-    undelivered: int
+    undelivered: Count
     """Events that fell due when the endpoint was switched off, and were not sent."""
-    in_doubt: int
+    in_doubt: Count
     """Attempts that were sent, not answered whole, and made again: the endpoint may have those events twice."""
-    base_rate: float | None
+    base_rate: Figure | None
     """Events per second that fell due, over the phases in which any did."""
-    peak_rate: float | None
+    peak_rate: Figure | None
     """Most deliveries per second, over any second."""
-    peak_s: float | None
-    backlog: int
+    peak_s: Figure | None
+    backlog: Count
     """Most events at once that had failed and were not yet delivered or given up."""
-    backlog_s: float | None
+    backlog_s: Figure | None
     """When that was last so."""
-    drain_s: float | None
+    drain_s: Figure | None
     """From then until there was none; None: that did not come."""
-    off_s: float | None
+    off_s: Figure | None
     """When the provider switched the endpoint off; None: it did not."""
     why: str
     by_attempt: list[AttemptRow]
@@ -385,33 +392,33 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     """Why they could not be read, or not be trusted; empty when they could."""
     of: Literal["deliveries", "effects"] | None = None
     """What the books count: deliveries that came, or what was done for an event."""
-    sent: int | None = None
+    sent: Count | None = None
     """At least a byte of them was handed to the kernel."""
-    delivered: int | None = None
+    delivered: Count | None = None
     """Answered 2xx, and in the books."""
-    unacknowledged: int | None = None
+    unacknowledged: Count | None = None
     """In the books, and not answered 2xx: a provider would send them again."""
-    refused: int | None = None
+    refused: Count | None = None
     """Answered otherwise than 2xx, and not in the books: both sides know."""
-    lost: int | None = None
+    lost: Count | None = None
     """Not in the books, although no answer said so: answered 2xx, or not at all."""
-    acknowledged_not_received: int | None = None
+    acknowledged_not_received: Count | None = None
     """The part of `lost` that was answered 2xx."""
-    duplicated: int | None = None
+    duplicated: Count | None = None
     """In the books more often than they were sent (of deliveries), or more than once (of effects)."""
-    reordered: int | None = None
+    reordered: Count | None = None
     """Came behind an event that was due later (RFC 4737, 3.3). None: their order is not known."""
-    reorder_extent: int | None = None
+    reorder_extent: Count | None = None
     """How many places at most such an event was behind the first that overtook it (RFC 4737, 4.2.1)."""
-    forged_sent: int | None = None
+    forged_sent: Count | None = None
     """To which a refusal was due."""
-    forged_accepted: int | None = None
+    forged_accepted: Count | None = None
     """Of those, answered 2xx and in the books."""
-    forged_unanswered: int | None = None
+    forged_unanswered: Count | None = None
     """Of those, in the books although the answer was not 2xx."""
-    never_sent: int | None = None
+    never_sent: Count | None = None
     """In the books under this run's name, and never sent by it."""
-    examples: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    examples: dict[str, list[Count]] = msgspec.field(default_factory=dict)
     """Figure → the first indexes of what it counts."""
 
 
@@ -426,7 +433,7 @@ class RunResult(msgspec.Struct, frozen=True):
     by_case: dict[str, Totals]
     by_phase: dict[str, Totals]
     series: list[SeriesRow]
-    slice_s: float
+    slice_s: Figure
     """Width of a series row."""
     series_histograms: dict[str, list[str | None]]
     """metric -> one HDR V2 blob per series row (None: no sample), in us; response and service."""
@@ -478,19 +485,20 @@ def load_result(data: bytes, source: str) -> RunResult:
         raise UsageError(
             f'{source}: not a loadsim result (it has no "schema"); give the result.json of a run'
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{source}: not a whole JSON file ({error}); was the run or a copy cut short?") from None
     if schema != SCHEMA:
         raise UsageError(_foreign(source, schema))
     try:
         return msgspec.json.decode(data, type=RunResult)
-    except msgspec.ValidationError as error:
+    except UNREADABLE as error:
         raise UsageError(f"{source}: not a valid {SCHEMA}: {error}") from None
 
 
 def _foreign(source: str, schema: str) -> str:
     name, _, age = SCHEMA.partition("/")
     theirs, _, their_age = schema.partition("/")
-    if theirs == name and their_age.isdecimal() and int(their_age) > int(age):
-        return f"{source}: written by a newer loadsim ({schema}, this one reads {SCHEMA}); update loadsim to read it"
-    return f"{source}: its schema is {schema!r}, not {SCHEMA}; give the result.json of a run"
+    shown = schema if len(schema) <= _LONGEST_SCHEMA else f"{schema[:_LONGEST_SCHEMA]}…"
+    if theirs == name and their_age.isascii() and their_age.isdecimal() and their_age.lstrip("0") != age:
+        return f"{source}: written by a newer loadsim ({shown}, this one reads {SCHEMA}); update loadsim to read it"
+    return f"{source}: its schema is {shown!r}, not {SCHEMA}; give the result.json of a run"

@@ -70,7 +70,7 @@ class Admin:
                 runs, refusals = self._supervisor.runs()
                 body = msgspec.json.encode({"runs": runs, "refused": refusals})
                 return web.Response(body=body, content_type="application/json")
-            books = self._supervisor.books(run)
+            books = await self._supervisor.books(run)
         except LoadsimError as error:
             return web.json_response({"error": str(error)}, status=404)
         if books is None:

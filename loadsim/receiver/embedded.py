@@ -56,9 +56,9 @@ class RunningReceiver:
         """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
         self._supervisor.register(run)
 
-    def books(self, run: str) -> Books | None:
-        """Which events of a run came, as of a moment ago and not after `stop`; None where it is not registered."""
-        return self._supervisor.books(run)
+    async def books(self, run: str) -> Books | None:
+        """Which events of a run came until now, and not after `stop`; None where it is not registered."""
+        return await self._supervisor.books(run)
 
     async def stop(self) -> None:
         """Answer what is in flight, end every process, keep the final books."""

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
+import numpy as np
 
 from loadsim.measure.ledger import Books
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.board import Board, Counts
-from loadsim.receiver.ledger import LedgerMemory, Refusals
+from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.worker import DRAIN_S, Order
@@ -28,6 +29,9 @@ BACKLOG = 4096
 START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
 """How long after its own deadline a worker that was told to stop is killed."""
+PATIENCE_S = 5.0
+"""How long a worker may take to enter what it took, which it does many times a second."""
+NOTHING = Books("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
 RETRY_S = 0.5
 """Pause before a worker is replaced that never became ready: a fault that repeats shall not spin."""
 
@@ -141,17 +145,36 @@ class Supervisor:
         ledger = self._open_ledger()
         return ledger.runs(), ledger.refusals()
 
-    def books(self, run: str) -> Books | None:
-        """Which events of a run came, as of a moment ago; None where the run is not registered.
+    async def books(self, run: str) -> Books | None:
+        """Which events of a run came until now; None where the run is not registered.
 
-        Raises LoadsimError without a ledger.
+        Waits a moment until every worker has entered what it took; the books of one that does not, because it is
+        stopped or hangs, are incomplete. Raises LoadsimError without a ledger.
         """
-        books = self._open_ledger().books(run)
+        self._open_ledger()
+        silent = await self._silent()
+        books = self._open_ledger().books(run)  # it may have been closed meanwhile
+        late = f"of the receiver has not entered what came for {PATIENCE_S:g} s"
+        lacking = [f"worker {number} {late}" for number in silent]
+        if silent and books is None:
+            books = NOTHING
         restarts = sum(place.restarts for place in self._places)
-        if books is None or not restarts:
+        if restarts:
+            lacking.append(f"workers of the receiver replaced, with what they had last noted: {restarts:,}")
+        if books is None or not lacking:
             return books
-        lacking = f"workers of the receiver replaced, with what they had last noted: {restarts:,}"
-        return replace(books, incomplete="; ".join(filter(None, (books.incomplete, lacking))))
+        return replace(books, incomplete="; ".join(filter(None, (books.incomplete, *lacking))))
+
+    async def _silent(self) -> list[int]:
+        """The workers that do not enter what came until now, however long one waits."""
+        asked_ns, until = time.monotonic_ns(), time.monotonic() + PATIENCE_S
+        silent = [place.number for place in self._places]
+        while silent and self._board is not None:
+            silent = [number for number in silent if self._board.entered_ns(number) < asked_ns]
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(ENTER_EVERY_S)
+        return silent
 
     def _open_ledger(self) -> LedgerMemory:
         if self._ledger is None:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import select
-import signal
 import socket
 import struct
 import sys
@@ -21,9 +20,10 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.interrupts import left_to_the_parent
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.alarm import Alarm
-from loadsim.receiver.board import Board
+from loadsim.receiver.board import Board, Row
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import read_little
@@ -193,7 +193,7 @@ async def work(order: Order) -> None:
     engine = _engine(options, desk, alarm)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
+    entering = asyncio.create_task(_enter(ledger, board.row(order.number))) if ledger is not None else None
     if options.read_rate is not None:
         read_little(listener)
     if options.down and alarm is not None:
@@ -221,11 +221,13 @@ def _ledger(order: Order) -> Ledger | None:
     return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
 
 
-async def _enter(ledger: Ledger) -> None:
-    """Enter what a slow stream of events has not filled up: the books are never much behind."""
+async def _enter(ledger: Ledger, row: Row) -> None:
+    """Enter what a slow stream of events has not filled up, and say until when: the books are never much behind."""
     while True:
         await asyncio.sleep(ENTER_EVERY_S)
+        now = time.monotonic_ns()
         ledger.enter()
+        row.entered(now)
 
 
 def _begin(board: Board) -> None:
@@ -259,7 +261,7 @@ def _logger(order: Order) -> Callable[[bytes], None] | None:
 
 def main() -> None:
     """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    left_to_the_parent()
     order = read_order(Order)
     if order is None:
         return

@@ -70,7 +70,7 @@ class AbComparison:
     def interrupt(self) -> None:
         """First call: let what is under way end, and make no other run. Second: end at once."""
         self.interrupted = True
-        if self._run is not None and self._run.started.is_set():
+        if self._run is not None:
             self._run.interrupt()
 
     async def execute(self) -> AbOutcome:

@@ -22,11 +22,11 @@ from loadsim.judge import evaluate
 from loadsim.judge.steps import StepVerdict, events_needed, hopeless, judge_step
 from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import BrokenRunError, Run, RunSpec
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError
+from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.capacity import rate_words, render_capacity_summary
@@ -81,7 +81,7 @@ class CapacitySearch:
         """First call: let what is under way end. Second: end at once."""
         self.interrupted = True
         self._wake.set()
-        if self._run is not None and self._run.started.is_set():
+        if self._run is not None:
             self._run.interrupt()
 
     async def execute(self) -> CapacityOutcome:
@@ -97,10 +97,10 @@ class CapacitySearch:
             while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
                 try:
                     verdict = await self._try(trial, url, secret)
-                except UnreachableError as error:
+                except Exception as error:
                     if not self.steps:
                         raise
-                    lost = str(error)
+                    lost = _why_lost(error, len(self.steps))
                     break
                 if not self.interrupted:
                     search.tell(trial, _told(verdict))
@@ -147,11 +147,19 @@ class CapacitySearch:
             hidden=from_environment(load.scenario.target.headers),
         )
         watch = _Watch(plan, load.objectives, float(trial.rate))
-        result = await self._reached(lambda: self._fire(Run(spec), watch))
+        broken = None
+        try:
+            result = await self._reached(lambda: self._fire(Run(spec), watch))
+        except BrokenRunError as error:
+            result, broken = error.result, error
         stopped = watch.hopeless
         judged = evaluate(result, load.objectives, load.scenario.validity)
         verdict = judge_step(judged, load.scenario.validity, stopped=stopped)
+        if broken is not None:
+            verdict = replace(verdict, outcome="invalid", why=str(broken))
         self._store(number, trial, judged, verdict, stopped_early=bool(stopped))
+        if broken is not None:
+            raise broken
         left, rate = result.totals.unfinished, result.totals.rate_completed
         self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
         return verdict, result
@@ -183,14 +191,8 @@ class CapacitySearch:
 
     async def _fire(self, run: Run, watch: _Watch) -> RunResult:
         self._run = run
-
-        def on_frame() -> None:
-            watch.look(run)
-            if self.interrupted and not run.interrupted:
-                run.interrupt()  # it was asked for before the run could hear it
-
         try:
-            return await run.execute(on_frame)
+            return await run.execute(lambda: watch.look(run))
         finally:
             self._run = None
 
@@ -284,7 +286,7 @@ class CapacitySearch:
         best = None if search.best is None else float(search.best)
         held = f"the endpoint held {rate_words(best)}" if best else "no rate had passed"
         if lost:
-            return "lost", f"the endpoint went away at step {len(self.steps) + 1}: {lost}; before, {held}"
+            return "lost", f"{lost}; before, {held}"
         if self.interrupted:
             return "interrupted", f"interrupted; so far {held}"
         if search.confirmed is not None:
@@ -301,6 +303,13 @@ class CapacitySearch:
         if search.next() is not None:
             return "none", f"no rate was confirmed in {MOST_STEPS} steps: the endpoint's answers contradict each other"
         return "none", f"even the lowest rate, {rate_words(float(self.request.lowest))}, fails: {self.steps[-1].why}"
+
+
+def _why_lost(error: Exception, steps: int) -> str:
+    """Why the search ended, after so many steps that were kept."""
+    if isinstance(error, UnreachableError):
+        return f"the endpoint went away at step {steps + 1}: {error}"
+    return f"after {steps} steps: {own_fault(error)}"
 
 
 class _Watch:

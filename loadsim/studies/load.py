@@ -25,13 +25,13 @@ from loadsim.launch.cluster import Cluster, launcher_for
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import FRAME_S
 from loadsim.launch.raw import RawLog
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import BrokenRunError, Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.ledger import Books
 from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.model import LoadsimError, Objective, Secret
+from loadsim.model import LoadsimError, Objective, Secret, own_fault
 from loadsim.plan import EMBEDDED, Headers, Plan, Scenario, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
@@ -127,32 +127,69 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             )
             async with watch(run):
                 await _register(scenario, receiver, run)
-                result = await run.execute()
-                floor = known_floor(result.environment)
-                result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
+                try:
+                    result, broken = await run.execute(), None
+                except BrokenRunError as error:
+                    result, broken = error.result, error
                 directory = await asyncio.to_thread(keep, result, request)
-                files = await asyncio.to_thread(_keep_outcomes, book, request, run_id, directory)
-                if book is not None and (read := _ledger(scenario, receiver, run_id)) is not None:
-                    source = redact_url(scenario.target.ledger or "the embedded receiver")
-                    noted = await asyncio.to_thread(book.outcomes)
-                    joined = await reconciled(read, noted, plan, source, run.shards)
-                    result = msgspec.structs.replace(result, reconciliation=joined)
-                outcome = await asyncio.to_thread(conclude, result, request, directory)
-            if log is not None:
-                files = (*files, log.keep(directory))
+                with _kept_in(directory):
+                    files, unwritten = await asyncio.to_thread(_keep_events, book, log, request, run_id, directory)
+                    result = await _joined(result, scenario, run, receiver, book)
+                    outcome = await asyncio.to_thread(conclude, result, request, directory)
+                    if (problem := broken or unwritten) is not None:
+                        raise problem
             return replace(outcome, files=(*outcome.files, *files))
+
+
+@contextlib.contextmanager
+def _kept_in(directory: Path) -> Iterator[None]:
+    """A failure that says where the result is, which is on disk by now. Raises LoadsimError in one line."""
+    try:
+        yield
+    except Exception as error:
+        kept = LoadsimError(f"{own_fault(error)}; what was measured is kept in {directory}/")
+        kept.exit_code = error.exit_code if isinstance(error, LoadsimError) else kept.exit_code
+        raise kept from error
+
+
+async def _joined(
+    result: RunResult, scenario: Scenario, run: Run, receiver: RunningReceiver | None, book: OutcomeBook | None
+) -> RunResult:
+    """The result with what is known beside it: the generator's floor, the receiver's counts and its ledger."""
+    floor = known_floor(result.environment)
+    result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
+    if book is None or not scenario.has_ledger:
+        return result
+    noted = await asyncio.to_thread(book.outcomes)
+    read = _ledger(scenario, receiver, run.spec.run_id, len(noted.marks))
+    if read is None:
+        return result
+    source = redact_url(scenario.target.ledger or "the embedded receiver")
+    joined = await reconciled(read, noted, run.spec.plan, source, run.shards)
+    return msgspec.structs.replace(result, reconciliation=joined)
 
 
 def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
     return None if receiver is None else msgspec.to_builtins(receiver.stats().total)
 
 
-def _keep_outcomes(book: OutcomeBook | None, request: LoadRequest, run_id: str, directory: Path) -> tuple[Path, ...]:
-    if book is None or not request.outcomes:
-        return ()
-    path = directory / OUTCOMES
-    write_whole(path, dump_outcomes(book.outcomes(), run_id))
-    return (path,)
+def _keep_events(
+    book: OutcomeBook | None, log: RawLog | None, request: LoadRequest, run_id: str, directory: Path
+) -> tuple[tuple[Path, ...], LoadsimError | None]:
+    """The files that hold every event, where they were asked for, and the first that could not be written."""
+    files, problem = [], None
+    try:
+        if log is not None:
+            files.append(log.keep(directory))
+    except LoadsimError as error:
+        problem = error
+    try:
+        if book is not None and request.outcomes:
+            write_whole(directory / OUTCOMES, dump_outcomes(book.outcomes(), run_id))
+            files.append(directory / OUTCOMES)
+    except LoadsimError as error:
+        problem = error
+    return tuple(files), problem
 
 
 async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: Run) -> None:
@@ -166,15 +203,15 @@ async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: R
         run.tell(f"the ledger could not be told of this run: {error}")
 
 
-def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadBooks | None:
+def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str, events: int) -> ReadBooks | None:
     """How the receiver's books of this run are read; None where there are none."""
     if scenario.target.ledger is not None:
-        return ledger_at(scenario.target.ledger, run_id)
+        return ledger_at(scenario.target.ledger, run_id, events)
     if receiver is None or not scenario.has_ledger:
         return None
 
     async def read() -> Books | None:
-        return receiver.books(run_id)
+        return await receiver.books(run_id)
 
     return read
 
@@ -210,10 +247,7 @@ def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOu
     """Judge the result, write it again with the verdict, then everything that is drawn from it."""
     path = directory / RESULT
     judged = evaluate(result, request.objectives, request.scenario.validity, reading=request.reading)
-    try:
-        write_whole(path, dump_result(judged))
-    except LoadsimError as error:
-        raise LoadsimError(f"{error}; what was measured is kept there, not judged yet (loadsim judge)") from None
+    write_whole(path, dump_result(judged))
     files = [path]
     for name, data in run_files(judged).items() if request.drawn else ():
         if name != RESULT:
