@@ -202,7 +202,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
         raise KeyError("unforeseen")
 
     async with endpoint() as served:
-        run = Run(RunSpec(planned(served, duration="1h"), Secret(SECRET), "broken", frame_s=0.05))
+        run = Run(RunSpec(planned(served, duration="1h", connections=4), Secret(SECRET), "broken", frame_s=0.05))
         with pytest.raises(BrokenRunError, match="KeyError: 'unforeseen'") as raised:
             await asyncio.wait_for(run.execute(listen), 60)
     result = raised.value.result
@@ -262,7 +262,7 @@ async def test_a_frame_that_cannot_be_taken_in_costs_its_shard_alone(monkeypatch
 
     monkeypatch.setattr(Collector, "frame", frame)
     async with endpoint() as served:
-        spec = RunSpec(planned(served, events=2000), Secret(SECRET), "one", LocalShards(2))
+        spec = RunSpec(planned(served, events=2000, connections=4), Secret(SECRET), "one", LocalShards(2))
         result = await asyncio.wait_for(Run(spec).execute(), 60)
     assert [shard.lost for shard in result.shards] == [False, True]
     assert "KeyError: 'unforeseen'" in result.shards[1].reason

@@ -120,7 +120,7 @@ def virtual_shards(monkeypatch: pytest.MonkeyPatch, script: Answer, misses: Sequ
     """A loop on which shards run by `script`, and miss their wake-ups by `misses`, while the context lasts."""
     loop = RunLoop()
 
-    def transport(_: object, target: Target, wire: Wire, run_id: str) -> Transport:
+    def transport(*_: object) -> Transport:
         return ScriptedTransport(loop, script)
 
     clock = SimpleNamespace(monotonic_ns=loop.now_ns, time_ns=loop.now_ns, process_time=lambda: 0.0)

@@ -123,6 +123,8 @@ async def test_books_of_a_stopped_worker_are_not_whole_until_it_goes_on(monkeypa
     monkeypatch.setattr(supervisor, "PATIENCE_S", 0.5)
     options = ReceiverOptions(engine="bare", ledger_limit=5_000)
     async with await start_receiver(options, SECRET) as running:
+        await register(running, "run")
+        await register(running, "another")
         pid = running.stats().per_worker[0].pid
         os.kill(pid, signal.SIGSTOP)
         try:
