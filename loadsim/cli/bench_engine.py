@@ -29,9 +29,9 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     \b
     Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy to say.
     """
-    from loadsim.cli.terminal import print_text
+    from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.report.floor import render_floor
+    from loadsim.report.floor import floor_report
     from loadsim.studies.bench_engine import dump, measure_floor
 
     try:
@@ -45,7 +45,7 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         sys.stdout.buffer.write(dump(calibration))
     else:
-        print_text(render_floor(calibration.floor, calibration.environment, calibration.reasons))
+        print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
         if calibration.path is not None:
             click.echo(f"\nKept in {calibration.path}")
     sys.exit(3 if calibration.reasons else 0)

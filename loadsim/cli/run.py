@@ -156,13 +156,14 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
     from loadsim.cli.terminal import print_report
     from loadsim.launch.store import write_whole
     from loadsim.measure.result import dump_result
+    from loadsim.report.run_report import run_report
 
     if json_file == "-":
         sys.stdout.buffer.write(dump_result(outcome.result))
         return
     if json_file:
         write_whole(Path(json_file), dump_result(outcome.result))
-    print_report(outcome.result)
+    print_report(run_report(outcome.result), details=False)
     click.echo(f"\nKept in {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
 
 
