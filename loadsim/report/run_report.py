@@ -150,7 +150,7 @@ def _answers(result: RunResult) -> Section:
 
 def _latency(result: RunResult) -> Section:
     known = facts.latency_rows(result)
-    rows = [(row.label, figures.count(row.stats.count), *_latencies(row.stats, LATENCIES)) for row in known]
+    rows: list[Row] = [(row.label, figures.count(row.stats.count), *_latencies(row.stats, LATENCIES)) for row in known]
     spare = [(name, name in _SPARE) for name in LATENCIES]
     columns = (
         Column("Metric", words=True, long=True),

@@ -41,6 +41,13 @@ def render(report: Report, *, width: int = 100, colour: bool = False, details: b
 
 def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
     """What rich draws at this width, without blanks at the ends of lines."""
+    console, text = recording(width, colour=colour)
+    console.print(what)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
+
+
+def recording(width: int, *, colour: bool) -> tuple[Console, io.StringIO]:
+    """A console of this width, and the text that is printed on it."""
     text = io.StringIO()
     console = Console(
         file=text,
@@ -54,8 +61,7 @@ def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
         emoji=False,
         _environ={},
     )
-    console.print(what)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
+    return console, text
 
 
 def _head(report: Report) -> Iterator[RenderableType]:
