@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from loadsim.measure.result import Environment, Floor
 from loadsim.report import figures
-from loadsim.report.blocks import Column, Figure, Figures, Lines, Report, Section, Table, sections
+from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
 from loadsim.report.facts import BUSY_CORE
 
+_FIGURES = (Column("What", words=True), Column("Figure", words=True), Column("Note", words=True, long=True))
 _COLUMNS = (Column("Rate", words=True), *map(Column, ("Lag p50", "Lag p99", "Service p50", "Service p99")))
 
 
@@ -18,11 +19,11 @@ def floor_report(floor: Floor, where: Environment, reasons: Sequence[str] = ()) 
     for pace in floor.paces:
         found = (pace.lag_p50_ms, pace.lag_p99_ms, pace.service_p50_ms, pace.service_p99_ms)
         rows.append((figures.per_second(pace.rate), *map(figures.milliseconds, found)))
-    quoted = [
-        Figure("signed events/s per process, at most", figures.count(floor.rate_max), _bound(floor)),
-        Figure("least service time, p50", figures.milliseconds(floor.service_p50_ms)),
-        Figure("p99", figures.milliseconds(floor.service_p99_ms)),
-    ]
+    highest = ("highest rate", f"{figures.count(floor.rate_max)} signed events/s per process", _bound(floor))
+    service = [figures.milliseconds(ms) for ms in (floor.service_p50_ms, floor.service_p99_ms)]
+    floors = ("floor", f"service p50 {service[0]}, p99 {service[1]}", "")
+    most = Table("Highest rate and floor", _FIGURES, [highest, floors])
+    paces = Table("Lateness and floor by rate", _COLUMNS, rows)
     return Report(
         outcome="INVALID" if reasons else "MEASURED",
         tone="warn" if reasons else "good",
@@ -31,8 +32,8 @@ def floor_report(floor: Floor, where: Environment, reasons: Sequence[str] = ()) 
         about=[f"{where.cpu_model}, {where.cpu_count} cores, Python {where.python}"],
         sections=sections(
             Section("reasons", "Invalid because", [Lines(reasons, tone="warn")]),
-            Section("figures", "Highest rate and floor", [Figures(quoted)]),
-            Section("paces", "Lateness and floor by rate", [Table("Lateness and floor by rate", _COLUMNS, rows)]),
+            Section("figures", most.caption, [most]),
+            Section("paces", paces.caption, [paces]),
         ),
     )
 

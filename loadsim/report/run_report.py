@@ -46,6 +46,7 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
 LATENCIES = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
 _SPARE = ("min", "mean", "p75", "p99_99")
 """Those that a narrow terminal leaves out."""
+_SPARE_OF_HOSTS = ("Processes", "Completed")
 _NO_STATS = Stats(count=0)
 
 
@@ -158,7 +159,7 @@ def _latency(result: RunResult) -> Section:
         *(Column(facts.percentile_label(name), spare=left_out) for name, left_out in spare),
     )
     note = "with 95 % confidence intervals" if any(row.stats.ci95 for row in known) else ""
-    return Section("latency-table", "Latency", [Table("Latency", columns, rows)], note)
+    return Section("latencies", "Latency", [Table("Latency", columns, rows)], note)
 
 
 def _latencies(stats: Stats, names: Sequence[str]) -> list[Cell]:
@@ -224,7 +225,7 @@ def _reconciliation(result: RunResult) -> Section | None:
         "reconciled",
         "Reconciled",
         [lines, Table("Reconciled", columns, rows)],
-        "" if books.problem else source_words(books),
+        "" if books.problem else f"joined with {source_words(books)}",
     )
 
 
@@ -281,7 +282,10 @@ def _deadlines(result: RunResult) -> Section:
 
 
 def _hosts(result: RunResult) -> Section:
-    columns = [Column(name, words=i in (0, 7), long=i == 7) for i, name in enumerate(hosts.HEADER)]
+    columns = [
+        Column(name, words=name in ("Host", "Note"), long=name in ("Host", "Note"), spare=name in _SPARE_OF_HOSTS)
+        for name in hosts.HEADER
+    ]
     rows = [(*row[:-1], Cell(row.note, "warn")) for row in hosts.host_rows(result)]
     return Section("hosts", "By host", [Table("By host", columns, rows), Lines(hosts.skew_lines(result))])
 
