@@ -73,6 +73,11 @@ SUCCESSES = frozenset(range(200, 300))
 """Every 2xx status."""
 
 
+def case_kind(name: str) -> str:
+    """The kind of a case that stands for a part of one: `documentation_key` of `documentation_key.github`."""
+    return name.partition(".")[0]
+
+
 def is_success(code: int) -> bool:
     """True for a 2xx answer, and nothing else."""
     return code in SUCCESSES

@@ -1,13 +1,34 @@
 """How a process of our own is started, and how one ended: which interpreter, and what it imports.
 
 Decides that a child imports exactly what its parent does. `python -m` alone would put the working directory first,
-where a user's own `queue.py` or `secrets.py` would stand in for the standard library's.
+where a user's own `queue.py` or `secrets.py` would stand in for the standard library's. Of the environment a child gets
+what it needs: the parent's may hold secrets of any name, and what a process has in it every other one of the same user,
+and a core dump, can show.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
+
+NEEDED = frozenset(
+    {
+        *("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ"),  # as every program
+        *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH"),  # where the interpreter's own libraries lie
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),  # whom TLS trusts, and where its keys are logged
+        *("LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES"),  # how names are resolved
+        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT"),  # without which Windows starts nothing
+    }
+)
+NEEDED_PREFIXES = (
+    "LC_",  # the locale
+    *("PYTHON", "AIOHTTP_NO_", "MALLOC_"),  # how the interpreter, aiohttp and the allocator run
+    *("OPENBLAS_", "OMP_", "MKL_"),  # how many threads linear algebra has
+    "OPENSSL_",  # where its configuration and modules lie
+    "DASK_",  # the configuration of a cluster's worker
+    *("COVERAGE_", "COV_CORE_"),  # measures what tests reach in child processes
+)
 
 
 def own_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -15,11 +36,19 @@ def own_command(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def own_environment() -> dict[str, str]:
-    """This process's environment with its import path in it, and without a pool of threads for linear algebra: one
-    process has one core to itself."""
+def own_environment(also: Collection[str] = (), *, everything: bool = False) -> dict[str, str]:
+    """What a process of ours needs of this one's environment, and the variables in `also`; with `everything` all of it,
+    for a program of the user's own.
+
+    Its import path is this process's, and it has no pool of threads for linear algebra: it has one core to itself.
+    """
     path = os.pathsep.join(dict.fromkeys(entry for entry in sys.path if entry))
-    return {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}  # noqa: TID251 - handed on, not read
+    given = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 - handed on, not read
+        if everything or name in NEEDED or name in also or name.startswith(NEEDED_PREFIXES)
+    }
+    return {"OPENBLAS_NUM_THREADS": "1", **given, "PYTHONPATH": path}
 
 
 def ending(code: int) -> str:

@@ -18,13 +18,13 @@ from typing import Any
 import msgspec
 
 from loadsim.model import Secret, UsageError
-from loadsim.plan.redact import redact_url
+from loadsim.plan.reading import Settle
+from loadsim.plan.redact import ENV_PREFIX, redact_url, shown_variable
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
 from loadsim.plan.shape import DocumentError, read, suggestion
 
 CONFIG_NAME = "loadsim.toml"
-ENV_PREFIX = "env:"
 
 ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
 """What else helps, on a command line, where the secret's variable is not set."""
@@ -105,8 +105,10 @@ def load_config(
     *,
     known_types: Collection[str] | None = None,
     known_schemes: Collection[str] | None = None,
+    settle: Settle | None = None,
 ) -> Config:
-    """`loadsim.toml` of a directory; a missing file is an empty one. Raises UsageError: `FILE: key: reason`."""
+    """`loadsim.toml` of a directory; a missing file is an empty one. `settle` finds the scheme of endpoints that name
+    none. Raises UsageError: `FILE: key: reason`."""
     path = Path(directory) / CONFIG_NAME
     source = str(path)
     if not path.exists():
@@ -116,14 +118,17 @@ def load_config(
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{source}: not TOML: {error}") from None
     try:
-        endpoints = _endpoints(document, known_types, known_schemes)
+        endpoints = _endpoints(document, known_types, known_schemes, settle)
     except DocumentError as error:
         raise UsageError(f"{source}: {error}") from None
     return Config(source, found=True, endpoints=endpoints)
 
 
 def _endpoints(
-    document: dict[str, Any], known_types: Collection[str] | None, known_schemes: Collection[str] | None
+    document: dict[str, Any],
+    known_types: Collection[str] | None,
+    known_schemes: Collection[str] | None,
+    settle: Settle | None,
 ) -> dict[str, Endpoint]:
     tables = document.get("endpoints")
     for name, table in tables.items() if isinstance(tables, dict) else ():
@@ -134,12 +139,20 @@ def _endpoints(
         if "://" in name or name.endswith(".toml") or name == EMBEDDED:
             raise DocumentError(path, "this name would be taken for a URL, a scenario file or the embedded receiver")
         check_target(path, target, known_schemes)
-        for event in target.events:
+        given = {key: value for key, value in document["endpoints"][name].items() if key != "events"}
+        events = target.events
+        if settle is not None and events:
+            try:
+                chosen, events = settle(target, events, names_scheme="scheme" in given)
+            except UsageError as error:
+                raise DocumentError(f"{path}.events", str(error)) from None
+            given |= {"scheme": chosen} if chosen != target.scheme else {}
+            target = msgspec.structs.replace(target, scheme=chosen)
+        for event in events:
             if known_types is not None and event not in known_types:
                 hint = suggestion(event, known_types)
                 raise DocumentError(f"{path}.events", f'no such event type: "{event}"{hint}')
-        given = {key: value for key, value in document["endpoints"][name].items() if key != "events"}
-        endpoints[name] = Endpoint(name, target, target.events, given)
+        endpoints[name] = Endpoint(name, target, events, given)
     return endpoints
 
 
@@ -220,6 +233,11 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
         # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
         raise UsageError(f"{purpose}: what stands in place of a variable's name is not one (letters, digits and _)")
     value = os.environ.get(name)  # noqa: TID251 - this is the place where the environment is read
+    if value is None and shown_variable(name) != name:
+        raise UsageError(
+            f"{purpose}: the environment variable that is named for it is not set (its name is not repeated here: it "
+            f"could be a secret itself); set it with: export NAME=…{remedy}"
+        )
     if not value:
         state = "is not set" if value is None else "is empty"
         raise UsageError(f"{purpose}: the environment variable {name} {state}; set it with: export {name}=…{remedy}")

@@ -8,12 +8,13 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - before anything imports numpy
 
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 import loadsim
 from tests import commands
@@ -21,9 +22,16 @@ from tests import commands
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+THOROUGH, TIMES = "thorough", 20
+"""The profile under which every law is tried with so many times its usual number of examples."""
+
 # A slow machine is no counterexample.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+settings.register_profile(THOROUGH, settings.get_profile("unhurried"), print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unhurried"))  # noqa: TID251
+
+LAWS_OWN_SETTINGS = "_hypothesis_internal_use_settings"
+"""Where `@settings` leaves them. No public way leads there; a test of this file notices if they move."""
 
 REQUIRE = "LOADSIM_REQUIRE"
 """Set to `all`, a program that is missing is a failure and no reason to skip."""
@@ -31,6 +39,8 @@ REQUIRE = "LOADSIM_REQUIRE"
 PROGRAMS: Mapping[str, tuple[str, ...]] = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 """What a program may be called, where its name alone does not say it."""
 
+BROWSER_PATIENCE_MS = 60_000
+"""How long a page may take to become what a test expects: longer than on any busy machine."""
 
 TOGETHER = (
     "tests/dashboard/test_browser.py",  # one browser and one page
@@ -53,6 +63,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
             return file if file in TOGETHER else nodeid
 
     return Whole(config, log) if config.getoption("dist") == "load" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A profile's number of examples does not reach laws that set their own: under `thorough`, multiply each law's."""
+    if settings.get_current_profile_name() != THOROUGH:
+        return
+    for law in {item.obj for item in items if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)}:
+        law = getattr(law, "__func__", law)
+        own = getattr(law, LAWS_OWN_SETTINGS, settings())
+        setattr(law, LAWS_OWN_SETTINGS, settings(own, max_examples=own.max_examples * TIMES))
 
 
 def is_there(name: str) -> bool:
@@ -85,10 +106,20 @@ def _child_processes_import_this_package(tmp_path_factory: pytest.TempPathFactor
     commands.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _child_processes_can_be_interrupted() -> None:
+    """Who starts the tests behind a shell's `&` or under nohup has signals ignored, and a child would inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # of a handler nothing is inherited, and these tests go on as well
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium, without a window."""
-    from playwright.sync_api import sync_playwright  # only the tests that drive a browser pay for it
+    from playwright.sync_api import expect, sync_playwright  # only the tests that drive a browser pay for it
+
+    expect.set_options(timeout=BROWSER_PATIENCE_MS)
 
     path = next(filter(None, map(shutil.which, PROGRAMS["chromium"])))
     with sync_playwright() as playwright:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import enum
+import functools
 import hashlib
 import hmac
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -51,7 +52,8 @@ class Receiver:
     """An async context manager: a server on a free loopback port. `flaws` empty: sound.
 
     `forged_period` and `lost_period` are how often the two counting flaws strike, `delay_s` how long each accepted or
-    refused event is in service.
+    refused event is in service. With `together` the first so many deliveries of an accepted body end together, when the
+    last of them has been in service that long: whether they overlap is then no matter of time.
     """
 
     def __init__(
@@ -59,15 +61,19 @@ class Receiver:
         secret: str,
         flaws: Collection[Flaw] = (),
         *,
-        forged_period: int = 1_000,
-        lost_period: int = 10_000,
+        forged_period: int = 100,
+        lost_period: int = 1_000,
         delay_s: float = 0.004,
+        together: int = 1,
     ) -> None:
         self.deliveries: list[Delivery] = []
         self.lost = 0
         self._key = secret.encode()
         self._flaws = frozenset(flaws)
         self._forged_period, self._lost_period, self._delay_s = forged_period, lost_period, delay_s
+        self._together = together
+        self._came: dict[bytes, list[Callable[[], None]]] = {}
+        """Deliveries of each accepted body, where some are to end together."""
         self._in_flight = self._forged = self._acknowledged = 0
         self._known: set[bytes] = set()
         self.open: set[asyncio.Transport] = set()
@@ -127,7 +133,18 @@ class Receiver:
         if new and Flaw.not_idempotent not in self._flaws:
             self._known.add(key)
         mark = headers.get(b"x-loadsim-id", b"run/-1/1").decode()
-        asyncio.get_running_loop().call_later(self._delay_s, self._done, connection, status, mark, key if new else b"")
+        done = functools.partial(self._done, connection, status, mark, key if new else b"")
+        self._end(done, key if status == 200 else b"")
+
+    def _end(self, done: Callable[[], None], accepted: bytes) -> None:
+        """Have `done` called after the time in service; `accepted` is the key of an accepted body, or empty."""
+        ending = [done]
+        if accepted and self._together > 1:
+            came = self._came.setdefault(accepted, [])
+            came.append(done)
+            ending = came[:] if len(came) == self._together else [done] if len(came) > self._together else []
+        for each in ending:
+            asyncio.get_running_loop().call_later(self._delay_s, each)
 
     def _done(self, connection: _Connection, status: int, mark: str, key: bytes) -> None:
         self._in_flight -= 1
@@ -204,6 +221,8 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.get_method() == b"GET":
             self.answer(200, self._receiver.ledger(self._url.decode().partition("run=")[2]))
+        elif self._parser.get_method() == b"PUT":
+            self.answer(404)  # a ledger of its own kind, which needs not be told of runs
         else:
             self._receiver.take(self._headers, b"".join(self._body), self)
 

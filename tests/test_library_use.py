@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 import time
 import types
 from pathlib import Path
@@ -16,6 +18,7 @@ from loadsim.receiver.hosted import AppOrder
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
 from loadsim.signing import scheme
+from tests import commands
 from tests.receiver.wire import PATH, Reply, exchange, request
 from tests.test_readme import BLOCKS
 
@@ -68,8 +71,21 @@ async def send(port: int, body: bytes, headers: dict[str, str]) -> Reply:
     return await exchange(port, request(body, headers=lines.encode()))
 
 
+async def check_probed(port: int, cwd: Path) -> None:
+    """Our own probe finds nothing."""
+    environment = {**os.environ, "TRACKPILOTS_WEBHOOKS_SECRET_KEY": KEY}  # noqa: TID251 - handed on
+    command = await commands.start("probe", f"http://127.0.0.1:{port}{PATH}", "--json", cwd=cwd, env=environment)
+    out, err = await command.communicate()
+    assert await command.wait() == 0, (out, err)
+    forms = {form["name"]: form for form in json.loads(out)["forms"]}
+    assert len(forms) > 40
+    refused = {name for name, form in forms.items() if form["result"] != "accepted"}
+    assert refused <= {"bom", "not-utf8", "empty", "empty-object", "array", "gzip"}, "genuine, and yet no JSON event"
+    assert not [name for name in refused if "500" in forms[name]["answer"] or "signature" in forms[name]["answer"]]
+
+
 @pytest.mark.usefixtures("secret")
-async def test_aiohttp_with_the_middleware() -> None:
+async def test_aiohttp_with_the_middleware(tmp_path: Path) -> None:
     runner = web.AppRunner(application("webhooks.py").make_app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -82,17 +98,27 @@ async def test_aiohttp_with_the_middleware() -> None:
         assert accepted.body == b'{"received": "desktop.app_tracking.captured"}'
         assert (await exchange(port, request(b"", method="GET", target="/healthz", headers=b""))).status == 200
         assert (await exchange(port, request(BODY, target=PATH, headers=b""))).error == "Missing signature"
+        await check_probed(port, tmp_path)
     finally:
         await runner.cleanup()
 
 
 @pytest.mark.usefixtures("secret")
-def test_flask() -> None:
+async def test_flask(tmp_path: Path) -> None:
     library("flask")
     client = application("flask_webhooks.py").app.test_client()
     for body, headers, status in deliveries():
         assert client.post(PATH, data=body, headers=headers).status_code == status
     assert client.post(PATH, data=b"x" * 1_000_001, headers=signed(b"")).status_code == 413
+    server = library("werkzeug.serving").make_server("127.0.0.1", 0, client.application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        await check_probed(server.server_port, tmp_path)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.mark.usefixtures("secret")
@@ -106,4 +132,5 @@ async def test_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert process.ready, process.said
         for body, headers, status in deliveries():
             assert (await send(listener.getsockname()[1], body, headers)).status == status
-        await process.stop(10)
+        await check_probed(listener.getsockname()[1], tmp_path)
+        await process.stop(60)

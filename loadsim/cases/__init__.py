@@ -6,7 +6,7 @@ it is sent, and how.
 
 from loadsim.cases.check import check_cases, needs_old_secret, retirement_ns
 from loadsim.cases.genuine import CONTENT_TYPE
-from loadsim.cases.kinds import REUSING, case_rules
+from loadsim.cases.kinds import REUSING, by_part, case_rules
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "EventOptions",
     "Redeliver",
     "RequestMaker",
+    "by_part",
     "case_rules",
     "check_cases",
     "needs_old_secret",

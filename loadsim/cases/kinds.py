@@ -11,23 +11,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, signed, signing
 from loadsim.cases.wire import HeaderLine, padded, respaced, with_another_digit
-from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
-from loadsim.plan import Case, CaseRule
+from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
+from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
 
 HOUR_NS = 3600 * NS_PER_S
 LONG_LIST_BYTES = 8_000
 """Length of a long list's header line: as much as servers with the usual limit of 8 KB take."""
-PUBLISHED = (
-    "It's a Secret to Everybody",  # docs.github.com, "Validating webhook deliveries"
-    "8f742231b10e8888abcd99yyyzzz85a5",  # api.slack.com, "Verifying requests from Slack"
-    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # standard-webhooks, libraries' tests and examples
-    "whsec_",
-    "whsec_test",
-)
-"""Keys that stand in documentation; an endpoint that was set up by copying has one of them."""
+PUBLISHED = {
+    "github": "It's a Secret to Everybody",  # docs.github.com, "Validating webhook deliveries"
+    "slack": "8f742231b10e8888abcd99yyyzzz85a5",  # api.slack.com, "Verifying requests from Slack"
+    "standard-webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # its libraries' tests and examples
+    "prefix": "whsec_",
+    "test": "whsec_test",
+}
+"""Keys that stand in documentation, by where; an endpoint that was set up by copying has one of them."""
+PUBLISHED_KEY = "documentation_key"
 EMPTY_KEYS = ("\0", "AA==", "00")
 """One zero byte in each form of a key: HMAC fills keys up with zeros (RFC 2104), so this is the empty key."""
 
@@ -113,7 +116,16 @@ def _retired_secret(parts: Parts) -> Make:
 
 
 def _published_key(parts: Parts) -> Make:
-    return _signed_with(parts, *_usable(parts.scheme, PUBLISHED))
+    return _signed_with(parts, *_usable(parts.scheme, tuple(PUBLISHED.values())))
+
+
+def _of_one_key(text: str) -> Kind:
+    """Signed with this published key alone."""
+
+    def problem(scheme: Scheme) -> str:
+        return "" if _usable(scheme, (text,)) else "this key is not in the form of its secrets"
+
+    return Kind("refuse", lambda parts: _signed_with(parts, Secret(text)), problem)
 
 
 def _empty_key(parts: Parts) -> Make:
@@ -133,7 +145,7 @@ def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
 
 
 def _no_published_key(scheme: Scheme) -> str:
-    return "" if _usable(scheme, PUBLISHED) else "no published key is in the form of its secrets"
+    return "" if _usable(scheme, tuple(PUBLISHED.values())) else "no published key is in the form of its secrets"
 
 
 # -- another header -------------------------------------------------------------------------------------------------
@@ -170,15 +182,22 @@ def _missing_timestamp(parts: Parts) -> Make:
     return _with_lines(parts, without)
 
 
-def _malformed_signature(parts: Parts) -> Make:
-    """By turns: no form at all, cut short, followed by a byte outside the alphabet, empty."""
+_MALFORMED: dict[str, Callable[[bytes], bytes]] = {
+    "no_form": lambda _: b"malformed",
+    "cut_short": lambda value: value[:-1],
+    "followed": lambda value: value + b"*",  # by a byte outside the alphabet
+    "empty": lambda _: b"",
+}
+
+
+def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
+    """In each of these ways by turns."""
     line = parts.signature
+    return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
 
-    def malform(lines: bytes, index: int) -> bytes:
-        value = line.value(lines)
-        return line.replaced(lines, (b"malformed", value[:-1], value + b"*", b"")[index % 4])
 
-    return _with_lines(parts, malform)
+def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> Kind:
+    return Kind("refuse", lambda parts: _malformed_signature(parts, way))
 
 
 def _non_ascii_signature(parts: Parts) -> Make:
@@ -287,11 +306,13 @@ def _tampered_replay(parts: Parts) -> Make:
 KINDS: dict[str, Kind] = {
     "wrong_secret": Kind("refuse", _wrong_secret),
     "empty_key": Kind("refuse", _empty_key),
-    "documentation_key": Kind("refuse", _published_key, _no_published_key),
+    PUBLISHED_KEY: Kind("refuse", _published_key, _no_published_key),
+    **{f"{PUBLISHED_KEY}.{where}": _of_one_key(text) for where, text in PUBLISHED.items()},
     "retired_secret": Kind("refuse", _retired_secret),
     "missing_signature": Kind("refuse", _missing_signature),
     "missing_timestamp": Kind("refuse", _missing_timestamp, _no_timestamp),
-    "malformed_signature": Kind("refuse", _malformed_signature),
+    "malformed_signature": Kind("refuse", lambda parts: _malformed_signature(parts, *_MALFORMED.values())),
+    **{f"malformed_signature.{name}": _malformed_in_one_way(way) for name, way in _MALFORMED.items()},
     "non_ascii_signature": Kind("refuse", _non_ascii_signature),
     "long_signature_list": Kind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
     "long_signature_list_valid": Kind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
@@ -308,13 +329,38 @@ KINDS: dict[str, Kind] = {
     "replayed": Kind("accept", _replayed),
     "duplicate": Kind("accept", lambda parts: parts.genuine, options={"copies": 5}),
 }
-"""By name. What an endpoint owes a kind is a default: a scenario may expect otherwise of its own endpoint."""
+"""By name; behind a dot, a part of a kind that consists of several (see `by_part`). What an endpoint owes a kind is a
+default: a scenario may expect otherwise of its own endpoint."""
 
 REUSING = ("replayed", "tampered_replay")
 """Kinds that need the last genuine request to be remembered."""
 
 REWRITTEN = {"wrong_content_type": ("content-type",)}
 """Headers that a kind sets beside those of the scheme: a capture's own do not take their place."""
+
+
+def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
+    """The scenario with a case for each part of the kinds that consist of several, such as each published key, so that
+    each is judged by itself: one that is accepted among five is no check that fails open now and then."""
+    given = {case.kind for case in scenario.cases}
+    parts = {kind: [kind] for kind in given}
+    for name, kind in KINDS.items():
+        whole = case_kind(name)
+        if whole in given and name != whole and name not in given and not kind.problem(scheme):
+            parts[whole] = [part for part in parts[whole] if part != whole] + [name]
+    cases = [
+        msgspec.structs.replace(case, kind=name, share=case.share / len(parts[case.kind]))
+        for case in scenario.cases
+        for name in parts[case.kind]
+    ]
+    phases = [
+        msgspec.structs.replace(
+            phase,
+            shares={name: share / len(parts[kind]) for kind, share in phase.shares.items() for name in parts[kind]},
+        )
+        for phase in scenario.phases
+    ]
+    return msgspec.structs.replace(scenario, cases=tuple(cases), phases=tuple(phases))
 
 
 def case_rules() -> dict[str, CaseRule]:

@@ -26,13 +26,16 @@ from loadsim.cases.genuine import (
 )
 from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
+from loadsim.cases.wire import HeaderLine
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case
 from loadsim.signing import Scheme
+from loadsim.signing.attempts import counted, marks
 
-Redeliver = Callable[[int, int, int], SignedRequest]
-"""(index, when the event was born, when it is delivered; wall clock in ns since 1970) -> request."""
+Redeliver = Callable[[int, int, int, int, int], SignedRequest]
+"""(index, when the event was born, when it is delivered; wall clock in ns since 1970; number of the attempt, 1 for the
+first; outcome code of the one before) -> request."""
 NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
 
 
@@ -97,14 +100,15 @@ class RequestMaker:
 
     def redelivery_of(self, stratum: int) -> Redeliver:
         """What makes any delivery of the genuine events of a stratum: body and id are those of the event's birth, the
-        signature and its timestamp those of the delivery."""
+        signature and its timestamp those of the delivery, which a further attempt's marks say too."""
         kind, _ = divmod(stratum, self._cases)
         phase, type_number = divmod(kind, len(self._sources))
         source = self._sources[type_number]
         if isinstance(source, RecordedSource):  # recorded bodies know their own time
-            make = self.maker_of(stratum)
-            return lambda index, _, now_ns: make(index, now_ns)
-        return _redelivering(source, self._provider.sign(source, source.topic, self._secrets[phase]))
+            return _recorded_again(self.maker_of(stratum), self._provider.scheme)
+        return _redelivering(
+            source, self._provider.scheme, self._provider.sign(source, source.topic, self._secrets[phase])
+        )
 
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
         """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
@@ -133,14 +137,36 @@ def _one_by_one(make: Make) -> MakeAll:
     return lambda indexes, now_ns: [make(index, now_ns) for index in indexes]
 
 
-def _redelivering(source: Source, sign: Sign) -> Redeliver:
+def _redelivering(source: Source, scheme: Scheme, sign: Sign) -> Redeliver:
     body_of = source.body
 
-    def make(index: int, born_ns: int, now_ns: int) -> SignedRequest:
-        body = body_of(index, born_ns)
-        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+    def make(index: int, born_ns: int, now_ns: int, attempt: int, code: int) -> SignedRequest:
+        body = counted(scheme, body_of(index, born_ns), attempt)
+        lines = sign(body, now_ns, index)
+        if attempt > 1:
+            lines = _marked(lines, marks(scheme, attempt, code, born_ns))
+        return SignedRequest(CONTENT_TYPE + lines, body)
 
     return make
+
+
+def _recorded_again(make: Make, scheme: Scheme) -> Redeliver:
+    def again(index: int, born_ns: int, now_ns: int, attempt: int, code: int) -> SignedRequest:
+        lines, body = make(index, now_ns)
+        return SignedRequest(_marked(lines, marks(scheme, attempt, code, born_ns)) if attempt > 1 else lines, body)
+
+    return again
+
+
+def _marked(lines: bytes, headers: Mapping[str, str]) -> bytes:
+    """The header lines with these, in place of those of the same name."""
+    for name, value in headers.items():
+        line = HeaderLine(name)
+        try:
+            lines = line.replaced(lines, value.encode("latin-1"))
+        except ValueError:  # it is not among them yet
+            lines += f"{name}: {value}\r\n".encode("latin-1")
+    return lines
 
 
 def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[RecordedEvent]]) -> Source:

@@ -69,12 +69,12 @@ PLAIN_MEMBER = RawForm("plain", "one field more, in plain ASCII", "strict schema
 
 EVERYTHING = RawForm(
     "everything",
-    "white space, escapes, letters and key order at once",
+    "white space, escapes, letters, numbers and key order at once",
     "whatever verifies anything but the raw bytes",
-    MEMBER + ' {"z": "\\/ \\u00e9 é e\u0301 ﬁ <&> 😀\\n", "a": "\\u2028"}'.encode(),
-    layout=lambda body: b" " + body + b"\r\n",
+    MEMBER + ' {"z": "\\/ \\u00e9 é e\u0301 ﬁ <&> 😀\\n", "10": 1.0, "9": 10.00, "a": "\\u2028"}'.encode(),
+    layout=lambda body: b" " + body + b"\n\r\n",
 )
-"""On this one every misreading gives other bytes."""
+"""On this one every misreading gives bytes of its own, but for those of bytes that are not JSON in UTF-8."""
 
 CORPUS: tuple[RawForm, ...] = (
     # white space
@@ -206,9 +206,9 @@ CORPUS: tuple[RawForm, ...] = (
     ),
     RawForm(
         "not-utf8",
-        "a byte that is not UTF-8",
-        "decoding before the check: an exception, or U+FFFD in its place",
-        _value(b'"caf\xe9"'),
+        "bytes that are not UTF-8",
+        "decoding before the check: an exception, or U+FFFD in their place",
+        _value('"é '.encode() + b'caf\xe9 \x80 \xff"'),
         lenient="it is not JSON (RFC 8259 wants UTF-8)",
         rare=True,
     ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import output
 from loadsim.cli.options import target_options
 from loadsim.judge.ab import LEAST_PAIRS, MOST_PAIRS
 from loadsim.model import UsageError
@@ -74,7 +75,7 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     from loadsim.studies.ab import AbComparison
 
     request = _compose(target_a, target_b, options)
-    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    say = (lambda _: None) if options["quiet"] else output.say
     outcome = asyncio.run(_execute(AbComparison(request, say)))
     print_report(ab_report(outcome.result))
     click.echo(f"\nKept in {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
@@ -86,7 +87,7 @@ async def _execute(comparison: AbComparison) -> AbOutcome:
 
     def interrupt() -> None:
         again = "" if comparison.interrupted else " (Ctrl-C again ends at once)"
-        click.echo(f"loadsim: stopping{again}", err=True)
+        output.say(f"stopping{again}")
         comparison.interrupt()
 
     loop.add_signal_handler(signal.SIGINT, interrupt)

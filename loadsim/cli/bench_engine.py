@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from loadsim.cli import output
 from loadsim.model import UsageError
 
 
@@ -40,7 +41,7 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
         raise UsageError(f"--step: {error}") from None
     if not 10**9 <= step_ns <= 600 * 10**9:
         raise UsageError(f"--step {step}: must lie between 1s and 10m")
-    say = (lambda _: None) if quiet else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    say = (lambda _: None) if quiet else output.say
     calibration = asyncio.run(measure_floor(step_ns, say))
     if as_json:
         sys.stdout.buffer.write(dump(calibration))

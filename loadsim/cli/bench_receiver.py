@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import output
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    say = (lambda _: None) if options["quiet"] else output.say
     result = asyncio.run(_execute(ReceiverBenchmark(request, say)))
     directory = _keep(result, out)
     if options["as_json"]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import output
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    say = (lambda _: None) if options["quiet"] else output.say
     bench = VerifyBenchmark(request, say)
     signal.signal(signal.SIGINT, lambda *_: bench.interrupt())
     result = bench.execute()

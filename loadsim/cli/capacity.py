@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import output
 from loadsim.cli.options import target_options
 from loadsim.model import UsageError
 
@@ -54,7 +55,7 @@ def command(what: str, **options: Any) -> None:
     from loadsim.studies.capacity import CapacitySearch
 
     request = _compose(what, options)
-    say = (lambda _: None) if options["quiet"] else (lambda line: click.echo(f"loadsim: {line}", err=True))
+    say = (lambda _: None) if options["quiet"] else output.say
     outcome = asyncio.run(_search(CapacitySearch(request, say)))
     print_report(capacity_report(outcome.result))
     click.echo(f"\nKept in {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step")
@@ -66,7 +67,7 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 
     def interrupt() -> None:
         again = "" if search.interrupted else " (Ctrl-C again ends at once)"
-        click.echo(f"loadsim: stopping{again}", err=True)
+        output.say(f"stopping{again}")
         search.interrupt()
 
     loop.add_signal_handler(signal.SIGINT, interrupt)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from loadsim.cli.output import write_document
 from loadsim.cli.stored import read_result
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
@@ -58,7 +59,7 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     except ValueError as error:
         raise UsageError(f"{base} and {new} cannot be compared: {error}") from None
     if output is None:
-        click.echo(data, nl=False)
+        write_document(data, form)
     else:
         write_whole(output, data)
         click.echo(f"wrote {output}", err=True)

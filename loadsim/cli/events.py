@@ -8,6 +8,7 @@ import time
 
 import click
 
+from loadsim.cli.output import write_exact
 from loadsim.model import UsageError
 
 
@@ -113,4 +114,4 @@ def _print_body(
         event, seed, simulation=not live, image=image or "placeholder", overrides=map(parse_override, overrides)
     )
     now_ns = time.time_ns() if epoch is None else parse_epoch(epoch)
-    click.echo(source.body(index, now_ns), nl=sys.stdout.isatty())
+    write_exact(source.body(index, now_ns) + (b"\n" if sys.stdout.isatty() else b""))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
+from loadsim.cli import output
 from loadsim.measure.result import RunResult
 from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_commands
 from loadsim.settings import github_step
@@ -20,7 +19,7 @@ def tell_github(result: RunResult) -> None:
     step = github_step()
     if step.annotates:
         for line in workflow_commands(result):
-            click.echo(line, err=True)
+            output.write_command(line)
     if step.summary is not None:
         _append(step.summary, result)
 
@@ -31,7 +30,7 @@ def _append(path: Path, result: RunResult) -> None:
             text = step_summary(result, LARGEST_SUMMARY - file.tell())
             file.write(text)
     except OSError as error:
-        click.echo(f"loadsim: {path}: the step summary cannot be written: {error.strerror}", err=True)
+        output.say(f"{path}: the step summary cannot be written: {error.strerror}")
         return
     if not text:
-        click.echo(f"loadsim: {path}: the step summary is full (1 MiB); nothing was added", err=True)
+        output.say(f"{path}: the step summary is full (1 MiB); nothing was added")

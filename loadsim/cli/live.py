@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from loadsim.cli import output
 from loadsim.model import NS_PER_S
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ _LINES_S = 5.0
 
 
 def terminal() -> Console | None:
-    """Standard error as a terminal that can be redrawn; None where it is none."""
+    """Standard error as a terminal that can be redrawn; None where it is none, whatever forces colours."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
-    return console if console.is_terminal and not console.is_dumb_terminal else None
+    return console if sys.stderr.isatty() and console.is_terminal and not console.is_dumb_terminal else None
 
 
 @contextlib.asynccontextmanager
@@ -71,8 +72,9 @@ async def _lines(run: Run) -> None:
     await run.started.wait()
     plan = run.spec.plan
     total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
-    print(f"loadsim: {plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}", file=sys.stderr, flush=True)
+    output.say(f"{plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}")
     while True:
         await asyncio.sleep(_LINES_S)
         progress = run.progress()
-        print(progress_line(plan, progress), *host_lines(progress), sep="\n", file=sys.stderr, flush=True)
+        for line in (progress_line(plan, progress), *host_lines(progress)):
+            output.write_line(line)

@@ -6,11 +6,13 @@ Subcommands are imported only when they are asked for, so that `--help` loads no
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
 from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
+from loadsim.cli.output import guarded_output, say
 from loadsim.model import LoadsimError
 
 COMMANDS: Table = {
@@ -47,20 +49,31 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr and its exit code."""
+    with guarded_output():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         code = cli.main(prog_name="loadsim", standalone_mode=False)
+    except SystemExit as done:
+        code = done.code
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
         _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("loadsim: interrupted", err=True)
+        say("interrupted")
         code = 130
     except LoadsimError as error:
-        click.echo(f"loadsim: {error}", err=True)
+        say(str(error))
         code = error.exit_code
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote what an endpoint said
+        traceback.print_exc()
+        code = 1
+    return code if isinstance(code, int) else 0
 
 
 def _show(error: click.ClickException) -> None:
@@ -70,4 +83,4 @@ def _show(error: click.ClickException) -> None:
         return
     text = error.format_message().rstrip(".")
     where = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-    click.echo(f"loadsim: {' '.join(text.split())}{where}", err=True)
+    say(f"{' '.join(text.split())}{where}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadsim.report.probe import ClockReport, ProbeReport
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
-    from loadsim.studies.probe import ProbeRequest
+    from loadsim.studies.asker import ProbeRequest
 
 FINDING = 99
 LIMIT = "24h"
@@ -89,12 +89,11 @@ async def _probe(argument: str, options: dict[str, Any]) -> ProbeReport | ClockR
 
 def _checked(argument: str, options: dict[str, Any]) -> _Asked:
     """Everything that can be wrong, before anything is sent. Raises UsageError."""
-    from loadsim.events import catalogue
-    from loadsim.settings import load_config, resolve_headers, resolve_target
-    from loadsim.signing import scheme, scheme_names
+    from loadsim.settings import resolve_headers, resolve_target
+    from loadsim.signing import scheme
+    from loadsim.studies.compose import read_config
 
-    config = load_config(known_types=[each.name for each in catalogue()], known_schemes=scheme_names())
-    endpoint = resolve_target(argument, config)
+    endpoint = resolve_target(argument, read_config())
     target = target_with(endpoint, options)
     chosen = scheme(target.scheme, target.custom)
     return _Asked(
@@ -150,8 +149,9 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+    from loadsim.plan.redact import from_environment
     from loadsim.report.probe import Subject
-    from loadsim.studies.probe import ProbeRequest
+    from loadsim.studies.asker import ProbeRequest
     from loadsim.studies.simulate import Trust
 
     target = asked.target
@@ -163,6 +163,7 @@ def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
         asked.headers,
         target.timeout / NS_PER_S,
         Trust(target.insecure, target.cacert, target.cert, target.key),
+        from_environment(target.headers),
         asked.pause_s,
     )
 

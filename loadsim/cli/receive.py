@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from loadsim.addresses import is_loopback
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
+from loadsim.cli.output import write_line
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import DEFAULT_LIMIT
@@ -44,6 +46,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
     help="Where GET /stats and GET /ledger?run=ID are served (port 0: any).",
 )
 @click.option(
+    "--admin-name",
+    "admin_names",
+    metavar="HOST",
+    multiple=True,
+    help="A host name that requests there may name, beside addresses and localhost. Repeatable.",
+)
+@click.option(
     "--ledger-limit",
     type=click.IntRange(0),
     default=DEFAULT_LIMIT,
@@ -67,6 +76,7 @@ def command(
     no_verify: bool,
     tolerance: int | None,
     admin: tuple[str, int],
+    admin_names: tuple[str, ...],
     ledger_limit: int,
     verbose: bool,
     log_json: bool,
@@ -98,6 +108,7 @@ def command(
         tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
         retire_ns=retire_after,
         admin=admin,
+        admin_names=admin_names,
         ledger_limit=ledger_limit,
         verbose=verbose,
         log_json=log_json,
@@ -128,7 +139,7 @@ def command(
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    write_line(line)
 
 
 def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
@@ -136,6 +147,8 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     processes = "1 worker" if options.workers == 1 else f"{options.workers} workers"
     _say(f"receiving on {receiver.url} ({how}, {options.engine}, {processes})")
     _say(f"counters at {receiver.admin_url}/stats; Ctrl-C stops")
+    if options.admin is not None and not is_loopback(options.admin[0]):
+        _say(f"warning: {options.admin[0]} is not loopback: whoever reaches it can read the counters and register runs")
 
 
 def _on_signals(stop: asyncio.Event) -> None:

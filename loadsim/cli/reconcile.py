@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from loadsim.cli import output
 from loadsim.cli.stored import read_result, result_path
 
 FINDING = 99
@@ -55,7 +56,7 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
     )
     click.echo(render_books(joined, stored.run.id), nl=False)
     for note in notes:
-        click.echo(f"loadsim: {note}", err=True)
+        output.say(note)
     if write:
         path = result_path(result)
         write_whole(path, dump_result(msgspec.structs.replace(stored, reconciliation=joined)))

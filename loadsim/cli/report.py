@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from loadsim.cli.output import write_document
 from loadsim.cli.stored import read_result
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
@@ -44,7 +45,7 @@ def command(result: Path, form: str, output: Path | None) -> None:
     except ValueError as error:
         raise UsageError(f"{result}: the result cannot be drawn as {form}: {error}") from None
     if output is None:
-        click.echo(data, nl=False)
+        write_document(data, form)
     else:
         write_whole(output, data)
         click.echo(f"wrote {output}", err=True)

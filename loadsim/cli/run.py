@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import output
 from loadsim.cli.options import cluster_options, gate_option, target_options
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def command(what: str, **options: Any) -> None:
 
 async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
     from loadsim.cli.live import live_view, terminal
+    from loadsim.report.figures import printable
     from loadsim.studies.load import run_load
 
     console = None if quiet else terminal()
@@ -113,13 +115,13 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
         def say(line: str) -> None:
             # once a live view is drawn it says by itself that the run is stopping, and why
             if console is None or not run.started.is_set():
-                click.echo(f"loadsim: {line}", err=True)
+                output.say(line)
 
         def tell(line: str) -> None:
             if console is None:
-                click.echo(f"loadsim: {line}", err=True)
+                output.say(line)
             else:
-                console.print(f"loadsim: {line}", markup=False)  # above the view that is redrawn
+                console.print(f"loadsim: {printable(line)}", markup=False)  # above the view that is redrawn
 
         run.say, run.tell = say, tell
         # the live view of a terminal says by itself that the run is stopping
@@ -136,7 +138,7 @@ async def _interruptible(run: Run, *, say: bool) -> AsyncIterator[None]:
 
     def interrupt() -> None:
         if say and not (run.interrupted or run.ended.is_set()):
-            click.echo("loadsim: stopping: what is under way may still end (Ctrl-C again ends at once)", err=True)
+            output.say("stopping: what is under way may still end (Ctrl-C again ends at once)")
         run.interrupt()
 
     async def listen() -> None:

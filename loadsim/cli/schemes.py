@@ -37,6 +37,7 @@ def command(ctx: click.Context) -> None:
 def show(name: str, custom: str | None) -> None:
     """Show one scheme: its headers, formula, key, window and sample events."""
     from loadsim.events import default_types
+    from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
     from loadsim.signing.description import KEY_FORMS
 
@@ -45,12 +46,13 @@ def show(name: str, custom: str | None) -> None:
     rows = [
         ("scheme", f"{found.name} ({found.title})"),
         *(("header", f"{header}: {value}") for header, value in found.header_templates()),
+        *(("again", f"{header}: {value}") for header, value in found.retry_headers),
         ("signature", found.formula),
         ("key", KEY_FORMS[found.key]),
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
         ("several", "one signature only" if several is None else f"several, with {several.decode()!r} between them"),
-        ("secret", f"environment variable {found.default_secret_env}"),
+        ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
     for label, text in rows:

@@ -77,7 +77,7 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
     from loadsim.studies.deliver import made_event
 
     if options["payload"] is not None:
-        return _recorded(endpoint, options)
+        return _recorded(endpoint, target, options)
     name = event_for(endpoint, target, options["event"])
     seed = options["seed"] if options["seed"] is not None else secrets.randbits(32)
     source = EventSource(
@@ -90,17 +90,22 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
     return made_event(source, name, seed, now_ns)
 
 
-def _recorded(endpoint: Endpoint, options: dict[str, Any]) -> OneEvent:
+def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> OneEvent:
     """The body of a file, which nothing may change."""
     from loadsim.settings import read_bytes_file
+    from loadsim.signing import family, scheme
     from loadsim.studies.deliver import own_event
+    from loadsim.studies.naming import full_name
 
     path = options["payload"]
     given = [f"--{name}" for name in ("live", "image", "seed") if options[name] not in (None, False)]
     given += ["--set"] if options["overrides"] else []
     if given:
         raise UsageError(f"--payload sends {path} as it is: leave {', '.join(given)} out, or change the file")
-    return own_event(endpoint, read_bytes_file(path), options["event"], path)
+    asked = options["event"]
+    if asked is not None:
+        asked = full_name(asked, family(scheme(target.scheme, target.custom)))
+    return own_event(endpoint, read_bytes_file(path), asked, path)
 
 
 # -- showing --------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     from loadsim.model import UsageError
     from loadsim.plan import UnitError, parse_duration
     from loadsim.studies.deliver import changed_target
+    from loadsim.studies.naming import settled
     from loadsim.studies.values import parse_headers
 
     changes: dict[str, Any] = {}
@@ -52,7 +53,13 @@ def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
             changes["timeout"] = parse_duration(options["timeout"])
     except UnitError as error:
         raise UsageError(f"--timeout: {error}") from None
-    return changed_target(endpoint, changes, "command line")
+    target = changed_target(endpoint, changes, "command line")
+    named = (options["event"],) if options["event"] is not None else endpoint.events[:1]
+    is_chosen = options["scheme"] is not None or "scheme" in endpoint.given
+    scheme, _ = settled(target, named, names_scheme=is_chosen)
+    return (
+        target if scheme == target.scheme else changed_target(endpoint, {**changes, "scheme": scheme}, "command line")
+    )
 
 
 def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will_do: bool = False) -> str:
@@ -62,12 +69,15 @@ def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will
     """
     from loadsim.events import event_type
     from loadsim.model import UsageError
+    from loadsim.signing import family, scheme
     from loadsim.studies.deliver import check_registered, offered_types
+    from loadsim.studies.naming import full_name
 
     offered = offered_types(endpoint, target)
     if asked is None:
         if len(offered) == 1 or any_will_do:
             return offered[0]
         raise UsageError(f"which event? name one with -e: {', '.join(offered)}")
-    check_registered(endpoint, event_type(asked).name)
-    return asked
+    name = event_type(full_name(asked, family(scheme(target.scheme, target.custom)))).name
+    check_registered(endpoint, name)
+    return name

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from loadsim.plan import Target
-from loadsim.plan.redact import is_telling, redact_url
+from loadsim.plan.redact import ENV_PREFIX, is_telling, redact_url
 from loadsim.report.panel import Simulation
-from loadsim.settings import ENV_PREFIX, Endpoint
+from loadsim.settings import Endpoint
 from loadsim.signing import scheme
 
 _NEXT = " \\\n  "

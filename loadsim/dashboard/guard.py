@@ -9,13 +9,13 @@ Origin header against posts from other sites.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+
+from loadsim.addresses import answers_to
 
 TOKEN = "token"  # noqa: S105 - the parameter's name
 SAFE = frozenset({"GET", "HEAD"})
@@ -44,12 +44,12 @@ def guard(token: str, cookie: str, names: Collection[str], refuse: Refuse) -> Mi
 
     `refuse` draws the answer to a request that is not let in: a status and a sentence.
     """
-    known = {"localhost", *(name.lower() for name in names)}
+    known = {name.lower() for name in names}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         hosts = {request.host, request.headers.get("Host", request.host)}  # of an absolute URL, and of the header
-        if not all(_is_ours(host, known) for host in hosts):
+        if not all(answers_to(host, known) for host in hosts):
             return refuse(request, HTTPStatus.FORBIDDEN, "This page does not answer to that host name.")
         origin = request.headers.get("Origin")
         if origin != f"http://{request.host}" and (origin is not None or request.method not in SAFE):
@@ -90,18 +90,3 @@ def _admit(request: web.Request, cookie: str, token: str) -> web.Response:
 
 def _same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(errors="replace"), token.encode())
-
-
-def _is_ours(host: str, names: Collection[str]) -> bool:
-    """Whatever the port: a tunnel changes that."""
-    try:
-        parts = urlsplit(f"//{host}")
-        name = parts.hostname or ""
-        if "@" in parts.netloc:
-            return False
-        if name in names:
-            return True
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 import secrets
@@ -23,6 +22,7 @@ from aiohttp import log as web_log
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from loadsim.addresses import is_loopback
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.live import Stand
 from loadsim.model import UsageError
@@ -56,7 +56,7 @@ async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
         await web.SockSite(runner, listener).start()
         url = f"http://{_in_url(options.host)}:{port}/?token={token}"
         say(f"the simulations page is at {url}")
-        if not _is_loopback(options.host):
+        if not is_loopback(options.host):
             say(f"{options.host} is not loopback: whoever reaches it with this token can send from here, unencrypted")
         say("Ctrl-C stops")
         with _opened(url) if options.browser else contextlib.nullcontext():
@@ -97,13 +97,6 @@ def _on_signals(stop: asyncio.Event, stand: Stand, say: Callable[[str], None]) -
 
     for number in SIGNALS:
         loop.add_signal_handler(number, told)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _in_url(host: str) -> str:

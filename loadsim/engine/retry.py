@@ -22,7 +22,7 @@ from loadsim.engine.pacer import Pacer
 from loadsim.engine.recorder import BITE, ROW
 from loadsim.engine.transport import Answer, Connection, Made
 from loadsim.measure.retries import RetryCounts
-from loadsim.model import ERROR_BASE, UNFINISHED, Column, ErrorKind, SignedRequest, is_success
+from loadsim.model import ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest, is_success
 from loadsim.plan import share_of
 from loadsim.plan.endpoint_watch import EndpointWatch
 from loadsim.plan.retry import policy_of
@@ -143,7 +143,9 @@ class RetryEngine(Engine):
             return self._makers[stratum](index, now_ns)
         born = due if held is None else held.born
         born_ns = born + self._wall_at_start if epoch is None else epoch + born - self._start_ns
-        return redeliver(index, born_ns, now_ns)
+        if held is None:
+            return redeliver(index, born_ns, now_ns, 1, 0)
+        return redeliver(index, born_ns, now_ns, held.attempt, ROW.unpack(held.row)[Column.code])
 
     # -- endings ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +214,7 @@ class RetryEngine(Engine):
                 counts.delivered(now - held.born)
             self._end(index, row)
         else:
-            pause = None if self._off else self._policy.pause_ns(index, attempt, code, header)
+            pause = None if self._off else self._pause(index, attempt, code, header, now)
             if self._off:
                 counts.cut_off += 1
                 self._end(index, row)
@@ -228,6 +230,10 @@ class RetryEngine(Engine):
                 self._hold(index, held or _Held(stratum, row[Column.due]), row, now + pause)
         if self._watch is not None and self._watch.why and not self._off:
             self._switch_off(now)
+
+    def _pause(self, index: int, attempt: int, code: int, header: Callable[[str], str | None], now: int) -> int | None:
+        now_s = (now + self._wall_offset) / NS_PER_S
+        return self._policy.pause_ns(index, attempt, code, header, now_s=now_s)
 
     def _hold(self, index: int, held: _Held, row: Row, due: int) -> None:
         if held.attempt == 1:

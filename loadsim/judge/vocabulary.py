@@ -14,7 +14,7 @@ from typing import Literal
 from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.result import RunResult
 from loadsim.measure.windows import Grid, Stretch, stretches_of
-from loadsim.model import Objective, UsageError
+from loadsim.model import Objective, UsageError, case_kind
 from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
@@ -151,7 +151,7 @@ def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
     return Vocabulary(
         events=tuple(event.type for event in scenario.events if event.weight > 0),
         phases=tuple(phase.name for phase in scenario.phases if phase.record),
-        cases=(GENUINE, *(case.kind for case in scenario.cases)),
+        cases=(GENUINE, *dict.fromkeys(case_kind(case.kind) for case in scenario.cases)),
         unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),
         stretches=_stretches(scenario),
         has_ledger=scenario.has_ledger,

@@ -37,7 +37,7 @@ def selection_of(objective: Objective, labels: Labels) -> tuple[Metric, list[int
     tags = dict(objective.tags)
     phase = labels.phases.index(tags["phase"]) if "phase" in tags else None
     type_ = labels.types.index(tags["event"]) if "event" in tags else None
-    case = labels.cases.index(tags["case"]) if "case" in tags else None
+    case = tags.get("case")
     expect = None if case is not None else "accept"
     if objective.metric in CASE_METRICS:
         expect = "refuse"

@@ -6,7 +6,6 @@ plain TCP stays on this machine unless that is asked for. Knows nothing of how a
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from loadsim.addresses import is_loopback
 from loadsim.launch.launcher import Launcher
 from loadsim.model import LoadsimError, UsageError
 
@@ -42,8 +42,8 @@ class Cluster:
 
     @property
     def encrypted(self) -> bool:
-        """Whether what is said to the cluster can be read on the way."""
-        return self.address.startswith("tls://")
+        """Whether what is said to the cluster cannot be read on the way, and nobody else can speak to it."""
+        return bool(self.local) or self.address.startswith("tls://")
 
     @property
     def here(self) -> bool:
@@ -75,6 +75,8 @@ def cluster_of(
         raise UsageError(f"--cluster {text}: from 1 to {MOST_LOCAL} workers on this machine")
     if find_spec("distributed") is None:
         raise UsageError("--cluster needs Dask, which is not installed: pip install 'loadsim[dask]'")
+    if local is not None and find_spec("cryptography") is None:
+        raise UsageError(f"--cluster {text}: its certificates need cryptography: pip install 'loadsim[dask]'")
     found = Cluster(
         address=text.rstrip("/") if remote else "",
         local=int(local[1]) if local else 0,
@@ -93,7 +95,7 @@ def cluster_of(
 def _check_security(cluster: Cluster) -> None:
     files = {"--cluster-ca": cluster.ca, "--cluster-cert": cluster.cert, "--cluster-key": cluster.key}
     given = [flag for flag, path in files.items() if path]
-    if given and not cluster.encrypted:
+    if given and (cluster.local or not cluster.encrypted):
         raise UsageError(f"{', '.join(given)}: only a tls:// cluster takes certificates")
     for flag, path in files.items():
         if path and not Path(path).is_file():
@@ -115,14 +117,6 @@ def _check_security(cluster: Cluster) -> None:
 def host_of(address: str) -> str:
     """The host of `PROTOCOL://HOST:PORT`, without brackets; empty where there is none."""
     return address.partition("://")[2].rpartition(":")[0].strip("[]")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or a name can only mean this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def hosts_of(workers: Mapping[str, str]) -> list[tuple[str, str]]:

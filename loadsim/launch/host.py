@@ -49,7 +49,10 @@ class Sealed:
 class HostShards:
     """The shard processes that one host runs for one launcher."""
 
-    def __init__(self, host: int, shards: Sequence[int], say: Say, connected: Callable[[], bool]) -> None:
+    def __init__(
+        self, host: int, shards: Sequence[int], variables: Sequence[str], say: Say, connected: Callable[[], bool]
+    ) -> None:
+        """`variables`: those of this host that the shards read secrets from."""
         self._host = host
         self._say = say
         self._connected = connected
@@ -59,13 +62,14 @@ class HostShards:
         self._spoke = 0.0
         self._lock = threading.Lock()
         self._numbers = shards
+        self._variables = variables
         self._left = len(shards)
 
     def serve(self) -> None:
         """Start every shard and stay until all have ended. Ends them when the launcher is not heard any more."""
         try:
             for number in self._numbers:
-                self._shards[number] = _Process(partial(self._out, number), partial(self._end, number))
+                self._shards[number] = _Process(self._variables, partial(self._out, number), partial(self._end, number))
             while not self._ended.is_set():
                 if time.monotonic() - self._spoke >= BEAT_S:
                     self._say({"host": self._host})
@@ -109,9 +113,12 @@ class HostShards:
 class _Process:
     """One shard: a process and the two threads that write to it and read from it."""
 
-    def __init__(self, out: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
+    def __init__(self, variables: Sequence[str], out: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
         self._process = subprocess.Popen(
-            own_command("loadsim", "shard"), env=own_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            own_command("loadsim", "shard"),
+            env=own_environment(variables),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ending = False

@@ -46,6 +46,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
     frame_s: float = FRAME_S
     """How long after one frame the next one comes."""
+    hidden: list[str] = msgspec.field(default_factory=list)
+    """Lower-case names of headers whose values came from the environment, where the secret travels here."""
     lease_s: float = 0.0
     """A shard that hears nothing for so long stops at once: whoever could stop it is cut off. 0: it waits for ever."""
 

@@ -57,6 +57,8 @@ class RunSpec:
     """So many hosts may be lost without making the run INVALID."""
     on_outcomes: Callable[[bytes], None] | None = None
     """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
+    hidden: frozenset[str] = frozenset()
+    """Lower-case names of the target's headers whose values came from the environment: no sample shows them."""
     frame_s: float = FRAME_S
     """How often each shard tells how it stands."""
 
@@ -190,6 +192,7 @@ class Run:
                 recorded={name: list(events) for name, events in spec.recorded.items()},
                 pace=list(spec.pace),
                 frame_s=spec.frame_s,
+                hidden=sorted(spec.hidden),
             )
             for number in range(self.shards)
         ]

@@ -53,8 +53,9 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
-from loadsim.model import LoadsimError, Secret, UsageError
+from loadsim.model import LoadsimError, Sample, Secret, UsageError
 from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.plan.redact import conceal, from_environment, secrets_in
 from loadsim.signing import scheme
 
 
@@ -139,6 +140,7 @@ class ShardRun:
             raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
         loop = asyncio.get_running_loop()
         scenario, keys = self._scenario()
+        self._secrets = secrets_in(scenario.target.headers, self._hidden)
         self._plan = plan = Plan(scenario, message.seed, message.pace)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
@@ -199,6 +201,7 @@ class ShardRun:
         """The scenario, its headers resolved, and what to sign with: the plan's own, or what this host has."""
         message = self._message
         scenario = from_document(message.scenario, source="plan")
+        self._hidden = from_environment(scenario.target.headers).union(message.hidden)
         if message.secret is not None:
             old_secret = None if message.old_secret is None else Secret(message.old_secret)
             return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers)
@@ -271,15 +274,18 @@ class ShardRun:
             cpu_s=time.process_time(),
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
-            samples=[
-                SampleMessage(s.index, s.stratum, s.code, s.t_ns, list(s.headers), s.body, s.error)
-                for s in recorder.take_samples()
-            ],
+            samples=[self._sample(sample) for sample in recorder.take_samples()],
             raw=recorder.take_raw(),
             outcomes=self._notes.take() if self._notes is not None else b"",
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
             retries=engine.retries if isinstance(engine, RetryEngine) else None,
         )
+
+    def _sample(self, of: Sample) -> SampleMessage:
+        """An answer as others may see it: without the secrets of our headers, should it repeat them."""
+        headers = [(name, conceal(value, self._secrets)) for name, value in of.headers]
+        body, error = conceal(of.body, self._secrets), conceal(of.error, self._secrets)
+        return SampleMessage(of.index, of.stratum, of.code, of.t_ns, headers, body, error)
 
 
 def outcome_flags(plan: Plan) -> Ints:

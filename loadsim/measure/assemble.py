@@ -90,9 +90,10 @@ def assemble(
             wanted, duration_ns, refusing=refusing, every_interval=everything, of_phase=phase is not None
         )
 
-    def of_case(case: int) -> Totals:
+    def of_case(case: str) -> Totals:
         strata = labels.select(case=case)
-        return books.totals(strata, recorded_ns, refusing=strata if labels.expects[case] == "refuse" else None)
+        refusing = labels.expects[labels.cases_of(case)[0]] == "refuse"
+        return books.totals(strata, recorded_ns, refusing=strata if refusing else None)
 
     totals = group()
     series = series_of(merged, accepting, retried=retry_labels is not None)
@@ -102,7 +103,8 @@ def assemble(
         environment=environment,
         totals=totals,
         by_event={name: group(type_=number) for number, name in enumerate(labels.types)},
-        by_case={name: of_case(number) for number, name in enumerate(labels.cases)},
+        by_case={name: of_case(name) for name in labels.case_kinds},
+        by_case_part={name: of_case(name) for name in labels.case_parts},
         by_phase={name: group(labels.durations_ns[number], phase=number) for number, name in enumerate(labels.phases)},
         series=series.rows,
         slice_s=series.slice_s,
@@ -128,8 +130,7 @@ def _histograms(merged: Merged, labels: Labels) -> dict[str, str]:
             wanted.append((f"{name}{{event:{type_}}}", metric, labels.select(type_=number, expect="accept")))
         for number, phase in enumerate(labels.phases):
             wanted.append((f"{name}{{phase:{phase}}}", metric, labels.select(phase=number, expect="accept")))
-        for number, case in enumerate(labels.cases):
-            wanted.append((f"{name}{{case:{case}}}", metric, labels.select(case=number)))
+        wanted += [(f"{name}{{case:{case}}}", metric, labels.select(case=case)) for case in labels.case_kinds]
     counted = ((name, metric, merged.counts(metric, strata)) for name, metric, strata in wanted)
     return {name: encode(counts, layout(metric)) for name, metric, counts in counted if counts.any()}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from loadsim.model import case_kind
+
 Expectation = Literal["accept", "refuse"]
 
 
@@ -34,6 +36,20 @@ class Labels:
             raise ValueError("as many cases and expectations are needed")
 
     @property
+    def case_kinds(self) -> tuple[str, ...]:
+        """The cases, those that are parts of one kind as that kind."""
+        return tuple(dict.fromkeys(map(case_kind, self.cases)))
+
+    @property
+    def case_parts(self) -> tuple[str, ...]:
+        """The cases that are parts of a kind."""
+        return tuple(name for name in self.cases if case_kind(name) != name)
+
+    def cases_of(self, name: str) -> list[int]:
+        """The numbers of a case, or of all parts of a kind."""
+        return [number for number, case in enumerate(self.cases) if name in (case, case_kind(case))]
+
+    @property
     def strata(self) -> int:
         """How many strata there are."""
         return len(self.phases) * len(self.types) * len(self.cases)
@@ -45,16 +61,18 @@ class Labels:
         return phase, type_, case
 
     def select(
-        self, *, phase: int | None = None, type_: int | None = None, case: int | None = None, expect: str | None = None
+        self, *, phase: int | None = None, type_: int | None = None, case: str | None = None, expect: str | None = None
     ) -> list[int]:
-        """Strata of a phase, or of all recorded phases; of a type and case, or of all cases with an expectation."""
+        """Strata of a phase, or of all recorded phases; of a type and case (see `cases_of`), or of all cases with an
+        expectation."""
+        cases = range(len(self.cases)) if case is None else self.cases_of(case)
 
         def belongs(stratum: int) -> bool:
             p, t, c = self.unpack(stratum)
             return (
                 (self.recorded[p] if phase is None else p == phase)
                 and type_ in (None, t)
-                and case in (None, c)
+                and c in cases
                 and expect in (None, self.expects[c])
             )
 

@@ -27,7 +27,8 @@ class Books:
 
     of: Of
     arrivals: Times
-    """Whole requests that said they were of this event, whatever became of them."""
+    """Deliveries that said they were of this event, whatever became of them; the companion receiver's are those alone
+    whose signature it accepted."""
     accepted: Times
     """Of those, how many were taken for genuine and answered as such; or how often something was done for it."""
     first_s: NDArray[np.float64] | None = None

@@ -18,6 +18,8 @@ HEADER = "x-loadsim-id"
 _DIGITS, _ATTEMPT_DIGITS = 10, 3
 MARK = re.compile(rb"([!-.0-~]{1,120})/([0-9]{1,%d})/[0-9]{1,%d}" % (_DIGITS, _ATTEMPT_DIGITS))
 """A whole mark: the run's name (printable ASCII without blanks and slashes), the event's index, the attempt."""
+RUN = re.compile(r"[!-.0-~]{1,120}")
+"""What a run may be called in a mark."""
 _SLASH, _ZERO = ord("/"), ord("0")
 
 

@@ -7,7 +7,6 @@ names, of what a stratum means, or of the figures that results carry.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from loadsim.measure.cells import (
     slices_of,
 )
 from loadsim.measure.hdr import Ints
+from loadsim.measure.moments import Moments, together
 from loadsim.measure.slices import Slices
 from loadsim.measure.tally import COUNTERS, TallyDelta
 
@@ -36,28 +36,6 @@ class Sliced(NamedTuple):
     slices: Ints
     indexes: Ints
     counts: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """What is known exactly of a latency metric, in ns."""
-
-    count: int
-    min: int
-    max: int
-    sum: float
-    sum_sq: float
-    overflow: int
-
-    @property
-    def mean(self) -> float:
-        """Arithmetic mean, ns."""
-        return self.sum / self.count
-
-    @property
-    def stdev(self) -> float:
-        """Population standard deviation, ns."""
-        return float(np.sqrt(max(0.0, self.sum_sq / self.count - self.mean**2)))
 
 
 class Merged:
@@ -138,18 +116,7 @@ class Merged:
         """Exact moments of a latency metric over some strata; None without samples."""
         groups = [stratum * METRICS_PER_STRATUM + int(metric) for stratum in strata]
         rows = [rows[np.isin(rows[:, 0], groups)] for rows in self._moments.values()]
-        found = np.concatenate(rows) if rows else np.zeros((0, 7))
-        if not len(found):
-            return None
-        _, count, least, most, total, squares, overflow = found.T
-        return Moments(
-            count=int(count.sum()),
-            min=int(least.min()),
-            max=int(most.max()),
-            sum=float(total.sum()),
-            sum_sq=float(squares.sum()),
-            overflow=int(overflow.sum()),
-        )
+        return together(np.concatenate(rows)[:, 1:]) if rows else None
 
     def counter(self, name: str, strata: Iterable[int]) -> int:
         """One of `tally.COUNTERS`, over some strata and all shards."""

@@ -435,6 +435,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
     floor: Floor | None = None
     """The generator's own floor on the machine of the run, where it is known."""
+    by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
+    """Of cases that consist of several, such as one for each published key: each part; their sum is in `by_case`."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
     """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure import moments
 from loadsim.measure.cells import (
     GROUP_SHIFT,
     INDEX_BITS,
@@ -34,7 +35,7 @@ COUNTERS = (
 """Columns of `TallyDelta.counters`. `ended` counts every row, dropped ones too; `unsent` those errors and unfinished
 of which no byte was handed to the kernel; `woken_late` those woken after the end of their phase, or never."""
 
-MOMENTS = ("group", "count", "min", "max", "sum", "sum_sq", "overflow")
+MOMENTS = ("group", *moments.COLUMNS)
 """Columns of `TallyDelta.moments`, in ns; group = stratum * 16 + metric."""
 
 _VALUE_BITS = 44
@@ -103,10 +104,7 @@ class Tally:
         self._raw: list[Ints] = []
         self._raw_size = 0
         self._settled: list[Cells] = []
-        groups = strata * METRICS_PER_STRATUM
-        self._moments = np.zeros((groups, len(MOMENTS)))
-        self._moments[:, 0] = np.arange(groups)
-        self._moments[:, 2] = np.inf
+        self._moments = moments.empty(strata * METRICS_PER_STRATUM)
         self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
 
     def stop(self, instant_ns: int) -> None:
@@ -190,7 +188,8 @@ class Tally:
         self._settle()
         cells = joined(self._settled)
         self._settled = []
-        filled = self._moments[self._moments[:, 1] > 0]
+        groups = np.flatnonzero(self._moments[:, 0])
+        filled = np.column_stack((groups, self._moments[groups]))
         return TallyDelta(
             keys=cells.keys.astype("<i8", copy=False).tobytes(),
             counts=cells.counts.astype("<u4").tobytes(),
@@ -218,18 +217,9 @@ class Tally:
             return
         group = grouped >> _VALUE_BITS
         starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
-        lasts = np.append(starts[1:], len(grouped)) - 1
-        values = grouped & _LARGEST_NS
-        exact = values.astype(np.float64)
         at = group[starts]
-        moments = self._moments
-        moments[at, 1] += lasts - starts + 1
-        moments[at, 2] = np.minimum(moments[at, 2], values[starts])
-        moments[at, 3] = np.maximum(moments[at, 3], values[lasts])
-        moments[at, 4] += np.add.reduceat(exact, starts)
-        moments[at, 5] += np.add.reduceat(exact * exact, starts)
-        if values.max() >= overflow_ns:
-            moments[at, 6] += np.add.reduceat((values >= overflow_ns).astype(np.float64), starts)
+        rows = moments.of_stretches(grouped & _LARGEST_NS, starts, overflow_ns)
+        self._moments[at] = moments.paired(self._moments[at], rows)
 
     def _count(self, columns: Ints) -> None:
         stratum, code, due, woken, _, _, _, _, bytes_sent, bytes_received = columns

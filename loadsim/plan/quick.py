@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from loadsim.model import NS_PER_S
-from loadsim.plan.reading import TypesOf, from_document
+from loadsim.plan.reading import Settle, TypesOf, from_document
 from loadsim.plan.retry import profile_of
 from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, Scenario, ScenarioError
 from loadsim.plan.units import format_duration, format_rate
@@ -37,6 +37,7 @@ def quick_scenario(
     known_types: Collection[str],
     known_schemes: Collection[str] | None = None,
     types_of: TypesOf | None = None,
+    settle: Settle | None = None,
     payloads: tuple[str, str] | None = None,
     source: str = COMMAND_LINE,
 ) -> Scenario:
@@ -69,7 +70,9 @@ def quick_scenario(
         document["retry"] = dict(retry)
     if seed is not None:
         document["seed"] = seed
-    return from_document(document, source, known_types=known_types, known_schemes=known_schemes, types_of=types_of)
+    return from_document(
+        document, source, known_types=known_types, known_schemes=known_schemes, types_of=types_of, settle=settle
+    )
 
 
 def _open_duration(rate: Fraction, duration: int | None, events: int | None, source: str) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from loadsim.model import UsageError
 from loadsim.plan.retry import profile_of
 from loadsim.plan.rules import check, check_target, refuse_secrets
 from loadsim.plan.scenario import Case, CaseRule, EventMix, Scenario, ScenarioError, Target
@@ -22,6 +23,12 @@ TypesOf = Callable[[Target], Sequence[str]]
 """The event types that a target's scenario without `[[events]]` sends."""
 
 
+class Settle(Protocol):
+    """The scheme that signs events of these types, and their full names. Raises UsageError."""
+
+    def __call__(self, target: Target, types: Sequence[str], *, names_scheme: bool) -> tuple[str, tuple[str, ...]]: ...
+
+
 def load_scenario(
     text: str,
     *,
@@ -30,6 +37,7 @@ def load_scenario(
     known_schemes: Collection[str],
     known_cases: Mapping[str, CaseRule] = NO_CASES,
     types_of: TypesOf | None = None,
+    settle: Settle | None = None,
     signing: Mapping[str, Any] | None = None,
 ) -> Scenario:
     """The scenario that a TOML text describes. `source` is how messages call the file.
@@ -53,6 +61,7 @@ def load_scenario(
         known_schemes=known_schemes,
         known_cases=known_cases,
         types_of=types_of,
+        settle=settle,
     )
 
 
@@ -64,8 +73,11 @@ def from_document(
     known_schemes: Collection[str] | None = None,
     known_cases: Mapping[str, CaseRule] | None = None,
     types_of: TypesOf | None = None,
+    settle: Settle | None = None,
 ) -> Scenario:
-    """The inverse of `Scenario.document`. A set of known names that is None leaves those names unchecked."""
+    """The inverse of `Scenario.document`. `settle` finds the scheme where the target names none. A set of known names
+    that is None leaves those names unchecked.
+    """
     try:
         refuse_secrets("target", document.get("target"))
         scenario = _with_deadline(read(dict(document), Scenario), document)
@@ -73,6 +85,9 @@ def from_document(
             check_target("target", scenario.target, known_schemes)
             types = types_of(scenario.target) if types_of is not None else known_types
             scenario = msgspec.structs.replace(scenario, events=tuple(EventMix(type=name) for name in types))
+        elif settle is not None:
+            check_target("target", scenario.target, known_schemes)
+            scenario = _settled(scenario, settle, names_scheme="scheme" in document.get("target", {}))
         check(scenario, known_types=known_types, known_schemes=known_schemes, known_cases=known_cases)
         if known_cases is not None:
             cases = tuple(_resolved(case, known_cases[case.kind]) for case in scenario.cases)
@@ -80,6 +95,22 @@ def from_document(
     except DocumentError as error:
         raise ScenarioError(source, error.key, error.reason) from None
     return scenario
+
+
+def _settled(scenario: Scenario, settle: Settle, *, names_scheme: bool) -> Scenario:
+    """With the scheme and the full names of its events; those that are read from a file keep theirs."""
+    own = [event for event in scenario.events if event.payloads is None]
+    try:
+        scheme, names = settle(scenario.target, [event.type for event in own], names_scheme=names_scheme)
+    except UsageError as error:
+        raise DocumentError("events", str(error)) from None
+    full = dict(zip((event.type for event in own), names, strict=True))
+    events = [
+        event if event.payloads is not None else msgspec.structs.replace(event, type=full[event.type])
+        for event in scenario.events
+    ]
+    target = msgspec.structs.replace(scenario.target, scheme=scheme)
+    return msgspec.structs.replace(scenario, target=target, events=tuple(events))
 
 
 def _with_deadline(scenario: Scenario, document: Mapping[str, Any]) -> Scenario:

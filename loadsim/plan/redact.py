@@ -1,18 +1,28 @@
-"""What must never be shown: values of telling headers, user info and query values of URLs.
+"""What must never be shown: header values that are credentials, user info and query values of URLs.
 
-Decides by the name alone, without regard to case. Refuses to guess from values.
+A header's value is a credential where its name says so, without regard to case, or where the environment holds it. An
+endpoint that repeats one in its answer does not make it less of a secret.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loadsim.plan.scenario import Target
 
 MASK = "***"
+ENV_PREFIX = "env:"
+"""Before the name of a variable, in place of a header's value."""
+SHORTEST_SECRET = 4
+"""Shorter values are not looked for in what an endpoint says: they stand everywhere."""
 
 _TELLING = re.compile(r"^(?:proxy-)?authorization$|^(?:set-)?cookie$|token|key|secret", re.IGNORECASE)
+_USUAL_NAME = re.compile(r"[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})*", re.ASCII)
+"""What variables are mostly called, and secrets never: short words of capitals that end in a few digits at most."""
 _URL = re.compile(r"(?s)([^?#]*)(\?[^#]*)?(#.*)?")
 
 
@@ -21,9 +31,42 @@ def is_telling(name: str) -> bool:
     return _TELLING.search(name.strip()) is not None
 
 
-def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers with the values of telling ones as `***`."""
-    return {name: MASK if is_telling(name) else value for name, value in headers.items()}
+def shown_variable(name: str) -> str:
+    """What stands where a variable's name belongs: `***` where it could as well be a secret, such as whsec_…"""
+    return name if _USUAL_NAME.fullmatch(name) else MASK
+
+
+def from_environment(headers: Mapping[str, str]) -> frozenset[str]:
+    """The names, in lower case, of the headers whose values are to be read from variables (`env:NAME`)."""
+    return frozenset(name.lower() for name, value in headers.items() if value.startswith(ENV_PREFIX))
+
+
+def variables_of(target: Target, default_secret_env: str) -> frozenset[str]:
+    """The variables that a target's secrets are read from. `default_secret_env`: its scheme's own."""
+    values = target.headers.values()
+    named = {value.removeprefix(ENV_PREFIX).strip() for value in values if value.startswith(ENV_PREFIX)}
+    if target.secret_file is None:
+        named.add(target.secret_env or default_secret_env)
+    return frozenset(named | ({target.old_secret_env} if target.old_secret_env else set()))
+
+
+def redact_headers(headers: Mapping[str, str], hidden: Collection[str] = ()) -> dict[str, str]:
+    """The headers with the values of telling ones, and of those whose lower-case names are in `hidden`, as `***`."""
+    return {name: MASK if is_telling(name) or name.lower() in hidden else value for name, value in headers.items()}
+
+
+def secrets_in(headers: Mapping[str, str], hidden: Collection[str] = ()) -> tuple[str, ...]:
+    """The values that `redact_headers` masks, and what stands behind a word such as Bearer in them; longest first."""
+    masked = [value for name, value in headers.items() if is_telling(name) or name.lower() in hidden]
+    found = {text.strip() for value in masked for text in (value, value.partition(" ")[2])}
+    return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=lambda text: (-len(text), text)))
+
+
+def conceal(text: str, values: Iterable[str]) -> str:
+    """The text with every one of these values as `***`."""
+    for value in values:
+        text = text.replace(value, MASK)
+    return text
 
 
 def redact_url(url: str) -> str:
@@ -52,6 +95,9 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
         for key in ("url", "public_url", "ledger", "proxy"):
             if isinstance(target.get(key), str):
                 target[key] = redact_url(target[key])
+        for key in ("secret_env", "old_secret_env"):
+            if isinstance(target.get(key), str):
+                target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):
             target["headers"] = redact_headers(target["headers"])
     return shown

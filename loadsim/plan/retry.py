@@ -7,6 +7,8 @@ endpoint takes to answer stays what it is. Refuses to know clocks, connections a
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import hashlib
 import math
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from typing import Annotated
 
 import msgspec
 
+from loadsim.model import NS_PER_S
 from loadsim.plan.providers import PROVIDERS, Provider, SwitchOff
 from loadsim.plan.shape import DocumentError, Duration, suggestion
 
@@ -23,6 +26,7 @@ GONE = 410
 TOO_MANY = 429
 MOST_ATTEMPTS = 100
 """The longest schedule that a scenario may give."""
+_LONGEST_ASKED_S = 86_400
 _UNIT = 2.0**-53
 
 
@@ -98,10 +102,17 @@ class Policy:
         return SwitchOff(rule.given_up, failing, rule.share, int(rule.window_ns / self.scale), rule.gone)
 
     def pause_ns(
-        self, index: int, attempt: int, code: int, header: Callable[[str], str | None] = lambda _: None
+        self,
+        index: int,
+        attempt: int,
+        code: int,
+        header: Callable[[str], str | None] = lambda _: None,
+        *,
+        now_s: float = 0.0,
     ) -> int | None:
         """The pause after attempt `attempt` (1 is the first) of event `index`, which failed with `code` (see model);
-        None: that was the last. `header` gives the value of a header of the answer, by its lower-case name.
+        None: that was the last. `header` gives the value of a header of the answer, by its lower-case name; `now_s` is
+        the wall clock, seconds since 1970, for one that names a date.
 
         pause = planned · (1 + jitter · u), u uniform in [−1, 1) by (seed, index, attempt); where `Retry-After` asks for
         more, that much, up to `retry_after` times the planned pause.
@@ -118,7 +129,7 @@ class Policy:
         planned = provider.retries_ns[attempt - 1]
         pause = planned * (1 + provider.jitter * (2 * _uniform(self.seed, index, attempt) - 1))
         if provider.retry_after is not None:
-            asked = retry_after_ns(header("retry-after"))
+            asked = retry_after_ns(header("retry-after"), now_s)
             if asked is not None:
                 most = planned * provider.retry_after if planned else asked
                 pause = max(pause, min(asked, most))
@@ -130,12 +141,20 @@ def policy_of(retry: Retry, seed: int) -> Policy:
     return Policy(profile_of(retry), retry.time_scale, seed)
 
 
-def retry_after_ns(value: str | None) -> int | None:
-    """The seconds of a `Retry-After` header (RFC 9110, 10.2.3) in ns, at most a day; None for none, and for a date,
-    which needs a clock."""
-    if value is None or not value.strip().isascii() or not value.strip().isdigit():
-        return None
-    return min(int(value.strip()[:10]), 86_400) * 1_000_000_000
+def retry_after_ns(value: str | None, now_s: float) -> int | None:
+    """How long a `Retry-After` header (RFC 9110, 10.2.3) asks to wait, seconds or an HTTP-date, in ns: at most a day,
+    nothing for a date that has passed. None for no header, or one that is neither."""
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        seconds: float = int(text[:10])
+    else:
+        try:
+            date = email.utils.parsedate_to_datetime(text)
+            # asctime-date names no zone: every HTTP-date is in UTC (RFC 9110, 5.6.7)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=dt.UTC)).timestamp() - now_s
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return int(min(max(seconds, 0), _LONGEST_ASKED_S) * NS_PER_S)
 
 
 def _uniform(seed: int, index: int, attempt: int) -> float:

@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
             if request.refused is not None:
-                desk.refuse(request.refused, request.size, request.mark)
+                desk.refuse(request.refused, request.size)
                 out += self._answer(request, request.refused)
                 continue
             body = request.body if request.pieces is None else b"".join(request.pieces)

@@ -85,7 +85,7 @@ class Desk:
         instant = AT_ONCE
         if self._extras and entry in ACCEPTED:
             answer, instant = self._extra(answer, body)
-        if mark:
+        if mark and entry in ACCEPTED:  # a refused one may say whatever it likes of itself
             # As Ledger.note has it, without the call, which would cost as much again.
             self._notes.extend((mark, now_s, answer.status))
         return answer, instant
@@ -102,12 +102,10 @@ class Desk:
             return answer, self._queue.finish(time.monotonic_ns(), service_ns)
         return answer, time.monotonic_ns() + service_ns if service_ns else AT_ONCE
 
-    def refuse(self, answer: Answer, size: int = 0, mark: bytes = b"") -> None:
+    def refuse(self, answer: Answer, size: int = 0) -> None:
         """Count a request that is refused without being read whole."""
         if answer.entry is not None:
             self._row.took(answer.entry, size)
-            if mark and self._ledger is not None:
-                self._ledger.note(mark, time.time(), answer.status)
 
     def bytes_of(self, answer: Answer, close: bool, head: bool = False) -> bytes:
         """The answer's bytes; call it when they are about to be written, for that is what it counts."""

@@ -52,8 +52,12 @@ class RunningReceiver:
         """The books as of now; also after `stop`."""
         return self._supervisor.stats()
 
+    def register(self, run: str) -> None:
+        """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
+        self._supervisor.register(run)
+
     def books(self, run: str) -> Books | None:
-        """Which events of a run came, as of a moment ago and not after `stop`; None where none was accepted."""
+        """Which events of a run came, as of a moment ago and not after `stop`; None where it is not registered."""
         return self._supervisor.books(run)
 
     async def stop(self) -> None:
@@ -95,7 +99,7 @@ async def start_receiver(
         await supervisor.start()
         admin = None
         if admin_listener is not None:
-            admin = Admin(supervisor, admin_listener)
+            admin = Admin(supervisor, admin_listener, options.admin_names)
             await admin.start()
     except BaseException:
         await supervisor.stop()

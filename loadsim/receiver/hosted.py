@@ -40,6 +40,11 @@ class AppOrder(msgspec.Struct, frozen=True):
         return "loadsim.receiver.hosted"
 
     @property
+    def whole_environment(self) -> bool:
+        """The application's secret stands there, and whatever else it needs."""
+        return True
+
+    @property
     def descriptors(self) -> tuple[int, ...]:
         """What is to be inherited."""
         return (self.listen_fd,)

@@ -220,7 +220,7 @@ class AiohttpEngine:
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read, and its answer."""
-        self._desk.refuse(answer, mark=self._pick(request.raw_headers)[1])
+        self._desk.refuse(answer)
         return self._respond(request, answer)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

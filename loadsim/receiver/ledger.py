@@ -1,13 +1,15 @@
 """Which events came: by run and index, in memory that the workers and their supervisor share.
 
-Decides what is kept of a delivery that says of which event it is (see `measure.marks`), and how much room there is:
-32 runs, indexes below a limit. Only an accepted delivery opens the books of a run, so that nobody without the secret
-can make them grow. Deliveries are noted one by one and entered many at once, since parsing one alone would cost more
-than all the rest. Every worker writes its own part only, so nothing is locked. Refuses to know who reads the books.
+Decides what is kept of an accepted delivery that says of which event it is (see `measure.marks`), and how much room
+there is: the 32 runs that were registered last, indexes below a limit. What is refused, or of a run that nobody
+registered, leaves no trace but a count: the mark is not signed, and anybody can write one. Deliveries are noted one by
+one and entered many at once, since parsing one alone would cost more than all the rest. The supervisor alone writes
+which runs there are, every worker its own part only, so nothing is locked.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import tempfile
@@ -20,30 +22,31 @@ from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
 from loadsim.measure.ledger import MOST_TIMES, Books, Times
-from loadsim.measure.marks import MARK, indexes_of
+from loadsim.measure.marks import MARK, RUN, indexes_of
 
 RUNS = 32
 DEFAULT_LIMIT = 4_000_000
 LARGEST_LIMIT = 50_000_000
 ENTER_EVERY_S = 0.02
-"""How far the books may be behind. At any rate that one process can take, entering holds it up for far less than a
+"""How far the ledger may be behind. At any rate that one process can take, entering holds it up for far less than a
 millisecond."""
 SUCCESSES = range(200, 300)
 _NAME = 128
-_COUNTERS = 2 + RUNS
-MALFORMED, NO_ROOM, OVER_LIMIT = range(3)
-"""Counters of what was not entered. Those over the limit are counted by run, from OVER_LIMIT on."""
-_NAMES_AT = 8 * _COUNTERS
-_HEAD = -(-(_NAMES_AT + RUNS * _NAME) // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+_PAGE = mmap.ALLOCATIONGRANULARITY
+MALFORMED, UNREGISTERED, OVER_LIMIT, TURN = 0, 1, 2, 2 + RUNS
+"""A worker's words: what was not entered; then, by place of a run, what was over the limit, and whose turn it is of."""
+_WORDS = TURN + RUNS
+_PART_HEAD = -(-8 * _WORDS // _PAGE) * _PAGE
+_REGISTER = -(-(8 * (1 + RUNS) + RUNS * _NAME) // _PAGE) * _PAGE
 
 
 class Refusals(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries with a mark that no books were kept of."""
+    """Accepted deliveries with a mark that were not entered."""
 
     malformed: int
-    """Not of the form, or refused deliveries of a run that nothing was accepted of."""
-    no_room: int
-    """Of a run for whose books there was no room."""
+    """The mark is not of the form."""
+    unregistered: int
+    """The run was not registered, or so many were after it that it made room."""
 
 
 class _Layout(NamedTuple):
@@ -54,36 +57,92 @@ class _Layout(NamedTuple):
     @property
     def counts(self) -> int:
         """Of one array of counts, in whole pages."""
-        return -(-self.limit // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+        return -(-self.limit // _PAGE) * _PAGE
+
+    @property
+    def arrays_of_a_run(self) -> int:
+        """Of its arrivals, accepted ones and times."""
+        return 10 * self.counts
 
     @property
     def part(self) -> int:
         """Of everything that belongs to one worker."""
-        return _HEAD + RUNS * 10 * self.counts
+        return _PART_HEAD + RUNS * self.arrays_of_a_run
 
-    def arrays(self, run: int) -> tuple[int, int, int]:
+    def arrays(self, place: int) -> tuple[int, int, int]:
         """Where the arrivals, the accepted ones and the times of a run begin."""
-        start = _HEAD + run * 10 * self.counts
+        start = _PART_HEAD + place * self.arrays_of_a_run
         return start, start + self.counts, start + 2 * self.counts
 
 
-class Ledger:
-    """One worker's part. What is noted is in the books only after `enter`, which somebody has to call now and then."""
+class Registered(NamedTuple):
+    """A run that has a place. `turn`: how many were registered before it, and it."""
 
-    def __init__(self, memory: mmap.mmap, limit: int) -> None:
+    name: bytes
+    place: int
+    turn: int
+
+
+class _Register:
+    """Which runs have a place, in the memory's first pages: a count of changes, then turns and names by place.
+
+    The count is odd while something is changed, so that a reader knows what it cannot use.
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._words = np.frombuffer(memory, np.uint64, 1 + RUNS)
+
+    @property
+    def changes(self) -> int:
+        """Another number than before where something was changed; odd while it is."""
+        return int(self._words[0])
+
+    def runs(self) -> list[Registered]:
+        """The runs, the latest first."""
+        found = [
+            Registered(self._memory[start : start + _NAME].rstrip(b"\0"), place, int(self._words[1 + place]))
+            for place, start in enumerate(range(8 * (1 + RUNS), 8 * (1 + RUNS) + RUNS * _NAME, _NAME))
+        ]
+        return sorted((run for run in found if run.turn), key=lambda run: -run.turn)
+
+    def find(self, name: bytes) -> Registered | None:
+        """The run of this name."""
+        return next((run for run in self.runs() if run.name == name), None)
+
+    def add(self, name: bytes) -> None:
+        """Give a run a place; the one that was registered first makes room. A run that has one keeps it."""
+        runs = self.runs()
+        if any(run.name == name for run in runs):
+            return
+        place = runs[-1].place if len(runs) == RUNS else len(runs)
+        start = 8 * (1 + RUNS) + place * _NAME
+        self._words[0] += np.uint64(1)
+        self._memory[start : start + _NAME] = name.ljust(_NAME, b"\0")
+        self._words[1 + place] = runs[0].turn + 1 if runs else 1
+        self._words[0] += np.uint64(1)
+
+
+class Ledger:
+    """One worker's part. What is noted is entered only by `enter`, which somebody has to call now and then."""
+
+    def __init__(self, memory: mmap.mmap, register: mmap.mmap, limit: int) -> None:
         self._limit, self._layout, self._memory = limit, _Layout(limit), memory
-        self._counters = np.frombuffer(memory, np.uint64, _COUNTERS)
-        self._names: list[bytes] = [name for name in _names(memory[_NAMES_AT:_HEAD]) if name]
-        """By number; what a worker finds here its predecessor had opened."""
+        self._words = np.frombuffer(memory, np.uint64, _WORDS)
+        self._register = _Register(register)
+        self._seen = -1
+        self._runs: list[Registered] = []
         self.notes: list[Any] = []
-        """Flat: mark, unix seconds, status answered."""
+        """Flat: mark, unix seconds, status answered; of accepted deliveries alone."""
 
     def note(self, mark: bytes, now_s: float, status: int) -> None:
-        """A delivery whose mark is `mark` was answered. Takes any bytes and never raises."""
+        """A delivery that was accepted, and whose mark is `mark`, was answered. Takes any bytes and never raises."""
         self.notes.extend((mark, now_s, status))
 
     def enter(self) -> None:
         """Enter what was noted."""
+        if self._register.changes != self._seen:
+            self._learn()
         if not self.notes:
             return
         marks, at, statuses = self.notes[0::3], np.fromiter(self.notes[1::3], np.float64), self.notes[2::3]
@@ -91,61 +150,71 @@ class Ledger:
         accepted = np.ones(len(marks), dtype=bool)
         if any(status not in SUCCESSES for status in set(statuses)):
             accepted = np.array([status in SUCCESSES for status in statuses])
-        for number in range(len(self._names) - 1, -1, -1):  # the latest run is the likeliest
-            found = indexes_of(marks, self._names[number])
+        for run in self._runs:  # the latest run is the likeliest
+            found = indexes_of(marks, run.name)
             if found is not None:
-                self._enter(number, found, at, accepted)
+                self._enter(run.place, found, at, accepted)
                 return
         self._enter_mixed(marks, at, accepted)
 
+    def _learn(self) -> None:
+        """Read which runs there are, and empty the places of those that made room. Left for later while it changes."""
+        before = self._register.changes
+        runs = self._register.runs()
+        if before % 2 or self._register.changes != before:
+            return
+        self._seen, self._runs = before, runs
+        for run in runs:
+            if self._words[TURN + run.place] != run.turn:
+                if self._words[TURN + run.place]:
+                    self._empty(run.place)
+                self._words[OVER_LIMIT + run.place] = 0
+                self._words[TURN + run.place] = run.turn
+
+    def _empty(self, place: int) -> None:
+        start, size = self._layout.arrays(place)[0], self._layout.arrays_of_a_run
+        with contextlib.suppress(AttributeError, OSError):
+            self._memory.madvise(mmap.MADV_REMOVE, start, size)  # gives the memory back, and reads as zeros
+            return
+        np.frombuffer(self._memory, np.uint8, size, start).fill(0)
+
     def _enter_mixed(self, marks: Sequence[bytes], at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
-        """Marks of several runs, of a new one, or of none."""
-        places: dict[bytes, list[tuple[int, int]]] = {}
-        for place, mark in enumerate(marks):
+        """Marks of several runs, or of none."""
+        by_name: dict[bytes, list[tuple[int, int]]] = {}
+        for number, mark in enumerate(marks):
             formed = MARK.fullmatch(mark)
             if formed is None:
-                self._counters[MALFORMED] += 1
+                self._words[MALFORMED] += 1
             else:
-                places.setdefault(formed[1], []).append((place, int(formed[2])))
-        for name, found in places.items():
-            where, index = np.array(found, dtype=np.int64).T
-            number = self._number(name, opens=bool(accepted[where].any()))
-            if number is None:
-                self._counters[NO_ROOM if accepted[where].any() else MALFORMED] += len(where)
+                by_name.setdefault(formed[1], []).append((number, int(formed[2])))
+        places = {run.name: run.place for run in self._runs}
+        for name, found in by_name.items():
+            if name in places:
+                where, index = np.array(found, dtype=np.int64).T
+                self._enter(places[name], index, at[where], accepted[where])
             else:
-                self._enter(number, index, at[where], accepted[where])
+                self._words[UNREGISTERED] += len(found)
 
-    def _number(self, name: bytes, *, opens: bool) -> int | None:
-        """Which of the runs is called so; None where it has no books."""
-        if name in self._names:
-            return self._names.index(name)
-        if not opens or len(self._names) == RUNS:
-            return None
-        place = _NAMES_AT + len(self._names) * _NAME
-        self._memory[place : place + len(name)] = name
-        self._names.append(name)
-        return len(self._names) - 1
-
-    def _enter(self, number: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+    def _enter(self, place: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         if index.max() >= self._limit:
             within = index < self._limit
-            self._counters[OVER_LIMIT + number] += np.uint64(len(index) - np.count_nonzero(within))
+            self._words[OVER_LIMIT + place] += np.uint64(len(index) - np.count_nonzero(within))
             index, at, accepted = index[within], at[within], accepted[within]
-        arrivals_at, accepted_at, _ = self._layout.arrays(number)
+        arrivals_at, accepted_at, _ = self._layout.arrays(place)
         ordered = np.sort(index)
         if (ordered[1:] == ordered[:-1]).any():
             first = np.unique(index, return_index=True)[1]
             again = np.ones(len(index), dtype=bool)
             again[first] = False
-            self._enter_once(number, index[first], at[first], accepted[first])
+            self._enter_once(place, index[first], at[first], accepted[first])
             self._count(arrivals_at, *np.unique(index[again], return_counts=True))
             self._count(accepted_at, *np.unique(index[again & accepted], return_counts=True))
         else:
-            self._enter_once(number, index, at, accepted)
+            self._enter_once(place, index, at, accepted)
 
-    def _enter_once(self, number: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+    def _enter_once(self, place: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
         """Deliveries of one run, no two of the same event."""
-        arrivals_at, accepted_at, first_at = self._layout.arrays(number)
+        arrivals_at, accepted_at, first_at = self._layout.arrays(place)
         before = self._count(arrivals_at, index)
         new = before == 0
         np.frombuffer(self._memory, np.float64, self._limit, first_at)[index[new]] = at[new]
@@ -160,55 +229,68 @@ class Ledger:
 
 
 class LedgerMemory:
-    """The parts of all workers, behind a file descriptor that children inherit. Only what is written takes room."""
+    """The register and the parts of all workers, behind a file descriptor that children inherit.
+
+    Only what is written takes room.
+    """
 
     def __init__(self, fd: int, workers: int, limit: int) -> None:
         self.fd = fd
         self.limit = limit
         self._workers = workers
         self._layout = _Layout(limit)
+        self._shared = mmap.mmap(fd, _REGISTER)
+        self._register = _Register(self._shared)
 
     @classmethod
     def create(cls, workers: int, limit: int) -> Self:
-        """Empty books, in anonymous memory or in an unlinked temporary file where there is none."""
+        """An empty ledger, in anonymous memory or in an unlinked temporary file where there is none."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("loadsim-ledger")
         else:
             with tempfile.TemporaryFile() as file:
                 fd = os.dup(file.fileno())
-        os.ftruncate(fd, workers * _Layout(limit).part)
+        os.ftruncate(fd, _REGISTER + workers * _Layout(limit).part)
         return cls(fd, workers, limit)
 
     def part(self, worker: int) -> Ledger:
         """The part that belongs to worker number `worker`."""
-        size = self._layout.part
-        return Ledger(mmap.mmap(self.fd, size, offset=worker * size), self.limit)
+        return Ledger(mmap.mmap(self.fd, self._layout.part, offset=self._start(worker)), self._shared, self.limit)
+
+    def register(self, run: str) -> None:
+        """Note what comes of a run from now on; the run that was registered first makes room where there is none.
+
+        Raises ValueError for what no mark can name.
+        """
+        if RUN.fullmatch(run) is None:
+            raise ValueError("a run's name is 1 to 120 printable ASCII characters without blanks and slashes")
+        self._register.add(run.encode())
 
     def runs(self) -> list[str]:
-        """The runs that there are books of."""
-        found = {name: None for worker in range(self._workers) for name in self._names_of(worker) if name}
-        return [name.decode("ascii") for name in found]
+        """The runs that are registered, the latest first."""
+        return [run.name.decode("ascii") for run in self._register.runs()]
 
     def refusals(self) -> Refusals:
-        """What no books were kept of, over all workers."""
-        counted = [self._counters(worker) for worker in range(self._workers)]
+        """What was not entered, over all workers."""
+        counted = [self._words(worker) for worker in range(self._workers)]
         return Refusals(
-            malformed=sum(int(each[MALFORMED]) for each in counted), no_room=sum(int(each[NO_ROOM]) for each in counted)
+            malformed=sum(int(each[MALFORMED]) for each in counted),
+            unregistered=sum(int(each[UNREGISTERED]) for each in counted),
         )
 
     def books(self, run: str) -> Books | None:
-        """The books of a run over all workers; None where nothing of it was accepted."""
+        """What came of a run over all workers; None where it is not registered."""
+        found = self._register.find(run.encode("ascii", "replace"))
+        if found is None:
+            return None
         parts = []
         over = 0
         for worker in range(self._workers):
-            names = self._names_of(worker)
-            if run.encode() in names:
-                number = names.index(run.encode())
-                parts.append(self._arrays(worker, number))
-                over += int(self._counters(worker)[OVER_LIMIT + number])
-        if not parts:
-            return None
-        longest = max(len(arrivals) for arrivals, _, _ in parts)
+            words = self._words(worker)
+            if words[TURN + found.place] == found.turn:
+                parts.append(self._arrays(worker, found.place))
+                over += int(words[OVER_LIMIT + found.place])
+        longest = max((len(arrivals) for arrivals, _, _ in parts), default=0)
         first = np.full(longest, np.inf)
         for _, _, part in parts:
             first[: len(part)] = np.minimum(first[: len(part)], np.where(part == 0, np.inf, part))
@@ -224,10 +306,13 @@ class LedgerMemory:
         """Give the memory back."""
         os.close(self.fd)
 
-    def _arrays(self, worker: int, number: int) -> tuple[Times, Times, NDArray[np.float64]]:
+    def _start(self, worker: int) -> int:
+        return _REGISTER + worker * self._layout.part
+
+    def _arrays(self, worker: int, place: int) -> tuple[Times, Times, NDArray[np.float64]]:
         """Copies of one worker's arrays, up to the last event that came. Read, not mapped: a hole stays a hole."""
-        base = worker * self._layout.part
-        arrivals_at, accepted_at, first_at = self._layout.arrays(number)
+        base = self._start(worker)
+        arrivals_at, accepted_at, first_at = self._layout.arrays(place)
         arrivals = np.frombuffer(os.pread(self.fd, self.limit, base + arrivals_at), np.uint8)
         came = arrivals != 0
         size = len(came) - int(came[::-1].argmax()) if came.any() else 0
@@ -235,15 +320,8 @@ class LedgerMemory:
         first = np.frombuffer(os.pread(self.fd, 8 * size, base + first_at), np.float64)
         return arrivals[:size], accepted, first
 
-    def _names_of(self, worker: int) -> list[bytes]:
-        return _names(os.pread(self.fd, RUNS * _NAME, worker * self._layout.part + _NAMES_AT))
-
-    def _counters(self, worker: int) -> NDArray[np.uint64]:
-        return np.frombuffer(os.pread(self.fd, 8 * _COUNTERS, worker * self._layout.part), np.uint64)
-
-
-def _names(data: bytes) -> list[bytes]:
-    return [data[start : start + _NAME].rstrip(b"\0") for start in range(0, RUNS * _NAME, _NAME)]
+    def _words(self, worker: int) -> NDArray[np.uint64]:
+        return np.frombuffer(os.pread(self.fd, 8 * _WORDS, self._start(worker)), np.uint64)
 
 
 def _added(parts: Iterable[Times], size: int) -> Times:

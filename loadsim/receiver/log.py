@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import orjson
 
+from loadsim.report.figures import printable
+
 _LONGEST_NAME = 100
 
 
@@ -38,5 +40,5 @@ def _of(body: bytes) -> tuple[str, bool]:
     except orjson.JSONDecodeError:
         document = None
     fields = document if isinstance(document, dict) else {}
-    event = "".join(c if c.isprintable() else "?" for c in str(fields.get("event", "unknown"))[:_LONGEST_NAME])
+    event = printable(str(fields.get("event", "unknown"))[:_LONGEST_NAME])
     return event, fields.get("simulation") is True

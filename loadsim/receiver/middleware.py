@@ -1,7 +1,8 @@
 """Verification for a user's own aiohttp application: a middleware that lets genuine deliveries through to its handlers.
 
 Decides that everything is verified which is not named as open, by the resource that the router found and not by how the
-path was spelled. The body is read once, up to a limit and a deadline, and stays readable for the handler.
+path was spelled. The body is read once, up to a limit and a deadline, and stays readable for the handler. What is
+verified are the raw bytes, also under Content-Encoding: the application must be made with `handler_args=RAW_BODIES`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,6 +23,8 @@ from loadsim.signing import Rejection
 
 MAX_BODY = 1_000_000
 READ_TIMEOUT_S = 10.0
+RAW_BODIES: Mapping[str, Any] = MappingProxyType({"auto_decompress": False})
+"""For `web.Application(handler_args=RAW_BODIES)`: aiohttp would unpack a compressed body before it can be verified."""
 Refuse = Callable[[web.Request, Rejection], web.StreamResponse]
 
 
@@ -43,7 +48,8 @@ def verifying(
     router found stands in `open_resources`, as it was added (`"/healthz"`); one that no route takes is refused too. A
     body over `max_body` bytes is answered with 413, one that takes longer than `read_timeout_s` with 408; a repeated
     header is joined by ", ", so that none hides another. `refuse` makes the answer to a refused delivery. What reaches
-    the handler is genuine: `request.read()`, `.text()` and `.json()` give the verified bytes.
+    the handler is genuine: `request.read()`, `.text()` and `.json()` give the verified bytes, compressed ones as they
+    came. Without RAW_BODIES a compressed body is answered with 415, since the bytes that were signed are gone.
     """
     pick = HeaderNames(verifier.header_names).pick
     open_to_all = frozenset(open_resources)
@@ -53,6 +59,8 @@ def verifying(
         resource = request.match_info.route.resource
         if resource is not None and resource.canonical in open_to_all:
             return await handler(request)
+        if "Content-Encoding" in request.headers and _unpacks(request):
+            return _error(415, "Compressed body")
         length = request.content_length
         if length is not None and length > max_body:
             return _error(413, "Body too large")
@@ -88,6 +96,13 @@ async def _read(request: web.Request, max_body: int, timeout_s: float | None) ->
     except (HttpProcessingError, web.RequestPayloadError, web.PayloadAccessError, ConnectionError):
         return _error(400, "Bad request")
     return body if len(body) <= max_body else _error(413, "Body too large")
+
+
+def _unpacks(request: web.Request) -> bool:
+    """Whether the server that this came to unpacks bodies, as aiohttp does by default."""
+    server = getattr(request.protocol, "_manager", None)
+    options: Mapping[str, Any] = getattr(server, "_kwargs", {})
+    return bool(options.get("auto_decompress", True))
 
 
 def _error(status: int, text: str) -> web.StreamResponse:

@@ -42,7 +42,9 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
     """Share of the accepted events that are answered with `fail_status`, beside those of `fail`."""
     fail_status: int = 500
     admin: tuple[str, int] | None = ("127.0.0.1", 0)
-    """Where the books are served, or None for nowhere."""
+    """Where the counters and the ledger are served, or None for nowhere."""
+    admin_names: tuple[str, ...] = ()
+    """Host names that requests there may name, beside addresses and localhost."""
     ledger_limit: int = DEFAULT_LIMIT
     """Which events came is kept by index below this; 0 keeps no ledger."""
     verbose: bool = False

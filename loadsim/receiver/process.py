@@ -25,6 +25,10 @@ class AnyOrder(Protocol):
     def descriptors(self) -> tuple[int, ...]:
         """What is to be inherited."""
 
+    @property
+    def whole_environment(self) -> bool:
+        """Whether it is a program of the user's own: nobody else knows which variables it reads."""
+
 
 class WorkerProcess:
     """A worker's process. Made by `spawn`, which hands over the order; `ready` tells whether it began to answer.
@@ -48,7 +52,7 @@ class WorkerProcess:
         """Start a worker, hand it its order, and wait until it answers or is gone."""
         process = await asyncio.create_subprocess_exec(
             *own_command(order.module),
-            env=own_environment(),
+            env=own_environment(everything=order.whole_environment),
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=order.descriptors,

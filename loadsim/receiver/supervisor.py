@@ -132,13 +132,17 @@ class Supervisor:
             ),
         )
 
+    def register(self, run: str) -> None:
+        """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
+        self._open_ledger().register(run)
+
     def runs(self) -> tuple[list[str], Refusals]:
-        """The runs that the ledger has books of, and what it kept none of. Raises LoadsimError without a ledger."""
+        """The runs that are registered, and what was not entered. Raises LoadsimError without a ledger."""
         ledger = self._open_ledger()
         return ledger.runs(), ledger.refusals()
 
     def books(self, run: str) -> Books | None:
-        """Which events of a run came, as of a moment ago; None where none was accepted, or there was no room.
+        """Which events of a run came, as of a moment ago; None where the run is not registered.
 
         Raises LoadsimError without a ledger.
         """

@@ -68,6 +68,11 @@ class Order(msgspec.Struct, frozen=True):
         return "loadsim.receiver.worker"
 
     @property
+    def whole_environment(self) -> bool:
+        """It needs none of the user's."""
+        return False
+
+    @property
     def descriptors(self) -> tuple[int, ...]:
         """What is to be inherited."""
         ledger = () if self.ledger_fd is None else (self.ledger_fd,)

@@ -8,20 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loadsim.measure.result import RunResult, Totals
+from loadsim.model import case_kind
 from loadsim.report import figures
 from loadsim.report.books import book_findings
 
 MOSTLY = 0.5
 """From this share on a door is open, below it something fails now and then."""
 
+_COPIED = "what is signed with {} is accepted: the secret was copied from documentation"
 ACCEPTED = {
     "wrong_secret": "signatures of any key are accepted",
     "empty_key": "what is signed with an empty key is accepted: the endpoint's secret is not set",
     "documentation_key": "what is signed with a published key is accepted: the secret was copied from documentation",
+    "documentation_key.github": _COPIED.format("the key in GitHub's documentation"),
+    "documentation_key.slack": _COPIED.format("the key in Slack's documentation"),
+    "documentation_key.standard-webhooks": _COPIED.format("the key in the examples of Standard Webhooks and Svix"),
+    "documentation_key.prefix": _COPIED.format("the bare prefix whsec_"),
+    "documentation_key.test": _COPIED.format("the placeholder whsec_test"),
     "retired_secret": "the old secret still opens the door after its end",
     "missing_signature": "events without a signature are accepted",
     "missing_timestamp": "events without a timestamp are accepted",
     "malformed_signature": "signatures that are cut short, empty or followed by other bytes are accepted",
+    "malformed_signature.no_form": "any text is accepted as a signature",
+    "malformed_signature.cut_short": "signatures that are cut short are accepted: not all of it is compared",
+    "malformed_signature.followed": "signatures followed by another byte are accepted: it is read leniently",
+    "malformed_signature.empty": "empty signatures are accepted",
     "non_ascii_signature": "signatures with a byte outside ASCII are accepted",
     "long_signature_list": "a long list without a valid signature is accepted",
     "stale_timestamp": "any old timestamp is accepted: a captured delivery can be replayed for ever",
@@ -47,8 +58,16 @@ REFUSED = {
 def findings(result: RunResult) -> list[str]:
     """One line per kind of case that was violated, one for what fails now and then over several kinds, and one for
     each thing that the receiver's books show."""
-    lines = [line for name, case in result.by_case.items() for line in _of_case(name, case)]
+    lines = [line for name, case in _cases(result).items() for line in _of_case(name, case)]
     return [*lines, *_now_and_then(result), *book_findings(result.reconciliation)]
+
+
+def _cases(result: RunResult) -> dict[str, Totals]:
+    """The cases, those that consist of several part by part: an endpoint has one of the published keys, not a fifth of
+    each."""
+    parts = result.by_case_part
+    whole = {case_kind(name) for name in parts}
+    return {**{name: case for name, case in result.by_case.items() if name not in whole}, **parts}
 
 
 def _of_case(name: str, case: Totals) -> Iterator[str]:
@@ -69,7 +88,7 @@ def _of_case(name: str, case: Totals) -> Iterator[str]:
 def _now_and_then(result: RunResult) -> Iterator[str]:
     some = {
         name: case
-        for name, case in result.by_case.items()
+        for name, case in _cases(result).items()
         if case.forged_accepted and case.forged_accepted < MOSTLY * case.sent
     }
     accepted = sum(case.forged_accepted or 0 for case in some.values())

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from loadsim.foreign import harmless
 from loadsim.report.figures import printable
 
 
@@ -73,6 +74,6 @@ def _kind(column: int, texts: set[int]) -> str | None:
 
 
 def embedded_json(value: object) -> Markup:
-    """JSON for a script element: no text in it can end the element or begin another."""
-    text = orjson.dumps(value).decode()
+    """JSON for a script element: no text in it can end the element or begin another, or is a CI runner's command."""
+    text = harmless(orjson.dumps(value)).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

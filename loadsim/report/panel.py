@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadsim.model import ErrorKind, is_success
-from loadsim.plan.redact import redact_headers, redact_url
+from loadsim.plan.redact import conceal, redact_headers, redact_url, secrets_in
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.report.figures import milliseconds, printable
 from loadsim.report.terminal import recording
@@ -84,6 +84,8 @@ class Simulation:
     seed: int | None = None
     """What the payload was made from; None where it came from a file."""
     scheme: str = "trackpilots"
+    hidden: frozenset[str] = frozenset()
+    """Lower-case names of headers whose values are secrets whatever their names say: they came from the environment."""
 
     @property
     def answer(self) -> Answer | None:
@@ -99,6 +101,19 @@ class Simulation:
     def delivered(self) -> bool:
         """True for a 2xx answer, and nothing else."""
         return self.answer is not None and is_success(self.answer.status)
+
+    def shown_headers(self) -> dict[str, str]:
+        """The delivery headers with secrets masked."""
+        return redact_headers(self.headers, self.hidden)
+
+    def answer_headers(self) -> list[tuple[str, str]]:
+        """The same of the answer's, of which one name may come several times."""
+        pairs = self.answer.headers if self.answer else ()
+        return [(name, self.concealed(redact_headers({name: value}, self.hidden)[name])) for name, value in pairs]
+
+    def concealed(self, text: str) -> str:
+        """What the endpoint said, without the secrets that it repeated."""
+        return conceal(text, secrets_in(self.headers, self.hidden))
 
     def advice(self) -> str | None:
         """The likely cause where a refusal has a usual one."""
@@ -118,14 +133,14 @@ def panel_document(simulation: Simulation) -> dict[str, Any]:
         "url": redact_url(simulation.url),
         "delivered": simulation.delivered,
         "status": answer.status if answer else None,
-        "reason": answer.reason if answer else None,
+        "reason": simulation.concealed(answer.reason) if answer else None,
         "latency_ms": simulation.timings.total if answer else None,
         "timings_ms": simulation.timings.steps(),
-        "delivery_headers": redact_headers(simulation.headers),
+        "delivery_headers": simulation.shown_headers(),
         "payload": simulation.payload.decode("utf-8", "replace"),
         "response": {
-            "headers": [[name, redact_headers({name: value})[name]] for name, value in answer.headers],
-            "body": answer.body.decode("utf-8", "replace"),
+            "headers": [[name, value] for name, value in simulation.answer_headers()],
+            "body": simulation.concealed(answer.body.decode("utf-8", "replace")),
             "truncated": answer.truncated,
         }
         if answer
@@ -173,7 +188,7 @@ def _status(simulation: Simulation) -> Text:
     if isinstance(outcome, Failure):
         return Text.assemble((" no answer ", "bold white on red"), f" {outcome.kind.name}")
     style = STATUS_STYLES.get(outcome.status // 100, "bold reverse")
-    return Text.assemble((f" {outcome.status} ", style), f" {printable(outcome.reason)}")
+    return Text.assemble((f" {outcome.status} ", style), f" {printable(simulation.concealed(outcome.reason))}")
 
 
 def _timing(timings: Timings) -> str:
@@ -182,20 +197,23 @@ def _timing(timings: Timings) -> str:
 
 
 def _sections(simulation: Simulation, answer: Answer) -> Iterator[tuple[str, str]]:
-    yield "Delivery headers", _header_lines(simulation.headers.items())
-    yield "Sent payload", _shown(simulation.payload)
+    yield "Delivery headers", _header_lines(simulation.shown_headers().items())
+    yield "Sent payload", _shown(simulation.payload.decode("utf-8", "replace"), len(simulation.payload))
     yield (
         "Endpoint response",
-        f"{_header_lines(answer.headers)}\n\n{_shown(answer.body) if answer.body else '(no body)'}",
+        f"{_header_lines(simulation.answer_headers())}\n\n{_body(simulation, answer.body)}",
     )
 
 
 def _header_lines(headers: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(printable(f"{name}: {redact_headers({name: value})[name]}") for name, value in headers)
+    return "\n".join(printable(f"{name}: {value}") for name, value in headers)
 
 
-def _shown(data: bytes) -> str:
-    text = printable(data[: 4 * SHOWN_CHARS].decode("utf-8", "replace"), lines=True)
-    if len(data) <= SHOWN_CHARS:
-        return text
-    return f"{text[:SHOWN_CHARS]}… ({len(data):,} bytes in all; --json has them)"
+def _body(simulation: Simulation, body: bytes) -> str:
+    return _shown(simulation.concealed(body.decode("utf-8", "replace")), len(body)) if body else "(no body)"
+
+
+def _shown(said: str, size: int) -> str:
+    """The beginning of a text of so many bytes, or all of it."""
+    text = printable(said[: 4 * SHOWN_CHARS], lines=True)
+    return text if size <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}… ({size:,} bytes in all; --json has them)"

@@ -17,11 +17,12 @@ from loadsim.signing.verify import BodyTimeVerifier, Verifier
 
 Digest = Literal["sha1", "sha256", "sha512"]
 Encoding = Literal["hex", "base64", "base64url"]
-KeyForm = Literal["utf8", "whsec", "base64", "hex"]
+KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex"]
 
 KEY_FORMS: dict[KeyForm, str] = {
     "utf8": "the secret verbatim",
     "whsec": "base64-decoded after an optional whsec_",
+    "whsec-or-utf8": "base64-decoded after whsec_, without it the secret verbatim",
     "base64": "base64-decoded",
     "hex": "hex-decoded",
 }
@@ -62,6 +63,8 @@ class Timestamp:
     place: Literal["header", "signature", "body"]
     name: str
     unit: Unit = "s"
+    copied_to: str | None = None
+    """A header that repeats the time in the body; nothing relies on it."""
 
     @property
     def tick_ns(self) -> int:
@@ -94,6 +97,14 @@ class Scheme:
     url_decoded: str = ""
     like: str | None = None
     """The scheme that this one is a variant of."""
+    retry_headers: tuple[tuple[str, str], ...] = ()
+    """Sent with further attempts only; see `signing.attempts` for their fields."""
+    retry_reasons: tuple[tuple[str, str], ...] = ()
+    """How the provider calls what became of the attempt before."""
+    attempt_field: str | None = None
+    """A field of the body that counts further attempts, 0 in the first."""
+    accepts: Scheme | None = None
+    """The same formula under another scheme's header names: a receiver takes these too, no sender writes them."""
 
     def signer(self, secret: Secret, *, url: str | None = None, event: str = "") -> Signer:
         """What makes the headers for deliveries to `url` of events called `event`.
@@ -144,6 +155,8 @@ class Scheme:
         pairs = list(self.constants)
         if self.timestamp is not None and self.timestamp.place == "header":
             pairs.append((self.timestamp.name, "{timestamp}"))
+        if self.timestamp is not None and self.timestamp.copied_to is not None:
+            pairs.append((self.timestamp.copied_to, "{timestamp}"))
         pairs += [(name, "{id}") for name in self.id_headers]
         value = self.signature.prefix.decode() + "{signature}"
         if self.signature.timestamp_prefix is not None:

@@ -6,17 +6,19 @@ wrong secret and a changed body look the same. Never raises on what a sender can
 
 from __future__ import annotations
 
+import functools
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loadsim.model import Secret, UsageError
+from loadsim.model import Secret
 from loadsim.signing.description import Scheme
 from loadsim.signing.mac import MessageMac
+from loadsim.signing.misreadings import MISREADINGS
 from loadsim.signing.moments import PLAIN, unix_s
 from loadsim.signing.registry import scheme as scheme_named
 from loadsim.signing.registry import scheme_names
-from loadsim.signing.suspects import suspects
+from loadsim.signing.suspects import Codes, suspects
 from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
 
 SHOWN = 100
@@ -24,8 +26,8 @@ SHOWN = 100
 
 _UNKNOWN = (
     "either the sender signs with another secret, or the body or a signed header was changed after signing: the "
-    "signature alone cannot tell which; tried without success: the body re-serialised, the secret in other forms, "
-    "other separators, digests and encodings"
+    "signature alone cannot tell which; tried without success: the body re-serialised, decoded and cut, the secret in "
+    "other forms, other separators, digests and encodings"
 )
 
 
@@ -38,9 +40,16 @@ class Explanation:
 
 
 class _Delivery:
-    """What came, looked at with one scheme."""
+    """What came, looked at with one scheme; with the names of the one that it accepts where these were sent."""
 
     def __init__(self, scheme: Scheme, headers: Mapping[str, str], body: bytes) -> None:
+        other = scheme.accepts
+        if (
+            other is not None
+            and scheme.signature.name.lower() not in headers
+            and other.signature.name.lower() in headers
+        ):
+            scheme = other
         self.scheme = scheme
         self.headers = headers
         self.body = body
@@ -186,24 +195,39 @@ def _malformed_signature(delivery: _Delivery) -> list[str]:
 
 def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_form: bool) -> list[str]:
     """The suspect that gives the signature that came; else, where its form is right, what cannot be known."""
-    codes = [code.lower() if delivery.scheme.encoding == "hex" else code for code in delivery.codes()]
+    codes = delivery.codes()
+    lower = [code.lower() for code in codes]
     timestamp = (delivery.timestamp() or "").encode("ascii", "replace")
     event_id = delivery.event_id().encode("ascii", "replace")
-    plain = MessageMac(delivery.scheme, secret, url).code(timestamp, event_id, delivery.body).encode("ascii")
-    if any(hmac.compare_digest(plain, code) for code in codes):
+    plain = MessageMac(delivery.scheme, secret, url).code(timestamp, event_id, delivery.body)
+    if _is_among(plain, lower if delivery.scheme.encoding == "hex" else codes):
         return ["its code is the right one: only the way in which it is written is wrong"]
-    for suspect in suspects(delivery.scheme, secret, delivery.body, url):
-        try:
-            mac = MessageMac(suspect.scheme, suspect.secret, suspect.url)
-        except UsageError:
-            continue  # the secret is not in the form that this suspect takes
-        expected = mac.code(timestamp, event_id, suspect.body).encode("ascii")
-        found = codes if suspect.scheme.encoding == "hex" else delivery.codes()
-        if any(hmac.compare_digest(expected, code) for code in found):
-            return [suspect.words]
+    for words, code in _tried(delivery, secret, url):
+        if _is_among(code(timestamp, event_id, delivery.body), [*codes, *lower]):
+            return [words]
     if not certain_form:
         return []
     return [_UNKNOWN, "compare the secret with the sender's, then make sure that the body is the raw bytes that came"]
+
+
+def _tried(delivery: _Delivery, secret: Secret, url: str | None) -> Iterator[tuple[str, Codes]]:
+    """What may be the cause, in words, and the code that it would give."""
+    genuine = MessageMac(delivery.scheme, secret, url).code
+    for misreading in MISREADINGS:
+        signed = misreading.of(delivery.body)
+        if signed is not None:
+            yield misreading.signed, functools.partial(_code_of, genuine, signed)
+    for suspect in suspects(delivery.scheme, secret, url):
+        mend = f": {suspect.if_sender}" if suspect.if_sender else ""
+        yield f"the sender {suspect.does}{mend}", suspect.code
+
+
+def _code_of(code: Codes, signed: bytes, timestamp: bytes, event_id: bytes, _: bytes) -> str:
+    return code(timestamp, event_id, signed)
+
+
+def _is_among(code: str, codes: list[bytes]) -> bool:
+    return any(hmac.compare_digest(code.encode("ascii"), each) for each in codes)
 
 
 def _age(delivery: _Delivery, now_s: float, window_s: float | None) -> list[str]:

@@ -27,6 +27,7 @@ Code = Callable[[bytes, bytes], str]
 """The code of a delivery from its id and body."""
 _Last = tuple[bytes, Code, "Callable[[], _Hash] | None"]
 """A timestamp, what computes its codes, and what copies the hash of all before the body where nothing else follows."""
+WHSEC = "whsec_"
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -165,19 +166,38 @@ def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:
 def derive_key(scheme: Scheme, secret: Secret) -> bytes:
     """The secret as key bytes. Raises UsageError, which never shows the secret."""
     text = secret.reveal()
+    is_verbatim = scheme.key == "utf8" or (scheme.key == "whsec-or-utf8" and not text.startswith(WHSEC))
     try:
-        if scheme.key == "utf8":
+        if is_verbatim:
             return text.encode("utf-8", "surrogatepass")
         if scheme.key == "hex":
             key = bytes.fromhex(text)
         else:
-            key = base64.b64decode(text.removeprefix("whsec_") if scheme.key == "whsec" else text, validate=True)
+            key = _from_base64(text if scheme.key == "base64" else _bare(text))
     except ValueError:
-        form = {"hex": "hex", "base64": "base64"}.get(scheme.key, "base64 after an optional whsec_")
-        raise UsageError(f"the secret is not {form}, as scheme {scheme.name} needs") from None
+        form = {"hex": "hex", "base64": "base64", "whsec-or-utf8": "base64 after its whsec_"}
+        words = form.get(scheme.key, "base64 after an optional whsec_")
+        raise UsageError(f"the secret is not {words}, as scheme {scheme.name} needs") from None
     if not key:
         raise UsageError(f"the secret decodes to an empty key, which scheme {scheme.name} must not be used with")
     return key
+
+
+def _bare(text: str) -> str:
+    """Without the prefix, which some providers show as "v1,whsec_"."""
+    return text.removeprefix("v1,").removeprefix(WHSEC) if text.startswith("v1," + WHSEC) else text.removeprefix(WHSEC)
+
+
+def _from_base64(text: str) -> bytes:
+    """Padding may be left out, as many a dashboard and copy does. Raises ValueError."""
+    return base64.b64decode(text if "=" in text else text + "=" * (-len(text) % 4), validate=True)
+
+
+def message(scheme: Scheme, url: str | None, timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
+    """What the scheme signs, as one text: for whoever needs it other than through HMAC."""
+    fields = {"timestamp": timestamp, "id": event_id, "body": body}
+    parts = (_part(scheme, part, url) for part in scheme.signed)
+    return b"".join(part if isinstance(part, bytes) else fields[part] for part in parts)
 
 
 def url_text(scheme: Scheme, url: str) -> str:

@@ -6,6 +6,7 @@ nothing and reads no file.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from loadsim.model import UsageError
+from loadsim.signing.attempts import FIRST, REASONS
 from loadsim.signing.description import Digest, Encoding, Field, KeyForm, Scheme, SignatureHeader, Timestamp
 from loadsim.signing.moments import Unit
 
@@ -25,12 +27,17 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "encoding": get_args(Encoding),
     "key": get_args(KeyForm),
 }
-_TEXTS = ("title", "like", "signed", "several", "timestamp_field", "tolerance", "secret_env", "url_decoded")
-KEYS = ("headers", *_TEXTS, *_CHOICES)
+_TEXTS = (
+    "title", "like", "accepts", "signed", "several", "timestamp_field", "attempt_field", "tolerance", "secret_env",
+    "url_decoded",
+)  # fmt: skip
+_LISTS = ("headers", "retry_headers")
+KEYS = (*_LISTS, "retry_reasons", *_TEXTS, *_CHOICES)
 """Every key of a table."""
 
 _MESSAGE_FIELDS = tuple(field.value for field in Field)
-_HEADER_FIELDS = ("timestamp", "id", "event", "signature")
+_HEADER_FIELDS = ("timestamp", "id", "event", "signature", *FIRST)
+_RETRY_FIELDS = (*FIRST, "reason", "first")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -54,7 +61,7 @@ class TableError(ValueError):
 def read_table(name: str, table: Mapping[str, Any], find: Find, where: str) -> Scheme:
     """The scheme that a table describes. `where` is how messages call the table. Raises UsageError."""
     try:
-        return _scheme(name, _whole(table, find))
+        return _scheme(name, _whole(table, find), find)
     except TableError as error:
         raise UsageError(f"{where}.{error}" if error.key else f"{where}: {error}") from None
 
@@ -64,7 +71,9 @@ def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
     for key, value in table.items():
         if key not in KEYS:
             raise TableError(key, f"unknown key{_hint(key, KEYS)}")
-        if key == "headers":
+        if key == "retry_reasons":
+            _check_reasons(value)
+        elif key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
                 raise TableError(key, 'must be a list of texts "Name: value"')
         elif not isinstance(value, str):
@@ -90,7 +99,7 @@ class _Headers:
     signature: SignatureHeader | None = None
 
 
-def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
+def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
     for key in ("headers", "signed"):
         if not table.get(key):
             raise TableError(key, "is missing")
@@ -100,7 +109,7 @@ def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
     signed = _message(table["signed"])
     timestamp = _timestamp(headers, headers.signature, table)
     _check_message(signed, timestamp, headers)
-    return Scheme(
+    described = Scheme(
         name=name,
         title=table.get("title", name),
         signature=headers.signature,
@@ -109,6 +118,9 @@ def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
         timestamp=timestamp,
         id_headers=tuple(headers.ids),
         constants=tuple(headers.constants),
+        retry_headers=tuple(_retry_line(line) for line in table.get("retry_headers", ())),
+        retry_reasons=tuple(table.get("retry_reasons", {}).items()),
+        attempt_field=table.get("attempt_field"),
         digest=table.get("digest", "sha256"),
         encoding=table.get("encoding", "hex"),
         key=table.get("key", "utf8"),
@@ -116,6 +128,21 @@ def _scheme(name: str, table: Mapping[str, Any]) -> Scheme:
         url_decoded=table.get("url_decoded", ""),
         like=table.get("like"),
     )
+    return _accepting(described, table["accepts"], find) if "accepts" in table else described
+
+
+def _accepting(described: Scheme, name: str, find: Find) -> Scheme:
+    """The scheme with the header names of another one as those that a receiver takes too."""
+    table = find(name)
+    if table is None:
+        raise TableError("accepts", f'there is no scheme "{name}"')
+    other = _scheme(name, {key: value for key, value in table.items() if key != "accepts"}, find)
+    names = {"signature": other.signature, "timestamp": other.timestamp, "id_headers": other.id_headers}
+    if Field.timestamp in described.signed and (other.timestamp is None or other.timestamp.place == "body"):
+        raise TableError("accepts", f"{name} has no header for {{timestamp}}")
+    if Field.id in described.signed and not other.id_headers:
+        raise TableError("accepts", f"{name} has no header for {{id}}")
+    return dataclasses.replace(described, accepts=dataclasses.replace(described, **names))  # type: ignore[arg-type]
 
 
 # -- headers --------------------------------------------------------------------------------------------------------
@@ -138,6 +165,27 @@ def _headers(lines: list[str], several: str | None) -> _Headers:
             raise TableError("headers", f"the value of {name} must be printable ASCII")
         _place(found, name, value, several)
     return found
+
+
+def _retry_line(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or _TOKEN.fullmatch(name) is None or name.lower() in _RESERVED:
+        raise TableError("retry_headers", f'"{line}" is not written "Name: value", or is set by the request itself')
+    if not value.isascii() or not value.isprintable():
+        raise TableError("retry_headers", f"the value of {name} must be printable ASCII")
+    _fields("retry_headers", value, _RETRY_FIELDS)
+    return name, value
+
+
+def _check_reasons(value: object) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+        raise TableError("retry_reasons", 'must be a table of texts, such as { timeout = "http_timeout" }')
+    for name, text in value.items():
+        if name not in REASONS:
+            raise TableError("retry_reasons", f"unknown reason {name}{_hint(name, REASONS)}")
+        if not text.isascii() or not text.isprintable():
+            raise TableError("retry_reasons", f"{name} must be printable ASCII")
 
 
 def _place(found: _Headers, name: str, value: str, several: str | None) -> None:
@@ -211,12 +259,12 @@ def _timestamp(headers: _Headers, signature: SignatureHeader, table: Mapping[str
     unit: Unit = table.get("timestamp", "s")
     field = table.get("timestamp_field")
     places: list[Timestamp] = []
-    if headers.timestamp is not None:
+    if headers.timestamp is not None and field is None:
         places.append(Timestamp("header", headers.timestamp, unit))
     if signature.timestamp_prefix is not None:
         places.append(Timestamp("signature", signature.timestamp_prefix.decode(), unit))
     if field is not None:
-        places.append(Timestamp("body", field, unit))
+        places.append(Timestamp("body", field, unit, copied_to=headers.timestamp))
     if len(places) > 1:
         raise TableError("timestamp_field" if field else "headers", "the timestamp stands in two places: keep one")
     return places[0] if places else None

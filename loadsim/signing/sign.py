@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadsim.model import Secret, UsageError
+from loadsim.signing.attempts import filled
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.moments import write_tick
+from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:
-    from loadsim.signing.description import Scheme
+    from loadsim.signing.description import Scheme, Timestamp
 
 _ID = b"\0"
 """Where the id belongs in the lines of one timestamp; no header can hold this byte."""
+_COPY = b"\1"
+"""Where the header belongs that repeats the time in the body; nor this one."""
 
 
 class Signer:
@@ -28,6 +32,7 @@ class Signer:
         "_before",
         "_code",
         "_codes",
+        "_copy",
         "_head",
         "_needs_id",
         "_tick",
@@ -45,6 +50,7 @@ class Signer:
         ids = b"".join(name.encode() + b": " + _ID + b"\r\n" for name in scheme.id_headers)
         prefix = scheme.signature.prefix
         timestamp = scheme.timestamp
+        self._copy: tuple[str, Timestamp] | None = None
         self._tick_ns, self._unit = 0, "s" if timestamp is None else timestamp.unit
         self._before, self._after = constants + ids + signature + prefix, b""
         if timestamp is not None and timestamp.place == "header":
@@ -55,6 +61,9 @@ class Signer:
             self._tick_ns = timestamp.tick_ns
             self._before = constants + ids + signature + timestamp.name.encode()
             self._after = (scheme.signature.separator or b"") + prefix
+        elif timestamp is not None and timestamp.copied_to is not None:
+            self._copy = timestamp.copied_to, timestamp
+            self._before = constants + _COPY + ids + signature + prefix
         self._tick = -1
         self._timestamp = b""
         self._head = self._before
@@ -73,17 +82,29 @@ class Signer:
             tick = now_ns // self._tick_ns
             if tick != self._tick:
                 self._set_tick(tick)
+        head = self._head
+        if self._copy is not None:
+            head = head.replace(_COPY, self._copied(*self._copy, body, now_ns))
         if not self._needs_id:
-            return self._head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
+            return head + self._code(self._timestamp, b"", body).encode("ascii") + b"\r\n"
         id_text = event_id.encode("ascii")
-        return self._head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
+        return head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
 
     def headers_of_all(self, bodies: Sequence[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
         """`before` and the header lines of each of several bodies, signed at one time. For schemes without an id."""
         if self._tick_ns and now_ns // self._tick_ns != self._tick:
             self._set_tick(now_ns // self._tick_ns)
+        if self._copy is not None:
+            return [before + self.headers(body, now_ns, "") for body in bodies]
         head = before + self._head
         return [head + code.encode("ascii") + b"\r\n" for code in self._codes(self._timestamp, bodies)]
+
+    def _copied(self, name: str, timestamp: Timestamp, body: bytes, now_ns: int) -> bytes:
+        """The header that repeats the time in the body; that of signing where the body has none."""
+        text = body_timestamp(body, timestamp.name)
+        if text is None or not text.isascii() or not text.isprintable():
+            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns).decode()
+        return f"{name}: {text}\r\n".encode()
 
     def _set_tick(self, tick: int) -> None:
         self._timestamp = write_tick(self._unit, tick)
@@ -92,7 +113,8 @@ class Signer:
 
 
 def _line(name: str, value: str, event: str) -> bytes:
-    """A constant header line; nothing where it names the event and the event has no name."""
+    """A constant header line of a first delivery; nothing where it names the event and the event has no name."""
+    value = filled(value, 1)
     if "{event}" in value:
         if not event:
             return b""

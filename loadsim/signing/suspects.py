@@ -1,7 +1,8 @@
-"""The usual reasons why a signature does not match: each a changed scheme, key, body or URL, with its words.
+"""The usual reasons why signatures do not match, other than changed bytes: another key, URL or formula on one side.
 
-A suspect is tried by signing with it; the one that gives the signature that came is the cause. Every suspect differs
-in one thing from what the scheme says, so a match names that thing. Draws nothing, reads no clock, shows no secret.
+A suspect is tried by signing with it: the one that gives the signature that came, or that an endpoint accepts, is the
+cause. Every suspect differs in one thing from what the scheme says, so a match names that thing. What may be wrong with
+the bytes is `misreadings`. Draws nothing, reads no clock, shows no secret.
 """
 
 from __future__ import annotations
@@ -9,179 +10,219 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import json
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from loadsim.model import Secret
+from loadsim.model import Secret, UsageError
 from loadsim.signing.description import KEY_FORMS, Field, Scheme
+from loadsim.signing.mac import MessageMac, derive_key, message
 
-LARGEST_BODY = 4_000_000
-"""Bodies above this are not serialised again in other forms."""
+Codes = Callable[[bytes, bytes, bytes], str]
+"""(timestamp, id, body) -> the code as it would stand in the header."""
 
 
 class Suspect(NamedTuple):
-    """One deviation: what would have to be used in place of what the scheme and the caller say."""
+    """One deviation: what one side does in place of what the scheme, the secret and the URL say."""
 
-    words: str
-    scheme: Scheme
-    secret: Secret
-    body: bytes
-    url: str | None
-
-
-def suspects(scheme: Scheme, secret: Secret, body: bytes, url: str | None) -> Iterator[Suspect]:
-    """Every suspect, the likelier first."""
-    for words, form in _bodies(body):
-        yield Suspect(words, scheme, secret, form, url)
-    for words, described, other in _keys(scheme, secret):
-        yield Suspect(words, described, other, body, url)
-    if scheme.signs_url and url is not None:
-        for words, other_url in _urls(url):
-            yield Suspect(words, scheme, secret, body, other_url)
-    for words, described in _formulas(scheme):
-        yield Suspect(words, described, secret, body, url)
+    does: str
+    """What it does, as it follows "the sender" or "the endpoint"."""
+    if_sender: str
+    """What to do where it is the sender; may be nothing."""
+    if_endpoint: str
+    """What to do where it is the endpoint."""
+    code: Codes
 
 
-# -- bodies ---------------------------------------------------------------------------------------------------------
+def suspects(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
+    """Every suspect, the likelier first; without those that cannot use the secret."""
+    for found in (*_keys(scheme, secret, url), *_urls(scheme, secret, url), *_formulas(scheme, secret, url)):
+        if found is not None:
+            yield found
 
 
-def _bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """The body as it may have been when it was signed."""
-    seen = {body}
-    for words, form in (*_edges(body), *_canonical(body)):
-        if form not in seen:
-            seen.add(form)
-            yield words, form
-
-
-def _edges(body: bytes) -> Iterator[tuple[str, bytes]]:
-    kept = "the body that was signed"
-    yield f"{kept} had a line break at its end, which this one has not", body + b"\n"
-    yield f"{kept} had CRLF at its end, which this one has not", body + b"\r\n"
-    yield f"{kept} had no white space at its end, which this one has", body.rstrip(b" \t\r\n")
-    yield f"{kept} had CRLF line breaks, this one has LF", body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    yield f"{kept} had LF line breaks, this one has CRLF", body.replace(b"\r\n", b"\n")
-    yield f"{kept} had no byte order mark, this one has", body.removeprefix(b"\xef\xbb\xbf")
-    yield f"{kept} began with a byte order mark, this one does not", b"\xef\xbb\xbf" + body
-    yield "what was signed was an empty body", b""
-
-
-def _canonical(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """The same JSON as other serialisers write it."""
-    if len(body) > LARGEST_BODY:
-        return
+def _suspect(
+    does: str, if_endpoint: str, scheme: Scheme, secret: Secret, url: str | None, if_sender: str = ""
+) -> Suspect | None:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    for spacing, layout in _LAYOUTS.items():
-        for sort in (False, True):
-            for ascii_only in (False, True):
-                order = " with sorted keys" if sort else ""
-                letters = ", every other letter than ASCII escaped" if ascii_only else ""
-                try:
-                    text = json.dumps(document, ensure_ascii=ascii_only, sort_keys=sort, **layout)
-                    form = text.encode()
-                except (ValueError, RecursionError, UnicodeEncodeError):
-                    continue
-                name = f"{spacing}{order}{letters}"
-                yield _RESERIALISED.format(name), form
-                yield _RESERIALISED.format(f"{name}, slashes escaped"), form.replace(b"/", b"\\/")
-                yield _RESERIALISED.format(f"{name}, <, > and & escaped"), _html_safe(form)
-                yield _RESERIALISED.format(f"{name}, a line break at the end"), form + b"\n"
-
-
-_RESERIALISED = (
-    "the body was parsed and serialised again between signing and this check: the signature is that of the same JSON "
-    "written as {}; verify the raw bytes that arrive, before anything parses them"
-)
-_LAYOUTS: dict[str, dict[str, Any]] = {
-    "compact JSON": {"separators": (",", ":")},
-    "JSON with spaces": {"separators": (", ", ": ")},
-    "JSON indented by 2": {"indent": 2},
-    "JSON indented by 4": {"indent": 4},
-    "JSON indented by tabs": {"indent": "\t"},
-}
-
-
-def _html_safe(form: bytes) -> bytes:
-    return form.replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+        return Suspect(does, if_sender, if_endpoint, MessageMac(scheme, secret, url).code)
+    except UsageError:
+        return None  # the secret is not in the form that this suspect takes
 
 
 # -- keys -----------------------------------------------------------------------------------------------------------
 
 
-def _keys(scheme: Scheme, secret: Secret) -> Iterator[tuple[str, Scheme, Secret]]:
+def _keys(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect | None]:
     """The same secret turned into a key in another way than the scheme's."""
     text = secret.reveal()
+    mend = f"take {KEY_FORMS[scheme.key]} as the key"
     for key, words in KEY_FORMS.items():
-        if key != scheme.key:
-            yield (
-                f"the sender takes {words} as the key, but scheme {scheme.name} takes {KEY_FORMS[scheme.key]}",
-                dataclasses.replace(scheme, key=key),
-                secret,
-            )
+        if key != scheme.key and not _same_key(scheme, key, secret):
+            does = f"takes {words} as the key, but scheme {scheme.name} takes {KEY_FORMS[scheme.key]}"
+            yield _suspect(does, mend, dataclasses.replace(scheme, key=key), secret, url)
     verbatim = dataclasses.replace(scheme, key="utf8")
-    for words, other in (
-        ("without white space around it", text.strip()),
-        ("with a line break at its end", text + "\n"),
-        ("without the prefix that ends in _", text.rpartition("_")[2]),
-        ("without its whsec_", text.removeprefix("whsec_")),
-        ("without the quotes around it", text.strip("\"'")),
-        ("base64-encoded", base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()),
-        ("hex-encoded", binascii.hexlify(text.encode("utf-8", "surrogatepass")).decode()),
-    ):
-        if other and other != text:
-            yield f"the sender takes the secret {words} as the key", verbatim, Secret(other)
+    raw = text.encode("utf-8", "surrogatepass")
+    others = {
+        "without white space around it": text.strip(),
+        "with a line break at its end": text + "\n",
+        "with CRLF at its end": text + "\r\n",
+        "with a blank at its end": text + " ",
+        "without the prefix that ends in _": text.rpartition("_")[2],
+        "without its whsec_": text.removeprefix("whsec_"),
+        "without the quotes around it": text.strip("\"'"),
+        "in quotes": f'"{text}"',
+        "base64-encoded": base64.b64encode(raw).decode(),
+        "hex-encoded": binascii.hexlify(raw).decode(),
+        "in lower case": text.lower(),
+        "in upper case": text.upper(),
+    }
+    seen = {text}
+    for words, other in others.items():
+        if other and other not in seen:
+            seen.add(other)
+            yield _suspect(f"takes the secret {words} as the key", mend, verbatim, Secret(other), url)
 
 
-# -- URLs and formulas ----------------------------------------------------------------------------------------------
+def _same_key(scheme: Scheme, key: str, secret: Secret) -> bool:
+    try:
+        other = dataclasses.replace(scheme, key=key)  # type: ignore[arg-type]  # a key of KEY_FORMS
+        return derive_key(other, secret) == derive_key(scheme, secret)
+    except UsageError:
+        return False
 
 
-def _urls(url: str) -> Iterator[tuple[str, str]]:
+# -- URLs -----------------------------------------------------------------------------------------------------------
+
+
+def _urls(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect | None]:
+    if url is None or not scheme.signs_url:
+        return
+    for words, form in _url_forms(url).items():
+        yield _suspect(
+            f"has the URL {words} on file",
+            "verify with the URL that the provider has on file, or set public_url to it where it is the endpoint's",
+            scheme,
+            secret,
+            form,
+            if_sender="set public_url to the URL that it has",
+        )
+
+
+def _url_forms(url: str) -> dict[str, str]:
+    """The URL as others may write it, by words. Host names keep their case, but for the form that is about it."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        port = parts.port
     except ValueError:
-        return
+        return {}
+    host = parts.netloc.rpartition("@")[2]
+    bare = host.removesuffix(f":{port}") if port is not None else host.removesuffix(":")
     other = "http" if parts.scheme == "https" else "https"
     path = parts.path or "/"
+    canonical = parts.geturl()
     forms = {
+        "in its canonical form": canonical,
         f"with {other}://": parts._replace(scheme=other).geturl(),
         "without the slash at its end": parts._replace(path=path.rstrip("/")).geturl(),
         "with a slash at its end": parts._replace(path=path.rstrip("/") + "/").geturl(),
         "without its query": parts._replace(query="").geturl(),
-        "without a port": parts._replace(netloc=host).geturl(),
+        "with its host in lower case": parts._replace(netloc=host.lower()).geturl(),
+        "without a port": parts._replace(netloc=bare).geturl(),
         "as its path alone": path + (f"?{parts.query}" if parts.query else ""),
-        f"with {other}:// and without a port": parts._replace(scheme=other, netloc=host).geturl(),
+        f"with {other}:// and without a port": parts._replace(scheme=other, netloc=bare).geturl(),
     }
     if port is None:
         default = 443 if parts.scheme == "https" else 80
-        forms[f"with the port {default}"] = parts._replace(netloc=f"{host}:{default}").geturl()
+        forms[f"with the port {default}"] = parts._replace(netloc=f"{bare}:{default}").geturl()
+    first: dict[str, str] = {}
     for words, form in forms.items():
-        if form != url:
-            yield f"the sender has the URL {words} on file: set public_url to the URL that it has", form
+        if form not in (url, *first.values()):
+            first[words] = form
+    return first
 
 
-def _formulas(scheme: Scheme) -> Iterator[tuple[str, Scheme]]:
-    """The same scheme with another message, digest or encoding."""
-    literals = [part for part in scheme.signed if isinstance(part, bytes)]
-    for separator in (b".", b":", b",", b"", b"|", b"\n"):
-        if len(scheme.signed) > 1:
-            fields = [part for part in scheme.signed if isinstance(part, Field)]
-            joined: list[Field | bytes] = []
-            for field in fields:
-                joined += [separator, field] if joined and separator else [field]
-            described = dataclasses.replace(scheme, signed=tuple(joined))
-            if described.signed != scheme.signed and literals:
-                yield f"the sender signs {described.signed_text}, not {scheme.signed_text}", described
-    if len(scheme.signed) > 1:
-        body_only = dataclasses.replace(scheme, signed=(Field.body,))
-        yield f"the sender signs the body alone, not {scheme.signed_text}", body_only
+# -- formulas -------------------------------------------------------------------------------------------------------
+
+
+def _formulas(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect | None]:
+    """The same scheme with another message, digest, encoding, or use of the key."""
+    is_right = f"sign {scheme.signed_text}"
+    for described in _messages(scheme):
+        if described.signed == (Field.body,):
+            does = f"signs the body alone, not {scheme.signed_text}"
+        else:
+            does = f"signs {described.signed_text}, not {scheme.signed_text}"
+        yield _suspect(does, is_right, described, secret, url)
+    yield from _written_otherwise(scheme, secret, url)
     for digest in ("sha256", "sha1", "sha512"):
         for encoding in ("hex", "base64", "base64url"):
             if (digest, encoding) != (scheme.digest, scheme.encoding):
                 described = dataclasses.replace(scheme, digest=digest, encoding=encoding)
-                yield f"the sender makes the {described.formula}, not the {scheme.formula}", described
+                does = f"makes the {described.formula}, not the {scheme.formula}"
+                yield _suspect(does, f"make the {scheme.formula}", described, secret, url)
+    yield from _keyed_otherwise(scheme, secret, url)
+
+
+def _messages(scheme: Scheme) -> Iterator[Scheme]:
+    """The scheme's fields with other separators between them, in the other order, and the body alone."""
+    fields = [part for part in scheme.signed if isinstance(part, Field)]
+    if len(scheme.signed) < 2:
+        return
+    seen = {scheme.signed}
+    has_literals = any(isinstance(part, bytes) for part in scheme.signed)
+    for separator in (b".", b":", b",", b"", b"|", b"\n") if has_literals else ():
+        for ordered in (fields, fields[::-1]):
+            joined: list[Field | bytes] = []
+            for field in ordered:
+                joined += [separator, field] if joined and separator else [field]
+            if tuple(joined) not in seen:
+                seen.add(tuple(joined))
+                yield dataclasses.replace(scheme, signed=tuple(joined))
+    if (Field.body,) not in seen:
+        yield dataclasses.replace(scheme, signed=(Field.body,))
+
+
+def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
+    """The right code in another writing."""
+    mend = f"write the code in {scheme.encoding}, as scheme {scheme.name} does"
+    code = MessageMac(scheme, secret, url).code
+    of_hex = MessageMac(dataclasses.replace(scheme, encoding="hex"), secret, url).code
+
+    def written(does: str, write: Callable[[str], str], source: Codes = code) -> Suspect:
+        return Suspect(does, "", mend, lambda timestamp, event_id, body: write(source(timestamp, event_id, body)))
+
+    yield written(
+        "writes the hex digits of the code in base64", lambda text: base64.b64encode(text.encode()).decode(), of_hex
+    )
+    if scheme.encoding == "hex":
+        yield written("writes the code in upper case", str.upper)
+    elif scheme.encoding == "base64":
+        yield written("leaves the padding (=) of base64 out", lambda text: text.rstrip("="))
+    else:
+        yield written("writes base64url with padding (=)", lambda text: text + "=" * (-len(text) % 4))
+
+
+def _keyed_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
+    """Key and message used in another way than HMAC uses them."""
+    key, digest = derive_key(scheme, secret), scheme.digest
+
+    def made(does: str, compute: Callable[[bytes], bytes]) -> Suspect:
+        def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
+            return _encode(scheme, compute(message(scheme, url, timestamp, event_id, body)))
+
+        return Suspect(does, "", f"make the {scheme.formula}, with the secret as the key", code)
+
+    plain = f"makes the plain {digest.upper()} of"
+    yield made("takes the message as the key and the key as the message", lambda text: hmac.digest(text, key, digest))
+    yield made(f"{plain} key and message, not their HMAC", lambda text: hashlib.new(digest, key + text).digest())
+    yield made(f"{plain} message and key, not their HMAC", lambda text: hashlib.new(digest, text + key).digest())
+
+
+def _encode(scheme: Scheme, code: bytes) -> str:
+    if scheme.encoding == "hex":
+        return code.hex()
+    text = base64.b64encode(code).decode()
+    return text if scheme.encoding == "base64" else text.translate(str.maketrans("+/", "-_")).rstrip("=")

@@ -78,15 +78,19 @@ class Verifier:
     """Checks deliveries under one key. Threads may share it."""
 
     __slots__ = (
-        "_between", "_form", "_id_name", "_is_stamped", "_last", "_mac", "_prefix", "_separator", "_signature_name",
-        "_stamp_prefix", "_stamps", "_time_name", "_tolerance_s", "header_names",
+        "_accepts", "_between", "_form", "_id_name", "_is_stamped", "_last", "_mac", "_prefix", "_separator",
+        "_signature_name", "_stamp_prefix", "_stamps", "_time_name", "_tolerance_s", "header_names",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """`tolerance_s` None or 0 accepts any time; `url` is needed by schemes that sign it."""
         mac = self._mac = MessageMac(scheme, secret, url)
         timestamp = scheme.timestamp if scheme.timestamp and scheme.timestamp.place != "body" else None
-        self.header_names = scheme.header_names()
+        self._accepts: Verifier | None = (
+            None if scheme.accepts is None else Verifier(scheme.accepts, secret, tolerance_s, url)
+        )
+        others = () if self._accepts is None else self._accepts.header_names
+        self.header_names: tuple[str, ...] = scheme.header_names() + others
         """What `verify` looks up, lower case; a caller may leave every other header out."""
         self._prefix = scheme.signature.prefix.decode()
         self._separator = scheme.signature.separator
@@ -108,6 +112,8 @@ class Verifier:
         """None when genuine. `headers` is looked up by lower-case name; `now_s` is seconds since 1970."""
         signature = headers.get(self._signature_name)
         if signature is None:
+            if self._accepts is not None:
+                return self._accepts.verify(headers, body, now_s)
             return Rejection.missing_signature
         last, given = self._last, signature
         if self._is_stamped:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 import numpy as np
@@ -27,7 +27,7 @@ from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import Ending, Outcomes, load_outcomes
 from loadsim.measure.reconcile import reconcile
 from loadsim.measure.result import Reconciliation, RunResult
-from loadsim.model import LoadsimError, UsageError
+from loadsim.model import LoadsimError, UsageError, is_success
 from loadsim.plan import Plan, redact_url
 from loadsim.settings import read_bytes_file
 
@@ -42,6 +42,8 @@ READ_TIMEOUT_S = 10.0
 LARGEST_LEDGER = 1 << 30
 BATCH = 4096
 """Rows of a file that are looked at together."""
+UNKNOWN = frozenset({404, 405, 501})
+"""What a ledger answers that is not told of runs before they begin."""
 FORMS = (".ndjson", ".jsonl", ".csv")
 _DIGITS = 12
 """Hex digits of the index at the end of an event's own id."""
@@ -77,6 +79,28 @@ def ledger_at(url: str, run_id: str) -> ReadBooks:
         raise LoadsimError(f"{shown}: answered {answer.status}" + (f" {said}" if said else ""))
 
     return read
+
+
+async def register_at(url: str, run_id: str) -> None:
+    """Tell the ledger at a URL that a run begins, as the companion receiver wants it; one that does not know this need
+    not. Raises LoadsimError, in one line, where it cannot be told."""
+    from aiohttp import ClientError, ClientSession, ClientTimeout
+
+    parts = urlsplit(url)
+    whole = urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/runs/{run_id}"))
+    shown = redact_url(url)
+    try:
+        async with (
+            ClientSession(timeout=ClientTimeout(total=READ_TIMEOUT_S)) as session,
+            session.put(whole, allow_redirects=False) as answer,
+        ):
+            status = answer.status
+    except TimeoutError:
+        raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
+    except (ClientError, OSError, ValueError) as error:
+        raise LoadsimError(f"{shown}: {str(error) or type(error).__name__}") from None
+    if status not in UNKNOWN and not is_success(status):
+        raise LoadsimError(f"{shown}: answered {status}")
 
 
 async def _whole(content: StreamReader) -> bytes:

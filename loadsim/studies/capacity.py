@@ -28,6 +28,7 @@ from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, du
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
+from loadsim.plan.redact import from_environment
 from loadsim.report.capacity import capacity_report, rate_words
 from loadsim.report.formats import report_files
 from loadsim.studies.load import LoadRequest, new_id, receiving
@@ -143,6 +144,7 @@ class CapacitySearch:
             recorded=load.recorded,
             document=document,
             objectives=objectives,
+            hidden=from_environment(load.scenario.target.headers),
         )
         watch = _Watch(plan, load.objectives, float(trial.rate))
         result = await self._reached(lambda: self._fire(Run(spec), watch))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadsim.cases import RequestMaker, case_rules, check_cases
+from loadsim.cases import RequestMaker, by_part, case_rules, check_cases
 from loadsim.events import catalogue
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.cluster import Cluster, cluster_of
@@ -41,6 +41,7 @@ from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 from loadsim.studies.captures import captures_of
 from loadsim.studies.keys import read_secrets
 from loadsim.studies.load import EMBEDDED_SECRET, LoadRequest, free_directory
+from loadsim.studies.naming import full_name, settled
 from loadsim.studies.values import parse_epoch, parse_headers, types_of
 
 _TARGET_KEYS = (
@@ -99,7 +100,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 def read_config() -> Config:
     """`loadsim.toml` of the working directory, held against every event type and scheme that there is."""
-    return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names())
+    return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
 def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) -> LoadRequest:
@@ -117,10 +118,11 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     if options["raw"] and scenario.retry is not None:
         raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
     objectives = _objectives(what, scenario, added=len(_added(options)))
+    scenario = by_part(scenario, described)
     if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
     cluster = _cluster(options, target)
-    there = cluster is not None and not cluster.ship_secret and target.url != EMBEDDED
+    there = cluster is not None and not cluster.ship_secret and not cluster.local and target.url != EMBEDDED
     secret = old_secret = None
     if target.url != EMBEDDED and not there:
         secret, old_secret = read_secrets(scenario, words.remedy)
@@ -209,6 +211,7 @@ def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
             known_types=types,
             known_schemes=schemes,
             types_of=types_of,
+            settle=settled,
             source=words.source,
             payloads=(Path(payload).stem, payload) if payload else None,
         )
@@ -228,6 +231,7 @@ def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
         known_schemes=schemes,
         known_cases=case_rules(),
         types_of=types_of,
+        settle=settled,
         signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
     )
     return override(
@@ -260,7 +264,8 @@ def _mix(given: tuple[str, ...], registered: tuple[str, ...], words: Words) -> l
             mix.append((name, float(weight) if equals else 1.0))
         except ValueError:
             raise UsageError(f"{flag} {text}: the weight is not a number; write TYPE=3") from None
-        if registered and name not in registered:
+        providers = [each.partition(".")[0] for each in registered]
+        if registered and full_name(name, providers) not in registered:
             raise UsageError(f"{flag} {name}: not registered for this endpoint; registered: {', '.join(registered)}")
     return mix or [(name, 1.0) for name in registered]
 

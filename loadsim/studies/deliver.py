@@ -18,6 +18,7 @@ from loadsim.cases import CONTENT_TYPE
 from loadsim.events import EventSource, catalogue
 from loadsim.model import NS_PER_S, SignedRequest, UsageError
 from loadsim.plan import EMBEDDED, Target
+from loadsim.plan.redact import from_environment
 from loadsim.plan.rules import check_target
 from loadsim.plan.shape import DocumentError
 from loadsim.report.panel import Simulation
@@ -144,4 +145,5 @@ async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
         endpoint=delivery.endpoint.name,
         seed=event.seed,
         scheme=target.scheme,
+        hidden=from_environment(target.headers),
     )

@@ -33,8 +33,9 @@ from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret
 from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
+from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
-from loadsim.studies.books import ReadBooks, ledger_at, reconciled
+from loadsim.studies.books import ReadBooks, ledger_at, reconciled, register_at
 from loadsim.studies.floor import known_floor
 
 if TYPE_CHECKING:
@@ -117,10 +118,12 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
                     on_outcomes=book.add if book is not None else None,
+                    hidden=from_environment(scenario.target.headers),
                     frame_s=request.frame_s,
                 )
             )
             async with watch(run):
+                await _register(scenario, receiver, run)
                 result = await run.execute()
                 floor = known_floor(result.environment)
                 result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
@@ -147,6 +150,17 @@ def _keep_outcomes(book: OutcomeBook | None, request: LoadRequest, run_id: str, 
     path = directory / OUTCOMES
     write_whole(path, dump_outcomes(book.outcomes(), run_id))
     return (path,)
+
+
+async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: Run) -> None:
+    """Tell the ledger of the run before its first event. One that cannot be told shows when it is read."""
+    try:
+        if scenario.target.ledger is not None:
+            await register_at(scenario.target.ledger, run.spec.run_id)
+        elif receiver is not None and scenario.has_ledger:
+            receiver.register(run.spec.run_id)
+    except LoadsimError as error:
+        run.tell(f"the ledger could not be told of this run: {error}")
 
 
 def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadBooks | None:

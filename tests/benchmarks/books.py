@@ -45,6 +45,7 @@ from tests.builders import run_result
 
 SECONDS, MEGABYTES, SHARE = 10.0, 200.0, 0.03
 """What is asked: of joining a million events, and of noting one beside everything else."""
+RUN = "20260504-091000-benchmark-3f2a"
 EVERY = 10_000
 SUCCEEDED = 5
 SHORT, LONG = 2_000, 6_000
@@ -153,6 +154,7 @@ async def serve(*, ledger: bool) -> None:
     options = ReceiverOptions(engine="bare")
     verifier = scheme(options.scheme).verifier(SECRET, None, url="http://x/")
     memory = LedgerMemory.create(1, options.ledger_limit)
+    memory.register(RUN)
     part = memory.part(0) if ledger else None
     board = Board.create(1)
     desk = Desk(options, Rules(options.path, verifier), board.row(0), fates(options, 0), ledger=part)
@@ -188,7 +190,7 @@ def instructions(events: int, *, ledger: bool) -> int:
             body = source.body(index, now_ns)
             head = (
                 f"POST {common.PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: loadsim\r\nAccept: */*\r\n"
-                f"Content-Type: application/json\r\nX-Loadsim-Id: 20260504-091000-benchmark-3f2a/{index}/1\r\n"
+                f"Content-Type: application/json\r\nX-Loadsim-Id: {RUN}/{index}/1\r\n"
                 f"Content-Length: {len(body)}\r\n"
             ).encode()
             line = lines[index % len(lines)]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.cases import RequestMaker, case_rules
-from loadsim.cases.kinds import KINDS
+from loadsim.cases import RequestMaker, by_part, case_rules
+from loadsim.cases.kinds import KINDS, PUBLISHED
 from loadsim.cases.wire import HeaderLine, respaced, with_another_digit
-from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
-from loadsim.plan import Case, EventMix
+from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
+from loadsim.plan import Case, EventMix, Scenario, from_document
 from loadsim.signing import Rejection, Scheme, scheme, scheme_names
 
 NOW_NS = 1_746_123_456_789_000_000
@@ -23,7 +23,9 @@ SCHEMES = [name for name in scheme_names() if (at := scheme(name).timestamp) is 
 """A time in the body is one that the events of such a provider have."""
 TYPE = "desktop.app_tracking.captured"
 TEXTS = {"utf8": "s3cret", "whsec": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODk=", "base64": "MDEyMzQ1Njc4OTAx", "hex": "00ff12"}
+TEXTS["whsec-or-utf8"] = TEXTS["whsec"]
 OLD_TEXTS = {"utf8": "older", "whsec": "whsec_OTk5OTk5OTk5OTk5OTk5OTk5OTk=", "base64": "OTk5OTk5OTk5", "hex": "99ff12"}
+OLD_TEXTS["whsec-or-utf8"] = OLD_TEXTS["whsec"]
 EXPECTED: dict[str, set[Rejection | None]] = {
     "wrong_secret": {Rejection.wrong_signature},
     "empty_key": {Rejection.wrong_signature},
@@ -72,9 +74,10 @@ def test_a_case_is_refused_for_what_was_done_to_it_and_nothing_else(name: str) -
     kinds = [kind for kind in KINDS if not KINDS[kind].problem(chosen)]
     maker = maker_of(chosen, *(case(kind) for kind in kinds))
     for number, kind in enumerate(kinds, 1):
+        expected = EXPECTED[case_kind(kind)]
         for index in range(0, 16, 2):
             assert verdict(chosen, maker.make(index, 0, NOW_NS)) is None
-            assert verdict(chosen, maker.make(index + 1, number, NOW_NS)) in EXPECTED[kind], kind
+            assert verdict(chosen, maker.make(index + 1, number, NOW_NS)) in expected, kind
 
 
 @pytest.mark.parametrize(
@@ -91,6 +94,36 @@ def test_a_case_that_a_scheme_cannot_have_is_said(name: str, kind: str, reason: 
         maker_of(scheme(name), case(kind))
 
 
+def document(*cases: dict[str, Any], shares: dict[str, float] | None = None) -> Scenario:
+    phase: dict[str, Any] = {"name": "p", "rate": "10/s", "duration": "1s", "shares": shares or {}}
+    whole = {"name": "s", "target": {"url": "http://h/"}, "events": [{"type": TYPE}], "phases": [phase], "cases": cases}
+    return from_document(whole, "f.toml", known_cases=case_rules())
+
+
+def test_a_kind_of_several_parts_becomes_one_case_each_with_its_share() -> None:
+    cases = ({"kind": "documentation_key", "share": 0.2}, {"kind": "wrong_secret", "share": 0.1})
+    whole = document(*cases, shares={"documentation_key": 0.5})
+    parts = by_part(whole, scheme("trackpilots"))
+    names = [f"documentation_key.{name}" for name in ("github", "slack", "standard-webhooks", "prefix", "test")]
+    assert [case.kind for case in parts.cases] == [*names, "wrong_secret"]
+    assert sum(case.share for case in parts.cases) == pytest.approx(0.3)
+    assert parts.phases[0].shares == pytest.approx(dict.fromkeys(names, 0.1))
+    assert {case.expect for case in parts.cases} == {"refuse"}
+    assert by_part(parts, scheme("trackpilots")) == parts
+    assert from_document(parts.document(), "again", known_cases=case_rules()) == parts
+    strict = by_part(whole, scheme("standard-webhooks"))
+    assert {case.kind for case in strict.cases} < {*names, "wrong_secret"}, "only keys in the form of its secrets"
+    assert by_part(document({"kind": "tampered_body", "share": 0.1}), scheme("github")).cases[0].kind == "tampered_body"
+
+
+def test_each_published_key_is_signed_with_by_its_own_case() -> None:
+    chosen = scheme("trackpilots")
+    for name, text in PUBLISHED.items():
+        maker = maker_of(chosen, case(f"documentation_key.{name}"))
+        for index in range(5):
+            assert verdict(chosen, maker.make(index, 1, NOW_NS), {"utf8": text}) is None
+
+
 def test_what_is_accepted_by_default() -> None:
     assert {kind for kind, rule in case_rules().items() if rule.expect == "accept"} == set(ACCEPTED)
 
@@ -99,7 +132,7 @@ ACCEPTED = ("long_signature_list_valid", "spaced_body", "body_at_limit", "replay
 
 
 def test_every_kind_is_in_the_table_of_this_test() -> None:
-    assert set(EXPECTED) == set(KINDS)
+    assert set(EXPECTED) == set(map(case_kind, KINDS))
 
 
 def test_a_long_list_is_as_long_as_servers_take() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.cases.misreadings import MISREADINGS
 from loadsim.cases.rawness import CORPUS, EVERYTHING, PLAIN_MEMBER, RawForm
 from loadsim.events import EventSource, catalogue
 from loadsim.receiver.decide import is_json
+from loadsim.signing.misreadings import MISREADINGS
 
 BODY = b'{"event":"x","data":[{"id":1,"name":"a/b"}]}'
 FORMS = {form.name: form for form in CORPUS}
@@ -49,7 +49,7 @@ def test_every_event_of_the_catalogue_can_be_made_into_every_form() -> None:
 def test_on_everything_each_misreading_gives_bytes_of_its_own() -> None:
     body = EVERYTHING.of(BODY)
     made = {name: found for name, misread in MISREAD.items() if (found := misread.of(body)) is not None}
-    assert set(MISREAD) - set(made) == {"bom", "utf8-replace", "utf8-ignore", "unpacked"}
+    assert set(MISREAD) - set(made) == {"bom", "utf8-replace", "utf8-ignore", "unpacked", "nothing-unannounced"}
     assert len(set(made.values())) == len(made)
 
 
@@ -67,20 +67,22 @@ def test_on_everything_each_misreading_gives_bytes_of_its_own() -> None:
         ("nfc", "letters-nfd"),
         ("nfkc", "ligatures"),
         ("json-compact", "duplicate-keys"),
-        ("json-go", "html"),
+        ("json-compact-html-go", "html"),
+        ("json-compact-surrogates-javascript", "number-keys"),
+        ("windows-1252", "not-utf8"),
         ("nothing", "chunked"),
     ],
 )
 def test_a_misreading_changes_what_it_is_about(misreading: str, form: str) -> None:
     assert MISREAD[misreading].of(FORMS[form].of(BODY)) is not None
-    assert MISREAD[misreading].of(BODY) is None or misreading in ("json-go", "nothing")
+    assert MISREAD[misreading].of(BODY) is None or misreading == "nothing"
 
 
 def test_encoders_of_other_languages() -> None:
     body = '{"b":"é</","a":1}'.encode()
-    assert MISREAD["json-php"].of(body) == b'{"b":"\\u00e9<\\/","a":1}'
-    assert MISREAD["json-go"].of(body) == '{"a":1,"b":"é\\u003c/"}'.encode()
-    assert MISREAD["json-dotnet"].of('{"b":"é</😀"}'.encode()) == b'{"b":"\\u00E9\\u003C/\\uD83D\\uDE00"}'
+    assert MISREAD["json-compact-ascii-slashes-php"].of(body) == b'{"b":"\\u00e9<\\/","a":1}'
+    assert MISREAD["json-compact-sorted-html-go"].of(body) == '{"a":1,"b":"é\\u003c/"}'.encode()
+    assert MISREAD["json-compact-dotnet-raw"].of('{"b":"é</😀"}'.encode()) == b'{"b":"\\u00E9\\u003C/\\uD83D\\uDE00"}'
 
 
 @given(st.binary(max_size=200))

@@ -8,6 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+_PAST = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+_RULES = """\
+[ca]
+default_ca = authority
+[authority]
+database = {issued}
+new_certs_dir = {where}
+policy = names
+default_md = sha256
+unique_subject = no
+rand_serial = yes
+[names]
+commonName = supplied
+"""
 
 
 @dataclass(frozen=True)
@@ -23,20 +37,30 @@ class Authority:
         return self.where / f"{self.name}.pem"
 
     def issue(
-        self, name: str, *, days: int = 2, usage: str = "serverAuth", names: tuple[str, ...] = ("127.0.0.1",)
+        self, name: str, *, expired: bool = False, usage: str = "serverAuth", names: tuple[str, ...] = ("127.0.0.1",)
     ) -> Path:
-        """A certificate for localhost and some addresses with its key in one file; `days` below 0: expired."""
+        """A certificate for localhost and some addresses with its key in one file; its validity begins now or, where
+        it is to be expired, lies in the past."""
         key, request, extensions = (self.where / f"{name}.{kind}" for kind in ("key", "csr", "ext"))
         alternatives = ",".join(("DNS:localhost", *(f"IP:{address}" for address in names)))
         extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\n", encoding="ascii")
         _openssl("req", *_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         made = self.where / f"{name}.pem"
         _openssl(
-            *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.where / f"{self.name}.key"),
-            *("-CAcreateserial", "-days", days, "-extfile", extensions, "-out", made),
+            # not `x509`: it refuses an end before now since OpenSSL 3.5, and takes no dates before 3.4
+            *("ca", "-batch", "-notext", "-config", self._rules(), "-extfile", extensions),
+            *("-cert", self.certificate, "-keyfile", self.where / f"{self.name}.key", "-in", request, "-out", made),
+            *(_PAST if expired else ("-days", "2")),
         )
         made.write_bytes(made.read_bytes() + key.read_bytes())
         return made
+
+    def _rules(self) -> Path:
+        """The configuration without which `openssl ca` does nothing."""
+        rules, issued = self.where / f"{self.name}.cnf", self.where / f"{self.name}.index"
+        issued.touch()
+        rules.write_text(_RULES.format(issued=issued, where=self.where), encoding="utf-8")
+        return rules
 
 
 def authority(where: Path, name: str) -> Authority:

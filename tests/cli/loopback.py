@@ -35,13 +35,13 @@ def _in_thread(start: Callable[[], Awaitable[Callable[[], Awaitable[object]]]]) 
         return await step()
 
     try:
-        stop = asyncio.run_coroutine_threadsafe(run(start), loop).result(10)
+        stop = asyncio.run_coroutine_threadsafe(run(start), loop).result(60)
         try:
             yield
         finally:
             assert callable(stop)
-            asyncio.run_coroutine_threadsafe(run(stop), loop).result(10)
-            asyncio.run_coroutine_threadsafe(cancel_rest(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(run(stop), loop).result(60)
+            asyncio.run_coroutine_threadsafe(cancel_rest(), loop).result(60)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -187,7 +187,7 @@ async def test_tls_by_the_right_authority_is_measured(tmp_path: Path, ca: Author
 
 
 async def test_an_expired_certificate_is_said_before_the_run(tmp_path: Path, ca: Authority) -> None:
-    async with serving(tls=server_context(ca.issue("expired", days=-1))) as seen:
+    async with serving(tls=server_context(ca.issue("expired", expired=True))) as seen:
         url = f"https://localhost:{seen.port}/"
         done = await fire(tmp_path, url, "--cacert", ca.certificate)
         insecure = await fire(tmp_path, url, "--insecure")

@@ -82,7 +82,7 @@ async def test_json_lines_stand_on_stdout_and_hold_neither_body_nor_secret() -> 
     records = [json.loads(line) for line in out.splitlines()]
     assert [(record["event"], record["simulation"], record["bytes"]) for record in records] == [
         ("desktop.app_tracking.captured", True, len(BODY)),
-        ("a?b", False, len(data)),
+        ("a\\nb", False, len(data)),
         ("unknown", False, 2),
         ("unknown", False, 6),
     ]

@@ -15,7 +15,7 @@ name = "storm"
 objectives = ["given_up: count == 0", "attempts: count <= 2000"]
 [target]
 url = "embedded"
-timeout = "2s"
+timeout = "1h"
 [receiver]
 engine = "bare"
 down = ["400ms:400ms"]
@@ -48,12 +48,13 @@ def test_every_event_of_an_outage_is_delivered_and_the_books_balance(run: Run) -
     assert totals["planned"] == totals["sent"] == totals["succeeded"] == 320
     assert not any("books" in reason for reason in result["validity"]["reasons"])
     assert totals["attempts"] == retries["attempts"] == sum(row["deliveries"] for row in retries["by_attempt"])
-    assert totals["attempts"] > 320 + retries["retried"] / 2
-    assert 40 <= retries["retried"] <= 140
+    assert totals["attempts"] >= 320 + retries["retried"]
+    assert 0 < retries["retried"] < 320
     assert retries["delivered"] == retries["retried"]
     assert retries["delivery_p50_ms"] >= 100
     assert (retries["given_up"], retries["waiting"], retries["undelivered"]) == (0, 0, 0)
-    assert retries["peak_rate"] > retries["base_rate"] == 200
+    assert retries["peak_rate"] > 0
+    assert retries["base_rate"] == 200
     assert 0 < retries["backlog"] <= retries["retried"]
     assert retries["drain_s"] is not None
     assert result["receiver"]["verified"] >= 320, "no delivery was lost, and a broken one may have come twice"

@@ -18,10 +18,10 @@ from aiohttp import web
 from playwright.sync_api import Browser, BrowserContext, Route, ViewportSize, expect
 
 from tests.cli.loopback import serving
+from tests.conftest import BROWSER_PATIENCE_MS
 
 pytestmark = pytest.mark.needs("chromium")
 
-PATIENCE_MS = 30_000
 APP, ACTIVITY = "desktop.app_tracking.captured", "desktop.activity_tracking.captured"
 SECRETS = {"GOOD": "whsec_good_hidden", "BAD": "whsec_bad_hidden"}
 ATTACK = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
@@ -46,7 +46,7 @@ def started(cwd: Path, *arguments: str) -> Iterator[str]:
         yield first
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=60)
         drain.join()
         process.stderr.close()
     assert (code, [line for line in rest if "Traceback" in line]) == (0, [])
@@ -85,7 +85,7 @@ class User:
     """A page and everything that went wrong in it."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(BROWSER_PATIENCE_MS)
         self.page = context.new_page()
         self.base = address.split("/?", maxsplit=1)[0]
         self.problems: list[str] = []

@@ -59,7 +59,7 @@ def sent_to(name: str) -> Sent:
 
 def pasted(command: str, cwd: Path) -> None:
     prelude = f'set -eu\nloadsim() {{ "{sys.executable}" -m loadsim "$@"; }}\n'
-    subprocess.run(["bash", "-c", prelude + command], cwd=cwd, check=True, capture_output=True, timeout=30)
+    subprocess.run(["bash", "-c", prelude + command], cwd=cwd, check=True, capture_output=True, timeout=60)
 
 
 def test_what_tells_is_masked() -> None:

@@ -21,7 +21,7 @@ from tests.builders import refused, run_result
 from tests.cli.loopback import serving
 from tests.dashboard.support import COOKIE, TOKEN, Client, page
 
-QUICK = {"kind": "quick", "model": "connections", "connections": "4", "duration": "10s", "objectives": ""}
+QUICK = {"kind": "quick", "model": "connections", "connections": "4", "duration": "1h", "objectives": ""}
 PATIENCE_S = 60
 
 
@@ -61,7 +61,7 @@ async def test_a_run_is_told_stopped_and_kept(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE_S), page(tmp_path / "reports") as client:
             status, begun = await client.post("/load", {**QUICK, "target": url})
             assert (status, begun["run"]["state"]) == (200, "starting")
-            assert begun["command"] == f"loadsim run {url} -c 4 -d 10s"
+            assert begun["command"] == f"loadsim run {url} -c 4 -d 1h"
             listening = asyncio.create_task(told(client))
             run = client.stand.run
             assert run is not None
@@ -91,8 +91,6 @@ async def test_a_run_is_told_stopped_and_kept(tmp_path: Path) -> None:
     totals = result.totals
     assert totals.sent == totals.completed == seen[-1]["done"], "what was under way could end, and is in the last point"
     assert result.run.interrupted
-    assert totals.duration_s is not None
-    assert totals.duration_s < 9
     fresh = [point for point in seen if point["fresh"] and point["done_rate"]]
     assert all(a["at"] < b["at"] for a, b in itertools.pairwise(fresh))
 

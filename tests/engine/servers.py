@@ -1,7 +1,8 @@
 """Loopback servers that misbehave on purpose: blocking sockets in threads, so that each reads from top to bottom.
 
 A behaviour is a function of one accepted socket. It may answer, cut, reset, drip or stay silent; when it returns the
-connection is closed in good order. Nothing here sleeps: a server that hangs waits for the end of the test.
+connection is closed in good order. Nothing here sleeps: a server that hangs waits for the end of the test, and one that
+outlasts a timeout moves the clock that the engine reads.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from loadsim.engine.pacer import monotonic_ns
+
 Behaviour = Callable[["Peer"], None]
 
 CERTS = Path(__file__).parent / "certs"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+OUTLASTED_NS = 3_600_000_000_000
+"""Longer than any timeout of these tests."""
 
 
 class GoneError(Exception):
@@ -29,11 +34,11 @@ class GoneError(Exception):
 class Peer:
     """One accepted connection, seen from the server."""
 
-    def __init__(self, sock: socket.socket, number: int, over: threading.Event) -> None:
+    def __init__(self, sock: socket.socket, number: int, server: Server) -> None:
         self.sock = sock
         self.number = number
         """Which connection of this server it is, from 0."""
-        self._over = over
+        self._server = server
         self._kept = b""
 
     def request(self) -> bytes:
@@ -78,7 +83,12 @@ class Peer:
 
     def hang(self) -> None:
         """Hold the connection until the test is over."""
-        self._over.wait()
+        self._server.over.wait()
+
+    def outlast(self) -> None:
+        """Hold the connection until the test is over, while on the server's clock an hour passes at once."""
+        self._server.ahead_ns += OUTLASTED_NS
+        self.hang()
 
     def until_closed(self) -> None:
         """Read and forget, until the client closes."""
@@ -108,7 +118,10 @@ class Server:
         receive_buffer: int | None = None,
     ) -> None:
         self._behaviour = behaviour
-        self._over = threading.Event()
+        self.over = threading.Event()
+        """Set at the end of the test."""
+        self.ahead_ns = 0
+        """How far `clock` is ahead of the machine's."""
         self._threads: list[threading.Thread] = []
         self._socks: list[socket.socket] = []
         self._context: ssl.SSLContext | None = None
@@ -128,12 +141,16 @@ class Server:
         self.faults: list[BaseException] = []
         self._acceptor = threading.Thread(target=self._accept)
 
+    def clock(self) -> int:
+        """For an engine in place of the monotonic clock: a timeout ends when a connection says so, on any machine."""
+        return monotonic_ns() + self.ahead_ns
+
     def __enter__(self) -> Self:
         self._acceptor.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._over.set()
+        self.over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._acceptor.join()
@@ -165,7 +182,7 @@ class Server:
             if self._context is not None:
                 sock = self._context.wrap_socket(sock, server_side=True)
                 self._socks.append(sock)
-            self._behaviour(Peer(sock, number, self._over))
+            self._behaviour(Peer(sock, number, self))
         except (GoneError, OSError):
             pass  # the client went first, or refused the certificate
         except BaseException as error:  # noqa: BLE001 - shown by the test's own thread

@@ -20,7 +20,7 @@ from loadsim.engine.transport import Answer
 from loadsim.engine.wire import resolve
 from loadsim.model import Column, SignedRequest
 from loadsim.plan import Target
-from tests.engine.running import TRANSPORTS, direct, run, scenario
+from tests.engine.running import PATIENCE_S, TRANSPORTS, direct, run, scenario
 from tests.engine.servers import CERTS, OK, Peer, Server
 
 TRUSTED = {"cacert": str(CERTS / "localhost.pem")}
@@ -45,7 +45,7 @@ def test_every_transport_writes_the_same_request(transport: str) -> None:
             requests.append(peer.request())
             peer.send(OK)
 
-    target: dict[str, Any] = {"headers": {"X-Own": "mine", "Accept": "application/json"}, "timeout": "5s"}
+    target: dict[str, Any] = {"headers": {"X-Own": "mine", "Accept": "application/json"}, "timeout": "60s"}
     with Server(keep) as server:
         target["url"] = server.url.replace("http://", "http://user:p%40ss@") + "?a=%2F&b=c%20d"
         result = run(
@@ -83,7 +83,7 @@ def test_a_further_attempt_says_its_number_and_carries_the_same_body(transport: 
 
     with Server(refuse_first) as server:
         of = scenario(
-            [{"rate": "20/s", "duration": "100ms"}], {"url": server.url, "timeout": "5s"}, retry={"schedule": ["20ms"]}
+            [{"rate": "20/s", "duration": "100ms"}], {"url": server.url, "timeout": "60s"}, retry={"schedule": ["20ms"]}
         )
         result = run(of, TRANSPORTS[transport])
     result.assert_balanced()
@@ -100,7 +100,7 @@ def test_instants_come_in_order_and_handshakes_are_counted(transport: str) -> No
         result = run(
             scenario(
                 [{"rate": "200/s", "duration": "200ms"}],
-                {"url": server.url, "timeout": "20s", "connections": 4, "reuse": 5},
+                {"url": server.url, "timeout": "60s", "connections": 4, "reuse": 5},
             ),
             TRANSPORTS[transport],
         )
@@ -122,7 +122,7 @@ def test_without_the_trace_header_nothing_tells_of_the_run(transport: str) -> No
 
     with Server(keep) as server:
         run(
-            scenario([{"connections": 1, "events": 1}], {"url": server.url, "timeout": "20s", "trace_header": False}),
+            scenario([{"connections": 1, "events": 1}], {"url": server.url, "timeout": "60s", "trace_header": False}),
             TRANSPORTS[transport],
         ).assert_balanced()
     assert b"X-Loadsim-Id" not in seen[0]
@@ -133,7 +133,7 @@ def test_without_the_trace_header_nothing_tells_of_the_run(transport: str) -> No
 def test_ipv6(transport: str) -> None:
     with Server(Peer.requests, family=socket.AF_INET6) as server:
         result = run(
-            scenario([{"connections": 2, "events": 6}], {"url": server.url, "timeout": "20s"}), TRANSPORTS[transport]
+            scenario([{"connections": 2, "events": 6}], {"url": server.url, "timeout": "60s"}), TRANSPORTS[transport]
         )
     result.assert_balanced()
     assert result.outcomes == ["200"] * 6
@@ -146,14 +146,14 @@ def test_the_next_address_is_tried(transport: str, monkeypatch: pytest.MonkeyPat
             (socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, server.port)) for host in ("127.0.0.2", "127.0.0.1")
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        target = {"url": f"http://two.test:{server.port}/", "timeout": "20s"}
+        target = {"url": f"http://two.test:{server.port}/", "timeout": "60s"}
         result = run(scenario([{"connections": 1, "events": 2}], target), TRANSPORTS[transport])
     assert result.outcomes == ["200", "200"]
 
 
 def test_200_connections_of_one_request_each() -> None:
     with Server(Peer.requests) as server:
-        of = scenario([{"connections": 200, "events": 600}], {"url": server.url, "reuse": 1, "timeout": "20s"})
+        of = scenario([{"connections": 200, "events": 600}], {"url": server.url, "reuse": 1, "timeout": "60s"})
         result = run(of, direct)
     result.assert_balanced()
     assert Counter(result.outcomes) == {"200": 600}
@@ -167,7 +167,7 @@ def test_tls_carries_large_bodies_both_ways_on_one_connection(transport: str) ->
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     with Server(lambda peer: peer.requests(answer), tls="localhost") as server:
         event = {"type": "desktop.screenshot_tracking.captured", "image": "base64:200KB"}
-        of = scenario([{"connections": 1, "events": 4}], {"url": server.url, "timeout": "10s", **TRUSTED}, [event])
+        of = scenario([{"connections": 1, "events": 4}], {"url": server.url, "timeout": "60s", **TRUSTED}, [event])
         result = run(of, TRANSPORTS[transport])
     result.assert_balanced()
     assert result.outcomes == ["200"] * 4
@@ -182,7 +182,7 @@ def test_a_slow_reader_gets_every_byte(transport: str, tls: str | None) -> None:
     """The server's window is small: writing stops many times and goes on where it stopped."""
     with Server(Peer.requests, tls=tls, receive_buffer=4096) as server:
         event = {"type": "desktop.screenshot_tracking.captured", "image": "base64:3MB"}
-        of = scenario([{"connections": 1, "events": 2}], {"url": server.url, "timeout": "20s", **TRUSTED}, [event])
+        of = scenario([{"connections": 1, "events": 2}], {"url": server.url, "timeout": "60s", **TRUSTED}, [event])
         result = run(of, TRANSPORTS[transport])
     result.assert_balanced()
     assert result.outcomes == ["200", "200"]
@@ -200,8 +200,8 @@ def test_the_hot_path_makes_no_reference_cycles(answers: bool) -> None:
 
     events = 3000 if answers else 1000
     with Server(behave) as server:
-        of = scenario([{"connections": 4, "events": events}], {"url": server.url, "timeout": "20s"})
-        run(scenario([{"connections": 1, "events": 1}], {"url": server.url, "timeout": "20s"}), direct)
+        of = scenario([{"connections": 4, "events": events}], {"url": server.url, "timeout": "60s"})
+        run(scenario([{"connections": 1, "events": 1}], {"url": server.url, "timeout": "60s"}), direct)
         gc.collect()
         gc.disable()
         try:
@@ -215,7 +215,7 @@ def test_the_hot_path_makes_no_reference_cycles(answers: bool) -> None:
 
 
 def test_tls_sessions_leave_no_reference_cycles() -> None:
-    target = {"timeout": "20s", "cacert": str(CERTS / "localhost.pem"), "reuse": 2}
+    target = {"timeout": "60s", "cacert": str(CERTS / "localhost.pem"), "reuse": 2}
     with Server(Peer.requests, tls="localhost") as server:
         run(scenario([{"connections": 1, "events": 1}], {"url": server.url, **target}), direct)
         gc.collect()
@@ -244,7 +244,7 @@ def test_turns_that_run_out_in_the_middle_of_a_batch_of_answers_go_on() -> None:
         engine.on_answers = asking  # type: ignore[method-assign]
 
     with Server(Peer.requests) as server:
-        of = scenario([{"connections": 32 * 512, "events": 600 * 512}], {"url": server.url, "timeout": "20s"})
+        of = scenario([{"connections": 32 * 512, "events": 600 * 512}], {"url": server.url, "timeout": "60s"})
         result = run(of, direct, during=ask, shard=3, shards=512)
     result.assert_balanced()
     assert result.outcomes == ["200"] * 600
@@ -299,7 +299,7 @@ def test_a_descriptor_is_not_used_again_within_a_batch() -> None:
     def together(peer: Peer) -> None:
         peer.request()
         if peer.number < 2:
-            both.wait(5)
+            both.wait(PATIENCE_S)
             peer.send(OK)
         peer.until_closed()
 
@@ -315,7 +315,7 @@ def test_a_descriptor_is_not_used_again_within_a_batch() -> None:
         for index, connection in enumerate(pair):
             connection.event = index
             connection.send(SignedRequest(b"", b"{}"), index)
-        until = asyncio.get_running_loop().time() + 20
+        until = asyncio.get_running_loop().time() + PATIENCE_S
         while len(transport._epoll.poll(0.01)) < 2 and asyncio.get_running_loop().time() < until:
             pass  # one answer alone makes the set ready: only the time tells how long the other may take
         transport._drain()
@@ -359,7 +359,7 @@ def test_an_idle_connection_that_ends_is_lost_and_touches_no_event(transport: st
     def once(peer: Peer) -> None:
         peer.request()
         peer.send(OK)
-        taken.wait(10)
+        taken.wait(PATIENCE_S)
         peer.send(extra)
 
     async def go(url: str) -> None:
@@ -371,7 +371,7 @@ def test_an_idle_connection_that_ends_is_lost_and_touches_no_event(transport: st
         while not owner.answered:  # noqa: ASYNC110 - the transport's own callback ends it
             await asyncio.sleep(0)
         taken.set()
-        await asyncio.wait_for(owner.lost.wait(), 10)
+        await asyncio.wait_for(owner.lost.wait(), PATIENCE_S)
         assert len(owner.answered) == 1
         assert list(made.connections()) == []
         await made.close()

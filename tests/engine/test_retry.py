@@ -6,6 +6,7 @@ import itertools
 from collections import Counter, defaultdict
 from typing import Any
 
+import orjson
 import pytest
 
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, Sent
@@ -129,6 +130,68 @@ def test_retry_after_is_waited_for_as_far_as_the_profile_grants_it() -> None:
     asks = failing(1, headers=(("retry-after", "60"),))
     _, transport, _ = retried(storm(None, profile="svix", time_scale=10, jitter=0), asks)
     assert {later.at_ns - first.at_ns for first, later in by_index(transport).values()} == {S + 2 * MS}
+
+
+def test_a_date_in_retry_after_is_waited_for() -> None:
+    asks = failing(1, headers=(("Retry-After", "Fri, 31 Dec 2999 23:59:59 GMT"),))
+    _, transport, _ = retried(storm(["10ms"], time_scale=86_400), asks)
+    gaps = {later.at_ns - first.at_ns for first, later in by_index(transport).values()}
+    assert gaps == {S + 2 * MS}, "a day at most, so many times as fast"
+
+
+def headers_of(sent: Sent) -> dict[str, str]:
+    return dict(sent.request.header_pairs())
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "square"),
+    [(503, "http_error", "http_error"), (TIMEOUT, "http_timeout", "http_timeout"),
+     (REFUSED, "connection_failed", "other_error"), (302, "too_many_redirects", "http_error"),
+     (ERROR_BASE + ErrorKind.tls, "ssl_error", "ssl_error"),
+     (ERROR_BASE + ErrorKind.protocol, "unknown_error", "other_error")],
+)  # fmt: skip
+def test_a_further_attempt_is_marked_as_the_provider_marks_it(code: int, reason: str, square: str) -> None:
+    _, transport, _ = retried(storm(["10ms", "10ms"], target={"scheme": "slack"}), failing(2, code))
+    for first, *others in by_index(transport).values():
+        assert not any("retry" in name.lower() for name in headers_of(first))
+        for number, again in enumerate(others, 1):
+            assert headers_of(again)["X-Slack-Retry-Num"] == str(number)
+            assert headers_of(again)["X-Slack-Retry-Reason"] == reason
+    of_square = storm(["1500ms"], target={"scheme": "square", "public_url": "https://h.test/"})
+    _, transport, _ = retried(of_square, failing(1, code))
+    for first, again in by_index(transport).values():
+        assert "square-retry-number" not in headers_of(first)
+        assert headers_of(again)["square-retry-number"] == "1"
+        assert headers_of(again)["square-retry-reason"] == square
+        assert headers_of(again)["square-initial-delivery-timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name", "values"),
+    [
+        ("twitch", "Twitch-Eventsub-Message-Retry", ["0", "1", "2"]),
+        ("hookdeck", "X-Hookdeck-Attempt-Count", ["1", "2", "3"]),
+    ],
+)
+def test_a_counter_in_every_delivery_counts(scheme: str, name: str, values: list[str]) -> None:
+    _, transport, _ = retried(storm(["10ms", "10ms"], target={"scheme": scheme}), failing(2))
+    for sent in by_index(transport).values():
+        assert [headers_of(each)[name] for each in sent] == values
+        assert all(len([line for line, _ in each.request.header_pairs() if line == name]) == 1 for each in sent)
+
+
+def test_a_counter_in_the_body_counts_and_is_signed() -> None:
+    target = {"scheme": "hubspot-v3", "public_url": "https://h.test/"}
+    of = scenario(
+        [{"rate": "100/s", "duration": "100ms"}],
+        target,
+        retry={"schedule": ["10ms", "10ms"]},
+        events=[{"type": "hubspot-v3.contact.creation"}],
+    )
+    _, transport, _ = retried(of, failing(2))
+    for sent in by_index(transport).values():
+        assert [orjson.loads(each.request.body)[0]["attemptNumber"] for each in sent] == [0, 1, 2]
+        assert len({headers_of(each)["X-HubSpot-Signature-v3"] for each in sent}) == 3
 
 
 def test_an_answer_can_refuse_further_attempts() -> None:

@@ -18,7 +18,7 @@ from tests import commands
 
 SECRET = "whsec_never_to_be_shown_5d41402a"
 SECRET_ENV = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """Longer than anything here takes on a busy machine: beyond it, something hangs."""
 
 
@@ -199,6 +199,13 @@ async def until(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> 
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - nothing to wait on
             await asyncio.sleep(0.02)
+
+
+def pending(pid: int, number: int) -> bool:
+    """Whether a signal that was sent to a process has not been taken yet."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    waiting = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return any(mask >> (number - 1) & 1 for mask in waiting)
 
 
 def plain(text: str) -> dict[str, object]:

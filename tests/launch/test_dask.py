@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from loadsim.measure.result import RunResult
 from tests.cli.certificates import authority
 from tests.launch.clusters import Cluster, alive, cluster, kept
 from tests.launch.support import (
+    PATIENCE_S,
     SECRET,
     SECRET_ENV,
     Command,
@@ -33,10 +34,8 @@ from tests.launch.support import (
 )
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
-EASY = ("--objective", "med < 10s", "--objective", "success: rate > 0%", "--timeout", "1s")
+EASY = ("--objective", "med < 10s", "--objective", "success: rate > 0%", "--timeout", "60s")
 """What a busy machine meets too."""
-FOUND_WITHIN_S = 10.0
-"""It takes 2.3 s where the processor is free, and Dask by itself 30 s or five minutes."""
 NO_SECRET = {SECRET_ENV: ""}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -88,7 +87,7 @@ def _result(directory: Path) -> RunResult:
 
 
 async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: Cluster, tmp_path: Path) -> None:
-    async with endpoint() as served:
+    async with endpoint(answering=False) as served:
         options = ("run", served.url, "-n", "20", "-c", "2", "--secret-env", "OURS", "--cluster", shared.address, *EASY)
         done = await loadsim(*options, cwd=tmp_path, env={"OURS": SECRET})
         assert done.code == 2, done.err
@@ -103,6 +102,7 @@ async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: C
             assert "shard" in shown
             held = await kept(shared.address)
             assert "serve_host" in held
+            served.gate.set()
             done = await finish(process)
         assert done.code == 0, done.out + done.err
         assert len(served.bodies) == 20
@@ -135,6 +135,7 @@ async def test_a_launcher_that_is_killed_leaves_no_load_behind(shared: Cluster, 
     assert len(pids) == 2
 
 
+@pytest.mark.slow
 async def test_a_host_with_another_version_is_refused(shared: Cluster, tmp_path: Path) -> None:
     stale = tmp_path / "stale" / "loadsim-0.0.9.dist-info"
     stale.mkdir(parents=True)
@@ -154,23 +155,29 @@ async def test_a_host_with_another_version_is_refused(shared: Cluster, tmp_path:
 
 @contextlib.asynccontextmanager
 async def firing(found: Cluster, served: Endpoint, cwd: Path, *options: str) -> AsyncIterator[Command]:
-    """A run on a cluster from which every host's first second has been heard."""
+    """A run on a cluster of each of whose hosts something has been heard: the command says so every five seconds."""
     command = ("run", served.url, "-r", "100/s", *EASY, "--cluster", found.address, *options)
     async with started(*command, cwd=cwd) as process:
-        await served.seen(150)
+        for host in found.workers:
+            await said(process, rf"{host}  done [1-9]")
         yield process
 
 
-async def said(process: Command, words: str) -> float:
-    """How long it takes until the command says it on stderr, s."""
+async def said(process: Command, pattern: str) -> None:
+    """Wait until the command says it on stderr. Dask by itself finds a lost host too, after 30 s or five minutes, but
+    says it otherwise."""
     assert process.stderr is not None
-    began = time.monotonic()
-    async with asyncio.timeout(30):
-        while words not in (line := (await process.stderr.readline()).decode()):
-            assert line, f"the command ended without a word of {words!r}"
-    return time.monotonic() - began
+    passed_over: list[str] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            while line := (await process.stderr.readline()).decode():
+                if re.search(pattern, line):
+                    return
+                passed_over.append(line)
+    pytest.fail(f"the command did not say {pattern!r}, but:\n{''.join(passed_over)}")
 
 
+@pytest.mark.slow
 async def test_one_lost_host_is_allowed_and_a_second_stops_the_others(tmp_path: Path) -> None:
     hosts = (*HOSTS, "127.0.0.4")
     async with (
@@ -180,11 +187,11 @@ async def test_one_lost_host_is_allowed_and_a_second_stops_the_others(tmp_path: 
     ):
         (frozen,), (orphan,) = found.shards(hosts[1]), found.shards(hosts[2])
         found.workers[hosts[1]].send_signal(signal.SIGSTOP)
-        assert await said(process, "127.0.0.3 was lost: nothing was heard of it for 2 s") < FOUND_WITHIN_S
+        await said(process, "127.0.0.3 was lost: nothing was heard of it for 2 s")
         await served.seen(len(served.arrivals) + 50)  # the others go on
         await until(lambda: not alive(frozen))  # its lease ran out: nobody is there to end its stdin
         found.workers[hosts[2]].kill()
-        assert await said(process, "127.0.0.4 was lost") < FOUND_WITHIN_S
+        await said(process, "127.0.0.4 was lost: ")
         done = await finish(process)
         await until(lambda: not alive(orphan))
         assert not found.shards(hosts[0])
@@ -199,6 +206,7 @@ async def test_one_lost_host_is_allowed_and_a_second_stops_the_others(tmp_path: 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 async def test_a_lost_scheduler_is_one_line_and_the_result_so_far(tmp_path: Path) -> None:
     async with cluster(*HOSTS) as found, endpoint() as served, firing(found, served, tmp_path, "-d", "1h") as process:
         pids = [pid for host in HOSTS for pid in found.shards(host)]
@@ -248,6 +256,7 @@ def _ip(line: str) -> str:
     return done.stderr.strip() if done.returncode else ""
 
 
+@pytest.mark.slow
 @pytest.mark.needs("ip")
 async def test_a_host_that_is_cut_off_is_lost_and_the_others_go_on(tmp_path: Path, two_hosts: dict[str, str]) -> None:
     here = "10.219.77.1"
@@ -257,23 +266,27 @@ async def test_a_host_that_is_cut_off_is_lost_and_the_others_go_on(tmp_path: Pat
         refused = await loadsim("run", served.url, "-n", "1", "--cluster", found.address, cwd=tmp_path)
         assert refused.code == 2
         assert "--insecure-cluster" in refused.err
-        options = ("-d", "6s", "--insecure-cluster", "--allow-lost", "1")
+        options = ("-d", "1h", "--insecure-cluster", "--allow-lost", "1")
         async with firing(found, served, tmp_path, *options) as process:
             (pid,) = found.shards(far)
             await asyncio.to_thread(_ip, f"link set v{two_hosts[far]} down")
-            assert await said(process, f"{far} was lost") < FOUND_WITHIN_S
-            done = await finish(process)
+            await said(process, f"{far} was lost: ")
             await until(lambda: not alive(pid))
+            await served.seen(len(served.arrivals) + 100)
+            process.send_signal(signal.SIGINT)
+            done = await finish(process)
     result = stored(tmp_path)
-    assert done.code in (0, 3), done.out
+    assert done.code == 130, done.out
+    assert not [reason for reason in result.validity.reasons if "lost" in reason], "one was allowed to be"
     assert lost(result) == {far: "nothing was heard of it for 2 s"}
     assert balanced(result)
-    assert next(row for row in result.shards if row.host == near).completed == 300
+    assert next(row for row in result.shards if row.host == near).completed >= 100
 
 
 # -- certificates -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.needs("openssl")
 async def test_mutual_tls_is_spoken_and_a_stranger_is_refused(tmp_path: Path) -> None:
     ours, strange = authority(tmp_path, "ours"), authority(tmp_path, "strange")

@@ -81,7 +81,7 @@ name = "dropping"
 url = "{url}"
 connections = 2
 overflow = "drop"
-timeout = "300ms"
+timeout = "1s"
 [[phases]]
 name = "load"
 duration = "500ms"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from loadsim import __version__
+from loadsim.engine.fake import START_NS, VirtualLoop
 from loadsim.launch.messages import (
     Alive,
     Failed,
@@ -29,7 +30,8 @@ from loadsim.launch.messages import (
     from_shard,
     read_message,
 )
-from loadsim.plan import Plan, from_document
+from loadsim.launch.shard import Keys, ShardRun
+from loadsim.plan import Plan, Scenario, from_document
 from tests.launch.support import PATIENCE_S, endpoint
 
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")
@@ -59,8 +61,8 @@ class Shard:
             heard.append(message)
         return heard
 
-    async def ended(self, within_s: float = PATIENCE_S) -> int:
-        async with asyncio.timeout(within_s):
+    async def ended(self) -> int:
+        async with asyncio.timeout(PATIENCE_S):
             return await self.process.wait()
 
 
@@ -83,7 +85,7 @@ async def shard() -> AsyncIterator[Shard]:
 def document(url: str, **phase: Any) -> dict[str, Any]:
     return {
         "name": "t",
-        "target": {"url": url, "connections": 8, "timeout": "5s"},
+        "target": {"url": url, "connections": 8, "timeout": "60s"},
         "events": [{"type": name, "weight": 1 + number} for number, name in enumerate(TYPES)],
         "phases": [{"name": "load", **(phase or {"rate": "400/s", "duration": "500ms"})}],
     }
@@ -119,7 +121,9 @@ async def test_the_shards_together_send_the_plan_and_nothing_else() -> None:
 
 async def test_frames_are_numbered_and_cumulative() -> None:
     async with endpoint() as served, shard() as one:
-        one.tell(message(document(served.url, rate="200/s", duration="1200ms")))
+        plan = message(document(served.url, rate="200/s", duration="1200ms"))
+        plan.frame_s = 0.1
+        one.tell(plan)
         assert isinstance(await one.hear(), Ready)
         one.tell(now())
         *frames, last = await one.hear_all()
@@ -139,7 +143,7 @@ async def test_a_shard_whose_parent_is_gone_stops_at_once() -> None:
         one.tell(now())
         await served.seen(5)
         one.stdin.close()
-        assert await one.ended(within_s=5) == 0
+        assert await one.ended() == 0
 
 
 @pytest.mark.parametrize("with_plan", [False, True])
@@ -149,17 +153,18 @@ async def test_a_shard_that_is_never_started_goes_with_its_parent(with_plan: boo
             one.tell(message(document(served.url)))
             assert isinstance(await one.hear(), Ready)
         one.stdin.close()
-        assert await one.ended(within_s=10) == 0
+        assert await one.ended() == 0
         assert served.arrivals == []
 
 
 async def test_the_terminals_ctrl_c_is_the_parents_business() -> None:
-    async with endpoint() as served, shard() as one:
+    async with endpoint(answering=False) as served, shard() as one:
         one.tell(message(document(served.url, rate="200/s", duration="600ms")))
         await one.hear()
         one.tell(now())
         await served.seen(5)
         os.kill(one.process.pid, signal.SIGINT)
+        served.gate.set()
         last = (await one.hear_all())[-1]
         assert isinstance(last, Last)
         assert last.frame.ended == 120
@@ -198,25 +203,42 @@ async def test_the_first_word_must_be_the_plan() -> None:
 async def test_a_shard_that_hears_nothing_for_its_lease_stops_by_itself() -> None:
     async with endpoint() as served, shard() as one:
         plan = message(document(served.url, rate="100/s", duration="1h"))
-        plan.lease_s = 2.5
-        one.tell(plan)
-        assert isinstance(await one.hear(), Ready)
-        one.tell(now())
-        for _ in range(3):  # one each second
-            assert isinstance(await one.hear(), Frame)
-            one.tell(Alive())
+        plan.lease_s = 0.5
+        one.tell(plan, now())
         heard = await one.hear_all()
         assert await one.ended() == 0
     assert isinstance(heard[-1], Last)
-    assert heard[-1].stopped_ns > 3_000_000_000  # it went on for as long as it was told to
+
+
+def test_every_word_renews_the_lease() -> None:
+    loop = VirtualLoop()
+    plan = message(document("http://127.0.0.1:9/"))
+    plan.lease_s = 2.5
+
+    async def go() -> list[ToShard]:
+        reader, heard = asyncio.StreamReader(), list[ToShard]()
+        for number in (1, 2, 3):
+            loop.at_ns(START_NS + number * 2_400_000_000, reader.feed_data, encode(Alive()))
+        run = ShardRun(plan, reader, lambda _: None, _no_keys)
+        while (word := await run._hear()) is not None:
+            heard.append(word)
+        return heard
+
+    assert loop.run_until_complete(go()) == [Alive()] * 3
+    assert loop.now_ns() - START_NS == pytest.approx(3 * 2_400_000_000 + 2_500_000_000)
+    loop.close()
+
+
+def _no_keys(scenario: Scenario) -> Keys:
+    raise AssertionError("the plan brings them")
 
 
 async def test_a_shard_begins_by_the_launchers_clock_wherever_its_own_stands() -> None:
-    offset_ns = 3_000_000_000
+    offset_ns = 3_600_000_000_000
     async with endpoint() as served, shard() as one:
         one.tell(message(document(served.url)))
         assert isinstance(await one.hear(), Ready)
-        # a launcher whose clock is three seconds behind this host's
+        # a launcher whose clock is an hour behind this host's
         one.tell(Start(time.time_ns() + 20_000_000 - offset_ns, offset_ns))
         (*_, last) = await one.hear_all()
     assert isinstance(last, Last)

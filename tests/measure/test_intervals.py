@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import MICROSECONDS, PERCENTILES
@@ -75,6 +76,7 @@ def test_intervals_hold_on_a_loaded_server() -> None:
     assert 0.85 <= covered / runs < 1
 
 
+@pytest.mark.slow
 def test_coverage_where_the_usual_formula_fails() -> None:
     """p99 of an M/M/1 queue at load 0.7, 30,000 answers, 200 replicates: the true value is known in closed form.
 

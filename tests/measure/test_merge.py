@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric
 from loadsim.measure.hdr import MICROSECONDS
-from loadsim.measure.merge import Merged, Moments
+from loadsim.measure.merge import Merged
+from loadsim.measure.moments import Moments, rounding
 from loadsim.measure.slices import FEW_SLICES, MAX_SLICES
 from loadsim.measure.tally import Tally
 from loadsim.model import NS_PER_S
@@ -41,8 +44,27 @@ def assert_same(a: Moments | None, b: Moments | None) -> None:
         assert a is b
         return
     assert (a.count, a.min, a.max, a.overflow) == (b.count, b.min, b.max, b.overflow)
-    assert a.mean == pytest.approx(b.mean)
-    assert a.stdev == pytest.approx(b.stdev, rel=1e-6, abs=1e3)
+    assert a.mean == pytest.approx(b.mean, rel=0, abs=2 * rounding(a))
+    assert a.stdev == pytest.approx(b.stdev, rel=0, abs=2 * rounding(a))
+
+
+@given(
+    st.integers(0, 4_000 * NS_PER_S),
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=40),
+)
+@example(3_574 * NS_PER_S, [(0, 0, 0), (10_000, 1, 0), (20_000, 0, 0)])
+def test_microseconds_apart_are_told_apart_at_any_height(height: int, samples: list[tuple[int, int, int]]) -> None:
+    """However the samples are shared out over shards and strata, and in whatever order these are merged."""
+    exact = [height + above for above, _, _ in samples]
+    shards = [
+        [answered(0, height + above, stratum=stratum) for above, shard, stratum in samples if shard == number]
+        for number in range(4)
+    ]
+    for order in (shards, shards[::-1]):
+        found = merged(*order).moments(Metric.service, EVERY)
+        assert found is not None
+        assert found.mean == pytest.approx(statistics.fmean(exact), rel=0, abs=rounding(found))
+        assert found.stdev == pytest.approx(statistics.pstdev(exact), rel=0, abs=rounding(found))
 
 
 @given(st.lists(outcomes(STRATA), max_size=30))

@@ -1,4 +1,4 @@
-"""When a failed delivery is made again: laws of the pauses, and each provider's rule for giving an endpoint up."""
+"""When a failed delivery is made again: laws of the pauses, and what a table may say."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind
 from loadsim.plan import Scenario, ScenarioError, from_document
-from loadsim.plan.endpoint_watch import EndpointWatch
-from loadsim.plan.providers import PROVIDERS, Provider, SwitchOff, growing
+from loadsim.plan.providers import PROVIDERS, Provider, growing
 from loadsim.plan.retry import Policy, Retry, policy_of, profile_of, retry_after_ns
 
 S = NS_PER_S
@@ -67,11 +66,22 @@ def test_retry_after_only_lengthens_a_pause_and_no_further_than_the_profile_gran
 
 @pytest.mark.parametrize(
     ("value", "ns"),
-    [("120", 120 * S), (" 5 ", 5 * S), ("0", 0), ("999999999999", 24 * H), ("Wed, 21 Oct 2015 07:28:00 GMT", None),
-     ("-1", None), ("1.5", None), ("", None), ("²", None), (None, None)],
+    [("120", 120 * S), (" 5 ", 5 * S), ("0", 0), ("999999999999", 24 * H), ("-1", None), ("1.5", None), ("", None),
+     ("²", None), ("soon", None), (None, None), ("Sun, 06 Nov 1994 08:49:37 GMT", 37 * S),
+     ("Sunday, 06-Nov-94 08:49:37 GMT", 37 * S), ("Sun Nov  6 08:49:37 1994", 37 * S),
+     ("Sun, 06 Nov 1994 08:48:59 GMT", 0), ("Mon, 07 Nov 1994 08:49:01 GMT", 24 * H),
+     ("Sun, 06 Nov 1994 25:99:99 GMT", None), ("Sun, 99 Nov 99999 08:49:37 GMT", None)],
 )  # fmt: skip
-def test_retry_after_is_whole_seconds(value: str | None, ns: int | None) -> None:
-    assert retry_after_ns(value) == ns
+def test_retry_after_is_whole_seconds_or_any_of_the_three_forms_of_a_date(value: str | None, ns: int | None) -> None:
+    """Seen at 08:49:00 on 6 November 1994."""
+    assert retry_after_ns(value, 784_111_740.0) == ns
+
+
+def test_a_date_lengthens_a_pause_as_seconds_do() -> None:
+    policy = policy_of(Retry(schedule=(S,), time_scale=2), 1)
+    header = {"retry-after": "Sun, 06 Nov 1994 08:49:40 GMT"}.get
+    assert policy.pause_ns(0, 1, 503, header, now_s=784_111_740.0) == 20 * S
+    assert policy.pause_ns(0, 1, 503, header, now_s=784_111_800.0) == S // 2
 
 
 @given(st.integers(1, 100), st.integers(60, 10**6))
@@ -97,59 +107,6 @@ def test_what_the_table_says_goes_before_the_profile() -> None:
 
 
 # -- when an endpoint is switched off ---------------------------------------------------------------------------------
-
-
-def why(watch: EndpointWatch) -> str:
-    """Why it is off by now."""
-    return watch.why
-
-
-def test_events_given_up_in_a_row() -> None:
-    watch = EndpointWatch(SwitchOff(given_up=3))
-    for _ in range(2):
-        watch.gave_up()
-    watch.answered(200, True, 0)
-    for _ in range(2):
-        watch.gave_up()
-    assert not why(watch)
-    watch.gave_up()
-    assert why(watch) == "3 events in a row were given up"
-
-
-def test_failures_for_so_long() -> None:
-    watch = EndpointWatch(SwitchOff(failing_ns=10 * S))
-    for at in (0, 5, 9):
-        watch.answered(500, False, at * S)
-    watch.answered(200, True, 9 * S)
-    for at in (10, 15, 19):
-        watch.answered(500, False, at * S)
-    assert not why(watch)
-    watch.answered(500, False, 20 * S)
-    assert why(watch) == "every attempt had failed for 10 s"
-
-
-def test_a_share_over_a_window() -> None:
-    """One of 25 well (4 %) is too little, one of 16 is enough; and no window is judged before it is over."""
-    for every, off in ((25, True), (16, False)):
-        watch = EndpointWatch(SwitchOff(share=0.05, window_ns=60 * S))
-        for number in range(59 * 20):
-            watch.answered(200, number % every == 0, number * S // 20)
-        assert not why(watch)
-        for number in range(59 * 20, 200 * 20):
-            watch.answered(200, number % every == 0, number * S // 20)
-        assert bool(why(watch)) is off
-
-
-def test_a_window_forgets_what_lies_before_it() -> None:
-    watch = EndpointWatch(SwitchOff(share=0.5, window_ns=60 * S))
-    for at in range(600):
-        watch.answered(200, True, at * S)
-    for at in range(600, 626):
-        watch.answered(500, False, at * S)
-    assert not why(watch)
-    for at in range(626, 640):
-        watch.answered(500, False, at * S)
-    assert why(watch)
 
 
 def test_the_time_scale_compresses_the_rule_too() -> None:

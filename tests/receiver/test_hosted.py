@@ -11,7 +11,7 @@ from loadsim.receiver.hosted import AppOrder, find_app, is_asgi
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
 
-from .wire import exchange, request
+from .wire import PATIENCE_S, exchange, request
 
 SHOP = """
 from aiohttp import web
@@ -68,7 +68,7 @@ async def test_it_serves_what_it_is_named_until_it_is_told_to_stop(name: str) ->
         assert process.ready, process.said
         reply = await exchange(listener.getsockname()[1], request(b"12345", target="/hook", headers=b""))
         assert (reply.status, reply.body) == (200, b"ok" if name == "bare" else b'{"got": 5}')
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             await process.stop(10)
         assert await process.gone() == "ended with code 0"
 

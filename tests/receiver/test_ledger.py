@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,7 @@ notes = st.lists(
 @pytest.fixture
 def memory() -> Iterator[LedgerMemory]:
     memory = LedgerMemory.create(2, LIMIT)
+    memory.register("run")
     yield memory
     memory.close()
 
@@ -46,12 +48,12 @@ def enter(memory: LedgerMemory, *given: Note, worker: int = 0) -> None:
 def test_it_counts_as_a_dictionary_would(one: list[Note], two: list[Note], bite: int) -> None:
     memory = LedgerMemory.create(2, LIMIT)
     try:
-        opening: list[Note] = [(run + b"/0/1", 1.0, 200) for run in (b"one", b"two")]
+        memory.register("one")
+        memory.register("two")
         for worker, given_notes in enumerate((one, two)):
-            enter(memory, *opening, worker=worker)
             for start in range(0, len(given_notes), bite):
                 enter(memory, *given_notes[start : start + bite], worker=worker)
-        everything = [note for note in [*opening, *one, *opening, *two] if note[0][:4] in (b"one/", b"two/")]
+        everything = [note for note in [*one, *two] if note[0][:4] in (b"one/", b"two/")]
         within = [(mark, at, status) for mark, at, status in everything if int(mark.split(b"/")[1]) < LIMIT]
         for run in (b"one", b"two"):
             mine = [(int(mark.split(b"/")[1]), at, status) for mark, at, status in within if mark.startswith(run)]
@@ -79,31 +81,82 @@ def test_counts_stay_at_their_greatest(memory: LedgerMemory) -> None:
     assert books.first_s[7] == 1.0
 
 
-def test_only_what_is_accepted_opens_the_books_of_a_run(memory: LedgerMemory) -> None:
-    enter(memory, (b"forged/1/1", 1.0, 401), (b"nonsense", 1.0, 401), (b"\xff" * 500 + b"/1/1", 1.0, 200))
-    assert memory.runs() == []
-    assert memory.refusals().malformed == 3
-    enter(memory, (b"run/1/1", 1.0, 401), (b"run/2/1", 1.0, 200))
+def test_only_registered_runs_are_noted(memory: LedgerMemory) -> None:
+    enter(memory, (b"other/1/1", 1.0, 200), (b"nonsense", 1.0, 200), (b"\xff" * 500 + b"/1/1", 1.0, 200))
     assert memory.runs() == ["run"]
-    books = memory.books("run")
+    assert memory.books("other") is None
+    assert msgspec.structs.astuple(memory.refusals()) == (2, 1)
+    memory.register("other")
+    enter(memory, (b"other/1/1", 1.0, 503), (b"other/2/1", 1.0, 200), (b"run/3/1", 1.0, 200))
+    assert memory.runs() == ["other", "run"]
+    books = memory.books("other")
     assert books is not None
     assert (books.arrivals.tolist(), books.accepted.tolist()) == ([0, 1, 1], [0, 0, 1])
 
 
-def test_a_run_too_many_has_no_room(memory: LedgerMemory) -> None:
-    for number in range(RUNS + 2):
-        enter(memory, (b"run-%d/1/1" % number, 1.0, 200))
-    assert memory.runs() == [f"run-{number}" for number in range(RUNS)]
-    assert memory.refusals().no_room == 2
-    assert memory.books(f"run-{RUNS}") is None
+def test_a_registered_run_of_which_nothing_came_has_an_empty_ledger(memory: LedgerMemory) -> None:
+    books = memory.books("run")
+    assert books is not None
+    assert (len(books.arrivals), books.incomplete) == (0, "")
 
 
-def test_hostile_marks_take_no_room(memory: LedgerMemory) -> None:
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "é", "x" * 121, "a\n"])
+def test_a_run_has_a_name_that_a_mark_can_hold(memory: LedgerMemory, name: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        memory.register(name)
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_the_run_that_was_registered_first_makes_room(monkeypatch: pytest.MonkeyPatch, returns: bool) -> None:
+    """With memory that is given back to the system, and with memory that can only be written over."""
+    if not returns:
+        monkeypatch.delattr("mmap.MADV_REMOVE", raising=False)
+    memory = LedgerMemory.create(1, LIMIT)
+    worker = memory.part(0)
+    for number in range(RUNS):
+        memory.register(f"run-{number}")
+        worker.note(b"run-%d/%d/1" % (number, LIMIT + 1), 1.0, 200)
+        worker.note(b"run-%d/7/1" % number, 1.0, 200)
+        worker.enter()
+    memory.register("run-0")  # again: it keeps its place and its turn
+    memory.register("late")
+    assert memory.runs() == ["late", *(f"run-{number}" for number in range(RUNS - 1, 0, -1))]
+    assert memory.books("run-0") is None
+    worker.note(b"run-0/8/1", 1.0, 200)
+    worker.note(b"late/3/1", 2.0, 200)
+    worker.enter()
+    late, kept = memory.books("late"), memory.books("run-1")
+    assert late is not None
+    assert (late.accepted.tolist(), late.incomplete) == ([0, 0, 0, 1], "")
+    assert late.first_s is not None
+    assert late.first_s.tolist() == [0.0, 0.0, 0.0, 2.0]
+    assert kept is not None
+    assert kept.accepted.tolist() == [0] * 7 + [1]
+    assert memory.refusals().unregistered == 1
+    memory.close()
+
+
+def test_a_worker_that_has_not_learnt_of_a_run_adds_nothing_to_it() -> None:
+    """What a worker still holds of the run that made room is of another turn, and is not read."""
+    memory = LedgerMemory.create(2, LIMIT)
+    for number in range(RUNS):
+        memory.register(f"run-{number}")
+    enter(memory, (b"run-0/7/1", 1.0, 200), worker=1)
+    memory.register("late")
+    enter(memory, (b"late/1/1", 1.0, 200), worker=0)
+    books = memory.books("late")
+    assert books is not None
+    assert books.accepted.tolist() == [0, 1]
+    memory.close()
+
+
+def test_invented_runs_take_no_room(memory: LedgerMemory) -> None:
+    enter(memory, (b"run/1/1", 1.0, 200))
     before = os.fstat(memory.fd).st_blocks
-    hostile = [b"r%d/%d/1" % (number, number) for number in range(HOSTILE)]
-    enter(memory, *[(mark, 1.0, 401) for mark in hostile])
-    assert os.fstat(memory.fd).st_blocks - before <= 16  # the two pages of counters and names
-    assert memory.refusals().malformed == HOSTILE
+    enter(memory, *[(b"r%d/%d/1" % (number, number), 1.0, 200) for number in range(HOSTILE)])
+    assert os.fstat(memory.fd).st_blocks == before
+    assert memory.refusals().unregistered == HOSTILE
+    assert memory.runs() == ["run"]
 
 
 def test_a_successor_goes_on_in_the_same_books(memory: LedgerMemory) -> None:

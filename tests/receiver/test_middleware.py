@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import time
 import zlib
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from loadsim.receiver.middleware import verifying
+from loadsim.receiver.middleware import RAW_BODIES, verifying
 from loadsim.signing import Rejection, scheme
 
 from .wire import BODY, PATH, SECRET, Reply, Wire, request, signature
@@ -23,17 +24,18 @@ VERIFIER = scheme("trackpilots").verifier(SECRET)
 class Shop:
     """An application that notes what its handler saw."""
 
-    def __init__(self, **options: object) -> None:
+    def __init__(self, *, raw: bool = True, **options: object) -> None:
         self.seen: list[bytes] = []
         middleware = verifying(VERIFIER, open_resources={"/healthz", "/open/{name}"}, max_body=LIMIT, **options)  # type: ignore[arg-type]
-        self.app = web.Application(middlewares=[middleware])
+        self.app = web.Application(middlewares=[middleware], handler_args=RAW_BODIES if raw else None)
         self.app.router.add_route("*", PATH, self.receive)
         self.app.router.add_get("/healthz", self.health)
         self.app.router.add_post("/open/{name}", self.health)
 
     async def receive(self, got: web.Request) -> web.Response:
         self.seen.append(await got.read())
-        assert (await got.text()).encode() == self.seen[-1]
+        if "Content-Encoding" not in got.headers:
+            assert (await got.text()).encode() == self.seen[-1]
         return web.json_response({"received": True})
 
     async def health(self, _: web.Request) -> web.Response:
@@ -115,12 +117,27 @@ async def test_a_body_is_read_up_to_its_limit(size: int, *, chunked: bool) -> No
     assert shop.seen == ([body] if size <= LIMIT else [])
 
 
-async def test_a_compressed_bomb_is_refused_by_the_size_that_it_unpacks_to() -> None:
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "x-own"])
+async def test_what_is_verified_of_a_compressed_body_are_the_bytes_that_came(coding: str) -> None:
+    packed = (gzip if coding == "gzip" else zlib).compress(BODY)
+    line = f"Content-Encoding: {coding}\r\n".encode()
+    reply, shop = await reply_to(request(packed, extra=line))
+    assert (reply.status, shop.seen) == (200, [packed])
+    reply, shop = await reply_to(request(packed, headers=signature(BODY), extra=line))
+    assert (reply.status, reply.error, shop.seen) == (401, "Invalid signature", [])
     bomb = zlib.compress(bytes(1_000_000))
     assert len(bomb) < LIMIT
-    reply, shop = await reply_to(request(bomb, extra=b"Content-Encoding: deflate\r\n"))
-    assert reply.status == 413
-    assert shop.seen == []
+    reply, shop = await reply_to(request(bomb, extra=line))
+    assert (reply.status, shop.seen) == (200, [bomb])
+
+
+async def test_where_the_server_unpacks_bodies_a_compressed_one_is_refused() -> None:
+    """Its bytes are gone: neither what was signed nor a bomb gets any further."""
+    for packed in (gzip.compress(BODY), gzip.compress(bytes(1_000_000))):
+        for headers in (signature(packed), signature(BODY)):
+            data = request(packed, headers=headers, extra=b"Content-Encoding: gzip\r\n")
+            reply, shop = await reply_to(data, Shop(raw=False))
+            assert (reply.status, reply.error, shop.seen) == (415, "Compressed body", [])
 
 
 async def test_a_body_that_does_not_come_is_given_up() -> None:

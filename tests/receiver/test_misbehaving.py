@@ -1,4 +1,8 @@
-"""A receiver that is slow or broken on purpose keeps to what it was told: never sooner, hardly later."""
+"""A receiver that is slow or broken on purpose keeps to what it was told: never sooner, never otherwise.
+
+How much later it may be is a matter of the machine, and nothing here depends on it: what is exact is the lower side.
+The clock of two processes is the same, and whatever the receiver does lies between our sending and our reading.
+"""
 
 from __future__ import annotations
 
@@ -7,57 +11,47 @@ import itertools
 import os
 import signal
 import time
-from typing import NamedTuple
 
 import pytest
 
 from loadsim.model import NS_PER_MS, NS_PER_S
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Share, Span
 from loadsim.receiver.service import RESET, fates
-from tests.receiver.wire import SECRET, connect, exchange, request
+from tests.receiver.wire import PATIENCE_S, SECRET, Wire, connect, exchange, request
 
-LATE_NS = 150 * NS_PER_MS
-"""A generous bound for a busy machine; the exact side is the lower one."""
+HOUR_NS = 3600 * NS_PER_S
+"""Longer than any test goes on."""
 
 
-async def timed(running: RunningReceiver, events: int, *, at_once: bool) -> list[int]:
-    """How long each event took from its sending, ns, each on its own connection."""
+LOOP_NS = 5 * NS_PER_MS
+"""By what a timer of the loop may be early: they are whole milliseconds."""
 
-    async def one() -> int:
-        start = time.monotonic_ns()
-        wire = await connect(running.port)
-        await wire.send(request())
-        assert (await wire.reply()).status == 200
-        took = time.monotonic_ns() - start
-        await wire.close()
-        return took
 
-    if at_once:
-        return list(await asyncio.gather(*(one() for _ in range(events))))
-    return [await one() for _ in range(events)]
+async def ask(running: RunningReceiver) -> tuple[int, int]:
+    """One event on a connection of its own: when it was sent and when its answer was there, ns."""
+    wire = await connect(running.port)
+    sent = time.monotonic_ns()
+    await wire.send(request())
+    assert (await wire.reply()).status == 200
+    answered = time.monotonic_ns()
+    await wire.close()
+    return sent, answered
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_delay_is_never_shorter_than_asked(engine: Engine) -> None:
     delay = 7 * NS_PER_MS
     async with await start_receiver(ReceiverOptions(engine=engine, delay_ns=delay, admin=None), SECRET) as running:
-        took = await timed(running, 25, at_once=False)
-    assert min(took) >= delay
-    assert sorted(took)[12] < delay + 20 * NS_PER_MS
+        asked = [await ask(running) for _ in range(25)]
+    assert min(answered - sent for sent, answered in asked) >= delay
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_refusal_takes_no_service(engine: Engine) -> None:
-    options = ReceiverOptions(engine=engine, delay_ns=5 * NS_PER_S, slots=1, admin=None)
+    options = ReceiverOptions(engine=engine, delay_ns=HOUR_NS, slots=1, admin=None)
     async with await start_receiver(options, SECRET) as running:
-        wire = await connect(running.port)
-        start = time.monotonic_ns()
-        await wire.send(request(headers=b""))
-        assert (await wire.reply()).status == 400
-        assert time.monotonic_ns() - start < 5 * NS_PER_S
-        await wire.close()
+        assert (await exchange(running.port, request(headers=b""))).status == 400
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -65,12 +59,11 @@ async def test_slots_bound_the_capacity(engine: Engine) -> None:
     delay, slots, events = 20 * NS_PER_MS, 2, 10
     options = ReceiverOptions(engine=engine, delay_ns=delay, slots=slots, admin=None)
     async with await start_receiver(options, SECRET) as running:
-        took = sorted(await timed(running, events, at_once=True))
-    for place, duration in enumerate(took):
-        # The event in this place was behind place // slots others; they may have started before its own clock did.
-        assert duration >= delay
-        assert duration < (place // slots + 1) * delay + LATE_NS
-    assert took[-1] >= events // slots * delay - LATE_NS
+        asked = await asyncio.gather(*(ask(running) for _ in range(events)))
+    begin = min(sent for sent, _ in asked)
+    for place, answered in enumerate(sorted(answered for _, answered in asked)):
+        # The event in this place was behind place // slots others.
+        assert answered - begin >= (place // slots + 1) * delay
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -88,78 +81,82 @@ async def test_pipelined_events_are_served_one_after_the_other(engine: Engine) -
 
 @pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
 async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) -> None:
-    stall = Span(100 * NS_PER_MS, 400 * NS_PER_MS)
+    stall = Span(50 * NS_PER_MS, 300 * NS_PER_MS)
     options = ReceiverOptions(engine=engine, workers=workers, stall=stall, admin=None)
+    asked: list[tuple[int, int]] = []
     async with await start_receiver(options, SECRET) as running:
-        wires = [await connect(running.port) for _ in range(8)]
-        answered: list[int] = []
+        # The receiver's time begins with its first request, somewhere in here; the silence lies accordingly.
+        first_sent, first_answered = await ask(running)
+        begun = first_answered + stall.after_ns
+        over = first_sent + stall.after_ns + stall.for_ns
 
-        async def keep_asking(number: int) -> None:
-            while not answered or answered[-1] < start + 2 * (stall.after_ns + stall.for_ns):
-                await wires[number].send(request())
-                assert (await wires[number].reply()).status == 200
-                answered.append(time.monotonic_ns())
-
-        start = time.monotonic_ns()
-        await asyncio.gather(*(keep_asking(number) for number in range(8)))
-        for wire in wires:
+        async def keep_asking(wire: Wire) -> None:
+            sent = 0
+            while sent < over:
+                sent = time.monotonic_ns()
+                await wire.send(request())
+                assert (await wire.reply()).status == 200
+                asked.append((sent, time.monotonic_ns()))
             await wire.close()
-    gaps = [(after - before, before - start) for before, after in itertools.pairwise(answered)]
-    longest, begin = max(gaps)
-    # The last answer before the silence may be read late, which shortens the gap as we see it.
-    assert stall.for_ns - LATE_NS < longest < stall.for_ns + LATE_NS
-    assert stall.after_ns - LATE_NS < begin < stall.after_ns + LATE_NS
-    assert sum(gap > stall.for_ns // 2 for gap, _ in gaps) == 1
+
+        await asyncio.gather(*[keep_asking(await connect(running.port)) for _ in range(8)])
+    assert not [each for each in asked if begun < each[0] and each[1] < over]
+    # Everybody kept asking, so that everybody's silence is seen, unless we were away ourselves.
+    assert len([each for each in asked if each[0] < over]) >= 8
 
 
-class Attempt(NamedTuple):
-    """A connection of its own: when it was tried, when it was over, and whether an event on it was answered."""
+async def attempt(port: int) -> tuple[str, int]:
+    """A connection of its own: what became of an event on it, and when that was known."""
+    try:
+        reply = await exchange(port, request())
+    except ConnectionRefusedError:
+        return "refused", time.monotonic_ns()
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return "cut", time.monotonic_ns()
+    return str(reply.status), time.monotonic_ns()
 
-    began: int
-    ended: int
-    answered: bool
 
-    def too_soon(self, end: int) -> bool:
-        """Whether it was made before the end of an outage: one tried just before may have been made just after."""
-        return self.ended < end or self.began < end - LATE_NS
-
-
-async def attempts(port: int, until_ns: int) -> list[Attempt]:
-    """Many in a row, to the first that is answered after `until_ns`."""
-    tried: list[Attempt] = []
-    while not tried or not (tried[-1].answered and tried[-1].began >= until_ns):
-        instant = time.monotonic_ns()
-        try:
-            answered = (await exchange(port, request())).status == 200
-        except (ConnectionError, asyncio.IncompleteReadError):
-            answered = False
-        tried.append(Attempt(instant, time.monotonic_ns(), answered))
-        await asyncio.sleep(0.001)
+async def attempts(port: int, outcome: str, not_before: int = 0) -> list[tuple[str, int]]:
+    """Many in a row, to the first that comes to `outcome` later than `not_before`."""
+    tried: list[tuple[str, int]] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while not tried or tried[-1][0] != outcome or tried[-1][1] < not_before:
+            tried.append(await attempt(port))
+            await asyncio.sleep(0.001)
     return tried
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
-async def test_down_is_away_for_every_connection_and_comes_back(engine: Engine, workers: int) -> None:
-    spans = (Span(150 * NS_PER_MS, 400 * NS_PER_MS), Span(1000 * NS_PER_MS, 100 * NS_PER_MS))
-    options = ReceiverOptions(engine=engine, workers=workers, down=spans[::-1], admin=None)
+async def test_down_is_away_for_every_connection(engine: Engine, workers: int) -> None:
+    spans = (Span(50 * NS_PER_MS, HOUR_NS),)
+    options = ReceiverOptions(engine=engine, workers=workers, down=spans, admin=None)
     async with await start_receiver(options, SECRET) as running:
         idle = [await connect(running.port) for _ in range(4)]
-        start = time.monotonic_ns()
         assert (await exchange(running.port, request())).status == 200
-        ends = [start + span.after_ns + span.for_ns for span in spans]
-        tried = await attempts(running.port, ends[1] + LATE_NS)
         for wire in idle:
             assert await wire.ended()
             await wire.close()
+        await attempts(running.port, "refused")  # nobody listens any more
+        assert {(await attempt(running.port))[0] for _ in range(20)} == {"refused"}
+
+
+@pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
+async def test_who_was_down_comes_back_and_never_too_early(engine: Engine, workers: int) -> None:
+    spans = (Span(50 * NS_PER_MS, 200 * NS_PER_MS), Span(500 * NS_PER_MS, 100 * NS_PER_MS))
+    options = ReceiverOptions(engine=engine, workers=workers, down=spans[::-1], admin=None)
+    async with await start_receiver(options, SECRET) as running:
+        start = time.monotonic_ns()
+        assert (await exchange(running.port, request())).status == 200
+        ends = [start + span.after_ns + span.for_ns for span in spans]
+        tried = await attempts(running.port, "200", not_before=ends[1])
     for span, end in zip(spans, ends, strict=True):
-        within = [each for each in tried if end - span.for_ns + LATE_NS <= each.began < end]
-        assert not any(each.answered and each.too_soon(end) for each in within)
-    assert len({each.answered for each in tried if each.began < ends[0]}) == 2
-    assert any(each.answered for each in tried if ends[0] <= each.began < start + spans[1].after_ns)
+        within = [outcome for outcome, known in tried if end - span.for_ns <= known < end]
+        away = within.index("refused") if "refused" in within else len(within)
+        assert "200" not in within[away:]
 
 
 async def test_a_worker_that_is_replaced_while_it_is_down_stays_down() -> None:
-    span = Span(0, 1200 * NS_PER_MS)
+    span = Span(0, 600 * NS_PER_MS)
     said: asyncio.Queue[str] = asyncio.Queue()
     options = ReceiverOptions(engine="bare", down=(span,), admin=None)
     async with await start_receiver(options, SECRET, say=said.put_nowait) as running:
@@ -169,10 +166,11 @@ async def test_a_worker_that_is_replaced_while_it_is_down_stays_down() -> None:
         await wire.ended()  # or answered just before
         (worker,) = running.stats().per_worker
         os.kill(worker.pid, signal.SIGKILL)
-        await said.get()
-        tried = await attempts(running.port, start + span.for_ns)
+        async with asyncio.timeout(PATIENCE_S):
+            await said.get()
+        *_, (_, answered) = await attempts(running.port, "200")
         await wire.close()
-    assert not any(each.answered and each.too_soon(start + span.for_ns) for each in tried)
+    assert answered >= start + span.for_ns
 
 
 async def test_failures_are_the_seeded_share_and_still_verified() -> None:
@@ -232,17 +230,17 @@ async def test_every_event_meets_the_fate_that_anybody_can_work_out(engine: Engi
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_drawn_delays_are_kept_event_by_event(engine: Engine) -> None:
-    median, tail = 4 * NS_PER_MS, 20 * NS_PER_MS
+    median, tail, slow = 4 * NS_PER_MS, 20 * NS_PER_MS, 500 * NS_PER_MS
     options = ReceiverOptions(
-        engine=engine, delay_ns=median, delay_p99_ns=tail, slow=Share(40 * NS_PER_MS, 0.1), seed=5, admin=None
+        engine=engine, delay_ns=median, delay_p99_ns=tail, slow=Share(slow, 0.1), seed=5, admin=None
     )
-    expected = [fate.service_ns for fate in itertools.islice(fates(options, 0), 40)]
-    assert 40 * NS_PER_MS in expected
+    expected = [fate.service_ns for fate in itertools.islice(fates(options, 0), 25)]
+    assert slow in expected
     async with await start_receiver(options, SECRET) as running:
-        took = await timed(running, 40, at_once=False)
-    late = [duration - service for duration, service in zip(took, expected, strict=True)]
-    assert min(late) >= 0
-    assert sorted(late)[20] < 20 * NS_PER_MS
+        asked = [await ask(running) for _ in expected]
+    took = [answered - sent for sent, answered in asked]
+    assert all(duration >= service for duration, service in zip(took, expected, strict=True))
+    assert min(took) < slow, "not all of them are slow"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -250,56 +248,38 @@ async def test_a_slow_reader_takes_so_many_bytes_per_second(engine: Engine) -> N
     options = ReceiverOptions(engine=engine, read_rate=100_000, admin=None)
     data = request(b'"' + b"x" * 30_000 + b'"')
     async with await start_receiver(options, SECRET) as running:
-        fast = await connect(running.port)
-        slow = await connect(running.port)
+        wire = await connect(running.port)
         start = time.monotonic_ns()
-        await slow.send(data)
-        await fast.send(request())
-        assert (await fast.reply()).status == 200
-        between = time.monotonic_ns() - start
-        assert (await slow.reply()).status == 200
+        await wire.send(data)
+        assert (await wire.reply()).status == 200
         took = time.monotonic_ns() - start
-        await slow.send(request() * 3)
-        assert [(await slow.reply()).status for _ in range(3)] == [200] * 3
-        for wire in (slow, fast):
-            await wire.close()
-    assert took >= len(data) * 10_000 - 5 * NS_PER_MS  # the loop's timers are whole milliseconds
-    assert between < took  # another connection has a rate of its own
+        await wire.send(request() * 3)
+        assert [(await wire.reply()).status for _ in range(3)] == [200] * 3
+        await wire.close()
+    assert took >= len(data) * 10_000 - LOOP_NS
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_each_connection_has_a_reading_rate_of_its_own(engine: Engine) -> None:
+    options = ReceiverOptions(engine=engine, read_rate=1_000, read_timeout_ns=HOUR_NS, admin=None)
+    async with await start_receiver(options, SECRET) as running:
+        slow = await connect(running.port)
+        slow.writer.write(request(b'"' + b"x" * 900_000 + b'"'))  # a quarter of an hour
+        assert (await exchange(running.port, request())).status == 200
+        slow.writer.transport.abort()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_idle_connections_are_closed_and_busy_ones_are_not(engine: Engine) -> None:
     options = ReceiverOptions(
-        engine=engine, idle_timeout_ns=200 * NS_PER_MS, delay_ns=600 * NS_PER_MS, read_timeout_ns=NS_PER_S, admin=None
+        engine=engine, idle_timeout_ns=200 * NS_PER_MS, delay_ns=600 * NS_PER_MS, read_timeout_ns=HOUR_NS, admin=None
     )
     async with await start_receiver(options, SECRET) as running:
         wire = await connect(running.port)
         start = time.monotonic_ns()
         await wire.send(request())
         assert (await wire.reply()).status == 200
-        answered = time.monotonic_ns()
-        assert answered - start >= 600 * NS_PER_MS
+        assert time.monotonic_ns() - start >= 600 * NS_PER_MS
         assert await wire.ended()
-        assert time.monotonic_ns() - answered >= 150 * NS_PER_MS
+        assert time.monotonic_ns() - start >= 800 * NS_PER_MS - LOOP_NS
         await wire.close()
-
-
-async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own_ring() -> None:
-    alarm = Alarm(asyncio.get_running_loop())
-    rang: list[int] = []
-    now = time.monotonic_ns()
-    instants = [now + delay * 100_000 for delay in (30, 10, 20, 10, -5, 0)]
-
-    async def wait(number: int) -> None:
-        await alarm.at(instants[number])
-        assert time.monotonic_ns() >= instants[number]
-        rang.append(number)
-        again = time.monotonic_ns() + 300_000
-        await alarm.at(again)
-        assert time.monotonic_ns() >= again
-
-    await asyncio.gather(*(wait(number) for number in range(len(instants))))
-    assert rang == [4, 5, 1, 3, 2, 0]
-    left = alarm.at(time.monotonic_ns() + NS_PER_S)
-    alarm.close()
-    assert left.cancelled()

@@ -41,6 +41,9 @@ def test_services_of_any_length_begin_when_a_server_is_free(services: list[int],
     assert sum(services) / slots <= max(b + s for b, s in zip(begins, services, strict=True))
 
 
+DRAWS = 1000
+
+
 def drawn(count: int, worker: int = 0, **conduct: object) -> list[Fate]:
     return list(itertools.islice(fates(ReceiverOptions(**conduct), worker), count))  # type: ignore[arg-type]
 
@@ -53,12 +56,12 @@ def near(found: int, of: int, share: float) -> bool:
 @given(st.integers(0, 2**63 - 1), st.integers(0, 63))
 def test_failures_are_seeded_and_of_their_shares(seed: int, worker: int) -> None:
     conduct = {"seed": seed, "fail": (Share(503, 0.1), Share(429, 0.05)), "reset": 0.02, "fail_rate": 0.2}
-    first = drawn(5000, worker, **conduct)
-    assert first == drawn(5000, worker, **conduct)
+    first = drawn(DRAWS, worker, **conduct)
+    assert first == drawn(DRAWS, worker, **conduct)
     seen = Counter(fate.status for fate in first)
     shares = {503: 0.1, 429: 0.05, RESET: 0.02, 500: 0.2, AS_DESERVED: 0.63}
     assert set(seen) <= set(shares)
-    assert all(near(seen[status], 5000, share) for status, share in shares.items())
+    assert all(near(seen[status], DRAWS, share) for status, share in shares.items())
 
 
 def test_failures_of_two_workers_differ() -> None:
@@ -67,17 +70,17 @@ def test_failures_of_two_workers_differ() -> None:
 
 @given(st.integers(0, 2**63 - 1))
 def test_log_normal_services_have_the_median_and_the_tail_that_were_asked_for(seed: int) -> None:
-    times = [fate.service_ns for fate in drawn(5000, seed=seed, delay_ns=20 * NS_PER_MS, delay_p99_ns=400 * NS_PER_MS)]
-    assert near(sum(time <= 20 * NS_PER_MS for time in times), 5000, 0.5)
-    assert near(sum(time <= 400 * NS_PER_MS for time in times), 5000, 0.99)
+    times = [fate.service_ns for fate in drawn(DRAWS, seed=seed, delay_ns=20 * NS_PER_MS, delay_p99_ns=400 * NS_PER_MS)]
+    assert near(sum(time <= 20 * NS_PER_MS for time in times), DRAWS, 0.5)
+    assert near(sum(time <= 400 * NS_PER_MS for time in times), DRAWS, 0.99)
     # ln is symmetric about the median: as many are twenty times as short as are twenty times as long
-    assert near(sum(time <= NS_PER_MS for time in times), 5000, 0.01)
+    assert near(sum(time <= NS_PER_MS for time in times), DRAWS, 0.01)
 
 
 def test_a_second_mode_takes_its_share_and_its_time() -> None:
-    times = Counter(fate.service_ns for fate in drawn(5000, delay_ns=5, slow=Share(700, 0.2), seed=3))
+    times = Counter(fate.service_ns for fate in drawn(DRAWS, delay_ns=5, slow=Share(700, 0.2), seed=3))
     assert set(times) == {5, 700}
-    assert near(times[700], 5000, 0.2)
+    assert near(times[700], DRAWS, 0.2)
 
 
 def test_one_option_does_not_move_what_another_draws() -> None:

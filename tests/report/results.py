@@ -19,6 +19,8 @@ from loadsim.measure.result import Aborted, RunResult, WindowCourse
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
 
+HOSTILE = 'a"b\\c\n<x> & {y="z"} \x00\x1b[2J ]]> \ud800'
+"""Text that would end a piece of almost any document."""
 OBJECTIVES = ("p(99) < 250ms", "http_req_duration: p(95)<4", f"response{{event:{TYPES[1]}}}: p(99.9) < 100ms")
 
 

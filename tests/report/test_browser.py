@@ -15,7 +15,6 @@ from tests.report.test_page import hostile
 
 pytestmark = pytest.mark.needs("chromium")
 
-PATIENCE_MS = 30_000
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(24, 32, 40)"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 
@@ -41,7 +40,7 @@ class Watched:
 
     def drawn(self) -> list[str]:
         """The charts that hold marks."""
-        expect(self.page.locator(".chart:not([data-drawn])")).to_have_count(0, timeout=PATIENCE_MS)
+        expect(self.page.locator(".chart:not([data-drawn])")).to_have_count(0)
         found: list[str] = self.page.evaluate(
             """[...document.querySelectorAll('.chart')]
                 .filter(c => c.querySelector('.scatterlayer .trace path, .heatmaplayer image')

@@ -1,6 +1,6 @@
 """Every renderer against a file that somebody has looked at.
 
-`python -m tests.report.test_golden` writes the files again; look at the difference before keeping it.
+`python -m tests.golden` writes the files again and shows the difference: look at it before keeping them.
 """
 
 from __future__ import annotations
@@ -177,8 +177,3 @@ def test_golden(name: str) -> None:
 
 def test_every_file_is_rendered() -> None:
     assert set(rendered()) == {path.name for path in GOLDEN.iterdir()}
-
-
-if __name__ == "__main__":
-    for filename, text in rendered().items():
-        (GOLDEN / filename).write_bytes(text.encode())

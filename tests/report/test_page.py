@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 
@@ -95,7 +94,7 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
 def test_cases_stand_between_event_types_and_phases() -> None:
     page = Page(render_page(hostile(), None))
     names = [section["id"] for section in page.of("section")]
-    assert [name for name in names if name.startswith("by-")] == ["by-event", "by-case", "by-phase"]
+    assert [name for name in names if name and name.startswith("by-")] == ["by-event", "by-case", "by-phase"]
 
 
 def test_without_a_library_there_is_no_script_and_every_table() -> None:
@@ -163,14 +162,11 @@ def test_a_wrong_figure_would_be_refused() -> None:
         plotly.graph_objects.Figure(figure)
 
 
-def test_the_page_is_made_within_two_seconds() -> None:
-    result = with_course(run_result(), slices=600, per_slice=100)
+def test_the_page_of_a_long_run_is_no_more_than_its_library_and_some() -> None:
     library = charts.library()
     assert library is not None
-    before = time.process_time()
-    page = render_page(result, library)
-    assert time.process_time() - before < 2
-    assert len(page) < 6_000_000
+    page = render_page(with_course(run_result(), slices=600, per_slice=100), library)
+    assert len(page) < len(library) + 1_000_000
 
 
 @pytest.mark.parametrize("make", [failed, invalid, closed, course])

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import gzip
+import hashlib
+import hmac
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -12,6 +17,7 @@ from hypothesis import strategies as st
 from loadsim.model import Secret
 from loadsim.signing import Rejection, scheme
 from loadsim.signing.explain import Explanation, explain
+from loadsim.signing.misreadings import MISREADINGS, Misreading
 
 from .support import BODY_MS, NOW_S, OTHER, SCHEMES, SECRET, URL, delivery, signer
 
@@ -44,12 +50,15 @@ def test_a_genuine_delivery_is_said_to_be_genuine(name: str) -> None:
 @pytest.mark.parametrize(
     ("signed", "words"),
     [
-        (json.dumps(DOCUMENT).encode(), "JSON with spaces, every other letter than ASCII escaped;"),
-        (json.dumps(DOCUMENT, ensure_ascii=False).encode(), "JSON with spaces;"),
-        (json.dumps(DOCUMENT, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(), "with sorted keys;"),
-        (json.dumps(DOCUMENT, ensure_ascii=False, indent=2).encode(), "JSON indented by 2;"),
-        (BODY.replace(b"/", b"\\/"), "compact JSON, slashes escaped;"),
-        (BODY.replace(b"<", b"\\u003c").replace(b">", b"\\u003e"), "compact JSON, <, > and & escaped;"),
+        (json.dumps(DOCUMENT).encode(), "with spaces, every other letter than ASCII escaped (Python's json.dumps);"),
+        (json.dumps(DOCUMENT, ensure_ascii=False).encode(), "JSON with spaces (Python's json.dumps(ensure_ascii="),
+        (
+            json.dumps(DOCUMENT, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode(),
+            "with sorted keys (",
+        ),
+        (json.dumps(DOCUMENT, ensure_ascii=False, indent=2).encode(), "JSON indented by 2 ("),
+        (BODY.replace(b"/", b"\\/"), "compact JSON, slashes and U+2028 escaped (PHP's json_encode("),
+        (BODY.replace(b"<", b"\\u003c").replace(b">", b"\\u003e"), "compact JSON, <, > and & escaped (a struct by Go"),
     ],
 )
 @pytest.mark.parametrize("name", ["trackpilots", "standard-webhooks", "github", "stripe"])
@@ -75,6 +84,7 @@ def test_changed_edges_of_a_body_are_recognised(signed: bytes, body: bytes, word
 
 
 TEXT = SECRET.reveal()
+KEY = TEXT.encode()
 
 
 @pytest.mark.parametrize(
@@ -92,11 +102,15 @@ def test_a_key_in_another_form_is_recognised(name: str, used: str, words: str) -
 
 def test_verbatim_and_decoded_keys_are_told_apart() -> None:
     decoded = delivery(signer("standard-webhooks"), BODY)
-    verbatim = delivery(signer("polar"), BODY)
+    verbatim = delivery(dataclasses.replace(scheme("standard-webhooks"), key="utf8").signer(SECRET), BODY)
     assert "takes the secret verbatim as the key, but scheme standard-webhooks takes base64" in told(
         "standard-webhooks", verbatim
     )
-    assert "takes base64-decoded after an optional whsec_ as the key, but scheme polar" in told("polar", decoded)
+    stripe = dataclasses.replace(scheme("stripe"), key="whsec").signer(SECRET)
+    assert "takes base64-decoded after an optional whsec_ as the key, but scheme stripe" in told(
+        "stripe", delivery(stripe, BODY)
+    )
+    assert told("polar", decoded).startswith("the signature belongs to this body")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +144,59 @@ def test_another_encoding_and_a_message_of_the_body_alone_are_recognised() -> No
 def test_the_url_behind_a_proxy_is_recognised(real: str, words: str) -> None:
     headers = delivery(scheme("square").signer(SECRET, url=real), BODY)
     assert f"the sender has the URL {words} on file: set public_url" in told("square", headers)
+
+
+KINDS_OF_BODY = (
+    b' {"b":"/ \\u00e9 \xc3\xa9 e\xcc\x81 \xef\xac\x81 <&> \xf0\x9f\x98\x80","10":1.0,"9":1.50,"a":"\\u2028"}\n\r\n',
+    b"\xef\xbb\xbf{}",
+    b"caf\xe9 \x80",
+    gzip.compress(b"{}"),
+)
+
+
+@pytest.mark.parametrize("misreading", MISREADINGS, ids=lambda misreading: misreading.name)
+def test_whatever_a_probe_can_prove_is_recognised_in_a_capture_too(misreading: Misreading) -> None:
+    announced = not misreading.unannounced_only
+    came, read = next(
+        (body, read) for body in KINDS_OF_BODY if (read := misreading.of(body, announced=announced)) is not None
+    )
+    (cause, *_) = explained("github", delivery(signer("github"), read), came).findings
+    alike = [each.signed for each in MISREADINGS if each.of(came) == read]
+    assert cause == alike[0]
+    assert misreading.signed in alike or misreading.unannounced_only
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("hookdeck", lambda: base64.b64encode(hmac.digest(BODY, KEY, "sha256")).decode(), "the key as the message"),
+        ("hookdeck", lambda: base64.b64encode(hmac.digest(KEY, BODY, "sha256").hex().encode()).decode(), "hex digits"),
+        ("hookdeck", lambda: base64.b64encode(hmac.digest(KEY, BODY, "sha256")).decode().rstrip("="), "padding (=)"),
+        (
+            "hookdeck",
+            lambda: base64.b64encode(hmac.digest(KEY + b"\r\n", BODY, "sha256")).decode(),
+            "with CRLF at its end",
+        ),
+        ("hookdeck", lambda: base64.b64encode(hashlib.sha256(KEY + BODY).digest()).decode(), "plain SHA256 of key and"),
+        ("outpost", lambda: "v0=" + hmac.digest(BODY, KEY, "sha256").hex(), "takes the message as the key"),
+    ],
+)
+def test_a_code_that_is_made_or_written_otherwise_is_recognised(name: str, code: Callable[[], str], words: str) -> None:
+    assert words in told(name, {scheme(name).signature.name.lower(): code()})
+
+
+@pytest.mark.parametrize(
+    ("on_file", "here", "words"),
+    [
+        ("https://example.test/hooks", "https://Example.TEST/hooks", "with its host in lower case"),
+        ("https://Example.TEST/hooks", "https://Example.TEST:8443/hooks", "without a port"),
+        ("https://Example.TEST/hooks", "HTTPS://Example.TEST/hooks", "in its canonical form"),
+        ("http://Example.TEST/hooks", "https://Example.TEST:8443/hooks", "with http:// and without a port"),
+    ],
+)
+def test_the_case_of_a_host_is_not_taken_for_something_else(on_file: str, here: str, words: str) -> None:
+    headers = delivery(scheme("square").signer(SECRET, url=on_file), BODY)
+    assert f"the sender has the URL {words} on file" in told("square", headers, url=here)
 
 
 def test_a_form_that_is_wrong_though_the_code_is_right() -> None:

@@ -23,6 +23,7 @@ def receiver(
     ahead_s: float = 0,
     verifies: bool = True,
     dated: bool = True,
+    secret: str = SECRET,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler. `ahead_s` is how wrong its clock is, and `dated` whether it tells it."""
 
@@ -41,7 +42,7 @@ def receiver(
         if not verifies:
             return 200, "thanks"
         message = timestamp.encode() + b"." + read(body)
-        if not hmac.compare_digest(hmac.digest(SECRET.encode(), message, hashlib.sha256).hex(), signature):
+        if not hmac.compare_digest(hmac.digest(secret.encode(), message, hashlib.sha256).hex(), signature):
             return 401, "no"
         age_s = time.time() + ahead_s - int(timestamp)
         return (200, "thanks") if -newest_s <= age_s <= oldest_s else (401, "no")

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from loadsim.cli.bench_verify import EXIT_CODES
 from loadsim.imports import load_object
 from loadsim.measure.bench_verify import VerifyBench
 from loadsim.measure.timing import WIDEST
@@ -155,7 +156,8 @@ async def test_the_users_own_verifier_is_judged_then_timed(tmp_path: Path) -> No
     size = ("--size", "64B", "--rounds", "6", "-q")
     done = await loadsim("bench", "verify", "--verifier", "shop:verify", *size, "--json", cwd=tmp_path)
     result = msgspec.json.decode(done.out, type=VerifyBench)
-    assert done.code == 0, done.err
+    # a busy machine may make the times unsure, or miss a bound on them, which decides nothing here
+    assert done.code == EXIT_CODES[result.ending], done.err
     assert {row.name for row in result.rows if row.kind == "verifier"} == {"loadsim", "shop:verify"}
     assert not any(found.faults for found in result.judged)
     assert SECRET not in done.out + done.err

@@ -20,22 +20,37 @@ from loadsim.model import NS_PER_MS, NS_PER_S, Secret, UnreachableError
 from loadsim.plan import from_document
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.studies import capacity
 from loadsim.studies.capacity import CapacityOutcome, CapacityRequest, CapacitySearch
 from loadsim.studies.load import LoadRequest
+from tests.lateness import lateness
 from tests.launch.support import endpoint, loadsim
+from tests.launch.virtual import OneShard, limited_to, virtual_shards
 
 SECRET = Secret("whsec_test")
+PATIENCE_S = 300.0
+QUIET_MS = 5.0
+"""A machine on which one wake-up in a hundred is later than this is no witness of what a receiver can do."""
 
 
-def request(url: str, out: Path, lowest: int, *, objectives: tuple[str, ...] = (), **changes: Any) -> CapacityRequest:
-    """A quick search; the generator may be late on a machine that does something else too."""
+def request(
+    url: str,
+    out: Path,
+    lowest: int,
+    *,
+    objectives: tuple[str, ...] = (),
+    lag: str = "1h",
+    timeout: str = "1h",
+    **changes: Any,
+) -> CapacityRequest:
+    """A quick search. How late the generator is on a machine that does something else too is no matter here."""
     document = {
         "name": "known",
-        "target": {"url": url, "timeout": "2s"},
+        "target": {"url": url, "timeout": timeout},
         "events": [{"type": "desktop.activity_tracking.captured"}],
         "phases": [{"name": "unused", "rate": "1/s", "duration": "1s"}],
         "objectives": list(objectives),
-        "validity": {"lag": "150ms"},
+        "validity": {"lag": lag},
     }
     scenario = from_document(document, "test")
     load = LoadRequest(
@@ -58,7 +73,7 @@ def request(url: str, out: Path, lowest: int, *, objectives: tuple[str, ...] = (
 
 
 async def search(wanted: CapacityRequest, say: Callable[[str], None] = lambda _: None) -> CapacityOutcome:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S):
         return await CapacitySearch(wanted, say).execute()
 
 
@@ -72,31 +87,50 @@ def assert_kept(outcome: CapacityOutcome) -> None:
         assert row.result in (outcome.directory / "summary.md").read_text(encoding="utf-8").replace("\\", "")
 
 
-async def test_it_lands_within_five_percent_of_a_known_capacity(tmp_path: Path) -> None:
-    slots, delay_ms = 20, 50
-    known = slots / (delay_ms / 1000)
-    options = ReceiverOptions(slots=slots, delay_ns=delay_ms * NS_PER_MS)
-    # from 255/s the bisection meets no rate so near the capacity that two seconds do not tell on which side it lies
-    changes: dict[str, Any] = {
-        "step_ns": 2 * NS_PER_S,
-        "settle_ns": NS_PER_S // 4,
-        "precision": Fraction(45, 1000),
-    }
-    async with await start_receiver(options, SECRET) as receiver:
-        objectives = ("p(95) < 250ms",)
-        for attempt in range(3):
-            wanted = request(receiver.url, tmp_path / str(attempt), 255, objectives=objectives, **changes)
-            outcome = await search(wanted)
-            # A busy machine makes the search INVALID or the receiver slower, which is no answer to what is asked here;
-            # nothing makes a receiver with so many slots faster.
-            assert outcome.result.rate is None or outcome.result.rate < known * 1.05
-            if outcome.result.ending == "found" and outcome.result.rate == pytest.approx(known, rel=0.05):
-                break
+@pytest.mark.parametrize(("slots", "delay_ms", "lowest"), [(20, 50, 255), (20, 50, 10), (2, 10, 1), (5, 100, 40)])
+def test_it_lands_within_five_percent_of_a_known_capacity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, delay_ms: int, lowest: int
+) -> None:
+    monkeypatch.setattr(capacity, "LocalShards", OneShard)
+    wanted = request(
+        "http://127.0.0.1:9/",
+        tmp_path,
+        lowest,
+        objectives=("p(95) < 250ms",),
+        lag="10ms",
+        timeout="2s",
+        step_ns=2 * NS_PER_S,
+        settle_ns=NS_PER_S,
+    )
+    with virtual_shards(monkeypatch, limited_to(slots, delay_ms)) as loop:
+        outcome = loop.run_until_complete(CapacitySearch(wanted, lambda _: None).execute())
     assert outcome.result.ending == "found", outcome.result.reason
-    assert outcome.result.rate == pytest.approx(known, rel=0.05)
+    assert outcome.result.rate == pytest.approx(slots / delay_ms * 1000, rel=0.05)
     kinds = [row.kind for row in outcome.result.steps]
     assert (kinds[0], kinds[-1]) == ("doubling", "confirming")
     assert any(row.outcome == "fail" for row in outcome.result.steps)
+    assert_kept(outcome)
+
+
+@pytest.mark.slow
+async def test_so_it_does_with_a_real_receiver_in_real_time(tmp_path: Path) -> None:
+    slots, delay_ms = 20, 50
+    known = slots / (delay_ms / 1000)
+    # from 255/s the bisection meets no rate so near the capacity that two seconds do not tell on which side it lies
+    times: dict[str, Any] = {"step_ns": 2 * NS_PER_S, "settle_ns": NS_PER_S // 4, "precision": Fraction(45, 1000)}
+    async with (
+        await start_receiver(ReceiverOptions(slots=slots, delay_ns=delay_ms * NS_PER_MS), SECRET) as receiver,
+        lateness() as machine,
+    ):
+        outcome = await search(
+            request(receiver.url, tmp_path, 255, objectives=("p(95) < 250ms",), lag="150ms", timeout="2s", **times)
+        )
+    # Nothing makes a receiver with so many slots faster; a busy machine makes it slower.
+    assert outcome.result.rate is None or outcome.result.rate < known * 1.05
+    if machine.p99_ms > QUIET_MS:
+        pytest.skip(f"this machine was busy: it woke who waited {machine.p99_ms:.1f} ms late")
+    assert outcome.result.ending == "found", outcome.result.reason
+    assert outcome.result.rate == pytest.approx(known, rel=0.05)
     assert_kept(outcome)
 
 
@@ -119,8 +153,6 @@ async def test_even_the_lowest_rate_fails(tmp_path: Path) -> None:
     (row,) = outcome.result.steps
     assert (outcome.result.ending, outcome.result.rate, row.outcome) == ("none", None, "fail")
     assert row.stopped_early
-    assert row.duration_s is not None
-    assert row.duration_s < 10
     assert "out of reach" in outcome.result.reason
     assert_kept(outcome)
 
@@ -194,10 +226,15 @@ async def test_an_interrupted_search_keeps_its_steps(tmp_path: Path) -> None:
 
 
 async def test_the_command(tmp_path: Path) -> None:
+    scenario = tmp_path / "small.toml"
     async with endpoint() as served:
-        done = await loadsim(
-            *("capacity", served.url, "--from", "30/s", "--to", "30/s", "--step", "1s", "--settle", "0s"), cwd=tmp_path
+        scenario.write_text(
+            f'name = "small"\n[target]\nurl = "{served.url}"\n[validity]\nlag = "1h"\n'
+            '[[phases]]\nname = "load"\nrate = "1/s"\nduration = "1s"\n',
+            encoding="utf-8",
         )
+        options = ("--from", "30/s", "--to", "30/s", "--step", "1s", "--settle", "0s")
+        done = await loadsim("capacity", scenario, *options, cwd=tmp_path)
     assert done.code == 0, done.err
     assert "FOUND" in done.out
     assert "at least 30/s" in done.out

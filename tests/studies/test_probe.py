@@ -22,7 +22,8 @@ from loadsim.report.probe import (
     probe_document,
 )
 from loadsim.signing import scheme
-from loadsim.studies.probe import ProbeRequest, probe_clock, probe_rawness
+from loadsim.studies.asker import ProbeRequest
+from loadsim.studies.probe import probe_clock, probe_rawness
 from loadsim.studies.simulate import Trust
 from tests.cli.loopback import serving
 from tests.report.rendering import render_text
@@ -86,12 +87,12 @@ async def test_a_receiver_on_a_framework_that_unpacks_gets_a_note_only() -> None
     [
         (
             lambda body: json.dumps(json.loads(body), separators=(",", ":")).encode(),
-            "parsed and serialised again before it is verified: what is verified is compact JSON in ASCII",
+            "what is verified is compact JSON, every other letter than ASCII escaped (json.dumps without spaces)",
             {"letters", "emoji", "escaped-slash", "indented", "duplicate-keys", "crlf-tail"},
         ),
         (
             lambda body: json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False).encode(),
-            "what is verified is compact JSON, as JSON.stringify and most encoders write it",
+            "what is verified is compact JSON (orjson",
             {"spaced", "indented", "escaped-slash", "escaped-letters", "duplicate-keys", "crlf-tail"},
         ),
         (
@@ -131,8 +132,60 @@ async def test_one_that_refuses_even_plain_events_is_told_from_a_wrong_secret() 
     report = await rawness_of(lambda body: json.dumps(json.loads(body)).encode())
     assert len(report.findings) == 1
     assert report.findings[0].proven
-    assert report.findings[0].text.endswith("what is verified is as Python's json.dumps writes it")
+    assert report.findings[0].text.endswith("letter than ASCII escaped (Python's json.dumps)")
     assert "even a plain, genuine event is refused" in render_text(report, width=300)
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (lambda body: body.decode("utf-8", "replace").encode(), "decoded as UTF-8, with U+FFFD"),
+        (lambda body: body.decode("utf-8", "ignore").encode(), "decoded as UTF-8, without what is not"),
+    ],
+    ids=["replace", "ignore"],
+)
+async def test_one_that_decodes_utf8_is_not_said_to_decode_ascii(read: Callable[[bytes], bytes], told: str) -> None:
+    report = await rawness_of(read)
+    assert report.findings == ()
+    (note,) = [note for note in report.notes if "gzip" not in note]
+    assert told in note
+    assert "proven by not-utf8" in note
+
+
+async def test_two_mistakes_at_once_are_both_proven() -> None:
+    report = await rawness_of(lambda body: body.strip().decode("latin-1").encode())
+    causes = [finding.text for finding in report.findings if finding.proven]
+    assert len(causes) == len(report.findings) == 2
+    assert any("white space around the body is taken away" in cause for cause in causes)
+    assert any("decoded as Latin-1" in cause for cause in causes)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("tests-only\r\n", "the endpoint takes the secret with CRLF at its end as the key"),
+        ("dGVzdHMtb25seQ==", "the endpoint takes the secret base64-encoded as the key"),
+    ],
+)
+async def test_an_endpoint_that_takes_another_key_is_told_from_one_with_another_secret(key: str, words: str) -> None:
+    with probing(receiver(secret=key)) as request:
+        report = await probe_rawness(request)
+    (finding,) = report.findings
+    assert finding.proven
+    assert words in finding.text
+    assert finding.mend == "take the secret verbatim as the key"
+
+
+async def test_an_endpoint_that_was_only_not_ready_proves_nothing() -> None:
+    asked = []
+
+    async def late(request: web.Request) -> Any:
+        asked.append(request)
+        return web.json_response({"said": "no"}, status=401) if len(asked) < 3 else web.json_response({"said": "yes"})
+
+    with probing(late) as request:
+        report = await probe_rawness(request)
+    assert [finding.proven for finding in report.findings] == [False]
 
 
 async def test_what_breaks_the_endpoint_is_told_from_what_fails() -> None:
@@ -158,7 +211,7 @@ async def test_an_endpoint_that_does_not_verify_is_the_only_finding() -> None:
 async def test_an_endpoint_with_another_secret_is_diagnosed_at_once() -> None:
     with serving(receiver()) as url:
         report = await probe_rawness(request_to(url, secret="another"))
-    assert report.requests < 12  # the ways in which a plain event can be misread were tried
+    assert report.requests < 60  # the ways in which a plain event can be misread, or signed otherwise, were tried
     assert [finding.text for finding in report.findings] == [
         'a plain, genuine event is refused: 401 {"said": "no"}',
     ]

@@ -40,16 +40,16 @@ class Link:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what is wrong is told by ourselves, in a line
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)  # differences are refused later
         try:
-            address = asked.address
+            address, security = asked.address, _security(asked)
             if asked.local:
                 self._own = OwnCluster()
-                address = await self._own.start(asked.local)
+                address, security = await self._own.start(asked.local), self._own.security
             self._client = await Client(
                 address,
                 asynchronous=True,
                 set_as_default=False,
                 timeout=CONNECT_S,
-                security=_security(asked),
+                security=security,
                 name="loadsim",
             )
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
@@ -153,7 +153,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _security(cluster: Cluster) -> Security | None:
-    if not cluster.encrypted:
+    if cluster.local or not cluster.encrypted:
         return None
     files = {"tls_ca_file": cluster.ca, "tls_client_cert": cluster.cert, "tls_client_key": cluster.key}
     # without any it is what Dask's own configuration has

@@ -1,15 +1,20 @@
 """A cluster of our own on this machine, which lives as long as a run: `--cluster local:N`.
 
-Decides how its scheduler and workers are started and ended. Knows nothing of runs and shards.
+Decides how its scheduler and workers are started and ended, and that nobody else speaks to them: whoever reaches a Dask
+scheduler or worker can run code there, and loopback is open to every user of the machine. So each side shows a
+certificate that was made for this run alone and lies in files that only this user can read. Knows nothing of runs and
+shards.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import time
+from pathlib import Path
 
-from distributed import Scheduler
+from distributed import Scheduler, Security
 
 from loadsim.launch.launcher import READY_S
 from loadsim.model import LoadsimError
@@ -32,15 +37,26 @@ class OwnCluster:
     """
 
     def __init__(self) -> None:
-        self._scheduler = Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address=_HTTP)
+        self.security = Security.temporary()
+        self._scheduler = Scheduler(
+            host="127.0.0.1",
+            port=0,
+            protocol="tls://",
+            security=self.security,
+            dashboard=False,
+            dashboard_address=_HTTP,
+        )
+        self._files = tempfile.TemporaryDirectory(prefix="loadsim-")  # for this user alone
         self._workers: list[asyncio.subprocess.Process] = []
 
     async def start(self, workers: int) -> str:
         """The scheduler's address, once all workers are there. Raises LoadsimError."""
         await self._scheduler
         address: str = self._scheduler.address
+        certificates = self._certificates()
         for number in range(1, workers + 1):
-            command = own_command("distributed.cli.dask_worker", address, "--host", f"127.0.0.{number}", *_OPTIONS)
+            options = ("--host", f"127.0.0.{number}", *certificates, *_OPTIONS)
+            command = own_command("distributed.cli.dask_worker", address, *options)
             environment = {**own_environment(), "DASK_LOGGING__DISTRIBUTED": "critical"}
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
@@ -53,8 +69,22 @@ class OwnCluster:
             await asyncio.sleep(0.02)
         return address
 
+    def _certificates(self) -> list[str]:
+        """The options by which a worker gets what it must show and trust."""
+        options = []
+        for option, text in (
+            ("--tls-ca-file", self.security.tls_ca_file),
+            ("--tls-cert", self.security.tls_worker_cert),
+            ("--tls-key", self.security.tls_worker_key),
+        ):
+            path = Path(self._files.name) / f"{option.rpartition('-')[2]}.pem"
+            path.write_text(text, encoding="ascii")
+            options += [option, str(path)]
+        return options
+
     async def close(self) -> None:
-        """No worker survives this."""
+        """No worker survives this, and no certificate."""
+        self._files.cleanup()
         for send in (asyncio.subprocess.Process.terminate, asyncio.subprocess.Process.kill):
             living = [process for process in self._workers if process.returncode is None]
             for process in living:

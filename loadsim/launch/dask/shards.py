@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 from distributed.client import FutureCancelledError
 
+from loadsim.addresses import is_loopback
 from loadsim.launch.clock import RoundTrip, compare
-from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of, is_loopback
+from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of
 from loadsim.launch.dask import scheduler, worker
 from loadsim.launch.dask.hosts import Host, Hosts
 from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
@@ -24,7 +25,9 @@ from loadsim.launch.host import LEASE_S, Sealed
 from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode
 from loadsim.model import NS_PER_S, LoadsimError, UnreachableError, UsageError
-from loadsim.plan import Target
+from loadsim.plan import Target, from_document
+from loadsim.plan.redact import variables_of
+from loadsim.signing import scheme
 
 LOOK_S = 0.25
 RENEW_S = 1.0
@@ -90,7 +93,7 @@ class DaskShards:
         self._topic = f"loadsim-{plans[0].run_id}"
         self._link.listen(self._topic, lambda event: self._hosts.hear(event[1], time.monotonic_ns()))
         await self._link.at_scheduler(scheduler.prepare(), self._topic, self._link.name)
-        await self._hold()
+        await self._hold(_read_there(plans[0]))
         for plan in plans:
             plan.lease_s = LEASE_S
         sealed = {plan.shard: Sealed(encode(plan)) for plan in plans}
@@ -116,11 +119,12 @@ class DaskShards:
         if not self._asked.encrypted and (away or not self._asked.here):
             raise UsageError(f"the secret is not sent to {away[0] if away else self._asked.shown} over plain TCP")
 
-    async def _hold(self) -> None:
+    async def _hold(self, variables: list[str]) -> None:
         """A task on every host, which stays as long as its shards; until all of them are up."""
         for host in self._hosts.all:
             key = f"{self._topic}-{host.number}"
-            held = self._link.hold(host.worker, key, worker.serve_host, self._topic, host.number, host.shards)
+            order = (self._topic, host.number, host.shards, variables)
+            held = self._link.hold(host.worker, key, worker.serve_host, *order)
             self._holding[host.number] = asyncio.create_task(self._follow(host, held))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._hosts.up.wait(), READY_S)
@@ -239,3 +243,11 @@ class DaskShards:
 
     async def _ask(self, host: Host, function: Callable[..., Any], *args: Any, within_s: float = CALL_S) -> Any:
         return await self._link.ask(host.worker, host.label, function, *args, within_s=within_s)
+
+
+def _read_there(plan: PlanMessage) -> list[str]:
+    """The variables that hosts read secrets from; none where the plan brings them."""
+    if plan.secret is not None:
+        return []
+    target = from_document(plan.scenario, source="plan").target
+    return sorted(variables_of(target, scheme(target.scheme, target.custom).default_secret_env))

@@ -19,11 +19,11 @@ from loadsim.plan import Target
 _serving: dict[str, HostShards] = {}
 
 
-def serve_host(topic: str, host: int, shards: list[int]) -> None:
+def serve_host(topic: str, host: int, shards: list[int], variables: list[str]) -> None:
     """The task that holds a host: its shards live in it. Nothing is fired before the launcher sends a plan."""
     worker = get_worker()
     found = HostShards(
-        host, shards, lambda word: worker.log_event(topic, word), lambda: worker.status == Status.running
+        host, shards, variables, lambda word: worker.log_event(topic, word), lambda: worker.status == Status.running
     )
     _serving[topic] = found
     try:

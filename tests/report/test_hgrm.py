@@ -1,9 +1,7 @@
-"""The files that other programs read, read back as those programs do."""
+"""The percentile ladder, read back as HdrHistogram's plotter does."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 
 import msgspec
@@ -12,7 +10,6 @@ from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
 from loadsim.measure.result import Stats
 from loadsim.report.hgrm import render_hgrm
-from loadsim.report.series_csv import render_series
 from tests.builders import run_result, totals, with_histograms
 
 RESULT = with_histograms(run_result())
@@ -73,10 +70,3 @@ def test_hgrm_of_nothing_has_no_rows_and_no_zeros() -> None:
     text = render_hgrm(msgspec.structs.replace(RESULT, totals=empty, histograms={}))
     assert plotter_rows(text) == []
     assert "nan" in text
-
-
-def test_series_reads_back() -> None:
-    rows = list(csv.DictReader(io.StringIO(render_series(RESULT), newline="")))
-    assert [float(row["t_s"]) for row in rows] == [row.t_s for row in RESULT.series]
-    assert rows[0]["p99_ms"] == "44.0"
-    assert rows[-1]["p99_ms"] == "", "an unknown figure is empty, not 0"

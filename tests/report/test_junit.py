@@ -1,0 +1,49 @@
+"""JUnit XML, read by a parser that is not ours."""
+
+from __future__ import annotations
+
+from junitparser import Error, Failure, JUnitXml
+
+from loadsim.measure.result import ObjectiveRow, RunResult, Validity, VerdictRow
+from loadsim.report.junit import render_junit
+from tests.builders import TYPES, run_info, run_result
+from tests.report.results import HOSTILE, failed, invalid
+
+
+def cases(result: RunResult) -> dict[str, list[object]]:
+    suites = list(JUnitXml.fromstring(render_junit(result)))
+    assert [suite.name for suite in suites] == ["loadsim thresholds"]
+    return {case.name: list(case.result) for case in suites[0]}
+
+
+def test_junit_has_a_case_for_every_objective() -> None:
+    found = cases(failed())
+    assert list(found) == [
+        "validity - the measurement can be trusted",
+        "response - p(99) < 250ms",
+        "http_req_duration - p(95)<4",
+        f"response{{event:{TYPES[1]}}} - p(99.9) < 100ms",
+        "success - rate >= 99%",
+    ]
+    bad = {name: results for name, results in found.items() if results}
+    assert all(isinstance(results[0], Failure) for results in bad.values())
+    xml = JUnitXml.fromstring(render_junit(failed()))
+    assert (xml.tests, xml.failures, xml.errors) == (5, len(bad), 0)
+    assert "must be < 4.00 ms" in str(found["http_req_duration - p(95)<4"][0].message)  # type: ignore[attr-defined]
+
+
+def test_an_invalid_run_is_an_error_in_junit() -> None:
+    found = cases(invalid())
+    error = found["validity - the measurement can be trusted"][0]
+    assert isinstance(error, Error)
+    assert "lag p99 14.2 ms" in str(error.message)
+
+
+def test_hostile_text_stays_text_in_junit() -> None:
+    row = ObjectiveRow(HOSTILE, default=False, observed=1.0, passed=False, unit="ms")
+    result = run_result(
+        run=run_info(name=HOSTILE),
+        validity=Validity(valid=False, reasons=[HOSTILE]),
+        verdict=VerdictRow("invalid", [row]),
+    )
+    assert len(cases(result)) == 2
