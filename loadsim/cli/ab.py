@@ -71,16 +71,16 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     Exit codes: 0 no regression shown, 99 B is worse, 3 a run was INVALID, 1 unreachable, 2 usage, 130 interrupted.
     Every run's result is kept.
     """
-    from loadsim.cli.terminal import print_text
-    from loadsim.report.ab import render_ab_text
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.ab import ab_report
     from loadsim.studies.ab import AbComparison
 
     request = _compose(target_a, target_b, options)
     tell = (lambda _: None) if options["quiet"] else say
     outcome = asyncio.run(_execute(AbComparison(request, tell)))
     with report_of(outcome.directory):
-        print_text(render_ab_text(outcome.result))
-        put_line(f"\nKept in {outcome.directory}/: ab.json, summary.md and the result of every run")
+        print_report(ab_report(outcome.result))
+        put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
     sys.exit(EXIT_CODES[outcome.result.ending])
 
 

@@ -30,9 +30,9 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     \b
     Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy to say, 130 interrupted (nothing is kept).
     """
-    from loadsim.cli.terminal import print_text
+    from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.report.floor import render_floor
+    from loadsim.report.floor import floor_report
     from loadsim.studies.bench_engine import dump, measure_floor
 
     try:
@@ -46,7 +46,7 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         put(dump(calibration))
     else:
-        print_text(render_floor(calibration.floor, calibration.environment, calibration.reasons))
+        print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
         if calibration.path is not None:
-            put_line(f"\nKept in {calibration.path}")
+            put_line(f"\nSaved to {calibration.path}")
     sys.exit(3 if calibration.reasons else 0)

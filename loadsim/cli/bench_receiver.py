@@ -51,8 +51,8 @@ def command(**options: Any) -> None:
     \b
     Exit codes: 0 measured, 99 a receiver errs, 3 the machine was too noisy to say, 2 usage, 130 interrupted.
     """
-    from loadsim.cli.terminal import print_text
-    from loadsim.report.bench_receiver import render_receiver_text
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.bench_receiver import receiver_report
     from loadsim.studies.bench_receiver import ReceiverBenchmark
     from loadsim.studies.load import free_directory
 
@@ -66,8 +66,8 @@ def command(**options: Any) -> None:
         put((directory / "receiver.json").read_bytes())
     else:
         with report_of(directory):
-            print_text(render_receiver_text(result))
-            put_line(f"\nKept in {directory}/: receiver.json, receiver.md, receiver.html")
+            print_report(receiver_report(result))
+            put_line(f"\nSaved to {directory}/: receiver.json, summary.md, report.html")
     sys.exit(EXIT_CODES[result.ending])
 
 
@@ -79,13 +79,13 @@ async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
 def _keep(result: ReceiverBench, out: Path) -> Path:
     from loadsim.launch.store import run_directory, write_whole
     from loadsim.measure.bench_receiver import dump_receiver_bench
-    from loadsim.report.bench_receiver import render_receiver_page, render_receiver_summary
-    from loadsim.report.charts import library
+    from loadsim.report.bench_receiver import receiver_report
+    from loadsim.report.formats import report_files
 
     directory = run_directory(out, result.id)
     write_whole(directory / "receiver.json", dump_receiver_bench(result))
-    write_whole(directory / "receiver.md", render_receiver_summary(result).encode())
-    write_whole(directory / "receiver.html", render_receiver_page(result, library()))
+    for name, content in report_files(receiver_report(result)).items():
+        write_whole(directory / name, content)
     return directory
 
 

@@ -48,10 +48,11 @@ def command(**options: Any) -> None:
     Exit codes: 0 right and within bounds, 99 a verifier errs or a bound is missed, 3 the machine was too noisy to
     say, 2 usage, 130 interrupted.
     """
-    from loadsim.cli.terminal import print_text
+    from loadsim.cli.terminal import print_report
     from loadsim.launch.store import run_directory, write_whole
     from loadsim.measure.bench_verify import dump_verify_bench
-    from loadsim.report.bench_verify import render_verify_summary, render_verify_text
+    from loadsim.report.bench_verify import verify_report
+    from loadsim.report.formats import report_files
     from loadsim.studies.bench_verify import VerifyBenchmark
     from loadsim.studies.load import free_directory
 
@@ -65,13 +66,15 @@ def command(**options: Any) -> None:
     directory = run_directory(out, result.id)
     data = dump_verify_bench(result)
     write_whole(directory / "verify.json", data)
-    write_whole(directory / "verify.md", render_verify_summary(result).encode())
+    report = verify_report(result)
+    for name, content in report_files(report).items():
+        write_whole(directory / name, content)
     if options["as_json"]:
         put(data)
     else:
         with report_of(directory):
-            print_text(render_verify_text(result))
-            put_line(f"\nKept in {directory}/: verify.json, verify.md")
+            print_report(report)
+            put_line(f"\nSaved to {directory}/: verify.json, summary.md, report.html")
     sys.exit(EXIT_CODES[result.ending])
 
 

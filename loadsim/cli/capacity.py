@@ -51,15 +51,18 @@ def command(what: str, **options: Any) -> None:
     Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
     2 usage, 130 interrupted. Every step's result is kept.
     """
-    from loadsim.cli.terminal import print_capacity
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.capacity import capacity_report
     from loadsim.studies.capacity import CapacitySearch
 
     request = _compose(what, options)
     tell = (lambda _: None) if options["quiet"] else say
     outcome = asyncio.run(_search(CapacitySearch(request, tell)))
     with report_of(outcome.directory):
-        print_capacity(outcome.result)
-        put_line(f"\nKept in {outcome.directory}/: capacity.json, summary.md and the result of every step")
+        print_report(capacity_report(outcome.result))
+        put_line(
+            f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
+        )
     sys.exit(EXIT_CODES[outcome.result.ending])
 
 

@@ -67,10 +67,7 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
 
 
 def _rendered(compared: CompareResult, form: str) -> bytes:
-    from loadsim.report import charts
-    from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
+    from loadsim.report.compare import compare_report
+    from loadsim.report.formats import REPORT_FORMATS
 
-    if form == "html":
-        return render_compare_page(compared, charts.library())
-    render = render_compare_text if form == "text" else render_compare_summary
-    return render(compared).encode()
+    return REPORT_FORMATS[form](compare_report(compared))

@@ -183,15 +183,12 @@ def _show(report: ProbeReport | ClockReport, *, as_json: bool) -> None:
     """The table, or the JSON object, on standard output."""
     import orjson
 
-    from loadsim.cli.terminal import print_drawn
-    from loadsim.report.probe import ClockReport, clock_document, probe_document, render_clock, render_probe
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.probe import ClockReport, clock_document, probe_any_report, probe_document
 
-    if isinstance(report, ClockReport):
-        if as_json:
-            put(orjson.dumps(clock_document(report)) + b"\n")
-        else:
-            print_drawn(report, render_clock)
-    elif as_json:
-        put(orjson.dumps(probe_document(report)) + b"\n")
+    if not as_json:
+        print_report(probe_any_report(report))
+    elif isinstance(report, ClockReport):
+        put(orjson.dumps(clock_document(report)) + b"\n")
     else:
-        print_drawn(report, render_probe)
+        put(orjson.dumps(probe_document(report)) + b"\n")

@@ -12,6 +12,7 @@ from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
 from loadsim.model import UsageError
 from loadsim.report.formats import FORMATS
+from loadsim.report.run_report import run_report
 
 
 @click.command(name="report")
@@ -38,7 +39,7 @@ def command(result: Path, form: str, output: Path | None) -> None:
     stored = read_result(result)
     try:
         if form == "text" and output is None:
-            print_report(stored)
+            print_report(run_report(stored))
             return
         data = FORMATS[form].render(stored)
     except ValueError as error:

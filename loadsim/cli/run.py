@@ -160,13 +160,14 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
     from loadsim.cli.terminal import print_report
     from loadsim.launch.store import write_whole
     from loadsim.measure.result import dump_result
+    from loadsim.report.run_report import run_report
 
     if json_file == "-":
         put(dump_result(outcome.result))
         return
     with report_of(outcome.directory):
-        print_report(outcome.result)
-        put_line(f"\nKept in {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
+        print_report(run_report(outcome.result), details=False)
+        put_line(f"\nSaved to {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
     if json_file is not None:
         write_whole(Path(json_file), dump_result(outcome.result))
 

@@ -6,12 +6,11 @@ nothing that an endpoint answers can steer the terminal, and values of telling h
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from loadsim.plan.headers import header_pairs
 from loadsim.plan.redact import conceal, redact_headers, redact_url, secrets_in
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.report.figures import milliseconds, printable
+from loadsim.report.terminal import recording
 
 SHOWN_CHARS = 8_000
 """Of a payload or a response, in the panel; the JSON has them whole."""
@@ -158,19 +158,7 @@ def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = Fal
     Headers, payload and response stand below the frame and are never wrapped, so that they can be copied as they are;
     without an answer the frame is all.
     """
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
+    console, text = recording(width, colour=colour)
     console.print(Panel(_figures(simulation), title="Simulation", title_align="left", border_style="dim"))
     for title, body in _sections(simulation, simulation.answer) if simulation.answer else ():
         console.print(Text(f"\n{title}", style="bold"))

@@ -29,7 +29,8 @@ from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
 from loadsim.plan.redact import from_environment
-from loadsim.report.capacity import rate_words, render_capacity_summary
+from loadsim.report.capacity import capacity_report, rate_words
+from loadsim.report.formats import report_files
 from loadsim.studies.load import LoadRequest, new_id, receiving
 from loadsim.studies.search import RateSearch, Told, Trial
 
@@ -279,7 +280,8 @@ class CapacitySearch:
         )
         directory = self._directory or run_directory(request.load.out, self._id)
         write_whole(directory / "capacity.json", dump_capacity(result))
-        write_whole(directory / "summary.md", render_capacity_summary(result).encode())
+        for name, content in report_files(capacity_report(result)).items():
+            write_whole(directory / name, content)
         return CapacityOutcome(result, directory)
 
     def _ending(self, search: RateSearch, lost: str) -> tuple[Ending, str]:

@@ -240,6 +240,6 @@ async def test_a_result_is_reported_and_judged_again_from_its_file(tmp_path: Pat
     assert {path.name for path in directory.iterdir()} >= {"percentiles.hgrm", "result.json", "series.csv"}
     again = await loadsim("report", directory, cwd=tmp_path)
     assert again.code == 0
-    assert again.out.strip() in done.out
+    assert done.out.partition("\nSaved to")[0].strip() in again.out
     harder = await loadsim("judge", directory, "--objective", "med < 1us", cwd=tmp_path)
     assert harder.code in (2, 99)

@@ -53,7 +53,7 @@ async def test_a_run_passes_in_every_encoding(tmp_path: Path, encoding: str) -> 
         done = await ran(tmp_path, INTERPRETER, "run", served.url, *QUICK, PYTHONIOENCODING=encoding)
     assert done.code == 0, done.err
     assert "PASS" in done.out
-    assert "Kept in reports/" in done.out
+    assert "Saved to reports/" in done.out
 
 
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)

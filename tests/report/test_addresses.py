@@ -5,8 +5,8 @@ from __future__ import annotations
 from loadsim.measure.assemble import by_address
 from loadsim.measure.result import AddressRow
 from loadsim.report.addresses import address_lines
-from loadsim.report.text import render_text
 from tests.builders import run_result
+from tests.report.rendering import render_text
 
 
 def test_the_rows_of_all_shards_are_one_row_for_each_address() -> None:
