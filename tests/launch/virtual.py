@@ -19,7 +19,6 @@ from loadsim.cases import case_rules
 from loadsim.engine.engine import Engine
 from loadsim.engine.fake import Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
 from loadsim.engine.transport import Transport
-from loadsim.engine.wire import Wire
 from loadsim.judge import evaluate, objectives_of, vocabulary_of_scenario
 from loadsim.launch import run, shard
 from loadsim.launch.launcher import Beginning, Intake
