@@ -32,6 +32,15 @@ class UnreachableError(LoadsimError):
     exit_code = 1
 
 
+def own_fault(error: Exception) -> str:
+    """In a line, what a failure is that nobody foresaw; one of ours says it itself."""
+    if isinstance(error, LoadsimError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}{'' if error.filename is None else f': {error.filename}'}"
+    return f"an error of loadsim's own: {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 class ErrorKind(enum.IntEnum):
     """Why an event has no whole, valid response. The names stand in results; the numbers only in frames."""
 
@@ -50,7 +59,7 @@ class ErrorKind(enum.IntEnum):
     """The response began and did not end."""
     timeout = 10
     protocol = 11
-    """Unparsable, header block over 64 KiB or 256 fields, 101, bytes that nobody asked for."""
+    """No HTTP/1.x, no status from 200 to 599, header block over 64 KiB or 256 fields, bytes that nobody asked for."""
     body_limit = 12
     """Response body over 16 MiB."""
     internal = 13
@@ -122,12 +131,12 @@ class SignedRequest(NamedTuple):
     body: bytes
 
     def header_pairs(self) -> list[tuple[str, str]]:
-        """The header lines as (name, value), latin-1 decoded, in order. For the slow paths: panels and aiohttp."""
+        """The header lines as (name, value), in order. For the slow paths: panels and aiohttp."""
         pairs = []
-        for line in self.headers.split(b"\r\n"):
+        for line in self.headers.decode("utf-8", "surrogateescape").split("\r\n"):
             if line:
-                name, _, value = line.partition(b":")
-                pairs.append((name.decode("latin-1"), value.strip().decode("latin-1")))
+                name, _, value = line.partition(":")
+                pairs.append((name, value.strip()))
         return pairs
 
 

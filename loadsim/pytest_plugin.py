@@ -55,9 +55,10 @@ class LoadRun:
             raise AssertionError(self._report(judged))
 
     def _report(self, judged: RunResult) -> str:
-        from loadsim.report.text import render_verdict
+        from loadsim.report import terminal
+        from loadsim.report.run_report import verdict_report
 
-        return f"{render_verdict(judged).strip()}\n\nreport: {self.directory / 'report.html'}"
+        return f"{terminal.render(verdict_report(judged)).strip()}\n\nreport: {self.directory / 'report.html'}"
 
     def __repr__(self) -> str:
         return f"<LoadRun {self.result.run.id}: {self.result.verdict.outcome}>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,18 @@ from typing import Any
 import msgspec
 
 from loadsim.model import Secret, UsageError
+from loadsim.plan.headers import Headers
 from loadsim.plan.reading import Settle
 from loadsim.plan.redact import ENV_PREFIX, redact_url, shown_variable
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
-from loadsim.plan.shape import DocumentError, read, suggestion
+from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
 
+LARGEST_FILE, LARGEST_TEXT = 1 << 30, 1 << 24
+"""Bytes of a result or a capture, and of a file that somebody wrote."""
 CONFIG_NAME = "loadsim.toml"
+
+_said: set[str] = set()
 
 ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
 """What else helps, on a command line, where the secret's variable is not set."""
@@ -68,10 +73,22 @@ class Config:
     endpoints: Mapping[str, Endpoint]
 
 
-def read_bytes_file(path: str | Path) -> bytes:
-    """The content of a file, as it is. Raises UsageError naming the path and the reason."""
+def is_directory(path: Path) -> bool:
+    """Whether there is one. A name that no file can have is none: whoever reads it says so."""
     try:
-        return Path(path).read_bytes()
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def read_bytes_file(path: str | Path, largest: int = LARGEST_FILE) -> bytes:
+    """The content of a file, as it is, of `largest` bytes at most. Raises UsageError naming the path and the reason."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(largest + 1)  # not its size: a device has none, and may have no end
+        if len(data) > largest:
+            raise UsageError(f"cannot read {path}: larger than {largest >> 20:,} MiB")
+        return data
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
@@ -81,9 +98,16 @@ def read_bytes_file(path: str | Path) -> bytes:
 def read_text_file(path: str | Path) -> str:
     """The content of a UTF-8 file, without a byte order mark. Raises UsageError naming the path and the reason."""
     try:
-        return read_bytes_file(path).decode("utf-8-sig")
+        return read_bytes_file(path, LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"cannot read {path}: not UTF-8 text (byte {error.start})") from None
+
+
+def _read_toml(path: str | Path) -> dict[str, Any]:
+    try:
+        return parse_toml(read_text_file(path))
+    except DocumentError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def read_custom(path: str | Path) -> dict[str, Any]:
@@ -91,10 +115,7 @@ def read_custom(path: str | Path) -> dict[str, Any]:
 
     What the description says is not looked at. Raises UsageError naming the path and the reason.
     """
-    try:
-        document = tomllib.loads(read_text_file(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from None
+    document = _read_toml(path)
     target = document.get("target")
     inner = target.get("custom") if isinstance(target, dict) else None
     return inner if isinstance(inner, dict) else document
@@ -113,10 +134,7 @@ def load_config(
     source = str(path)
     if not path.exists():
         return Config(source, found=False, endpoints={})
-    try:
-        document = tomllib.loads(read_text_file(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{source}: not TOML: {error}") from None
+    document = _read_toml(path)
     try:
         endpoints = _endpoints(document, known_types, known_schemes, settle)
     except DocumentError as error:
@@ -183,13 +201,15 @@ def resolve_target(argument: str, config: Config, called: str = "TARGET") -> End
 def read_secret(
     *, secret_env: str | None, secret_file: str | Path | None, default_env: str | None, remedy: str = ELSEWHERE
 ) -> Secret:
-    """The signing secret: from `secret_file` (less one newline at its end), else from the variable `secret_env`, else
-    from the scheme's `default_env`. Raises UsageError that says what to set and how, `remedy` at its end.
+    """The signing secret: from `secret_file`, else the variable `secret_env`, else the scheme's `default_env`.
+
+    One newline at its end is no part of it; of a variable that is said.
+    Raises UsageError that says what to set and how, `remedy` at its end.
     """
     if secret_env is not None and secret_file is not None:
         raise UsageError("secret_env and secret_file are both given: keep one of them")
     if secret_file is not None:
-        value = re.sub(r"\r?\n\Z", "", read_text_file(secret_file), count=1)
+        value = _without_newline(read_text_file(secret_file))
         if not value:
             raise UsageError(f"the secret file {secret_file} is empty: an empty key would let anyone sign")
         return Secret(value)
@@ -199,17 +219,29 @@ def read_secret(
     return Secret(_variable(name, "the signing secret", remedy))
 
 
-def resolve_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def read_key_password(name: str | None) -> Secret | None:
+    """What a client key is encrypted with: the variable `name`. Raises UsageError when it is not set."""
+    return None if name is None else Secret(_variable(name, "the pass phrase of the client key"))
+
+
+def resolve_headers(headers: Headers) -> Headers:
     """The headers with every value `env:NAME` replaced by that variable's value. Raises UsageError if it is missing."""
-    resolved = {}
-    for header, value in headers.items():
-        if value.startswith(ENV_PREFIX):
-            value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
-            problem = header_value_problem(value)
-            if problem:
-                raise UsageError(f"the header {header}: what its environment variable holds {problem}")
-        resolved[header] = value
-    return resolved
+    return {
+        header: _resolved(header, values)
+        if isinstance(values, str)
+        else tuple(_resolved(header, value) for value in values)
+        for header, values in headers.items()
+    }
+
+
+def _resolved(header: str, value: str) -> str:
+    if not value.startswith(ENV_PREFIX):
+        return value
+    value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
+    problem = header_value_problem(value)
+    if problem:
+        raise UsageError(f"the header {header}: what its environment variable holds {problem}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +260,22 @@ def github_step() -> GitHubStep:
     return GitHubStep(Path(summary) if summary else None, annotates=acts)
 
 
+def key_log_file() -> str | None:
+    """Where OpenSSL is asked to write the keys of its sessions."""
+    return os.environ.get("SSLKEYLOGFILE")  # noqa: TID251 - as above
+
+
+def _without_newline(text: str) -> str:
+    return re.sub(r"\r?\n\Z", "", text, count=1)
+
+
+def _say_once(line: str) -> None:
+    """On standard error, once in a process: a page reads the same variable again and again."""
+    if line not in _said:
+        _said.add(line)
+        sys.stderr.write(f"loadsim: {line}\n")
+
+
 def _variable(name: str, purpose: str, remedy: str = "") -> str:
     if VARIABLE_NAME.fullmatch(name) is None:
         # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
@@ -238,6 +286,9 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
             f"{purpose}: the environment variable that is named for it is not set (its name is not repeated here: it "
             f"could be a secret itself); set it with: export NAME=…{remedy}"
         )
+    if value is not None and (without := _without_newline(value)) != value:
+        _say_once(f"{purpose}: the environment variable {name} ends in a newline, which was left out")
+        value = without
     if not value:
         state = "is not set" if value is None else "is empty"
         raise UsageError(f"{purpose}: the environment variable {name} {state}; set it with: export {name}=…{remedy}")

@@ -19,11 +19,11 @@ from loadsim.model import Secret
 from loadsim.plan import from_document
 from loadsim.report.books import found_in
 from loadsim.report.findings import findings
-from loadsim.report.text import render_text
 from loadsim.signing import scheme
 from loadsim.studies.books import reconciled_with_file
 from loadsim.studies.load import LoadRequest, run_load
 from tests.flawed import Flaw, Receiver
+from tests.report.rendering import render_text
 
 SECRET = "tests-only"
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")

@@ -12,6 +12,7 @@ from loadsim.settings import (
     Config,
     load_config,
     read_bytes_file,
+    read_key_password,
     read_secret,
     read_text_file,
     resolve_headers,
@@ -133,6 +134,30 @@ def test_a_secret_file_loses_one_newline_at_its_end(content: bytes, secret: str,
     path = tmp_path / "secret"
     path.write_bytes(content)
     assert read_secret(secret_env=None, secret_file=path, default_env="DEFAULT").reveal() == secret
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_variable_loses_one_newline_at_its_end_and_that_is_said_once(
+    end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("loadsim.settings._said", set())
+    monkeypatch.setenv("MINE", f"hunter2{end}")
+    for _ in range(2):
+        assert read_secret(secret_env="MINE", secret_file=None, default_env=None).reveal() == "hunter2"
+    assert resolve_headers({"Authorization": "env:MINE"}) == {"Authorization": "hunter2"}
+    password = read_key_password("MINE")
+    assert password is not None
+    assert password.reveal() == "hunter2"
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": the environment")[0] for line in lines] == [
+        "loadsim: the signing secret",
+        "loadsim: the header Authorization",
+        "loadsim: the pass phrase of the client key",
+    ]
+    assert all("MINE ends in a newline" in line and "hunter2" not in line for line in lines)
+    monkeypatch.setenv("MINE", end)
+    with pytest.raises(UsageError, match="MINE is empty"):
+        read_secret(secret_env="MINE", secret_file=None, default_env=None)
 
 
 def test_a_missing_secret_says_which_variable_to_set_and_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

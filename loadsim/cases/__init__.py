@@ -3,13 +3,14 @@
 A case is genuine, forged or awkward, and says whether an endpoint should accept or refuse it.
 """
 
-from loadsim.cases.check import check_cases, needs_old_secret, retirement_ns
-from loadsim.cases.genuine import CONTENT_TYPE
+from loadsim.cases.check import check_cases, check_headers, needs_old_secret, retirement_ns
+from loadsim.cases.genuine import CONTENT_TYPE, OF_EVENTS
 from loadsim.cases.kinds import REUSING, by_part, case_rules
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker
 
 __all__ = [
     "CONTENT_TYPE",
+    "OF_EVENTS",
     "REUSING",
     "EventOptions",
     "Redeliver",
@@ -17,6 +18,7 @@ __all__ = [
     "by_part",
     "case_rules",
     "check_cases",
+    "check_headers",
     "needs_old_secret",
     "retirement_ns",
 ]

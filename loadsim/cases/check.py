@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import itertools
 
+from loadsim.cases.genuine import OF_EVENTS
 from loadsim.cases.kinds import CASE_KINDS
-from loadsim.plan import EMBEDDED, Scenario, ScenarioError
+from loadsim.model import UsageError
+from loadsim.plan import EMBEDDED, Headers, Scenario, ScenarioError
 from loadsim.signing import Scheme
+
+_DELIVERY_ID = "x-loadsim-id"
 
 
 def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
@@ -37,6 +41,17 @@ def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
                 f'with secrets = "{phase.secrets}" the old secret is valid, and nothing is forged: give it the share 0'
             )
             raise ScenarioError(source, f"phases[{number}].shares.retired_secret", reason)
+
+
+def check_headers(headers: Headers, scheme: Scheme) -> None:
+    """Raises UsageError for a header of the target that is made anew for each delivery, and so would be sent twice."""
+    own = {name.lower() for name, _ in (*scheme.header_templates(), *scheme.retry_headers)} - OF_EVENTS
+    for name in headers:
+        if name.lower() in own:
+            made = f"it is made for each event, as the scheme {scheme.name} says"
+            raise UsageError(f"the header {name}: {made}; leave it out")
+        if name.lower() == _DELIVERY_ID:
+            raise UsageError(f"the header {name}: it is the delivery id, which is made for each delivery; leave it out")
 
 
 def retirement_ns(scenario: Scenario) -> int | None:

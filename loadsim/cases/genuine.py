@@ -16,6 +16,8 @@ from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
+OF_EVENTS = frozenset({"content-type"})
+"""Headers of the target, lower case, that stand in place of an event's own: they are not sent beside it."""
 
 Source = EventSource | RecordedSource
 Make = Callable[[int, int], SignedRequest]
@@ -38,6 +40,8 @@ class Provider:
     old_secret: Secret | None = None
     url: str | None = None
     """The URL that the provider has stored, for schemes that sign it."""
+    content_type: bytes = CONTENT_TYPE
+    """Its header line, or lines."""
 
     def signer(self, secret: Secret, topic: str) -> Signer:
         """The signer of events called `topic` under `secret`. Raises UsageError when the scheme cannot use the
@@ -80,18 +84,18 @@ def signing(signer: Signer, source: Source) -> Sign:
     return lambda body, now_ns, _: headers(body, now_ns, "")
 
 
-def signed(source: Source, sign: Sign) -> Make:
+def signed(source: Source, sign: Sign, content_type: bytes = CONTENT_TYPE) -> Make:
     """Makes requests of unchanged events of `source`, signed by `sign`."""
     body_of = source.body
 
     def make(index: int, now_ns: int) -> SignedRequest:
         body = body_of(index, now_ns)
-        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+        return SignedRequest(content_type + sign(body, now_ns, index), body)
 
     return make
 
 
-def genuine(source: EventSource, signer: Signer) -> MakeAll | None:
+def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_TYPE) -> MakeAll | None:
     """The fastest way from indexes to requests under one secret; None when headers contain the event's id.
 
     Most events of a run are made here; not those with an `--epoch`, retries or volleys.
@@ -102,6 +106,6 @@ def genuine(source: EventSource, signer: Signer) -> MakeAll | None:
 
     def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
         bodies = bodies_of(indexes, now_ns)
-        return list(zip(headers_of(bodies, now_ns, CONTENT_TYPE), bodies, strict=True))
+        return list(zip(headers_of(bodies, now_ns, content_type), bodies, strict=True))
 
     return make_all

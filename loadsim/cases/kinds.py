@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from loadsim.cases.edits import HeaderLine, padded, respaced, with_another_digit
-from loadsim.cases.genuine import CONTENT_TYPE, Make, Provider, Secrets, Sign, Source, signed, signing
+from loadsim.cases.genuine import Make, Provider, Secrets, Sign, Source, signed, signing
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
@@ -101,7 +101,12 @@ class CaseKind:
 def _signed_with(parts: Parts, *secrets: Secret) -> Make:
     """Signed with these secrets in turn."""
     makers = [
-        signed(parts.source, signing(parts.provider.signer(secret, parts.topic), parts.source)) for secret in secrets
+        signed(
+            parts.source,
+            signing(parts.provider.signer(secret, parts.topic), parts.source),
+            parts.provider.content_type,
+        )
+        for secret in secrets
     ]
     return lambda index, now_ns: makers[index % len(makers)](index, now_ns)
 
@@ -112,7 +117,9 @@ def _wrong_secret(parts: Parts) -> Make:
 
 
 def _retired_secret(parts: Parts) -> Make:
-    return signed(parts.source, signing(parts.provider.old_signer(parts.topic), parts.source))
+    return signed(
+        parts.source, signing(parts.provider.old_signer(parts.topic), parts.source), parts.provider.content_type
+    )
 
 
 def _published_key(parts: Parts) -> Make:
@@ -222,8 +229,8 @@ def _long_list(parts: Parts, *, valid: bool) -> Make:
 
 
 def _wrong_content_type(parts: Parts) -> Make:
-    line = HeaderLine("Content-Type")
-    return _with_lines(parts, lambda lines, _: line.replaced(lines, b"text/plain"))
+    size = len(parts.provider.content_type)  # the first of the lines
+    return _with_lines(parts, lambda lines, _: b"Content-Type: text/plain\r\n" + lines[size:])
 
 
 def _no_timestamp(scheme: Scheme) -> str:
@@ -246,7 +253,9 @@ def _no_window(scheme: Scheme) -> str:
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
     shift_ns = sign * (parts.case.by or HOUR_NS)
     # A signer of its own: the genuine signer caches what belongs to the current second.
-    make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
+    make = signed(
+        parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets), parts.provider.content_type
+    )
     return lambda index, now_ns: make(index, now_ns + shift_ns)
 
 
@@ -266,11 +275,11 @@ def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
 
 def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
     """The body is changed before signing: the signature is valid."""
-    sign, body_of = parts.sign, parts.source.body
+    sign, body_of, content_type = parts.sign, parts.source.body, parts.provider.content_type
 
     def make(index: int, now_ns: int) -> SignedRequest:
         body = change(body_of(index, now_ns))
-        return SignedRequest(CONTENT_TYPE + sign(body, now_ns, index), body)
+        return SignedRequest(content_type + sign(body, now_ns, index), body)
 
     return make
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from loadsim.cases.edits import HeaderLine
 from loadsim.cases.genuine import (
-    CONTENT_TYPE,
+    OF_EVENTS,
     Make,
     MakeAll,
     Provider,
@@ -28,13 +28,14 @@ from loadsim.cases.kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
-from loadsim.plan import Case
+from loadsim.plan import Case, header_pairs
 from loadsim.signing import Scheme
 from loadsim.signing.attempts import attempt_headers, counted
 
 Redeliver = Callable[[int, int, int, int, int], SignedRequest]
 """(index; time of the first delivery and time of this one, wall clock in ns since 1970; number of the attempt, 1 for
 the first; outcome code of the attempt before) -> request."""
+NO_HEADERS: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
 NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
 
 
@@ -66,15 +67,18 @@ class RequestMaker:
         old_secret: Secret | None = None,
         url: str | None = None,
         recorded: Mapping[str, Sequence[RecordedEvent]] = NOTHING_RECORDED,
+        headers: Mapping[str, str | tuple[str, ...]] = NO_HEADERS,
     ) -> None:
         """`events` and `cases` (without the genuine case) are in the order of the plan, `secrets` is by phase:
         stratum = (phase * len(events) + type) * (1 + len(cases)) + case. `url` is the URL that the provider has stored,
-        `recorded` the captures by event type.
+        `recorded` the captures by event type, `headers` the target's own: they replace the default content type and
+        those of a capture.
 
         Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
         secret that the scheme cannot use.
         """
-        provider = Provider(scheme, secret, old_secret, url)
+        provider = Provider(scheme, secret, old_secret, url, *_own_content_type(headers))
+        self._given = frozenset(name.lower() for name in headers)
         sources = [_source(options, seed, recorded) for options in events]
         self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
         # The table repeats for each phase; one block is enough when all phases use the same secrets.
@@ -85,10 +89,10 @@ class RequestMaker:
         self._in_order = any(case.kind in REUSING for case in cases)
         for phase in secrets[:1] if alike else secrets:
             for source in sources:
-                makers = _makers(provider, source, phase, cases, seed)
+                makers = _makers(provider, source, phase, cases, seed, self._given)
                 together = None
                 if phase == "new" and isinstance(source, EventSource):
-                    together = genuine(source, provider.signer(secret, source.topic))
+                    together = genuine(source, provider.signer(secret, source.topic), provider.content_type)
                 self._table += makers
                 self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
@@ -108,8 +112,9 @@ class RequestMaker:
         source = self._sources[type_number]
         if isinstance(source, RecordedSource):  # recorded bodies contain their own time
             return _recorded_again(self.maker_of(stratum), self._provider.scheme)
+        provider = self._provider
         return _redelivering(
-            source, self._provider.scheme, self._provider.sign(source, source.topic, self._secrets[phase])
+            source, provider.scheme, provider.sign(source, source.topic, self._secrets[phase]), provider.content_type
         )
 
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
@@ -135,11 +140,16 @@ class RequestMaker:
         return found
 
 
+def _own_content_type(headers: Mapping[str, str | tuple[str, ...]]) -> tuple[bytes, ...]:
+    lines = [f"Content-Type: {value}\r\n" for name, value in header_pairs(headers) if name.lower() in OF_EVENTS]
+    return ("".join(lines).encode(),) if lines else ()
+
+
 def _one_by_one(make: Make) -> MakeAll:
     return lambda indexes, now_ns: [make(index, now_ns) for index in indexes]
 
 
-def _redelivering(source: Source, scheme: Scheme, sign: Sign) -> Redeliver:
+def _redelivering(source: Source, scheme: Scheme, sign: Sign, content_type: bytes) -> Redeliver:
     body_of = source.body
 
     def make(index: int, born_ns: int, now_ns: int, attempt: int, code: int) -> SignedRequest:
@@ -147,7 +157,7 @@ def _redelivering(source: Source, scheme: Scheme, sign: Sign) -> Redeliver:
         lines = sign(body, now_ns, index)
         if attempt > 1:
             lines = _with_headers(lines, attempt_headers(scheme, attempt, code, born_ns))
-        return SignedRequest(CONTENT_TYPE + lines, body)
+        return SignedRequest(content_type + lines, body)
 
     return make
 
@@ -167,9 +177,9 @@ def _with_headers(lines: bytes, headers: Mapping[str, str]) -> bytes:
     for name, value in headers.items():
         line = HeaderLine(name)
         try:
-            lines = line.replaced(lines, value.encode("latin-1"))
+            lines = line.replaced(lines, value.encode())
         except ValueError:  # the header is new
-            lines += f"{name}: {value}\r\n".encode("latin-1")
+            lines += f"{name}: {value}\r\n".encode()
     return lines
 
 
@@ -181,7 +191,9 @@ def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[Re
     )
 
 
-def _makers(provider: Provider, source: Source, secrets: Secrets, cases: Sequence[Case], seed: int) -> list[Make]:
+def _makers(
+    provider: Provider, source: Source, secrets: Secrets, cases: Sequence[Case], seed: int, given: frozenset[str]
+) -> list[Make]:
     """The genuine maker of a type, then one for each case."""
     if isinstance(source, RecordedSource):
         topics = {event.type or source.topic for event in source.events}
@@ -192,7 +204,7 @@ def _makers(provider: Provider, source: Source, secrets: Secrets, cases: Sequenc
                 source,
                 provider.scheme,
                 {topic: of_topic[number] for topic, of_topic in makers.items()}.__getitem__,
-                forges=REWRITTEN.get(kind, ()),
+                forges=given | frozenset(REWRITTEN.get(kind, ())),
             )
             for number, kind in enumerate(kinds)
         ]
@@ -203,7 +215,7 @@ def _makers_of(
     provider: Provider, source: Source, topic: str, secrets: Secrets, cases: Sequence[Case], seed: int
 ) -> list[Make]:
     sign = provider.sign(source, topic, secrets)
-    plain = signed(source, sign)
+    plain = signed(source, sign, provider.content_type)
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
     for case in cases:

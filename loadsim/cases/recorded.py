@@ -43,5 +43,5 @@ def _with_headers(request: SignedRequest, recorded: tuple[tuple[str, str], ...],
         for line in request.headers.split(b"\r\n")
         if line and line.partition(b":")[0].decode("latin-1").lower() not in replaced
     ]
-    lines += [f"{name}: {value}".encode("latin-1") for name, value in kept]
+    lines += [f"{name}: {value}".encode() for name, value in kept]
     return SignedRequest(b"".join(line + b"\r\n" for line in lines), request.body)

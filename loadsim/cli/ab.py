@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
 from loadsim.cli.options import target_options
+from loadsim.cli.output import put_line, report_of, say
+from loadsim.cli.stopping import stopping
+from loadsim.interrupts import interrupts
 from loadsim.judge.ab import LEAST_PAIRS, MOST_PAIRS
 from loadsim.model import UsageError
 
@@ -70,31 +71,22 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     Exit codes: 0 no regression shown, 99 B is worse, 3 a run was INVALID, 1 unreachable, 2 usage, 130 interrupted.
     Every run's result is kept.
     """
-    from loadsim.cli.terminal import print_text
-    from loadsim.report.ab import render_ab_text
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.ab import ab_report
     from loadsim.studies.ab import AbComparison
 
     request = _compose(target_a, target_b, options)
-    say = (lambda _: None) if options["quiet"] else output.say
-    outcome = asyncio.run(_execute(AbComparison(request, say)))
-    print_text(render_ab_text(outcome.result))
-    click.echo(f"\nKept in {outcome.directory}/: ab.json, summary.md and the result of every run")
+    tell = (lambda _: None) if options["quiet"] else say
+    outcome = asyncio.run(_execute(AbComparison(request, tell)))
+    with report_of(outcome.directory):
+        print_report(ab_report(outcome.result))
+        put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
     sys.exit(EXIT_CODES[outcome.result.ending])
 
 
 async def _execute(comparison: AbComparison) -> AbOutcome:
-    loop = asyncio.get_running_loop()
-
-    def interrupt() -> None:
-        again = "" if comparison.interrupted else " (Ctrl-C again ends at once)"
-        output.say(f"stopping{again}")
-        comparison.interrupt()
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
+    with interrupts(stopping(comparison)):
         return await comparison.execute()
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> AbRequest:

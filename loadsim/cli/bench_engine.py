@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from loadsim.cli import output
+from loadsim.cli.output import put, put_line, say
 from loadsim.model import UsageError
 
 
@@ -28,11 +28,11 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
       loadsim bench engine --step 10s --json
 
     \b
-    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy to say.
+    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy to say, 130 interrupted (nothing is kept).
     """
-    from loadsim.cli.terminal import print_text
+    from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.report.floor import render_floor
+    from loadsim.report.floor import floor_report
     from loadsim.studies.bench_engine import dump, measure_floor
 
     try:
@@ -41,12 +41,12 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
         raise UsageError(f"--step: {error}") from None
     if not 10**9 <= step_ns <= 600 * 10**9:
         raise UsageError(f"--step {step}: must lie between 1s and 10m")
-    say = (lambda _: None) if quiet else output.say
-    calibration = asyncio.run(measure_floor(step_ns, say))
+    tell = (lambda _: None) if quiet else say
+    calibration = asyncio.run(measure_floor(step_ns, tell))
     if as_json:
-        sys.stdout.buffer.write(dump(calibration))
+        put(dump(calibration))
     else:
-        print_text(render_floor(calibration.floor, calibration.environment, calibration.reasons))
+        print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
         if calibration.path is not None:
-            click.echo(f"\nKept in {calibration.path}")
+            put_line(f"\nSaved to {calibration.path}")
     sys.exit(3 if calibration.reasons else 0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
+from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -51,40 +51,41 @@ def command(**options: Any) -> None:
     \b
     Exit codes: 0 measured, 99 a receiver errs, 3 the machine was too noisy to say, 2 usage, 130 interrupted.
     """
-    from loadsim.cli.terminal import print_text
-    from loadsim.report.bench_receiver import render_receiver_text
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.bench_receiver import receiver_report
     from loadsim.studies.bench_receiver import ReceiverBenchmark
     from loadsim.studies.load import free_directory
 
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    say = (lambda _: None) if options["quiet"] else output.say
-    result = asyncio.run(_execute(ReceiverBenchmark(request, say)))
+    tell = (lambda _: None) if options["quiet"] else say
+    result = asyncio.run(_execute(ReceiverBenchmark(request, tell)))
     directory = _keep(result, out)
     if options["as_json"]:
-        sys.stdout.buffer.write((directory / "receiver.json").read_bytes())
+        put((directory / "receiver.json").read_bytes())
     else:
-        print_text(render_receiver_text(result))
-        click.echo(f"\nKept in {directory}/: receiver.json, receiver.md, receiver.html")
+        with report_of(directory):
+            print_report(receiver_report(result))
+            put_line(f"\nSaved to {directory}/: receiver.json, summary.md, report.html")
     sys.exit(EXIT_CODES[result.ending])
 
 
 async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, bench.interrupt)
-    return await bench.execute()
+    with interrupts(bench.interrupt):
+        return await bench.execute()
 
 
 def _keep(result: ReceiverBench, out: Path) -> Path:
     from loadsim.launch.store import run_directory, write_whole
     from loadsim.measure.bench_receiver import dump_receiver_bench
-    from loadsim.report.bench_receiver import render_receiver_page, render_receiver_summary
-    from loadsim.report.charts import library
+    from loadsim.report.bench_receiver import receiver_report
+    from loadsim.report.formats import report_files
 
     directory = run_directory(out, result.id)
     write_whole(directory / "receiver.json", dump_receiver_bench(result))
-    write_whole(directory / "receiver.md", render_receiver_summary(result).encode())
-    write_whole(directory / "receiver.html", render_receiver_page(result, library()))
+    for name, content in report_files(receiver_report(result)).items():
+        write_whole(directory / name, content)
     return directory
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
+from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.interrupts import interrupts_here
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -48,30 +48,33 @@ def command(**options: Any) -> None:
     Exit codes: 0 right and within bounds, 99 a verifier errs or a bound is missed, 3 the machine was too noisy to
     say, 2 usage, 130 interrupted.
     """
-    from loadsim.cli.terminal import print_text
+    from loadsim.cli.terminal import print_report
     from loadsim.launch.store import run_directory, write_whole
     from loadsim.measure.bench_verify import dump_verify_bench
-    from loadsim.report.bench_verify import render_verify_summary, render_verify_text
+    from loadsim.report.bench_verify import verify_report
+    from loadsim.report.formats import report_files
     from loadsim.studies.bench_verify import VerifyBenchmark
     from loadsim.studies.load import free_directory
 
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    say = (lambda _: None) if options["quiet"] else output.say
-    bench = VerifyBenchmark(request, say)
-    signal.signal(signal.SIGINT, lambda *_: bench.interrupt())
-    result = bench.execute()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tell = (lambda _: None) if options["quiet"] else say
+    bench = VerifyBenchmark(request, tell)
+    with interrupts_here(bench.interrupt):
+        result = bench.execute()
     directory = run_directory(out, result.id)
     data = dump_verify_bench(result)
     write_whole(directory / "verify.json", data)
-    write_whole(directory / "verify.md", render_verify_summary(result).encode())
+    report = verify_report(result)
+    for name, content in report_files(report).items():
+        write_whole(directory / name, content)
     if options["as_json"]:
-        sys.stdout.buffer.write(data)
+        put(data)
     else:
-        print_text(render_verify_text(result))
-        click.echo(f"\nKept in {directory}/: verify.json, verify.md")
+        with report_of(directory):
+            print_report(report)
+            put_line(f"\nSaved to {directory}/: verify.json, summary.md, report.html")
     sys.exit(EXIT_CODES[result.ending])
 
 

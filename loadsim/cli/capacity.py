@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
 from loadsim.cli.options import target_options
+from loadsim.cli.output import put_line, report_of, say
+from loadsim.cli.stopping import stopping
+from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
@@ -50,30 +51,24 @@ def command(what: str, **options: Any) -> None:
     Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
     2 usage, 130 interrupted. Every step's result is kept.
     """
-    from loadsim.cli.terminal import print_capacity
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.capacity import capacity_report
     from loadsim.studies.capacity import CapacitySearch
 
     request = _compose(what, options)
-    say = (lambda _: None) if options["quiet"] else output.say
-    outcome = asyncio.run(_search(CapacitySearch(request, say)))
-    print_capacity(outcome.result)
-    click.echo(f"\nKept in {outcome.directory}/: capacity.json, summary.md and the result of every step")
+    tell = (lambda _: None) if options["quiet"] else say
+    outcome = asyncio.run(_search(CapacitySearch(request, tell)))
+    with report_of(outcome.directory):
+        print_report(capacity_report(outcome.result))
+        put_line(
+            f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
+        )
     sys.exit(EXIT_CODES[outcome.result.ending])
 
 
 async def _search(search: CapacitySearch) -> CapacityOutcome:
-    loop = asyncio.get_running_loop()
-
-    def interrupt() -> None:
-        again = "" if search.interrupted else " (Ctrl-C again ends at once)"
-        output.say(f"stopping{again}")
-        search.interrupt()
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
+    with interrupts(stopping(search)):
         return await search.execute()
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:

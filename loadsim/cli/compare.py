@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import write_document
+from loadsim.cli.output import write_document, write_line
 from loadsim.cli.stored import read_result
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
@@ -62,15 +62,12 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
         write_document(data, form)
     else:
         write_whole(output, data)
-        click.echo(f"wrote {output}", err=True)
+        write_line(f"wrote {output}")
     ctx.exit(EXIT_CODES[compared.outcome])
 
 
 def _rendered(compared: CompareResult, form: str) -> bytes:
-    from loadsim.report import charts
-    from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
+    from loadsim.report.compare import compare_report
+    from loadsim.report.formats import REPORT_FORMATS
 
-    if form == "html":
-        return render_compare_page(compared, charts.library())
-    render = render_compare_text if form == "text" else render_compare_summary
-    return render(compared).encode()
+    return REPORT_FORMATS[form](compare_report(compared))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli import output
+from loadsim.cli.output import say
 from loadsim.model import UsageError
 
 NEEDED = ("jinja2", "plotly")
@@ -46,4 +46,4 @@ def command(*, host: str, port: int, no_browser: bool, out: Path) -> None:
     from loadsim.dashboard.serve import DashboardOptions, serve
 
     options = DashboardOptions(host=host, port=port, out=out, browser=not no_browser)
-    asyncio.run(serve(options, output.say))
+    asyncio.run(serve(options, say))

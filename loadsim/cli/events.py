@@ -8,7 +8,7 @@ import time
 
 import click
 
-from loadsim.cli.output import write_exact
+from loadsim.cli.output import put, put_line, write_exact
 from loadsim.model import UsageError
 
 
@@ -75,7 +75,7 @@ def _print_catalogue(schemes: tuple[str, ...] | None) -> None:
     console = Console()
     if not console.is_terminal:
         for each in chosen:
-            click.echo(f"{each.name}\t{each.description}")
+            put_line(f"{each.name}\t{each.description}")
         return
     table = Table("Event type", "When", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name, group in itertools.groupby(chosen, key=lambda each: each.scheme):
@@ -94,7 +94,7 @@ def _print_sample(event: str, live: bool, image: str | None, overrides: tuple[st
     document = sample_payload(
         event, simulation=not live, image=image or "placeholder", overrides=map(parse_override, overrides)
     )
-    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    put(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _print_body(

@@ -42,8 +42,9 @@ async def live_view(run: Run, console: Console | None, *, quiet: bool) -> AsyncI
         yield
     finally:
         view.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await view
+        await asyncio.wait([view])
+        if not view.cancelled():
+            view.exception()  # a view that cannot be drawn, on a terminal that went away, is no matter of the run
 
 
 async def _redraw(run: Run, console: Console) -> None:

@@ -5,6 +5,7 @@ Subcommands are imported only when they are asked for, so that `--help` loads no
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 
@@ -13,7 +14,9 @@ import click
 from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
-from loadsim.model import LoadsimError
+from loadsim.cli.streams import prepare
+from loadsim.interrupts import taken_as_one
+from loadsim.model import LoadsimError, UsageError, own_fault
 
 COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
@@ -49,6 +52,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr and its exit code."""
+    prepare()
     with guarded_output():
         code = _run()
     sys.exit(code)
@@ -56,7 +60,8 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = cli.main(prog_name="loadsim", standalone_mode=False)
+        with taken_as_one():
+            code = cli.main(prog_name="loadsim", standalone_mode=False)
     except SystemExit as done:
         code = done.code
     except click.exceptions.Exit as done:
@@ -70,10 +75,24 @@ def _run() -> int:
     except LoadsimError as error:
         say(str(error))
         code = error.exit_code
+    except OSError as error:
+        if _is_of_key_log(error):
+            say(f"SSLKEYLOGFILE: cannot write {error.filename}: {(error.strerror or str(error)).lower()}")
+            return UsageError.exit_code
+        few = error.errno in (errno.EMFILE, errno.ENFILE)
+        say(f"{own_fault(error)}{'; raise the limit (ulimit -n)' if few else ''}")
+        code = LoadsimError.exit_code
     except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote what an endpoint said
         traceback.print_exc()
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _is_of_key_log(error: OSError) -> bool:
+    """Whether OpenSSL could not open its key log: the first TLS settings show it, and the import of a library may."""
+    from loadsim.settings import key_log_file
+
+    return error.filename is not None and error.filename == key_log_file()
 
 
 def _show(error: click.ClickException) -> None:

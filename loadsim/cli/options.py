@@ -39,6 +39,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--cacert", metavar="FILE", help="Trust this CA certificate."),
     click.option("--cert", metavar="FILE", help="Client certificate."),
     click.option("--key", metavar="FILE", help="Its private key."),
+    click.option("--key-password-env", metavar="NAME", help="Environment variable that holds the key's pass phrase."),
     click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="How bytes travel (default direct)."),
     click.option(
         "--reuse", type=click.IntRange(1), metavar="N", help="Close a connection after N events (1: a new one each)."

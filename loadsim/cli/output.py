@@ -10,10 +10,12 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, TextIO
 
 import click
 
+from loadsim.cli.streams import OutputError, writing
 from loadsim.foreign import beginning, harmless, shown
 from loadsim.report.figures import printable
 
@@ -100,18 +102,41 @@ def say(text: str) -> None:
 
 
 def write_line(text: str) -> None:
-    """The same without our name before it."""
-    click.echo(printable(text), err=True)
+    """The same without our name before it. It may have no reader any more, or no room: what goes on goes on without."""
+    with contextlib.suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 def write_command(line: str) -> None:
     """A workflow command of our own, on standard error."""
-    _write_exact(sys.stderr, f"{line}\n".encode())
+    with contextlib.suppress(OSError):
+        _write_exact(sys.stderr, f"{line}\n".encode())
 
 
 def write_exact(data: bytes) -> None:
-    """Bytes on standard output that must stay as they are: those of an event of our own making."""
-    _write_exact(sys.stdout, data)
+    """Bytes on standard output that must stay as they are: those of an event of our own making. Raises OutputError."""
+    with writing():
+        _write_exact(sys.stdout, data)
+
+
+def put(data: str | bytes, *, colour: bool | None = None) -> None:
+    """What a command was asked for, on standard output. Raises OutputError where that takes nothing."""
+    with writing():
+        click.echo(data, nl=False, color=colour)
+
+
+def put_line(text: str = "") -> None:
+    """A line on standard output, as `put`."""
+    put(f"{text}\n")
+
+
+@contextlib.contextmanager
+def report_of(kept: Path) -> Iterator[None]:
+    """Show a report that is kept as a file too: where stdout takes nothing, say that, and the verdict stands."""
+    try:
+        yield
+    except OutputError as error:
+        say(f"{error}; the report is in {kept}/")
 
 
 def write_document(data: bytes, form: str) -> None:
@@ -119,7 +144,7 @@ def write_document(data: bytes, form: str) -> None:
     if form == "html":
         write_exact(data)
     else:
-        click.echo(data, nl=False)
+        put(data)
 
 
 def _write_exact(stream: TextIO, data: bytes) -> None:

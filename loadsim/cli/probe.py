@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.output import put
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
-    from loadsim.plan import Target
+    from loadsim.plan import Headers, Target
     from loadsim.report.probe import ClockReport, ProbeReport
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
@@ -70,7 +71,7 @@ class _Asked:
     target: Target
     scheme: Scheme
     event: str
-    headers: Mapping[str, str]
+    headers: Headers
     pause_s: float
     window: tuple[int, float | None] | None
     """With --clock: how far to look, and what is due."""
@@ -149,10 +150,11 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+    from loadsim.engine.trust import trust_of
     from loadsim.plan.redact import from_environment
     from loadsim.report.probe import Subject
+    from loadsim.settings import read_key_password
     from loadsim.studies.asker import ProbeRequest
-    from loadsim.studies.simulate import Trust
 
     target = asked.target
     return ProbeRequest(
@@ -162,7 +164,7 @@ def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
         target.public_url or url,
         asked.headers,
         target.timeout / NS_PER_S,
-        Trust(target.insecure, target.cacert, target.cert, target.key),
+        trust_of(target, read_key_password(target.key_password_env)),
         from_environment(target.headers),
         asked.pause_s,
     )
@@ -181,15 +183,12 @@ def _show(report: ProbeReport | ClockReport, *, as_json: bool) -> None:
     """The table, or the JSON object, on standard output."""
     import orjson
 
-    from loadsim.cli.terminal import print_drawn
-    from loadsim.report.probe import ClockReport, clock_document, probe_document, render_clock, render_probe
+    from loadsim.cli.terminal import print_report
+    from loadsim.report.probe import ClockReport, clock_document, probe_any_report, probe_document
 
-    if isinstance(report, ClockReport):
-        if as_json:
-            click.echo(orjson.dumps(clock_document(report)))
-        else:
-            print_drawn(report, render_clock)
-    elif as_json:
-        click.echo(orjson.dumps(probe_document(report)))
+    if not as_json:
+        print_report(probe_any_report(report))
+    elif isinstance(report, ClockReport):
+        put(orjson.dumps(clock_document(report)) + b"\n")
     else:
-        print_drawn(report, render_probe)
+        put(orjson.dumps(probe_document(report)) + b"\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 from loadsim.addresses import is_loopback
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
 from loadsim.cli.output import write_line
+from loadsim.interrupts import interrupts
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import DEFAULT_LIMIT
@@ -20,8 +21,6 @@ from loadsim.receiver.supervisor import Stats
 from loadsim.settings import read_custom, read_secret
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command("receive")
@@ -127,12 +126,14 @@ def command(
 
     async def serve() -> Stats:
         stop = asyncio.Event()
-        _on_signals(stop)  # before anyone can know that we are here
-        receiver = await start_receiver(options, secret, old_secret=old_secret, say=_say)
-        async with receiver:
-            _announce(receiver, options)
-            await stop.wait()
-            _say("stopping: answering what is in flight")
+        with contextlib.ExitStack() as hearing:
+            hearing.enter_context(interrupts(stop.set))  # before anyone can know that we are here
+            receiver = await start_receiver(options, secret, old_secret=old_secret, say=_say)
+            async with receiver:
+                _announce(receiver, options)
+                await stop.wait()
+                hearing.close()  # the next one has its usual effect, for those who cannot wait
+                _say("stopping: answering what is in flight")
         return receiver.stats()
 
     _summary(asyncio.run(serve()))
@@ -149,19 +150,6 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     _say(f"counters at {receiver.admin_url}/stats; Ctrl-C stops")
     if options.admin is not None and not is_loopback(options.admin[0]):
         _say(f"warning: {options.admin[0]} is not loopback: whoever reaches it can read the counters and register runs")
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    """Set `stop` at the first SIGINT or SIGTERM; the next one has its usual effect, for those who cannot wait."""
-    loop = asyncio.get_running_loop()
-
-    def told() -> None:
-        stop.set()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, told)
 
 
 def _summary(stats: Stats) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadsim.cli import output
+from loadsim.cli.output import put, say, write_line
 from loadsim.cli.stored import read_result, result_path
 
 FINDING = 99
@@ -54,11 +54,11 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
     joined, notes = reconciled_with_file(
         stored, result_path(result).parent, received, id_field, of="deliveries" if deliveries else "effects"
     )
-    click.echo(render_books(joined, stored.run.id), nl=False)
+    put(render_books(joined, stored.run.id))
     for note in notes:
-        output.say(note)
+        say(note)
     if write:
         path = result_path(result)
         write_whole(path, dump_result(msgspec.structs.replace(stored, reconciliation=joined)))
-        click.echo(f"wrote {path}", err=True)
+        write_line(f"wrote {path}")
     ctx.exit(FINDING if found_in(joined) else 0)

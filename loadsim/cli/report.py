@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import write_document
+from loadsim.cli.output import write_document, write_line
 from loadsim.cli.stored import read_result
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
 from loadsim.model import UsageError
 from loadsim.report.formats import FORMATS
+from loadsim.report.run_report import run_report
 
 
 @click.command(name="report")
@@ -38,7 +39,7 @@ def command(result: Path, form: str, output: Path | None) -> None:
     stored = read_result(result)
     try:
         if form == "text" and output is None:
-            print_report(stored)
+            print_report(run_report(stored))
             return
         data = FORMATS[form].render(stored)
     except ValueError as error:
@@ -47,4 +48,4 @@ def command(result: Path, form: str, output: Path | None) -> None:
         write_document(data, form)
     else:
         write_whole(output, data)
-        click.echo(f"wrote {output}", err=True)
+        write_line(f"wrote {output}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli import output
 from loadsim.cli.options import cluster_options, gate_option, target_options
+from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.cli.stopping import STOPPING
+from loadsim.interrupts import interrupts
+from loadsim.model import LoadsimError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
@@ -94,9 +96,10 @@ def command(what: str, **options: Any) -> None:
     if options["check"]:
         _show_plan(request)
         return
+    _check_json(options["json_file"])
     outcome = asyncio.run(_run(request, quiet=options["quiet"]))
-    show(outcome, options["json_file"])
     tell_github(outcome.result)
+    show(outcome, options["json_file"])
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 
@@ -112,45 +115,44 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
-        def say(line: str) -> None:
+        def before(line: str) -> None:
             # once a live view is drawn it says by itself that the run is stopping, and why
             if console is None or not run.started.is_set():
-                output.say(line)
+                say(line)
 
-        def tell(line: str) -> None:
+        def during(line: str) -> None:
             if console is None:
-                output.say(line)
+                say(line)
             else:
-                console.print(f"loadsim: {printable(line)}", markup=False)  # above the view that is redrawn
+                with contextlib.suppress(OSError):
+                    console.print(f"loadsim: {printable(line)}", markup=False)  # above the view that is redrawn
 
-        run.say, run.tell = say, tell
+        run.say, run.tell = before, during
         # the live view of a terminal says by itself that the run is stopping
-        async with _interruptible(run, say=console is None), live_view(run, console, quiet=quiet):
+        async with _interruptible(run, quietly=console is not None), live_view(run, console, quiet=quiet):
             yield
 
     return await run_load(request, watch)
 
 
 @contextlib.asynccontextmanager
-async def _interruptible(run: Run, *, say: bool) -> AsyncIterator[None]:
+async def _interruptible(run: Run, *, quietly: bool) -> AsyncIterator[None]:
     """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
-    loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
-        if say and not (run.interrupted or run.ended.is_set()):
-            output.say("stopping: what is under way may still end (Ctrl-C again ends at once)")
+        first = not (run.interrupted or run.ended.is_set())
         run.interrupt()
+        if first and not quietly:
+            say(STOPPING)
 
     async def listen() -> None:
         await run.started.wait()
-        loop.add_signal_handler(signal.SIGINT, interrupt)
+        listening.enter_context(interrupts(interrupt))
 
-    listening = loop.create_task(listen())
-    try:
+    with contextlib.ExitStack() as listening:
+        waiting = asyncio.get_running_loop().create_task(listen())
+        listening.callback(waiting.cancel)
         yield
-    finally:
-        listening.cancel()
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 def show(outcome: LoadOutcome, json_file: str | None) -> None:
@@ -158,18 +160,32 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
     from loadsim.cli.terminal import print_report
     from loadsim.launch.store import write_whole
     from loadsim.measure.result import dump_result
+    from loadsim.report.run_report import run_report
 
     if json_file == "-":
-        sys.stdout.buffer.write(dump_result(outcome.result))
+        put(dump_result(outcome.result))
         return
-    if json_file:
+    with report_of(outcome.directory):
+        print_report(run_report(outcome.result), details=False)
+        put_line(f"\nSaved to {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
+    if json_file is not None:
         write_whole(Path(json_file), dump_result(outcome.result))
-    print_report(outcome.result)
-    click.echo(f"\nKept in {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
+
+
+def _check_json(json_file: str | None) -> None:
+    """Raise UsageError where the result could not be written after the run."""
+    from loadsim.launch.store import check_writable
+
+    if json_file is None or json_file == "-":
+        return
+    try:
+        check_writable(Path(json_file))
+    except LoadsimError as error:
+        raise UsageError(f"--json: {error}") from None
 
 
 def _show_plan(request: LoadRequest) -> None:
     from loadsim.plan import Plan
     from loadsim.report.plan_text import render_plan
 
-    click.echo(render_plan(Plan(request.scenario, request.seed, request.pace), request.objectives), nl=False)
+    put(render_plan(Plan(request.scenario, request.seed, request.pace), request.objectives))

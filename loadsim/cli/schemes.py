@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.output import put_line
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def show(name: str, custom: str | None) -> None:
         ("events", ", ".join(default_types(family(found)))),
     ]
     for label, text in rows:
-        click.echo(f"{label:<10} {text}")
+        put_line(f"{label:<10} {text}")
 
 
 @command.command("verify")
@@ -101,11 +102,11 @@ def verify(name: str, **options: Any) -> None:
         found, secret, headers, body, now_s, tolerance_s=_tolerance(options["tolerance"]), url=options["url"]
     )
     if told.rejection is None:
-        click.echo(f"verified: {told.findings[0]}")
+        put_line(f"verified: {told.findings[0]}")
         return
-    click.echo(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
+    put_line(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
     for finding in told.findings[1:]:
-        click.echo(f"  - {finding}")
+        put_line(f"  - {finding}")
     sys.exit(FINDING)
 
 
@@ -132,7 +133,7 @@ def _print_list() -> None:
         rows.append((each.name, read, each.formula, _window(each), KEY_FORMS[each.key]))
     if not console.is_terminal:
         for row in rows:
-            click.echo("\t".join(row))
+            put_line("\t".join(row))
         return
     table = Table(
         "Scheme", "Headers", "Signature", "Window", "Key", box=None, header_style="bold", padding=(0, 2, 0, 0)

@@ -23,7 +23,8 @@ def command() -> None:
 def _keys_here(scenario: Scenario) -> Keys:
     """As this machine has them."""
     from loadsim.launch.shard import Keys
-    from loadsim.settings import resolve_headers
+    from loadsim.settings import read_key_password, resolve_headers
     from loadsim.studies.keys import read_secrets
 
-    return Keys(*read_secrets(scenario), resolve_headers(scenario.target.headers))
+    target = scenario.target
+    return Keys(*read_secrets(scenario), resolve_headers(target.headers), read_key_password(target.key_password_env))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.output import put
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import UnreachableError, UsageError
 
@@ -119,9 +120,9 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
     from loadsim.report.panel import panel_document, render_panel
 
     if as_json:
-        click.echo(orjson.dumps(panel_document(simulation)))
+        put(orjson.dumps(panel_document(simulation)) + b"\n")
         return
     console = Console()
     colour = console.is_terminal and not console.no_color and console.color_system is not None
     width = max(60, min(console.width, 120)) if console.is_terminal else 100
-    click.echo(render_panel(simulation, width=width, colour=colour), nl=False, color=colour)
+    put(render_panel(simulation, width=width, colour=colour), colour=colour)

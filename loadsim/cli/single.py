@@ -34,7 +34,7 @@ def single_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     """The endpoint's own settings with the options laid over them. Raises UsageError."""
     from loadsim.model import UsageError
-    from loadsim.plan import UnitError, parse_duration
+    from loadsim.plan import UnitError, headers_over, parse_duration
     from loadsim.studies.deliver import changed_target
     from loadsim.studies.naming import settled
     from loadsim.studies.values import parse_headers
@@ -47,7 +47,7 @@ def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     if options["insecure"] or options["cacert"] is not None:
         changes.update(insecure=options["insecure"], cacert=options["cacert"])
     if options["headers"]:
-        changes["headers"] = {**endpoint.target.headers, **parse_headers(options["headers"])}
+        changes["headers"] = headers_over(endpoint.target.headers, parse_headers(options["headers"]))
     try:
         if options["timeout"] is not None:
             changes["timeout"] = parse_duration(options["timeout"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from loadsim.measure.result import RunResult, load_result
-from loadsim.settings import read_bytes_file
+from loadsim.settings import is_directory, read_bytes_file
 
 RESULT_FILE = "result.json"
 
 
 def result_path(path: Path) -> Path:
     """The file itself, or the `result.json` of a result directory."""
-    return path / RESULT_FILE if path.is_dir() else path
+    return path / RESULT_FILE if is_directory(path) else path
 
 
 def read_result(path: Path) -> RunResult:

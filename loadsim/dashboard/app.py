@@ -27,12 +27,12 @@ from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.shelf import Shelf
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import EMBEDDED, Plan
-from loadsim.report import charts
-from loadsim.report.chart_sections import markup
+from loadsim.report import charts, page
+from loadsim.report.blocks import Report
 from loadsim.report.compare import compare_report
 from loadsim.report.formats import FORMATS
-from loadsim.report.page import Report, report_of
 from loadsim.report.plan_text import render_plan
+from loadsim.report.run_report import run_report
 from loadsim.report.trend import trend
 from loadsim.studies.compose import compose
 from loadsim.studies.deliver import prepare
@@ -316,7 +316,7 @@ class _Runs:
                 names=names,
                 name=name,
                 out=str(self._shelf.out),
-                trend=None if section is None else markup(section, drawn=True),
+                trend=None if section is None else page.chart(section, drawn=True),
                 figures={} if section is None else {section.name: section.figure},
             )
         )
@@ -324,7 +324,7 @@ class _Runs:
     async def report(self, request: web.Request) -> web.Response:
         run_id = request.match_info["id"]
         result = await asyncio.to_thread(self._shelf.read, run_id)
-        report = await asyncio.to_thread(report_of, result, with_charts=True)
+        report = await asyncio.to_thread(run_report, result)
         return self._show(report, run_id, tuple(FORMATS))
 
     async def compare(self, request: web.Request) -> web.Response:
@@ -332,7 +332,7 @@ class _Runs:
         if len(chosen) != 2 or chosen[0] == chosen[1]:
             raise UsageError("choose two runs to compare")
         compared = await asyncio.to_thread(self._shelf.compare, *chosen)
-        report = await asyncio.to_thread(compare_report, compared, with_charts=True)
+        report = await asyncio.to_thread(compare_report, compared)
         return self._show(report, None, ())
 
     async def file(self, request: web.Request) -> web.Response:
@@ -349,4 +349,5 @@ class _Runs:
         )
 
     def _show(self, report: Report, run_id: str | None, forms: tuple[str, ...]) -> web.Response:
-        return _html(self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms))
+        shown = {"content": page.inside(report, drawn=True), "data": page.data(report)}
+        return _html(self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms, **shown))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from loadsim.events import EventSource
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Target
 from loadsim.plan.redact import redact_url
+from loadsim.plan.shape import DocumentError, parse_toml
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
 from loadsim.studies.compose import read_config
@@ -138,8 +138,8 @@ def scenarios() -> list[ScenarioFile]:
             continue
         try:
             text = read_text_file(path)
-            is_scenario = "phases" in tomllib.loads(text)
-        except (UsageError, tomllib.TOMLDecodeError):
+            is_scenario = "phases" in parse_toml(text)
+        except (UsageError, DocumentError):
             continue  # nothing that could be run
         if is_scenario:
             first = text.partition("\n")[0]

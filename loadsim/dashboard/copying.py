@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loadsim.plan import Target
+from loadsim.plan import Target, header_pairs
 from loadsim.plan.redact import ENV_PREFIX, is_telling, redact_url
 from loadsim.report.panel import Simulation
 from loadsim.settings import Endpoint
@@ -21,13 +21,21 @@ _NEXT = " \\\n  "
 
 def as_curl(simulation: Simulation, target: Target, sent_at: str) -> str:
     """The very request, for a shell. `sent_at`: when it was signed, as text."""
-    given = {name.lower(): value for name, value in target.headers.items()}
+    given: dict[str, list[str]] = {}
+    for name, value in header_pairs(target.headers):
+        given.setdefault(name.lower(), []).append(value)
     parts = [f"curl -i {shlex.quote(redact_url(simulation.url))}"]
-    for name, value in simulation.headers.items():
-        parts.append(f"-H {_header(name, value, given.get(name.lower(), ''))}")
+    for name, value in header_pairs(simulation.headers):
+        parts.append(f"-H {_header(name, value, _next_of(given, name))}")
     parts.append(f"--data-binary {shlex.quote(_text(simulation.payload))}")
     told = f"# The signature is of {sent_at}; a receiver that checks timestamps refuses it when it has grown old.\n"
     return told + _NEXT.join(parts)
+
+
+def _next_of(given: dict[str, list[str]], name: str) -> str:
+    """As it was given: values of one name come in order. Empty for a header of our own."""
+    values = given.get(name.lower())
+    return values.pop(0) if values else ""
 
 
 def _header(name: str, value: str, given: str) -> str:

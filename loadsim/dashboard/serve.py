@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import socket
 import tempfile
 import webbrowser
@@ -25,9 +24,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from loadsim.addresses import is_loopback
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.live import Stand
+from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CLOSING_S = 1.0
 
 
@@ -42,26 +41,26 @@ class DashboardOptions:
 
 
 async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. Raises UsageError where nothing can listen."""
+    """Serve until an interrupt. Raises UsageError where nothing can listen."""
     listener = _listen(options)
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(24)
     app, stand = make_app(options.out, token, f"loadsim_{port}", (options.host,))
     stop = asyncio.Event()
-    _on_signals(stop, stand, say)
     web_log.server_logger.addFilter(_own_fault)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
         url = f"http://{_in_url(options.host)}:{port}/?token={token}"
-        say(f"the simulations page is at {url}")
-        if not is_loopback(options.host):
-            say(f"{options.host} is not loopback: whoever reaches it with this token can send from here, unencrypted")
-        say("Ctrl-C stops")
-        with _opened(url) if options.browser else contextlib.nullcontext():
-            await stop.wait()
-            await stand.close()
+        with interrupts(lambda: _interrupt(stop, stand, say)):
+            say(f"the simulations page is at {url}")
+            if not is_loopback(options.host):
+                say(f"{options.host} is not loopback: whoever reaches it with this token can send from here, openly")
+            say("Ctrl-C stops")
+            with _opened(url) if options.browser else contextlib.nullcontext():
+                await stop.wait()
+                await stand.close()
     finally:
         await runner.cleanup()
 
@@ -81,22 +80,16 @@ def _listen(options: DashboardOptions) -> socket.socket:
         raise UsageError(f"cannot listen on {where}: {reason}; choose another port with --port") from None
 
 
-def _on_signals(stop: asyncio.Event, stand: Stand, say: Callable[[str], None]) -> None:
-    """The first signal stops in order; another one while a run drains ends that at once."""
-    loop = asyncio.get_running_loop()
-
-    def told() -> None:
-        run = stand.run
-        going = run is not None and not run.over
-        if stop.is_set():
-            if run is not None and going:
-                run.stop()
-            return
-        say("stopping: the run's result is kept (Ctrl-C again ends it at once)" if going else "stopping")
-        stop.set()
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, told)
+def _interrupt(stop: asyncio.Event, stand: Stand, say: Callable[[str], None]) -> None:
+    """The first one stops in order; another one while a run drains ends that at once."""
+    run = stand.run
+    going = run is not None and not run.over
+    if stop.is_set():
+        if run is not None and going:
+            run.stop()
+        return
+    stop.set()
+    say("stopping: the run's result is kept (Ctrl-C again ends it at once)" if going else "stopping")
 
 
 def _in_url(host: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadsim.judge.compare import CompareResult, compare_results
 from loadsim.measure.result import RunResult, load_result
-from loadsim.model import UsageError
+from loadsim.model import UsageError, own_fault
 from loadsim.report.trend import RunLine, run_line
 from loadsim.settings import read_bytes_file
 from loadsim.studies.load import RESULT
@@ -73,7 +73,10 @@ class Shelf:
     def _is_result(self, path: Path) -> bool:
         """A directory of ours with a result in it; a link may lead anywhere and is none."""
         file = path / RESULT
-        return path.is_dir() and not path.is_symlink() and file.is_file() and not file.is_symlink()
+        try:
+            return path.is_dir() and not path.is_symlink() and file.is_file() and not file.is_symlink()
+        except OSError:
+            return False  # nobody lets us look
 
     def _kept(self, path: Path) -> Kept:
         try:
@@ -88,5 +91,7 @@ class Shelf:
             kept = Kept(path.name, run_line(self.read(path.name)))
         except UsageError as error:
             kept = Kept(path.name, None, str(error))
+        except Exception as error:  # noqa: BLE001 - one file that nobody foresaw hides no other run
+            kept = Kept(path.name, None, f"{path / RESULT}: cannot be listed: {own_fault(error)}")
         self._known[path.name] = (state, kept)
         return kept

@@ -1,10 +1,10 @@
-"""The aiohttp transport: the reference that the direct one is tested against, and the way of every other platform.
+"""The aiohttp transport: the way through proxies, and of every platform without epoll.
 
 Decides how aiohttp's client becomes connections that carry one event at a time, and which ErrorKind its exceptions
 are. A connection here is a session with a pool of its own, because the engine must know which event meets which
-connection: `reuse`, `closed_idle` and the books of connections depend on it. aiohttp parses; a tap between the socket
-and its parser notes the instants and counts that its hooks do not tell. Never prints an exception of aiohttp: their
-texts carry the URL, and a URL may carry a secret.
+connection: `reuse`, `closed_idle` and the counts of connections depend on it. aiohttp connects and writes; answers are
+read by a tap on the socket. Never prints an exception of aiohttp: their texts carry the URL, and a URL may carry a
+secret.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ import asyncio
 import io
 import os
 import socket
-import ssl
 from collections.abc import Iterable
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
-from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Addresses
+from loadsim.engine.aiohttp_tap import Tap, text_of
+from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.response import MAX_BODY, MAX_FIELDS, MAX_HEAD, SAMPLE_BODY
+from loadsim.engine.response import Memo
 from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.engine.wire import Wire
-from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
+from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest
 
 _WHOLE_BODY = 1 << 20
 """aiohttp hands bodies up to here over in one piece; larger ones it wants as a file."""
@@ -38,42 +39,6 @@ _UNTIMED = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, so
 
 _serving: ContextVar[AiohttpConnection] = ContextVar("connection")
 """Whose task this is: aiohttp's hooks do not say."""
-
-
-class _Tap(asyncio.Protocol):
-    """Stands between a socket and aiohttp's protocol for the socket's life, and notes what passes."""
-
-    def __init__(self, owner: AiohttpConnection, inner: aiohttp.client_proto.ResponseHandler) -> None:
-        self._owner = owner
-        self.inner = inner
-        self._refused = False
-        self.ended = False
-        """The peer closed in good order."""
-        self.lost = False
-        self.broken: Exception | None = None
-
-    def data_received(self, data: bytes) -> None:
-        if self._owner.arrived(len(data)):
-            self.inner.data_received(data)
-            # aiohttp closes as soon as it cannot parse: what follows is not the peer's end
-            self._refused = self.inner.transport is None or self.inner.transport.is_closing()
-
-    def eof_received(self) -> None:
-        self.ended = True
-        self.inner.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost, self.broken = True, exc
-        if exc is None and not self._refused:
-            self.ended = True  # over TLS an end without goodbye comes only this way
-        self.inner.connection_lost(exc)
-        self._owner.went()
-
-    def pause_writing(self) -> None:
-        self.inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self.inner.resume_writing()
 
 
 class _Request(aiohttp.ClientRequest):
@@ -85,31 +50,17 @@ class _Request(aiohttp.ClientRequest):
         return await super().send(conn)
 
 
-class _Resolved(AbstractResolver):
-    """Answers with the addresses that were looked up before the run."""
+class _Connector(aiohttp.TCPConnector):
+    """Connects to the addresses that were looked up before the run, in the order that the connection at hand is due.
 
-    def __init__(self, wire: Wire) -> None:
-        self._addresses = wire.addresses
+    As they were found, too: aiohttp's own form of them has lost the zone of a link-local address.
+    """
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = []
-        for of_family, address in self._addresses:
-            if family in (socket.AF_UNSPEC, of_family) and isinstance(address, tuple) and address[1] == port:
-                result: ResolveResult = {
-                    "hostname": host,
-                    "host": address[0],
-                    "port": address[1],
-                    "family": of_family,
-                    "proto": 0,
-                    "flags": socket.AI_NUMERICHOST,
-                }
-                found.append(result)
-        return found
+    async def _resolve_host(self, *_: Any, **__: Any) -> list[ResolveResult]:
+        return []
 
-    async def close(self) -> None:
-        pass
+    def _convert_hosts_to_addr_infos(self, _: list[ResolveResult]) -> list[Any]:
+        return _serving.get().address_infos()
 
 
 class AiohttpConnection:
@@ -118,21 +69,24 @@ class AiohttpConnection:
     def __init__(self, transport: AiohttpTransport) -> None:
         self._transport = transport
         self._owner = transport.owner
-        self._tap: _Tap | None = None
+        self._tap: Tap | None = None
         self._stream: asyncio.Transport | None = None
         self._waiting: asyncio.Future[tuple[SignedRequest, str]] | None = None
-        self._headers: tuple[tuple[str, str], ...] = ()
-        self._body = b""
+        self._code = 0
+        """What became of the event under way: a status, minus an ErrorKind, or 0 while it is open."""
         self._why = ""
         self._opening_ns = 0
-        self._written = self._total = self._last_ns = 0
+        self._order = transport.addresses.order(monotonic_ns())
+        self.address = self._order[0]
+        """Of the address that it is connected to."""
+        self._written = self._total = self._done_ns = 0
         self.closed = False
         self.event: Any = None
         self.served = 0
         self.slot_ns = self.sent_ns = self.first_ns = 0
         self.bytes_received = 0
         self.reusable = True
-        family, _ = transport.wire.addresses[0]
+        family, _ = transport.addresses.found[self.address]
         try:
             # made now and not when aiohttp would, so that a lack of descriptors shows before the event is taken on
             self._socket: socket.socket | None = socket.socket(family, socket.SOCK_STREAM)
@@ -155,9 +109,9 @@ class AiohttpConnection:
 
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
-        self.sent_ns = self.first_ns = self._last_ns = 0
+        self.sent_ns = self.first_ns = 0
         self.bytes_received = self._written = 0
-        self._headers, self._body = (), b""
+        self._code, self._why = 0, ""
         trace = self._transport.trace
         self._next().set_result((request, trace % (index, attempt) if trace else ""))
 
@@ -165,6 +119,12 @@ class AiohttpConnection:
         """See Connection."""
         if not self.closed:
             self.closed = True
+            addresses = self._transport.addresses
+            addresses.answers[self.address] += self.served
+            if self._tap is None and self._opening_ns and not self.reusable:  # given up while it was being opened
+                now = monotonic_ns()
+                for tried in self._order[: 1 + (now - self._opening_ns) // ATTEMPT_DELAY_NS]:
+                    addresses.failed(tried, now)
             self._transport.forget(self)
             if self._stream is not None:
                 self._stream.abort()  # a polite close would wait for what the peer does not read
@@ -172,7 +132,7 @@ class AiohttpConnection:
 
     def raw_response(self) -> tuple[tuple[tuple[str, str], ...], str]:
         """See Connection."""
-        return self._headers, self._body.decode("utf-8", "replace")
+        return self._tap.reader.shown() if self._tap is not None else ((), "")
 
     def error_text(self) -> str:
         """See Connection."""
@@ -184,6 +144,13 @@ class AiohttpConnection:
         """aiohttp begins to connect."""
         self._opening_ns = monotonic_ns()
 
+    def address_infos(self) -> list[tuple[int, int, int, str, Any]]:
+        """Where to connect, in the order of trying, as aiohttp wants it."""
+        found = self._transport.addresses.found
+        return [
+            (found[number][0], socket.SOCK_STREAM, socket.IPPROTO_TCP, "", found[number][1]) for number in self._order
+        ]
+
     def made(self) -> None:
         """The connection is made, TLS included."""
         if not self.closed:
@@ -193,7 +160,10 @@ class AiohttpConnection:
         """The next request goes out on `stream`."""
         if self._stream is not stream:
             # also where the old one ended as this event was given to us: aiohttp connects anew without asking
-            self._stream, self._tap, self.served = stream, _Tap(self, inner), 0
+            addresses = self._transport.addresses
+            addresses.answers[self.address] += self.served
+            self.address = addresses.won(self._order, stream.get_extra_info("peername"), monotonic_ns())
+            self._stream, self._tap, self.served = stream, Tap(self, inner, self._transport.memo), 0
             stream.set_protocol(self._tap)
         self.sent_ns = monotonic_ns()
 
@@ -204,20 +174,30 @@ class AiohttpConnection:
             self.sent_ns = monotonic_ns()
         self._written += size
 
-    def arrived(self, size: int) -> bool:
-        """Bytes came; False when nobody asked for them, and the connection is of no use any more."""
-        if self.event is None:
-            if self._stream is not None:
-                self._stream.close()
-            return False
-        self._last_ns = monotonic_ns()
+    # -- what the tap tells, see Asker --------------------------------------------------------------------------------
+
+    @property
+    def asking(self) -> bool:
+        """See Asker."""
+        return self.event is not None and self._code == 0
+
+    def arrived(self, size: int) -> None:
+        """See Asker."""
         if self.first_ns == 0:
-            self.first_ns = self._last_ns
+            self.first_ns = monotonic_ns()
         self.bytes_received += size
-        return True
+
+    def answered(self, code: int, why: str) -> None:
+        """See Asker."""
+        self._code, self._why, self._done_ns = code, why, monotonic_ns()
+
+    def unasked(self) -> None:
+        """See Asker."""
+        if self.event is None and self._stream is not None:
+            self._stream.close()
 
     def went(self) -> None:
-        """The connection is gone."""
+        """See Asker."""
         if self.event is None and not self.closed:
             self.close()
             self._owner.on_lost(self)
@@ -247,7 +227,7 @@ class AiohttpConnection:
                     request, trace = await self._next()
                     self._waiting = None
                     code = await self._carry(session, request, trace)
-                    self._owner.on_done(self, code, self._last_ns if code < ERROR_BASE else monotonic_ns())
+                    self._owner.on_done(self, code, self._done_ns)
         except Exception as error:  # noqa: BLE001 - the engine decides what a fault of ours means
             self._owner.on_internal(self, error)
         finally:
@@ -256,21 +236,23 @@ class AiohttpConnection:
 
     async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
         try:
-            code = await self._exchange(session, request, trace)
+            await self._exchange(session, request, trace)
         except (aiohttp.ClientError, OSError) as error:
-            code = -self._kind_of(error)
-        tap = self._tap
-        self.reusable = code > 0 and tap is not None and self._in_step(tap)
-        if code > 0:
+            if self._code == 0:
+                self.answered(-self._kind_of(error), text_of(error))
+        if self._code == 0:
+            raise RuntimeError("aiohttp ended an exchange without an answer")
+        self.reusable = self._code > 0 and self._in_step()
+        if self._code > 0:
             self.served += 1
-            return code
-        return ERROR_BASE - code
+            return self._code
+        return ERROR_BASE - self._code
 
-    def _in_step(self, tap: _Tap) -> bool:
+    def _in_step(self) -> bool:
         """Whether the next request may follow: kept alive, and asked in full before it was answered."""
-        return not (tap.lost or tap.ended or tap.inner.should_close) and self.bytes_sent == self._total
+        return self._tap is not None and self._tap.keeps and self.bytes_sent == self._total
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
+    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> None:
         transport = self._transport
         headers = CIMultiDict(transport.headers)
         headers.extend(request.header_pairs())
@@ -284,75 +266,24 @@ class AiohttpConnection:
         async with session.post(
             transport.url, data=data, headers=headers, allow_redirects=False, proxy=proxy
         ) as response:
-            return await self._read(response)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> int:
-        try:
-            raw = response.raw_headers
-            if response.status == 101:
-                return self._failed(ErrorKind.protocol, "switched protocols (101)")
-            if len(raw) > MAX_FIELDS:
-                return self._failed(ErrorKind.protocol, "more than 256 header fields")
-            if sum(len(name) + len(value) + 4 for name, value in raw) > MAX_HEAD:
-                return self._failed(ErrorKind.protocol, "header block over 64 KiB")
-            size = 0
-            async for piece in response.content.iter_any():
-                if size < SAMPLE_BODY:
-                    self._body += piece[: SAMPLE_BODY - size]
-                size += len(piece)
-                if size > MAX_BODY:
-                    return self._failed(ErrorKind.body_limit, "response body over 16 MiB")
-            self._headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
-            return self._judged(response)
-        finally:
-            if self._tap is None or not self._in_step(self._tap):
+            if not self._in_step():
                 response.close()  # or leaving the block would wait for a request that is still being written
-
-    def _judged(self, response: aiohttp.ClientResponse) -> int:
-        """What aiohttp takes for a whole answer is one, unless the connection broke or said more than it was asked."""
-        tap = self._tap
-        assert tap is not None  # noqa: S101 - an answer came through it
-        if tap.broken is not None:
-            return self._failed(ErrorKind.reset, _text_of(tap.broken))
-        tokens = response.headers.get("Connection", "").lower()
-        kept = "close" not in tokens if response.version == aiohttp.HttpVersion11 else "keep-alive" in tokens
-        if kept and tap.inner.should_close and not (tap.ended or tap.lost) and self._framed(response):
-            return self._failed(ErrorKind.protocol, "bytes after the response")
-        return response.status
-
-    @staticmethod
-    def _framed(response: aiohttp.ClientResponse) -> bool:
-        fields = response.headers
-        return response.status in (204, 304) or "Content-Length" in fields or "Transfer-Encoding" in fields
 
     # -- failures -----------------------------------------------------------------------------------------------------
 
-    def _failed(self, kind: ErrorKind, why: str) -> int:
-        self._why = why
-        return -kind
-
     def _kind_of(self, error: Exception) -> ErrorKind:
-        self._why = _text_of(error)
-        tap = self._tap
-        if tap is None:
+        """The kind of an error before the tap had anything to read, or of a request that could not be written."""
+        if self._tap is None:
+            for tried in self._order:
+                self._transport.addresses.failed(tried, monotonic_ns())
+            self._order = []
             return self._kind_of_opening(error)
-        if isinstance(error, aiohttp.ClientResponseError):
-            self._why = "unparsable response"
-            return ErrorKind.protocol
-        reused, answered = self.served > 0, self.first_ns > 0
-        if tap.broken is not None or (not tap.ended and isinstance(error, OSError)):
-            return kind_of_break(reused=reused, sent=self.bytes_sent > 0, answered=answered)
-        if tap.ended:
-            self._why = "closed before the response was complete" if answered else "closed before any byte of it"
-            return kind_of_end(reused=reused, answered=answered)
-        self._why = "unparsable response"
-        return ErrorKind.protocol
+        return kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0)
 
     def _kind_of_opening(self, error: Exception) -> ErrorKind:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return ErrorKind.dns
         if isinstance(error, aiohttp.ClientHttpProxyError):
-            self._why = f"the proxy refused the tunnel: {error.status}"
             return ErrorKind.connect_error
         if isinstance(error, aiohttp.ClientSSLError):
             return ErrorKind.tls
@@ -364,37 +295,28 @@ class AiohttpConnection:
         return kind
 
 
-def _text_of(error: BaseException) -> str:
-    """What the operating system or OpenSSL said; never the text of an exception that knows the URL."""
-    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"TLS handshake: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS handshake: {cause.reason}"
-    if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno)
-    return type(cause).__name__
-
-
 class AiohttpTransport:
     """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not tell them apart."""
 
     name = "aiohttp"
     makes_cycles = True
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
+        """`first`: whose turn it is among the endpoint's addresses."""
         self.loop = loop
         self.wire = wire
         self.trace = f"{trace_id}/%d/%d" if trace_id else ""
         """Formatted with index and attempt of each delivery."""
         self.head_size = len(wire.head)
-        request_line, *lines = wire.head.decode("latin-1").split("\r\n")
+        request_line, *lines = wire.head.decode().split("\r\n")
         path = request_line.split(" ")[1]
-        self.url = URL(f"{'http' if wire.tls is None else 'https'}://{wire.shown}{path}", encoded=True)
+        self.url = URL(f"{'http' if wire.tls is None else 'https'}://{wire.host}{path}", encoded=True)
         self.headers = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines) if name)
         self._live: dict[AiohttpConnection, None] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._resolver = _Resolved(wire)
+        self.memo = Memo()
+        self.addresses = Addresses(wire.addresses, first)
+        self._resolver = aiohttp.ThreadedResolver()  # never asked; the default one may start threads
         self._hooks = _hooks()
 
     def start(self, owner: Owner) -> None:
@@ -435,13 +357,13 @@ class AiohttpTransport:
     def session(self, socket_factory: Any) -> aiohttp.ClientSession:
         """A client for one connection, which follows, decodes, remembers and times nothing."""
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0,
                 ssl=True if self.wire.tls is None else self.wire.tls,
                 resolver=self._resolver,
                 use_dns_cache=False,
                 keepalive_timeout=None,
-                happy_eyeballs_delay=None,
+                happy_eyeballs_delay=ATTEMPT_DELAY_NS / NS_PER_S,
                 socket_factory=socket_factory,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -450,9 +372,6 @@ class AiohttpTransport:
             request_class=_Request,
             auto_decompress=False,
             trace_configs=[self._hooks],
-            max_line_size=MAX_HEAD,
-            max_field_size=MAX_HEAD,
-            max_headers=MAX_FIELDS,
         )
 
 

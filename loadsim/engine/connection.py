@@ -14,11 +14,11 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.errors import kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.race import UNDER_WAY, Attempt, Race, begin_next
 from loadsim.engine.response import ResponseReader
 from loadsim.engine.tls import TlsSession
-from loadsim.engine.transport import ResourceLimitError
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
 if TYPE_CHECKING:
@@ -28,20 +28,21 @@ IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 CHUNK = 16 * 1024
 """Read size."""
-CONNECTING, HANDSHAKE, READY, CLOSED = range(4)
+CONNECTING, FAILING, HANDSHAKE, READY, CLOSED = range(5)
 
 
 class DirectConnection:
     """One TCP or TLS connection of the set."""
 
     __slots__ = (
-        "_address",
         "_owner",
+        "_race",
         "_sock",
         "_started_ns",
         "_tls",
         "_transport",
         "_why",
+        "address",
         "bytes_received",
         "bytes_sent",
         "connected_ns",
@@ -66,7 +67,9 @@ class DirectConnection:
         self._transport = transport
         self._owner = transport.owner
         self.reader = ResponseReader(transport.memo)
-        self._address = 0
+        self.address = 0
+        """Of the address that it is connected, or connects, to."""
+        self._race: Race | None = None
         self._tls: TlsSession | None = None
         self.pending: bytes | memoryview = b""
         """What the kernel has not taken yet, as it goes over the wire."""
@@ -84,32 +87,41 @@ class DirectConnection:
     # -- opening ------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        wire = self._transport.wire
-        family, address = wire.addresses[self._address]
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError as error:
-            raise ResourceLimitError(os.strerror(error.errno or 0)) from None
+        transport = self._transport
+        order = transport.addresses.order(self._started_ns)
+        sock, self.address, code = begin_next(transport.addresses, order)
+        self._take(sock)
+        transport.add(self)
+        if code not in UNDER_WAY:
+            self.state = FAILING
+            transport.later(self, code)
+        elif order:
+            self._race = Race(transport, self, order)
+
+    def _take(self, sock: socket.socket) -> None:
+        """Go on with a socket that is being connected."""
         self._sock: socket.socket = sock
         self.send_bytes = sock.send
         self.fd = sock.fileno()
         self.state = CONNECTING
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
-        if code in NO_RESOURCE:
-            sock.close()
-            raise ResourceLimitError(os.strerror(code))
         self.mask = OUT
+
+    def adopt(self, attempt: Attempt) -> None:
+        """Go on with another attempt in place of its own."""
+        self._transport.remove(self)
+        self._transport.bury(self._sock)
+        self._transport.release(attempt)
+        self._take(attempt.sock)
+        self.address = attempt.address
         self._transport.add(self)
-        if code not in (0, errno.EINPROGRESS):
-            self._transport.later(self, code)
 
     def _connected(self) -> None:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self.connect_failed(code)
             return
+        self._end_race()
+        self._transport.addresses.made(self.address)
         self.connected_ns = monotonic_ns()
         wire = self._transport.wire
         if wire.tls is None:
@@ -121,21 +133,20 @@ class DirectConnection:
         self._handshake()
 
     def connect_failed(self, code: int) -> None:
-        """This address does not work: try the next one, or give up with the event."""
+        """This address does not work: go on with the next one, or give up with the event."""
         if self.state == CLOSED:
             return
-        if self._address + 1 < len(self._transport.wire.addresses):
-            self._address += 1
-            self._transport.remove(self)
-            self._transport.bury(self._sock)
-            try:
-                self._connect()
-            except ResourceLimitError as error:
-                self._why = str(error)
-                self._fail(ErrorKind.connect_error)
+        self._transport.addresses.failed(self.address, monotonic_ns())
+        if self._race is not None and self._race.next_for(self):
             return
+        self._end_race()
         self._why = os.strerror(code)
         self._fail(kind_of_errno(code))
+
+    def _end_race(self) -> None:
+        race, self._race = self._race, None
+        if race is not None:
+            race.end()
 
     def _handshake(self) -> None:
         assert self._tls is not None  # noqa: S101 - made when TCP was up
@@ -281,7 +292,12 @@ class DirectConnection:
                 self._ended(now)
 
     def _ended(self, now: int) -> None:
-        code = self.reader.eof()
+        tls = self._tls
+        if tls is not None and tls.fault:
+            self._why = f"TLS: {tls.fault}"
+            self._fail(ErrorKind.tls)
+            return
+        code = self.reader.eof(whole=tls is None or tls.goodbye)
         if code:
             self._owner.on_done(self, self._over(code), now)
         else:
@@ -320,6 +336,12 @@ class DirectConnection:
         """See Connection."""
         if self.state == CLOSED:
             return
+        addresses = self._transport.addresses
+        addresses.answers[self.address] += self.served
+        if self.state == CONNECTING and not self.reusable:  # given up, and not just at the end of the run
+            for address in (self.address, *(self._race.under_way() if self._race is not None else ())):
+                addresses.failed(address, monotonic_ns())
+        self._end_race()
         self.state = CLOSED
         self.reader.close()
         self._transport.remove(self)

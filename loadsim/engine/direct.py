@@ -16,8 +16,10 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from loadsim.engine.connection import CHUNK, IN, READY, DirectConnection
+from loadsim.engine.addresses import Addresses
+from loadsim.engine.connection import CHUNK, FAILING, IN, OUT, READY, DirectConnection
 from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.race import Attempt
 from loadsim.engine.response import Memo
 from loadsim.engine.transport import Answer, Owner
 from loadsim.engine.wire import Wire
@@ -48,10 +50,14 @@ class DirectTransport:
     name = "direct"
     makes_cycles = False
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
+        """`first`: whose turn it is among the endpoint's addresses."""
         self._loop = loop
         self._epoll = select.epoll()
         self._table: dict[int, DirectConnection] = {}
+        self._attempts: dict[int, Attempt] = {}
+        """Sockets that connect beside those of the table, by descriptor."""
+        self.addresses = Addresses(wire.addresses, first)
         self._graveyard: list[socket.socket] = []
         self._draining = False
         self.answers: list[Answer] = []
@@ -149,6 +155,25 @@ class DirectTransport:
         if self._table.pop(connection.fd, None) is not None:
             self._epoll.unregister(connection.fd)
 
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Watch a socket that connects beside that of its connection."""
+        self._attempts[attempt.fd] = attempt
+        self._epoll.register(attempt.fd, OUT)
+
+    def release(self, attempt: Attempt) -> None:
+        """Watch it no more; its socket stays as it is."""
+        del self._attempts[attempt.fd]
+        self._epoll.unregister(attempt.fd)
+
+    def drop(self, attempt: Attempt) -> None:
+        """Watch it no more, and close it."""
+        self.release(attempt)
+        self.bury(attempt.sock)
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back from the loop."""
+        return self._loop.call_later(delay_s, call)
+
     def bury(self, sock: socket.socket) -> None:
         """Close a socket, after the batch if one is under way."""
         if self._draining:
@@ -172,7 +197,7 @@ class DirectTransport:
     def _report(self, connection: DirectConnection, code: int) -> None:
         if connection.opened:
             connection.broken(code, "")
-        else:
+        elif connection.state == FAILING:
             connection.connect_failed(code)
 
     # -- the one reader -----------------------------------------------------------------------------------------------
@@ -201,6 +226,7 @@ class DirectTransport:
         for fd, mask in ready:
             connection = get(fd)
             if connection is None:
+                self._attempt_ready(fd)
                 continue
             try:
                 if mask != IN or connection.event is None or connection.state != READY:
@@ -227,6 +253,16 @@ class DirectTransport:
                     connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
+
+    def _attempt_ready(self, fd: int) -> None:
+        attempt = self._attempts.get(fd)
+        connection = None if attempt is None else attempt.connection
+        if attempt is None or connection is None:
+            return
+        try:
+            attempt.on_ready()
+        except Exception as error:  # noqa: BLE001 - as above
+            self.owner.on_internal(connection, error)
 
     def _bury_all(self) -> None:
         for sock in self._graveyard:

@@ -18,6 +18,7 @@ from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.recorder import BITE, PACED_BITE, ROW, Recorder
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
+from loadsim.measure.result import AddressRow
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, SUCCESSES, UNFINISHED, ErrorKind, Sample
 from loadsim.plan import Plan
 
@@ -27,6 +28,8 @@ _TIMED_EVERY = 16
 """Of so many batches of several events the making of one event is timed: by itself it costs more than among others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
+_TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_timeout)
+"""What stays what it is, however late it is seen."""
 
 
 class Engine:
@@ -118,6 +121,11 @@ class Engine:
     def in_flight(self) -> int:
         """Planned and not ended: on a connection or waiting for one."""
         return sum(self.planned) - self._recorder.ended - len(self._recorder.rows)
+
+    def addresses(self) -> list[AddressRow]:
+        """What each of the endpoint's addresses took so far; empty where it has one."""
+        connections = self._transport.connections()
+        return self._transport.addresses.taken((connection.address, connection.served) for connection in connections)
 
     @property
     def stopped_ns(self) -> int:
@@ -263,6 +271,14 @@ class Engine:
 
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
+        now = self._clock()
+        if now - connection.slot_ns > self._timeout_ns:
+            self.on_done(connection, ERROR_BASE + ErrorKind.connect_timeout, now)
+        else:
+            self._go_on(connection)
+
+    def _go_on(self, connection: Connection) -> None:
+        """It is ready to send, in time."""
         index, stratum, due, woken = connection.event
         self._fire(connection, index, stratum, due, woken, connection.slot_ns)
         self.flush()
@@ -272,7 +288,28 @@ class Engine:
         self.on_answers([(connection, code, done_ns)])
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner. This is the hot path: the common case calls as little as it can."""
+        """See Owner. What ended later than the timeout had timed out, whoever saw it first."""
+        timeout_ns = self._timeout_ns
+        for connection, _, now in answers:
+            if now - connection.slot_ns > timeout_ns:
+                answers = [self._in_time(answer) for answer in answers]
+                break
+        self._settle(answers)
+
+    def _in_time(self, answer: Answer) -> Answer:
+        """The answer, or the timeout that stands in the place of one that came too late."""
+        connection, code, now = answer
+        if now - connection.slot_ns <= self._timeout_ns:
+            return answer
+        connection.reusable = False
+        return answer if code in _TIMELESS else (connection, self._timeout_of(connection), now)
+
+    @staticmethod
+    def _timeout_of(connection: Connection) -> int:
+        return ERROR_BASE + (ErrorKind.timeout if connection.opened else ErrorKind.connect_timeout)
+
+    def _settle(self, answers: Sequence[Answer]) -> None:
+        """Record how events ended, and go on. This is the hot path: the common case calls as little as it can."""
         keep, pack, of_user, queue, reuse = self._keep, ROW.pack, self._of_user, self._queue, self._reuse
         next_turn = self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
@@ -398,19 +435,14 @@ class Engine:
     async def _sweep(self) -> None:
         """Give up events whose time is over. A sweep over the connections costs less than a timer per event."""
         while True:
-            # often enough to be exact to a percent or so, rarely enough for thousands of connections
+            # often enough that nobody waits much longer, rarely enough for thousands of connections
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self._clock()
             self._wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
             for connection in self._transport.connections():
-                if connection.event is not None and now - connection.slot_ns >= self._timeout_ns:
-                    self._time_out(connection, now)
-
-    def _time_out(self, connection: Connection, now: int) -> None:
-        connection.reusable = False
-        kind = ErrorKind.timeout if connection.opened else ErrorKind.connect_timeout
-        self.on_done(connection, ERROR_BASE + kind, now)
+                if connection.event is not None and now - connection.slot_ns > self._timeout_ns:
+                    self.on_done(connection, self._timeout_of(connection), now)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()

@@ -12,6 +12,7 @@ import selectors
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from loadsim.engine.addresses import Addresses
 from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.model import ERROR_BASE, NS_PER_S, SignedRequest
 
@@ -109,6 +110,7 @@ class ScriptedConnection:
         self._transport = transport
         self._handle: asyncio.TimerHandle | None = None
         self.number = number
+        self.address = 0
         self._headers: tuple[tuple[str, str], ...] = ()
         self.event: Any = None
         self.slot_ns = self.sent_ns = self.first_ns = 0
@@ -181,6 +183,7 @@ class ScriptedTransport:
         self.live: dict[ScriptedConnection, None] = {}
         self._limit = limit
         self._opened = 0
+        self.addresses = Addresses(())
 
     def start(self, owner: Owner) -> None:
         """See Transport."""

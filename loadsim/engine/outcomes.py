@@ -47,8 +47,8 @@ class NotingEngine(Engine):
 
     notes: OutcomeNotes
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner."""
+    def _settle(self, answers: Sequence[Answer]) -> None:
+        """See Engine."""
         rows = self.notes.rows
         extend = rows.extend
         for connection, code, _ in answers:
@@ -58,7 +58,7 @@ class NotingEngine(Engine):
                 extend((event[0], event[1], code if sent else UNSENT))
         if len(rows) >= BITE * _COLUMNS:
             self.notes.fold()
-        super().on_answers(answers)
+        super()._settle(answers)
 
     def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
         self.notes.rows.extend((index, stratum, UNSENT))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import selectors
 import socket
 import ssl
+import time
+from collections.abc import Sequence
 
-from loadsim.engine.wire import Address, Wire, authority_of, basic_auth
-from loadsim.model import UnreachableError
+from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Address
+from loadsim.engine.authority import shown_authority
+from loadsim.engine.race import UNDER_WAY
+from loadsim.engine.wire import Wire, basic_auth
+from loadsim.model import NS_PER_S, UnreachableError
 
 _MOST_HEAD = 64 * 1024
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
@@ -19,19 +27,19 @@ class _RefusedError(Exception):
 
 def check_reachable(wire: Wire, timeout_s: float) -> None:
     """Connect (and shake hands) once. Raises UnreachableError with one line that says what failed."""
-    failure = ""
-    for address in wire.addresses:
-        failure = _failure(wire, address, timeout_s)
-        if not failure:
-            return
-    through = f" through the proxy {authority_of(wire.proxy)}" if wire.proxy else f" at {wire.via}" if wire.via else ""
+    failure = _failure(wire, timeout_s)
+    if not failure:
+        return
+    through = (
+        f" through the proxy {shown_authority(wire.proxy)}" if wire.proxy else f" at {wire.via}" if wire.via else ""
+    )
     raise UnreachableError(f"{wire.shown}: cannot be reached{through}: {failure}")
 
 
-def _failure(wire: Wire, address: Address, timeout_s: float) -> str:
-    """What keeps a connection to one address from being made, in words; empty when nothing does."""
+def _failure(wire: Wire, timeout_s: float) -> str:
+    """What keeps a connection from being made, in words; empty when nothing does."""
     try:
-        _connect(wire, address, timeout_s)
+        _connect(wire, timeout_s)
     except ssl.SSLCertVerificationError as error:
         trust = "--cacert FILE trusts its issuer, " if error.verify_code in _UNKNOWN_ISSUER else ""
         return f"TLS certificate refused: {error.verify_message} ({trust}--insecure skips the check)"
@@ -46,17 +54,53 @@ def _failure(wire: Wire, address: Address, timeout_s: float) -> str:
     return ""
 
 
-def _connect(wire: Wire, address: Address, timeout_s: float) -> None:
-    family, place = address
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
+def _connect(wire: Wire, timeout_s: float) -> None:
+    with _first_connected(wire.addresses, timeout_s) as sock:
         sock.settimeout(timeout_s)
-        sock.connect(place)  # type: ignore[arg-type]  # an address of this family
         if wire.tls is None:
             return
         if wire.proxy is not None:
             _tunnel(sock, wire.authority, basic_auth(wire.proxy))
         with wire.tls.wrap_socket(sock, server_hostname=wire.server_name):
             pass
+
+
+def _first_connected(addresses: Sequence[Address], timeout_s: float) -> socket.socket:
+    """A socket to whichever address is connected first; each is tried 250 ms after the one before, or when that failed.
+
+    Raises the OSError of the last one to fail, or TimeoutError.
+    """
+    end = time.monotonic() + timeout_s
+    waiting = list(addresses)
+    failure: OSError = TimeoutError()
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        while waiting or selector.get_map():
+            if waiting:
+                family, place = waiting.pop(0)
+                try:
+                    sock = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                    sock.setblocking(False)
+                    code = sock.connect_ex(place)  # type: ignore[arg-type]  # an address of this family
+                except OSError as error:
+                    failure = error
+                    continue
+                if code not in UNDER_WAY:
+                    failure = OSError(code, os.strerror(code))
+                    continue
+                selector.register(sock, selectors.EVENT_WRITE)
+            left = end - time.monotonic()
+            ready = selector.select(max(0.0, min(left, ATTEMPT_DELAY_NS / NS_PER_S) if waiting else left))
+            for key, _ in ready:
+                made = key.fileobj
+                assert isinstance(made, socket.socket)  # noqa: S101 - nothing else was registered
+                code = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not code:
+                    return made.dup()
+                failure = OSError(code, os.strerror(code))
+                selector.unregister(made)
+            if time.monotonic() >= end:
+                raise TimeoutError
+    raise failure
 
 
 def _tunnel(sock: socket.socket, authority: str, credentials: str | None) -> None:

@@ -51,13 +51,13 @@ class RawEngine(Engine):
 
     _recorder: RawRecorder
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner. One by one, so that an index and its row always come together."""
+    def _settle(self, answers: Sequence[Answer]) -> None:
+        """See Engine. One by one, so that an index and its row always come together."""
         for answer in answers:
             event = answer[0].event
             if event is not None:
                 self._recorder.indexes.append(event[0])
-            super().on_answers((answer,))
+            super()._settle((answer,))
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
         """See Taker."""

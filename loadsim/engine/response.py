@@ -1,14 +1,28 @@
-"""Reads HTTP/1.x responses off one connection: bytes in, a status or an error kind out.
+"""Reads HTTP/1.x responses off one connection, for every transport: bytes in, a status or an error kind out.
 
 Decides when a response is whole and valid, and which error it is when it is not. llhttp (httptools) does the parsing;
-the rules that it leaves open are ours: 1xx is skipped, 101 refused, a body without length ends with the connection,
-header block and body are bounded, and bytes that nobody asked for are a protocol error. Knows no socket and no clock.
+the rules that it leaves open are ours: 1xx is skipped, 101 refused, nothing but HTTP/1.x with a status from 200 to 599
+is an answer, a body without length ends with the connection, header block and body are bounded, and bytes that nobody
+asked for are a protocol error. A header block that llhttp refuses although a client may accept it (RFC 9112) is mended
+once and read again, see `heads`. Knows no socket and no clock.
 """
 
 from __future__ import annotations
 
 import httptools
 
+from loadsim.engine.heads import (
+    beginning,
+    ending,
+    ends_with_connection,
+    fault_of,
+    is_http1,
+    keeps_http10,
+    mended,
+    response_parser,
+    settled_lines,
+)
+from loadsim.engine.heads import shown as shown_of
 from loadsim.model import ErrorKind
 
 MAX_HEAD = 64 * 1024
@@ -33,44 +47,19 @@ class Memo:
         self.status = 0
 
 
-class _Whole:
-    """A second, complete parse of the kept bytes: fields and body, for the rare questions."""
-
-    def __init__(self) -> None:
-        self.fields: list[tuple[str, str]] = []
-        self.body = b""
-        self._parser = httptools.HttpResponseParser(self)
-
-    def on_message_begin(self) -> None:
-        self.fields, self.body = [], b""
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name.decode("latin-1"), value.decode("latin-1")))
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    @classmethod
-    def of(cls, raw: bytes) -> _Whole:
-        whole = cls()
-        try:
-            whole._parser.feed_data(raw)
-        except httptools.HttpParserError:
-            pass  # what was read up to the fault is what there is to show
-        return whole
-
-    def has_length(self) -> bool:
-        return any(name.lower() in ("content-length", "transfer-encoding") for name, _ in self.fields)
-
-
 class ResponseReader:
     """The response side of one connection. `feed` and `eof` answer 0 (not yet), a status, or `-ErrorKind`."""
 
     __slots__ = (
         "_done",
         "_extra",
+        "_found",
+        "_from",
         "_headed",
+        "_interims",
         "_memo",
+        "_mended",
+        "_mending",
         "_parser",
         "_size",
         "_status",
@@ -82,16 +71,15 @@ class ResponseReader:
 
     def __init__(self, memo: Memo) -> None:
         self._memo = memo
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = response_parser(self)
         self.started = False
         self.keep_alive = True
         self.why = ""
         self._reset()
 
     def _reset(self) -> None:
-        self._done = self._headed = self._extra = False
-        self._status = 0
-        self._size = 0
+        self._done = self._headed = self._extra = self._mending = self._mended = False
+        self._status = self._size = self._interims = self._found = self._from = 0
         self.raw = b""
 
     # -- llhttp's callbacks: they note and return, since nothing may be sent from inside the parser ------------------
@@ -111,7 +99,8 @@ class ResponseReader:
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self._headed = False
-        else:
+            self._interims += 1
+        elif not self._done:
             self._done = True
             self._status = status
             self.keep_alive = self._parser.should_keep_alive()
@@ -134,17 +123,19 @@ class ResponseReader:
         assert self._parser is not None  # noqa: S101 - a closed reader is not fed
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            return self._error("switched protocols (101)")
-        except httptools.HttpParserError as error:
-            return self._error(f"unparsable response: {error}")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            problem = self._refused(str(error), data)
+            if problem:
+                return problem
         if self._extra:
             return self._error("bytes after the response")
         problem = self._over_limit()
-        if problem:
+        if problem or not self._done:
             return problem
-        if not self._done:
-            return 0
+        if self._interims or not self.raw.startswith(b"HTTP/1.1") or not 200 <= self._status < 600:
+            problem = self._unusual()
+            if problem:
+                return problem
         self.started = False
         if first and self.keep_alive:
             memo.data, memo.status = data, self._status
@@ -155,36 +146,92 @@ class ResponseReader:
         self.keep_alive = False
         return -ErrorKind.protocol
 
+    def _refused(self, fault: str, data: bytes) -> int:
+        """llhttp refuses what came, `data` last. It says so of everything that follows, too."""
+        if self._done:
+            return self._error("switched protocols (101)" if self._status == 101 else "bytes after the response")
+        start, end = self._bounds()
+        cut = self.raw.find(b"\n", start) < 0
+        if cut and self._interims:
+            return 0  # llhttp lets nothing follow an interim response with `close`; what this line is will be seen
+        if cut or self._headed or self._mended or not is_http1(self.raw, start):
+            return self._error(f"unparsable response: {fault}")
+        if self._mending and b"\n" not in data:
+            return 0
+        self._mending = True
+        head = mended(self.raw[start:end] if end >= 0 else settled_lines(self.raw, start))
+        fault = fault_of(head)
+        if fault:
+            return self._error(f"unparsable response: {fault}")
+        return self._read_mended(start, head, self.raw[end:]) if end >= 0 else 0
+
+    def _read_mended(self, start: int, head: bytes, rest: bytes) -> int:
+        self._mended = True
+        self.raw = self.raw[:start] + head + rest
+        self._parser = response_parser(self)
+        try:
+            self._parser.feed_data(head + rest)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            return self._refused(str(error), rest)
+        return 0
+
+    def _unusual(self) -> int:
+        """An answer whose first line is not that of nearly all answers: refuse it, or see to its connection."""
+        start, end = self._bounds()
+        if not is_http1(self.raw, start):
+            return self._error("not a response of HTTP/1.x")
+        if not 200 <= self._status < 600:
+            return self._error(f"{self._status:03d} is no status of HTTP")
+        if self.keep_alive and self.raw.startswith(b"HTTP/1.0", start):
+            self.keep_alive = keeps_http10(self.raw[start:end])
+        return 0
+
     def _over_limit(self) -> int:
         size = self._size
         if size > MAX_HEAD and (not self._headed or self._head_size() > MAX_HEAD):
-            return self._error("header block over 64 KiB")
+            return self._error("over 64 KiB of interim responses" if self._interims else "header block over 64 KiB")
         # a field takes a line: counting line ends is a cheap upper bound that nearly always settles it
-        if (
-            self.raw.count(b"\n", 0, MAX_HEAD) > MAX_FIELDS
-            and size > MAX_FIELDS
-            and len(_Whole.of(self.raw).fields) > MAX_FIELDS
-        ):
+        if size > MAX_FIELDS and self.raw.count(b"\n", 0, MAX_HEAD) > MAX_FIELDS and self._fields() > MAX_FIELDS:
             return self._error("more than 256 header fields")
         if size > MAX_BODY and size - self._head_size() > MAX_BODY:
             self.why = "response body over 16 MiB"
             return -ErrorKind.body_limit
         return 0
 
-    def _head_size(self) -> int:
-        end = self.raw.find(b"\r\n\r\n")
-        return end + 4 if end >= 0 else self._size
+    def _fields(self) -> int:
+        """How many fields the header block has, or as far as it came."""
+        start, end = self._bounds()
+        lines = self.raw.count(b"\n", start, end if end >= 0 else len(self.raw))
+        return lines - 2 if end >= 0 else lines - 1
 
-    def eof(self) -> int:
-        """The peer closed. A status where that ends a body without length; `-truncated` where the response had begun;
-        0 where nothing of it had arrived."""
+    def _bounds(self) -> tuple[int, int]:
+        """Where the header block behind the interim responses begins and ends; -1 for an end that has not come."""
+        while self._found < self._interims:
+            self._from = ending(self.raw, beginning(self.raw, self._from))
+            self._found += 1
+        start = self._from = beginning(self.raw, self._from)
+        return start, ending(self.raw, start)
+
+    def _head_size(self) -> int:
+        """Of all header blocks up to the answer's own."""
+        _, end = self._bounds()
+        return end if end >= 0 else self._size
+
+    def eof(self, *, whole: bool = True) -> int:
+        """The peer closed; `whole` is False where that may have been anybody (TLS without close_notify).
+
+        A status where that ends a body without length; `-truncated` where the response had begun; 0 where nothing of it
+        had arrived."""
         if not self.started:
             return 0
         self.keep_alive = False
-        if self._headed and not _Whole.of(self.raw).has_length():
-            assert self._parser is not None  # noqa: S101 - a closed reader sees no end
-            self.started = False
-            return self._parser.get_status_code()
+        if self._headed and whole:
+            start, end = self._bounds()
+            if ends_with_connection(self.raw[start:end]):
+                assert self._parser is not None  # noqa: S101 - a closed reader sees no end
+                self._status = self._parser.get_status_code()
+                self.started = False
+                return self._unusual() or self._status
         self.why = "closed before the response was complete"
         return -ErrorKind.truncated
 
@@ -194,5 +241,5 @@ class ResponseReader:
 
     def shown(self) -> tuple[tuple[tuple[str, str], ...], str]:
         """Header fields and the first 2 KiB of the body as text, of the last response."""
-        whole = _Whole.of(self.raw)
-        return tuple(whole.fields), whole.body[:SAMPLE_BODY].decode("utf-8", "replace")
+        fields, body = shown_of(self.raw)
+        return fields, body[:SAMPLE_BODY].decode("utf-8", "replace")

@@ -149,8 +149,8 @@ class RetryEngine(Engine):
 
     # -- endings ------------------------------------------------------------------------------------------------------
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner. First deliveries that succeed go the plain way."""
+    def _settle(self, answers: Sequence[Answer]) -> None:
+        """See Engine. First deliveries that succeed go the plain way."""
         plain = []
         held, genuine, watch = self._held, self._genuine, self._watch
         for answer in answers:
@@ -165,7 +165,7 @@ class RetryEngine(Engine):
                     watch.answered(code, True, now)
             else:
                 self._attempt_ended(connection, code, now)
-        super().on_answers(plain)
+        super()._settle(plain)
         if len(self._recorder.attempts) >= BITE:
             self._recorder.fold()
 

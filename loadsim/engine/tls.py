@@ -17,7 +17,19 @@ _RECORD = 16 * 1024
 class TlsSession:
     """The client's side of one TLS connection."""
 
-    __slots__ = ("_arrived", "_decrypt", "_encrypt", "_object", "_on_end", "_put", "_receive", "ended", "take")
+    __slots__ = (
+        "_arrived",
+        "_decrypt",
+        "_encrypt",
+        "_object",
+        "_on_end",
+        "_put",
+        "_receive",
+        "ended",
+        "fault",
+        "goodbye",
+        "take",
+    )
 
     def __init__(
         self, context: ssl.SSLContext, server_name: str, receive: Callable[[int], bytes], on_end: Callable[[], None]
@@ -27,6 +39,10 @@ class TlsSession:
         self._receive, self._on_end = receive, on_end
         self.ended = False
         """Whether `on_end` was called."""
+        self.goodbye = False
+        """Whether the peer ended the stream itself (close_notify), and nobody in between."""
+        self.fault = ""
+        """What OpenSSL had against what came behind something: an alert of the peer's, or what is no record."""
         self._arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._arrived, leaving, server_hostname=server_name)
         self._put = self._arrived.write
@@ -81,7 +97,7 @@ class TlsSession:
         put(arrived)
         # A record is longer than what it holds: no less is got only where a part had come before.
         data: bytes = decrypt(len(arrived))
-        if self._arrived.pending or len(data) == len(arrived):
+        if self._arrived.pending or not data or len(data) == len(arrived):
             data += self._open_rest()
         return data
 
@@ -93,8 +109,10 @@ class TlsSession:
                 rest += more
         except ssl.SSLWantReadError:
             return rest
-        except ssl.SSLError:
-            pass
+        except ssl.SSLError as error:
+            self.fault = error.strerror or str(error)
+        else:
+            self.goodbye = True
         self.ended = True
         self._on_end()
         return rest

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from loadsim.engine.addresses import Addresses
 from loadsim.model import SignedRequest
 
 
@@ -28,6 +29,8 @@ class Connection(Protocol):
     """Just before the first write call."""
     first_ns: int
     bytes_received: int
+    address: int
+    """Number of the address, among the transport's, that it is connected to."""
     reusable: bool
     """Whether it may carry another event."""
     served: int
@@ -90,6 +93,9 @@ class Transport(Protocol):
     name: str
     makes_cycles: bool
     """Whether carrying events leaves reference cycles behind, so that the cyclic collector has to stay on."""
+
+    addresses: Addresses
+    """Of the endpoint."""
 
     def start(self, owner: Owner) -> None:
         """Outcomes go to `owner` from now on."""

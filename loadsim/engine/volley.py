@@ -115,11 +115,11 @@ class VolleyEngine(Engine):
             return
         self._transport.send_all([(connection, request, index) for connection in connections])
 
-    def on_open(self, connection: Connection) -> None:
-        """See Owner."""
+    def _go_on(self, connection: Connection) -> None:
+        """See Engine."""
         volley = self._volley_of(connection)
         if volley is None:
-            super().on_open(connection)
+            super()._go_on(connection)
             return
         connection.event = None
         volley.opening -= 1
@@ -147,13 +147,13 @@ class VolleyEngine(Engine):
 
     # -- endings ------------------------------------------------------------------------------------------------------
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner."""
+    def _settle(self, answers: Sequence[Answer]) -> None:
+        """See Engine."""
         plain = [answer for answer in answers if self._volley_of(answer[0]) is None]
         for connection, code, now in answers:
             if self._volley_of(connection) is not None:
                 self._copy_ended(connection, code, now)
-        super().on_answers(plain)
+        super()._settle(plain)
 
     def _copy_ended(self, connection: Connection, code: int, now: int) -> None:
         volley = self._volleys[connection.event[0]]

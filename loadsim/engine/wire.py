@@ -7,18 +7,23 @@ so that no event pays for it.
 from __future__ import annotations
 
 import base64
-import contextlib
 import socket
 import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from loadsim import __version__
-from loadsim.model import UnreachableError, UsageError
-from loadsim.plan import Target
+from loadsim.cases import OF_EVENTS
+from loadsim.engine.addresses import Address
+from loadsim.engine.authority import Authority, authority, request_target, shown_authority
+from loadsim.engine.trust import client_context, trust_of
+from loadsim.model import Secret, UnreachableError
+from loadsim.plan import Target, header_pairs
 
-Address = tuple[int, object]
-"""Socket family and what `connect` takes."""
+Lookup = Callable[..., Sequence[tuple[Any, Any, int, str, Any]]]
+"""As `socket.getaddrinfo`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +41,15 @@ class Wire:
     via: str | None = None
     """What the addresses are of in place of the URL's host: the path of a unix socket, or `HOST:PORT`."""
 
+    host: str = ""
+    """What the Host header says by default."""
+    authority: str = ""
+    """Host and port, the port spelled out: what a proxy is asked for a tunnel to."""
+
     @property
     def shown(self) -> str:
         """The URL's host and port, for messages: nothing secret can stand in them."""
-        return authority_of(self.url)
-
-    @property
-    def authority(self) -> str:
-        """Host and port, the port spelled out."""
-        parts = urlsplit(self.url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        return f"{host}:{parts.port or (443 if self.tls is not None else 80)}"
-
-
-def authority_of(url: str) -> str:
-    """Host and port of a URL as they are written there, without user info."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+        return shown_authority(self.url)
 
 
 def basic_auth(url: str) -> str | None:
@@ -63,77 +61,49 @@ def basic_auth(url: str) -> str | None:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def tls_context(target: Target) -> ssl.SSLContext:
-    """The client's TLS settings. Raises UsageError naming the file that cannot be used."""
-    context = ssl.create_default_context()
-    context.options |= ssl.OP_NO_RENEGOTIATION  # of TLS 1.2, which 1.3 has done away with
-    if target.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        if target.cacert:
-            context.load_verify_locations(target.cacert)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{target.cacert}: cannot be used as a CA certificate: {_reason(error)}") from None
-    try:
-        if target.cert:
-            context.load_cert_chain(target.cert, target.key)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{target.cert}: cannot be used as a client certificate: {_reason(error)}") from None
-    with contextlib.suppress(NotImplementedError):  # a build of OpenSSL without ALPN
-        context.set_alpn_protocols(["http/1.1"])
-    return context
+def resolve(target: Target, lookup: Lookup | None = None, *, key_password: Secret | None = None) -> Wire:
+    """Look the target up, by the system's resolver unless another is given.
 
-
-def resolve(target: Target) -> Wire:
-    """Look the target up. Raises UsageError for no URL, UnreachableError where the name does not resolve."""
-    parts = urlsplit(target.url)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise UsageError(f"{target.url}: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{target.url}: not an http:// or https:// URL")
+    Raises UsageError for no URL, UnreachableError where the name does not resolve.
+    """
+    there = authority(target.url)
+    secure = urlsplit(target.url).scheme == "https"
     return Wire(
         url=target.url,
-        addresses=_addresses(target, parts.hostname, port),
-        server_name=parts.hostname,
-        tls=tls_context(target) if parts.scheme == "https" else None,
-        head=_head(target),
+        addresses=_addresses(target, there, lookup or socket.getaddrinfo),
+        server_name=there.tls_name,
+        tls=client_context(trust_of(target, key_password), ssl.SSLContext) if secure else None,
+        head=_head(target, there),
         proxy=target.proxy,
         via=target.unix or target.connect_to,
+        host=there.header,
+        authority=there.full,
     )
 
 
-def _addresses(target: Target, host: str, port: int) -> tuple[Address, ...]:
+def _addresses(target: Target, there: Authority, lookup: Lookup) -> tuple[Address, ...]:
     """Where to connect: to the URL's host, unless the target names another way."""
     if target.unix is not None:
         return ((socket.AF_UNIX, target.unix),)
     if target.connect_to is not None or target.proxy is not None:
-        other = urlsplit(target.proxy or f"//{target.connect_to}")
-        host, port = other.hostname or "", other.port or 80
+        there = authority(target.proxy or f"http://{target.connect_to}")
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = lookup(there.lookup, there.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise UnreachableError(f"{host}: the name does not resolve ({_reason(error)})") from None
+        raise UnreachableError(f"{there.lookup}: the name does not resolve ({_reason(error)})") from None
     return tuple(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-def _head(target: Target) -> bytes:
-    parts = urlsplit(target.url)
-    path = parts.path or "/"
-    if parts.query:
-        path += "?" + parts.query
-    headers = {"Host": authority_of(target.url), "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
+def _head(target: Target, there: Authority) -> bytes:
+    headers = {"Host": there.header, "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
     if (credentials := basic_auth(target.url)) is not None:
         headers["Authorization"] = credentials
-    own = {name.lower() for name in target.headers}
+    given = [(name, value) for name, value in header_pairs(target.headers) if name.lower() not in OF_EVENTS]
+    own = {name.lower() for name, _ in given}
     lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in own]
-    lines += [f"{name}: {value}" for name, value in target.headers.items()]
-    try:
-        return f"POST {path} HTTP/1.1\r\n".encode("ascii") + "".join(f"{line}\r\n" for line in lines).encode("latin-1")
-    except UnicodeEncodeError:
-        raise UsageError(f"{target.url}: the path or a header has characters that HTTP cannot carry") from None
+    lines += [f"{name}: {value}" for name, value in given]
+    line = f"POST {request_target(target.url)} HTTP/1.1\r\n".encode("ascii")
+    return line + "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def _reason(error: Exception) -> str:

@@ -18,7 +18,9 @@ from loadsim.judge.vocabulary import (
     LEDGER_METRICS,
     METRICS,
     NAMES_SUCCESS,
+    RETRY_METRICS,
     TAGS,
+    WHOLE_RUN_METRICS,
     MetricKind,
     Vocabulary,
     unknown,
@@ -98,6 +100,11 @@ def objectives_of(given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary) 
         rule = ObjectiveRule(objective=each) if isinstance(each, str) else each
         objective = parse_objective(rule.objective)
         vocabulary.check(objective)
+        if rule.abort and objective.metric in WHOLE_RUN_METRICS:
+            raise UsageError(
+                f"objective {objective.text!r}: {objective.metric} is known when the run is over, so it cannot end one "
+                "early: give it as an objective without abort"
+            )
         before = objectives.get(objective.text, objective)
         objectives[objective.text] = replace(before, abort=before.abort or rule.abort)
     if any(each.metric in NAMES_SUCCESS and each.window_ns is None for each in objectives.values()):
@@ -203,7 +210,7 @@ def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...
 
 
 def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
-    if metric in (*LEDGER_METRICS, "given_up"):
+    if metric in (*LEDGER_METRICS, *RETRY_METRICS):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
     if "status" in tags:
         if metric != "events":
@@ -245,7 +252,7 @@ def _value(text: str, unit: str, written: str) -> Decimal:
 
 
 def _window(text: str, metric: str, written: str) -> int:
-    if metric in (*LEDGER_METRICS, "given_up", "attempts"):
+    if metric in WHOLE_RUN_METRICS:
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, not over windows")
     try:
         width = parse_duration(written)

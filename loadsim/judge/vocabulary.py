@@ -61,6 +61,8 @@ K6_METRICS: dict[str, str] = {
 TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
 RETRY_METRICS = ("given_up",)
+WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, "attempts")
+"""Known when a run is over, and of the whole of it: over no window, and not while it goes on."""
 CASE_METRICS = ("forged_accepted", "refused_badly")
 MOST_WINDOWS = 2_000
 """Most windows of one objective: each keeps a histogram until the run has ended."""

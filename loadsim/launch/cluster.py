@@ -98,8 +98,10 @@ def _check_security(cluster: Cluster) -> None:
     if given and (cluster.local or not cluster.encrypted):
         raise UsageError(f"{', '.join(given)}: only a tls:// cluster takes certificates")
     for flag, path in files.items():
-        if path and not Path(path).is_file():
+        if path and not _is_file(path):
             raise UsageError(f"{flag} {path}: there is no such file")
+    if cluster.key and b"ENCRYPTED" in Path(cluster.key).read_bytes():
+        raise UsageError(f"--cluster-key {cluster.key}: is encrypted, and Dask takes no pass phrase: decrypt it")
     if given and len(given) < len(files):
         missing = ", ".join(flag for flag in files if flag not in given)
         raise UsageError(f"{', '.join(given)}: {missing} must be given too (both sides show a certificate)")
@@ -112,6 +114,13 @@ def _check_security(cluster: Cluster) -> None:
         )
     if cluster.ship_secret:
         raise UsageError("--ship-secret: a secret travels over tls:// or within this machine, not over plain TCP")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False  # no file can have such a name
 
 
 def host_of(address: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadsim.launch.clock import Clock
+from loadsim.launch.listening import Listening
 from loadsim.launch.messages import FRAME_S, Frame, Last, Ready, SampleMessage
 from loadsim.measure.assemble import kind_name
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
@@ -42,6 +43,7 @@ class ShardState:
     frame: Frame | None = None
     frames: int = 0
     heard_ns: int = 0
+    """In the time of `Listening`."""
     done: bool = False
     lost: str = ""
     start_offset_ns: int | None = None
@@ -73,6 +75,7 @@ class Collector:
         self.merged = Merged(strata, watched)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleMessage] = []
+        self._listening = Listening()
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self._on_cells = on_cells
         self._counted = (0.0, 0, 0, 0)
@@ -87,12 +90,13 @@ class Collector:
         """A shard has its plan."""
         state = self.states[shard]
         state.ready = message
-        state.heard_ns = now_ns
+        state.heard_ns = self._listening.at(now_ns)
 
     def started(self, now_ns: int) -> None:
         """The shards are under way: from now on silence tells."""
+        heard_ns = self._listening.at(now_ns)
         for state in self.states:
-            state.heard_ns = max(state.heard_ns, now_ns)
+            state.heard_ns = max(state.heard_ns, heard_ns)
 
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
         """What a shard counted since its last frame. One that comes twice, or after a later one, is not counted: what
@@ -105,7 +109,7 @@ class Collector:
         state.frames = frame.seq
         state.first = state.first or frame
         state.frame = frame
-        state.heard_ns = now_ns
+        state.heard_ns = self._listening.at(now_ns)
         cells = self.merged.add(shard, frame.tally)
         self._live.add(shard, cells)
         self._on_cells(cells)
@@ -132,8 +136,9 @@ class Collector:
             state.lost = reason
 
     def silent(self, now_ns: int) -> list[int]:
-        """Shards that should have spoken by now."""
-        return [s.number for s in self.states if not s.ended and now_ns - s.heard_ns > SILENCE_NS]
+        """Shards that should have spoken by now. To be asked every LOOK_NS, with what waits to be read in between."""
+        listened_ns = self._listening.at(now_ns)
+        return [s.number for s in self.states if not s.ended and listened_ns - s.heard_ns > SILENCE_NS]
 
     def descriptors(self) -> int | None:
         """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
+from loadsim.launch.listening import Listening
 from loadsim.launch.messages import MAX_MESSAGE, Alive, encode
+from loadsim.model import NS_PER_S
 from loadsim.processes import own_command, own_environment
 
 BEAT_S = 0.5
@@ -58,7 +60,7 @@ class HostShards:
         self._connected = connected
         self._shards: dict[int, _Process] = {}
         self._ended = threading.Event()
-        self._until = time.monotonic() + START_LEASE_S
+        self._renewed = False
         self._spoke = 0.0
         self._lock = threading.Lock()
         self._numbers = shards
@@ -67,13 +69,17 @@ class HostShards:
 
     def serve(self) -> None:
         """Start every shard and stay until all have ended. Ends them when the launcher is not heard any more."""
+        listening, until_ns = Listening(), int(START_LEASE_S * NS_PER_S)
         try:
             for number in self._numbers:
                 self._shards[number] = _Process(self._variables, partial(self._out, number), partial(self._end, number))
             while not self._ended.is_set():
                 if time.monotonic() - self._spoke >= BEAT_S:
                     self._say({"host": self._host})
-                if time.monotonic() > self._until or not self._connected():
+                now_ns = listening.at(time.monotonic_ns())
+                if self._renewed:
+                    self._renewed, until_ns = False, now_ns + int(LEASE_S * NS_PER_S)
+                if now_ns > until_ns or not self._connected():
                     self.end(self._numbers)
                 self._ended.wait(BEAT_S)
         finally:
@@ -81,14 +87,14 @@ class HostShards:
 
     def take(self, messages: Mapping[int, Sealed]) -> None:
         """Messages for some shards, some of them perhaps on other hosts."""
-        self._until = time.monotonic() + LEASE_S
+        self._renewed = True
         for number, message in messages.items():
             if number in self._shards:
                 self._shards[number].write(message.data)
 
     def renew(self) -> None:
         """The launcher lives."""
-        self._until = time.monotonic() + LEASE_S
+        self._renewed = True
         for process in self._shards.values():
             process.write(encode(Alive()))
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, Self
 
 from loadsim.launch.collect import Collector
 from loadsim.launch.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
-from loadsim.model import LoadsimError, UnreachableError, UsageError
+from loadsim.model import LoadsimError, Secret, UnreachableError, UsageError, own_fault
 from loadsim.plan import Target
 
 READY_S = 30.0
@@ -29,8 +29,16 @@ class Intake:
         self._settled = asyncio.Event()
         self._failure: LoadsimError | None = None
 
-    def take(self, number: int, data: bytes) -> None:
-        """One message of a shard, without its length."""
+    def take(self, number: int, data: bytes) -> bool:
+        """One message of a shard, without its length. False where it cannot be taken in: then that shard is lost."""
+        try:
+            self._take(number, data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other shards are heard all the same
+            self.lose(number, f"what it said cannot be taken in: {own_fault(error)}")
+            return False
+        return True
+
+    def _take(self, number: int, data: bytes) -> None:
         now = time.monotonic_ns()
         message = from_shard.decode(data)
         if self.collector.states[number].ended:
@@ -100,7 +108,7 @@ class Launcher(Protocol):
     async def reserve(self, most: int) -> int:
         """How many shards there will be, `most` at most. Raises LoadsimError when there can be none."""
 
-    async def look(self, target: Target) -> None:
+    async def look(self, target: Target, key_password: Secret | None) -> None:
         """See from where the shards will be whether anything is there to fire at. Raises UnreachableError."""
 
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.launch.launcher import Beginning, Intake
+from loadsim.launch.listening import LOOK_NS
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode, read_message
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Target
 from loadsim.processes import ending, own_command, own_environment
 
@@ -37,9 +38,9 @@ class LocalShards:
         """As many as were asked for."""
         return min(self.offered, most)
 
-    async def look(self, target: Target) -> None:
+    async def look(self, target: Target, key_password: Secret | None) -> None:
         """One connection, opened and closed. Raises UnreachableError."""
-        wire = await asyncio.to_thread(resolve, target)
+        wire = await asyncio.to_thread(resolve, target, key_password=key_password)
         await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
 
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
@@ -73,7 +74,7 @@ class LocalShards:
         while not all(state.ended for state in self._intake.collector.states):
             await asyncio.wait(
                 [task for task in self._readers if not task.done()] or [asyncio.create_task(asyncio.sleep(0))],
-                timeout=0.5,
+                timeout=LOOK_NS / NS_PER_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for number in self._intake.collector.silent(time.monotonic_ns()):
@@ -97,6 +98,8 @@ class LocalShards:
             except TimeoutError:
                 self._kill(number)
                 await process.wait()
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=2.0)  # what they said last may wait to be read
         for reader in self._readers:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -118,6 +121,7 @@ class LocalShards:
     async def _listen(self, number: int, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 - asked for as a pipe
         while (data := await read_message(process.stdout)) is not None:
-            self._intake.take(number, data)
+            if not self._intake.take(number, data):
+                self._kill(number)
         code = await process.wait()
         self._intake.lose(number, f"the process ended with {ending(code)}")

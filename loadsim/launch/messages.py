@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from loadsim.events import RecordedEvent
+from loadsim.measure.result import AddressRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
@@ -36,6 +37,8 @@ class PlanMessage(msgspec.Struct, tag="plan"):
     epoch_ns: int | None = None
     old_secret: str | None = None
     """The one that is rotated out, where events are signed with it."""
+    key_password: str | None = None
+    """Of the client key; read with the secret where that is None."""
     raw: bool = False
     """Frames carry every outcome."""
     outcomes: bool = False
@@ -116,6 +119,8 @@ class Frame(msgspec.Struct, tag="frame"):
     """Of events sent in several copies, cumulative; None where the plan has none."""
     retries: RetryCounts | None = None
     """Of deliveries that are made again, cumulative; None where the plan makes none."""
+    addresses: list[AddressRow] = []
+    """Of an endpoint that has several, what each took, cumulative."""
     raw: bytes = b""
     """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
     outcomes: bytes = b""

@@ -101,6 +101,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         extra_unfinished=collector.extra_unfinished(),
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
         retry_scope=_retry_scope(plan, durations, collector.planned()),
+        addresses=[row for state in collector.states if state.frame for row in state.frame.addresses],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
 

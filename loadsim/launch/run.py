@@ -25,7 +25,7 @@ from loadsim.launch.result import RunFacts, result_of, stopped_ns_of, stratum_na
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import Aborted, RunResult
-from loadsim.model import NS_PER_S, Objective, Secret
+from loadsim.model import NS_PER_S, LoadsimError, Objective, Secret, own_fault
 from loadsim.plan import Plan
 from loadsim.plan.retry import profile_of
 
@@ -43,6 +43,8 @@ class RunSpec:
     epoch_ns: int | None = None
     old_secret: Secret | None = None
     """The one that is rotated out, where events are signed with it."""
+    key_password: Secret | None = None
+    """Of the client key."""
     recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
@@ -61,6 +63,15 @@ class RunSpec:
     """Lower-case names of the target's headers whose values came from the environment: no sample shows them."""
     frame_s: float = FRAME_S
     """How often each shard tells how it stands."""
+
+
+class BrokenRunError(LoadsimError):
+    """Something failed after the first event. `result` is what was measured until then, not judged."""
+
+    def __init__(self, cause: Exception, result: RunResult) -> None:
+        super().__init__(f"the run was ended: {own_fault(cause)}")
+        self.exit_code = cause.exit_code if isinstance(cause, LoadsimError) else LoadsimError.exit_code
+        self.result = result
 
 
 class Run:
@@ -85,25 +96,31 @@ class Run:
         self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
+        self._failure: Exception | None = None
+        """The first that happened after the start."""
 
     async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
         """Fire the whole plan and return its result, not yet judged.
 
         Raises UnreachableError when nothing answers the first connection, UsageError for settings that only now turn
-        out to be impossible. A lost shard raises nothing: it stands in the result.
+        out to be impossible. A lost shard raises nothing: it stands in the result. Whatever else fails after the first
+        event, `on_frame` included, ends the run in order and is a BrokenRunError, which has the result.
         """
         spec, launcher = self.spec, self.spec.launcher
         launcher.say = self.tell
         target = spec.plan.scenario.target
 
         def heard() -> None:
-            self._look()
-            on_frame()
+            try:
+                self._look()
+                on_frame()
+            except Exception as error:  # noqa: BLE001 - whatever it is, what was measured is kept
+                self._fail(error)
 
         try:
             self.shards = await launcher.reserve(_most_shards(spec.plan))
             if target.preflight:
-                await launcher.look(target)
+                await launcher.look(target, spec.key_password)
             self._collector = Collector(
                 *(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),
@@ -111,11 +128,39 @@ class Run:
             intake = Intake(self._collector, heard)
             self._start_ns, self._began_ns = await launcher.start(self._messages(), intake, self._warn)
             self.started.set()
-            await launcher.wait()
+            if self.interrupted:
+                self._stop(drain=True)
+            await self._to_the_end()
         finally:
-            await launcher.close()
+            await self._close()
+        if self._failure is not None:
+            for state in self._collector.states:
+                self._collector.lose(state.number, own_fault(self._failure))
         self.ended.set()
-        return await asyncio.to_thread(self._result, self._facts())  # a large run's takes its time
+        result = await asyncio.to_thread(self._result, self._facts())  # a large run's takes its time
+        if self._failure is not None:
+            raise BrokenRunError(self._failure, result) from self._failure
+        return result
+
+    async def _to_the_end(self) -> None:
+        try:
+            await self.spec.launcher.wait()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failure = self._failure or error
+
+    async def _close(self) -> None:
+        try:
+            await self.spec.launcher.close()
+        except Exception as error:
+            if not self.started.is_set():
+                raise
+            self._failure = self._failure or error
+
+    def _fail(self, error: Exception) -> None:
+        """End at once, and in order: the shards still say what they have."""
+        if self._failure is None:
+            self._failure = error
+            self._stop(drain=False)
 
     def _result(self, facts: RunFacts) -> RunResult:
         result = result_of(self._collector, facts)
@@ -123,10 +168,14 @@ class Run:
         return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
-        """First call: release nothing more and drain. Second: end at once. Of what has ended nothing changes."""
+        """First call: release nothing more and drain. Second: end at once. Of what has ended nothing changes.
+
+        A run that has not started yet stops as soon as it has.
+        """
         if self.ended.is_set():
             return
-        self._stop(drain=not self.interrupted)
+        if self.started.is_set():
+            self._stop(drain=not self.interrupted)
         self.interrupted = True
 
     def _look(self) -> None:
@@ -186,6 +235,7 @@ class Run:
                 secret=None if spec.secret is None else spec.secret.reveal(),
                 version=__version__,
                 epoch_ns=spec.epoch_ns,
+                key_password=None if spec.key_password is None else spec.key_password.reveal(),
                 old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
                 raw=spec.on_raw is not None,
                 outcomes=spec.on_outcomes is not None,

@@ -1,7 +1,8 @@
 """One shard process: plan in on stdin, frames out on stdout.
 
-Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), SIGINT is ignored (the
-parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never blocks the load loop.
+Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), signals that end
+a command are ignored (the parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never
+blocks the load loop.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import asyncio
 import contextlib
 import functools
 import gc
+import math
 import os
 import select
-import signal
 import socket
 import sys
 import time
@@ -34,6 +35,8 @@ from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
 from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
+from loadsim.interrupts import left_to_the_parent
+from loadsim.launch.listening import LOOK_NS
 from loadsim.launch.messages import (
     Failed,
     Frame,
@@ -53,8 +56,8 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
-from loadsim.model import LoadsimError, Sample, Secret, UsageError
-from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.model import NS_PER_S, LoadsimError, Sample, Secret, UsageError
+from loadsim.plan import Headers, Plan, Scenario, Target, from_document
 from loadsim.plan.redact import conceal, from_environment, secrets_in
 from loadsim.signing import scheme
 
@@ -65,7 +68,9 @@ class Keys:
 
     secret: Secret
     old_secret: Secret | None
-    headers: dict[str, str]
+    headers: Headers
+    key_password: Secret | None = None
+    """Of the client key."""
 
 
 KeysOf = Callable[[Scenario], Keys]
@@ -77,7 +82,7 @@ def main(keys_of: KeysOf) -> int:
 
     `keys_of` is asked where the plan brings no secret.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    left_to_the_parent()
     frames = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     if sys.platform == "win32":
@@ -154,9 +159,10 @@ class ShardRun:
             old_secret=keys.old_secret,
             url=scenario.target.public_url or scenario.target.url,
             recorded=message.recorded,
+            headers=scenario.target.headers,
         )
-        wire = resolve(scenario.target)
-        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id)
+        wire = resolve(scenario.target, key_password=keys.key_password)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -204,7 +210,8 @@ class ShardRun:
         self._hidden = from_environment(scenario.target.headers).union(message.hidden)
         if message.secret is not None:
             old_secret = None if message.old_secret is None else Secret(message.old_secret)
-            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers)
+            key_password = None if message.key_password is None else Secret(message.key_password)
+            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers, key_password)
         keys = self._keys_of(scenario)
         target = msgspec.structs.replace(scenario.target, headers=keys.headers)
         return msgspec.structs.replace(scenario, target=target), keys
@@ -242,10 +249,15 @@ class ShardRun:
 
     async def _hear(self) -> ToShard | None:
         """The parent's next word; None when it is gone: its end of the pipe, or its word for longer than the lease."""
+        word = asyncio.create_task(read_message(self._reader))
         try:
-            data = await asyncio.wait_for(read_message(self._reader), self._message.lease_s or None)
-        except TimeoutError:
-            return None
+            look_s = LOOK_NS / NS_PER_S
+            for _ in range(math.ceil(self._message.lease_s / look_s)):  # by looks: see `Listening`
+                if (await asyncio.wait([word], timeout=look_s))[0]:
+                    break
+            data = await word if word.done() or not self._message.lease_s else None
+        finally:
+            word.cancel()
         return None if data is None else to_shard.decode(data)
 
     async def _tick(self) -> None:
@@ -275,6 +287,7 @@ class ShardRun:
             rss_bytes=_rss_bytes(),
             tally=recorder.tally.drain(),
             samples=[self._sample(sample) for sample in recorder.take_samples()],
+            addresses=engine.addresses(),
             raw=recorder.take_raw(),
             outcomes=self._notes.take() if self._notes is not None else b"",
             volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
@@ -303,18 +316,20 @@ def _clock_offset_ns() -> int:
     return min(pairs)[1]
 
 
-def make_transport(loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str) -> Transport:
+def make_transport(
+    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
+) -> Transport:
     """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct import DirectTransport
 
-        return DirectTransport(loop, wire, trace)
+        return DirectTransport(loop, wire, trace, first=shard)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
     if target.unix is not None or target.connect_to is not None:
         raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
-    return AiohttpTransport(loop, wire, trace)
+    return AiohttpTransport(loop, wire, trace, first=shard)
 
 
 def _rss_bytes() -> int:

@@ -6,12 +6,16 @@ Decides names and how bytes reach the disk. Knows nothing of what is in them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
 from pathlib import Path
 
 from loadsim.model import LoadsimError
+
+_IN_THE_WAY = (errno.EACCES, errno.EPERM, errno.EBUSY)
+"""Why a file cannot be put in another one's place that can be written itself."""
 
 
 def run_directory(out: Path, run_id: str) -> Path:
@@ -34,21 +38,86 @@ def run_directory(out: Path, run_id: str) -> Path:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write under a temporary name, fsync, rename: nobody ever sees half a file. Raises LoadsimError in one line."""
+    """Write a file so that nobody ever sees half of it. Raises LoadsimError in one line.
+
+    Links are followed. What is no regular file (a device, a FIFO) is written to as it is, and so is a file that
+    nothing can be put in the place of: one that is mounted by itself, or lies in a directory of somebody else's.
+    """
+    try:
+        if _stays(path):
+            _write_through(path, data)
+            return
+        place = path.resolve()
+        try:
+            _replace(place, data)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY or not os.access(place, os.W_OK):
+                raise
+            _write_through(place, data)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    except (ValueError, RuntimeError):
+        raise LoadsimError(f"{str(path)!r}: cannot be written: no file can have such a name") from None
+
+
+def check_writable(path: Path) -> None:
+    """Find out before a run what would keep a file from being written after it. Raises LoadsimError in one line."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists():
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        place = path.resolve()
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        os.close(descriptor)
+        place.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    except (ValueError, RuntimeError):
+        raise LoadsimError(f"{str(path)!r}: cannot be written: no file can have such a name") from None
+
+
+def _unwritable(path: Path, error: OSError) -> LoadsimError:
+    return LoadsimError(f"{path}: cannot be written: {error.strerror or error}")
+
+
+def _stays(path: Path) -> bool:
+    """Whether there is something that no other file may take the place of: no regular file, or one that is open already
+    (`/dev/stdout`, `/dev/fd/3`)."""
+    if not path.exists():
+        return False
+    link = path
+    while link.is_symlink():
+        if link.parent.resolve().is_relative_to("/proc"):
+            return True
+        link = link.parent / link.readlink()
+    return not path.is_file()
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Under a temporary name, fsync, rename."""
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".loadsim-")
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp's 0600 would hide a report from CI's next step
+        # mkstemp's 0600 would hide a report from CI's next step
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)  # noqa: PTH101
         os.replace(temporary, path)  # noqa: PTH105 - the pair of mkstemp
-    except OSError as error:
+    except OSError:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108 - the pair of mkstemp
-        raise LoadsimError(f"{path}: cannot be written: {error.strerror}") from None
+        raise
 
 
 def slug(name: str) -> str:

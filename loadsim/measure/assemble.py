@@ -17,6 +17,7 @@ from loadsim.measure.merge import Merged
 from loadsim.measure.result import (
     SCHEMA,
     UNLIMITED,
+    AddressRow,
     Environment,
     Limits,
     RunInfo,
@@ -65,6 +66,7 @@ def assemble(
     volleys: Sequence[VolleyCounts] = (),
     retries: Sequence[RetryCounts] = (),
     retry_scope: RetryScope | None = None,
+    addresses: Sequence[AddressRow] = (),
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
@@ -115,9 +117,24 @@ def assemble(
         duplicates=duplicates_of(volleys),
         retries=None if retry_scope is None else retries_of(retries, merged, planned, retry_scope),
         reconciliation=None,
+        addresses=by_address(addresses),
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
     )
+
+
+def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
+    """The rows of all shards, one for each address."""
+    found: dict[str, AddressRow] = {}
+    for row in rows:
+        before = found.get(row.address, AddressRow(row.address, 0, 0))
+        found[row.address] = AddressRow(
+            row.address,
+            before.connections + row.connections,
+            before.answers + row.answers,
+            before.failures + row.failures,
+        )
+    return list(found.values())
 
 
 def _histograms(merged: Merged, names: StratumNames) -> dict[str, str]:

@@ -14,6 +14,7 @@ import zlib
 import numpy as np
 
 from loadsim.measure.hdr import HdrConfig, Ints
+from loadsim.model import UsageError
 
 _COMPRESSED_COOKIE = 0x1C849314
 _COOKIE = 0x1C849313
@@ -22,6 +23,10 @@ _INNER = struct.Struct(">iiiiqqd")
 _LARGEST_PAYLOAD = 1 << 24
 """Well above what any layout up to 5 digits needs; a small hostile blob cannot unpack into all of memory."""
 _MAX_BYTES = 9
+
+
+class DamagedHistogramError(UsageError, ValueError):
+    """What should be an encoded histogram is none: the file that holds it cannot be used."""
 
 
 def encode(counts: Ints, config: HdrConfig) -> str:
@@ -44,39 +49,42 @@ def encode_sparse(index: Ints, counts: Ints, config: HdrConfig) -> str:
 def decode(text: str) -> tuple[HdrConfig, Ints]:
     """The layout and the dense counts of an encoded histogram.
 
-    Raises ValueError, in one line, on anything that is not a whole V2 compressed histogram.
+    Raises DamagedHistogramError, in one line, on anything that is not a whole V2 compressed histogram.
     """
     try:
         blob = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"not an HDR histogram: bad base64 ({error})") from None
+        raise DamagedHistogramError(f"not an HDR histogram: bad base64 ({error})") from None
     body = _unpack(blob)
     if len(body) < _INNER.size:
-        raise ValueError("not an HDR histogram: it ends inside its header")
+        raise DamagedHistogramError("not an HDR histogram: it ends inside its header")
     cookie, length, offset, digits, lowest, highest, _ = _INNER.unpack_from(body)
     if cookie != _COOKIE or offset != 0:
-        raise ValueError("not an HDR histogram in the V2 encoding")
+        raise DamagedHistogramError("not an HDR histogram in the V2 encoding")
     if length != len(body) - _INNER.size:
-        raise ValueError(f"HDR histogram truncated: {len(body) - _INNER.size} of {length} bytes of counts")
-    config = HdrConfig(lowest, highest, digits)
+        raise DamagedHistogramError(f"HDR histogram truncated: {len(body) - _INNER.size} of {length} bytes of counts")
+    try:
+        config = HdrConfig(lowest, highest, digits)
+    except ValueError as error:
+        raise DamagedHistogramError(f"not an HDR histogram: {error}") from None
     return config, _spread(_unleb128(np.frombuffer(body, np.uint8, offset=_INNER.size)), config)
 
 
 def _unpack(blob: bytes) -> bytes:
     if len(blob) < _OUTER.size:
-        raise ValueError("not an HDR histogram: too short")
+        raise DamagedHistogramError("not an HDR histogram: too short")
     cookie, length = _OUTER.unpack_from(blob)
     if cookie != _COMPRESSED_COOKIE:
-        raise ValueError("not an HDR histogram in the V2 compressed encoding")
+        raise DamagedHistogramError("not an HDR histogram in the V2 compressed encoding")
     if length != len(blob) - _OUTER.size:
-        raise ValueError(f"HDR histogram truncated: {len(blob) - _OUTER.size} of {length} bytes")
+        raise DamagedHistogramError(f"HDR histogram truncated: {len(blob) - _OUTER.size} of {length} bytes")
     unpacker = zlib.decompressobj()
     try:
         body = unpacker.decompress(blob[_OUTER.size :], _LARGEST_PAYLOAD)
     except zlib.error as error:
-        raise ValueError(f"not an HDR histogram: {error}") from None
+        raise DamagedHistogramError(f"not an HDR histogram: {error}") from None
     if not unpacker.eof:
-        raise ValueError("HDR histogram truncated, or larger than any layout needs")
+        raise DamagedHistogramError("HDR histogram truncated, or larger than any layout needs")
     return body
 
 
@@ -112,7 +120,7 @@ def _unleb128(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Ints:
         else:
             shift += 7
     if shift:
-        raise ValueError("HDR histogram truncated inside a count")
+        raise DamagedHistogramError("HDR histogram truncated inside a count")
     return np.array(words, dtype=np.int64)
 
 
@@ -120,7 +128,7 @@ def _spread(words: Ints, config: HdrConfig) -> Ints:
     """Dense counts from the words: a negative word skips that many buckets."""
     steps = np.where(words < 0, -words, 1)
     if len(words) and (words.min() < -config.counts_len or int(steps.sum()) > config.counts_len):
-        raise ValueError(f"HDR histogram has more buckets than its layout ({config.counts_len})")
+        raise DamagedHistogramError(f"HDR histogram has more buckets than its layout ({config.counts_len})")
     counts = np.zeros(config.counts_len, dtype=np.int64)
     filled = words > 0
     counts[(np.cumsum(steps) - 1)[filled]] = words[filled]

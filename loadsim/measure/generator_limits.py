@@ -9,6 +9,7 @@ import hashlib
 
 import msgspec
 
+from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.result import Environment, GeneratorLimits, Pace
 from loadsim.model import UsageError
 
@@ -40,7 +41,7 @@ def load_limits(data: bytes, source: str) -> GeneratorLimits:
     """The inverse of `dump_limits`. Raises UsageError in one line."""
     try:
         kept = msgspec.json.decode(data, type=_Kept)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{source}: not a kept calibration ({error}); run loadsim bench engine again") from None
     if kept.schema != SCHEMA:
         raise UsageError(f"{source}: its schema is {kept.schema!r}, not {SCHEMA}; run loadsim bench engine again")

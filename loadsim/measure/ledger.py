@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.decoding import UNREADABLE
+
 SCHEMA = "loadsim.ledger/1"
 MOST_TIMES = 255
 """The greatest count: counts are single bytes and stay at this value."""
@@ -74,7 +76,7 @@ def decode_ledger(data: bytes, run: str) -> RunLedger:
     """The ledger of a run from its JSON. Raises ValueError, in one line, when it is not valid."""
     try:
         document = msgspec.json.decode(data, type=LedgerDocument)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"not a ledger: {error}") from None
     if document.schema != SCHEMA:
         raise ValueError(f"its schema is {document.schema!r}, not {SCHEMA}")

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.hdr import Ints
 from loadsim.model import ERROR_BASE, UNFINISHED
 
@@ -131,7 +132,7 @@ def load_outcomes(data: bytes, run: str) -> Outcomes:
     try:
         stored = msgspec.msgpack.decode(data, type=_Stored)
         arrays = [_unpacked(piece, stored.events) for piece in (stored.marks, stored.deliveries)]
-    except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
+    except (*UNREADABLE, zlib.error) as error:
         raise ValueError(f"not the outcomes of a run ({error})") from None
     if stored.schema != SCHEMA:
         raise ValueError(f"its schema is {stored.schema!r}, not {SCHEMA}")

@@ -1,100 +1,106 @@
-"""The stored result of a run, `result.json` (`"schema": "loadsim.result/2"`): the interface between measuring and
-judging.
+"""The stored result of a run, `result.json` (`"schema": "loadsim.result/2"`): measuring writes it, judging reads it.
 
 The types here give every figure its key and its unit. A figure that is not known is None (null), never 0.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.older_results import from_first
 from loadsim.model import UsageError
 
 SCHEMA = "loadsim.result/2"
 _FIRST_SCHEMA = "loadsim.result/1"
+_LONGEST_SCHEMA = 40
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Figure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+"""A count and a figure of a result, none of which can be below zero or beyond what any run could come to."""
 
 
 class Stats(msgspec.Struct, frozen=True):
     """One latency metric, in milliseconds. Percentiles below their least sample count are None."""
 
-    count: int
-    min: float | None = None
-    mean: float | None = None
-    stdev: float | None = None
-    max: float | None = None
-    p50: float | None = None
-    p75: float | None = None
-    p90: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    p99_9: float | None = None
-    p99_99: float | None = None
-    ci95: dict[str, tuple[float, float]] | None = None
+    count: Count
+    min: Figure | None = None
+    mean: Figure | None = None
+    stdev: Figure | None = None
+    max: Figure | None = None
+    p50: Figure | None = None
+    p75: Figure | None = None
+    p90: Figure | None = None
+    p95: Figure | None = None
+    p99: Figure | None = None
+    p99_9: Figure | None = None
+    p99_99: Figure | None = None
+    ci95: dict[str, tuple[Figure, Figure]] | None = None
     """`{"p50": (low, high), ...}`; None with fewer than 20 slices."""
-    overflow: int = 0
+    overflow: Count = 0
     """Values above the histogram's range. They are counted in its last bucket; `max` is exact."""
 
 
 class Totals(msgspec.Struct, frozen=True):
     """Counts and latencies of one group of events: all recorded ones, or those of one type, one case or one phase."""
 
-    planned: int
-    sent: int
-    completed: int
-    succeeded: int
-    failed: int
-    dropped: int
-    unfinished: int
-    unsent: int
-    attempts: int
-    bytes_sent: int
-    bytes_received: int
-    duration_s: float | None
-    rate_planned: float | None
-    rate_sent: float | None
-    rate_completed: float | None
+    planned: Count
+    sent: Count
+    completed: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    unfinished: Count
+    unsent: Count
+    attempts: Count
+    bytes_sent: Count
+    bytes_received: Count
+    duration_s: Figure | None
+    rate_planned: Figure | None
+    rate_sent: Figure | None
+    rate_completed: Figure | None
     """Answers per second within the duration: `completed` without those in `after_end`."""
-    success_rate: float | None
-    status: dict[str, int]
-    errors: dict[str, int]
+    success_rate: Figure | None
+    status: dict[str, Count]
+    errors: dict[str, Count]
     latency_ms: dict[str, Stats]
     """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
-    woken_late: int = 0
+    woken_late: Count = 0
     """Events that were due in the phase, but that the generator woke only after its end."""
-    after_end: dict[str, int] = {}
+    after_end: dict[str, Count] = {}
     """Answers that came after recording had ended, by status. They are completed, but in no rate. In a row of a phase:
     after the end of that phase."""
-    forged_accepted: int | None = None
+    forged_accepted: Count | None = None
     """Answered 2xx although a refusal was due. None where no event had to be refused."""
-    refused_badly: int | None = None
+    refused_badly: Count | None = None
     """Wrong refusals: a refusal was due, and the answer was neither 2xx nor 4xx, or there was none."""
-    refusals_due: int | None = None
+    refusals_due: Count | None = None
     """Events sent that the endpoint had to refuse."""
-    forged_accepted_upper: float | None = None
+    forged_accepted_upper: Figure | None = None
     """95 % upper bound of the share of such events that the endpoint accepts; from those that were answered."""
-    refused_badly_upper: float | None = None
+    refused_badly_upper: Figure | None = None
     """95 % upper bound of the share of wrong refusals; from those that were answered or failed."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
     """One slice of time. Latencies are those of the events due in it, rates those of the events that ended in it."""
 
-    t_s: float
-    due: int
-    sent: int
-    completed: int
-    succeeded: int
-    failed: int
-    in_flight: int | None
-    p50_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
-    lag_p99_ms: float | None
-    attempts: int | None = None
+    t_s: Figure
+    due: Count
+    sent: Count
+    completed: Count
+    succeeded: Count
+    failed: Count
+    in_flight: Count | None
+    p50_ms: Figure | None
+    p90_ms: Figure | None
+    p99_ms: Figure | None
+    max_ms: Figure | None
+    lag_p99_ms: Figure | None
+    attempts: Count | None = None
     """Deliveries sent, including those that were followed by another attempt; None without retries."""
 
 
@@ -103,9 +109,9 @@ class SampleRow(msgspec.Struct, frozen=True):
 
     kind: str
     """The status (`"401"`) or the error kind (`"timeout"`)."""
-    index: int
+    index: Count
     type: str
-    t_s: float
+    t_s: Figure
     headers: list[tuple[str, str]]
     body: str
     error: str
@@ -115,30 +121,30 @@ class SampleRow(msgspec.Struct, frozen=True):
 class ShardRow(msgspec.Struct, frozen=True):
     """One generator process."""
 
-    shard: int
+    shard: Count
     host: str
-    pid: int | None
-    planned: int
-    sent: int
-    completed: int
-    frames: int
+    pid: Count | None
+    planned: Count
+    sent: Count
+    completed: Count
+    frames: Count
     lost: bool = False
     reason: str = ""
-    cpu_s: float | None = None
-    cpu_share: float | None = None
+    cpu_s: Figure | None = None
+    cpu_share: Figure | None = None
     """Of one core, over the run."""
-    rss_mb: float | None = None
-    connections_peak: int | None = None
-    connections_opened: int | None = None
-    saturated_s: float | None = None
+    rss_mb: Figure | None = None
+    connections_peak: Count | None = None
+    connections_opened: Count | None = None
+    saturated_s: Figure | None = None
     """How long all connections were busy while an event waited."""
-    start_offset_ms: float | None = None
+    start_offset_ms: Figure | None = None
     """How long after the agreed instant it began."""
-    p50_ms: float | None = None
+    p50_ms: Figure | None = None
     clock_ahead_ms: float | None = None
     """How far the clock of its host was ahead of the launcher's; its start was corrected by this. None on this
     machine."""
-    clock_residual_ms: float | None = None
+    clock_residual_ms: Figure | None = None
     """The greatest error of that correction."""
 
 
@@ -146,7 +152,7 @@ class Aborted(msgspec.Struct, frozen=True):
     """The run was ended early because an objective could not be met any more."""
 
     objective: str
-    at_s: float
+    at_s: Figure
     """Since the start of the run."""
     why: str
     """In words, with figures."""
@@ -160,12 +166,12 @@ class WindowCourse(msgspec.Struct, frozen=True):
 
     figure: str
     """`response{phase:steady}: p(99)`."""
-    width_s: float
-    t_s: list[float]
-    values: list[float | None]
+    width_s: Figure
+    t_s: list[Figure]
+    values: list[Figure | None]
     """In the unit of an objective on this figure."""
-    samples: list[int]
-    left_out_s: float
+    samples: list[Count]
+    left_out_s: Figure
     """Recorded time outside of whole windows."""
 
 
@@ -177,15 +183,15 @@ class RunInfo(msgspec.Struct, frozen=True):
     started_at: str
     """ISO 8601, UTC."""
     ended_at: str
-    seed: int
+    seed: Count
     version: str
     model: Literal["open", "closed"]
-    workers: int
+    workers: Count
     interrupted: bool
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
-    allow_lost: int = 0
+    allow_lost: Count = 0
     """How many hosts may be lost before the run is INVALID."""
     aborted: Aborted | None = None
     """None when no objective ended the run."""
@@ -197,23 +203,36 @@ class Environment(msgspec.Struct, frozen=True):
     python: str
     platform: str
     cpu_model: str
-    cpu_count: int
+    cpu_count: Count
     packages: dict[str, str]
 
 
 UNLIMITED = "nothing limited the run"
 
 
+class AddressRow(msgspec.Struct, frozen=True):
+    """What one address of an endpoint that has several took of the run."""
+
+    address: str
+    """Host and port."""
+    connections: int
+    """How many were made to it."""
+    answers: int
+    """How many came from it, whatever their status."""
+    failures: int = 0
+    """Attempts to connect to it that failed, or were overtaken by one to another address."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What limited the run."""
 
-    connections: int
-    connections_peak: int
-    saturated_share: float | None
+    connections: Count
+    connections_peak: Count
+    saturated_share: Figure | None
     """Share of recorded time in which all connections were busy and an event waited."""
-    generator_cpu_share: float | None
+    generator_cpu_share: Figure | None
     """The busiest shard's share of its core."""
-    lag_p99_ms: float | None
+    lag_p99_ms: Figure | None
     notes: list[str]
     """What limited the run, in words for the report."""
     shortage: str = ""
@@ -233,9 +252,9 @@ class ObjectiveRow(msgspec.Struct, frozen=True):
 
     text: str
     default: bool
-    observed: float | None
+    observed: Figure | None
     passed: bool | None
-    ci95: tuple[float, float] | None = None
+    ci95: tuple[Figure, Figure] | None = None
     unit: str = ""
     note: str = ""
 
@@ -250,11 +269,11 @@ class VerdictRow(msgspec.Struct, frozen=True):
 class Pace(msgspec.Struct, frozen=True):
     """The generator's lag at one rate, and the service times it measures at an endpoint that does nothing; ms."""
 
-    rate: float
-    lag_p50_ms: float | None
-    lag_p99_ms: float | None
-    service_p50_ms: float | None
-    service_p99_ms: float | None
+    rate: Figure
+    lag_p50_ms: Figure | None
+    lag_p99_ms: Figure | None
+    service_p50_ms: Figure | None
+    service_p99_ms: Figure | None
 
 
 class GeneratorLimits(msgspec.Struct, frozen=True):
@@ -262,36 +281,36 @@ class GeneratorLimits(msgspec.Struct, frozen=True):
 
     measured_at: str
     """ISO 8601, UTC."""
-    rate_max: float
+    rate_max: Figure
     """Signed events per second of one generator process, closed model."""
-    generator_cpu_share: float | None
+    generator_cpu_share: Figure | None
     """Share of its core at that rate; well below 1 means that the receiver was the limit."""
-    service_p50_ms: float | None
+    service_p50_ms: Figure | None
     """At a moderate open rate."""
-    service_p99_ms: float | None
+    service_p99_ms: Figure | None
     paces: list[Pace]
 
 
 class DuplicateRow(msgspec.Struct, frozen=True):
     """Deliveries of duplicated events that came at one time relative to the first answer."""
 
-    deliveries: int
-    status: dict[str, int]
-    errors: dict[str, int]
-    unfinished: int
-    p50_ms: float | None
+    deliveries: Count
+    status: dict[str, Count]
+    errors: dict[str, Count]
+    unfinished: Count
+    p50_ms: Figure | None
     """Service time of the answered deliveries."""
-    p99_ms: float | None
+    p99_ms: Figure | None
 
 
 class Duplicates(msgspec.Struct, frozen=True):
     """Events that were sent as several identical deliveries at the same instant."""
 
-    events: int
-    spread_p50_ms: float | None
+    events: Count
+    spread_p50_ms: Figure | None
     """From the first write call of the first copy to that of the last copy, over all events."""
-    spread_p99_ms: float | None
-    spread_max_ms: float | None
+    spread_p99_ms: Figure | None
+    spread_max_ms: Figure | None
     first: DuplicateRow
     """The delivery of each event that was answered first."""
     same_time: DuplicateRow
@@ -303,13 +322,13 @@ class Duplicates(msgspec.Struct, frozen=True):
 class AttemptRow(msgspec.Struct, frozen=True):
     """The deliveries of one attempt number."""
 
-    attempt: int
-    deliveries: int
-    delivered: int
+    attempt: Count
+    deliveries: Count
+    delivered: Count
     """Answered 2xx."""
-    status: dict[str, int]
-    errors: dict[str, int]
-    unfinished: int
+    status: dict[str, Count]
+    errors: dict[str, Count]
+    unfinished: Count
     and_later: bool = False
     """This row holds all later attempts too."""
 
@@ -319,43 +338,43 @@ class Retries(msgspec.Struct, frozen=True):
 
     profile: str
     title: str
-    time_scale: float
+    time_scale: Figure
     modelled: bool
     """The pauses between attempts are loadsim's: the provider publishes only their number and their total time."""
-    retried: int
+    retried: Count
     """Events that had to wait for another attempt."""
-    attempts: int
+    attempts: Count
     """All deliveries, including the first of each event."""
-    delivered: int
+    delivered: Count
     """Events that a later attempt delivered."""
-    delivery_p50_ms: float | None
+    delivery_p50_ms: Figure | None
     """From the due time of such an event to its delivery, in the (scaled) time of the run."""
-    delivery_p99_ms: float | None
-    delivery_max_ms: float | None
-    given_up: int
+    delivery_p99_ms: Figure | None
+    delivery_max_ms: Figure | None
+    given_up: Count
     """Events whose last attempt failed."""
-    cut_off: int
+    cut_off: Count
     """Events that had another attempt to come when the endpoint was switched off."""
-    no_room: int
+    no_room: Count
     """Events that were given up because too many were waiting already."""
-    waiting: int
+    waiting: Count
     """Events that still waited for another attempt when the run was over; they are unfinished."""
-    undelivered: int
+    undelivered: Count
     """Events that became due while the endpoint was switched off, and were not sent."""
-    in_doubt: int
+    in_doubt: Count
     """Attempts that were sent, not answered completely, and repeated: the endpoint may have those events twice."""
-    base_rate: float | None
+    base_rate: Figure | None
     """Events per second that became due, over the phases in which any did."""
-    peak_rate: float | None
+    peak_rate: Figure | None
     """The most deliveries in any second."""
-    peak_s: float | None
-    backlog: int
+    peak_s: Figure | None
+    backlog: Count
     """The most events that at one time had failed and were not yet delivered or given up."""
-    backlog_s: float | None
+    backlog_s: Figure | None
     """When the backlog was last so large."""
-    drain_s: float | None
+    drain_s: Figure | None
     """Time from then until there was no backlog; None: it did not end."""
-    off_s: float | None
+    off_s: Figure | None
     """When the provider switched the endpoint off; None: never."""
     why: str
     by_attempt: list[AttemptRow]
@@ -374,33 +393,33 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     """Why the ledger could not be used; empty when it could."""
     of: Literal["deliveries", "effects"] | None = None
     """What the ledger counts: deliveries that arrived, or what was done for an event."""
-    sent: int | None = None
+    sent: Count | None = None
     """At least one byte of the event was handed to the kernel."""
-    delivered: int | None = None
+    delivered: Count | None = None
     """Answered 2xx, and in the ledger."""
-    unacknowledged: int | None = None
+    unacknowledged: Count | None = None
     """In the ledger, and not answered 2xx: a provider would send them again."""
-    refused: int | None = None
+    refused: Count | None = None
     """Answered with another status than 2xx, and not in the ledger: both sides agree."""
-    lost: int | None = None
+    lost: Count | None = None
     """Not in the ledger, although no answer refused them: answered 2xx, or not at all."""
-    acknowledged_not_received: int | None = None
+    acknowledged_not_received: Count | None = None
     """The part of `lost` that was answered 2xx."""
-    duplicated: int | None = None
+    duplicated: Count | None = None
     """In the ledger more often than they were sent (deliveries), or more than once (effects)."""
-    reordered: int | None = None
+    reordered: Count | None = None
     """Arrived after an event that was due later (RFC 4737, 3.3). None: the order is not known."""
-    reorder_extent: int | None = None
+    reorder_extent: Count | None = None
     """The most places that such an event was behind the first event that overtook it (RFC 4737, 4.2.1)."""
-    forged_sent: int | None = None
+    forged_sent: Count | None = None
     """Events that the endpoint had to refuse."""
-    forged_accepted: int | None = None
+    forged_accepted: Count | None = None
     """Of those, answered 2xx and in the ledger."""
-    forged_unanswered: int | None = None
+    forged_unanswered: Count | None = None
     """Of those, in the ledger although the answer was not 2xx."""
-    never_sent: int | None = None
+    never_sent: Count | None = None
     """In the ledger under the name of this run, but never sent by it."""
-    examples: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    examples: dict[str, list[Count]] = msgspec.field(default_factory=dict)
     """For each figure the first indexes of the events that it counts."""
 
 
@@ -415,7 +434,7 @@ class RunResult(msgspec.Struct, frozen=True):
     by_case: dict[str, Totals]
     by_phase: dict[str, Totals]
     series: list[SeriesRow]
-    slice_s: float
+    slice_s: Figure
     """Width of a series row."""
     series_histograms: dict[str, list[str | None]]
     """metric -> one HDR V2 blob per series row (None: no sample), in us; response and service."""
@@ -439,6 +458,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """What the generator itself can do on the machine of the run, where that was measured."""
     by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
     """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
+    addresses: list[AddressRow] = msgspec.field(default_factory=list)
+    """Of an endpoint that has several; empty where it has one."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
     """The figures of the run's objectives over windows. They are counted apart from the series, whose slices get
     wider."""
@@ -466,7 +487,7 @@ def load_result(data: bytes, source: str) -> RunResult:
         raise UsageError(
             f'{source}: not a loadsim result (it has no "schema"); give the result.json of a run'
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{source}: not a whole JSON file ({error}); was the run or a copy cut short?") from None
     if schema not in (SCHEMA, _FIRST_SCHEMA):
         raise UsageError(_foreign(source, schema))
@@ -475,13 +496,14 @@ def load_result(data: bytes, source: str) -> RunResult:
             document = from_first(msgspec.json.decode(data, type=dict[str, Any]))
             return msgspec.convert({**document, "schema": SCHEMA}, RunResult)
         return msgspec.json.decode(data, type=RunResult)
-    except msgspec.ValidationError as error:
+    except UNREADABLE as error:
         raise UsageError(f"{source}: not a valid {schema}: {error}") from None
 
 
 def _foreign(source: str, schema: str) -> str:
     name, _, age = SCHEMA.partition("/")
     theirs, _, their_age = schema.partition("/")
-    if theirs == name and their_age.isdecimal() and int(their_age) > int(age):
-        return f"{source}: written by a newer loadsim ({schema}, this one reads {SCHEMA}); update loadsim to read it"
-    return f"{source}: its schema is {schema!r}, not {SCHEMA}; give the result.json of a run"
+    shown = schema if len(schema) <= _LONGEST_SCHEMA else f"{schema[:_LONGEST_SCHEMA]}…"
+    if theirs == name and their_age.isascii() and their_age.isdecimal() and their_age.lstrip("0") != age:
+        return f"{source}: written by a newer loadsim ({shown}, this one reads {SCHEMA}); update loadsim to read it"
+    return f"{source}: its schema is {shown!r}, not {SCHEMA}; give the result.json of a run"

@@ -4,6 +4,7 @@ Decides arrivals, phases, the mix and the words of every scenario error. Refuses
 an event contains and which event types, schemes or cases exist: the caller names those.
 """
 
+from loadsim.plan.headers import Headers, header_pairs, headers_over
 from loadsim.plan.plan import ArrivalBlock, Plan, PlannedPhase, share_of
 from loadsim.plan.quick import override, quick_scenario
 from loadsim.plan.reading import from_document, load_scenario
@@ -36,6 +37,7 @@ __all__ = [
     "Case",
     "CaseRule",
     "EventMix",
+    "Headers",
     "ObjectiveRule",
     "Phase",
     "Plan",
@@ -49,6 +51,8 @@ __all__ = [
     "format_rate",
     "format_size",
     "from_document",
+    "header_pairs",
+    "headers_over",
     "load_scenario",
     "override",
     "parse_duration",

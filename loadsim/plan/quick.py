@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from loadsim.model import NS_PER_S
+from loadsim.plan.headers import headers_over
 from loadsim.plan.reading import Settle, TypesOf, from_document
 from loadsim.plan.retry import profile_of
 from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, Scenario, ScenarioError
@@ -120,7 +121,7 @@ def override(
         table.pop("custom", None)
     if "url" in changes:
         table.pop("ledger", None)  # it was that of another receiver
-    headers = {**table["headers"], **changes.pop("headers", {})}
+    headers = headers_over(table["headers"], changes.pop("headers", {}))
     document["target"] = {**table, **changes, "headers": headers}
     if document["target"]["url"] != EMBEDDED:
         document.pop("receiver", None)  # meant for the receiver that was replaced

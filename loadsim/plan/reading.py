@@ -5,7 +5,6 @@ Decides the form of the message: `FILE: key.path: reason`. Reads no file: the te
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from loadsim.model import UsageError
 from loadsim.plan.retry import profile_of
 from loadsim.plan.rules import check, check_target, refuse_secrets
 from loadsim.plan.scenario import Case, CaseRule, EventMix, Scenario, ScenarioError, Target
-from loadsim.plan.shape import DocumentError, read
+from loadsim.plan.shape import DocumentError, parse_toml, read
 
 NO_CASES: Mapping[str, CaseRule] = MappingProxyType({})
 TypesOf = Callable[[Target], Sequence[str]]
@@ -47,9 +46,9 @@ def load_scenario(
     ScenarioError.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(source, "", f"not TOML: {error}") from None
+        document = parse_toml(text)
+    except DocumentError as error:
+        raise ScenarioError(source, error.key, error.reason) from None
     table = document.get("target")
     if signing and isinstance(table, dict):
         table.pop("custom", None)

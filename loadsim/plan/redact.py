@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from loadsim.plan.headers import header_pairs
 
 if TYPE_CHECKING:
     from loadsim.plan.scenario import Target
 
 MASK = "***"
+Value = TypeVar("Value", bound=object)
 ENV_PREFIX = "env:"
 """Before the name of a variable, in place of a header's value."""
 SHORTEST_SECRET = 4
@@ -36,29 +39,30 @@ def shown_variable(name: str) -> str:
     return name if _USUAL_NAME.fullmatch(name) else MASK
 
 
-def from_environment(headers: Mapping[str, str]) -> frozenset[str]:
+def from_environment(headers: Mapping[str, str | tuple[str, ...]]) -> frozenset[str]:
     """The names, in lower case, of the headers whose values are to be read from variables (`env:NAME`)."""
-    return frozenset(name.lower() for name, value in headers.items() if value.startswith(ENV_PREFIX))
+    return frozenset(name.lower() for name, value in header_pairs(headers) if value.startswith(ENV_PREFIX))
 
 
 def variables_of(target: Target, default_secret_env: str) -> frozenset[str]:
     """The variables that a target's secrets are read from. `default_secret_env`: its scheme's own."""
-    values = target.headers.values()
+    values = [value for _, value in header_pairs(target.headers)]
     named = {value.removeprefix(ENV_PREFIX).strip() for value in values if value.startswith(ENV_PREFIX)}
     if target.secret_file is None:
         named.add(target.secret_env or default_secret_env)
-    return frozenset(named | ({target.old_secret_env} if target.old_secret_env else set()))
+    return frozenset(named.union(name for name in (target.old_secret_env, target.key_password_env) if name))
 
 
-def redact_headers(headers: Mapping[str, str], hidden: Collection[str] = ()) -> dict[str, str]:
+def redact_headers(headers: Mapping[str, Value], hidden: Collection[str] = ()) -> dict[str, Value | str]:
     """The headers with the values of telling ones, and of those whose lower-case names are in `hidden`, as `***`."""
     return {name: MASK if is_telling(name) or name.lower() in hidden else value for name, value in headers.items()}
 
 
-def secrets_in(headers: Mapping[str, str], hidden: Collection[str] = ()) -> tuple[str, ...]:
+def secrets_in(headers: Mapping[str, str | tuple[str, ...]], hidden: Collection[str] = ()) -> tuple[str, ...]:
     """The values that `redact_headers` masks, and what stands behind a word such as Bearer in them; longest first."""
-    masked = [value for name, value in headers.items() if is_telling(name) or name.lower() in hidden]
+    masked = [value for name, value in header_pairs(headers) if is_telling(name) or name.lower() in hidden]
     found = {text.strip() for value in masked for text in (value, value.partition(" ")[2])}
+    found |= {text.encode().decode("latin-1") for text in found}  # as an answer that repeats it is read
     return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=lambda text: (-len(text), text)))
 
 
@@ -95,7 +99,7 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
         for key in ("url", "public_url", "ledger", "proxy"):
             if isinstance(target.get(key), str):
                 target[key] = redact_url(target[key])
-        for key in ("secret_env", "old_secret_env"):
+        for key in ("secret_env", "old_secret_env", "key_password_env"):
             if isinstance(target.get(key), str):
                 target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):

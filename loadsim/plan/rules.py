@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from loadsim.model import UsageError
 from loadsim.plan.arrivals import expected_count
 from loadsim.plan.cases import check_cases, check_shares
+from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
 from loadsim.plan.retry import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
@@ -108,12 +109,20 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         raise DocumentError(f"{path}.timeout", "must be more than 0 and at most a year")
     _check_most(f"{path}.connections", target.connections, MAX_CONNECTIONS)
     _check_most(f"{path}.reuse", target.reuse, MAX_EVENTS)
+    _check_tls(path, target)
+    check_headers(f"{path}.headers", target.headers)
+    _check_route(path, target)
+
+
+def _check_tls(path: str, target: Target) -> None:
     if target.insecure and target.cacert is not None:
         raise DocumentError(f"{path}.cacert", "insecure = true checks no certificate: keep one of them")
     if target.key is not None and target.cert is None:
         raise DocumentError(f"{path}.key", "needs the certificate that it belongs to: cert")
-    check_headers(f"{path}.headers", target.headers)
-    _check_route(path, target)
+    if target.key_password_env is not None:
+        _check_variable(f"{path}.key_password_env", target.key_password_env)
+        if target.cert is None:
+            raise DocumentError(f"{path}.key_password_env", "needs the certificate whose key it opens: cert")
 
 
 def _check_most(key: str, count: int | None, most: int) -> None:
@@ -160,8 +169,13 @@ def _check_secrets(path: str, target: Target) -> None:
         variable, file = getattr(target, f"{name}_env"), getattr(target, f"{name}_file")
         if variable is not None and file is not None:
             raise DocumentError(f"{path}.{name}_file", f"{name}_env is given too: keep one of them")
-        if variable is not None and VARIABLE_NAME.fullmatch(variable) is None:
-            raise DocumentError(f"{path}.{name}_env", "is the name of an environment variable: letters, digits and _")
+        if variable is not None:
+            _check_variable(f"{path}.{name}_env", variable)
+
+
+def _check_variable(key: str, name: str) -> None:
+    if VARIABLE_NAME.fullmatch(name) is None:
+        raise DocumentError(key, "is the name of an environment variable: letters, digits and _")
 
 
 def refuse_secrets(path: str, table: object) -> None:
@@ -192,9 +206,9 @@ def check_url(key: str, url: str, alternative: str = "") -> None:
         raise DocumentError(key, "the port is not a number from 1 to 65535")
 
 
-def check_headers(key: str, headers: dict[str, str]) -> None:
+def check_headers(key: str, headers: Headers) -> None:
     """Names are HTTP tokens, values have no line break, and none would break the framing of the message."""
-    for name, value in headers.items():
+    for name, value in header_pairs(headers):
         if _HEADER_NAME.fullmatch(name) is None:
             raise DocumentError(key, f"{name!r} is not the name of an HTTP header")
         if name.lower() in _FRAMING:
@@ -208,7 +222,7 @@ def header_value_problem(value: str) -> str | None:
     """What keeps a text from being the value of a header, or None; the text itself is not repeated."""
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         return "holds a line break or a control character"
-    return "holds a character outside Latin-1" if re.search(r"[^\x00-\xff]", value) else None
+    return "is not text that UTF-8 can carry" if re.search(r"[\ud800-\udfff]", value) else None
 
 
 def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | None) -> None:

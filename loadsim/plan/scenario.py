@@ -14,6 +14,7 @@ import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
 from loadsim.plan.behaviour import Behaviour
+from loadsim.plan.headers import Headers
 from loadsim.plan.retry import Retry
 from loadsim.plan.shape import Duration, Rate, Size, write
 
@@ -58,7 +59,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     reuse: Count | None = None
     """Close a connection after so many requests; None keeps it."""
     overflow: Literal["queue", "drop"] = "queue"
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    headers: Headers = msgspec.field(default_factory=dict)
+    """A list of values is sent as so many lines."""
     trace_header: bool = True
     preflight: bool = True
     transport: Literal["direct", "aiohttp"] = "direct"
@@ -72,6 +74,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     cacert: str | None = None
     cert: str | None = None
     key: str | None = None
+    key_password_env: str | None = None
+    """The environment variable that holds the pass phrase of the private key, where it has one."""
     ledger: str | None = None
     """URL of the receiver's books, see `measure.ledger`; the embedded receiver's are found without."""
 

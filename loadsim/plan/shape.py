@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import tomllib
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Annotated, Any, TypeVar
@@ -68,6 +69,8 @@ _WORDS = {
     "null": "nothing",
 }
 _LONGEST = 500
+DEEPEST = 64
+"""Levels of a document; ours need six, and a body that is set as many as its event has."""
 _AT = re.compile(r"(?s)(.*?)(?: - at `(?:key(?: in)? `?)?\$\.?(.*?)`)?")
 
 
@@ -84,6 +87,32 @@ class DocumentError(ValueError):
         self.key = one_line(key)
         self.reason = one_line(reason)
         super().__init__(f"{self.key}: {self.reason}" if key else self.reason)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The document of a TOML text. Raises DocumentError, in one line, for a text that is none, or nested too deeply."""
+    document: dict[str, Any] | None
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:  # also of a number with thousands of digits
+        raise DocumentError("", f"not TOML: {error}") from None
+    except RecursionError:
+        document = None
+    if document is None or _depth(document) > DEEPEST:
+        raise DocumentError("", f"nested more than {DEEPEST} levels deep")
+    return document
+
+
+def _depth(document: Any) -> int:
+    """How many levels of tables and lists lie in each other; without recursion, which has its own limit."""
+    depth, level = 0, [document]
+    while level := [inner for each in level if isinstance(each, dict | list) for inner in _values(each)]:
+        depth += 1
+    return depth
+
+
+def _values(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -135,6 +164,9 @@ def _entry(value: Any, kind: inspect.Type, path: str) -> Any:
     prepared = _prepare(value, kind, path)
     if isinstance(kind, inspect.StructType):
         return _convert(prepared, kind.cls, path)
+    if isinstance(kind, inspect.UnionType):
+        texts: Any = str | tuple[str, ...]  # the one choice that there is under a free key
+        return _convert(prepared, texts, path)
     return _convert(prepared, str, path) if isinstance(kind, inspect.StrType) else prepared
 
 

@@ -69,7 +69,7 @@ class Admin:
                 runs, refusals = self._supervisor.runs()
                 body = msgspec.json.encode({"runs": runs, "refused": refusals})
                 return web.Response(body=body, content_type="application/json")
-            ledger = self._supervisor.ledger_of(run)
+            ledger = await self._supervisor.ledger_of(run)
         except LoadsimError as error:
             return web.json_response({"error": str(error)}, status=404)
         if ledger is None:

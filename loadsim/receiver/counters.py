@@ -19,6 +19,8 @@ WORD = 8
 FAILED = 24
 BYTES = 25
 RESETS = 26
+ENTERED = 27
+"""No count: up to which instant the worker has entered what came into its ledger, ns of the monotonic clock."""
 STATUS = 32
 STATUSES = 600
 ROW = STATUS + STATUSES
@@ -67,6 +69,10 @@ class WorkerCounters:
         for place in (FAILED, RESETS) if reset else (FAILED,):
             self._words[place] = self._counts[place] = self._counts[place] + 1
 
+    def entered(self, until_ns: int) -> None:
+        """The ledger has everything that was answered until then."""
+        self._words[ENTERED] = until_ns
+
     def answered(self, status: int) -> None:
         """Count one answer that was handed to the kernel."""
         place, counts = STATUS + status, self._counts
@@ -113,6 +119,10 @@ class SharedCounters:
     def first_ns(self) -> int:
         """When the first request came to any worker, ns of the monotonic clock; 0 while none has."""
         return self._words[FIRST_REQUEST]
+
+    def entered_ns(self, worker: int) -> int:
+        """Up to which instant a worker has entered what came; 0 before its first time."""
+        return self._words[HEADER + worker * ROW + ENTERED]
 
     def counts(self, worker: int | None = None) -> Counts:
         """The counts of one worker, or of all together."""

@@ -57,10 +57,9 @@ class RunningReceiver:
         name."""
         self._supervisor.register(run)
 
-    def ledger_of(self, run: str) -> RunLedger | None:
-        """The ledger of a run, a fraction of a second old; None when it is not registered. Not available after
-        `stop`."""
-        return self._supervisor.ledger_of(run)
+    async def ledger_of(self, run: str) -> RunLedger | None:
+        """Which events of a run came until now, and not after `stop`; None where it is not registered."""
+        return await self._supervisor.ledger_of(run)
 
     async def stop(self) -> None:
         """Answer what is in flight, end every process, keep the final counts."""

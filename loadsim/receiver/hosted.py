@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -19,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from loadsim.imports import load_object
+from loadsim.interrupts import left_to_the_parent
 from loadsim.model import LoadsimError, UsageError
 from loadsim.receiver.worker import CONTROL, DRAIN_S, READY, STOP, read_order
 
@@ -132,7 +132,7 @@ def _control(stopping: asyncio.Event) -> None:
 
 def main() -> None:
     """Run one application; started as `python -m loadsim.receiver.hosted`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    left_to_the_parent()
     answer = os.dup(1)
     os.dup2(2, 1)  # the application's output must not mix with READY
     order = read_order(AppOrder)

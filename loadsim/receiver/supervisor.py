@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
+import numpy as np
 
 from loadsim.measure.ledger import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.counters import Counts, SharedCounters
-from loadsim.receiver.ledger import LedgerMemory, Refusals
+from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.worker import DRAIN_S, Order
@@ -28,6 +29,9 @@ BACKLOG = 4096
 START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
 """How long after its own deadline a worker that does not stop is killed."""
+PATIENCE_S = 5.0
+"""How long a worker may take to enter what it took, which it does many times a second."""
+NOTHING = RunLedger("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
 RETRY_S = 0.5
 """Pause before replacing a worker that never became ready, so that a repeated error does not make a busy loop."""
 
@@ -142,17 +146,36 @@ class Supervisor:
         ledger = self._open_ledger()
         return ledger.runs(), ledger.refusals()
 
-    def ledger_of(self, run: str) -> RunLedger | None:
-        """The ledger of a run, a fraction of a second old; None when the run is not registered.
+    async def ledger_of(self, run: str) -> RunLedger | None:
+        """Which events of a run came until now; None where the run is not registered.
 
-        Raises LoadsimError without a ledger.
+        Waits a moment until every worker has entered what it took; the ledger of one that does not, because it is
+        stopped or hangs, are incomplete. Raises LoadsimError without a ledger.
         """
-        ledger = self._open_ledger().of_run(run)
+        self._open_ledger()
+        silent = await self._silent()
+        ledger = self._open_ledger().of_run(run)  # it may have been closed meanwhile
+        late = f"of the receiver has not entered what came for {PATIENCE_S:g} s"
+        lacking = [f"worker {number} {late}" for number in silent]
+        if silent and ledger is None:
+            ledger = NOTHING
         restarts = sum(place.restarts for place in self._places)
-        if ledger is None or not restarts:
+        if restarts:
+            lacking.append(f"workers of the receiver replaced, with what they had last noted: {restarts:,}")
+        if ledger is None or not lacking:
             return ledger
-        lacking = f"workers of the receiver replaced, with what they had last noted: {restarts:,}"
-        return replace(ledger, incomplete="; ".join(filter(None, (ledger.incomplete, lacking))))
+        return replace(ledger, incomplete="; ".join(filter(None, (ledger.incomplete, *lacking))))
+
+    async def _silent(self) -> list[int]:
+        """The workers that do not enter what came until now, however long one waits."""
+        asked_ns, until = time.monotonic_ns(), time.monotonic() + PATIENCE_S
+        silent = [place.number for place in self._places]
+        while silent and self._counters is not None:
+            silent = [number for number in silent if self._counters.entered_ns(number) < asked_ns]
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(ENTER_EVERY_S)
+        return silent
 
     def _open_ledger(self) -> LedgerMemory:
         if self._ledger is None:

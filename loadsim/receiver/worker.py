@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import select
-import signal
 import socket
 import struct
 import sys
@@ -21,8 +20,9 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.interrupts import left_to_the_parent
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.counters import SharedCounters
+from loadsim.receiver.counters import SharedCounters, WorkerCounters
 from loadsim.receiver.decide import Checker, Rules
 from loadsim.receiver.faults import read_little
 from loadsim.receiver.handler import WebhookHandler
@@ -193,7 +193,7 @@ async def work(order: Order) -> None:
     engine = _engine(options, handler, timer)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    entering = asyncio.create_task(_enter(ledger)) if ledger is not None else None
+    entering = asyncio.create_task(_enter(ledger, counters.row(order.number))) if ledger is not None else None
     if options.read_rate is not None:
         read_little(listener)
     if options.down and timer is not None:
@@ -221,11 +221,13 @@ def _ledger(order: Order) -> Ledger | None:
     return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
 
 
-async def _enter(ledger: Ledger) -> None:
-    """Enter noted deliveries regularly, so that the ledger is up to date also when few events arrive."""
+async def _enter(ledger: Ledger, row: WorkerCounters) -> None:
+    """Enter what a slow stream of events has not filled up, and say until when: the books are never much behind."""
     while True:
         await asyncio.sleep(ENTER_EVERY_S)
+        now = time.monotonic_ns()
         ledger.enter()
+        row.entered(now)
 
 
 def _begin(counters: SharedCounters) -> None:
@@ -258,7 +260,7 @@ def _logger(order: Order) -> Callable[[bytes], None] | None:
 
 def main() -> None:
     """Run one worker; the supervisor starts it as `python -m loadsim.receiver.worker`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    left_to_the_parent()
     order = read_order(Order)
     if order is None:
         return

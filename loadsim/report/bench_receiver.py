@@ -1,79 +1,62 @@
-"""What a verified event costs a receiver: as text, as Markdown and as one page.
+"""What is said of the cost of a verified event to a receiver, from the stored result.
 
-Decides the words and the two tables. Refuses to know how the receivers were loaded.
+Decides the words and the tables. Refuses to know how the receivers were loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from loadsim.measure.bench_receiver import PaceRow, PartRow, ReceiverBench, ReceiverRow
 from loadsim.report import charts, figures
-from loadsim.report.ab import columns
-from loadsim.report.chart_sections import ChartSection, markup
-from loadsim.report.markup import Markup, join, table, tag
-from loadsim.report.page import Report, document
-from loadsim.report.summary import escape, markdown_table
+from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
+from loadsim.report.chart_sections import point_table
 
-VERDICTS = {"pass": "MEASURED", "fail": "FAIL", "unsure": "INVALID", "interrupted": "INTERRUPTED"}
-KINDS = {"pass": "good", "fail": "bad", "unsure": "warn", "interrupted": "warn"}
+VERDICTS: dict[str, tuple[str, Tone]] = {
+    "pass": ("MEASURED", "good"),
+    "fail": ("FAIL", "bad"),
+    "unsure": ("INVALID", "warn"),
+    "interrupted": ("INTERRUPTED", "warn"),
+}
 PERCENTILES = ("p50", "p90", "p99", "p99.9", "max")
-_SPEED = ("receiver", "events/s", "CPU µs per event", "quartiles", "of its core")
-_PARTS = ("CPU µs per event", "median", "95 % interval")
-Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
+_RECEIVER = Column("Receiver", words=True, long=True)
+_SPEED = (_RECEIVER, *map(Column, ("Events/s", "CPU µs per event", "Quartiles", "Of its core")))
+_PARTS = (Column("CPU µs per event", words=True, long=True), Column("Median"), Column("95 % interval"))
+_PACES = (_RECEIVER, *map(Column, ("Load", "CPU µs", *PERCENTILES)))
 
 
-def render_receiver_text(result: ReceiverBench) -> str:
-    """The report as plain text. Ends in a newline."""
-    lines = [f"{VERDICTS[result.ending]}   what a verified event costs a receiver", *_words(result)]
-    lines += [f"  {reason}" for reason in result.reasons]
-    for title, header, rows in _tables(result):
-        lines += ["", title, *columns([header, *rows])]
-    lines += ["", *_notes(result)]
-    return "\n".join(map(figures.printable, lines)) + "\n"
-
-
-def render_receiver_summary(result: ReceiverBench) -> str:
-    """The same as Markdown. Ends in a newline."""
-    blocks = [f"# {VERDICTS[result.ending]}: what a verified event costs a receiver", *map(escape, _words(result))]
-    if result.reasons:
-        blocks.append("\n".join(f"- {escape(reason)}" for reason in result.reasons))
-    for title, header, rows in _tables(result):
-        blocks += [f"## {escape(title)}", markdown_table(header, [tuple(map(escape, row)) for row in rows])]
-    blocks += map(escape, _notes(result))
-    return "\n\n".join(blocks) + "\n"
-
-
-def render_receiver_page(result: ReceiverBench, library: str | None) -> bytes:
-    """The same as one page that opens offline. `library`: the source of plotly.js, or None for tables only."""
-    sections: list[tuple[str, str, Markup]] = []
-    drawn: dict[str, charts.Figure] = {}
-    if result.reasons:
-        sections.append(("reasons", "Why", tag("ul", *(tag("li", reason) for reason in result.reasons))))
-    for number, (title, header, rows) in enumerate(_tables(result)):
-        name = f"table-{number}"
-        shown = table(title, header, rows)
-        if number == 0 and any(row.cpu_us for row in result.rows):
-            section = ChartSection(name, _figure(result), "CPU time of the receiver per event, by receiver.", shown)
-            drawn[name] = section.figure
-            shown = markup(section, drawn=library is not None)
-        sections.append((name, title, shown))
-    how = join([tag("p", line) for line in _notes(result)])
-    sections.append(("how", "How it was measured", how))
-    header_box = tag(
-        "header",
-        tag("p", VERDICTS[result.ending], class_="outcome"),
-        tag("h1", "What a verified event costs a receiver"),
-        *(tag("p", line, class_="words") for line in _words(result)),
-        class_=f"verdict {KINDS[result.ending]}",
+def receiver_report(result: ReceiverBench) -> Report:
+    """The whole report."""
+    word, tone = VERDICTS[result.ending]
+    paces = [_pace_row(row, pace) for row in result.rows for pace in row.paces]
+    tables = [
+        ("speed", Table("At full speed", _SPEED, [_speed_row(row) for row in result.rows])),
+        ("parts", Table("Where the time goes, by subtraction", _PARTS, [_part_row(row) for row in result.parts])),
+        ("paces", Table("Response time by load", _PACES, paces)),
+    ]
+    return Report(
+        outcome=word,
+        tone=tone,
+        name="what a verified event costs a receiver",
+        headline=f"scheme {result.scheme}",
+        about=_words(result),
+        sections=sections(
+            Section("reasons", "Why", [Lines(result.reasons, tone=tone)]),
+            *(Section(anchor, table.caption, [table]) for anchor, table in tables),
+            _chart(result),
+            Section("how", "How it was measured", [Lines(_notes(result), bullets=False)]),
+        ),
+        footer=f"loadsim {result.version} · {result.id}",
     )
-    footer = f"loadsim {result.version} · {result.id}"
-    return document(Report("bench receiver", header_box, sections, footer, drawn), library)
 
 
-def _figure(result: ReceiverBench) -> charts.Figure:
+def _chart(result: ReceiverBench) -> Section | None:
     found = [(row.name, row.cpu_us.median) for row in result.rows if row.cpu_us is not None]
-    return charts.bars_figure([name for name, _ in found], [us for _, us in found], "CPU µs per event")
+    if not found:
+        return None
+    figure = charts.bars_figure([name for name, _ in found], [us for _, us in found], "CPU µs per event")
+    points = [(name, figures.significant(us)) for name, us in found]
+    table = point_table("CPU time per event", ("Receiver", "CPU µs per event"), points)
+    words = "CPU time of the receiver per event, by receiver."
+    return Section("cpu", "CPU time per event", [Chart("cpu", figure, words, table)])
 
 
 def _words(result: ReceiverBench) -> list[str]:
@@ -88,18 +71,9 @@ def _words(result: ReceiverBench) -> list[str]:
     ]
 
 
-def _tables(result: ReceiverBench) -> Iterator[Table]:
-    yield "At full speed", _SPEED, [_speed_row(row) for row in result.rows]
-    if result.parts:
-        yield "Where the time goes, by subtraction", _PARTS, [_part_row(row) for row in result.parts]
-    if any(row.paces for row in result.rows):
-        rows = [_pace_row(row, pace) for row in result.rows for pace in row.paces]
-        yield "Response time by load", ("receiver", "load", "CPU µs", *PERCENTILES), rows
-
-
-def _speed_row(row: ReceiverRow) -> tuple[str, ...]:
+def _speed_row(row: ReceiverRow) -> tuple[Cell | str, ...]:
     if row.events_per_s is None or row.cpu_us is None:
-        return row.name, "✗ errs" if row.faults else "not measured", "", "", ""
+        return row.name, Cell("✗ errs", "bad") if row.faults else "not measured", "", "", ""
     least = "≥ " if row.at_least else ""
     return (
         row.name,

@@ -1,4 +1,4 @@
-"""What verification costs, as a page of text and as Markdown.
+"""What is said of the cost of verification, from the stored result.
 
 Decides the words and which rows stand in which table. Refuses to know how anything was timed.
 """
@@ -10,32 +10,41 @@ from collections.abc import Iterator, Sequence
 from loadsim.measure.bench_verify import BoundRow, VerifyBench, VerifyRow
 from loadsim.plan.units import format_size
 from loadsim.report import figures
-from loadsim.report.ab import columns
-from loadsim.report.summary import escape, markdown_table
+from loadsim.report.blocks import Cell, Column, Lines, Report, Section, Table, Tone, sections
 
-VERDICTS = {"pass": "PASS", "fail": "FAIL", "unsure": "INVALID", "interrupted": "INTERRUPTED"}
-MARKS = {"met": "✓ met", "missed": "✗ missed", "unsure": "? no verdict"}
+VERDICTS: dict[str, tuple[str, Tone]] = {
+    "pass": ("PASS", "good"),
+    "fail": ("FAIL", "bad"),
+    "unsure": ("INVALID", "warn"),
+    "interrupted": ("INTERRUPTED", "warn"),
+}
+OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "met": ("✓ met", "good"),
+    "missed": ("✗ missed", "bad"),
+    "unsure": ("? no verdict", "warn"),
+}
+_BOUNDS = (
+    Column("Bound", words=True, long=True),
+    Column("Found"),
+    Column("95 % interval"),
+    Column("Result", words=True),
+)
 DELIVERIES = {"listed": "signature header of 8 KB, none right", "largest": "largest body, bad signature"}
-Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
 
-def render_verify_text(result: VerifyBench) -> str:
-    """The report as plain text. Ends in a newline."""
-    lines = [f"{VERDICTS[result.ending]}   what verifying one delivery costs", *map(figures.printable, _words(result))]
-    lines += [f"  {figures.printable(reason)}" for reason in result.reasons]
-    for title, header, rows in _tables(result):
-        lines += ["", figures.printable(title), *map(figures.printable, columns([header, *rows]))]
-    return "\n".join(lines) + "\n"
-
-
-def render_verify_summary(result: VerifyBench) -> str:
-    """The same as Markdown. Ends in a newline."""
-    blocks = [f"# {VERDICTS[result.ending]}: what verifying one delivery costs", *map(escape, _words(result))]
-    if result.reasons:
-        blocks.append("\n".join(f"- {escape(reason)}" for reason in result.reasons))
-    for title, header, rows in _tables(result):
-        blocks += [f"## {escape(title)}", markdown_table(header, [tuple(map(escape, row)) for row in rows])]
-    return "\n\n".join(blocks) + "\n"
+def verify_report(result: VerifyBench) -> Report:
+    """The whole report."""
+    word, tone = VERDICTS[result.ending]
+    tables = [Section(f"table-{number}", table.caption, [table]) for number, table in enumerate(_tables(result))]
+    return Report(
+        outcome=word,
+        tone=tone,
+        name="what verifying one delivery costs",
+        headline=f"{len({row.scheme for row in result.rows})} schemes" if result.rows else "nothing was timed",
+        about=_words(result),
+        sections=sections(Section("reasons", "Why", [Lines(result.reasons, tone=tone)]), *tables),
+        footer=f"loadsim {result.version} · {result.id}",
+    )
 
 
 def _words(result: VerifyBench) -> list[str]:
@@ -55,7 +64,7 @@ def _words(result: VerifyBench) -> list[str]:
 
 def _tables(result: VerifyBench) -> Iterator[Table]:
     if result.bounds:
-        yield "Bounds", ("bound", "found", "95 % interval", ""), [_bound_row(row) for row in result.bounds]
+        yield Table("Bounds", _BOUNDS, [_bound_row(row) for row in result.bounds])
     rows = [row for row in result.rows if row.delivery == "good"]
     if rows:
         first = rows[0].scheme
@@ -64,19 +73,20 @@ def _tables(result: VerifyBench) -> Iterator[Table]:
     others = [row for row in result.rows if row.delivery != "good"]
     if others:
         yield _adversarial(rows, others)
-    yield "Right or wrong", ("verifier", "schemes", ""), list(_judged_rows(result))
+    columns = (Column("Verifier", words=True), Column("Schemes", words=True), Column("Result", words=True, long=True))
+    yield Table("Right or wrong", columns, list(_judged_rows(result)))
 
 
-def _bound_row(row: BoundRow) -> tuple[str, ...]:
+def _bound_row(row: BoundRow) -> tuple[Cell | str, ...]:
     interval = figures.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.2f}–{row.interval[1]:.2f}"
-    return row.text, f"{row.found:.2f}", interval, MARKS[row.outcome]
+    return row.text, f"{row.found:.2f}", interval, Cell(*OUTCOMES[row.outcome])
 
 
 def _by_size(title: str, rows: Sequence[VerifyRow]) -> Table:
     sizes = sorted({row.size for row in rows})
     names = list(dict.fromkeys(row.name for row in rows))
     found = {(row.name, row.size): row for row in rows}
-    table = [
+    rows_of = [
         (
             f"{name} ({found[name, sizes[0]].kind})",
             *(figures.significant(found[name, size].us.median) for size in sizes),
@@ -85,17 +95,17 @@ def _by_size(title: str, rows: Sequence[VerifyRow]) -> Table:
         )
         for name in names
     ]
-    head = ("", *(_size(size) for size in sizes), f"per second, {_size(_shown_size(sizes))}", "widest quartiles")
-    return title, head, table
+    titles = (*(_size(size) for size in sizes), f"per second, {_size(_shown_size(sizes))}", "widest quartiles")
+    return Table(title, (Column("", words=True, long=True), *map(Column, titles)), rows_of)
 
 
 def _by_scheme(rows: Sequence[VerifyRow]) -> Iterator[Table]:
     """Every scheme's verifiers beside its floor and code alone, at one size."""
     schemes = list(dict.fromkeys(row.scheme for row in rows))
     size = _shown_size(sorted({row.size for row in rows}))
-    table: list[tuple[str, ...]] = []
+    found: list[tuple[str, ...]] = []
     for scheme in schemes:
-        table += [
+        found += [
             (
                 f"{scheme}, {row.name}",
                 figures.significant(row.us.median),
@@ -106,14 +116,17 @@ def _by_scheme(rows: Sequence[VerifyRow]) -> Iterator[Table]:
             for row in rows
             if row.scheme == scheme and row.size == size and row.kind == "verifier"
         ]
-    if table:
-        head = ("verifier", "µs", "per second", "× bare two-state", "× hmac of Python")
-        yield f"Every verifier, body of {_size(size)}", head, table
+    if found:
+        columns = (
+            Column("Verifier", True, True),
+            *map(Column, ("µs", "per second", "× bare two-state", "× hmac of Python")),
+        )
+        yield Table(f"Every verifier, body of {_size(size)}", columns, found)
 
 
 def _adversarial(good: Sequence[VerifyRow], others: Sequence[VerifyRow]) -> Table:
     honest = {(row.scheme, row.name, row.size): row.us.median for row in good}
-    table: list[tuple[str, ...]] = [
+    found: list[tuple[str, ...]] = [
         (
             f"{row.scheme}, {row.name}: {DELIVERIES[row.delivery]}",
             _size(row.size),
@@ -122,20 +135,21 @@ def _adversarial(good: Sequence[VerifyRow], others: Sequence[VerifyRow]) -> Tabl
         )
         for row in others
     ]
-    return "Hostile deliveries, refused", ("", "body", "µs", "× a genuine one"), table
+    columns = (Column("", words=True, long=True), *map(Column, ("body", "µs", "× a genuine one")))
+    return Table("Hostile deliveries, refused", columns, found)
 
 
-def _judged_rows(result: VerifyBench) -> Iterator[tuple[str, ...]]:
+def _judged_rows(result: VerifyBench) -> Iterator[tuple[Cell | str, ...]]:
     """A row for each verifier that is right wherever it was asked, and for each scheme in which one errs."""
     for name in dict.fromkeys(found.name for found in result.judged):
         several = [found for found in result.judged if found.name == name]
         label = f"{name} {several[0].version}".strip()
         right = [found.scheme for found in several if not found.faults]
         if right:
-            yield label, right[0] if len(right) == 1 else f"{len(right)} schemes", "✓ right"
+            yield label, right[0] if len(right) == 1 else f"{len(right)} schemes", Cell("✓ right", "good")
         for found in several:
             if found.faults:
-                yield label, found.scheme, f"✗ {'; '.join(found.faults)}"
+                yield label, found.scheme, Cell(f"✗ {'; '.join(found.faults)}", "bad")
 
 
 def _shown_size(sizes: Sequence[int]) -> int:

@@ -1,41 +1,55 @@
-"""What a search for the highest rate found: for the terminal, and as Markdown.
+"""What is said of a search for the highest rate, from its stored result.
 
-Decides the words, and draws rate against p50, p99 and 2xx. Refuses to know how the rates were chosen.
+Decides the words, and draws rate against p99. Refuses to know how the rates were chosen.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from loadsim.measure.capacity import CapacityResult, StepRow
-from loadsim.report import figures
-from loadsim.report.summary import escape, markdown_table
+from loadsim.report import charts, figures
+from loadsim.report.blocks import Cell, Chart, Column, Figure, Lines, Report, Row, Section, Table, Tone, sections
+from loadsim.report.chart_sections import point_table
 
-VERDICTS = {
-    "found": ("FOUND", "bold black on green"),
-    "none": ("NONE", "bold white on red"),
-    "generator": ("INVALID", "bold black on yellow"),
-    "interrupted": ("INTERRUPTED", "bold black on yellow"),
-    "lost": ("LOST", "bold white on red"),
+VERDICTS: dict[str, tuple[str, Tone]] = {
+    "found": ("FOUND", "good"),
+    "none": ("NONE", "bad"),
+    "generator": ("INVALID", "warn"),
+    "interrupted": ("INTERRUPTED", "warn"),
+    "lost": ("LOST", "bad"),
 }
-MARKS = {
-    "pass": ("✓ pass", "green"),
-    "fail": ("✗ fail", "red"),
-    "unclear": ("? unclear", "yellow"),
-    "invalid": ("! invalid", "yellow"),
-    "interrupted": ("- interrupted", "yellow"),
+OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "pass": ("✓ pass", "good"),
+    "fail": ("✗ fail", "bad"),
+    "unclear": ("? unclear", "warn"),
+    "invalid": ("! invalid", "warn"),
+    "interrupted": ("- interrupted", "warn"),
 }
-BAR, NARROW_BAR = 24, 10
-NARROW = 100
-"""Below this width bars are short, so that verdicts stay whole."""
+BAR = 10
+"""Characters of a bar."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_HEADER = ("rate", "p50", "p99", "2xx", "completed")
+
+
+def capacity_report(result: CapacityResult) -> Report:
+    """The whole report."""
+    word, tone = VERDICTS[result.ending]
+    return Report(
+        outcome=word,
+        tone=tone,
+        name=result.name,
+        headline=headline(result),
+        about=[" · ".join(_words(result))],
+        sections=sections(
+            Section("reason", "How it ended", [Lines([result.reason] if result.reason else [], bullets=False)]),
+            Section("objectives", "Objectives", [Lines(result.objectives)]),
+            _chart(result),
+            Section("steps", "Rate against latency", [_steps(result)]),
+        ),
+        key=_key(result),
+        footer=f"loadsim {result.version} · search {result.id}",
+    )
 
 
 def rate_words(rate: float) -> str:
@@ -53,70 +67,6 @@ def headline(result: CapacityResult) -> str:
     return "no answer"
 
 
-def render_capacity_text(result: CapacityResult, *, width: int = 100, colour: bool = False) -> str:
-    """The report as text of this width, with ANSI colours or without any escape sequence. Ends in a newline."""
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
-    console.print(Group(*_parts(result, width)))
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
-
-
-def _parts(result: CapacityResult, width: int) -> list[RenderableType]:
-    word, style = VERDICTS[result.ending]
-    line = Text(f" {word} ", style=style)
-    line.append(f"  {figures.printable(result.name)}", style="bold not reverse default on default")
-    line.append(f"  {headline(result)}", style="not bold not reverse default on default")
-    parts: list[RenderableType] = [line, Text(figures.printable(" · ".join(_words(result))), style="dim")]
-    parts.append(Text(figures.printable(result.reason)))
-    parts += [Text("\nObjectives", style="bold"), *(Text(f"  {figures.printable(text)}") for text in result.objectives)]
-    if result.steps:
-        parts += [Text("\nRate against latency", style="bold"), _table(result, width)]
-    return parts
-
-
-def _table(result: CapacityResult, width: int) -> Table:
-    long = BAR if width >= NARROW else NARROW_BAR
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in _HEADER:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("p99, logarithmic" if long == BAR else "p99 (log)", no_wrap=True, width=long)
-    table.add_column("", no_wrap=True)
-    scale = _scale([row.p99_ms for row in result.steps])
-    for row in by_rate(result.steps):
-        mark, style = MARKS[row.outcome]
-        early = " (stopped early)" if row.stopped_early else ""
-        verdict = Text(f"{mark}{early}{', confirmed' if _confirms(result, row) else ''}", style=style)
-        table.add_row(*_cells(row), Text(bar(row.p99_ms, scale, long), style=style), verdict)
-    return table
-
-
-def render_capacity_summary(result: CapacityResult) -> str:
-    """The same as Markdown. Ends in a newline."""
-    word, _ = VERDICTS[result.ending]
-    blocks = [f"# {word}: {escape(result.name)}: {headline(result)}", escape(result.reason)]
-    blocks.append(" · ".join(escape(word) for word in _words(result)))
-    blocks += ["## Objectives", "\n".join(f"- {escape(text)}" for text in result.objectives)]
-    rows = []
-    for row in by_rate(result.steps):
-        early = " (stopped early)" if row.stopped_early else ""
-        rows.append((*_cells(row), f"{MARKS[row.outcome][0]}{early}", escape(row.why), escape(row.result)))
-    if rows:
-        header = ("Rate", "p50", "p99", "2xx", "Completed", "Verdict", "Why", "Result")
-        blocks += ["## Rate against latency", markdown_table(header, rows, left=0)]
-    return "\n\n".join(blocks) + "\n"
-
-
 def by_rate(steps: Sequence[StepRow]) -> list[StepRow]:
     """The steps from the lowest rate to the highest; steps of one rate in the order in which they were made."""
     return sorted(steps, key=lambda row: (row.rate, row.number))
@@ -130,6 +80,43 @@ def bar(value: float | None, scale: tuple[float, float] | None, long: int = BAR)
     eighths = round(8 * long * (math.log10(value) - low) / (high - low))
     whole, rest = divmod(max(1, min(eighths, 8 * long)), 8)
     return "█" * whole + _EIGHTHS[rest].strip()
+
+
+def _steps(result: CapacityResult) -> Table:
+    scale = _scale([row.p99_ms for row in result.steps])
+    rows: list[Row] = []
+    for row in by_rate(result.steps):
+        word, tone = OUTCOMES[row.outcome]
+        early = " (stopped early)" if row.stopped_early else ""
+        confirmed = ", confirmed" if _confirms(result, row) else ""
+        outcome = Cell(f"{word}{early}{confirmed}", tone)
+        rows.append((*_cells(row), bar(row.p99_ms, scale), outcome, row.why, row.result))
+    titles = ("Rate", "p50", "p99", "2xx", "Completed")
+    spare = (Column("Why", words=True, long=True, spare=True), Column("Result", words=True, long=True, spare=True))
+    columns = (*map(Column, titles), Column("p99 (log)", words=True), Column("Outcome", words=True), *spare)
+    return Table("Rate against latency", columns, rows)
+
+
+def _chart(result: CapacityResult) -> Section | None:
+    """Rate against p50 and p99, as far as they are known."""
+    known = [row for row in by_rate(result.steps) if row.p99_ms is not None]
+    if not known:
+        return None
+    rates = [row.rate for row in known]
+    lines = {"p50": [row.p50_ms for row in known], "p99": [row.p99_ms for row in known]}
+    points = [(rate_words(row.rate), *map(figures.milliseconds, (row.p50_ms, row.p99_ms))) for row in known]
+    words = "Response time by rate, one mark for each step."
+    chart = Chart(
+        "steps", charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", "p50", "p99"), points)
+    )
+    return Section("curve", "Latency by rate", [chart])
+
+
+def _key(result: CapacityResult) -> list[Figure]:
+    if result.rate is None:
+        return []
+    name = "highest rate" if result.ending == "found" else "highest rate that passed"
+    return [Figure(name, f"{'≥ ' if result.at_least else ''}{rate_words(result.rate)}")]
 
 
 def _scale(values: Sequence[float | None]) -> tuple[float, float] | None:
@@ -154,5 +141,5 @@ def _confirms(result: CapacityResult, row: StepRow) -> bool:
 
 def _words(result: CapacityResult) -> list[str]:
     steps = len(result.steps)
-    words = [f"search {result.id}", f"{steps} step{'s' * (steps != 1)}", f"seed {result.seed}"]
+    words = [result.target, f"search {result.id}", f"{steps} step{'s' * (steps != 1)}", f"seed {result.seed}"]
     return [*words, f"to {100 * result.precision:g} %"]

@@ -1,61 +1,47 @@
-"""The page's sections with a chart: each is a figure with words that say the same, and a table of every point.
+"""The sections with a chart: each is a drawing, words that say the same, and a table of every point.
 
-Decides words and tables; the points come from `curves`, the drawing from `charts`. Without a library the table alone
-is the section.
+Decides words and tables; the points come from `curves`, the drawing from `charts`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import charts, curves, facts, figures
-from loadsim.report.markup import Markup, join, table, tag
+from loadsim.report.blocks import Chart, Column, Section, Table
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
 from loadsim.report.window_limits import words as limit_words
 
 PERCENTILES = ("p50", "p90", "p99", "p99_9")
 
 
-class ChartSection(NamedTuple):
-    """A chart's name in the page, what it draws, what it shows in words, and the points as a table."""
-
-    name: str
-    figure: charts.Figure
-    words: str
-    table: Markup
-
-
-def chart_sections(result: RunResult) -> dict[str, ChartSection]:
-    """Sections by name, in the page's order; those for which nothing was measured are missing."""
+def chart_sections(result: RunResult) -> list[Section]:
+    """A section for each chart, in order; those for which nothing was measured are missing."""
     course = curves.course(result)
     phases = curves.phase_starts(result)
-    found = [_percentiles(result)]
+    found = {"Latency by percentile": _percentiles(result)}
     if course.t_s:
-        found += [
-            _latency(course, phases, window_limits(result)),
-            _rates(result, course, phases),
-            _heat(result, phases),
-        ]
-    return {section.name: section for section in found if section is not None}
+        found["Latency over time"] = _latency(course, phases, window_limits(result))
+        found["Rates over time"] = _rates(result, course, phases)
+        found["Latency heat map"] = _heat(result, phases)
+    return [Section(chart.name, title, [chart]) for title, chart in found.items() if chart is not None]
 
 
-def markup(section: ChartSection, *, drawn: bool) -> Markup:
-    """The section; `drawn`: with a place for the chart."""
-    name = section.name
-    details = tag("details", tag("summary", "The same as a table"), section.table, open="")
-    place = tag("div", "", class_="chart", id=f"chart-{name}", role="img", aria_labelledby=f"words-{name}")
-    caption = tag("figcaption", section.words, id=f"words-{name}")
-    return join([tag("figure", *([place] if drawn else []), caption), details])
+def point_table(
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, words: Sequence[int] = (0,)
+) -> Table:
+    """Every point of a chart. `words`: the columns that are text; the others are figures."""
+    return Table(caption, [Column(name, words=number in words) for number, name in enumerate(header)], rows)
 
 
-def _percentiles(result: RunResult) -> ChartSection | None:
+def _percentiles(result: RunResult) -> Chart | None:
     found = curves.percentile_curves(result)
     if not found:
         return None
     labels = {"response": facts.headline_metric(result), "service": "service time"}
     figure = charts.percentile_figure(found, curves.limits(result), labels)
-    words = "; ".join(_told(labels[curve.metric], result.totals.latency_ms[curve.metric]) for curve in found)
+    words = "; ".join(_stats_words(labels[curve.metric], result.totals.latency_ms[curve.metric]) for curve in found)
     words += ". The band is the 95 % interval." if any(curve.band for curve in found) else "."
     if any(curve.firm < len(curve.q) for curve in found):
         words += " Where the line is dotted there are too few samples to trust the percentile."
@@ -71,19 +57,19 @@ def _percentiles(result: RunResult) -> ChartSection | None:
             cells.append(figures.milliseconds(curve.ms[number]) if number < len(curve.ms) else figures.NOT_KNOWN)
             cells.append(figures.interval(*band) if band else "")
         rows.append(cells)
-    return ChartSection("percentiles", figure, words, table("Latency by percentile", header, rows))
+    return Chart("percentiles", figure, words, point_table("Latency by percentile", header, rows))
 
 
-def _told(label: str, stats: Stats) -> str:
-    told = ", ".join(
+def _stats_words(label: str, stats: Stats) -> str:
+    named = ", ".join(
         f"{facts.percentile_label(name)} {figures.milliseconds(getattr(stats, name))}"
         for name in PERCENTILES
         if getattr(stats, name) is not None
     )
-    return f"{label[0].upper()}{label[1:]}: {told}{', ' if told else ''}max {figures.milliseconds(stats.max)}"
+    return f"{label[0].upper()}{label[1:]}: {named}{', ' if named else ''}max {figures.milliseconds(stats.max)}"
 
 
-def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> ChartSection:
+def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
     tops = [value for value in course.max if value is not None]
     words = f"Each point is {figures.milliseconds(1000 * course.width_s)} of events by when they were due"
     if tops:
@@ -104,10 +90,10 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: lis
     ]
     header = ["From", "p50", "p90", "p99", "max", *(["window limits missed"] if limits else [])]
     figure = charts.latency_figure(course, phases, limits)
-    return ChartSection("latency", figure, f"{words}.", table("Latency over time", header, rows, words=(0, 5)))
+    return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 5)))
 
 
-def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> ChartSection:
+def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> Chart:
     totals = result.totals
     words = (
         f"Planned {figures.per_second(totals.rate_planned)}, sent {figures.per_second(totals.rate_sent)}, completed "
@@ -127,10 +113,10 @@ def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, flo
         for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
     ]
     header = ("From", "planned", "sent", "completed", "answer not 2xx", "no whole answer", "in flight at its end")
-    return ChartSection("rates", charts.rate_figure(course, phases), words, table("Rates over time", header, rows))
+    return Chart("rates", charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
 
 
-def _heat(result: RunResult, phases: list[tuple[str, float]]) -> ChartSection | None:
+def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
     heat = curves.heat_map(result)
     if heat is None:
         return None
@@ -140,4 +126,4 @@ def _heat(result: RunResult, phases: list[tuple[str, float]]) -> ChartSection | 
     )
     header = ["From", *(f"to {figures.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
     rows = [(f"{t:g} s", *(f"{n:,}" for n in counts)) for t, counts in zip(heat.t_s, heat.counts, strict=True)]
-    return ChartSection("heat", charts.heat_figure(heat, phases), words, table("Events by latency", header, rows))
+    return Chart("heat", charts.heat_figure(heat, phases), words, point_table("Events by latency", header, rows))

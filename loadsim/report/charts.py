@@ -306,6 +306,25 @@ def _span(heat: HeatMap, column: int) -> str:
     return f"{figures.milliseconds(low)} to {figures.milliseconds(high)}"
 
 
+def rate_latency_figure(rates: list[float], lines: dict[str, list[float | None]]) -> Figure:
+    """Latency in ms by rate, one line for each percentile; both axes logarithmic."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": rates,
+            "y": values,
+            "name": name,
+            "line": {"color": f"var(--{name})"},
+            "hovertemplate": f"{name} %{{y:.3g}} ms<extra></extra>",
+        }
+        for name, values in lines.items()
+    ]
+    known = [value for values in lines.values() for value in values if value is not None]
+    xaxis: Figure = {"type": "log", "title": {"text": "events per second"}}
+    return _figure(traces, xaxis=xaxis, yaxis=_latency_axis(known))
+
+
 def bars_figure(names: list[str], values: list[float], title: str) -> Figure:
     """One bar a name, from the top."""
     trace = {

@@ -1,4 +1,4 @@
-"""A comparison of two results: for the terminal, as Markdown, and as an overlay page.
+"""What is said of two results side by side, with their curves laid over each other.
 
 Decides words, tables and which curves lie over each other. Refuses to know how the ratios were found.
 """
@@ -12,78 +12,59 @@ from fractions import Fraction
 from loadsim.judge.compare import CompareResult, Ratio, metrics_of, ratio_curve
 from loadsim.measure.result import RunResult
 from loadsim.report import charts, figures
-from loadsim.report.ab import columns
-from loadsim.report.chart_sections import ChartSection, markup
+from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
+from loadsim.report.chart_sections import point_table
 from loadsim.report.curves import PercentileCurve, percentile_curves
-from loadsim.report.markup import Markup, join, table, tag
-from loadsim.report.page import Report, document
-from loadsim.report.summary import escape, markdown_table
 
-VERDICTS = {"none": "COMPARED", "pass": "PASS", "fail": "FAIL", "invalid": "INVALID"}
-KINDS = {"none": "none", "pass": "good", "fail": "bad", "invalid": "warn"}
-TOLD = {"higher": "higher in these runs", "lower": "lower in these runs", "unsure": "unsure"}
-PASSED = {True: "not failed", False: "failed", None: "cannot be judged"}
-HEADER = ("percentile", "base", "new", "new / base", "95 % interval", "says")
-GATES = ("gate", "new / base", "result", "note")
+VERDICTS: dict[str, tuple[str, Tone]] = {
+    "none": ("COMPARED", "dim"),
+    "pass": ("PASS", "good"),
+    "fail": ("FAIL", "bad"),
+    "invalid": ("INVALID", "warn"),
+}
+SAYS = {"higher": "higher in these runs", "lower": "lower in these runs", "unsure": "unsure"}
+OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
+    True: ("not failed", "good"),
+    False: ("failed", "bad"),
+    None: ("cannot be judged", "warn"),
+}
+COLUMNS = (
+    Column("Percentile", words=True),
+    *map(Column, ("Base", "New", "New / base", "95 % interval")),
+    Column("Says", words=True),
+)
+GATES = (Column("Gate", words=True), Column("New / base"), Column("Result", words=True), Column("Note", True, True))
 CAVEAT = (
     "One run of each: the intervals hold what varies within a run, and two runs of one thing often differ by more. "
     "loadsim ab decides, by interleaved pairs."
 )
 
 
-def render_compare_text(result: CompareResult) -> str:
-    """The report as plain text. Ends in a newline."""
-    lines = [f"{VERDICTS[result.outcome]}   {headline(result)}", *_sides(result)]
-    if result.differences:
-        lines += ["", "Not alike", *(f"  {line}" for line in result.differences)]
-    if result.gates:
-        lines += ["", "Gates", *columns([GATES, *_gate_rows(result)])]
-    for metric in metrics_of(result.base, result.new):
-        rows = _rows(result, metric)
-        lines += ["", f"{metric.capitalize()} time", *columns([HEADER, *rows])] if rows else []
-    return "\n".join(map(figures.printable, [*lines, "", CAVEAT])) + "\n"
-
-
-def render_compare_summary(result: CompareResult) -> str:
-    """The same as Markdown. Ends in a newline."""
-    blocks = [f"# {VERDICTS[result.outcome]}: {escape(headline(result))}", *(escape(line) for line in _sides(result))]
-    if result.differences:
-        blocks += ["## Not alike", "\n".join(f"- {escape(line)}" for line in result.differences)]
-    if result.gates:
-        gates = [tuple(escape(cell) for cell in row) for row in _gate_rows(result)]
-        blocks += ["## Gates", markdown_table(GATES, gates)]
-    for metric in metrics_of(result.base, result.new):
-        rows = _rows(result, metric)
-        blocks += [f"## {metric.capitalize()} time", markdown_table(HEADER, rows)] if rows else []
-    return "\n\n".join([*blocks, CAVEAT]) + "\n"
-
-
-def render_compare_page(result: CompareResult, library: str | None) -> bytes:
-    """The overlay page. `library`: the source of plotly.js, or None for a page of tables."""
-    return document(compare_report(result, with_charts=library is not None), library)
-
-
-def compare_report(result: CompareResult, *, with_charts: bool) -> Report:
-    """What the overlay page says."""
-    sections = [section for section in (_overlay(result), _ratio(result)) if section is not None]
-    titles = {"percentiles": "Latency by percentile", "ratio": "Ratio by percentile"}
-    parts = [("verdict", "What can be said", _said(result))]
-    parts += [(each.name, titles[each.name], markup(each, drawn=with_charts)) for each in sections]
-    header = tag(
-        "header",
-        tag("p", VERDICTS[result.outcome], class_="outcome"),
-        tag("h1", f"{result.new.run.name} against {result.base.run.name}"),
-        tag("p", headline(result), class_="headline"),
-        *(tag("p", line, class_="words") for line in _sides(result)),
-        class_=f"verdict {KINDS[result.outcome]}",
-    )
+def compare_report(result: CompareResult) -> Report:
+    """The whole report."""
+    word, tone = VERDICTS[result.outcome]
+    metrics = metrics_of(result.base, result.new)
     return Report(
-        f"{VERDICTS[result.outcome]} {result.new.run.name}",
-        header,
-        parts,
-        f"{result.base.run.id} · {result.new.run.id}",
-        {each.name: each.figure for each in sections},
+        outcome=word,
+        tone=tone,
+        name=f"{result.new.run.name} against {result.base.run.name}",
+        headline=headline(result),
+        about=_sides(result),
+        sections=sections(
+            Section("unlike", "Not alike", [Lines(result.differences, tone="warn")]),
+            Section("gates", "Gates", [Table("Gates", GATES, _gate_rows(result))]),
+            *(_percentiles(result, metric) for metric in metrics),
+            _overlay(result),
+            _ratio(result),
+            Section("caveat", "What can be said", [Lines([CAVEAT], bullets=False)]),
+        ),
+        footer=f"{result.base.run.id} · {result.new.run.id}",
     )
+
+
+def _percentiles(result: CompareResult, metric: str) -> Section:
+    title = f"{metric.capitalize()} time"
+    return Section(f"by-{metric}", title, [Table(title, COLUMNS, _rows(result, metric))])
 
 
 def headline(result: CompareResult) -> str:
@@ -122,38 +103,23 @@ def _rows(result: CompareResult, metric: str) -> list[tuple[str, ...]]:
             figures.milliseconds(row.new_ms),
             f"{row.ratio:.3f}",
             figures.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
-            TOLD[row.direction],
+            SAYS[row.direction],
         )
         for row in result.ratios
         if row.metric == metric
     ]
 
 
-def _gate_rows(result: CompareResult) -> list[tuple[str, ...]]:
+def _gate_rows(result: CompareResult) -> list[tuple[Cell | str, ...]]:
     return [
         (
             f"{row.gate.label} +{100 * row.gate.effect:g} %",
             figures.NOT_KNOWN if row.ratio is None else f"{row.ratio.ratio:.3f}",
-            PASSED[row.passed],
-            figures.printable(row.note),
+            Cell(*OUTCOMES[row.passed]),
+            row.note,
         )
         for row in result.gates
     ]
-
-
-def _said(result: CompareResult) -> Markup:
-    parts: list[Markup] = [tag("p", CAVEAT)]
-    if result.differences:
-        lines = tag("ul", *(tag("li", line) for line in result.differences))
-        parts.append(tag("div", tag("h3", "Not alike"), lines, class_="note warn"))
-    if result.gates:
-        parts.append(table("Gates", GATES, _gate_rows(result), words=(0, 2, 3)))
-    parts += [
-        table(f"{metric.capitalize()} time", HEADER, rows, words=(0, 5))
-        for metric in metrics_of(result.base, result.new)
-        if (rows := _rows(result, metric))
-    ]
-    return join(parts)
 
 
 def _curves(result: CompareResult) -> tuple[str, PercentileCurve, PercentileCurve] | None:
@@ -169,7 +135,7 @@ def _curves(result: CompareResult) -> tuple[str, PercentileCurve, PercentileCurv
     return metric, found[0], found[1]
 
 
-def _overlay(result: CompareResult) -> ChartSection | None:
+def _overlay(result: CompareResult) -> Section | None:
     found = _curves(result)
     if found is None:
         return None
@@ -180,16 +146,15 @@ def _overlay(result: CompareResult) -> ChartSection | None:
     words = f"{metric.capitalize()} time of both runs by percentile; the bands are 95 % intervals within each run."
     longest = max(base, new, key=lambda curve: len(curve.q))
     rows = [(f"p{100 * q:.6g}", _at(base, n), _at(new, n)) for n, q in enumerate(longest.q)]
-    return ChartSection(
-        "percentiles", figure, words, table("Latency by percentile", ("Percentile", "Base", "New"), rows)
-    )
+    points = point_table("Latency by percentile", ("Percentile", "Base", "New"), rows)
+    return Section("percentiles", "Latency by percentile", [Chart("percentiles", figure, words, points)])
 
 
 def _at(curve: PercentileCurve, number: int) -> str:
     return figures.milliseconds(curve.ms[number] if number < len(curve.ms) else None)
 
 
-def _ratio(result: CompareResult) -> ChartSection | None:
+def _ratio(result: CompareResult) -> Section | None:
     found = _curves(result)
     if found is None:
         return None
@@ -203,9 +168,8 @@ def _ratio(result: CompareResult) -> ChartSection | None:
     band = [bounds[name] for name in names if name in bounds]
     figure = charts.ratio_figure([q for q, _ in points], [ratio for _, ratio in points], band)
     words = f"NEW / BASE of the {metric} time by percentile" + (", with its 95 % interval." if band else ".")
-    return ChartSection(
-        "ratio", figure, words, table("Ratio by percentile", HEADER[:1] + HEADER[3:5], _points(points, band))
-    )
+    table = point_table("Ratio by percentile", ("Percentile", "New / base", "95 % interval"), _points(points, band))
+    return Section("ratio", "Ratio by percentile", [Chart("ratio", figure, words, table)])
 
 
 def _points(points: Sequence[tuple[float, float]], band: Sequence[tuple[float, float]]) -> list[tuple[str, ...]]:

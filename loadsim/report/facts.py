@@ -1,7 +1,6 @@
 """What every human report says, in words and figures, before any layout.
 
-Decides which rows there are, in which order, and how each figure reads. Refuses to know terminals, Markdown or pages:
-`text.py` and `summary.py` draw the same rows.
+Decides which rows there are, in which order, and how each figure reads. Refuses to know terminals, Markdown or pages.
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ from loadsim.measure.result import (
 )
 from loadsim.model import UsageError
 from loadsim.report import figures
+from loadsim.report.addresses import address_lines
+from loadsim.report.blocks import Figure
 
 BUSY_CORE = 0.9
 """Share of its core from which a generator process was at its own limit."""
@@ -126,22 +127,29 @@ def run_words(result: RunResult) -> list[str]:
     return [*words, "interrupted"] if run.interrupted else words
 
 
-def count_cells(result: RunResult) -> list[tuple[str, str]]:
-    """The books, as (name, figure): three rows of four."""
+def count_figures(result: RunResult) -> list[Figure]:
+    """The accounting of the events: each count with its rate or share below it, and what it counts."""
     totals = result.totals
+    planned, sent, completed = map(figures.per_second, (totals.rate_planned, totals.rate_sent, totals.rate_completed))
+    received = f"{figures.size(totals.bytes_received)} in"
     return [
-        ("planned", figures.count(totals.planned)),
-        ("sent", figures.count(totals.sent)),
-        ("completed", figures.count(totals.completed)),
-        ("2xx", figures.count(totals.succeeded)),
-        ("planned rate", figures.per_second(totals.rate_planned)),
-        ("sent rate", figures.per_second(totals.rate_sent)),
-        ("completed rate", figures.per_second(totals.rate_completed)),
-        ("2xx rate", figures.share(totals.success_rate)),
-        ("failed", figures.count(totals.failed)),
-        ("dropped", figures.count(totals.dropped)),
-        ("unfinished", figures.count(totals.unfinished)),
-        ("bytes sent", figures.size(totals.bytes_sent)),
+        Figure("planned", figures.count(totals.planned), planned, "events that fell due"),
+        Figure("sent", figures.count(totals.sent), sent, "taken on, also while they waited for a connection"),
+        Figure(
+            "completed",
+            figures.count(totals.completed),
+            completed,
+            "whole answers; the rate is of those that came while recording",
+        ),
+        Figure(
+            "2xx", figures.count(totals.succeeded), figures.share(totals.success_rate), "the share is of those sent"
+        ),
+        Figure("failed", figures.count(totals.failed), "", "sent and not answered 2xx"),
+        Figure(
+            "dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario said not to wait"
+        ),
+        Figure("unfinished", figures.count(totals.unfinished), "", "still under way when the drain ended"),
+        Figure("bytes out", figures.size(totals.bytes_sent), received, "requests sent and, below, answers in"),
     ]
 
 
@@ -372,6 +380,7 @@ def limit_lines(result: RunResult) -> list[str]:
     # a generator that was late, or lost, is a limit of its own: the verdict says so
     lines = [note for note in limits.notes if result.validity.valid or note != UNLIMITED]
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
+    lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.generator_limits is not None:

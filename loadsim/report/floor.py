@@ -1,4 +1,4 @@
-"""What the generator costs on one machine, as a page of text."""
+"""What is said of the generator's own cost on one machine."""
 
 from __future__ import annotations
 
@@ -6,28 +6,36 @@ from collections.abc import Sequence
 
 from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.report import figures
+from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
 from loadsim.report.facts import BUSY_CORE
 
+_FIGURES = (Column("What", words=True), Column("Figure", words=True), Column("Note", words=True, long=True))
+_COLUMNS = (Column("Rate", words=True), *map(Column, ("Lag p50", "Lag p99", "Service p50", "Service p99")))
 
-def render_floor(floor: GeneratorLimits, where: Environment, reasons: Sequence[str] = ()) -> str:
-    """The calibration in a few lines, and why it proves nothing if it does not. Ends in a newline."""
-    lines = [f"loadsim's own cost on {where.cpu_model}, {where.cpu_count} cores, Python {where.python}", ""]
-    lines.append(f"highest rate   {figures.count(floor.rate_max)} signed events/s per process{_bound(floor)}")
-    lines.append(
-        f"floor          service p50 {figures.milliseconds(floor.service_p50_ms)}, "
-        f"p99 {figures.milliseconds(floor.service_p99_ms)}"
-    )
-    header = ("rate", "lag p50", "lag p99", "service p50", "service p99")
-    rows = [header]
+
+def floor_report(floor: GeneratorLimits, where: Environment, reasons: Sequence[str] = ()) -> Report:
+    """The whole report; with `reasons`, why the calibration is invalid."""
+    rows = []
     for pace in floor.paces:
         found = (pace.lag_p50_ms, pace.lag_p99_ms, pace.service_p50_ms, pace.service_p99_ms)
-        p = [figures.milliseconds(value) for value in found]
-        rows.append((figures.per_second(pace.rate), p[0], p[1], p[2], p[3]))
-    lines += ["", "Lateness and floor by rate"]
-    lines += ["  ".join(f"{cell:>11}" for cell in row) for row in rows]
-    if reasons:
-        lines += ["", "INVALID, and not kept, because", *(f"  {figures.printable(reason)}" for reason in reasons)]
-    return "\n".join(lines) + "\n"
+        rows.append((figures.per_second(pace.rate), *map(figures.milliseconds, found)))
+    highest = ("highest rate", f"{figures.count(floor.rate_max)} signed events/s per process", _bound(floor))
+    service = [figures.milliseconds(ms) for ms in (floor.service_p50_ms, floor.service_p99_ms)]
+    floors = ("floor", f"service p50 {service[0]}, p99 {service[1]}", "")
+    most = Table("Highest rate and floor", _FIGURES, [highest, floors])
+    paces = Table("Lateness and floor by rate", _COLUMNS, rows)
+    return Report(
+        outcome="INVALID" if reasons else "MEASURED",
+        tone="warn" if reasons else "good",
+        name="loadsim's own cost",
+        headline="not kept" if reasons else f"{figures.count(floor.rate_max)} signed events/s per process",
+        about=[f"{where.cpu_model}, {where.cpu_count} cores, Python {where.python}"],
+        sections=sections(
+            Section("reasons", "Invalid because", [Lines(reasons, tone="warn")]),
+            Section("figures", most.caption, [most]),
+            Section("paces", paces.caption, [paces]),
+        ),
+    )
 
 
 def _bound(floor: GeneratorLimits) -> str:
@@ -35,5 +43,5 @@ def _bound(floor: GeneratorLimits) -> str:
     share = floor.generator_cpu_share
     if share is None:
         return ""
-    used = f" ({100 * share:.0f} % of its core"
-    return f"{used})" if share >= BUSY_CORE else f"{used}: the receiver or the machine was the limit)"
+    used = f"{100 * share:.0f} % of its core"
+    return used if share >= BUSY_CORE else f"{used}: the receiver or the machine was the limit"

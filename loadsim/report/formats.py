@@ -9,16 +9,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.report import charts
+from loadsim.report import charts, markdown, page, terminal
+from loadsim.report.blocks import Report
 from loadsim.report.hgrm import render_hgrm
 from loadsim.report.hlog import render_hlog
 from loadsim.report.junit import render_junit
 from loadsim.report.k6_summary import render_k6_summary
 from loadsim.report.openmetrics import render_openmetrics
-from loadsim.report.page import render_page
+from loadsim.report.run_report import run_report
 from loadsim.report.series_csv import render_series
-from loadsim.report.summary import render_summary
-from loadsim.report.text import render_text
 
 
 class Format(NamedTuple):
@@ -30,10 +29,17 @@ class Format(NamedTuple):
     """Written beside `result.json` by every run."""
 
 
+REPORT_FORMATS: dict[str, Callable[[Report], bytes]] = {
+    "text": lambda report: terminal.render(report).encode(),
+    "html": lambda report: page.render(report, charts.library()),
+    "md": lambda report: markdown.render(report).encode(),
+}
+"""The forms that any report can be written in, whatever it is of."""
+
 FORMATS: dict[str, Format] = {
-    "text": Format("report.txt", lambda result: render_text(result).encode(), run=False),
-    "html": Format("report.html", lambda result: render_page(result, charts.library()), run=True),
-    "md": Format("summary.md", lambda result: render_summary(result).encode(), run=True),
+    "text": Format("report.txt", lambda result: REPORT_FORMATS["text"](run_report(result)), run=False),
+    "html": Format("report.html", lambda result: REPORT_FORMATS["html"](run_report(result)), run=True),
+    "md": Format("summary.md", lambda result: REPORT_FORMATS["md"](run_report(result)), run=True),
     "hgrm": Format("percentiles.hgrm", lambda result: render_hgrm(result).encode(), run=True),
     "csv": Format("series.csv", lambda result: render_series(result).encode(), run=True),
     "junit": Format("junit.xml", render_junit, run=True),
@@ -42,6 +48,11 @@ FORMATS: dict[str, Format] = {
     "openmetrics": Format("metrics.txt", lambda result: render_openmetrics(result).encode(), run=False),
     "json": Format("result.json", dump_result, run=False),
 }
+
+
+def report_files(report: Report) -> dict[str, bytes]:
+    """File name → content of what stands beside any stored result: the page and the Markdown summary."""
+    return {FORMATS[form].filename: REPORT_FORMATS[form](report) for form in ("html", "md")}
 
 
 def run_files(result: RunResult) -> dict[str, bytes]:

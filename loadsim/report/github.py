@@ -7,8 +7,8 @@ annotations of a kind are shown per step. Source: GitHub's workflow commands. Re
 from __future__ import annotations
 
 from loadsim.measure.result import RunResult
-from loadsim.report import facts, figures
-from loadsim.report.summary import render_summary
+from loadsim.report import facts, figures, markdown
+from loadsim.report.run_report import run_report
 
 LARGEST_SUMMARY = 1 << 20
 MOST_ANNOTATIONS = 10
@@ -19,7 +19,7 @@ _CUT = "\n\n… cut: the step's summary is full; the whole report is among the r
 
 def step_summary(result: RunResult, room: int = LARGEST_SUMMARY) -> bytes:
     """The Markdown summary in at most `room` bytes, cut between blocks; empty where not even its head fits."""
-    whole = render_summary(result).encode()
+    whole = markdown.render(run_report(result)).encode()
     if len(whole) < room:
         return whole
     rest = room - 1 - len(_CUT.encode())

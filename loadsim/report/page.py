@@ -1,87 +1,60 @@
-"""`report.html`: one self-contained page that opens offline and asks the network for nothing.
+"""A report as one self-contained page that opens offline and asks the network for nothing.
 
-Decides the order of the sections and how the page degrades: scripts draw charts over a page whose tables hold every
-number without them. The chart library is an argument: with None the page has tables only.
+Decides how the page degrades: scripts draw charts over a page whose tables hold every number without them. The chart
+library is an argument: with None the page has tables only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
 from importlib import resources
 
-from loadsim.measure.result import RunResult
-from loadsim.report import chart_sections, charts, facts, sections
-from loadsim.report.markup import Markup, embedded_json, join, tag
+from loadsim.report.blocks import (
+    Block,
+    Cell,
+    Chart,
+    Column,
+    Figure,
+    Figures,
+    Items,
+    Lines,
+    Quotes,
+    Report,
+    Section,
+    Source,
+    Table,
+    Tone,
+    cell,
+    sentence,
+)
+from loadsim.report.markup import Markup, embedded_json, join, safe, table, tag
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
 """Nothing may be fetched, whatever stands in the page."""
-KINDS = {"pass": "good", "fail": "bad", "invalid": "warn", "none": "none"}
-CHARTS = {
-    "percentiles": "Latency by percentile",
-    "latency": "Latency over time",
-    "rates": "Rates over time",
-    "heat": "Latency heat map",
-}
+CLASSES: dict[Tone, str] = {"good": "good", "bad": "bad", "warn": "warn", "dim": "none", "": "none"}
 
 
-@dataclass(frozen=True)
-class Report:
-    """A report before it is a document: its sections as (anchor, title, content), the figures that a script draws."""
-
-    name: str
-    header: Markup
-    parts: Sequence[tuple[str, str, Markup]]
-    footer: str
-    figures: Mapping[str, charts.Figure]
-
-    def inside(self) -> Markup:
-        """Header, links and sections: what stands in a body, whose ever it is."""
-        links = (tag("a", title, href=f"#{anchor}") for anchor, title, _ in self.parts)
-        main = tag("main", *(_section(*part) for part in self.parts))
-        return join([self.header, tag("nav", *links, aria_label="Sections"), main], "\n")
-
-    def data(self) -> Markup:
-        """The figures, where `page.js` looks for them."""
-        return tag("script", embedded_json(self.figures), type="application/json", id="figures")
-
-
-def render_page(result: RunResult, library: str | None) -> bytes:
+def render(report: Report, library: str | None) -> bytes:
     """The whole page. `library`: the source of plotly.js, or None for a page of tables."""
-    return document(report_of(result, with_charts=library is not None), library)
-
-
-def report_of(result: RunResult, *, with_charts: bool) -> Report:
-    """What there is to say of a run; without charts there is no room for them."""
-    drawn = chart_sections.chart_sections(result)
-    return Report(
-        f"{facts.VERDICTS[result.verdict.outcome]} {result.run.name}",
-        _header(result),
-        _sections(result, drawn, with_charts=with_charts),
-        f"loadsim {result.run.version} · run {result.run.id}",
-        {name: section.figure for name, section in drawn.items()},
-    )
-
-
-def document(report: Report, library: str | None) -> bytes:
-    """A report as a whole page."""
+    drawn = library is not None
     body = [
-        tag("a", "Skip to the report", class_="skip", href=f"#{report.parts[0][0]}"),
-        report.inside(),
+        tag("a", "Skip to the report", class_="skip", href=f"#{report.sections[0].anchor}" if report.sections else "#"),
+        inside(report, drawn=drawn),
         tag("footer", report.footer),
     ]
     if library is not None:
-        body += [report.data(), tag("script", Markup(library)), tag("script", _own("page.js"))]
+        body += [data(report), tag("script", Markup(library)), tag("script", _own("page.js"))]
     head = join(
         [
             Markup('<meta charset="utf-8">'),
             Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
             Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
             Markup('<meta name="color-scheme" content="light dark">'),
-            tag("title", f"{report.name} – loadsim"),
+            tag("title", f"{report.outcome} {report.name} – loadsim"),
             tag("style", _own("page.css")),
         ],
         "\n",
@@ -90,44 +63,127 @@ def document(report: Report, library: str | None) -> bytes:
     return f"<!doctype html>\n{page}\n".encode()
 
 
+def inside(report: Report, *, drawn: bool) -> Markup:
+    """Header, links and sections: what stands in the body of any page. `drawn`: with places for the charts."""
+    links = (tag("a", section.title, href=f"#{section.anchor}") for section in report.sections)
+    main = tag("main", *(_section(section, drawn=drawn) for section in report.sections))
+    return join([_header(report), tag("nav", *links, aria_label="Sections"), main], "\n")
+
+
+def data(report: Report) -> Markup:
+    """The figures of every chart, where `page.js` looks for them."""
+    return tag(
+        "script",
+        embedded_json({chart.name: chart.figure for chart in charts_of(report)}),
+        type="application/json",
+        id="figures",
+    )
+
+
+def charts_of(report: Report) -> Iterator[Chart]:
+    """Every chart, in the page's order."""
+    return (block for section in report.sections for block in section.blocks if isinstance(block, Chart))
+
+
+def chart(block: Chart, *, drawn: bool) -> Markup:
+    """A chart with its words and its points; `drawn`: with a place to draw it."""
+    name = block.name
+    details = tag("details", tag("summary", "The same as a table"), _table(block.points), open="")
+    place = tag("div", "", class_="chart", id=f"chart-{name}", role="img", aria_labelledby=f"words-{name}")
+    caption = tag("figcaption", block.words, id=f"words-{name}")
+    return join([tag("figure", *([place] if drawn else []), caption), details])
+
+
 def _own(name: str) -> Markup:
     return Markup(resources.files("loadsim.report").joinpath(name).read_text(encoding="utf-8"))
 
 
-def _header(result: RunResult) -> Markup:
-    outcome = result.verdict.outcome
-    target = str(facts.target_of(result).get("url", ""))
+def _header(report: Report) -> Markup:
     return tag(
         "header",
-        tag("p", facts.VERDICTS[outcome], class_="outcome"),
-        tag("h1", result.run.name),
-        tag("p", facts.headline(result), class_="headline"),
-        tag("p", " · ".join([*([target] if target else []), *facts.run_words(result)]), class_="words"),
-        class_=f"verdict {KINDS[outcome]}",
+        tag("p", report.outcome, class_="outcome"),
+        tag("h1", report.name),
+        tag("p", report.headline, class_="headline"),
+        *(tag("p", line, class_="words") for line in report.about),
+        *([_cards(report.key)] if report.key else []),
+        class_=f"verdict {CLASSES[report.tone]}",
     )
 
 
-def _sections(
-    result: RunResult, drawn: dict[str, chart_sections.ChartSection], *, with_charts: bool
-) -> list[tuple[str, str, Markup]]:
-    """(anchor, title, content), in order."""
-    parts: list[tuple[str, str, Markup | None]] = [
-        ("verdict", "Objectives", sections.verdict(result)),
-        ("limits", "What limited the run", sections.limits(result)),
-        ("figures-key", "Key figures", sections.key_figures(result)),
-    ]
-    for name, title in CHARTS.items():
-        if name in drawn:
-            parts.append((name, title, chart_sections.markup(drawn[name], drawn=with_charts)))
-    parts.append(("answers", "Answers and errors", sections.answers(result)))
-    parts.append(("retries", "Retries", sections.retries(result)))
-    parts.append(("by-event", "By event type", sections.groups(result, "event", "Event type")))
-    parts.append(("by-case", "By case", sections.cases(result)))
-    parts.append(("by-phase", "By phase", sections.groups(result, "phase", "Phase")))
-    parts.append(("deadlines", "Provider deadlines", sections.deadlines(result)))
-    parts.append(("environment", "Environment", sections.environment(result)))
-    return [(name, title, content) for name, title, content in parts if content is not None]
+def _section(section: Section, *, drawn: bool) -> Markup:
+    name = section.anchor
+    note = [tag("p", sentence(section.note))] if section.note else []
+    blocks = [_block(block, drawn=drawn) for block in section.blocks]
+    title = tag("h2", section.title, id=f"title-{name}")
+    return tag("section", title, *note, *blocks, id=name, aria_labelledby=f"title-{name}")
 
 
-def _section(name: str, title: str, content: Markup) -> Markup:
-    return tag("section", tag("h2", title, id=f"title-{name}"), content, id=name, aria_labelledby=f"title-{name}")
+def _block(block: Block, *, drawn: bool) -> Markup:
+    match block:
+        case Table():
+            shown = _table(block)
+            return tag("details", tag("summary", f"{block.caption}: {block.short}"), shown) if block.short else shown
+        case Figures():
+            return _cards(block.figures)
+        case Lines():
+            return _lines(block)
+        case Items():
+            items = (
+                tag("li", item.text, *(tag("div", tag("small", line)) for line in item.details)) for item in block.items
+            )
+            return _boxed(tag("ul", *items), block.tone)
+        case Quotes():
+            rows = [(quote.kind, quote.occasion, tag("pre", quote.text)) for quote in block.quotes]
+            return table(block.caption, ("Answer", "Event", "Said"), rows, words=(0, 1, 2))
+        case Source():
+            return tag("details", tag("summary", block.caption), tag("pre", block.text))
+        case Chart():
+            return chart(block, drawn=drawn)
+
+
+def _lines(block: Lines) -> Markup:
+    if not block.lines:
+        return Markup("")
+    if block.bullets:
+        shown = tag("ul", *(tag("li", line) for line in block.lines))
+    else:
+        shown = join([tag("p", sentence(line), class_="after") for line in block.lines])
+    return _boxed(shown, block.tone)
+
+
+def _boxed(shown: Markup, tone: Tone) -> Markup:
+    return tag("div", shown, class_=f"note {tone}") if tone in ("bad", "warn") else shown
+
+
+def _cards(figures: Sequence[Figure]) -> Markup:
+    cards = []
+    for each in figures:
+        under = [tag("small", each.under)] if each.under else []
+        cards.append(
+            tag("div", tag("dt", each.name), tag("dd", join([each.value, *under], " ")), title=each.meaning or None)
+        )
+    return tag("dl", *cards, class_="cards")
+
+
+def _table(block: Table) -> Markup:
+    columns = block.columns
+    words = [number for number, column in enumerate(columns) if column.words]
+    rows = [[_cell(cell(content), columns[i]) for i, content in enumerate(row)] for row in block.rows]
+    return table(block.caption, [column.title for column in columns], rows, words=words)
+
+
+def _cell(content: Cell, column: Column) -> Markup:
+    text: Markup
+    if content.tone in ("good", "bad", "warn") and (content.mark or column.words or content.text):
+        text = tag("span", content.text, class_=f"chip {content.tone}") if content.text else Markup("")
+    elif content.code:
+        text = tag("code", content.text)
+    else:
+        text = _breakable(content.text) if column.words and not column.long else safe(content.text)
+    beside = [tag("small", part) for part in (content.note, content.under) if part]
+    return join([text, *beside], " ")
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after its dots and underscores."""
+    return Markup(re.sub(r"(?<=[._])(?=\w)", "<wbr>", safe(name)))

@@ -6,20 +6,21 @@ nothing that an endpoint answers can steer the terminal, and values of telling h
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from loadsim.model import ErrorKind, is_success
+from loadsim.plan.headers import header_pairs
 from loadsim.plan.redact import conceal, redact_headers, redact_url, secrets_in
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.report.figures import milliseconds, printable
+from loadsim.report.terminal import recording
 
 SHOWN_CHARS = 8_000
 """Of a payload or a response, in the panel; the JSON has them whole."""
@@ -74,7 +75,7 @@ class Simulation:
 
     event: str
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | tuple[str, ...]]
     """The delivery headers: content type, signature headers, and those that the user gave."""
     payload: bytes
     timings: Timings
@@ -102,7 +103,7 @@ class Simulation:
         """True for a 2xx answer, and nothing else."""
         return self.answer is not None and is_success(self.answer.status)
 
-    def shown_headers(self) -> dict[str, str]:
+    def shown_headers(self) -> dict[str, str | tuple[str, ...]]:
         """The delivery headers with secrets masked."""
         return redact_headers(self.headers, self.hidden)
 
@@ -157,19 +158,7 @@ def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = Fal
     Headers, payload and response stand below the frame and are never wrapped, so that they can be copied as they are;
     without an answer the frame is all.
     """
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
+    console, text = recording(width, colour=colour)
     console.print(Panel(_figures(simulation), title="Simulation", title_align="left", border_style="dim"))
     for title, body in _sections(simulation, simulation.answer) if simulation.answer else ():
         console.print(Text(f"\n{title}", style="bold"))
@@ -209,7 +198,7 @@ def _timing(timings: Timings) -> str:
 
 
 def _sections(simulation: Simulation, answer: Answer) -> Iterator[tuple[str, str]]:
-    yield "Delivery headers", _header_lines(simulation.shown_headers().items())
+    yield "Delivery headers", _header_lines(header_pairs(simulation.shown_headers()))
     yield "Sent payload", _shown(simulation.payload.decode("utf-8", "replace"), len(simulation.payload))
     yield (
         "Endpoint response",

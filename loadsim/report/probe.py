@@ -1,4 +1,4 @@
-"""What a probe of an endpoint found, as text and as JSON: rawness of its verification, or its window of time.
+"""What is said of a probe of an endpoint, and its JSON: rawness of its verification, or its window of time.
 
 Decides rows, order and words. Refuses to know how anything was sent, and what an answer means: that comes told.
 """
@@ -9,18 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from loadsim.judge.clock_window import Direction, Edge, Offset, Span, Width, width_of, window_of
 from loadsim.judge.rawness import Meaning
 from loadsim.plan.redact import redact_url
-from loadsim.report.figures import printable
-from loadsim.report.text import drawn
+from loadsim.report.blocks import Cell, Column, Item, Items, Lines, Report, Section, Table, Tone, sections
 
-_MARKS = {"ok": ("✓", "green"), "finding": ("✗", "bold red"), "note": ("·", "yellow"), "skipped": (" ", "dim")}
+_TONES: dict[str, Tone] = {"ok": "good", "finding": "bad", "note": "warn", "skipped": "dim"}
 _WORDS: dict[Meaning, str] = {
     "accepted": "accepted",
     "signature": "the signature fails",
@@ -127,7 +121,7 @@ class ClockReport:
     def _finding(self, edge: Edge, width: Width) -> Finding | None:
         if width in ("equal", "measured"):
             return None
-        side, found = edge.direction, self._limit_words(edge)
+        side, found = edge.direction, self.limit_words(edge)
         if width == "unbounded":
             text = f"accepts any {_SIDES[side]} timestamp, up to {_time(self.limit_s)} (no more was tried)"
             return Finding(f"{text}: {_OPEN[side]}", f"{_MENDS[side]} {_at(self.tolerance_s)}", proven=True)
@@ -138,7 +132,8 @@ class ClockReport:
         text = f"the {side} side of the window is too narrow, {wanted}: {_TIGHT[side]}"
         return Finding(text, f"accept timestamps {_at(self.tolerance_s, 'up to')}", proven=True)
 
-    def _limit_words(self, edge: Edge) -> str:
+    def limit_words(self, edge: Edge) -> str:
+        """Where the limit lies, in words."""
         window = self.window(edge)
         return f"more than {_time(self.limit_s)}" if window is None else _seconds(window, self.tolerance_s)
 
@@ -208,80 +203,85 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-# -- text -----------------------------------------------------------------------------------------------------------
+# -- report ---------------------------------------------------------------------------------------------------------
 
 
-def render_probe(result: ProbeReport, *, width: int = 100, colour: bool = False) -> str:
-    """The report as text of this width. Ends in a newline."""
-    parts = [_head(result.subject, result.findings, result.requests)]
-    if result.rows:
-        parts.append(Padding(_rows(result.rows), (1, 0, 0, 0)))
-    parts += _findings(result.findings)
-    if result.notes:
-        parts.append(Text("\nNotes", style="bold"))
-        parts += [Padding(Text(f"· {printable(note)}"), (0, 0, 0, 0)) for note in result.notes]
-    if result.stopped is not None:
-        parts.append(Text(f"\nStopped: {printable(result.stopped)}", style="yellow"))
-    return drawn(Group(*parts), width, colour=colour)
+def probe_report(result: ProbeReport) -> Report:
+    """What there is to say of the forms of a body."""
+    stopped = [result.stopped] if result.stopped is not None else []
+    return _report(
+        result,
+        Section("forms", "Forms of a body", [Table("Forms of a body", _FORMS, [_form(row) for row in result.rows])]),
+        _findings(result.findings),
+        Section("notes", "Notes", [Lines(result.notes)]),
+        Section("stopped", "Stopped early", [Lines(stopped, tone="warn", bullets=False)]),
+    )
 
 
-def render_clock(result: ClockReport, *, width: int = 100, colour: bool = False) -> str:
-    """The report as text of this width. Ends in a newline."""
-    parts = [_head(result.subject, result.findings, result.requests)]
-    if result.edges and result.offset is not None:
-        table = _table()
-        wanted = _time(result.tolerance_s) if result.tolerance_s is not None else "no window"
-        for edge, side in result.widths():
-            mark, style = _MARKS["ok" if side in ("equal", "measured") else "finding"]
-            table.add_row(Text(mark, style=style), edge.direction, result._limit_words(edge), side, f"due: {wanted}")  # noqa: SLF001
-        parts.append(Padding(table, (1, 0, 0, 0)))
-        parts.append(Text(_clock_words(result.offset), style="dim"))
-    parts += _findings(result.findings)
-    return drawn(Group(*parts), width, colour=colour)
+def clock_report(result: ClockReport) -> Report:
+    """What there is to say of the window of time."""
+    wanted = _time(result.tolerance_s) if result.tolerance_s is not None else "no window"
+    rows = []
+    for edge, side in result.widths():
+        due = side in ("equal", "measured")
+        mark = Cell("as due" if due else "finding", "good" if due else "bad", mark=True)
+        rows.append((mark, edge.direction, result.limit_words(edge), side, wanted))
+    clock = [_clock_words(result.offset)] if result.edges and result.offset is not None else []
+    table = Table("Window of time", _SIDES_OF_WINDOW, rows)
+    return _report(
+        result,
+        Section("window", "Window of time", [table, Lines(clock, "dim", bullets=False)]),
+        _findings(result.findings),
+    )
 
 
-def _head(subject: Subject, findings: tuple[Finding, ...], requests: int) -> RenderableType:
-    count = len(findings)
-    style = "bold white on red" if count else "bold black on green"
-    verdict = f" {count} FINDING{'S' if count > 1 else ''} " if count else " NOTHING FOUND "
-    line = Text(verdict, style=style)
+def probe_any_report(result: ProbeReport | ClockReport) -> Report:
+    """The report of either."""
+    return clock_report(result) if isinstance(result, ClockReport) else probe_report(result)
+
+
+_FORMS = (
+    Column("Result", words=True),
+    Column("Form", words=True),
+    Column("Bytes", words=True, long=True),
+    Column("What came of it", words=True, long=True),
+)
+_SIDES_OF_WINDOW = (
+    Column("Result", words=True),
+    Column("Side", words=True),
+    Column("Found", words=True),
+    Column("Width", words=True),
+    Column("Due", words=True),
+)
+
+
+def _report(result: ProbeReport | ClockReport, *found: Section) -> Report:
+    count, subject = len(result.findings), result.subject
     name = f"{subject.endpoint}  " if subject.endpoint else ""
-    line.append(f"  {printable(name + redact_url(subject.url))}", style="not bold not reverse default on default")
-    facts = Text(f"scheme {subject.scheme} · event {subject.event} · {requests} requests", style="dim")
-    return Group(line, facts)
+    return Report(
+        outcome=f"{count} FINDING{'S' * (count > 1)}" if count else "NOTHING FOUND",
+        tone="bad" if count else "good",
+        name=f"{name}{redact_url(subject.url)}",
+        headline="",
+        about=[f"scheme {subject.scheme} · event {subject.event} · {result.requests} requests"],
+        sections=sections(*found),
+    )
 
 
-def _rows(rows: tuple[Row, ...]) -> Table:
-    table = _table()
-    table.add_column(width=1)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
-    for row in rows:
-        mark, style = _MARKS[row.mark]
-        words = _WORDS[row.told] if row.told is not None else f"not sent: {row.why}"
-        what = Text(words, style=style)
-        if row.told not in (None, "accepted"):
-            what.append(f": {printable(row.answer)}", style="dim")
-        table.add_row(Text(mark, style=style), row.name, row.bytes_class, what)
-    return table
+def _form(row: Row) -> tuple[Cell | str, ...]:
+    tone = _TONES[row.mark]
+    outcome = _WORDS[row.told] if row.told is not None else f"not sent: {row.why}"
+    answer = row.answer if row.told not in (None, "accepted") else ""
+    return Cell(row.mark, tone, mark=True), row.name, row.bytes_class, Cell(outcome, note=answer)
 
 
-def _findings(findings: tuple[Finding, ...]) -> Iterator[RenderableType]:
-    if not findings:
-        return
-    yield Text("\nFindings", style="bold")
+def _findings(findings: tuple[Finding, ...]) -> Section:
+    items = []
     for finding in findings:
-        yield Text.assemble(("✗ ", "bold red"), printable(finding.text))
-        if finding.classes:
-            told = "proven" if finding.proven else "likely"
-            yield Padding(Text(f"{told}; seen in: {', '.join(finding.classes)}", style="dim"), (0, 0, 0, 2))
-        if finding.mend:
-            yield Padding(Text(f"mend: {finding.mend}"), (0, 0, 0, 2))
-
-
-def _table() -> Table:
-    return Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        sure = "proven" if finding.proven else "likely"
+        seen = [f"{sure}; seen in: {', '.join(finding.classes)}"] if finding.classes else []
+        items.append(Item(finding.text, [*seen, *([f"mend: {finding.mend}"] if finding.mend else [])]))
+    return Section("findings", "Findings", [Items(items)])
 
 
 def _clock_words(offset: Offset) -> str:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from loadsim.measure.result import RunResult, Stats
 from loadsim.report import charts, facts, figures
-from loadsim.report.chart_sections import ChartSection
-from loadsim.report.markup import table
+from loadsim.report.blocks import Chart
+from loadsim.report.chart_sections import point_table
 
 LEAST = 2
 """Runs that make a trend."""
@@ -74,7 +74,7 @@ def run_line(result: RunResult) -> RunLine:
     )
 
 
-def trend(lines: Sequence[RunLine]) -> ChartSection | None:
+def trend(lines: Sequence[RunLine]) -> Chart | None:
     """How the runs of one scenario went, in any order given; None where there are too few to speak of a trend."""
     ordered = sorted(lines, key=lambda line: line.started_at)
     if len(ordered) < LEAST or all(line.p50 is None for line in ordered):
@@ -92,4 +92,4 @@ def trend(lines: Sequence[RunLine]) -> ChartSection | None:
         "different machines, targets or loads are not comparable: the table says what each was."
     )
     rows = [(line.began, line.verdict, *line.cells()) for line in ordered]
-    return ChartSection("trend", figure, words, table("Runs, oldest first", HEADER, rows, words=(0, 1)))
+    return Chart("trend", figure, words, point_table("Runs, oldest first", HEADER, rows, words=(0, 1)))

@@ -118,4 +118,4 @@ def _line(name: str, value: str, event: str) -> bytes:
         if not event.isascii() or not event.isprintable():
             raise UsageError(f"the event type {event!r} cannot stand in the header {name}: it needs printable ASCII")
         value = value.replace("{event}", event)
-    return f"{name}: {value}\r\n".encode("latin-1")
+    return f"{name}: {value}\r\n".encode()

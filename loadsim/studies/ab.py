@@ -26,12 +26,13 @@ from loadsim.measure.ab import SCHEMA, AbResult, CheckRow, Ending, GateRow, Pair
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S
 from loadsim.plan import Phase, Scenario, redact_url
-from loadsim.report.ab import render_ab_summary
+from loadsim.report.ab import ab_report
+from loadsim.report.formats import report_files
 from loadsim.studies.load import LoadRequest, new_id, run_load
 
 Side = Literal["a", "b"]
 RUNS = "runs"
-AB, SUMMARY = "ab.json", "summary.md"
+AB = "ab.json"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class AbComparison:
     def interrupt(self) -> None:
         """First call: let what is under way end, and make no other run. Second: end at once."""
         self.interrupted = True
-        if self._run is not None and self._run.started.is_set():
+        if self._run is not None:
             self._run.interrupt()
 
     async def execute(self) -> AbOutcome:
@@ -88,7 +89,8 @@ class AbComparison:
             result = self._result(directory.name, started)
             if self.pairs:
                 write_whole(directory / AB, dump_ab(result))
-                write_whole(directory / SUMMARY, render_ab_summary(result).encode())
+                for name, content in report_files(ab_report(result)).items():
+                    write_whole(directory / name, content)
             else:
                 _remove(directory)
         return AbOutcome(result, directory)

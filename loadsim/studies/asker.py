@@ -11,17 +11,18 @@ import dataclasses
 import email.utils
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadsim.cases import CONTENT_TYPE
 from loadsim.cases.edits import HeaderLine, with_another_digit
 from loadsim.cases.proofs import Heard, Question, Sent
 from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
+from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
 from loadsim.judge.clock_window import Clocks
 from loadsim.judge.rawness import Seen
 from loadsim.model import NS_PER_S, Secret, SignedRequest
+from loadsim.plan import Headers, headers_over
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.report.panel import Answer
 from loadsim.report.probe import Subject
@@ -29,7 +30,7 @@ from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.suspects import Codes
 from loadsim.signing.timestamps import write_tick
-from loadsim.studies.simulate import Trust, exchange
+from loadsim.studies.simulate import exchange
 
 PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
 """An event as it is."""
@@ -44,7 +45,7 @@ class ProbeRequest:
     secret: Secret
     signed_url: str
     """The URL that the provider has on file."""
-    headers: Mapping[str, str]
+    headers: Headers
     timeout_s: float
     trust: Trust
     hidden: frozenset[str] = frozenset()
@@ -135,7 +136,7 @@ class Asker:
         done = await exchange(
             self.request.subject.url,
             SignedRequest(_renamed(lines, form), body),
-            headers={**dict(form.headers), **self.request.headers},
+            headers=headers_over(dict(form.headers), self.request.headers),
             timeout_s=self.request.timeout_s,
             trust=self.request.trust,
             chunk=form.chunk,

@@ -39,7 +39,9 @@ SETTLE_S = 0.2
 PATIENCE_S = 20.0
 """How long a ledger may go on changing after the run."""
 READ_TIMEOUT_S = 10.0
-LARGEST_LEDGER = 1 << 30
+LEDGER_SPARE, LEDGER_EVENT = 1 << 26, 14
+"""Bytes that a ledger may have: for each event of the run its counts and its time in base64, and as many more as the
+companion receiver keeps unless told otherwise, since indexes that the run never sent belong there too."""
 BATCH = 4096
 """Rows of a file that are looked at together."""
 UNKNOWN = frozenset({404, 405, 501})
@@ -54,8 +56,8 @@ ReadLedger = Callable[[], Awaitable[RunLedger | None]]
 # -- a receiver's ledger --------------------------------------------------------------------------------------------
 
 
-def ledger_at(url: str, run_id: str) -> ReadLedger:
-    """Reads the ledger that is served at a URL."""
+def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
+    """Reads the ledger of a run of so many events that is served at a URL."""
     from aiohttp import ClientError, ClientSession, ClientTimeout
 
     whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'run': run_id})}"
@@ -68,7 +70,7 @@ def ledger_at(url: str, run_id: str) -> ReadLedger:
                 session.get(whole, allow_redirects=False) as answer,
             ):
                 if answer.status == 200:
-                    return decode_ledger(await _whole(answer.content), run_id)
+                    return decode_ledger(await _whole(answer.content, LEDGER_SPARE + LEDGER_EVENT * events), run_id)
                 said = (await answer.content.read(300)).decode("utf-8", "replace").strip()
         except TimeoutError:
             raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
@@ -103,13 +105,13 @@ async def register_at(url: str, run_id: str) -> None:
         raise LoadsimError(f"{shown}: answered {status}")
 
 
-async def _whole(content: StreamReader) -> bytes:
+async def _whole(content: StreamReader, most: int) -> bytes:
     pieces, size = [], 0
     async for piece in content.iter_chunked(1 << 20):
         pieces.append(piece)
         size += len(piece)
-        if size > LARGEST_LEDGER:
-            raise ValueError(f"it is larger than {LARGEST_LEDGER >> 20:,} MiB")
+        if size > most:
+            raise ValueError(f"it is larger than {most >> 20:,} MiB, which no run of this size can need")
     return b"".join(pieces)
 
 

@@ -22,14 +22,15 @@ from loadsim.judge import evaluate
 from loadsim.judge.steps import StepVerdict, cannot_pass, events_needed, judge_step
 from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import BrokenRunError, Run, RunSpec
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.capacity import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError
+from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
 from loadsim.plan.redact import from_environment
-from loadsim.report.capacity import rate_words, render_capacity_summary
+from loadsim.report.capacity import capacity_report, rate_words
+from loadsim.report.formats import report_files
 from loadsim.studies.load import LoadRequest, new_id, receiving
 from loadsim.studies.search import RateSearch, Told, Trial
 
@@ -81,7 +82,7 @@ class CapacitySearch:
         """First call: let what is under way end. Second: end at once."""
         self.interrupted = True
         self._wake.set()
-        if self._run is not None and self._run.started.is_set():
+        if self._run is not None:
             self._run.interrupt()
 
     async def execute(self) -> CapacityOutcome:
@@ -97,10 +98,10 @@ class CapacitySearch:
             while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
                 try:
                     verdict = await self._try(trial, url, secret)
-                except UnreachableError as error:
+                except Exception as error:
                     if not self.steps:
                         raise
-                    lost = str(error)
+                    lost = _why_lost(error, len(self.steps))
                     break
                 if not self.interrupted:
                     search.tell(trial, _told(verdict))
@@ -141,16 +142,25 @@ class CapacitySearch:
             run_id,
             LocalShards(load.workers),
             recorded=load.recorded,
+            key_password=load.key_password,
             document=document,
             objectives=objectives,
             hidden=from_environment(load.scenario.target.headers),
         )
         watch = _Watch(plan, load.objectives, float(trial.rate))
-        result = await self._reached(lambda: self._fire(Run(spec), watch))
+        broken = None
+        try:
+            result = await self._reached(lambda: self._fire(Run(spec), watch))
+        except BrokenRunError as error:
+            result, broken = error.result, error
         stopped = watch.cannot_pass
         judged = evaluate(result, load.objectives, load.scenario.validity)
         verdict = judge_step(judged, load.scenario.validity, stopped=stopped)
+        if broken is not None:
+            verdict = replace(verdict, outcome="invalid", why=str(broken))
         self._store(number, trial, judged, verdict, stopped_early=bool(stopped))
+        if broken is not None:
+            raise broken
         left, rate = result.totals.unfinished, result.totals.rate_completed
         self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
         return verdict, result
@@ -182,14 +192,8 @@ class CapacitySearch:
 
     async def _fire(self, run: Run, watch: _Watch) -> RunResult:
         self._run = run
-
-        def on_frame() -> None:
-            watch.look(run)
-            if self.interrupted and not run.interrupted:
-                run.interrupt()  # it was asked for before the run could hear it
-
         try:
-            return await run.execute(on_frame)
+            return await run.execute(lambda: watch.look(run))
         finally:
             self._run = None
 
@@ -276,14 +280,15 @@ class CapacitySearch:
         )
         directory = self._directory or run_directory(request.load.out, self._id)
         write_whole(directory / "capacity.json", dump_capacity(result))
-        write_whole(directory / "summary.md", render_capacity_summary(result).encode())
+        for name, content in report_files(capacity_report(result)).items():
+            write_whole(directory / name, content)
         return CapacityOutcome(result, directory)
 
     def _ending(self, search: RateSearch, lost: str) -> tuple[Ending, str]:
         best = None if search.best is None else float(search.best)
         held = f"the endpoint held {rate_words(best)}" if best else "no rate had passed"
         if lost:
-            return "lost", f"the endpoint went away at step {len(self.steps) + 1}: {lost}; before, {held}"
+            return "lost", f"{lost}; before, {held}"
         if self.interrupted:
             return "interrupted", f"interrupted; so far {held}"
         if search.confirmed is not None:
@@ -300,6 +305,13 @@ class CapacitySearch:
         if search.next() is not None:
             return "none", f"no rate was confirmed in {MOST_STEPS} steps: the endpoint's answers contradict each other"
         return "none", f"even the lowest rate, {rate_words(float(self.request.lowest))}, fails: {self.steps[-1].why}"
+
+
+def _why_lost(error: Exception, steps: int) -> str:
+    """Why the search ended, after so many steps that were kept."""
+    if isinstance(error, UnreachableError):
+        return f"the endpoint went away at step {steps + 1}: {error}"
+    return f"after {steps} steps: {own_fault(error)}"
 
 
 class _Watch:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loadsim.cases import RequestMaker, by_part, case_rules, check_cases
+from loadsim.cases import RequestMaker, by_part, case_rules, check_cases, check_headers
 from loadsim.events import catalogue
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.cluster import Cluster, cluster_of
@@ -23,6 +23,7 @@ from loadsim.plan import (
     Scenario,
     Target,
     UnitError,
+    headers_over,
     load_scenario,
     override,
     parse_duration,
@@ -33,6 +34,7 @@ from loadsim.settings import (
     ELSEWHERE,
     Config,
     load_config,
+    read_key_password,
     read_text_file,
     resolve_headers,
     resolve_target,
@@ -45,7 +47,7 @@ from loadsim.studies.naming import full_name, settled
 from loadsim.studies.values import parse_epoch, parse_headers, types_of
 
 _TARGET_KEYS = (
-    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key"),
+    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "key_password_env"),
     *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
 )
 _CLUSTER_KEYS = {
@@ -113,6 +115,7 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
+    check_headers(target.headers, described)
     if options["raw"] and any(case.copies for case in scenario.cases):
         raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
     if options["raw"] and scenario.retry is not None:
@@ -146,6 +149,7 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
         objectives=objectives,
         secret=secret,
         old_secret=old_secret,
+        key_password=None if there else read_key_password(target.key_password_env),
         headers=dict(target.headers) if there else resolve_headers(target.headers),
         out=Path(options["out"]),
         workers=_workers(options["workers"], words),
@@ -206,7 +210,7 @@ def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
             mix=_mix(options["mix"], endpoint.events, words),
             objectives=_added(options),
             retry=retry,
-            target={**table, **changes, "headers": {**endpoint.target.headers, **changes.get("headers", {})}},
+            target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
             seed=options["seed"],
             known_types=types,
             known_schemes=schemes,

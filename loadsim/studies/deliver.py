@@ -15,16 +15,17 @@ import msgspec
 import orjson
 
 from loadsim.cases import CONTENT_TYPE
+from loadsim.engine.trust import Trust, trust_of
 from loadsim.events import EventSource, catalogue
 from loadsim.model import NS_PER_S, SignedRequest, UsageError
-from loadsim.plan import EMBEDDED, Target
+from loadsim.plan import EMBEDDED, Headers, Target
 from loadsim.plan.redact import from_environment
 from loadsim.plan.rules import check_target
 from loadsim.plan.shape import DocumentError
 from loadsim.report.panel import Simulation
-from loadsim.settings import ELSEWHERE, Endpoint, read_secret, resolve_headers
+from loadsim.settings import ELSEWHERE, Endpoint, read_key_password, read_secret, resolve_headers
 from loadsim.signing import Signer, scheme, scheme_names
-from loadsim.studies.simulate import Trust, exchange
+from loadsim.studies.simulate import exchange
 from loadsim.studies.values import types_of
 
 
@@ -46,9 +47,10 @@ class Delivery:
 
     endpoint: Endpoint
     target: Target
-    headers: Mapping[str, str]
+    headers: Headers
     event: OneEvent
     signer: Signer
+    trust: Trust
 
 
 def check_reachable(endpoint: Endpoint) -> None:
@@ -121,7 +123,8 @@ def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = E
         remedy=remedy,
     )
     signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
-    return Delivery(endpoint, target, resolve_headers(target.headers), event, signer)
+    trust = trust_of(target, read_key_password(target.key_password_env))
+    return Delivery(endpoint, target, resolve_headers(target.headers), event, signer, trust)
 
 
 async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
@@ -133,7 +136,7 @@ async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
         SignedRequest(CONTENT_TYPE + signed, event.body),
         headers=delivery.headers,
         timeout_s=target.timeout / NS_PER_S,
-        trust=Trust(target.insecure, target.cacert, target.cert, target.key),
+        trust=delivery.trust,
     )
     return Simulation(
         event=event.name,

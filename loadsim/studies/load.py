@@ -25,14 +25,14 @@ from loadsim.launch.cluster import Cluster, launcher_for
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import FRAME_S
 from loadsim.launch.raw import RawLog
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import BrokenRunError, Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.ledger import RunLedger
 from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import OutcomeCollector, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.model import LoadsimError, Objective, Secret
-from loadsim.plan import EMBEDDED, Plan, Scenario, redact_url, redacted
+from loadsim.model import LoadsimError, Objective, Secret, own_fault
+from loadsim.plan import EMBEDDED, Headers, Plan, Scenario, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
 from loadsim.studies.books import ReadLedger, ledger_at, reconciled, register_at
@@ -57,7 +57,7 @@ class LoadRequest:
     objectives: tuple[Objective, ...]
     secret: Secret | None
     """None where the embedded receiver is the target, which gets a random one, and where a cluster's hosts read it."""
-    headers: dict[str, str]
+    headers: Headers
     """The target's headers with what the environment said put in; as they stand where a cluster's hosts do that."""
     out: Path
     workers: int = 1
@@ -65,6 +65,8 @@ class LoadRequest:
     """Where the shards run, if not in `workers` processes of this machine."""
     epoch_ns: int | None = None
     old_secret: Secret | None = None
+    key_password: Secret | None = None
+    """Of the client key."""
     """The one that is rotated out; None where none is, or the embedded receiver is the target."""
     raw: bool = False
     """Keep one line for every event."""
@@ -112,6 +114,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     allow_lost=0 if cluster is None else cluster.allow_lost,
                     epoch_ns=request.epoch_ns,
                     old_secret=old_secret,
+                    key_password=request.key_password,
                     recorded=request.recorded,
                     pace=request.pace,
                     document=redacted(scenario.document()),
@@ -124,35 +127,73 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
             )
             async with watch(run):
                 await _register(scenario, receiver, run)
-                result = await run.execute()
-                result = msgspec.structs.replace(
-                    result, receiver=_counted(receiver), generator_limits=known_floor(result.environment)
-                )
+                try:
+                    result, broken = await run.execute(), None
+                except BrokenRunError as error:
+                    result, broken = error.result, error
                 directory = await asyncio.to_thread(keep, result, request)
-                files = await asyncio.to_thread(_keep_outcomes, collector, request, run_id, directory)
-                if collector is not None and (read := _ledger(scenario, receiver, run_id)) is not None:
-                    source = redact_url(scenario.target.ledger or "the embedded receiver")
-                    noted = await asyncio.to_thread(collector.outcomes)
-                    joined = await reconciled(read, noted, plan, source, run.shards)
-                    result = msgspec.structs.replace(result, reconciliation=joined)
-                outcome = await asyncio.to_thread(conclude, result, request, directory)
-            if log is not None:
-                files = (*files, log.keep(directory))
+                with _kept_in(directory):
+                    files, unwritten = await asyncio.to_thread(_keep_events, collector, log, request, run_id, directory)
+                    result = await _joined(result, scenario, run, receiver, collector)
+                    outcome = await asyncio.to_thread(conclude, result, request, directory)
+                    if (problem := broken or unwritten) is not None:
+                        raise problem
             return replace(outcome, files=(*outcome.files, *files))
+
+
+@contextlib.contextmanager
+def _kept_in(directory: Path) -> Iterator[None]:
+    """A failure that says where the result is, which is on disk by now. Raises LoadsimError in one line."""
+    try:
+        yield
+    except Exception as error:
+        kept = LoadsimError(f"{own_fault(error)}; what was measured is kept in {directory}/")
+        kept.exit_code = error.exit_code if isinstance(error, LoadsimError) else kept.exit_code
+        raise kept from error
+
+
+async def _joined(
+    result: RunResult,
+    scenario: Scenario,
+    run: Run,
+    receiver: RunningReceiver | None,
+    collector: OutcomeCollector | None,
+) -> RunResult:
+    """The result with what is known beside it: the generator's floor, the receiver's counts and its ledger."""
+    floor = known_floor(result.environment)
+    result = msgspec.structs.replace(result, receiver=_counted(receiver), generator_limits=floor)
+    if collector is None or not scenario.has_ledger:
+        return result
+    noted = await asyncio.to_thread(collector.outcomes)
+    read = _ledger(scenario, receiver, run.spec.run_id, len(noted.endings))
+    if read is None:
+        return result
+    source = redact_url(scenario.target.ledger or "the embedded receiver")
+    joined = await reconciled(read, noted, run.spec.plan, source, run.shards)
+    return msgspec.structs.replace(result, reconciliation=joined)
 
 
 def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
     return None if receiver is None else msgspec.to_builtins(receiver.stats().total)
 
 
-def _keep_outcomes(
-    collector: OutcomeCollector | None, request: LoadRequest, run_id: str, directory: Path
-) -> tuple[Path, ...]:
-    if collector is None or not request.outcomes:
-        return ()
-    path = directory / OUTCOMES
-    write_whole(path, dump_outcomes(collector.outcomes(), run_id))
-    return (path,)
+def _keep_events(
+    collector: OutcomeCollector | None, log: RawLog | None, request: LoadRequest, run_id: str, directory: Path
+) -> tuple[tuple[Path, ...], LoadsimError | None]:
+    """The files that hold every event, where they were asked for, and the first that could not be written."""
+    files, problem = [], None
+    try:
+        if log is not None:
+            files.append(log.keep(directory))
+    except LoadsimError as error:
+        problem = error
+    try:
+        if collector is not None and request.outcomes:
+            write_whole(directory / OUTCOMES, dump_outcomes(collector.outcomes(), run_id))
+            files.append(directory / OUTCOMES)
+    except LoadsimError as error:
+        problem = error
+    return tuple(files), problem
 
 
 async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: Run) -> None:
@@ -166,15 +207,15 @@ async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: R
         run.tell(f"the ledger could not be told of this run: {error}")
 
 
-def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str) -> ReadLedger | None:
+def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str, events: int) -> ReadLedger | None:
     """How the receiver's books of this run are read; None where there are none."""
     if scenario.target.ledger is not None:
-        return ledger_at(scenario.target.ledger, run_id)
+        return ledger_at(scenario.target.ledger, run_id, events)
     if receiver is None or not scenario.has_ledger:
         return None
 
     async def read() -> RunLedger | None:
-        return receiver.ledger_of(run_id)
+        return await receiver.ledger_of(run_id)
 
     return read
 
@@ -210,10 +251,7 @@ def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOu
     """Judge the result, write it again with the verdict, then everything that is drawn from it."""
     path = directory / RESULT
     judged = evaluate(result, request.objectives, request.scenario.validity, gate=request.gate)
-    try:
-        write_whole(path, dump_result(judged))
-    except LoadsimError as error:
-        raise LoadsimError(f"{error}; what was measured is kept there, not judged yet (loadsim judge)") from None
+    write_whole(path, dump_result(judged))
     files = [path]
     for name, data in run_files(judged).items() if request.drawn else ():
         if name != RESULT:

@@ -7,19 +7,25 @@ aiohttp's client and its tracing; redirects are not followed, nothing is retried
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import ResolveResult
+from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
+from loadsim.engine.authority import authority, request_target
+from loadsim.engine.trust import Trust, client_context
 from loadsim.model import ErrorKind, SignedRequest, UsageError
+from loadsim.plan import Headers, header_pairs, headers_over
 from loadsim.report.panel import Answer, Failure, Timings
 
 _CLOSING_TURNS = 8
@@ -28,21 +34,10 @@ RESPONSE_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """Whom to trust over TLS: the system's authorities, or those in the PEM file `cacert`, or (`insecure`) anyone."""
-
-    insecure: bool = False
-    cacert: str | None = None
-    cert: str | None = None
-    """A client certificate (PEM), and `key` its private key where that is a file of its own."""
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Exchange:
     """What was sent and what became of it."""
 
-    headers: Mapping[str, str]
+    headers: Headers
     timings: Timings
     outcome: Answer | Failure
 
@@ -61,7 +56,7 @@ async def exchange(
     url: str,
     request: SignedRequest,
     *,
-    headers: Mapping[str, str],
+    headers: Mapping[str, str | tuple[str, ...]],
     timeout_s: float,
     trust: Trust,
     chunk: int | None = None,
@@ -71,13 +66,13 @@ async def exchange(
     With `chunk` the body goes in chunks of so many bytes, without a length. Returns an Exchange whose outcome is the
     Answer, whatever its status, or the Failure. Raises UsageError when a file named in `trust` cannot be used.
     """
-    sent = _merged([("User-Agent", f"loadsim/{__version__}"), *request.header_pairs(), *headers.items()])
+    sent = headers_over({"User-Agent": f"loadsim/{__version__}", **dict(request.header_pairs())}, headers)
     if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
         raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
-    context = _context(trust, needed=url.lower().startswith("https:"))
+    context = client_context(trust, _Context, system=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    connector = aiohttp.TCPConnector(ssl=context, force_close=True)
+    connector = _Connector(ssl=context, force_close=True)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, trace_configs=[clock.tracing()], auto_decompress=False
     ) as session:
@@ -89,14 +84,6 @@ async def exchange(
     return Exchange(sent, clock.timings(), outcome)
 
 
-def _merged(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The last header of each name, whatever its case, where its first stood."""
-    by_name: dict[str, tuple[str, str]] = {}
-    for name, value in pairs:
-        by_name[name.lower()] = (name, value)
-    return dict(by_name.values())
-
-
 async def _chunks(body: bytes, size: int) -> AsyncIterator[bytes]:
     for start in range(0, len(body), size):
         yield body[start : start + size]
@@ -106,23 +93,47 @@ async def _outcome(
     session: aiohttp.ClientSession,
     url: str,
     body: bytes | AsyncIterator[bytes],
-    headers: Mapping[str, str],
+    headers: Headers,
     clock: _Clock,
     timeout_s: float,
 ) -> Answer | Failure:
     try:
         async with session.post(
-            URL(url, encoded=url.isascii()),
+            _ascii(url),
             data=body,
-            headers=headers,
+            headers=CIMultiDict(header_pairs(headers_over({"Host": authority(url).header}, headers))),
             allow_redirects=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
         ) as response:
+            if not 100 <= response.status <= 599:
+                return Failure(ErrorKind.protocol, _no_http(_place(url)))
             kept, truncated = await _read(response)
             pairs = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
             return Answer(response.status, response.reason or "", pairs, kept, truncated)
     except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
         return _failure(error, url, clock, timeout_s)
+
+
+def _ascii(url: str) -> URL:
+    """The URL as it is sent: what is ASCII in its path stays as it is written."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    host = authority(url)
+    place = f"[{host.lookup}]" if ":" in host.lookup else host.lookup
+    return URL(f"{parts.scheme}://{user}{at}{place}:{host.port}{request_target(url)}", encoded=True)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Keeps the zone of a link-local address, which aiohttp's own form of an address has lost."""
+
+    def _convert_hosts_to_addr_infos(self, hosts: list[ResolveResult]) -> list[Any]:
+        found = []
+        for host in hosts:
+            # an address, which needs no look-up
+            found += socket.getaddrinfo(
+                host["host"], host["port"], type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        return found
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
@@ -193,38 +204,9 @@ def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
     return (at[end] - at[begin]) * 1000 if begin in at and end in at else None
 
 
-def _context(trust: Trust, *, needed: bool) -> _Context:
-    """What is wrong with the files is said in any case; the system's authorities, which take long, only if needed."""
-    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
-    if trust.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif trust.cacert is None and needed:
-        context.load_default_certs()
-    try:
-        if trust.cacert is not None and not trust.insecure:
-            context.load_verify_locations(cafile=trust.cacert)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot use the CA certificate {trust.cacert}: {_reason(error)}") from None
-    try:
-        if trust.cert is not None:
-            # The empty password keeps OpenSSL from asking for one on the terminal.
-            context.load_cert_chain(trust.cert, trust.key, password="")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot use the client certificate {trust.cert}: {_reason(error)}") from None
-    return context
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"not a certificate in PEM form ({error.reason or 'no certificate in it'})"
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-
-
 def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Failure:
     """The kind and the one line of each way in which there can be no answer."""
-    parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    place = _place(url)
     match error:
         case TimeoutError() if clock.reached("connect_end"):
             return Failure(
@@ -234,7 +216,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
             text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
             return Failure(ErrorKind.connect_timeout, text)
         case aiohttp.ClientConnectorDNSError() | UnicodeError():
-            return Failure(ErrorKind.dns, f"cannot resolve the host name {parts.hostname}: is it spelt right?")
+            return Failure(ErrorKind.dns, f"cannot resolve the host name {urlsplit(url).hostname}: is it spelt right?")
         case aiohttp.ClientConnectorCertificateError():
             return Failure(ErrorKind.tls, _untrusted(place, error.certificate_error))
         case aiohttp.ClientSSLError():
@@ -254,8 +236,17 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
         case aiohttp.ClientOSError():
             return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
         case aiohttp.ClientResponseError():
-            return Failure(ErrorKind.protocol, f"what {place} answered is not HTTP: does another service listen there?")
+            return Failure(ErrorKind.protocol, _no_http(place))
     raise error
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _no_http(place: str) -> str:
+    return f"what {place} answered is not HTTP: does another service listen there?"
 
 
 def _untrusted(place: str, error: Exception) -> str:

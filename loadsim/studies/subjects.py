@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError
 from loadsim.receiver.embedded import start_receiver
@@ -21,7 +22,7 @@ from loadsim.receiver.supervisor import listen
 from loadsim.report.panel import Answer
 from loadsim.signing import scheme
 from loadsim.studies.deliveries import Maker
-from loadsim.studies.simulate import Trust, exchange
+from loadsim.studies.simulate import exchange
 from loadsim.studies.timer import one_core
 from loadsim.studies.verifiers import Question
 
@@ -123,7 +124,7 @@ async def faults(started: Running, setting: Setting) -> list[str]:
     found = []
     for question in _questions(started, setting):
         lines = "".join(f"{name}: {value}\r\n" for name, value in question.headers.items())
-        request = SignedRequest(lines.encode("latin-1"), question.body)
+        request = SignedRequest(lines.encode(), question.body)
         seen = await exchange(started.url, request, headers={}, timeout_s=_ANSWER_S, trust=Trust())
         if not isinstance(seen.outcome, Answer):
             raise LoadsimError(f"{started.subject.name} does not answer: {seen.outcome.text}")

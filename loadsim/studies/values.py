@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
-    from loadsim.plan import Target
+    from loadsim.plan import Headers, Target
 
 LATEST_S = 253_402_300_799
 """The last second of the year 9999, the last that an ISO 8601 date in a body can name."""
@@ -38,15 +38,15 @@ def _iso_seconds(text: str, option: str) -> Decimal:
     return Decimal(since // dt.timedelta(microseconds=1)) / 1_000_000
 
 
-def parse_headers(texts: Iterable[str]) -> dict[str, str]:
-    """`Name: value` texts as a mapping; the last of a name wins. Raises UsageError, which never repeats a value."""
-    headers = {}
+def parse_headers(texts: Iterable[str]) -> Headers:
+    """`Name: value` texts by name, as the first of each writes it. Raises UsageError, which never repeats a value."""
+    headers: dict[str, tuple[str, list[str]]] = {}
     for text in texts:
         name, colon, value = text.partition(":")
         if not colon or not name.strip():
             raise UsageError("-H: a header is written 'Name: value'")
-        headers[name.strip()] = value.strip()
-    return headers
+        headers.setdefault(name.strip().lower(), (name.strip(), []))[1].append(value.strip())
+    return {name: values[0] if len(values) == 1 else tuple(values) for name, values in headers.values()}
 
 
 def types_of(target: Target) -> tuple[str, ...]:

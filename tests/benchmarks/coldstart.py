@@ -21,7 +21,8 @@ from typing import Any
 
 from loadsim.measure.timing import spread
 from loadsim.report import charts
-from loadsim.report.page import render_page
+from loadsim.report.page import render
+from loadsim.report.run_report import run_report
 from tests.benchmarks import common
 from tests.builders import run_result, with_course
 
@@ -50,7 +51,7 @@ def time_page() -> float:
     result = with_course(run_result(), slices=600, per_slice=100)
     library = charts.library()
     began = time.process_time()
-    render_page(result, library)
+    render(run_report(result), library)
     return time.process_time() - began
 
 

@@ -84,5 +84,10 @@ def server_context(certificate: Path, *, clients: Path | None = None) -> ssl.SSL
     return context
 
 
+def encrypted(pass_phrase: str, key: Path, made: Path) -> None:
+    """Write a private key anew, encrypted."""
+    _openssl("pkey", "-in", key, "-aes256", "-passout", f"pass:{pass_phrase}", "-out", made)
+
+
 def _openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)

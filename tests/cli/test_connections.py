@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from loadsim.cli.main import main
-from tests.cli.certificates import Authority, authority, server_context
+from tests.cli.certificates import Authority, authority, encrypted, server_context
 from tests.launch.support import Done, loadsim, stored
 
 EVENTS = 12
@@ -230,6 +231,47 @@ async def test_a_client_certificate(tmp_path: Path, ca: Authority) -> None:
         without = await fire(tmp_path / "..", url, "--cacert", ca.certificate, "--out", tmp_path / "without")
     assert without.code in (1, 99)
     assert "Traceback" not in without.err
+
+
+async def test_an_encrypted_client_key_is_opened_by_the_shards_too(
+    tmp_path: Path, ca: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = server_context(ca.issue("server"), clients=ca.certificate)
+    client, locked = ca.issue("locked", usage="clientAuth"), tmp_path / "locked.key"
+    encrypted("open sesame", client, locked)
+    identity = ("--cert", client, "--key", locked, "--cacert", ca.certificate)
+    async with serving(tls=context) as seen:
+        url = f"https://localhost:{seen.port}/"
+        without = await fire(tmp_path, url, *identity)
+        monkeypatch.setenv("PASS_PHRASE", "open sesame")
+        done = await fire(tmp_path, url, *identity, "--key-password-env", "PASS_PHRASE")
+        monkeypatch.setenv("PASS_PHRASE", "wrong")
+        wrong = await fire(tmp_path, url, *identity, "--key-password-env", "PASS_PHRASE")
+    assert without.code == 2
+    assert f"{locked}: the client key is encrypted" in one_line(without)
+    assert "--key-password-env NAME" in without.err
+    assert done.code == 0, done.err
+    assert all(seen.certificates)
+    assert not any(b"sesame" in file.read_bytes() for file in (tmp_path / "reports").rglob("*.*"))
+    assert wrong.code == 2
+    assert f"{locked}: the client key does not open" in one_line(wrong)
+
+
+async def test_a_key_log_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "nowhere" / "keys"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    done = await fire(tmp_path, "https://127.0.0.1:9/")
+    assert done.code == 2
+    assert f"SSLKEYLOGFILE: cannot write {log}: no such file" in one_line(done)
+    # read by the very import of the HTTP client in a process of its own
+    alone = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "loadsim", "simulate", "https://127.0.0.1:9/", "-e", "desktop.app_tracking.captured"),
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await alone.communicate()
+    line = f"loadsim: SSLKEYLOGFILE: cannot write {log}: no such file or directory\n"
+    assert (alone.returncode, err.decode()) == (2, line)
 
 
 async def test_plain_http_goes_through_a_proxy(tmp_path: Path) -> None:

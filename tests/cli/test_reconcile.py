@@ -29,7 +29,7 @@ async def test_a_run_is_reconciled_with_the_embedded_receiver_and_with_a_file(tm
     options = ("-n", str(EVENTS), "-c", "4", "-e", TYPE, "-w", "2", "--outcomes", "-q", *asked)
     done = await loadsim("run", "embedded", *options, cwd=tmp_path)
     assert done.code == 0, done.out + done.err
-    assert "Reconciled  the embedded receiver (counts deliveries)" in done.out
+    assert "Reconciled  joined with the embedded receiver (counts deliveries)" in done.out
     assert "outcomes.bin" in done.out
     result = stored(tmp_path)
     books = result.reconciliation

@@ -127,6 +127,27 @@ def test_a_wrong_option_is_refused_in_one_line(run: Runner, arguments: tuple[str
         assert word in said, said
 
 
+@pytest.mark.parametrize("metric", ["attempts", "given_up", "lost", "duplicated"])
+def test_what_is_known_at_the_end_only_ends_no_run_early(run: Runner, metric: str) -> None:
+    text = f"{metric}: count < 5"
+    options = (TARGET, "-r", "10/s", "--retry", "stripe", "--ledger", "http://127.0.0.1:9/ledger")
+    for more in ((), ("--check",)):
+        said = run.refusal(*options, "--abort", text, *more)
+        assert f"{text!r}: {metric} is known when the run is over" in said
+    assert run(*options, "--objective", text, "--check")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["", "not/there.json", "folder", 300 * "a", "small.toml/x.json"])
+def test_where_the_json_cannot_be_written_nothing_is_sent(run: Runner, name: str) -> None:
+    run.write("small.toml", SCENARIO)
+    (run.cwd / "folder").mkdir()
+    code, out, err = run(TARGET, "--json", name)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--json" in err
+    assert "cannot be written" in err
+    assert not list((run.cwd / "reports").iterdir())
+
+
 def test_a_missing_secret_names_its_variable_and_how_to_set_it(run: Runner) -> None:
     run.monkeypatch.delenv(SECRET_ENV)
     said = run.refusal(TARGET)
@@ -219,6 +240,6 @@ async def test_a_result_is_reported_and_judged_again_from_its_file(tmp_path: Pat
     assert {path.name for path in directory.iterdir()} >= {"percentiles.hgrm", "result.json", "series.csv"}
     again = await loadsim("report", directory, cwd=tmp_path)
     assert again.code == 0
-    assert again.out.strip() in done.out
+    assert done.out.partition("\nSaved to")[0].strip() in again.out
     harder = await loadsim("judge", directory, "--objective", "med < 1us", cwd=tmp_path)
     assert harder.code in (2, 99)

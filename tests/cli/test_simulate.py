@@ -15,6 +15,7 @@ from aiohttp import web
 from loadsim.events import EventSource, default_types
 from loadsim.model import Secret
 from loadsim.signing import scheme
+from tests.engine.servers import OK, Peer, Server
 
 from .loopback import CERTIFICATE, serving, serving_raw
 from .running import Ran, Run
@@ -183,6 +184,8 @@ def test_a_server_that_hangs_ends_at_the_timeout(run: Run) -> None:
     [
         (b"", "closed_early"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "protocol"),
+        (b"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok", "protocol"),
+        (b"HTTP/1.1 600 OK\r\nContent-Length: 2\r\n\r\nok", "protocol"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "truncated"),
     ],
 )
@@ -344,4 +347,30 @@ def test_a_ca_that_cannot_be_used(run: Run, tmp_path: Path, file: str) -> None:
     (tmp_path / "empty.pem").touch()
     ran = run("simulate", "https://127.0.0.1:1/", "-e", APP, "--cacert", file)
     assert ran.code == 2
-    assert f"cannot use the CA certificate {file}" in ran.err
+    assert f"{file}: cannot be used as a CA certificate: " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "path"),
+    [
+        ("http://[::1%25{scope}]:{port}/a%2Fb", "[::1]:{port}", "/a%2Fb"),
+        ("http://[::1]:{port}/ü?q=ä%20", "[::1]:{port}", "/%C3%BC?q=%C3%A4%20"),
+    ],
+)
+def test_host_and_path_go_out_as_in_a_load_run(run: Run, url: str, host: str, path: str) -> None:
+    requests: list[bytes] = []
+
+    def keep(peer: Peer) -> None:
+        requests.append(peer.request())
+        peer.send(OK)
+
+    with Server(keep, family=socket.AF_INET6) as server:
+        given = url.format(port=server.port, scope=socket.if_nametoindex("lo"))
+        ran = run("simulate", given, "-e", APP, "-H", "X-Tag: one", "-H", "x-tag: two ü")
+    assert ran.code == 0, ran.err
+    line, *lines = requests[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert line == f"POST {path} HTTP/1.1"
+    assert f"Host: {host.format(port=server.port)}" in lines
+    assert [value for name, _, value in (line.partition(": ") for line in lines) if name.lower() == "x-tag"] == [
+        *("one", "two ü"),
+    ]

@@ -251,7 +251,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         assert page.locator("#state").inner_text() in ("PASS", "INVALID"), "a busy machine says so"
         page.get_by_role("link", name="Read the report").click()
         expect(page.locator(".chart[data-drawn]")).to_have_count(4)
-        expect(page.get_by_role("heading", name="Key figures")).to_be_visible()
+        expect(page.get_by_role("heading", name="Objectives")).to_be_visible()
         page.get_by_role("link", name="Load runs" if times == 1 else "Runs", exact=True).click()
         if times == 1:
             page.get_by_label("Fire at").filter(visible=True).select_option("good")

@@ -116,6 +116,8 @@ def test_scenarios_are_listed_with_their_question(directory: Path) -> None:
     (directory / "loadsim.toml").write_text("[[phases]]\n")
     (directory / "other.toml").write_text("[project]\n")
     (directory / "broken.toml").write_text("[[phases\n")
+    (directory / "nested.toml").write_text(f"x = {5_000 * chr(91)}")
+    (directory / "digits.toml").write_text(f"x = {5_000 * chr(57)}")
     assert choices.scenarios() == [("scenarios/a.toml", "Does it hold?"), ("b.toml", "")]
 
 

@@ -126,7 +126,16 @@ def build(
 ) -> tuple[Engine, KeepingRecorder]:
     """An engine as a shard builds it, with a recorder that keeps its rows."""
     plan = Plan(of, seed)
-    maker = RequestMaker(of.events, scheme(of.target.scheme), SECRET, seed, cases=of.cases, url=of.target.public_url)
+    target = of.target
+    maker = RequestMaker(
+        of.events,
+        scheme(target.scheme),
+        SECRET,
+        seed,
+        cases=of.cases,
+        url=target.public_url,
+        headers=target.headers,
+    )
     ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
     recorder = KeepingRecorder(Tally(plan.strata, start_ns, [-1 if end is None else end for end in ends]))
     return kind(plan, maker, transport, recorder, pacer, **options), recorder

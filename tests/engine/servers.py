@@ -8,11 +8,12 @@ outlasts a timeout moves the clock that the engine reads.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,14 +82,34 @@ class Peer:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
+    def goodbye(self) -> None:
+        """End the TLS stream as TLS has it (close_notify)."""
+        assert isinstance(self.sock, ssl.SSLSocket)
+        with contextlib.suppress(OSError):
+            self.sock.unwrap()  # and the other side need not answer
+
+    def forge(self, record: bytes) -> None:
+        """Write beside TLS, as somebody on the way could."""
+        with socket.socket(fileno=os.dup(self.sock.fileno())) as plain:
+            plain.sendall(record)
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for so long. Raises GoneError when the test is over."""
+        if self._server.over.wait(seconds):
+            raise GoneError
+
     def hang(self) -> None:
         """Hold the connection until the test is over."""
         self._server.over.wait()
 
     def outlast(self) -> None:
         """Hold the connection until the test is over, while on the server's clock an hour passes at once."""
-        self._server.ahead_ns += OUTLASTED_NS
+        self.advance()
         self.hang()
+
+    def advance(self) -> None:
+        """On the server's clock an hour passes at once."""
+        self._server.ahead_ns += OUTLASTED_NS
 
     def until_closed(self) -> None:
         """Read and forget, until the client closes."""
@@ -116,6 +137,8 @@ class Server:
         tls: str | None = None,
         family: socket.AddressFamily = socket.AF_INET,
         receive_buffer: int | None = None,
+        host: str | None = None,
+        port: int = 0,
     ) -> None:
         self._behaviour = behaviour
         self.over = threading.Event()
@@ -131,8 +154,8 @@ class Server:
         self._listener = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        self._listener.bind((host, 0))
+        host = host or ("::1" if family == socket.AF_INET6 else "127.0.0.1")
+        self._listener.bind((host, port))
         self._listener.listen(1024)
         self.port: int = self._listener.getsockname()[1]
         shown = f"[{host}]" if family == socket.AF_INET6 else host
@@ -192,6 +215,16 @@ class Server:
                 if self._context is None:
                     sock.shutdown(socket.SHUT_RDWR)
             sock.close()
+
+
+@contextlib.contextmanager
+def black_hole(host: str, port: int) -> Iterator[None]:
+    """An address where connecting never ends: the queue of its listener is full, and nobody takes anything off it."""
+    with socket.socket() as listener, socket.socket() as taken:
+        listener.bind((host, port))
+        listener.listen(0)
+        taken.connect((host, port))
+        yield
 
 
 def unused_port() -> int:

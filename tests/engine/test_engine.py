@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from loadsim.engine.arrivals import USERS_AT_ONCE
@@ -20,6 +21,7 @@ from loadsim.engine.fake import (
     ScriptedTransport,
     VirtualLoop,
 )
+from loadsim.engine.outcomes import NotingEngine, OutcomeNotes
 from loadsim.engine.retry import RetryEngine
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
@@ -414,3 +416,47 @@ def test_a_stop_at_the_instant_of_a_sweep_times_nothing_out() -> None:
     of = scenario([{"connections": 2, "duration": "10s"}])
     result, _ = play(of, after(5 * S), stops={20_010_000: False})
     assert result.outcomes == ["unfinished"] * 2
+
+
+@pytest.mark.parametrize("code", [200, 503, ERROR_BASE + ErrorKind.reset])
+@pytest.mark.parametrize(("over", "late"), [(-1000, False), (0, False), (1000, True), (3 * MS, True)])
+def test_the_timeout_is_exact_whenever_the_sweep_comes(over: int, late: bool, code: int) -> None:
+    """Sweeps are 4 ms apart here; what ends between two of them, and after the timeout, has timed out."""
+    of = scenario([{"connections": 1, "events": 3}], {"timeout": "400ms"})
+    result, _ = play(of, lambda *_: Reply(400 * MS + over, code))
+    expected = ERROR_BASE + ErrorKind.timeout if late else code
+    assert result.codes == [expected] * 3
+    assert all(row[Column.done] - row[Column.slot] <= 400 * MS + max(0, over) for row in result.rows)
+
+
+def test_an_answer_in_time_keeps_its_connection_and_a_late_one_does_not() -> None:
+    of = scenario([{"connections": 1, "events": 4}], {"timeout": "400ms"})
+    _, transport = play(of, lambda index, _: Reply(400 * MS + (index == 1) * 1000))
+    assert [sent.connection for sent in transport.sent] == [0, 0, 1, 1]
+
+
+def test_late_answers_are_failures_to_every_engine() -> None:
+    """What stands beside the plain engine sees the timeout, too: here it is retried."""
+    retry = {"schedule": ["100ms"]}
+    of = scenario([{"rate": "1/s", "duration": "1s"}], {"timeout": "400ms"}, retry=retry)
+    result, transport = play(of, lambda *_: Reply(400 * MS + 1000))
+    assert result.outcomes == ["timeout"]
+    assert [sent.attempt for sent in transport.sent] == [1, 2]
+
+
+def test_the_notes_of_a_late_answer_say_timeout() -> None:
+    of = scenario([{"connections": 1, "events": 2}], {"timeout": "400ms"})
+    noted = OutcomeNotes(np.zeros(1, dtype=np.int64))
+
+    class Noting(NotingEngine):
+        notes = noted
+
+    play(of, lambda *_: Reply(400 * MS + 1000), kind=Noting)
+    assert noted.rows[2::3] == [ERROR_BASE + ErrorKind.timeout] * 2
+
+
+def test_a_connection_that_is_made_too_late_carries_nothing() -> None:
+    of = scenario([{"connections": 1, "events": 2}], {"timeout": "400ms"})
+    result, transport = play(of, lambda *_: Reply(MS), connect_ns=400 * MS + 1000)
+    assert result.outcomes == ["connect_timeout"] * 2
+    assert transport.sent == []

@@ -18,7 +18,7 @@ from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.transport import Answer
 from loadsim.engine.wire import resolve
-from loadsim.model import Column, SignedRequest
+from loadsim.model import NS_PER_S, Column, SignedRequest
 from loadsim.plan import Target
 from tests.engine.running import PATIENCE_S, TRANSPORTS, direct, run, scenario
 from tests.engine.servers import CERTS, OK, Peer, Server
@@ -378,3 +378,31 @@ def test_an_idle_connection_that_ends_is_lost_and_touches_no_event(transport: st
 
     with Server(once) as server:
         uvloop.run(go(server.url))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_answer_behind_the_timeout_is_a_timeout_without_a_sweep(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last byte counts, and nobody else looks at the clock here."""
+    engines: list[Engine] = []
+
+    async def never(_: Engine) -> None:
+        await asyncio.Event().wait()
+
+    def late(peer: Peer) -> None:
+        """Its last byte comes an hour after its event was given the connection."""
+        peer.request()
+        peer.send(OK[:-1])
+        for connection in engines[0]._transport.connections():
+            connection.slot_ns -= 3600 * NS_PER_S
+        peer.send(OK[-1:])
+        peer.until_closed()
+
+    monkeypatch.setattr(Engine, "_sweep", never)
+    with Server(late) as server:
+        of = scenario([{"connections": 1, "events": 2}], {"url": server.url, "timeout": "60s"})
+        result = run(of, TRANSPORTS[transport], during=engines.append)
+    result.assert_balanced()
+    assert result.outcomes == ["timeout"] * 2
+    assert server.accepted == 2

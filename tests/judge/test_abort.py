@@ -7,13 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.judge import parse_objective
+from loadsim.judge import objectives_of, parse_objective
 from loadsim.judge.abort import cannot_hold, reach, why_cannot_hold
 from loadsim.judge.evaluate import OPERATORS
+from loadsim.judge.vocabulary import AGGREGATIONS, METRICS, vocabulary_of_scenario
 from loadsim.judge.windows import value_of
 from loadsim.measure.cells import Cells, Metric, layout
-from loadsim.model import Objective
+from loadsim.model import Objective, UsageError
+from loadsim.plan import from_document
+from loadsim.plan.scenario import ObjectiveRule
 
+WHOLE = vocabulary_of_scenario(
+    from_document(
+        {
+            "name": "everything that can be asked",
+            "target": {"url": "http://127.0.0.1:9/", "ledger": "http://127.0.0.1:9/ledger"},
+            "events": [{"type": "a"}],
+            "cases": [{"kind": "bad-signature", "share": 0.1, "expect": "refuse"}],
+            "phases": [{"name": "load", "rate": "10/s", "duration": "10s"}],
+            "retry": {"profile": "stripe"},
+        },
+        "test",
+    )
+)
 CODES = [200, 204, 401, 503, 1003, 2000]
 LATENCY = ["p(50)", "p(90)", "p(99)", "max", "min", "avg"]
 OTHER = ["success: rate", "events: count", "errors: count", "events: rate", "events{status:503}: count"]
@@ -106,3 +122,21 @@ def test_the_reason_has_its_figure(text: str, to_come: int | None, says: str) ->
     bounds = reach(objective, codes([200] * 9 + [500] * 11), to_come, None)
     assert cannot_hold(objective, *bounds)
     assert why_cannot_hold(objective, *bounds, to_come).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("metric", "aggregation"),
+    [(metric, each) for metric, kind in METRICS.items() for each in AGGREGATIONS[kind]],
+)
+def test_what_may_end_a_run_is_followed_or_refused_before(metric: str, aggregation: str) -> None:
+    rule = ObjectiveRule(objective=f"{metric}: {aggregation.replace('N', '50')} < 1", abort=True)
+    if metric in ("lost", "duplicated", "given_up", "attempts"):
+        with pytest.raises(UsageError, match="cannot end one early"):
+            objectives_of([rule], WHOLE)
+        objectives_of([rule.objective], WHOLE)  # without abort it can be asked
+        return
+    (objective, *_) = objectives_of([rule], WHOLE)
+    cells = latencies([1, 9]) if METRICS[metric] == "trend" else codes([200, 503])
+    for to_come in (None, 0, 5):
+        low, high = reach(objective, cells, to_come, 1.0)
+        assert low <= high

@@ -8,8 +8,8 @@ import pytest
 from loadsim.judge.compare import compare_gates, compare_results
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
-from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
 from tests.builders import run_info, run_result, with_course
+from tests.report.rendering import render_page, render_summary, render_text
 
 
 def run(seed: int, name: str = "new", slices: int = 40) -> RunResult:
@@ -57,8 +57,8 @@ def test_gates_are_percentiles() -> None:
 
 def test_every_form_carries_the_ratios_and_the_caveat() -> None:
     found = compare_results(run(11, "base"), run(12, "</script>"), compare_gates(["p99:10%"]))
-    text, summary = render_compare_text(found), render_compare_summary(found)
-    page = render_compare_page(found, "").decode()
+    text, summary = render_text(found), render_summary(found)
+    page = render_page(found, "").decode()
     for form in (text, summary, page):
         assert "loadsim ab decides" in form
         assert f"{found.ratios[0].ratio:.3f}" in form

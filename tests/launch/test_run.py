@@ -244,6 +244,20 @@ async def test_a_frozen_shard_is_found_by_its_silence(tmp_path: Path) -> None:
     assert not command_line(pids[1])
 
 
+async def test_a_run_that_is_stopped_and_continued_hears_what_was_said_meanwhile(tmp_path: Path) -> None:
+    """Ctrl-Z and fg, or a machine that was frozen: longer than a shard may be silent."""
+    async with endpoint() as served, two_shards(served, tmp_path, "6s") as (process, pids):
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(4)
+        assert all(command_line(pid) for pid in pids)
+        process.send_signal(signal.SIGCONT)
+        done = await finish(process, within_s=60)
+    assert done.code in (0, 3), done.err  # 3: a busy machine may make the generator late
+    result = stored(tmp_path)
+    assert lost(result) == []
+    assert result.totals.completed == 600
+
+
 async def test_all_shards_killed_is_a_result_too(tmp_path: Path) -> None:
     async with endpoint() as served, two_shards(served, tmp_path, "1h") as (process, pids):
         for pid in pids:

@@ -19,7 +19,6 @@ from loadsim.cases import case_rules
 from loadsim.engine.engine import Engine
 from loadsim.engine.fake import Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
 from loadsim.engine.transport import Transport
-from loadsim.engine.wire import Wire
 from loadsim.judge import evaluate, objectives_of, vocabulary_of_scenario
 from loadsim.launch import run, shard
 from loadsim.launch.launcher import Beginning, Intake
@@ -71,7 +70,7 @@ class OneShard:
         """See Launcher."""
         return 1
 
-    async def look(self, target: Target) -> None:
+    async def look(self, target: Target, key_password: Secret | None) -> None:
         """See Launcher."""
 
     async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
@@ -120,7 +119,7 @@ def virtual_shards(monkeypatch: pytest.MonkeyPatch, script: Answer, misses: Sequ
     """A loop on which shards run by `script`, and miss their wake-ups by `misses`, while the context lasts."""
     loop = RunLoop()
 
-    def transport(_: object, target: Target, wire: Wire, run_id: str) -> Transport:
+    def transport(*_: object) -> Transport:
         return ScriptedTransport(loop, script)
 
     clock = SimpleNamespace(monotonic_ns=loop.now_ns, time_ns=loop.now_ns, process_time=lambda: 0.0)

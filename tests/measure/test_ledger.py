@@ -39,6 +39,7 @@ def test_what_was_accepted_is_enough() -> None:
         (b"", "not a ledger"),
         (b"\xff", "not a ledger"),
         (b"[]", "not a ledger"),
+        (b'{"x":' + 5_000 * b"[", "not a ledger"),
         (document(of="all"), "not a ledger"),
         (document(accepted="§"), "not a ledger"),
         (document(schema="loadsim.ledger/2"), "its schema is 'loadsim.ledger/2'"),

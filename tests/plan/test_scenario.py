@@ -97,9 +97,9 @@ TARGET = (
     ('ledger = "localhost:8081"', "ledger: needs an absolute URL"),
     ('headers = { "a b" = "x" }', "headers: 'a b' is not the name of an HTTP header"),
     ('headers = { A = "x\\r\\ny" }', "headers.A: the value holds a line break"),
-    ('headers = { A = "☃" }', "headers.A: the value holds a character outside Latin-1"),
+    ('headers = { A = ["x", "a\\u0000b"] }', "headers.A: the value holds a line break or a control character"),
     ('headers = { Content-Length = "3" }', "headers.Content-Length: is set by the request itself"),
-    ("headers = { A = 3 }", "headers.A: expected a text, got a whole number"),
+    ("headers = { A = 3 }", "headers.A: expected a text or a list, got a whole number"),
     ("headers = 3", "headers: expected a table, got a whole number"),
 )
 

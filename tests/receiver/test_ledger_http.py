@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from loadsim.measure.ledger import RunLedger, decode_ledger
+from loadsim.receiver import supervisor
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import RUNS
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
@@ -116,6 +117,28 @@ async def test_books_of_a_killed_worker_stay_and_say_what_they_may_lack() -> Non
         ledger = await ledger_of(running, "run", 2)
     assert ledger.accepted.tolist() == [0, 2]
     assert "workers of the receiver replaced" in ledger.incomplete
+
+
+async def test_books_of_a_stopped_worker_are_not_whole_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "PATIENCE_S", 0.5)
+    options = ReceiverOptions(engine="bare", ledger_limit=5_000)
+    async with await start_receiver(options, SECRET) as running:
+        await register(running, "run")
+        await register(running, "another")
+        pid = running.stats().per_worker[0].pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for run in ("run", "another"):
+                books = await running.ledger_of(run)
+                assert books is not None
+                assert books.incomplete == "worker 0 of the receiver has not entered what came for 0.5 s"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        monkeypatch.setattr(supervisor, "PATIENCE_S", PATIENCE_S)
+        assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/1\r\n"))).status == 200
+        books = await running.ledger_of("run")
+        assert books is not None
+        assert (books.accepted.tolist(), books.incomplete) == ([0, 1], ""), "what was answered is there at once"
 
 
 async def test_without_a_ledger_none_is_told_of() -> None:

@@ -261,11 +261,12 @@ async def test_a_slow_reader_takes_so_many_bytes_per_second(engine: Engine) -> N
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_each_connection_has_a_reading_rate_of_its_own(engine: Engine) -> None:
-    options = ReceiverOptions(engine=engine, read_rate=1_000, read_timeout_ns=HOUR_NS, admin=None)
+    options = ReceiverOptions(engine=engine, read_rate=150, read_timeout_ns=HOUR_NS, admin=None)
     async with await start_receiver(options, SECRET) as running:
         slow = await connect(running.port)
-        slow.writer.write(request(b'"' + b"x" * 900_000 + b'"'))  # a quarter of an hour
+        await slow.send(request(b'"' + b"x" * 3_500 + b'"'))  # takes half a minute, the other one two seconds
         assert (await exchange(running.port, request())).status == 200
+        assert running.stats().total.received == 1
         slow.writer.transport.abort()
 
 

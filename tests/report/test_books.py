@@ -9,10 +9,8 @@ import pytest
 
 from loadsim.measure.result import Reconciliation
 from loadsim.report.books import book_findings, book_rows, found_in, render_books
-from loadsim.report.page import render_page
-from loadsim.report.summary import render_summary
-from loadsim.report.text import render_text
 from tests.builders import run_result
+from tests.report.rendering import render_page, render_summary, render_text
 
 CLEAN = Reconciliation(
     source="https://h/ledger",

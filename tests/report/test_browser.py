@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from loadsim.measure.result import RunResult
 from loadsim.report import charts
-from loadsim.report.page import render_page
+from tests.report.rendering import render_page
 from tests.report.results import closed, course
 from tests.report.test_page import hostile
 
@@ -121,7 +121,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
     page.keyboard.press("Enter")
-    assert page.evaluate("location.hash") == "#verdict"
+    assert page.evaluate("location.hash") == "#objectives"
     unreachable = page.evaluate(
         "[...document.querySelectorAll('.scroll, summary, a')].filter(e => e.tabIndex < 0).length"
     )

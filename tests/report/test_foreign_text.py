@@ -20,15 +20,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from loadsim.measure.result import Reconciliation, RunResult
 from loadsim.report import figures
-from loadsim.report.ab import render_ab_summary, render_ab_text
 from loadsim.report.books import render_books
-from loadsim.report.capacity import render_capacity_summary, render_capacity_text
-from loadsim.report.compare import render_compare_summary, render_compare_text
 from loadsim.report.formats import FORMATS
 from loadsim.report.github import step_summary, workflow_commands
-from loadsim.report.page import render_page
-from loadsim.report.text import render_text, render_verdict
 from tests.builders import shard
+from tests.report.rendering import render_page, render_summary, render_text, render_verdict
 from tests.report.results import aborted, compared, failed, invalid, pairs, searched, stormed
 
 EVIL = "EVIL"
@@ -105,11 +101,11 @@ def documents(text: str) -> dict[str, list[str]]:
     made = {name: [render(result) for result in found] for name, render in forms.items() if name not in others}
     made["html"] = [render_page(found[0], None).decode()]
     side, pair, search = poisoned(compared(), text), poisoned(pairs(slower=1.2), text), poisoned(searched(), text)
-    made["compare"] = [render_compare_text(side)]
-    made["compare md"] = [render_compare_summary(side)]
-    made["ab"], made["ab md"] = [render_ab_text(pair)], [render_ab_summary(pair)]
-    made["capacity"] = [render_capacity_text(search, width=5_000)]
-    made["capacity md"] = [render_capacity_summary(search)]
+    made["compare"] = [render_text(side)]
+    made["compare md"] = [render_summary(side)]
+    made["ab"], made["ab md"] = [render_text(pair)], [render_summary(pair)]
+    made["capacity"] = [render_text(search, width=5_000)]
+    made["capacity md"] = [render_summary(search)]
     return made
 
 

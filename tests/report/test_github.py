@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from loadsim.measure.result import ObjectiveRow, SampleRow, Validity, VerdictRow
 from loadsim.report.github import LARGEST_SUMMARY, MOST_ANNOTATIONS, step_summary, workflow_commands
-from loadsim.report.summary import render_summary
 from tests.builders import run_info, run_result, totals
+from tests.report.rendering import render_summary
 from tests.report.results import closed, failed, invalid
 
 COMMAND = re.compile(r"::(?P<name>[a-z]+) (?P<key>[a-z]+)=(?P<value>[^,:]*)::(?P<message>.*)")

@@ -23,23 +23,19 @@ from loadsim.measure.codec import decode
 from loadsim.measure.progress import Latencies, Progress
 from loadsim.measure.result import GeneratorLimits, Pace, RunResult
 from loadsim.plan import Plan, from_document
-from loadsim.report.ab import render_ab_summary, render_ab_text
-from loadsim.report.capacity import render_capacity_summary, render_capacity_text
-from loadsim.report.compare import render_compare_page, render_compare_summary, render_compare_text
-from loadsim.report.floor import render_floor
+from loadsim.report import terminal
+from loadsim.report.floor import floor_report
 from loadsim.report.hgrm import render_hgrm
 from loadsim.report.hlog import render_hlog
 from loadsim.report.junit import render_junit
 from loadsim.report.k6_summary import render_k6_summary
 from loadsim.report.live import progress_line, render_progress
 from loadsim.report.openmetrics import render_openmetrics
-from loadsim.report.page import render_page
 from loadsim.report.plan_text import render_plan
 from loadsim.report.series_csv import render_series
-from loadsim.report.summary import render_summary
-from loadsim.report.text import render_text
 from tests.builders import run_result, with_course
 from tests.plan.support import TYPES, scenario_of
+from tests.report.rendering import render_page, render_summary, render_text
 from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, searched, stormed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -70,14 +66,14 @@ def rendered() -> dict[str, str]:
         "aborted.md": render_summary(aborted()),
         "aborted.xml": render_junit(aborted()).decode(),
         "aborted.html": render_page(aborted(), None).decode(),
-        "ab-slower.txt": render_ab_text(pairs(slower=1.2)),
-        "ab-slower.md": render_ab_summary(pairs(slower=1.2)),
-        "ab-same.txt": render_ab_text(pairs(same=True)),
-        "compare.txt": render_compare_text(compared()),
-        "compare.md": render_compare_summary(compared()),
-        "compare.html": render_compare_page(compared(), None).decode(),
-        "capacity-80.txt": render_capacity_text(searched(), width=80),
-        "capacity.md": render_capacity_summary(searched()),
+        "ab-slower.txt": render_text(pairs(slower=1.2)),
+        "ab-slower.md": render_summary(pairs(slower=1.2)),
+        "ab-same.txt": render_text(pairs(same=True)),
+        "compare.txt": render_text(compared()),
+        "compare.md": render_summary(compared()),
+        "compare.html": render_page(compared(), None).decode(),
+        "capacity-80.txt": render_text(searched(), width=80),
+        "capacity.md": render_summary(searched()),
         "course.hlog": without_blobs(render_hlog(few_slices())),
         "plan.txt": "\n".join(plans()),
         "floor.txt": floors(),
@@ -129,9 +125,10 @@ def floors() -> str:
     """What a calibration says, kept and not kept."""
     paces = [Pace(1_000.0, 0.061, 0.148, 0.071, 0.134), Pace(20_000.0, 0.083, None, 0.091, 0.412)]
     floor = GeneratorLimits("2026-05-04T09:10:00Z", 81_250.0, 0.97, 0.068, 0.121, paces)
-    return render_floor(floor, run_result().environment) + render_floor(
-        msgspec.structs.replace(floor, generator_cpu_share=0.61), run_result().environment, ["the machine was busy"]
-    )
+    slow = msgspec.structs.replace(floor, generator_cpu_share=0.61)
+    where = run_result().environment
+    found = (floor_report(floor, where), floor_report(slow, where, ["the machine was busy"]))
+    return "".join(map(terminal.render, found))
 
 
 def live_views() -> Iterator[str]:

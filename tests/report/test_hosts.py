@@ -14,8 +14,8 @@ from loadsim.plan.scenario import ValidityRules
 from loadsim.report.formats import run_files
 from loadsim.report.hosts import HostRow, host_rows, skew_lines
 from loadsim.report.live import host_lines
-from loadsim.report.text import render_text
 from tests.builders import run_info, run_result, shard
+from tests.report.rendering import render_text
 
 CLOCK = {"clock_ahead_ms": -3.0, "clock_residual_ms": 0.4, "start_offset_ms": 0.1, "p50_ms": 4.0}
 

@@ -11,9 +11,10 @@ from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import RunResult, WindowCourse
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import charts, curves
-from loadsim.report.chart_sections import chart_sections
+from loadsim.report.page import charts_of
 from loadsim.report.window_limits import missed_cell, window_limits, words
 from tests.builders import run_result, with_course
+from tests.report.rendering import report_of
 
 RUN = with_course(run_result(), slices=33, per_slice=40)
 WIDTH = 2.0
@@ -66,6 +67,6 @@ def test_the_chart_draws_line_bands_and_marks() -> None:
     assert [(band["x0"], band["x1"]) for band in figure["layout"]["shapes"]] == [(1, 3), (5, 7)]
     low, high = figure["layout"]["yaxis"]["range"]
     assert 10**low < 20 < 44 < 10**high
-    section = chart_sections(result)["latency"]
+    section = next(chart for chart in charts_of(report_of(result)) if chart.name == "latency")
     assert "missed in 2 of 3 windows" in section.words
-    assert str(section.table).count("p(90) &lt; 20ms over 2s") >= 2
+    assert sum("p(90) < 20ms over 2s" in row for row in section.points.rows) == 8

@@ -12,10 +12,9 @@ from loadsim.measure.result import UNLIMITED, RunResult, SampleRow, Stats, Valid
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import facts
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
-from loadsim.report.page import render_page
-from loadsim.report.summary import escape, render_summary
-from loadsim.report.text import render_text, render_verdict
+from loadsim.report.markdown import escape
 from tests.builders import refused, run_info, run_result, samples, totals
+from tests.report.rendering import render_page, render_summary, render_text, render_verdict
 
 
 def judged(*texts: str, **changes: Any) -> RunResult:

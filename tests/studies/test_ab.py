@@ -92,7 +92,7 @@ def test_a_slower_target_is_found_and_everything_is_kept(tmp_path: Path, runs: R
     stored = json.loads((directory / "ab.json").read_bytes())
     assert msgspec.convert(stored, AbResult) == result
     assert all((directory / pair[side]["run"]).is_dir() for pair in stored["pairs"] for side in "ab")
-    assert (directory / "summary.md").read_text().startswith("# FAIL: pairs: B is worse than A")
+    assert (directory / "summary.md").read_text().startswith("# ❌ FAIL: pairs\n\nB is worse than A")
     assert "secret" not in (directory / "ab.json").read_text()
 
 

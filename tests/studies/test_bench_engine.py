@@ -14,8 +14,9 @@ from loadsim.launch.environment import environment
 from loadsim.measure.generator_limits import dump_limits, limits_name, load_limits
 from loadsim.measure.result import GeneratorLimits, Pace
 from loadsim.model import UsageError
+from loadsim.report import terminal
 from loadsim.report.facts import limit_lines
-from loadsim.report.floor import render_floor
+from loadsim.report.floor import floor_report
 from loadsim.studies import bench_engine
 from loadsim.studies.floor import known_floor
 from tests.builders import run_result
@@ -98,8 +99,11 @@ def test_a_damaged_calibration_is_as_good_as_none(data: bytes, tmp_path: Path, m
 
 def test_the_page_says_who_was_the_limit() -> None:
     here = environment()
-    page = render_floor(FLOOR, here)
-    assert "74,321 signed events/s per process (99 % of its core)" in page
+    page = terminal.render(floor_report(FLOOR, here))
+    assert "74,321" in page
+    assert "99 % of its core" in page
     slow = msgspec.structs.replace(FLOOR, generator_cpu_share=0.4)
-    assert "40 % of its core: the receiver or the machine was the limit" in render_floor(slow, here)
-    assert "INVALID" in render_floor(FLOOR, here, ["late"])
+    assert "40 % of its core: the receiver or the machine was the limit" in terminal.render(
+        floor_report(slow, here), width=160
+    )
+    assert "INVALID" in terminal.render(floor_report(FLOOR, here, ["late"]))

@@ -13,7 +13,6 @@ from loadsim.cli.bench_receiver import _keep
 from loadsim.measure.bench_receiver import SCHEMA, PaceRow, ReceiverBench, ReceiverRow
 from loadsim.measure.timing import spread
 from loadsim.model import NS_PER_S, Secret, UsageError
-from loadsim.report.bench_receiver import render_receiver_page, render_receiver_summary, render_receiver_text
 from loadsim.studies import bench_receiver, subjects
 from loadsim.studies.bench_receiver import (
     ReceiverBenchmark,
@@ -28,6 +27,7 @@ from loadsim.studies.bench_receiver import (
 from loadsim.studies.subjects import OURS, Running, Setting, Subject, faults, running
 from tests.builders import run_result
 from tests.launch.support import SECRET, SECRET_ENV, loadsim
+from tests.report.rendering import render_page, render_summary, render_text
 
 EVENT = "desktop.app_tracking.captured"
 BARE_OPEN, BARE, AIOHTTP_OPEN, AIOHTTP = OURS
@@ -89,7 +89,7 @@ async def test_an_application_that_does_not_start_is_one_line(tmp_path: Path) ->
 
 def test_everything_is_kept(tmp_path: Path) -> None:
     directory = _keep(shown(), tmp_path)
-    assert {path.name for path in directory.iterdir()} == {"receiver.json", "receiver.md", "receiver.html"}
+    assert {path.name for path in directory.iterdir()} == {"receiver.json", "summary.md", "report.html"}
     assert msgspec.json.decode((directory / "receiver.json").read_bytes(), type=ReceiverBench) == shown()
 
 
@@ -197,10 +197,10 @@ def shown() -> ReceiverBench:
 
 def test_all_three_reports_say_the_same_and_foreign_text_stays_text() -> None:
     texts = [
-        render_receiver_text(shown()),
-        render_receiver_summary(shown()),
-        render_receiver_page(shown(), None).decode(),
-        render_receiver_page(shown(), "/* library */").decode(),
+        render_text(shown()),
+        render_summary(shown()),
+        render_page(shown(), None).decode(),
+        render_page(shown(), "/* library */").decode(),
     ]
     for text in texts:
         assert "FAIL" in text
@@ -211,7 +211,7 @@ def test_all_three_reports_say_the_same_and_foreign_text_stays_text() -> None:
         assert "INVALID" in text
         assert "\x1b" not in text
     assert all("<script>:x" not in text for text in texts[1:])
-    assert 'id="chart-table-0"' in texts[3]
+    assert 'id="chart-cpu"' in texts[3]
 
 
 def test_a_pace_is_kept_without_figures_that_are_not_known() -> None:

@@ -13,7 +13,6 @@ from loadsim.imports import load_object
 from loadsim.measure.bench_verify import VerifyBench
 from loadsim.measure.timing import WIDEST
 from loadsim.model import Secret, UsageError
-from loadsim.report.bench_verify import render_verify_summary, render_verify_text
 from loadsim.signing import scheme, scheme_names
 from loadsim.signing.mac import derive_key
 from loadsim.studies import bench_verify
@@ -22,6 +21,7 @@ from loadsim.studies.deliveries import MOST, SMALLEST_BODY, Maker, body_of, tamp
 from loadsim.studies.timer import Took
 from loadsim.studies.verifiers import Contender, Question, faults, ours, two_state
 from tests.launch.support import SECRET, SECRET_ENV, loadsim
+from tests.report.rendering import render_summary, render_text
 
 URL = "https://example.test/webhooks"
 KEY = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -148,7 +148,7 @@ def test_a_bound_that_is_missed_fails_and_a_noisy_sitting_is_refused(monkeypatch
     noisy = sitting(monkeypatch, lambda _, turn: (700, 1000, 1400)[turn % 3])
     assert noisy.ending == "unsure"
     assert any(f"{WIDEST:.0%} at most may be" in reason for reason in noisy.reasons)
-    assert "INVALID" in render_verify_text(noisy)
+    assert "INVALID" in render_text(noisy)
 
 
 async def test_the_users_own_verifier_is_judged_then_timed(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_the_report_names_what_errs_and_foreign_text_stays_text(monkeypatch: pyt
     result = sitting(monkeypatch, lambda *_: 1000)
     wrong = msgspec.structs.replace(result.judged[0], name="a|b<c>\x1b", faults=["accepts a tampered body"])
     shown = msgspec.structs.replace(result, judged=[wrong], ending="fail")
-    for text in (render_verify_text(shown), render_verify_summary(shown)):
+    for text in (render_text(shown), render_summary(shown)):
         assert "FAIL" in text
         assert "accepts a tampered body" in text
         assert "\x1b" not in text
-    assert "a\\|b&lt;c&gt;" in render_verify_summary(shown)
+    assert "a\\|b&lt;c&gt;" in render_summary(shown)

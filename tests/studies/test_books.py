@@ -114,7 +114,7 @@ async def test_a_served_ledger() -> None:
         return web.Response(body=encode_ledger(request.query["run"], books(1, 0)))
 
     async with serving(handler) as url:
-        found = await ledger_at(url, "a run")()
+        found = await ledger_at(url, "a run", 2)()
     assert found is not None
     assert found.accepted.tolist() == [1, 0]
 
@@ -125,6 +125,8 @@ async def test_a_served_ledger() -> None:
         (404, b'{"error":"no such run"}', 'answered 404 {"error":"no such run"}'),
         (302, b"", "answered 302"),
         (200, b"<html>", "not a ledger"),
+        (200, b'{"run":"\xff"}', "not a ledger"),
+        (200, b'{"x":' + 5_000 * b"[" + 5_000 * b"]" + b"}", "not a ledger"),
         (200, encode_ledger("another", books(1)), "of run 'another'"),
     ],
 )
@@ -134,19 +136,19 @@ async def test_what_is_no_ledger(status: int, body: bytes, reason: str) -> None:
 
     async with serving(handler) as url:
         with pytest.raises(LoadsimError) as raised:
-            await ledger_at(url, "run")()
+            await ledger_at(url, "run", 2)()
     assert reason in str(raised.value)
     assert "hidden" not in str(raised.value)
 
 
 async def test_nobody_there_and_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LoadsimError, match=re.escape("http://127.0.0.1:9/ledger: ")):
-        await ledger_at("http://127.0.0.1:9/ledger", "run")()
-    monkeypatch.setattr(module, "LARGEST_LEDGER", 10)
+        await ledger_at("http://127.0.0.1:9/ledger", "run", 2)()
+    monkeypatch.setattr(module, "LEDGER_SPARE", 10)
     monkeypatch.setattr(module, "READ_TIMEOUT_S", 0.2)
 
     async def long(_: web.Request) -> web.Response:
-        return web.Response(body=bytes(20))
+        return web.Response(body=bytes(10 + 2 * module.LEDGER_EVENT + 1))
 
     over = asyncio.Event()
 
@@ -156,10 +158,10 @@ async def test_nobody_there_and_too_much(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async with serving(long) as url:
         with pytest.raises(LoadsimError, match="larger than"):
-            await ledger_at(url, "run")()
+            await ledger_at(url, "run", 2)()
     async with serving(never) as url:
         with pytest.raises(LoadsimError, match="no answer within"):
-            await ledger_at(url, "run")()
+            await ledger_at(url, "run", 2)()
         over.set()
 
 

@@ -99,6 +99,7 @@ def test_it_lands_within_five_percent_of_a_known_capacity(
         objectives=("p(95) < 250ms",),
         lag="10ms",
         timeout="2s",
+        highest=Fraction(4_000 * slots, delay_ms),
         step_ns=2 * NS_PER_S,
         settle_ns=NS_PER_S,
     )

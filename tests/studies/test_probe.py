@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from loadsim.engine.trust import Trust
 from loadsim.model import Secret, UnreachableError
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, ReceiverOptions
@@ -20,14 +21,12 @@ from loadsim.report.probe import (
     Subject,
     clock_document,
     probe_document,
-    render_clock,
-    render_probe,
 )
 from loadsim.signing import scheme
 from loadsim.studies.asker import ProbeRequest
 from loadsim.studies.probe import probe_clock, probe_rawness
-from loadsim.studies.simulate import Trust
 from tests.cli.loopback import serving
+from tests.report.rendering import render_text
 from tests.studies.flawed_http import SECRET, receiver
 
 EVENTS = {"trackpilots": "desktop.app_tracking.captured", "hubspot-v3": "hubspot-v3.contact.creation"}
@@ -125,7 +124,7 @@ async def test_a_mistake_of_the_field_is_named_and_proven(
     assert some <= set(proven[0].classes)
     assert "raw bytes" in proven[0].mend
     assert not {"plain", "html", "charset", "upper-names"} & classes(report)
-    assert cause in render_probe(report, width=300)
+    assert cause in render_text(report, width=300)
     assert cause in json.dumps(probe_document(report))
 
 
@@ -134,7 +133,7 @@ async def test_one_that_refuses_even_plain_events_is_told_from_a_wrong_secret() 
     assert len(report.findings) == 1
     assert report.findings[0].proven
     assert report.findings[0].text.endswith("letter than ASCII escaped (Python's json.dumps)")
-    assert "even a plain, genuine event is refused" in render_probe(report, width=300)
+    assert "even a plain, genuine event is refused" in render_text(report, width=300)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +205,7 @@ async def test_an_endpoint_that_does_not_verify_is_the_only_finding() -> None:
     assert report.requests == clock.requests == 2
     assert [finding.text[:33] for finding in report.findings] == ["the endpoint does not verify: it "]
     assert clock.findings == report.findings
-    assert "does not verify" in render_clock(clock)
+    assert "does not verify" in render_text(clock)
 
 
 async def test_an_endpoint_with_another_secret_is_diagnosed_at_once() -> None:
@@ -282,7 +281,7 @@ async def test_a_window_that_differs_is_named(flaw: dict[str, float], told: dict
     assert widths(report) == told
     assert len(report.findings) == sum(width != "equal" for width in told.values())
     assert words in report.findings[0].text
-    assert words in render_clock(report, width=300)
+    assert words in render_text(report, width=300)
     assert report.requests <= 4 * (86_400).bit_length() + 4
     assert clock_document(report)["sides"]["future"]["result"] == told["future"]
 
@@ -294,7 +293,7 @@ async def test_a_clock_that_is_off_is_no_wrong_window(dated: bool, source: str) 
     assert report.offset is not None
     assert report.offset.source == source
     assert report.offset.span.low - 1 <= 100 <= report.offset.span.high + 1
-    assert "100 s ahead of ours" in render_clock(report) or "99 s ahead" in render_clock(report)
+    assert "100 s ahead of ours" in render_text(report) or "99 s ahead" in render_text(report)
 
 
 async def test_an_answer_that_says_nothing_of_time_ends_the_search() -> None:

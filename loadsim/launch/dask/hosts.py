@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadsim.launch.launcher import Intake
+from loadsim.launch.listening import Listening
 from loadsim.model import NS_PER_S
 from loadsim.processes import ending
 
@@ -28,6 +29,7 @@ class Host:
     worker: str
     shards: list[int] = field(default_factory=list)
     heard_ns: int = 0
+    """In the time of `Listening`."""
     up: bool = False
     lost: str = ""
 
@@ -41,6 +43,7 @@ class Hosts:
         for number in range(shards):
             self.all[number % len(self.all)].shards.append(number)
         self.intake: Intake
+        self._listening = Listening()
         self.say: Callable[[str], None] = lambda _: None
         self.up = asyncio.Event()
         """Set when every host is up, or one was lost."""
@@ -71,13 +74,14 @@ class Hosts:
 
     def started(self, now_ns: int) -> None:
         """The run has begun: from now on silence tells."""
+        heard_ns = self._listening.at(now_ns)
         for host in self.all:
-            host.heard_ns = max(host.heard_ns, now_ns)
+            host.heard_ns = max(host.heard_ns, heard_ns)
 
     def hear(self, word: dict[str, Any], now_ns: int) -> None:
         """What a host says (`host.Say`)."""
         host = self.all[word["host"]]
-        host.heard_ns = now_ns
+        host.heard_ns = self._listening.at(now_ns)
         if not host.up:
             host.up = True
             if all(each.up for each in self.all):
@@ -94,8 +98,9 @@ class Hosts:
 
     def look(self, now_ns: int) -> None:
         """Give up those that were silent for too long."""
+        listened_ns = self._listening.at(now_ns)
         for host in self.busy:
-            if now_ns - host.heard_ns > SILENCE_NS:
+            if listened_ns - host.heard_ns > SILENCE_NS:
                 self.lose(host, f"nothing was heard of it for {SILENCE_NS / NS_PER_S:g} s")
 
     def lose(self, host: Host, reason: str, *, tell: bool = True) -> None:

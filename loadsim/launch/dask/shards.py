@@ -24,7 +24,7 @@ from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
 from loadsim.launch.host import LEASE_S, Sealed
 from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.launch.messages import PlanMessage, Start, Stop, encode
-from loadsim.model import NS_PER_S, LoadsimError, UnreachableError, UsageError
+from loadsim.model import NS_PER_S, LoadsimError, Secret, UnreachableError, UsageError
 from loadsim.plan import Target, from_document
 from loadsim.plan.redact import variables_of
 from loadsim.signing import scheme
@@ -74,8 +74,13 @@ class DaskShards:
         check_versions(await self._link.versions(labels), labels)
         return wanted
 
-    async def look(self, target: Target) -> None:
-        """One connection from each host, opened and closed. Raises UnreachableError naming the host."""
+    async def look(self, target: Target, key_password: Secret | None) -> None:
+        """One connection from each host, opened and closed. Raises UnreachableError naming the host.
+
+        Without our certificate where its key has a pass phrase: that is for the shards alone.
+        """
+        if key_password is not None or target.key_password_env is not None:
+            target = msgspec.structs.replace(target, cert=None, key=None, key_password_env=None)
         sealed, timeout_s = Sealed(msgspec.msgpack.encode(target)), target.timeout / NS_PER_S
         calls = [
             self._ask(host, worker.look, sealed, timeout_s, within_s=timeout_s + CALL_S) for host in self._hosts.all

@@ -5,9 +5,11 @@ from __future__ import annotations
 from loadsim.launch.collect import Collector
 from loadsim.launch.dask.hosts import SILENCE_NS, Hosts
 from loadsim.launch.launcher import Intake
+from loadsim.launch.listening import LOOK_NS, Listening
 from loadsim.launch.messages import Frame, FromShard, Last, Ready, encode
 from loadsim.measure.cells import Metric
 from loadsim.measure.tally import Tally
+from loadsim.model import NS_PER_S
 from tests.measure.rows import MS, START, answered, array
 
 PLACES = (("a", "tcp://a:1"), ("b", "tcp://b:1"))
@@ -55,6 +57,8 @@ def test_silence_loses_a_host_with_what_of_it_was_under_way() -> None:
     fake = Fake()
     fake.say(1, fake.frame(1, 1), 10)
     fake.say(3, Last(fake.frame(3, 1), 0, 1), 10)
+    for now_ns in range(10 + LOOK_NS, 10 + SILENCE_NS, LOOK_NS):
+        fake.hosts.look(now_ns)
     fake.hosts.hear({"host": 0}, SILENCE_NS)  # a sign of life is enough
     fake.hosts.look(10 + SILENCE_NS)
     assert not fake.lines
@@ -67,6 +71,28 @@ def test_silence_loses_a_host_with_what_of_it_was_under_way() -> None:
     assert [host.label for host in fake.hosts.busy] == ["a"]
     fake.say(1, fake.frame(1, 2), 20)  # too late: its books are closed
     assert fake.counted == 2
+
+
+def test_a_launcher_that_was_stopped_and_continued_calls_nobody_silent() -> None:
+    fake = Fake()
+    fake.hosts.started(0)
+    fake.collector.started(0)
+    later_ns = 3600 * NS_PER_S
+    fake.hosts.look(later_ns)  # before anything that waits is read
+    assert not fake.collector.silent(later_ns)
+    for shard in range(4):
+        fake.say(shard, fake.frame(shard, 1), later_ns + 1)
+    fake.hosts.look(later_ns + LOOK_NS)
+    assert not fake.collector.silent(later_ns + LOOK_NS)
+    assert not fake.lines
+    looks = range(later_ns, later_ns + 10 * NS_PER_S, LOOK_NS)
+    assert [fake.collector.silent(now_ns) for now_ns in looks][-1] == [0, 1, 2, 3], "silence is still found"
+
+
+def test_time_of_a_listener_goes_on_by_looks_and_never_back() -> None:
+    listening = Listening()
+    times = [listening.at(now_ns) for now_ns in (7, 8, 8 + LOOK_NS, 10**15, 10**15 - 5, 10**15)]
+    assert times == [0, 1, 1 + LOOK_NS, 1 + 2 * LOOK_NS, 1 + 2 * LOOK_NS, 6 + 2 * LOOK_NS]
 
 
 def test_a_host_whose_shards_are_done_may_be_silent_or_go_away() -> None:

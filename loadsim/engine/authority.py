@@ -1,0 +1,79 @@
+"""How the host of a URL is written: for the resolver, for the Host header, and for TLS.
+
+They differ. An international name goes out as punycode (RFC 5891). The zone of an IPv6 address (RFC 6874) has a meaning
+on this machine only, so that no peer may see it. The dot at the end of an absolute name is no part of what a
+certificate is for, nor of SNI (RFC 6066, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+from yarl import URL
+
+from loadsim.model import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Host and port of a URL, in the forms that they are needed in."""
+
+    lookup: str
+    """What is looked up: ASCII, an IPv6 address with its zone."""
+    port: int
+    header: str
+    """Value of the Host header: the port only where the URL has it."""
+    tls_name: str
+    """What SNI carries and the certificate must be for."""
+
+    full: str
+    """Host and port without a zone, the port spelled out: what a proxy is asked for a tunnel to."""
+
+
+def authority(url: str) -> Authority:
+    """The Authority of an http or https URL. Raises UsageError for none, or a host that no name can be made of."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise UsageError(f"{shown_authority(url)}: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{shown_authority(url)}: not an http:// or https:// URL")
+    host = parts.hostname
+    suffix = f":{parts.port}" if parts.port else ""
+    if ":" in host:
+        address, percent, zone = host.partition("%")
+        zone = unquote(zone[2:]) if zone.startswith("25") and len(zone) > 2 else zone
+        return Authority(f"{address}{percent}{zone}", port, f"[{address}]{suffix}", address, f"[{address}]:{port}")
+    name = ascii_host(host)
+    header = shown_authority(url) if host.isascii() else name + suffix
+    return Authority(name, port, header, name.removesuffix("."), f"{name}:{port}")
+
+
+def ascii_host(host: str) -> str:
+    """A host name as it is looked up: punycode where it is not ASCII. Raises UsageError."""
+    if host.isascii():
+        return host
+    try:
+        return URL.build(scheme="http", host=host).raw_host or host
+    except ValueError:
+        raise UsageError(f"{host}: not a host name") from None
+
+
+def shown_authority(url: str) -> str:
+    """Host and port of a URL as they are written there, without user info: for messages."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return "the URL"
+
+
+def request_target(url: str) -> str:
+    """What stands in the request line: path and query in ASCII (RFC 3986, section 2.5), the rest as it is written."""
+    parts = urlsplit(url)
+    path = parts.path or "/"
+    return "".join(
+        character if character.isascii() else quote(character)
+        for character in (f"{path}?{parts.query}" if parts.query else path)
+    )

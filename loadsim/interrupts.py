@@ -1,0 +1,68 @@
+"""What ends a command in order: Ctrl-C (SIGINT), SIGTERM and SIGHUP mean the same in every command.
+
+`docker stop`, `timeout`, a cancelled CI job and a closed terminal send the latter two. They are handed on as SIGINT, so
+that whoever handles that, asyncio included, handles all three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@contextlib.contextmanager
+def taken_as_one() -> Iterator[None]:
+    """SIGTERM and SIGHUP arrive as SIGINT while the context lasts. One that is ignored, as by nohup, stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    mine = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in mine:
+        signal.signal(number, _hand_on)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
+
+
+def _hand_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt  # a shell's background job ignores Ctrl-C, and nothing else
+    signal.raise_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def interrupts(act: Callable[[], None]) -> Iterator[None]:
+    """Each interrupt calls `act` in the running loop while the context lasts, and ends nothing by itself."""
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
+    loop.add_signal_handler(signal.SIGINT, act)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def interrupts_here(act: Callable[[], None]) -> Iterator[None]:
+    """The same for work without a loop: `act` is called in the midst of it."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: act())  # noqa: ARG005 - the signature of a handler
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def left_to_the_parent() -> None:
+    """For a process that another one started and ends: a signal to all of a group shall not end it on its own."""
+    for number in (signal.SIGINT, *_ENDING):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,201 @@
+"""A report in a terminal of any width from 80 columns on, with colours or without any escape sequence.
+
+Refuses to know where it is printed: the caller says the width and whether there is colour.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from loadsim.report.blocks import Block, Cell, Figures, Items, Lines, Quotes, Report, Section, Table, Tone, cell
+from loadsim.report.figures import printable
+
+WIDE = 110
+"""From this width on a table has its spare columns too."""
+BADGES: dict[Tone, str] = {
+    "good": "bold black on green",
+    "bad": "bold white on red",
+    "warn": "bold black on yellow",
+    "dim": "bold reverse",
+    "": "bold reverse",
+}
+STYLES: dict[Tone, str] = {"good": "green", "bad": "red", "warn": "yellow", "dim": "dim", "": ""}
+SIGNS: dict[Tone, str] = {"good": "✓", "bad": "✗", "warn": "?", "dim": "·", "": " "}
+QUOTED_LINES, QUOTED_CHARS = 4, 300
+PER_ROW = 4
+"""Single figures side by side."""
+
+
+def render(report: Report, *, width: int = 100, colour: bool = False, details: bool = True) -> str:
+    """The whole report. Ends in a newline. Without `details`, sections of that kind are left out."""
+    shown = [section for section in report.sections if details or not section.detail]
+    parts = (part for section in shown for part in _section(section, width))
+    return drawn(Group(*_head(report), *parts), width, colour=colour)
+
+
+def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
+    """What rich draws at this width, without blanks at the ends of lines."""
+    console, text = recording(width, colour=colour)
+    console.print(what)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
+
+
+def recording(width: int, *, colour: bool) -> tuple[Console, io.StringIO]:
+    """A console of this width, and the text that is printed on it."""
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    return console, text
+
+
+def _head(report: Report) -> Iterator[RenderableType]:
+    line = Text(f" {report.outcome} ", style=BADGES[report.tone])
+    line.append(f"  {printable(report.name)}", style="bold not reverse default on default")
+    line.append(f"  {printable(report.headline)}", style="not bold not reverse default on default")
+    yield line
+    for words in report.about:
+        yield Text(printable(words), style="dim")
+
+
+def _section(section: Section, width: int) -> Iterator[RenderableType]:
+    parts = [part for block in section.blocks for part in _block(block, section, width)]
+    if parts:
+        yield _title(section.title, section.note)
+    yield from parts
+
+
+def _title(text: str, note: str = "") -> Text:
+    title = Text(f"\n{printable(text)}", style="bold")
+    if note:
+        title.append(f"  {printable(note)}", style="not bold dim")
+    return title
+
+
+def _block(block: Block, section: Section, width: int) -> Iterator[RenderableType]:
+    match block:
+        case Table():
+            yield from _table(block, section, width)
+        case Figures():
+            yield _figures(block)
+        case Lines():
+            yield from _lines(block)
+        case Items():
+            yield from _items(block)
+        case Quotes():
+            yield from _quotes(block)
+        case _:  # a page alone has room for charts and sources
+            return
+
+
+def _lines(block: Lines) -> Iterator[RenderableType]:
+    if not block.lines:
+        return
+    if not block.bullets:
+        for line in block.lines:
+            yield Text(printable(line), style=STYLES[block.tone])
+        return
+    grid = _grid()
+    grid.add_column(width=1)
+    grid.add_column(overflow="fold")
+    for line in block.lines:
+        grid.add_row(Text("•", style=STYLES[block.tone]), Text(printable(line)))
+    yield grid
+
+
+def _items(block: Items) -> Iterator[RenderableType]:
+    for item in block.items:
+        yield Text.assemble((f"{SIGNS[block.tone]} ", STYLES[block.tone]), printable(item.text))
+        for line in item.details:
+            yield Padding(Text(printable(line), style="dim"), (0, 0, 0, 2))
+
+
+def _figures(block: Figures) -> RenderableType:
+    """Name and value, four in a row; what stands under a value is below it."""
+    grid = _grid()
+    for _ in range(PER_ROW):
+        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column(no_wrap=True, justify="right")
+    for start in range(0, len(block.figures), PER_ROW):
+        some = block.figures[start : start + PER_ROW]
+        grid.add_row(*(printable(text) for each in some for text in (each.name, each.value)))
+        if any(each.under for each in some):
+            grid.add_row(*(text for each in some for text in ("", Text(printable(each.under), style="dim"))))
+    return grid
+
+
+def _table(block: Table, section: Section, width: int) -> Iterator[RenderableType]:
+    if not block.rows:
+        return
+    if block.short:
+        yield Text(f"  {printable(block.caption)}: {printable(block.short)}", style="dim")
+        return
+    if block.caption != section.title:
+        yield Text(f"\n{printable(block.caption)}", style="dim")
+    shown = [i for i, column in enumerate(block.columns) if width >= WIDE or not column.spare]
+    rows = [[cell(row[i]) for i in shown] for row in block.rows]
+    marks = {i for i in range(len(shown)) if all(row[i].mark for row in rows)}
+    grid = _grid(header=any(block.columns[i].title for i in shown))
+    for i, column in enumerate(block.columns[i] for i in shown):
+        if i in marks:
+            grid.add_column("", width=1)
+        elif column.words:
+            grid.add_column(printable(column.title), overflow="fold", no_wrap=not column.long)
+        else:
+            grid.add_column(printable(column.title), justify="right", no_wrap=True)
+    under = any(each.under for row in rows for each in row)
+    for row in rows:
+        grid.add_row(*(_cell(each, sign=i in marks, under=under) for i, each in enumerate(row)))
+    yield grid
+
+
+def _cell(content: Cell, *, sign: bool, under: bool) -> Text:
+    """A cell; as high as the others of its row where any has something under it."""
+    if sign:
+        return Text(SIGNS[content.tone], style=STYLES[content.tone])
+    text = Text(printable(content.text), style=STYLES[content.tone])
+    if content.note:
+        text.append(f"  {printable(content.note)}", style="dim")
+    if under:
+        text.append(f"\n{printable(content.under)}", style="dim")
+    return text
+
+
+def _quotes(block: Quotes) -> Iterator[RenderableType]:
+    for quote in block.quotes:
+        head = Text("  ")
+        head.append(printable(quote.kind), style="red")
+        head.append(f"  {printable(quote.occasion)}", style="dim")
+        yield head
+        yield Padding(Text(_excerpt(quote.text), overflow="fold"), (0, 0, 0, 6))
+
+
+def _excerpt(said: str) -> str:
+    lines = [line for line in printable(said, lines=True).split("\n") if line.strip()]
+    short = "\n".join(lines[:QUOTED_LINES])[:QUOTED_CHARS]
+    return short if len(short) == len("\n".join(lines)) else short + " …"
+
+
+def _grid(*, header: bool = False) -> Grid:
+    """A borderless table over the whole width."""
+    return Grid(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def lines_of(rows: Sequence[str]) -> str:
+    """Plain lines as text that ends in a newline, each safe to print."""
+    return "".join(f"{printable(row)}\n" for row in rows)

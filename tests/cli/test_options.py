@@ -1,0 +1,68 @@
+"""`-H`: what is refused, what is replaced, and what is sent twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadsim.plan import headers_over
+from loadsim.studies.values import parse_headers
+from tests.cli.running import Run
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRACKPILOTS_WEBHOOKS_SECRET_KEY", "whsec_test")
+    return Run(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "why"),
+    [
+        ("X-Webhook-Signature", "trackpilots", "it is made for each event"),
+        ("x-webhook-timestamp", "trackpilots", "it is made for each event"),
+        ("X-Loadsim-Id", "trackpilots", "it is the delivery id"),
+        ("X-GitHub-Delivery", "github", "it is made for each event"),
+        ("X-GitHub-Event", "github", "it is made for each event"),
+        ("Stripe-Signature", "stripe", "it is made for each event"),
+    ],
+)
+def test_a_header_that_is_made_for_each_event_is_refused(name: str, scheme: str, why: str, run: Run) -> None:
+    done = run(
+        *("run", "http://127.0.0.1:9/", "--check", "--scheme", scheme, "-H", f"{name}: hidden"),
+        *("--secret-env", "TRACKPILOTS_WEBHOOKS_SECRET_KEY"),
+    )
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert f"the header {name}: {why}" in done.err
+    assert "hidden" not in done.err
+
+
+def test_a_scenario_is_held_to_the_same(run: Run) -> None:
+    Path("s.toml").write_text(
+        'name = "s"\n[target]\nurl = "http://127.0.0.1:9/"\nheaders = { X-Webhook-Signature = "x" }\n'
+        '[[phases]]\nname = "load"\nconnections = 1\nduration = "1s"\n',
+        encoding="utf-8",
+    )
+    done = run("run", "s.toml", "--check")
+    assert (done.code, "X-Webhook-Signature" in done.err) == (2, True)
+
+
+def test_a_signature_of_another_scheme_is_an_ordinary_header(run: Run) -> None:
+    assert run("run", "http://127.0.0.1:9/", "--check", "-H", "Stripe-Signature: x").code == 0
+
+
+def test_values_of_one_name_are_kept_apart_and_in_order() -> None:
+    assert parse_headers(["X-Tag: a", "Other: env:V", "x-tag:b", "X-Tag:  "]) == {
+        "X-Tag": ("a", "b", ""),
+        "Other": "env:V",
+    }
+
+
+def test_a_header_of_the_command_line_replaces_one_of_the_file_in_whichever_case() -> None:
+    assert headers_over({"Authorization": "a", "X": "1"}, {"authorization": ("b", "c")}) == {
+        "X": "1",
+        "authorization": ("b", "c"),
+    }

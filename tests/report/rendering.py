@@ -1,0 +1,60 @@
+"""Every kind of result in every form of a report, by the names that tests speak of."""
+
+from __future__ import annotations
+
+from loadsim.judge.compare import CompareResult
+from loadsim.measure.ab import AbResult
+from loadsim.measure.bench_receiver import ReceiverBench
+from loadsim.measure.bench_verify import VerifyBench
+from loadsim.measure.capacity import CapacityResult
+from loadsim.measure.result import RunResult
+from loadsim.report import markdown, page, terminal
+from loadsim.report.ab import ab_report
+from loadsim.report.bench_receiver import receiver_report
+from loadsim.report.bench_verify import verify_report
+from loadsim.report.blocks import Report
+from loadsim.report.capacity import capacity_report
+from loadsim.report.compare import compare_report
+from loadsim.report.probe import ClockReport, ProbeReport, probe_any_report
+from loadsim.report.run_report import run_report, verdict_report
+
+Stored = RunResult | CapacityResult | AbResult | CompareResult | VerifyBench | ReceiverBench | ProbeReport | ClockReport
+
+
+def report_of(result: Stored) -> Report:
+    """The report of any kind of result."""
+    match result:
+        case RunResult():
+            return run_report(result)
+        case CapacityResult():
+            return capacity_report(result)
+        case AbResult():
+            return ab_report(result)
+        case CompareResult():
+            return compare_report(result)
+        case VerifyBench():
+            return verify_report(result)
+        case ReceiverBench():
+            return receiver_report(result)
+        case _:
+            return probe_any_report(result)
+
+
+def render_text(result: Stored, *, width: int = 100, colour: bool = False) -> str:
+    """As a terminal shows it."""
+    return terminal.render(report_of(result), width=width, colour=colour)
+
+
+def render_verdict(result: RunResult, *, width: int = 100, colour: bool = False) -> str:
+    """The verdict alone, as a terminal shows it."""
+    return terminal.render(verdict_report(result), width=width, colour=colour)
+
+
+def render_summary(result: Stored) -> str:
+    """As Markdown."""
+    return markdown.render(report_of(result))
+
+
+def render_page(result: Stored, library: str | None) -> bytes:
+    """As a page."""
+    return page.render(report_of(result), library)

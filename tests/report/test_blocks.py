@@ -1,0 +1,72 @@
+"""One model, three forms: what one says, the others say."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from loadsim.report import markdown, page, terminal
+from loadsim.report.blocks import Report, cell, tables
+from tests.builders import run_result, shard
+from tests.report.rendering import report_of
+from tests.report.results import aborted, closed, compared, failed, invalid, pairs, searched, stormed
+
+REPORTS = [
+    report_of(result)
+    for result in (
+        *(failed(), closed(), invalid(), aborted(), stormed(), searched(), compared()),
+        *(pairs(same=True), pairs(slower=1.2)),
+        run_result(shards=[shard(0, host="a", clock_ahead_ms=1.0, clock_residual_ms=0.1), shard(1, host="b")]),
+    )
+]
+
+
+def forms(report: Report) -> dict[str, str]:
+    """What each renderer makes of a report, as words with one blank between them."""
+    body = page.render(report, None).decode().partition("<body>")[2]
+    drawn = {
+        "terminal": terminal.render(report, width=2_000),
+        "markdown": markdown.render(report).replace("\\", "").replace("\u2060", ""),
+        "page": re.sub(r"<[^>]+>", " ", body.replace("<wbr>", "")),
+    }
+    return {name: " ".join(html.unescape(text).split()) for name, text in drawn.items()}
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: f"{report.outcome} {report.name}")
+def test_every_table_of_one_form_is_in_the_others(report: Report) -> None:
+    for name, text in forms(report).items():
+        for table in tables(report):
+            assert table.caption in text, (name, table.caption)
+            if table.short and name != "page":
+                assert table.short in text, (name, table.caption)
+                continue
+            for content in (cell(content) for row in table.rows for content in row):
+                if not (content.mark and name == "terminal"):
+                    assert " ".join(content.text.split()) in text, (name, table.caption, content)
+                assert content.note in text, (name, table.caption, content)
+                assert content.under in text, (name, table.caption, content)
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: f"{report.outcome} {report.name}")
+def test_every_form_has_the_verdict_and_every_section(report: Report) -> None:
+    charts = {chart.name for chart in page.charts_of(report)}
+    for name, text in forms(report).items():
+        for words in (report.outcome, report.name, report.headline, *report.about):
+            assert " ".join(words.split()) in text, (name, words)
+        for section in report.sections:
+            if name == "page" or not charts & {getattr(block, "name", None) for block in section.blocks}:
+                assert section.title in text, (name, section.title)
+
+
+def test_a_table_that_one_form_left_out_would_be_seen() -> None:
+    report = report_of(failed())
+    lost = forms(report)["terminal"].replace("Generator processes", "")
+    assert any(table.caption not in lost for table in tables(report))
+
+
+def test_a_terminal_shows_details_when_asked() -> None:
+    report = report_of(failed())
+    assert "Run and host" in terminal.render(report)
+    assert "Run and host" not in terminal.render(report, details=False)
