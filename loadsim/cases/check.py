@@ -44,7 +44,7 @@ def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
 
 
 def check_headers(headers: Headers, scheme: Scheme) -> None:
-    """Raises UsageError for a header of the target that is made anew for each delivery, and so would be sent twice."""
+    """Raises UsageError for a header of the target that is made for each delivery, because it would be sent twice."""
     own = {name.lower() for name, _ in (*scheme.header_templates(), *scheme.retry_headers)} - OF_EVENTS
     for name in headers:
         if name.lower() in own:

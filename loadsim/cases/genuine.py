@@ -17,7 +17,7 @@ from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
 OF_EVENTS = frozenset({"content-type"})
-"""Headers of the target, lower case, that stand in place of an event's own: they are not sent beside it."""
+"""Headers, lower case, that a target can set itself: its value then replaces that of the event."""
 
 Source = EventSource | RecordedSource
 Make = Callable[[int, int], SignedRequest]
@@ -41,7 +41,7 @@ class Provider:
     url: str | None = None
     """The URL that the provider has stored, for schemes that sign it."""
     content_type: bytes = CONTENT_TYPE
-    """Its header line, or lines."""
+    """The header line, or lines, of the content type."""
 
     def signer(self, secret: Secret, topic: str) -> Signer:
         """The signer of events called `topic` under `secret`. Raises UsageError when the scheme cannot use the

@@ -76,7 +76,8 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
     least = least_count(max(quantile, 1 - quantile))
     if stats.count < least:
         short = (
-            f"{stats.count:,} {objective.metric} samples {_where(objective)}, {objective.aggregation} needs {least:,}"
+            f"{stats.count:,} {objective.metric} sample{'s' * (stats.count != 1)} {_where(objective)}, "
+            f"{objective.aggregation} needs {least:,}"
         )
         return Observation(None, missing=short)
     name = "p" + format(number, "f").replace(".", "_")

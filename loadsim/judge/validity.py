@@ -41,7 +41,7 @@ def loss_allowed(result: RunResult) -> bool:
 
 
 def rules_of(result: RunResult) -> ValidityRules:
-    """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is no duration."""
+    """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is not a duration."""
     table = result.run.scenario.get("validity")
     lag = table.get("lag") if isinstance(table, dict) else None
     if lag is None:

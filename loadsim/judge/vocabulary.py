@@ -62,7 +62,7 @@ TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
 RETRY_METRICS = ("given_up",)
 WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, "attempts")
-"""Known when a run is over, and of the whole of it: over no window, and not while it goes on."""
+"""Known only for the whole run, after its end: not for windows, and not during the run."""
 CASE_METRICS = ("forged_accepted", "refused_badly")
 MOST_WINDOWS = 2_000
 """Most windows of one objective: each keeps a histogram until the run has ended."""

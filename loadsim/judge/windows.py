@@ -117,17 +117,22 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
     missing = ""
     if short:
         n, t = short[0]
+        has = "has" if len(short) == 1 else "have"
         missing = (
-            f"{len(short):,} of {len(course.t_s):,} windows of {width} have too few {objective.metric} samples: "
+            f"{len(short):,} of {_windows(course, width)} {has} too few {objective.metric} samples: "
             f"the one at {t:g} s has {n:,}{_needs(objective)}"
         )
     if not known:
         return Judged(None, None, "", missing)
     worst, t = _worst(objective, known, missed)
-    said = [f"the worst of {len(course.t_s):,} windows of {width} begins at {t:g} s"]
+    said = [f"the worst of {_windows(course, width)} begins at {t:g} s"]
     said += [f"{len(missed):,} missed it"] if missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
     return Judged(worst, None if missing and not missed else not missed, "; ".join(said), missing)
+
+
+def _windows(course: WindowCourse, width: str) -> str:
+    return f"{len(course.t_s):,} window{'s' * (len(course.t_s) != 1)} of {width}"
 
 
 def _worst(

@@ -124,7 +124,7 @@ def assemble(
 
 
 def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
-    """The rows of all shards, one for each address."""
+    """The rows of all shards added up: one row for each address."""
     found: dict[str, AddressRow] = {}
     for row in rows:
         before = found.get(row.address, AddressRow(row.address, 0, 0))

@@ -26,7 +26,7 @@ _MAX_BYTES = 9
 
 
 class DamagedHistogramError(UsageError, ValueError):
-    """What should be an encoded histogram is none: the file that holds it cannot be used."""
+    """A stored histogram is not valid, so its file cannot be used."""
 
 
 def encode(counts: Ints, config: HdrConfig) -> str:

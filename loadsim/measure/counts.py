@@ -69,7 +69,7 @@ class Slices:
 
 
 def whole_of(result: RunResult, key: str) -> Whole | None:
-    """The histogram under a key such as `service`; None where the result holds none, or an empty one."""
+    """The histogram under a key such as `service`; None when the result has none, or an empty one."""
     blob = result.histograms.get(key)
     if blob is None:
         return None
@@ -78,7 +78,7 @@ def whole_of(result: RunResult, key: str) -> Whole | None:
 
 
 def slices_of(result: RunResult, metric: str) -> Slices:
-    """The histograms by slice of `response` or `service`; none where they do not match the series row by row."""
+    """The histograms by slice of `response` or `service`; empty when they do not match the rows of the series."""
     config = MICROSECONDS
     slices, indexes, counts = [], [], []
     blobs = result.series_histograms.get(metric, [])

@@ -42,7 +42,7 @@ def load_limits(data: bytes, source: str) -> GeneratorLimits:
     try:
         kept = msgspec.json.decode(data, type=_Kept)
     except UNREADABLE as error:
-        raise UsageError(f"{source}: not a kept calibration ({error}); run loadsim bench engine again") from None
+        raise UsageError(f"{source}: not a stored calibration ({error}); run loadsim bench engine again") from None
     if kept.schema != SCHEMA:
         raise UsageError(f"{source}: its schema is {kept.schema!r}, not {SCHEMA}; run loadsim bench engine again")
     return kept.floor

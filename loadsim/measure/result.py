@@ -20,7 +20,7 @@ _LONGEST_SCHEMA = 40
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Figure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
-"""A count and a figure of a result, none of which can be below zero or beyond what any run could come to."""
+"""Counts and figures of a result: never negative, and never greater than any run could reach."""
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -211,16 +211,16 @@ UNLIMITED = "nothing limited the run"
 
 
 class AddressRow(msgspec.Struct, frozen=True):
-    """What one address of an endpoint that has several took of the run."""
+    """The share of one address of an endpoint that has several addresses."""
 
     address: str
     """Host and port."""
     connections: int
-    """How many were made to it."""
+    """Connections made to it."""
     answers: int
-    """How many came from it, whatever their status."""
+    """Answers from it, with any status."""
     failures: int = 0
-    """Attempts to connect to it that failed, or were overtaken by one to another address."""
+    """Connection attempts that failed, or that were slower than an attempt to another address."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -459,7 +459,7 @@ class RunResult(msgspec.Struct, frozen=True):
     by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
     """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
     addresses: list[AddressRow] = msgspec.field(default_factory=list)
-    """Of an endpoint that has several; empty where it has one."""
+    """One row for each address of the endpoint; empty when it has one address only."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
     """The figures of the run's objectives over windows. They are counted apart from the series, whose slices get
     wider."""

@@ -60,7 +60,7 @@ class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
     counters: bytes
 
     def cells(self) -> Cells:
-        """The cells. Raises ValueError when keys and counts do not fit together."""
+        """The cells. Raises ValueError when there are not as many keys as counts."""
         keys, counts = np.frombuffer(self.keys, "<i8"), np.frombuffer(self.counts, "<u4")
         if len(keys) != len(counts):
             raise ValueError(f"a frame carries {len(keys)} keys and {len(counts)} counts")
@@ -114,7 +114,8 @@ class Tally:
         self._in_recording = np.minimum(self._in_recording, instant_ns)
 
     def fold(self, rows: Ints) -> None:
-        """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where it did not happen."""
+        """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where something did not
+        happen."""
         if not len(rows):
             return
         columns = np.ascontiguousarray(rows.T)
@@ -209,14 +210,14 @@ class Tally:
         return (group << GROUP_SHIFT) | (slice_of(due - self._start) << INDEX_BITS)
 
     def _latencies(self, values: Ints, keys: Ints, metric: Metric = Metric.response) -> Ints:
-        """Put the buckets of `values` (ns) into `keys` and take the moments along; `metric` only tells the layout."""
+        """Add the buckets of `values` (ns) to `keys` and update the moments; `metric` only selects the layout."""
         config, unit = layout(metric), unit_ns(metric)
         values = np.clip(values, 0, _LARGEST_NS)
         self._measure(np.sort((keys >> GROUP_SHIFT << _VALUE_BITS) | values), (config.highest + 1) * unit)
         return keys | config.index(values // unit)
 
     def _measure(self, grouped: Ints, overflow_ns: int) -> None:
-        """Add to the moments: `grouped` is sorted group << 44 | ns, so each group's ends are its min and max."""
+        """Update the moments. `grouped` is sorted (group << 44 | ns), so the ends of each group are its min and max."""
         if not len(grouped):
             return
         group = grouped >> _VALUE_BITS

@@ -76,11 +76,11 @@ class Grid:
         return self.start_ns(number) + self.width_ns
 
     def whole(self, stopped_ns: int) -> list[int]:
-        """The windows that were over when releasing stopped."""
+        """The windows that had ended when the release of events stopped."""
         return [base + k for base, first, count in self._laid() for k in range(self._over(first, count, stopped_ns))]
 
     def left_out_ns(self, stopped_ns: int) -> int:
-        """How much recorded time lies in no whole window."""
+        """Recorded time outside of whole windows."""
         ends = [stopped_ns if end is None else min(end, stopped_ns) for _, end in self.stretches]
         recorded = sum(max(0, end - start) for (start, _), end in zip(self.stretches, ends, strict=True))
         return recorded - len(self.whole(stopped_ns)) * self.width_ns
@@ -96,7 +96,8 @@ class Grid:
         return over if count is None else min(count, over)
 
     def _laid(self) -> list[tuple[int, int, int | None]]:
-        """Per stretch with any window: the number of its first one, its first whole slice, how many it holds."""
+        """For each stretch with windows: the number of its first window, its first whole slice, its number of
+        windows."""
         found: list[tuple[int, int, int | None]] = []
         base = 0
         for start, end in self.stretches:

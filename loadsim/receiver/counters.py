@@ -20,7 +20,7 @@ FAILED = 24
 BYTES = 25
 RESETS = 26
 ENTERED = 27
-"""No count: up to which instant the worker has entered what came into its ledger, ns of the monotonic clock."""
+"""Not a count: the instant up to which the worker has entered deliveries into its ledger, ns of the monotonic clock."""
 STATUS = 32
 STATUSES = 600
 ROW = STATUS + STATUSES
@@ -70,7 +70,7 @@ class WorkerCounters:
             self._words[place] = self._counts[place] = self._counts[place] + 1
 
     def entered(self, until_ns: int) -> None:
-        """The ledger has everything that was answered until then."""
+        """Store that the ledger holds everything answered until this instant."""
         self._words[ENTERED] = until_ns
 
     def answered(self, status: int) -> None:
@@ -121,7 +121,7 @@ class SharedCounters:
         return self._words[FIRST_REQUEST]
 
     def entered_ns(self, worker: int) -> int:
-        """Up to which instant a worker has entered what came; 0 before its first time."""
+        """The instant up to which a worker has entered its deliveries; 0 before the first time."""
         return self._words[HEADER + worker * ROW + ENTERED]
 
     def counts(self, worker: int | None = None) -> Counts:

@@ -58,7 +58,7 @@ class RunningReceiver:
         self._supervisor.register(run)
 
     async def ledger_of(self, run: str) -> RunLedger | None:
-        """Which events of a run came until now, and not after `stop`; None where it is not registered."""
+        """The ledger of a run up to now; None when the run is not registered. Not available after `stop`."""
         return await self._supervisor.ledger_of(run)
 
     async def stop(self) -> None:

@@ -246,7 +246,7 @@ class LedgerMemory:
 
     @classmethod
     def create(cls, workers: int, limit: int) -> Self:
-        """An empty ledger, in anonymous memory or in an unlinked temporary file where there is none."""
+        """An empty ledger in anonymous memory, or in an unlinked temporary file where the system has none."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("loadsim-ledger")
         else:

@@ -73,7 +73,7 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
         return (*super().failing(), *((Share(self.fail_status, self.fail_rate),) if self.fail_rate else ()))
 
     def url(self, port: int) -> str:
-        """Where webhooks are POSTed to when the receiver listens on `port`."""
+        """The URL to POST webhooks to when the receiver listens on `port`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{port}{DEFAULT_PATH if self.path == ANY_PATH else self.path}"
 

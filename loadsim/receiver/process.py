@@ -30,9 +30,9 @@ class AnyOrder(Protocol):
 
 
 class WorkerProcess:
-    """A worker's process. Made by `spawn`, which hands over the order; `ready` tells whether it began to answer.
+    """A worker's process. Made by `spawn`, which sends the order. `ready`: whether it began to serve.
 
-    `said` is what it wrote in place of READY, if anything.
+    `said` is what it wrote instead of READY, if anything.
     """
 
     def __init__(self, process: Process, stdin: asyncio.StreamWriter, *, said: bytes) -> None:

@@ -30,7 +30,7 @@ START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
 """How long after its own deadline a worker that does not stop is killed."""
 PATIENCE_S = 5.0
-"""How long a worker may take to enter what it took, which it does many times a second."""
+"""How long a worker may take to enter its deliveries; normally it does so many times a second."""
 NOTHING = RunLedger("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
 RETRY_S = 0.5
 """Pause before replacing a worker that never became ready, so that a repeated error does not make a busy loop."""
@@ -66,7 +66,7 @@ class _Place:
 
 
 class Supervisor:
-    """The processes of one receiver. `start` returns when all answer; `stop` when all are gone.
+    """The processes of one receiver. `start` returns when all are ready, `stop` when all have ended.
 
     `say` gets a line for a person when a worker had to be replaced. Every worker's place is watched by one task.
     """
@@ -147,16 +147,16 @@ class Supervisor:
         return ledger.runs(), ledger.refusals()
 
     async def ledger_of(self, run: str) -> RunLedger | None:
-        """Which events of a run came until now; None where the run is not registered.
+        """The ledger of a run up to now; None when the run is not registered.
 
-        Waits a moment until every worker has entered what it took; the ledger of one that does not, because it is
-        stopped or hangs, are incomplete. Raises LoadsimError without a ledger.
+        Waits a moment until every worker has entered its deliveries. If one does not, because it is stopped or hangs,
+        the ledger is marked incomplete. Raises LoadsimError without a ledger.
         """
         self._open_ledger()
         silent = await self._silent()
         ledger = self._open_ledger().of_run(run)  # it may have been closed meanwhile
-        late = f"of the receiver has not entered what came for {PATIENCE_S:g} s"
-        lacking = [f"worker {number} {late}" for number in silent]
+        behind = f"of the receiver has not entered what came for {PATIENCE_S:g} s"
+        lacking = [f"worker {number} {behind}" for number in silent]
         if silent and ledger is None:
             ledger = NOTHING
         restarts = sum(place.restarts for place in self._places)
@@ -167,7 +167,7 @@ class Supervisor:
         return replace(ledger, incomplete="; ".join(filter(None, (ledger.incomplete, *lacking))))
 
     async def _silent(self) -> list[int]:
-        """The workers that do not enter what came until now, however long one waits."""
+        """The workers that have not entered the deliveries up to now within PATIENCE_S."""
         asked_ns, until = time.monotonic_ns(), time.monotonic() + PATIENCE_S
         silent = [place.number for place in self._places]
         while silent and self._counters is not None:
@@ -183,7 +183,7 @@ class Supervisor:
         return self._ledger
 
     async def stop(self) -> None:
-        """Accept nothing more, let every worker answer what it has, wait until they are gone. Twice is harmless."""
+        """Accept nothing more, let every worker answer what it has, wait until they have ended. May be called twice."""
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)

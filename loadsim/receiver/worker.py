@@ -222,7 +222,10 @@ def _ledger(order: Order) -> Ledger | None:
 
 
 async def _enter(ledger: Ledger, row: WorkerCounters) -> None:
-    """Enter what a slow stream of events has not filled up, and say until when: the books are never much behind."""
+    """Enter noted deliveries regularly, so that the ledger is up to date also when few events arrive.
+
+    `row` stores up to which instant the ledger is complete.
+    """
     while True:
         await asyncio.sleep(ENTER_EVERY_S)
         now = time.monotonic_ns()
