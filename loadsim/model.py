@@ -1,14 +1,13 @@
-"""The nouns that cross rooms.
+"""Types that several packages share: errors, error kinds, secrets, requests, outcome rows, samples, objectives.
 
-Decides what an event, a request, an outcome, an error kind, a secret and a verdict *are*. Refuses to know how any of
-them is made, sent, counted or drawn: no clock, no socket, no file, no behaviour beyond validation.
+Only data and its validation: no clock, no socket, no file.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -177,9 +176,6 @@ class Sample:
     error: str = ""
 
 
-Outcome = Literal["pass", "fail", "invalid", "none"]
-
-
 @dataclass(frozen=True, slots=True)
 class Objective:
     """One parsed objective: `metric{tags}: aggregation op value`, in canonical units.
@@ -200,29 +196,6 @@ class Objective:
     """Must hold in every full window of this width; None: over the whole run."""
     abort: bool = False
     """End the run as soon as it is certain that this will not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectiveResult:
-    """How one objective came out. `observed` and `passed` are None when there was nothing to judge."""
-
-    text: str
-    default: bool
-    observed: float | None
-    passed: bool | None
-    ci95: tuple[float, float] | None = None
-    unit: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """PASS, FAIL or INVALID, and why. `none` means that nobody has judged yet."""
-
-    outcome: Outcome = "none"
-    objectives: tuple[ObjectiveResult, ...] = ()
-    reasons: tuple[str, ...] = field(default=())
-    """Why the run is INVALID, in words with figures."""
 
 
 JsonValue = Any

@@ -44,7 +44,7 @@ def stats(scale: float = 1.0, count: int = 60_000, *, ci95: bool = True) -> Stat
 
 
 def totals(planned: int = 60_000, **changes: Any) -> Totals:
-    """Balanced books of a run in which nearly everything succeeded."""
+    """Balanced accounts of a run in which nearly everything succeeded."""
     status = {"200": planned - planned // 100 - planned // 1000, "503": planned // 100}
     errors = {"reset": planned // 1000} if planned >= 1000 else {}
     base = Totals(
@@ -80,7 +80,7 @@ def totals(planned: int = 60_000, **changes: Any) -> Totals:
 
 
 def refused(planned: int = 60_000, code: str = "401") -> Totals:
-    """Books of a run in which every answer was one refusal."""
+    """Totals of a run in which every answer was one refusal."""
     return totals(
         planned,
         completed=planned,
@@ -165,7 +165,7 @@ def run_result(**changes: Any) -> RunResult:
 
 
 def retries(**changes: Any) -> Retries:
-    """An outage under a retry profile, and the storm after it."""
+    """An outage under a retry profile, and the peak load after it."""
     found = Retries(
         profile="svix",
         title="Svix (cloud)",

@@ -19,7 +19,7 @@ from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
 from loadsim.signing import scheme
 from tests import commands
-from tests.receiver.wire import PATH, Reply, exchange, request
+from tests.receiver.raw_client import PATH, Reply, exchange, request
 from tests.test_readme import BLOCKS
 
 KEY = "whsec_test"

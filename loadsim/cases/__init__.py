@@ -1,7 +1,6 @@
-"""The signed request of event *i* in case *c*: the one place where events and signatures meet.
+"""Makes the signed request of event *i* in case *c*: events and signatures are combined here.
 
-Decides what goes on the wire for a case, genuine, forged or awkward, and what an endpoint owes it. Refuses to know when
-it is sent, and how.
+A case is genuine, forged or awkward, and says whether an endpoint should accept or refuse it.
 """
 
 from loadsim.cases.check import check_cases, check_headers, needs_old_secret, retirement_ns

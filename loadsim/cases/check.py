@@ -1,6 +1,6 @@
-"""What can be wrong with the cases of a scenario once the signature scheme is known.
+"""Checks the cases of a scenario against its signature scheme, before the first event.
 
-Decides in words, before the first event. What a scenario file alone can get wrong is `plan`'s business.
+Errors that need only the scenario file are found in `plan`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 from loadsim.cases.genuine import OF_EVENTS
-from loadsim.cases.kinds import KINDS
+from loadsim.cases.kinds import CASE_KINDS
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Headers, Scenario, ScenarioError
 from loadsim.signing import Scheme
@@ -17,31 +17,34 @@ _DELIVERY_ID = "x-loadsim-id"
 
 
 def check_cases(scenario: Scenario, scheme: Scheme, source: str) -> None:
-    """Raises ScenarioError for a case that the scheme, or the phase that it falls in, cannot have."""
+    """Raises ScenarioError for a case that the scheme, or a phase, cannot have."""
     for number, case in enumerate(scenario.cases):
-        problem = KINDS[case.kind].problem(scheme)
+        problem = CASE_KINDS[case.kind].problem(scheme)
         if problem:
             reason = f"the scheme {scheme.name} has no case {case.kind}: {problem}"
             raise ScenarioError(source, f"cases[{number}].kind", reason)
         if case.copies and case.copies > scenario.target.connections:
-            reason = f"so many copies need as many connections, and target.connections is {scenario.target.connections}"
+            connections = scenario.target.connections
+            reason = f"{case.copies} copies need as many connections, and target.connections is {connections}"
             raise ScenarioError(source, f"cases[{number}].copies", reason)
         if case.copies and any(phase.model == "closed" for phase in scenario.phases):
-            reason = f"{case.kind} needs phases with a rate: in a closed phase every connection is taken"
+            reason = f"{case.kind} needs phases with a rate: in a closed phase every connection is in use"
             raise ScenarioError(source, f"cases[{number}].kind", reason)
     target = scenario.target
     if needs_old_secret(scenario) and target.url != EMBEDDED and not (target.old_secret_env or target.old_secret_file):
-        reason = "the secret that is rotated out is not given: name its variable here"
+        reason = "the old secret is not given: name its environment variable here"
         raise ScenarioError(source, "target.old_secret_env", reason)
     for number, phase in enumerate(scenario.phases):
         base = {case.kind: case.share for case in scenario.cases}
         if phase.secrets != "new" and (base | phase.shares).get("retired_secret"):
-            reason = f'what the old secret signs is genuine while secrets = "{phase.secrets}": give it the share 0'
+            reason = (
+                f'with secrets = "{phase.secrets}" the old secret is valid, and nothing is forged: give it the share 0'
+            )
             raise ScenarioError(source, f"phases[{number}].shares.retired_secret", reason)
 
 
 def check_headers(headers: Headers, scheme: Scheme) -> None:
-    """Raises UsageError for a header of the target that is made anew for each delivery, and so would be sent twice."""
+    """Raises UsageError for a header of the target that is made for each delivery, because it would be sent twice."""
     own = {name.lower() for name, _ in (*scheme.header_templates(), *scheme.retry_headers)} - OF_EVENTS
     for name in headers:
         if name.lower() in own:
@@ -52,10 +55,11 @@ def check_headers(headers: Headers, scheme: Scheme) -> None:
 
 
 def retirement_ns(scenario: Scenario) -> int | None:
-    """When a receiver beside the run drops the old secret, ns since the start; None where it never does.
+    """When an embedded receiver stops accepting the old secret, ns since the start; None: never.
 
-    Halfway between the end of the last phase that signs with it and the next phase that tries it as a forger would (or
-    the end): what was sent last still arrives, and what is tried first is already refused.
+    It is halfway between the end of the last phase that signs with the old secret and the begin of the next phase that
+    uses it for forged events (or the end). So the last genuine events are still accepted, and the first forged ones are
+    already refused.
     """
     ends = list(itertools.accumulate(phase.duration or 0 for phase in scenario.phases))
     signs = [number for number, phase in enumerate(scenario.phases) if phase.secrets != "new"]
@@ -72,6 +76,6 @@ def retirement_ns(scenario: Scenario) -> int | None:
 
 
 def needs_old_secret(scenario: Scenario) -> bool:
-    """Whether any event is signed with the secret that is rotated out."""
+    """Whether any event is signed with the old secret."""
     rotates = any(phase.secrets != "new" for phase in scenario.phases)
     return rotates or any(case.kind == "retired_secret" for case in scenario.cases)

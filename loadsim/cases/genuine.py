@@ -1,7 +1,7 @@
-"""Genuine deliveries: what the provider sends, with whichever of its secrets it signs at the time.
+"""Genuine deliveries: what the provider sends, signed with the secrets that are valid in a phase.
 
-Decides what "old", "both" and "new" secrets mean for a scheme. A scheme with a list of signatures carries both during
-the overlap, in either order by turns; one without can only sign with the one or the other, and does so by turns.
+During a rotation both secrets are valid. A scheme with a list of signatures then sends both, in alternating order; a
+scheme with one signature uses the two secrets alternately.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loadsim.cases.wire import HeaderLine
+from loadsim.cases.edits import HeaderLine
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
 OF_EVENTS = frozenset({"content-type"})
-"""Headers of the target, lower case, that stand in place of an event's own: they are not sent beside it."""
+"""Headers, lower case, that a target can set itself: its value then replaces that of the event."""
 
 Source = EventSource | RecordedSource
 Make = Callable[[int, int], SignedRequest]
@@ -33,24 +33,25 @@ Secrets = Literal["old", "both", "new"]
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Who signs: the scheme, its secret, and the one that is rotated out where there is one."""
+    """The signing provider: the scheme, its secret, and the old secret if there is one."""
 
     scheme: Scheme
     secret: Secret
     old_secret: Secret | None = None
     url: str | None = None
-    """The one that the provider has on file, for schemes that sign it."""
+    """The URL that the provider has stored, for schemes that sign it."""
     content_type: bytes = CONTENT_TYPE
-    """Its header line, or lines."""
+    """The header line, or lines, of the content type."""
 
     def signer(self, secret: Secret, topic: str) -> Signer:
-        """Signs events called `topic` under `secret`. Raises UsageError when the scheme cannot use it."""
+        """The signer of events called `topic` under `secret`. Raises UsageError when the scheme cannot use the
+        secret."""
         return self.scheme.signer(secret, url=self.url, event=topic)
 
     def old_signer(self, topic: str) -> Signer:
-        """Signs under the secret that is rotated out. Raises UsageError when there is none."""
+        """The signer under the old secret. Raises UsageError when there is none."""
         if self.old_secret is None:
-            raise UsageError("the secret that is rotated out is not given: see target.old_secret_env")
+            raise UsageError("the old secret is not given: see target.old_secret_env")
         return self.signer(self.old_secret, topic)
 
     def sign(self, source: Source, topic: str, secrets: Secrets) -> Sign:
@@ -84,7 +85,7 @@ def signing(signer: Signer, source: Source) -> Sign:
 
 
 def signed(source: Source, sign: Sign, content_type: bytes = CONTENT_TYPE) -> Make:
-    """Events of `source` as they are, signed in any way."""
+    """Makes requests of unchanged events of `source`, signed by `sign`."""
     body_of = source.body
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -95,9 +96,9 @@ def signed(source: Source, sign: Sign, content_type: bytes = CONTENT_TYPE) -> Ma
 
 
 def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_TYPE) -> MakeAll | None:
-    """The shortest way from indexes to requests under one secret; None where headers differ by the event's id.
+    """The fastest way from indexes to requests under one secret; None when headers contain the event's id.
 
-    Every event of a plain run goes through it, but for those of an `--epoch`, of retries and of volleys.
+    Most events of a run are made here; not those with an `--epoch`, retries or volleys.
     """
     if signer.needs_id:
         return None

@@ -1,7 +1,7 @@
-"""Every kind of forged or awkward delivery: how it is made, and whether an endpoint ought to accept or refuse it.
+"""The kinds of cases, that is forged or awkward deliveries: how each is made, and whether an endpoint should accept it.
 
-Decides what each kind does to a genuine delivery and which schemes it makes sense for. The names, expectations and
-further keys that a scenario may use come from this table alone. Refuses to know shares, rates and what was answered.
+`CASE_KINDS` is the one table of them: the names, expectations and options that a scenario can use come from it. Each
+kind says how it changes a genuine delivery and which schemes it exists for.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Literal
 
 import msgspec
 
+from loadsim.cases.edits import HeaderLine, padded, respaced, with_another_digit
 from loadsim.cases.genuine import Make, Provider, Secrets, Sign, Source, signed, signing
-from loadsim.cases.wire import HeaderLine, padded, respaced, with_another_digit
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
 
 HOUR_NS = 3600 * NS_PER_S
 LONG_LIST_BYTES = 8_000
-"""Length of a long list's header line: as much as servers with the usual limit of 8 KB take."""
+"""Length of the header line of a long list: the most that servers with the usual limit of 8 KB accept."""
 PUBLISHED = {
     "github": "It's a Secret to Everybody",  # docs.github.com, "Validating webhook deliveries"
     "slack": "8f742231b10e8888abcd99yyyzzz85a5",  # api.slack.com, "Verifying requests from Slack"
@@ -29,29 +29,29 @@ PUBLISHED = {
     "prefix": "whsec_",
     "test": "whsec_test",
 }
-"""Keys that stand in documentation, by where; an endpoint that was set up by copying has one of them."""
+"""Keys from public documentation, by source; an endpoint that was set up by copying may use one of them."""
 PUBLISHED_KEY = "documentation_key"
 EMPTY_KEYS = ("\0", "AA==", "00")
-"""One zero byte in each form of a key: HMAC fills keys up with zeros (RFC 2104), so this is the empty key."""
+"""One zero byte in each form of a key: HMAC pads keys with zeros (RFC 2104), so this equals the empty key."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """The last genuine request of a type, for deliveries that repeat or reuse it."""
+    """Remembers the last genuine request of a type, for deliveries that repeat it."""
 
     make: Make
     longest_ns: float
-    """How old it may be when it is used again, so that its time still lies inside the scheme's window."""
+    """Greatest age at which it is used again, so that its timestamp is still inside the scheme's window."""
     request: SignedRequest | None = None
     now_ns: int = 0
 
     def remember(self, index: int, now_ns: int) -> SignedRequest:
-        """The genuine request of event `index`, kept."""
+        """Make and remember the genuine request of event `index`."""
         self.request, self.now_ns = self.make(index, now_ns), now_ns
         return self.request
 
     def recall(self, index: int, now_ns: int) -> SignedRequest:
-        """The one that was sent last; the genuine request of `index` itself before any was, or after a long silence."""
+        """The request sent last; the genuine request of `index` itself when there is none, or it is too old."""
         if self.request is None or now_ns - self.now_ns > self.longest_ns:
             return self.make(index, now_ns)
         return self.request
@@ -59,16 +59,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a case of one event type is made from."""
+    """Everything that a case of one event type is made from."""
 
     provider: Provider
     source: Source
     topic: str
-    """What the provider calls the events."""
+    """The provider's name of the events."""
     secrets: Secrets
-    """Which of them sign in this phase."""
+    """Which secrets are valid in this phase."""
     sign: Sign
-    """As genuine events are signed in this phase."""
+    """Signs like genuine events of this phase."""
     genuine: Make
     memory: Memory
     case: Case
@@ -76,7 +76,7 @@ class Parts:
 
     @property
     def scheme(self) -> Scheme:
-        """The provider's."""
+        """The scheme of the provider."""
         return self.provider.scheme
 
     @property
@@ -86,8 +86,8 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One row of the table. `problem` says why a scheme has no such case; empty where it has."""
+class CaseKind:
+    """One row of the table. `problem` says why a scheme cannot have this case; empty: it can."""
 
     expect: Literal["accept", "refuse"]
     build: Callable[[Parts], Make]
@@ -99,7 +99,7 @@ class Kind:
 
 
 def _signed_with(parts: Parts, *secrets: Secret) -> Make:
-    """Signed with these secrets by turns."""
+    """Signed with these secrets in turn."""
     makers = [
         signed(
             parts.source,
@@ -126,13 +126,13 @@ def _published_key(parts: Parts) -> Make:
     return _signed_with(parts, *_usable(parts.scheme, tuple(PUBLISHED.values())))
 
 
-def _of_one_key(text: str) -> Kind:
+def _of_one_key(text: str) -> CaseKind:
     """Signed with this published key alone."""
 
     def problem(scheme: Scheme) -> str:
         return "" if _usable(scheme, (text,)) else "this key is not in the form of its secrets"
 
-    return Kind("refuse", lambda parts: _signed_with(parts, Secret(text)), problem)
+    return CaseKind("refuse", lambda parts: _signed_with(parts, Secret(text)), problem)
 
 
 def _empty_key(parts: Parts) -> Make:
@@ -140,7 +140,7 @@ def _empty_key(parts: Parts) -> Make:
 
 
 def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
-    """The texts that are keys in the scheme's form."""
+    """The texts that are valid keys of the scheme."""
     found = []
     for text in texts:
         try:
@@ -159,7 +159,7 @@ def _no_published_key(scheme: Scheme) -> str:
 
 
 def _with_lines(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
-    """A genuine request with its lines changed; `change` gets them and the index."""
+    """A genuine request with changed header lines; `change` gets the lines and the index."""
     genuine = parts.genuine
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -198,13 +198,13 @@ _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
 
 
 def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
-    """In each of these ways by turns."""
+    """Malformed in each of these ways in turn."""
     line = parts.signature
     return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
 
 
-def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> Kind:
-    return Kind("refuse", lambda parts: _malformed_signature(parts, way))
+def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _malformed_signature(parts, way))
 
 
 def _non_ascii_signature(parts: Parts) -> Make:
@@ -221,8 +221,8 @@ def _long_list(parts: Parts, *, valid: bool) -> Make:
         before, _, entry = value.rpartition(separator)
         head = before + separator if before else b""
         junk = prefix + b"0" * (len(entry) - len(prefix))
-        room = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
-        many = separator.join([junk] * (room // (len(junk) + len(separator))))
+        space = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
+        many = separator.join([junk] * (space // (len(junk) + len(separator))))
         return line.replaced(lines, head + many + (separator + entry if valid else b""))
 
     return _with_lines(parts, lengthen)
@@ -252,7 +252,7 @@ def _no_window(scheme: Scheme) -> str:
 
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
     shift_ns = sign * (parts.case.by or HOUR_NS)
-    # Its own signer: the genuine one keeps what belongs to the current second.
+    # A signer of its own: the genuine signer caches what belongs to the current second.
     make = signed(
         parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets), parts.provider.content_type
     )
@@ -263,7 +263,7 @@ def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
 
 
 def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
-    """Signed as it was, changed on its way."""
+    """The body is changed after signing."""
     genuine = parts.genuine
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -274,7 +274,7 @@ def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
 
 
 def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
-    """Changed before it was signed: the signature is right."""
+    """The body is changed before signing: the signature is valid."""
     sign, body_of, content_type = parts.sign, parts.source.body, parts.provider.content_type
 
     def make(index: int, now_ns: int) -> SignedRequest:
@@ -312,48 +312,50 @@ def _tampered_replay(parts: Parts) -> Make:
     return make
 
 
-KINDS: dict[str, Kind] = {
-    "wrong_secret": Kind("refuse", _wrong_secret),
-    "empty_key": Kind("refuse", _empty_key),
-    PUBLISHED_KEY: Kind("refuse", _published_key, _no_published_key),
+CASE_KINDS: dict[str, CaseKind] = {
+    "wrong_secret": CaseKind("refuse", _wrong_secret),
+    "empty_key": CaseKind("refuse", _empty_key),
+    PUBLISHED_KEY: CaseKind("refuse", _published_key, _no_published_key),
     **{f"{PUBLISHED_KEY}.{where}": _of_one_key(text) for where, text in PUBLISHED.items()},
-    "retired_secret": Kind("refuse", _retired_secret),
-    "missing_signature": Kind("refuse", _missing_signature),
-    "missing_timestamp": Kind("refuse", _missing_timestamp, _no_timestamp),
-    "malformed_signature": Kind("refuse", lambda parts: _malformed_signature(parts, *_MALFORMED.values())),
+    "retired_secret": CaseKind("refuse", _retired_secret),
+    "missing_signature": CaseKind("refuse", _missing_signature),
+    "missing_timestamp": CaseKind("refuse", _missing_timestamp, _no_timestamp),
+    "malformed_signature": CaseKind("refuse", lambda parts: _malformed_signature(parts, *_MALFORMED.values())),
     **{f"malformed_signature.{name}": _malformed_in_one_way(way) for name, way in _MALFORMED.items()},
-    "non_ascii_signature": Kind("refuse", _non_ascii_signature),
-    "long_signature_list": Kind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
-    "long_signature_list_valid": Kind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
-    "stale_timestamp": Kind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
-    "future_timestamp": Kind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
-    "tampered_body": Kind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
-    "tampered_replay": Kind("refuse", _tampered_replay),
-    "reserialised_body": Kind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
-    "spaced_body": Kind("accept", lambda parts: _signed_otherwise(parts, respaced)),
-    "malformed_json": Kind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
-    "wrong_content_type": Kind("refuse", _wrong_content_type),
-    "body_at_limit": Kind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
-    "body_over_limit": Kind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
-    "replayed": Kind("accept", _replayed),
-    "duplicate": Kind("accept", lambda parts: parts.genuine, options={"copies": 5}),
+    "non_ascii_signature": CaseKind("refuse", _non_ascii_signature),
+    "long_signature_list": CaseKind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
+    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
+    "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
+    "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
+    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
+    "tampered_replay": CaseKind("refuse", _tampered_replay),
+    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
+    "spaced_body": CaseKind("accept", lambda parts: _signed_otherwise(parts, respaced)),
+    "malformed_json": CaseKind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
+    "wrong_content_type": CaseKind("refuse", _wrong_content_type),
+    "body_at_limit": CaseKind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
+    "body_over_limit": CaseKind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
+    "replayed": CaseKind("accept", _replayed),
+    "duplicate": CaseKind("accept", lambda parts: parts.genuine, options={"copies": 5}),
 }
-"""By name; behind a dot, a part of a kind that consists of several (see `by_part`). What an endpoint owes a kind is a
-default: a scenario may expect otherwise of its own endpoint."""
+"""By name; a name with a dot is a part of a kind (see `by_part`). The expectation is a default: a scenario can set
+another one for its own endpoint."""
 
 REUSING = ("replayed", "tampered_replay")
 """Kinds that need the last genuine request to be remembered."""
 
 REWRITTEN = {"wrong_content_type": ("content-type",)}
-"""Headers that a kind sets beside those of the scheme: a capture's own do not take their place."""
+"""Headers that a kind sets in addition to those of the scheme; those of a capture do not replace them."""
 
 
 def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
-    """The scenario with a case for each part of the kinds that consist of several, such as each published key, so that
-    each is judged by itself: one that is accepted among five is no check that fails open now and then."""
+    """The scenario with one case for each part of kinds that have parts, such as each published key.
+
+    So each part is judged by itself: an endpoint that accepts one of five keys is not an endpoint that accepts 20 %.
+    """
     given = {case.kind for case in scenario.cases}
     parts = {kind: [kind] for kind in given}
-    for name, kind in KINDS.items():
+    for name, kind in CASE_KINDS.items():
         whole = case_kind(name)
         if whole in given and name != whole and name not in given and not kind.problem(scheme):
             parts[whole] = [part for part in parts[whole] if part != whole] + [name]
@@ -373,5 +375,5 @@ def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
 
 
 def case_rules() -> dict[str, CaseRule]:
-    """What a scenario reader must know of every kind."""
-    return {name: CaseRule(kind.expect, kind.options) for name, kind in KINDS.items()}
+    """The rules of every kind, for reading a scenario."""
+    return {name: CaseRule(kind.expect, kind.options) for name, kind in CASE_KINDS.items()}

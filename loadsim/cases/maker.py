@@ -1,8 +1,7 @@
 """Makes the request of any event in any case.
 
-One function per (phase's secrets, type, case) is prepared, so that making a request costs a table look-up beside the
-event's body and its signature, and cases that a scenario does not have cost nothing. Draws nothing and knows no clock:
-index, stratum and time are arguments.
+One function for each (secrets of a phase, type, case) is prepared, so a request costs one table look-up in addition to
+its body and signature, and cases that are not used cost nothing. Index, stratum and time are arguments.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
+from loadsim.cases.edits import HeaderLine
 from loadsim.cases.genuine import (
     OF_EVENTS,
     Make,
@@ -24,18 +24,17 @@ from loadsim.cases.genuine import (
     genuine,
     signed,
 )
-from loadsim.cases.kinds import KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
-from loadsim.cases.wire import HeaderLine
 from loadsim.events import EventSource, RecordedEvent, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case, header_pairs
 from loadsim.signing import Scheme
-from loadsim.signing.attempts import counted, marks
+from loadsim.signing.attempts import attempt_headers, counted
 
 Redeliver = Callable[[int, int, int, int, int], SignedRequest]
-"""(index, when the event was born, when it is delivered; wall clock in ns since 1970; number of the attempt, 1 for the
-first; outcome code of the one before) -> request."""
+"""(index; time of the first delivery and time of this one, wall clock in ns since 1970; number of the attempt, 1 for
+the first; outcome code of the attempt before) -> request."""
 NO_HEADERS: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
 NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
 
@@ -54,7 +53,7 @@ class EventOptions(Protocol):
 
 
 class RequestMaker:
-    """The requests of one shard. Belongs to one thread."""
+    """Makes the requests of one shard. Must be used by one thread only."""
 
     def __init__(
         self,
@@ -70,10 +69,10 @@ class RequestMaker:
         recorded: Mapping[str, Sequence[RecordedEvent]] = NOTHING_RECORDED,
         headers: Mapping[str, str | tuple[str, ...]] = NO_HEADERS,
     ) -> None:
-        """`events` and `cases` in the plan's order, the genuine case not among them, and `secrets` by phase:
-        stratum = (phase * len(events) + type) * (1 + len(cases)) + case. `old_secret` is the one that is rotated out,
-        `url` the one that the provider has on file, `recorded` the captures of types that are sent from one,
-        `headers` the target's own: they win over a content type, and over a capture's.
+        """`events` and `cases` (without the genuine case) are in the order of the plan, `secrets` is by phase:
+        stratum = (phase * len(events) + type) * (1 + len(cases)) + case. `url` is the URL that the provider has stored,
+        `recorded` the captures by event type, `headers` the target's own: they replace the default content type and
+        those of a capture.
 
         Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
         secret that the scheme cannot use.
@@ -82,11 +81,11 @@ class RequestMaker:
         self._given = frozenset(name.lower() for name in headers)
         sources = [_source(options, seed, recorded) for options in events]
         self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
-        # The table repeats by phase: one block serves them all where they sign alike.
+        # The table repeats for each phase; one block is enough when all phases use the same secrets.
         alike = len(set(secrets)) == 1
         self._table: list[Make] = []
         self._batches: list[MakeAll] = []
-        # What is delivered once more must have been made before.
+        # A repeated delivery must be made after its original.
         self._in_order = any(case.kind in REUSING for case in cases)
         for phase in secrets[:1] if alike else secrets:
             for source in sources:
@@ -99,16 +98,19 @@ class RequestMaker:
         self._size = len(self._table)
 
     def maker_of(self, stratum: int) -> Make:
-        """What makes the requests of one stratum, for a caller that looks it up once."""
+        """The function that makes the requests of one stratum, for a caller that looks it up once."""
         return self._table[stratum % self._size]
 
     def redelivery_of(self, stratum: int) -> Redeliver:
-        """What makes any delivery of the genuine events of a stratum: body and id are those of the event's birth, the
-        signature and its timestamp those of the delivery, which a further attempt's marks say too."""
+        """The function that makes any delivery of genuine events of a stratum.
+
+        Body and id are those of the first delivery; signature and timestamp are new. Further attempts carry the
+        provider's retry headers.
+        """
         kind, _ = divmod(stratum, self._cases)
         phase, type_number = divmod(kind, len(self._sources))
         source = self._sources[type_number]
-        if isinstance(source, RecordedSource):  # recorded bodies know their own time
+        if isinstance(source, RecordedSource):  # recorded bodies contain their own time
             return _recorded_again(self.maker_of(stratum), self._provider.scheme)
         provider = self._provider
         return _redelivering(
@@ -116,7 +118,7 @@ class RequestMaker:
         )
 
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
-        """The request of event `index` in `stratum` as signed at `now_ns`, ns since 1970."""
+        """The request of event `index` in `stratum`, signed at `now_ns`, ns since 1970."""
         return self._table[stratum % self._size](index, now_ns)
 
     def make_all(self, indexes: Sequence[int], events: Sequence[Sequence[int]], now_ns: int) -> Sequence[Request]:
@@ -154,7 +156,7 @@ def _redelivering(source: Source, scheme: Scheme, sign: Sign, content_type: byte
         body = counted(scheme, body_of(index, born_ns), attempt)
         lines = sign(body, now_ns, index)
         if attempt > 1:
-            lines = _marked(lines, marks(scheme, attempt, code, born_ns))
+            lines = _with_headers(lines, attempt_headers(scheme, attempt, code, born_ns))
         return SignedRequest(content_type + lines, body)
 
     return make
@@ -163,18 +165,20 @@ def _redelivering(source: Source, scheme: Scheme, sign: Sign, content_type: byte
 def _recorded_again(make: Make, scheme: Scheme) -> Redeliver:
     def again(index: int, born_ns: int, now_ns: int, attempt: int, code: int) -> SignedRequest:
         lines, body = make(index, now_ns)
-        return SignedRequest(_marked(lines, marks(scheme, attempt, code, born_ns)) if attempt > 1 else lines, body)
+        return SignedRequest(
+            _with_headers(lines, attempt_headers(scheme, attempt, code, born_ns)) if attempt > 1 else lines, body
+        )
 
     return again
 
 
-def _marked(lines: bytes, headers: Mapping[str, str]) -> bytes:
-    """The header lines with these, in place of those of the same name."""
+def _with_headers(lines: bytes, headers: Mapping[str, str]) -> bytes:
+    """The header lines with these headers; lines of the same name are replaced."""
     for name, value in headers.items():
         line = HeaderLine(name)
         try:
             lines = line.replaced(lines, value.encode())
-        except ValueError:  # it is not among them yet
+        except ValueError:  # the header is new
             lines += f"{name}: {value}\r\n".encode()
     return lines
 
@@ -215,9 +219,9 @@ def _makers_of(
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
     for case in cases:
-        kind = KINDS.get(case.kind)
+        kind = CASE_KINDS.get(case.kind)
         if kind is None:
-            raise UsageError(f"unknown case {case.kind!r}: known cases are {', '.join(KINDS)}")
+            raise UsageError(f"unknown case {case.kind!r}: known cases are {', '.join(CASE_KINDS)}")
         if problem := kind.problem(provider.scheme):
             raise UsageError(f"the scheme {provider.scheme.name} has no case {case.kind}: {problem}")
         makers.append(kind.build(Parts(provider, source, topic, secrets, sign, plain, memory, case, seed)))

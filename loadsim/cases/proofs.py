@@ -1,8 +1,8 @@
-"""Which misreadings an endpoint makes: what has to be sent to know, and what follows from the answers.
+"""Finds out which misreading an endpoint makes: which requests to send, and what follows from the answers.
 
-A proof is an accepted request whose signature is that of what a misreading makes of its body. It holds only for a
-misreading that no accepted form contradicts, and names the one that differs from all others on what was sent. Sends
-nothing: `prove` is a generator that asks and is answered.
+A misreading is a change of the body before verification. It is proven when the endpoint accepts a request whose
+signature is that of the changed body, no accepted form contradicts it, and no other misreading gives the same bytes.
+Nothing is sent here: `prove` is a generator that yields questions and receives answers.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from loadsim.cases.rawness import CORPUS, EVERYTHING, RawForm
 from loadsim.signing.misreadings import MISREADINGS, Misreading
 
 MOST_REFUSALS = 2
-"""A misreading that was refused on so many forms is not asked for again."""
+"""A misreading that was refused on this many forms is not tried again."""
 
 
 class Sent(NamedTuple):
-    """A form with the bytes in which it was sent."""
+    """A form and the bytes that were sent for it."""
 
     form: RawForm
     body: bytes
 
     def read_by(self, misreading: Misreading) -> bytes | None:
-        """What the misreading makes of it; None where that changes nothing."""
+        """The bytes that the misreading makes of it; None when it changes nothing."""
         return misreading.of(self.body, announced=self.form.chunk is None)
 
 
 class Question(NamedTuple):
-    """Send this form with the signature of what the misreading makes of it."""
+    """Send this form with the signature of the bytes that the misreading makes of it."""
 
     form: RawForm
     misreading: Misreading
 
 
 class Heard(NamedTuple):
-    """The bytes in which the form of a question went out, and whether that was accepted."""
+    """The bytes that were sent for a question, and whether they were accepted."""
 
     body: bytes
     accepted: bool
@@ -50,12 +50,12 @@ Asking = Generator[Question, Heard, list[Misreading]]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A misreading that the endpoint was seen to make, and the names of the failing forms that it explains."""
+    """A proven misreading, and the names of the failing forms that it explains."""
 
     misreading: Misreading
     names: frozenset[str]
     others: tuple[Misreading, ...] = ()
-    """Those that gave the same bytes on all that could be sent: it may as well be one of them."""
+    """Other misreadings that give the same bytes on every form sent: the endpoint may make one of them instead."""
 
     @property
     def cause(self) -> str:
@@ -66,7 +66,7 @@ class Proof:
 
 
 TELLING = (EVERYTHING, *(form for form in CORPUS if form.name in ("not-utf8", "float", "key-order", "letters")))
-"""Forms that tell misreadings apart which are alike on the form that failed."""
+"""Forms that distinguish misreadings that give equal bytes on the form that failed."""
 
 
 def prove(
@@ -75,9 +75,11 @@ def prove(
     telling: Sequence[Sent] = (),
     misreadings: Sequence[Misreading] = MISREADINGS,
 ) -> Generator[Question, Heard, list[Proof]]:
-    """The proofs for forms whose signature failed. `accepted` are the forms that were not refused; `telling` further
-    ones that may be sent, each with a sample of its bytes. Forms on which few misreadings differ are asked for first:
-    one accepted answer there rules most of the others out."""
+    """The proofs for forms whose signature failed.
+
+    `accepted`: the forms that were accepted. `telling`: further forms that may be sent, each with a sample of its
+    bytes. Forms on which few misreadings differ are sent first: one accepted answer there excludes most of the others.
+    """
     search = _Search(failing, telling)
     candidates = list(misreadings)
     for sent in accepted:
@@ -98,7 +100,7 @@ def prove(
 
 
 class _Search:
-    """What was asked so far."""
+    """The state of the search: questions asked so far, and the bytes of each reading."""
 
     def __init__(self, failing: Sequence[Sent], telling: Sequence[Sent]) -> None:
         names = {sent.form.name for sent in failing}
@@ -107,18 +109,19 @@ class _Search:
         self._reads: dict[tuple[str, str], bytes | None] = {}
 
     def read(self, sent: Sent, misreading: Misreading) -> bytes | None:
-        """What the misreading makes of one of the forms that the search was given; worked out once."""
+        """The bytes that the misreading makes of a form of the search; computed once."""
         key = sent.form.name, misreading.name
         if key not in self._reads:
             self._reads[key] = sent.read_by(misreading)
         return self._reads[key]
 
     def values(self, candidates: Iterable[Misreading], sent: Sent) -> set[bytes]:
-        """The different bytes that they make of a form."""
+        """The distinct byte strings that the candidates make of a form."""
         return {value for each in candidates if (value := self.read(sent, each)) is not None}
 
     def accepted_on(self, sent: Sent, candidates: Sequence[Misreading]) -> Asking:
-        """Those whose reading of the form is accepted, all with the same bytes; none where no reading is."""
+        """The candidates whose bytes for the form are accepted, all with the same bytes; empty when none is
+        accepted."""
         untried = [
             each for each in candidates if self._refusals[each.name] < MOST_REFUSALS and sent.read_by(each) is not None
         ]
@@ -134,7 +137,7 @@ class _Search:
         return []
 
     def narrowed(self, found: list[Misreading]) -> Asking:
-        """Those of `found` that are accepted on further forms too, until no form tells them apart."""
+        """Those of `found` that are accepted on further forms too, until no form distinguishes them."""
         for sent in self._forms:
             if len(found) == 1:
                 break
@@ -148,13 +151,13 @@ class _Search:
     def explained(
         self, misreading: Misreading, failing: Sequence[Sent], proven: Sent
     ) -> Generator[Question, Heard, frozenset[str]]:
-        """The names of the failing forms that the misreading changes. One that travels in another way than the proven
-        one may fail for that: it is asked for."""
+        """The names of the failing forms that the misreading changes. A form that is sent in another way (headers,
+        chunks) than the proven one may fail because of that, so it is tried."""
         names = set()
         for sent in failing:
             if self.read(sent, misreading) is None:
                 continue
-            if _travel(sent) not in (_travel(proven), _PLAINLY):
+            if _transfer(sent) not in (_transfer(proven), _PLAIN_TRANSFER):
                 heard = yield Question(sent.form, misreading)
                 if not heard.accepted:
                     continue
@@ -162,9 +165,9 @@ class _Search:
         return frozenset(names)
 
 
-_PLAINLY: tuple[object, object] = ((), None)
+_PLAIN_TRANSFER: tuple[object, object] = ((), None)
 
 
-def _travel(sent: Sent) -> tuple[object, object]:
-    """What of the way of a form may change what is verified."""
+def _transfer(sent: Sent) -> tuple[object, object]:
+    """How a form is sent, as far as it may change what is verified: extra headers and chunks."""
     return sent.form.headers, sent.form.chunk

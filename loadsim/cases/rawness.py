@@ -1,7 +1,7 @@
-"""The rawness corpus: valid events in bytes that an endpoint must verify as they came, each with what breaks on it.
+"""The raw-bytes corpus: valid events in unusual bytes that an endpoint must verify exactly as they were sent.
 
-Decides the bytes of every form, made from a plain event so that an endpoint knows it, and whether an endpoint may
-refuse it for another reason than its signature. Refuses to know how it is sent, and what was answered.
+Each form is made from a plain event and says what usually breaks on it, and whether an endpoint may refuse it for
+another reason than its signature.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from dataclasses import dataclass
 from typing import Literal
 
 MEMBER = b'"loadsim_probe":'
-"""The field that most forms add to the event: endpoints let fields pass that they do not know."""
+"""The field that most forms add to the event: endpoints ignore fields that they do not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawForm:
-    """One row. `of(body)` are its bytes; the rest says how they travel and what they are for."""
+    """One form. `of(body)` are its bytes; the other fields say how it is sent and what it tests."""
 
     name: str
     bytes_class: str
     breaks: str
-    """What changes such bytes before they are verified, where it has been seen."""
+    """What is known to change such bytes before they are verified."""
     member: bytes = b""
-    """Raw text of a field, put at the end of the event."""
+    """Raw text of a field that is added at the end of the event."""
     layout: Callable[[bytes], bytes] | None = None
     whole: bytes | None = None
-    """Stands in place of the event."""
+    """Replaces the event."""
     headers: tuple[tuple[str, str], ...] = ()
     names: Literal["", "lower", "upper"] = ""
-    """How the names of the headers are written; empty: as the provider does."""
+    """How header names are written; empty: as the provider does."""
     chunk: int | None = None
-    """Sent in chunks of so many bytes, without a length."""
+    """Sent in chunks of this many bytes, without Content-Length."""
     lenient: str = ""
-    """Why an endpoint that verified it may refuse it all the same; empty: it may not."""
+    """Why an endpoint may refuse it although its signature is valid; empty: it may not."""
     rare: bool = False
-    """No known provider sends it: a signature that fails on it is worth a note only."""
+    """No known provider sends it: a failing signature is a note, not a finding."""
 
     def of(self, body: bytes) -> bytes:
         """The bytes for a plain event: compact JSON, an object that has fields or an array of such."""
@@ -65,7 +65,7 @@ def _reordered(body: bytes) -> bytes:
 _STRICT = "a parser may refuse it after the signature was found right"
 
 PLAIN_MEMBER = RawForm("plain", "one field more, in plain ASCII", "strict schemas", _value(b'"plain"'))
-"""The control for all forms with a field: an endpoint that refuses it knows its fields, and says nothing of bytes."""
+"""The control for all forms with an added field: an endpoint that refuses this one refuses unknown fields."""
 
 EVERYTHING = RawForm(
     "everything",
@@ -74,7 +74,7 @@ EVERYTHING = RawForm(
     MEMBER + ' {"z": "\\/ \\u00e9 é e\u0301 ﬁ <&> 😀\\n", "10": 1.0, "9": 10.00, "a": "\\u2028"}'.encode(),
     layout=lambda body: b" " + body + b"\n\r\n",
 )
-"""On this one every misreading gives bytes of its own, but for those of bytes that are not JSON in UTF-8."""
+"""On this form every misreading gives different bytes, except those about bytes that are not JSON in UTF-8."""
 
 CORPUS: tuple[RawForm, ...] = (
     # white space

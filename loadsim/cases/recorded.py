@@ -1,7 +1,6 @@
-"""Requests of recorded events: the user's own bodies and headers, with the signature made anew.
+"""Requests of recorded events: the user's own bodies and headers with a new signature.
 
-Decides which headers come from the capture: all of the request's own, but those of the signature, its time and its id,
-which the scheme writes. Knows no clock.
+All headers of the capture are used, except those of the signature, its timestamp and its id, which the scheme writes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Make = Callable[[int, int], SignedRequest]
 def recorded_make(
     source: RecordedSource, scheme: Scheme, bind: Callable[[str], Make], forges: Collection[str] = ()
 ) -> Make:
-    """What makes the requests of a capture; `bind` gives the maker for events of one name.
+    """The function that makes the requests of a capture; `bind` returns the maker for events of one name.
 
     `forges`: lower-case names of further headers that are not taken from the capture, because the case sets them.
     """

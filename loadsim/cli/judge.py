@@ -10,7 +10,7 @@ from loadsim.cli.options import gate_option
 from loadsim.cli.output import write_line
 from loadsim.cli.stored import read_result, result_path
 from loadsim.cli.terminal import print_report
-from loadsim.judge import Reading, evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
+from loadsim.judge import GateMode, evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.launch.store import write_whole
 from loadsim.measure.result import dump_result
 from loadsim.report.run_report import verdict_report
@@ -28,7 +28,7 @@ from loadsim.report.run_report import verdict_report
 @gate_option
 @click.option("--write", is_flag=True, help="Store the new verdict in the result.")
 @click.pass_context
-def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: Reading, *, write: bool) -> None:
+def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: GateMode, *, write: bool) -> None:
     """Judge a stored result again.
 
     RESULT is a result.json, or the directory that holds it. Without --objective the run's own objectives are taken.
@@ -45,7 +45,7 @@ def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: Read
     """
     stored = read_result(result)
     objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored))
-    judged = evaluate(stored, objectives, rules_of(stored), reading=gate)
+    judged = evaluate(stored, objectives, rules_of(stored), gate=gate)
     print_report(verdict_report(judged))
     if write:
         path = result_path(result)

@@ -1,7 +1,6 @@
-"""What an event contains: the catalogue of payload templates, and the fields that vary from event to event.
+"""What an event contains: the catalogue of event types, and the fields that vary from event to event.
 
-Decides the exact bytes of event *i* of a seed. Refuses to know how they are signed, sent or counted, and what time it
-is: the wall clock is an argument.
+The bytes of event *i* depend on the seed, `i` and the wall clock, which is an argument.
 """
 
 from loadsim.events.overrides import parse_override

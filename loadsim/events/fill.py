@@ -1,7 +1,7 @@
-"""The fields that vary, per event type: how each template is filled in place.
+"""Fills the varying fields of Trackpilots' event types in place.
 
-A filler is made once per source and holds the containers it writes to, so that filling costs a few dictionary stores.
-It is told the event's id, the situation and the time; it draws nothing and knows no clock.
+A filler is made once for each source and holds the containers it writes to, so that filling an event costs a few
+dictionary stores. Its arguments are the situation, the event's id and the time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _activity(document: dict[str, Any], situations: list[Situation]) -> Fill:
 
     def fill(number: int, event_id: str, now_ms: int) -> None:
         data["team"], activity["workMode"] = picks[number]
-        # This type documents no id of its own; the user is the only field free enough to make each body unique.
+        # This type has no documented id; the user is the only field that can make each body unique.
         user["userId"] = event_id
         document["timestamp"] = now_ms
 
@@ -88,7 +88,7 @@ FILLERS: dict[str, Callable[[dict[str, Any], list[Situation]], Fill]] = {
     "desktop.app_tracking.captured": _app,
     "desktop.screenshot_tracking.captured": _screenshot,
 }
-"""By type name: a function from the template and the situations to the filler."""
+"""By type name: a function that makes the filler from the template and the situations."""
 
 
 def set_organisation(document: dict[str, Any], organisation: Any) -> None:
@@ -97,7 +97,7 @@ def set_organisation(document: dict[str, Any], organisation: Any) -> None:
 
 
 def carries_image(document: dict[str, Any]) -> bool:
-    """Whether the type has a screenshot in it."""
+    """Whether events of the type contain a screenshot."""
     return "screenshot" in _item(document)
 
 
@@ -108,7 +108,7 @@ def set_image(document: dict[str, Any], image: Any) -> None:
 
 
 def _item(document: dict[str, Any]) -> dict[str, Any]:
-    """Where the organisation, team and user stand: some types have a list of such items, of which a sample has one."""
+    """The item that holds organisation, team and user. Some types have a list of items; the sample has one."""
     data = document["data"]
     item: dict[str, Any] = data[0] if isinstance(data, list) else data
     return item

@@ -1,4 +1,4 @@
-"""The three forms in which a screenshot event's `imageBuffer` can travel as JSON.
+"""The three forms of a screenshot event's `imageBuffer` in JSON.
 
 `placeholder` is what the provider's simulations send; live events carry a binary buffer, and JSON carries one either as
 Node's `{"type": "Buffer", "data": [bytes]}` or as base64. The size is that of the binary image, before encoding.
@@ -20,7 +20,7 @@ _UNITS = {"B": 1, "KB": 1_000, "MB": 1_000_000}
 
 
 class ImageForm(NamedTuple):
-    """How the image travels: `size` is in bytes of the binary image, 0 for the placeholder."""
+    """The form of the image; `size` is in bytes of the binary image, 0 for the placeholder."""
 
     kind: Literal["placeholder", "buffer", "base64"]
     size: int = 0
@@ -42,7 +42,7 @@ def parse_image(text: str) -> ImageForm:
 
 
 def image_bytes(seed: int, size: int) -> bytes:
-    """`size` pseudo-random bytes that begin with the PNG signature; the same for the same seed."""
+    """`size` pseudo-random bytes that begin with the PNG signature; equal for equal seeds."""
     words = bit_generator(seed, "image", 0).random_raw((size + 7) // 8)
     return (PNG_SIGNATURE + words.astype("<u8").tobytes())[:size]
 

@@ -1,7 +1,7 @@
 """Fields that the user sets by path, such as `data.0.user.userId`.
 
-Decides what a path means in a payload and says what exists where a path leads nowhere. Every step of a path must
-exist, the last one too: a misspelt path is an error, never a new field.
+Every step of a path must exist, the last one too: a misspelt path is an error, never a new field. The error names the
+fields that exist.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Override:
 
 
 def _key(node: Any, step: str, path: str, number: int, sample: JsonValue) -> str | int:
-    """`step` as a key of `node`, or UsageError saying what there is."""
+    """`step` as a key of `node`; raises UsageError naming what exists."""
     if isinstance(node, dict) and step in node:
         return step
     if isinstance(node, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(node):

@@ -1,8 +1,8 @@
 """The organisation behind a seed: its teams, users and the apps they use, and the situations drawn from them.
 
-One seed is one organisation, the same for every event type, so that the events of a run fit together. A *situation*
-is one user in one app for one while; an event picks one of a few thousand that are prepared in advance, which keeps
-the cost of an event to a list look-up.
+A seed gives one organisation for all event types, so that the events of a run are consistent. A *situation* is one user
+in one app for some time. An event uses one of about a thousand situations that are prepared in advance, so that it
+costs one list look-up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_S = 600
 
 
 class App(NamedTuple):
-    """A website in use. The documented samples show the type `website` only, so no other is made up."""
+    """A website in use. The documented samples have the type `website` only, so there is no other."""
 
     name: str
     category: str
@@ -55,7 +55,7 @@ APPS = (
 
 
 class Situation(NamedTuple):
-    """What an event is about, as values ready to stand in a payload."""
+    """What an event is about, as values for a payload."""
 
     team: Any
     user: Any
@@ -92,7 +92,7 @@ def _app_object(app: App, path: str) -> dict[str, str]:
 
 
 def situations(seed: int, hold: Callable[[dict[str, str]], Any]) -> list[Situation]:
-    """SITUATIONS situations of the seed's organisation; `hold` wraps each object that is shared between events."""
+    """SITUATIONS situations of the seed's organisation; `hold` wraps each object that several events share."""
     draw = np.random.Generator(bit_generator(seed, "situations", 0))
     teams = [hold({"teamId": identifier(seed, f"team/{number}")}) for number in range(TEAMS)]
     users = [hold({"userId": identifier(seed, f"user/{number}")}) for number in range(USERS)]

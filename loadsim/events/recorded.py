@@ -1,8 +1,7 @@
-"""Bodies that a user recorded: read from a capture, sent byte for byte, over and over in the recorded order.
+"""Recorded bodies: read from a capture and sent unchanged, repeatedly, in the recorded order.
 
-Decides the form of a capture and which row event *i* is. A `.ndjson` or `.jsonl` file has one JSON object a line:
-`body` (text) or `body_base64`, and optionally `type`, `at` (unix seconds or ISO 8601) and `headers`; any other file is
-one body. Refuses to know how bodies are signed again, and reads no file itself.
+A `.ndjson` or `.jsonl` file has one JSON object per line: `body` (text) or `body_base64`, and optionally `type`, `at`
+(unix seconds or ISO 8601) and `headers`. Any other file is one body. The caller reads the file.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from loadsim.events.seeding import identifier
 from loadsim.model import NS_PER_S, UsageError
 
 LARGEST = 64_000_000
-"""Bytes of a capture: it travels to every generator process and stays in memory there."""
+"""Greatest size of a capture in bytes: it is sent to every generator process and kept in memory there."""
 LINES = (".ndjson", ".jsonl")
 _KEYS = ("body", "body_base64", "type", "at", "headers")
 _LATEST_S = 253_402_300_799
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-_WAY = re.compile(
+_HOP_HEADER = re.compile(
     r"host|connection|keep-alive|te|trailer|upgrade|expect|via|forwarded|user-agent|accept(-encoding)?|content-length"
     r"|transfer-encoding|proxy-.*|x-forwarded-.*|x-real-ip",
     re.IGNORECASE,
 )
-"""Headers of the way that a request took, not of the request."""
+"""Headers that belong to the connection or to proxies, not to the request itself."""
 
 
 class RecordedEvent(msgspec.Struct, frozen=True):
@@ -44,21 +43,22 @@ class RecordedEvent(msgspec.Struct, frozen=True):
 
 
 class RecordedSource:
-    """The events of one capture: event *i* is row *i* modulo their number. Stands where an `EventSource` stands."""
+    """The events of one capture: event *i* is row *i* modulo their number. It has the interface of `EventSource`."""
 
     def __init__(self, type: str, seed: int, events: Sequence[RecordedEvent]) -> None:  # noqa: A002
-        """`events` as `read_recorded` gives them, at least one. `type` is what the rows without one are called."""
+        """`events` as `read_recorded` returns them, at least one. `type` is the type of rows without one."""
         self.type = self.topic = type
         self.events = tuple(events)
         self._bodies = tuple(event.body for event in events)
         self._prefix = identifier(seed, type)[:-12]
 
     def event_id(self, index: int) -> str:
-        """The id of event `index`: a UUID in form, new for every event, also where its body was sent before."""
+        """The id of event `index`, in the form of a UUID; different for every event, also when the body is sent
+        again."""
         return f"{self._prefix}{index:012x}"
 
     def body(self, index: int, now_ns: int) -> bytes:  # noqa: ARG002 - recorded bodies know their own time
-        """The bytes that were recorded."""
+        """The recorded bytes."""
         return self._bodies[index % len(self._bodies)]
 
     def event(self, index: int) -> RecordedEvent:
@@ -87,7 +87,8 @@ def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
 
 
 def recorded_pace(events: Sequence[RecordedEvent], source: str) -> tuple[int, ...]:
-    """When each row was recorded, in ns since the first. Raises UsageError where a row has no time or goes back."""
+    """When each row was recorded, in ns since the first. Raises UsageError when a row has no time or is out of
+    order."""
     pace: list[int] = []
     for number, event in enumerate(events, 1):
         if event.at_ns is None:
@@ -112,7 +113,7 @@ def _row(line: bytes) -> RecordedEvent:
         raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(_KEYS)}')
     kind = row.get("type")
     if kind is not None and not isinstance(kind, str):
-        raise ValueError("type must be a text")
+        raise ValueError("type must be a string")
     return RecordedEvent(_body(row), kind, _at(row.get("at")), _headers(row.get("headers") or {}))
 
 
@@ -121,7 +122,9 @@ def _body(row: Mapping[str, Any]) -> bytes:
         raise ValueError("needs either body (text) or body_base64")
     text = row.get("body", row.get("body_base64"))
     if not isinstance(text, str):
-        raise ValueError("body must be a text, exactly as it was received; a parsed body cannot be sent byte for byte")
+        raise ValueError(
+            "body must be a string, exactly as it was received; a parsed body cannot be sent byte for byte"
+        )
     if "body" in row:
         return text.encode()
     try:
@@ -139,11 +142,11 @@ def _at(value: object) -> int | None:
     match = _ISO.fullmatch(value) if isinstance(value, str) else None
     if match is not None and isinstance(value, str):
         try:
-            moment = dt.datetime.fromisoformat(value[:19] + (match[2] or "Z").replace("Z", "+00:00"))
+            time = dt.datetime.fromisoformat(value[:19] + (match[2] or "Z").replace("Z", "+00:00"))
         except ValueError:
             match = None
         else:
-            return int(moment.timestamp()) * NS_PER_S + int((match[1] or "0").ljust(9, "0"))
+            return int(time.timestamp()) * NS_PER_S + int((match[1] or "0").ljust(9, "0"))
     raise ValueError("at must be unix seconds or ISO 8601, such as 2026-05-04T09:10:00.123Z")
 
 
@@ -154,7 +157,7 @@ def _headers(table: object) -> tuple[tuple[str, str], ...]:
     for name, value in table.items():
         if not isinstance(value, str) or _TOKEN.fullmatch(name) is None or not _is_value(value):
             raise ValueError(f"the header {name!r} is not a header's name with a text of one line")
-        if _WAY.fullmatch(name) is None:
+        if _HOP_HEADER.fullmatch(name) is None:
             kept.append((name, value))
     return tuple(kept)
 

@@ -1,7 +1,7 @@
-"""What a seed turns into: random streams and identifiers, each named by a label.
+"""Random streams and identifiers derived from a seed, each named by a label.
 
-A stream is numpy's counter-based Philox keyed by a hash of (seed, label), so any block of it can be drawn alone and two
-labels never share numbers.
+A stream is numpy's counter-based Philox keyed by a hash of (seed, label), so any block of it can be drawn by itself and
+two labels never share numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The exact body of event *i* of a seed.
 
-`body(i, now)` depends on the seed, the type, the options, `i` and `now` alone: any process can make any event, in any
-order. It fills one template in place, so a source belongs to one thread. Refuses to know the clock and the plan.
+`body(i, now)` depends only on the seed, the type, the options, `i` and `now`: any process can make any event, in any
+order. A source fills one template in place, so it must be used by one thread only.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from loadsim.events.compiled import CompiledTemplate, Renderer, compile_template
 from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
 from loadsim.events.image import image_value, parse_image
-from loadsim.events.mould import Caster, Mould, mould_of
 from loadsim.events.overrides import Override
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
@@ -29,8 +29,8 @@ BLOCK = 4096
 LARGEST_INDEX = (1 << 48) - 1
 """An index must fit the twelve last hex digits of an id."""
 _LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
-_NONE: Mould = (b"",)
-"""Stands for a situation that cannot be cast."""
+_NONE: CompiledTemplate = (b"",)
+"""Marks a situation whose template cannot be compiled: its bodies are serialised one by one."""
 _dumps = orjson.dumps
 
 
@@ -59,30 +59,30 @@ class EventSource:
         self._seed = seed
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
-        self._moulds: list[Mould | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
-        self._cast = Caster().cast
+        self._compiled: list[CompiledTemplate | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
+        self._render = Renderer().render
         self._turn(0)
         if kind.varies is not None:
             self._fill = varying(document, kind.varies, seed, type)
             return
-        # What is the same for many events is serialised once, unless a path of the user's may lead into it.
+        # Values that many events share are serialised once, unless an override may change a part of them.
         hold = copy.copy if self._overrides else _frozen
         set_organisation(document, hold(organisation(seed)))
         set_image(document, None if picture is None else hold(picture))
         self._fill = FILLERS[type](document, situations(seed, hold))
 
     def event_id(self, index: int) -> str:
-        """The id of event `index`: a UUID in form, whose last twelve hex digits are the index."""
+        """The id of event `index`, in the form of a UUID; its last twelve hex digits are the index."""
         return f"{self._prefix}{index:012x}"
 
     def body(self, index: int, now_ns: int) -> bytes:
-        """The JSON of event `index` (0..LARGEST_INDEX) as it stands at `now_ns`, in ns since 1970."""
+        """The JSON of event `index` (0..LARGEST_INDEX) at `now_ns`, in ns since 1970."""
         return self.bodies((index,), now_ns)[0]
 
     def bodies(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
-        """The bodies of several events as they stand at one time: a good deal less work each than one alone."""
+        """The bodies of several events at one time; cheaper for each than `body`."""
         now_ms = now_ns // NS_PER_MS
-        block, picks, head, moulds = self._block, self._picks, self._head, self._moulds
+        block, picks, head, known = self._block, self._picks, self._head, self._compiled
         found = []
         for index in indexes:
             if index >> 12 != block:
@@ -90,14 +90,14 @@ class EventSource:
                 block, picks, head = self._block, self._picks, self._head
             offset = index & 4095
             number = picks[offset]
-            mould = moulds[number] or self._mould(number)
-            if mould is _NONE:
+            compiled = known[number] or self._compile(number)
+            if compiled is _NONE:
                 return [self._one(index, now_ms) for index in indexes]
-            found.append((mould, head + _LAST_DIGITS[offset]))
-        return self._cast(found, now_ms)
+            found.append((compiled, head + _LAST_DIGITS[offset]))
+        return self._render(found, now_ms)
 
     def _one(self, index: int, now_ms: int) -> bytes:
-        """A body without its mould."""
+        """One body, serialised without a compiled template."""
         if index >> 12 != self._block:
             self._turn(index >> 12)
         return self._serialise(self._picks[index & 4095], self.event_id(index), now_ms)
@@ -108,14 +108,14 @@ class EventSource:
             override.apply(self._document)
         return _dumps(self._document)
 
-    def _mould(self, number: int) -> Mould:
-        """Made when a situation first comes up: a few thousand of them last for the whole run."""
-        found = None if self._overrides else mould_of(functools.partial(self._serialise, number))
-        mould = self._moulds[number] = found or _NONE
-        return mould
+    def _compile(self, number: int) -> CompiledTemplate:
+        """The compiled template of a situation, made when the situation is first needed and kept for the whole run."""
+        found = None if self._overrides else compile_template(functools.partial(self._serialise, number))
+        compiled = self._compiled[number] = found or _NONE
+        return compiled
 
     def _turn(self, block: int) -> None:
-        """Draw the situations of another block, and write the part of the id that its events share."""
+        """Draw the situations of another block, and prepare the part of the id that its events share."""
         draw = np.random.Generator(bit_generator(self._seed, self.type, block))
         self._picks: list[int] = draw.integers(0, SITUATIONS, BLOCK, dtype=np.uint16).tolist()
         self._head = f"{self._prefix}{block:09x}".encode()
@@ -123,8 +123,10 @@ class EventSource:
 
 
 def id_prefixes(name: str, seed: int) -> set[str]:
-    """What stands before the twelve hex digits of the index in the ids that events of a type carry, in their bodies or
-    their headers. A name that is not in the catalogue is that of a capture."""
+    """The prefixes of the ids of events of a type, in bodies or headers; the twelve hex digits of the index follow.
+
+    A name that is not in the catalogue is that of a capture.
+    """
     kind = next((kind for kind in catalogue() if kind.name == name), None)
     rules = (kind.varies or {}).values() if kind is not None else ()
     found = (id_prefix(rule, seed, name) for rule in rules)
@@ -138,7 +140,7 @@ def sample_payload(
     image: str = "placeholder",
     overrides: Iterable[tuple[str, JsonValue]] = (),
 ) -> JsonValue:
-    """The documented sample of a type, changed as the same options change an EventSource's bodies."""
+    """The documented sample of a type, changed by the same options as the bodies of an EventSource."""
     document, picture, resolved = _template(event_type(type), 0, simulation, image, overrides)
     set_image(document, picture)
     for override in resolved:
@@ -149,7 +151,8 @@ def sample_payload(
 def _template(
     kind: EventType, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
 ) -> tuple[JsonValue, JsonValue, tuple[Override, ...]]:
-    """The template as the options want it, the image to put in (None: the placeholder stays), the checked overrides."""
+    """The template according to the options, the image to insert (None: keep the placeholder), the checked
+    overrides."""
     document = kind.sample()
     if not simulation and kind.varies is None:
         del document["simulation"]  # only Trackpilots' events have the field
@@ -161,14 +164,14 @@ def _template(
 
 
 def _frozen(value: Any) -> orjson.Fragment:
-    """A value that is the same for many events, already serialised."""
+    """A value that many events share, serialised in advance."""
     return orjson.Fragment(orjson.dumps(value))
 
 
 def _resolve(
     overrides: Iterable[tuple[str, JsonValue]], document: JsonValue, picture: JsonValue
 ) -> tuple[Override, ...]:
-    """Check every path against the template; a later path may lead into what an earlier one set."""
+    """Check every path against the template; a later path may lead into a value that an earlier one set."""
     sample = copy.deepcopy(document)
     set_image(sample, picture)
     resolved = []

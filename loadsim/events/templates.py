@@ -1,8 +1,7 @@
-"""The catalogue: which event types there are, and a sample of each.
+"""The catalogue of event types, with a sample of each.
 
-Trackpilots' samples are the JSON files in `catalogue/`, as the provider documents them. Those of other providers lie in
-a directory named for their signature scheme; such a file also says which fields of the sample vary. This file knows
-nothing of how they do.
+Trackpilots' samples are the JSON files in `catalogue/`, as the provider documents them. Those of other providers are in
+directories named after their signature scheme; such a file also says which fields of the sample vary (see `varying`).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event type. `name` is what loadsim calls it, `topic` what its provider calls it in headers."""
+    """One event type. `name` is loadsim's name for it, `topic` the provider's name in headers."""
 
     name: str
     description: str
@@ -36,7 +35,7 @@ class EventType:
     topic: str = ""
     template: bytes = b""
     varies: Mapping[str, str] | None = None
-    """Path in the sample -> how it varies (see `varying`); None where `fill` knows the type."""
+    """Path in the sample -> rule (see `varying`); None for the types in `fill`."""
 
     def sample(self) -> JsonValue:
         """A fresh copy of the sample, keys in the documented order."""
@@ -73,12 +72,12 @@ def _of_providers() -> list[EventType]:
 
 @functools.cache
 def catalogue() -> tuple[EventType, ...]:
-    """Every event type: Trackpilots' first, then by provider; within each in alphabetical order."""
+    """Every event type: Trackpilots' first, then by provider, in alphabetical order."""
     return (*_trackpilots(), *_of_providers())
 
 
 def default_types(schemes: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The types of the first of these signature schemes that has any, else Trackpilots'."""
+    """The types of the first of these signature schemes that has event types, else Trackpilots'."""
     for scheme in (*schemes, TRACKPILOTS):
         names = tuple(each.name for each in catalogue() if each.scheme == scheme)
         if names:
@@ -87,7 +86,7 @@ def default_types(schemes: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def event_type(name: str) -> EventType:
-    """The type of that name. Raises UsageError with the nearest known ones."""
+    """The type of that name. Raises UsageError that suggests known ones."""
     for known in catalogue():
         if known.name == name:
             return known

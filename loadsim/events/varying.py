@@ -1,8 +1,7 @@
-"""The fields that vary in a provider's sample, each by a rule that its catalogue file names.
+"""Fills the varying fields of a provider's sample, each by a rule that its catalogue file names.
 
-A rule turns the number of the situation, the event's index and the time into a value; ids of one event that must not be
-equal differ by their rule's label. Decides how ids, amounts and times of other providers look. Draws nothing and knows
-no clock.
+A rule makes a value from the number of the situation, the event's id and the time. Several ids of one event differ by
+the label of their rule.
 
 Rules: `uuid` (the event's id), `sha1:LABEL`, `token:PREFIX`, `text:PREFIX`, `integer:BASE`, `number-text:PREFIX+BASE`,
 `s`, `s-text`, `ms`, `iso`, `iso-s`, `ts` (seconds with micros), `amount`, `amount-text`, `price`, `small`,
@@ -26,12 +25,12 @@ NAMES = ("Mona", "Ada", "Grace", "Linus", "Jenny", "Jon", "Yuki", "Zoë", "Chidi
 
 
 def varying(document: JsonValue, varies: Mapping[str, str], seed: int, type_name: str) -> Fill:
-    """What fills `document` in place. Raises KeyError or ValueError for a path or a rule that there is not."""
+    """The function that fills `document` in place. Raises KeyError or ValueError for an unknown path or rule."""
     places = []
     for path, rule in varies.items():
         *parents, last = (int(step) if step.isdigit() else step for step in path.split("."))
         node = functools.reduce(lambda inner, step: inner[step], parents, document)
-        node[last]  # a field that the sample does not have is an error of the catalogue
+        node[last]  # raises for a field that the sample does not have: an error in the catalogue
         places.append((node, last, _rule(rule, seed, type_name)))
 
     def fill(number: int, event_id: str, now_ms: int) -> None:
@@ -50,7 +49,8 @@ def _rule(text: str, seed: int, type_name: str) -> Rule:
 
 
 def id_prefix(text: str, seed: int, type_name: str) -> str | None:
-    """What stands before the index's twelve hex digits in the values of a rule; None where they hold none."""
+    """The text before the twelve hex digits of the index in the values of a rule; None when they have no such
+    digits."""
     if text.partition(":")[0] not in ("sha1", "token", "text"):
         return None
     return str(_rule(text, seed, type_name)(0, "0" * 36, 0))[:-12]
@@ -99,7 +99,7 @@ def _integer(base: str, _: str) -> Rule:
 
 
 def _number_text(argument: str, _: str) -> Rule:
-    prefix, base = re.fullmatch(r"(.*?)([0-9]+)", argument).groups()  # type: ignore[union-attr]  # as the rule demands
+    prefix, base = re.fullmatch(r"(.*?)([0-9]+)", argument).groups()  # type: ignore[union-attr]  # every argument of this rule matches
     first = int(base)
     return lambda _, event_id, __: f"{prefix}{first + _index(event_id)}"
 

@@ -1,8 +1,8 @@
-"""Is B slower than A? The statistics of interleaved pairs of runs, as numbers in and a decision out.
+"""Is B slower than A? Statistics of interleaved pairs of runs: numbers in, a decision out.
 
-Decides by an exact sign-flip test on the log ratios of the pairs and a least effect, with Holm's correction over
-several gates. The run, not the request, is the unit: two runs of one build differ by more than their requests say.
-Refuses to know how runs are made, ordered and stored.
+The test is an exact sign-flip test on the log ratios of the pairs, with a least effect and Holm's correction over
+several gates. The unit is the run, not the request: two runs of one build differ by more than the spread of their
+requests suggests.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Floats = NDArray[np.float64]
 AbOutcome = Literal["slower", "faster", "none"]
 
 LEAST_PAIRS = 7
-"""Five pairs reach p = 0.031 at best; seven leave room for one that goes the other way, and for a second metric."""
+"""Five pairs reach p = 0.031 at best; with seven, one pair may go the other way, or a second metric may be judged."""
 MOST_PAIRS = 16
-"""The test looks at every one of 2^pairs sign patterns."""
+"""The test computes all 2^pairs sign patterns."""
 ALPHA = 0.05
 DEFAULT_GATE = "p99:5%"
 METRICS = ("response", "service")
@@ -42,7 +42,8 @@ _WANTED_POWER = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`p99:5%`: fail when this figure of B is surely above A's, and by at least the least effect (a fraction)."""
+    """`p99:5%`: fails when this figure of B is significantly above that of A, by the least effect (a fraction) or
+    more."""
 
     text: str
     metric: str
@@ -50,7 +51,7 @@ class Gate:
     effect: float
 
     def of(self, result: RunResult) -> float | None:
-        """The figure in a result, ms; None where it has too few samples for it."""
+        """The figure in a result, ms; None when it has too few samples."""
         stats = result.totals.latency_ms.get(self.metric)
         value: float | None = None if stats is None else getattr(stats, self.figure)
         return value or None
@@ -71,7 +72,7 @@ class Comparison:
     ratio: float
     """The median of the pairs."""
     interval: tuple[float, float]
-    """At least 95 % sure to hold the true median, whatever the distribution."""
+    """Holds the true median with at least 95 % confidence, for any distribution."""
     p: float
     p_adjusted: float
     """Holm's, over all gates of the comparison."""
@@ -80,19 +81,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """What a gate is worth on this machine, from pairs in which both sides were the same."""
+    """How reliable a gate is on this machine, from pairs in which both sides were the same target."""
 
     gate: Gate
     noise: float
-    """Standard deviation of the log ratio of a pair: about the relative difference of two runs of one target."""
+    """Standard deviation of the log ratio of a pair: approximately the relative difference of two equal runs."""
     alarms: float
-    """Share of all relabellings of the measured pairs at which the gate would have failed."""
+    """Share of false alarms: of all relabellings of the measured pairs, those in which the gate would have failed."""
     detectable: float | None
     """The least slowdown (a fraction) found in at least 90 % of the relabellings; None above 400 %."""
 
 
 def parse_gate(text: str) -> Gate:
-    """The gate that `[service.]FIGURE:PERCENT%` means, as in `p99:5%`. Raises UsageError, in one line."""
+    """Parse a gate, `[service.]FIGURE:PERCENT%`, such as `p99:5%`. Raises UsageError, in one line."""
     match = _GATE.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"--fail {text!r}: write a figure and a least effect, such as p99:5% or service.p50:10%")
@@ -112,7 +113,7 @@ def parse_gate(text: str) -> Gate:
 
 
 def parse_gates(texts: Sequence[str]) -> tuple[Gate, ...]:
-    """The gates, each figure once. Raises UsageError."""
+    """Parse gates; each figure may occur once. Raises UsageError."""
     gates: dict[tuple[str, str], Gate] = {}
     for text in texts or (DEFAULT_GATE,):
         gate = parse_gate(text)
@@ -125,8 +126,8 @@ def parse_gates(texts: Sequence[str]) -> tuple[Gate, ...]:
 def compare_pairs(pairs: Mapping[Gate, Sequence[tuple[float, float]]]) -> list[Comparison]:
     """Judge every gate from its (A, B) figures, one per pair, all above 0.
 
-    A gate fails (`slower`) when Holm's adjusted p is at most 5 % and the median ratio reaches its least effect;
-    `faster` is the same the other way round, and no more than news.
+    A gate fails (`slower`) when Holm's adjusted p is at most 5 % and the median ratio reaches its least effect.
+    `faster` is the same in the other direction, for information only.
     """
     logs = {gate: np.log([b / a for a, b in rows]) for gate, rows in pairs.items()}
     slower = {gate: sign_flip_p(row) for gate, row in logs.items()}
@@ -157,11 +158,11 @@ def compare_pairs(pairs: Mapping[Gate, Sequence[tuple[float, float]]]) -> list[C
 
 
 def sign_flip_p(differences: Floats) -> float:
-    """One-sided p of the exact sign-flip (Fisher's randomisation) test: how often the mean would be as high or higher.
+    """One-sided p of the exact sign-flip (Fisher's randomisation) test: how often a mean would be at least as high.
 
-    Under the null each difference is as likely to have the other sign, so that all 2^n patterns of signs are equally
-    likely; their share with a sum at least as large as the observed one is the p-value. Never below 2^-n. Source:
-    Fisher, The Design of Experiments, 1935, §21.
+    Under the null hypothesis each difference could equally have the other sign, so all 2^n patterns of signs are
+    equally likely. The share of patterns with a sum at least as large as the observed one is the p-value. Never below
+    2^-n. Source: Fisher, The Design of Experiments, 1935, §21.
     """
     sums = np.zeros(1)
     for difference in np.abs(differences):
@@ -195,11 +196,11 @@ def median_interval(values: Floats) -> tuple[float, float]:
 
 
 def self_check(pairs: Mapping[Gate, Sequence[tuple[float, float]]]) -> list[SelfCheck]:
-    """What each gate is worth here, from pairs in which both sides were the same target.
+    """How reliable each gate is on this machine, from pairs in which both sides were the same target.
 
-    Which run of such a pair was called A is arbitrary: swapping any of them gives another comparison that might as well
-    have been made. Such comparisons are judged as the real one is (all 2^n, or MOST_PATTERNS of them); no shape of the
-    noise is assumed.
+    Which run of such a pair is called A is arbitrary, so swapping the names in any pair gives an equally possible
+    comparison. All 2^n of them, or MOST_PATTERNS, are judged like the real one; no distribution of the noise is
+    assumed.
     """
     logs = {gate: np.log([b / a for a, b in rows]) for gate, rows in pairs.items()}
     patterns = _patterns(len(next(iter(logs.values()))))
@@ -227,7 +228,7 @@ def _reached(rows: Floats, gate: Gate) -> NDArray[np.bool]:
 
 
 def _detectable(rows: Floats, gate: Gate, gates: int) -> float | None:
-    """The least slowdown found in 90 % of the rows, were it there; with Bonferroni's correction, Holm's worst case."""
+    """The least slowdown that would be found in 90 % of the rows; with Bonferroni's correction, Holm's worst case."""
 
     def found(slowdown: float) -> bool:
         slower = rows + math.log1p(slowdown)

@@ -1,8 +1,7 @@
-"""Whether an objective can still hold, however the events to come turn out.
+"""Whether an objective can still be met, whatever the outcome of the events to come.
 
-Decides by rank arithmetic over what was counted so far and how many events may still follow: the figure ends somewhere
-between what it would be if all of them were good, and if none were. Refuses to know when that is asked, and what
-becomes of the run.
+From the counts so far and the number of events that may still follow, rank arithmetic gives the range of the final
+figure: its value if all events to come are good, and if none is.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ _UNITS = {"ms": " ms", "events": "", "events/s": "/s", "fraction": " %"}
 
 
 def reach(objective: Objective, cells: Cells, to_come: int | None, width_s: float | None) -> tuple[float, float]:
-    """Between which values the figure will lie in the end.
+    """The range of the final value of the figure.
 
-    `cells` as for `windows.value_of`; `to_come`: the most events that may still be added, None where nobody knows;
-    `width_s`: the time that a rate per second is over, None where it is not known yet.
+    `cells` as for `windows.value_of`. `to_come`: the most events that may still be added; None: not known. `width_s`:
+    the time over which a rate per second is computed; None: not known yet.
     """
     kind = METRICS[objective.metric]
     if kind == "trend":
@@ -45,21 +44,19 @@ def reach(objective: Objective, cells: Cells, to_come: int | None, width_s: floa
 
 
 def why_never_certain(objective: Objective, plan: Plan) -> str:
-    """Why a breach over the whole run cannot be certain before its end, and what would help; empty where it can.
+    """Why a miss over the whole run cannot be certain before its end, and what would help; empty when it can.
 
-    While nobody knows how many events are to come, only what cannot be made good any more is certain: a count or a
-    maximum above its limit, a minimum below it. However bad a percentile or a share is, enough good events mend it.
+    While the number of events to come is not known, only a count or a maximum above its limit, or a minimum below it,
+    is certain. A percentile or a share can always be improved by enough good events.
     """
     if objective.window_ns is not None:
         return ""
     named = dict(objective.tags).get("phase")
     phases = [phase for phase in plan.phases if (phase.record if named is None else phase.name == named)]
     if METRICS[objective.metric] == "counter" and objective.aggregation == "rate" and length_s(phases) is None:
-        return "nobody knows how long its events will take: limit their count"
+        return "the duration of its phases is not known: limit the count"
     if any(plan.count(phase.number) is None for phase in phases) and not _only_gets_worse(objective):
-        return (
-            "nobody knows how many events a closed phase still brings: give their number, or judge windows ('over 10s')"
-        )
+        return "the number of events of a closed phase is not known: give it, or judge windows ('over 10s')"
     return ""
 
 
@@ -71,14 +68,14 @@ def _only_gets_worse(objective: Objective) -> bool:
 
 
 def length_s(phases: Sequence[PlannedPhase]) -> float | None:
-    """How long phases will last; None where their events decide."""
+    """How long phases will last; None when it depends on their events."""
     if any(phase.end_ns is None or (phase.model == "closed" and phase.limit is not None) for phase in phases):
         return None
     return sum((phase.end_ns or 0) - phase.start_ns for phase in phases) / NS_PER_S
 
 
-def lost(objective: Objective, low: float, high: float) -> bool:
-    """True when no value between the two meets the objective."""
+def cannot_hold(objective: Objective, low: float, high: float) -> bool:
+    """True when no value from `low` to `high` meets the objective."""
     limit = objective.value
     return {
         "<": low >= limit,
@@ -90,8 +87,8 @@ def lost(objective: Objective, low: float, high: float) -> bool:
     }[objective.op]
 
 
-def why_lost(objective: Objective, low: float, high: float, to_come: int | None, where: str = "") -> str:
-    """In words with figures; `where` names the window."""
+def why_cannot_hold(objective: Objective, low: float, high: float, to_come: int | None, where: str = "") -> str:
+    """The reason in words with figures; `where` names the window."""
     unit = unit_of(objective.metric, objective.aggregation)
     below = objective.op in (">", ">=") or (objective.op == "==" and high < objective.value)
     value = (high if below else low) * (100 if unit == "fraction" else 1)
@@ -100,17 +97,17 @@ def why_lost(objective: Objective, low: float, high: float, to_come: int | None,
     if low == high:
         return said
     bound = f"{said} at {'most' if below else 'least'}"
-    return bound if to_come is None else f"{bound}, whatever becomes of the {to_come:,} at most that are to come"
+    return bound if to_come is None else f"{bound}, whatever the outcome of the events to come (at most {to_come:,})"
 
 
 def _latency(objective: Objective, cells: Cells, to_come: int | None) -> tuple[float, float]:
-    """Percentiles: with r good events more, rank ceil(q (n + r)) falls on the (rank - r)th of those counted."""
+    """For percentiles: with r more good events, rank ceil(q (n + r)) is the (rank - r)th of the counted values."""
     config = layout(Metric[objective.metric])
     n = int(cells.counts.sum())
     number = percentile_of(objective.aggregation)
     if not n or (to_come is None and number is not None):
         return 0.0, math.inf
-    # a bucket is as wide as its last digit: nothing is certain before the whole bucket lies beyond the limit
+    # A bucket has a width: only a bucket that lies wholly beyond the limit makes a miss certain.
     lowest, highest = (
         config.lowest_equivalent(cells.keys) / US_PER_MS,
         config.highest_equivalent(cells.keys) / US_PER_MS,
@@ -118,7 +115,7 @@ def _latency(objective: Objective, cells: Cells, to_come: int | None) -> tuple[f
     if number is not None:
         quantile, total = Fraction(number) / 100, n + (to_come or 0)
         if total < least_count(max(quantile, 1 - quantile)):
-            return 0.0, math.inf  # it will not be judged at all
+            return 0.0, math.inf  # too few samples: it will not be judged
         running, place = np.cumsum(cells.counts), rank(quantile, total)
         best = place - (to_come or 0)
         return (

@@ -1,7 +1,6 @@
-"""The window of time that an endpoint accepts, beside the one that its scheme has.
+"""The window of timestamps that an endpoint accepts, compared with that of its signature scheme.
 
-Decides what measured edges and clocks allow to be said: all figures are intervals, and an edge is called wider or
-narrower only where the whole interval says so. Knows no network; times are seconds.
+All figures are intervals in seconds. A side of the window is called wider or narrower only when the whole interval is.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from typing import Literal, NamedTuple
 
 Direction = Literal["stale", "future"]
 Width = Literal["equal", "wider", "narrower", "unbounded", "measured"]
-"""`unbounded`: everything was accepted up to the limit; `measured`: there is nothing to compare it with."""
+"""`unbounded`: everything was accepted up to the limit of the search. `measured`: there is no tolerance to compare
+with."""
 WHOLE_SECOND = 1.0
-"""A verifier that reads its clock in whole seconds finds deliveries up to so much younger."""
+"""To a verifier that reads its clock in whole seconds, a delivery seems up to this much younger."""
 
 
 class Span(NamedTuple):
@@ -25,16 +25,17 @@ class Span(NamedTuple):
 
 
 class Offset(NamedTuple):
-    """The endpoint's clock less ours, and how it is known."""
+    """The endpoint's clock minus ours, and how it was found."""
 
     span: Span
     source: Literal["date", "centre", "assumed"]
-    """By Date headers; from the middle of the window, if it is symmetric; or taken to be 0."""
+    """By Date headers; from the middle of the window, if it is symmetric; or assumed to be 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One side of the window on our clock, in seconds: `within` was accepted, `beyond` refused; None: nothing was."""
+    """One side of the window on our clock, in seconds: `within` was accepted, `beyond` was refused (None: nothing
+    was)."""
 
     direction: Direction
     within: float
@@ -42,24 +43,25 @@ class Edge:
 
 
 class Clocks:
-    """What Date headers say of the endpoint's clock: each is cut to its second, many together narrow it down."""
+    """Estimates the endpoint's clock from Date headers: each is cut to a second, many together give a narrow
+    interval."""
 
     def __init__(self) -> None:
         self._low, self._high = -math.inf, math.inf
 
     def add(self, begin_s: float, end_s: float, date_s: float) -> None:
-        """An answer dated `date_s` to an exchange that lasted from `begin_s` to `end_s` on our clock."""
+        """Add an answer dated `date_s`; its exchange lasted from `begin_s` to `end_s` on our clock."""
         self._low = max(self._low, date_s - end_s)
         self._high = min(self._high, date_s + WHOLE_SECOND - begin_s)
 
     @property
     def offset(self) -> Span | None:
-        """Where the offset lies; None without a Date, or where Dates contradict each other (several machines)."""
+        """The interval of the offset; None without a Date, or when Dates contradict each other (several machines)."""
         return Span(self._low, self._high) if -math.inf < self._low <= self._high else None
 
 
 def offset_of(clocks: Clocks, stale: Edge, future: Edge) -> Offset:
-    """The best that is known of the clocks."""
+    """The best known offset of the clocks."""
     if clocks.offset is not None:
         return Offset(clocks.offset, "date")
     if stale.beyond is None or future.beyond is None:
@@ -68,7 +70,7 @@ def offset_of(clocks: Clocks, stale: Edge, future: Edge) -> Offset:
 
 
 def window_of(edge: Edge, offset: Span) -> Span | None:
-    """Where the endpoint's own limit lies, on its clock; None where there is none."""
+    """The endpoint's own limit, on its clock; None when there is none."""
     if edge.beyond is None:
         return None
     if edge.direction == "stale":
@@ -77,7 +79,7 @@ def window_of(edge: Edge, offset: Span) -> Span | None:
 
 
 def width_of(edge: Edge, offset: Span, tolerance_s: float | None) -> Width:
-    """The side beside the tolerance that is expected, None where there is none to expect."""
+    """One side of the window compared with the expected tolerance; `tolerance_s` None: none is expected."""
     window = window_of(edge, offset)
     if window is None:
         return "unbounded"

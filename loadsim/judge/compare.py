@@ -1,8 +1,7 @@
-"""Two stored results side by side: ratios by percentile, and what one pair of runs can and cannot tell.
+"""Two stored results compared: the ratio of each percentile that both have, with an interval.
 
-Decides which percentiles two results have in common, their ratio with an interval, and whether they can be compared at
-all. An interval holds what varies within a run; what varies from run to run it cannot know, so that a difference is
-never proven here. Refuses to know files and how anything is shown.
+The interval covers what varies within a run. It cannot cover what varies from run to run, so one pair of results never
+proves a difference; `ab` does that with several pairs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from loadsim.measure.intervals import ratio_intervals, resampled
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
 
-Told = Literal["higher", "lower", "unsure"]
+Direction = Literal["higher", "lower", "unsure"]
 Outcome = Literal["none", "pass", "fail", "invalid"]
 
 
@@ -32,11 +31,11 @@ class Ratio:
     new_ms: float
     ratio: float
     interval: tuple[float, float] | None
-    """95 %, from blocks of time within each run; None where a run has too few slices."""
+    """95 %, from blocks of time within each run; None when a run has too few slices."""
 
     @property
-    def told(self) -> Told:
-        """Whether the two runs differ by more than varies within them."""
+    def direction(self) -> Direction:
+        """Whether the two runs differ by more than the variation within them."""
         if self.interval is None or self.interval[0] <= 1 <= self.interval[1]:
             return "unsure"
         return "higher" if self.ratio > 1 else "lower"
@@ -44,7 +43,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """A gate that was asked for anyway. `passed` is None when the results hold too little to judge it."""
+    """How a gate was judged. `passed` is None when the results hold too little to judge it."""
 
     gate: Gate
     ratio: Ratio | None
@@ -54,7 +53,7 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class CompareResult:
-    """What two results say of each other. `differences`: what else differs, so that a ratio may mean something else."""
+    """The comparison of two results. `differences`: what else differs between the runs and may explain a ratio."""
 
     base: RunResult
     new: RunResult
@@ -76,7 +75,7 @@ def compare_gates(texts: Sequence[str]) -> tuple[Gate, ...]:
 
 
 def compare_results(base: RunResult, new: RunResult, gates: Sequence[Gate] = ()) -> CompareResult:
-    """Every percentile that both results have, and the gates.
+    """Compare every percentile that both results have, and judge the gates.
 
     A gate fails when the ratio reaches its least effect and its whole interval lies above 1.
     """
@@ -91,14 +90,15 @@ def compare_results(base: RunResult, new: RunResult, gates: Sequence[Gate] = ())
 
 
 def metrics_of(base: RunResult, new: RunResult) -> list[str]:
-    """What can be set side by side: in the closed model response time is service time."""
+    """The metrics that can be compared: in the closed model response time is service time."""
     return ["service"] if "closed" in (base.run.model, new.run.model) else ["response", "service"]
 
 
 def ratio_curve(
     base: RunResult, new: RunResult, metric: str, quantiles: Mapping[str, Quantile]
 ) -> dict[str, tuple[float, float]]:
-    """The 95 % interval of NEW / BASE at each quantile that both runs can bear; empty under 20 slices."""
+    """The 95 % interval of NEW / BASE at each quantile for which both runs have enough samples; empty under 20
+    slices."""
     below, above = (_resampled(result, metric, quantiles) for result in (base, new))
     return ratio_intervals(below, above)
 
@@ -128,8 +128,8 @@ def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult)
         return GateResult(gate, None, None, f"{gate.label} is not known in both results")
     if row.interval is None:
         return GateResult(gate, row, None, "too few slices of time for an interval, 20 are needed in each")
-    sure = row.told == "higher" and row.ratio >= 1 + gate.effect
-    note = "" if sure or row.told != "higher" else "higher, but by less than the gate"
+    sure = row.direction == "higher" and row.ratio >= 1 + gate.effect
+    note = "" if sure or row.direction != "higher" else "higher, but by less than the gate"
     return GateResult(gate, row, not sure, note)
 
 
@@ -154,6 +154,6 @@ def _differences(base: RunResult, new: RunResult) -> list[str]:
 
 
 def _rate(result: RunResult) -> str:
-    """Closed runs have no planned rate: how many came is an outcome there."""
+    """The planned rate; a closed run has none, its rate is an outcome."""
     rate = result.totals.rate_planned
     return "none" if rate is None or result.run.model == "closed" else f"{rate:.3g}/s"

@@ -1,7 +1,6 @@
 """The verdict: PASS, FAIL or INVALID, and the exit code that says so.
 
-Decides from a RunResult, its objectives and the validity rules; objectives are judged and kept even when INVALID wins.
-Refuses to know files, clocks and how a verdict is shown.
+Objectives are judged and stored even when the run is INVALID.
 """
 
 from __future__ import annotations
@@ -31,26 +30,26 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 ORDERED = ("<", "<=", ">", ">=")
-Reading = Literal["point", "confident"]
+GateMode = Literal["point", "confident"]
 
 EXIT_CODES: dict[str, int] = {"pass": 0, "fail": 99, "invalid": 3}
 EXIT_INTERRUPTED = 130
 
 
 def evaluate(
-    result: RunResult, objectives: Sequence[Objective], rules: ValidityRules, *, reading: Reading = "point"
+    result: RunResult, objectives: Sequence[Objective], rules: ValidityRules, *, gate: GateMode = "point"
 ) -> RunResult:
     """The same result with `validity` and `verdict` filled.
 
-    `reading`: `point` judges the figure itself, as k6 does; `confident` fails an objective only when the whole 95 %
-    interval of its figure is beyond the limit, and is `point` for figures that have none. The objective that ended a
-    run early has failed, and what that run has too few samples for is left open. Raises UsageError for an objective
-    over windows that cannot be made from this result.
+    `gate`: `point` judges the figure itself, as k6 does. `confident` fails an objective only when the whole 95 %
+    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`. The objective
+    that ended a run early has failed; objectives for which such a run has too few samples are left open. Raises
+    UsageError for an objective over windows that cannot be made from this result.
     """
     reasons = invalid_reasons(result, rules)
     rows = []
     for objective in objectives:
-        row, missing = _judge(result, objective, reading)
+        row, missing = _judge(result, objective, gate)
         if result.run.aborted is not None:
             row, missing = _of_aborted(row, missing, objective, result.run.aborted)
         rows.append(row)
@@ -69,7 +68,8 @@ def evaluate(
 
 
 def exit_code(result: RunResult, *, interrupted: bool) -> int:
-    """130 when interrupted, else 3 INVALID, 99 FAIL, 0 PASS. A result that nobody has judged is a ValueError."""
+    """130 when interrupted, else 3 for INVALID, 99 for FAIL, 0 for PASS. Raises ValueError for a result not judged
+    yet."""
     if interrupted:
         return EXIT_INTERRUPTED
     outcome = result.verdict.outcome
@@ -78,7 +78,7 @@ def exit_code(result: RunResult, *, interrupted: bool) -> int:
     return EXIT_CODES[outcome]
 
 
-def _judge(result: RunResult, objective: Objective, reading: Reading) -> tuple[ObjectiveRow, str]:
+def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[ObjectiveRow, str]:
     holds = OPERATORS[objective.op]
     if objective.window_ns is not None:
         found = judge_course(objective, course_of(result, objective), holds)
@@ -86,7 +86,7 @@ def _judge(result: RunResult, objective: Objective, reading: Reading) -> tuple[O
         return _row(objective, found.observed, found.passed, note=note), found.missing
     seen = observe(result, objective)
     passed = None if seen.value is None else holds(seen.value, objective.value)
-    doubted = reading == "confident" and passed is False and seen.ci95 is not None and objective.op in ORDERED
+    doubted = gate == "confident" and passed is False and seen.ci95 is not None and objective.op in ORDERED
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
     note = _note(objective, spared=doubted and passed is True)
@@ -112,7 +112,7 @@ def _row(
 
 
 def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: Aborted) -> tuple[ObjectiveRow, str]:
-    """In a run that an objective ended: it has failed, and for the others there may be too little."""
+    """The row in a run that an objective ended: that objective failed; others may have too few samples."""
     if objective.text == aborted.objective:
         note = "; ".join(filter(None, (row.note, f"ended the run at {aborted.at_s:.1f} s: {aborted.why}")))
         return msgspec.structs.replace(row, passed=False, note=note), ""
@@ -124,7 +124,7 @@ def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: 
 
 def _note(objective: Objective, *, spared: bool) -> str:
     if spared:
-        return "beyond the limit, but its interval is not (confident reading)"
+        return "beyond the limit, but its interval is not (--gate confident)"
     if objective.translated:
         return f"read as {objective.translated}"
     return "errors: events without a 2xx answer" if objective.metric == "errors" else ""

@@ -1,7 +1,6 @@
-"""Reads objectives: k6's threshold strings, with units.
+"""Parses objectives: k6's threshold strings, with units; and adds the default objective.
 
 `[metric{tag:value}: ]aggregation op value[ over WINDOW]`, as in `p(99) < 250ms` or `success{event:T}: rate >= 99.9%`.
-Decides what a text means, in canonical units, and adds the default objective. Refuses to know any result.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from loadsim.judge.vocabulary import (
     RETRY_METRICS,
     TAGS,
     WHOLE_RUN_METRICS,
-    Kind,
+    MetricKind,
     Vocabulary,
     unknown,
 )
@@ -59,7 +58,7 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def parse_objective(text: str) -> Objective:
-    """The objective that a text means. Raises UsageError, in one line, for any text that means none."""
+    """Parse one objective. Raises UsageError, in one line, for any text that is not an objective."""
     text = " ".join(text.split())
     head = _HEAD.fullmatch(text)
     named, raw_tags, test_text = head.groups() if head else (None, None, text)
@@ -93,8 +92,8 @@ def parse_objective(text: str) -> Objective:
 def objectives_of(given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary) -> tuple[Objective, ...]:
     """The objectives of a run, in the order given, and the default one unless success is already named.
 
-    An objective over windows does not take its place: what fails after the last whole window would go unseen. Raises
-    UsageError for a text that means nothing, or that names what the scenario cannot produce.
+    An objective over windows does not replace the default: it would miss failures after the last whole window. Raises
+    UsageError for a text that is not an objective, or that names something the scenario cannot produce.
     """
     objectives: dict[str, Objective] = {}
     for each in given:
@@ -115,7 +114,7 @@ def objectives_of(given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary) 
 
 
 def texts_of(result: RunResult) -> tuple[str, ...]:
-    """What a stored result was judged by, or was to be judged by; the default is left for `objectives_of` to add."""
+    """The objectives of a stored result, without the default one, which `objectives_of` adds."""
     if result.verdict.objectives:
         return tuple(row.text for row in result.verdict.objectives if not row.default)
     stored = result.run.scenario.get("objectives")
@@ -125,13 +124,13 @@ def texts_of(result: RunResult) -> tuple[str, ...]:
 
 
 def canonical(objective: Objective) -> str:
-    """The objective in loadsim's own words and canonical units; parses to the same objective."""
+    """The objective with loadsim's own names and canonical units; it parses to the same objective."""
     over = "" if objective.window_ns is None else f" over {format_duration(objective.window_ns)}"
     return f"{figure_of(objective)} {objective.op} {limit_text(objective)}{over}"
 
 
 def figure_of(objective: Objective) -> str:
-    """What it looks at, without its limit: `response{phase:steady}: p(99)`."""
+    """The figure of an objective, without its limit: `response{phase:steady}: p(99)`."""
     tags = "{" + ",".join(f"{tag}:{value}" for tag, value in objective.tags) + "}" if objective.tags else ""
     return f"{objective.metric}{tags}: {objective.aggregation}"
 
@@ -147,7 +146,7 @@ def limit_text(objective: Objective) -> str:
 
 def unit_of(metric: str, aggregation: str) -> str:
     """The canonical unit: `ms`, `fraction`, `events` or `events/s`."""
-    kind: Kind = METRICS[metric]
+    kind: MetricKind = METRICS[metric]
     if kind == "trend":
         return "ms"
     if kind == "rate":
@@ -228,7 +227,7 @@ def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
 
 
 def _check_kept(text: str, metric: str, aggregation: str) -> None:
-    """Refuse a percentile that no result keeps: by tag, whole histograms are those of response and service."""
+    """Refuse a percentile that results do not hold: by tag, there are histograms of response and service only."""
     number = percentile_of(aggregation)
     if metric in TAGGED_HISTOGRAMS or number is None or Fraction(number) / 100 in PERCENTILES.values():
         return

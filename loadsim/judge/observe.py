@@ -1,7 +1,6 @@
-"""What one objective observes in a RunResult.
+"""The figure that an objective is about, taken from a RunResult; or the reason why the result does not hold it.
 
-Decides from which group and figure an objective is answered, and when there is too little to answer it at all. Refuses
-to know limits and verdicts. Percentiles follow `ceil(q·n)`, shown as the bucket's highest equivalent value.
+Percentiles have rank `ceil(q·n)` and are shown as the bucket's highest equivalent value.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ US_PER_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A figure in the objective's canonical unit, or None and the reason, in words, why there is none."""
+    """A figure in the objective's canonical unit, or None and, in words, the reason why there is none."""
 
     value: float | None
     ci95: tuple[float, float] | None = None
@@ -44,14 +43,14 @@ def observe(result: RunResult, objective: Objective) -> Observation:
     if kind == "rate":
         rate = group.success_rate
         return Observation(rate, missing="" if rate is not None else f"nothing was sent {_where(objective)}")
-    silent = _let_in_silently(result) if objective.metric == "forged_accepted" and not objective.tags else 0
-    return _counter(objective, group, silent)
+    unconfirmed = _accepted_without_2xx(result) if objective.metric == "forged_accepted" and not objective.tags else 0
+    return _counter(objective, group, unconfirmed)
 
 
-def _let_in_silently(result: RunResult) -> int:
-    """Forged events that the receiver's books have although its answer said otherwise."""
-    books = result.reconciliation
-    return 0 if books is None else books.forged_unanswered or 0
+def _accepted_without_2xx(result: RunResult) -> int:
+    """Forged events that are in the receiver's ledger although its answer was not 2xx."""
+    found = result.reconciliation
+    return 0 if found is None else found.forged_unanswered or 0
 
 
 def _group(result: RunResult, objective: Objective) -> Totals | None:
@@ -77,7 +76,8 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
     least = least_count(max(quantile, 1 - quantile))
     if stats.count < least:
         short = (
-            f"{stats.count:,} {objective.metric} samples {_where(objective)}, {objective.aggregation} needs {least:,}"
+            f"{stats.count:,} {objective.metric} sample{'s' * (stats.count != 1)} {_where(objective)}, "
+            f"{objective.aggregation} needs {least:,}"
         )
         return Observation(None, missing=short)
     name = "p" + format(number, "f").replace(".", "_")
@@ -112,9 +112,9 @@ def _counter(objective: Objective, group: Totals, more: int = 0) -> Observation:
         return Observation(float(count))
     if not group.duration_s:
         return Observation(None, missing=f"no recorded time {_where(objective)}")
-    if objective.metric == "events":  # what came too late is no throughput
+    if objective.metric == "events":  # an answer after the end of recording is no throughput
         status = dict(objective.tags).get("status")
-        count -= sum(group.late.values()) if status is None else group.late.get(status, 0)
+        count -= sum(group.after_end.values()) if status is None else group.after_end.get(status, 0)
     return Observation(count / group.duration_s)
 
 
@@ -141,10 +141,10 @@ def _given_up(result: RunResult, objective: Objective) -> Observation:
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:
-    books = result.reconciliation
-    count: int | None = getattr(books, objective.metric, None)
+    found = result.reconciliation
+    count: int | None = getattr(found, objective.metric, None)
     if count is None:
-        why = f": {books.problem}" if books is not None and books.problem else ""
+        why = f": {found.problem}" if found is not None and found.problem else ""
         return Observation(
             None, missing=f"{objective.metric} is not known, the receiver's ledger could not be read{why}"
         )

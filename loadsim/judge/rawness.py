@@ -1,7 +1,7 @@
-"""What an endpoint's answers to the rawness corpus mean: told by what it answers to a plain event and to a forged one.
+"""What an endpoint's answer to a form of the raw-bytes corpus means.
 
-Decides whether a form was accepted, failed in the signature, was refused for another reason, or broke the endpoint.
-Knows no network and no bytes: what was sent is only a name here.
+The answer is compared with the endpoint's answer to a forged event. The form was accepted, failed in the signature, was
+refused for another reason, or broke the endpoint.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Told = Literal["accepted", "signature", "refused", "broken", "unclear"]
-"""`unclear`: refused as a forged event is, with a status that may as well be the parser's."""
+Meaning = Literal["accepted", "signature", "refused", "broken", "unclear"]
+"""`unclear`: refused like a forged event, but with a status that the parser may have given too."""
 
 _OWN_REASONS = frozenset({404, 405, 408, 411, 413, 414, 415, 429, 431})
-"""Refusals that name another reason than the signature."""
+"""Statuses that give another reason than the signature."""
 _UNAUTHENTIC = frozenset({401, 403})
 _VARYING = re.compile(rb"[0-9A-Fa-f-]{8,}|[0-9]+")
-"""Request ids and times, which differ from answer to answer."""
+"""Matches request ids and times, which differ from answer to answer."""
 
 
 class Seen(NamedTuple):
-    """One answer. `status` None: there was none, and `text` says why."""
+    """One answer. `status` None: there was no answer, and `text` says why."""
 
     status: int | None
     text: bytes = b""
@@ -31,8 +31,8 @@ class Seen(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def told(seen: Seen, forged: Seen, *, lenient: bool) -> Told:
-    """What `seen` says of a form, given the answer to a forged event. `lenient`: a parser may refuse the form."""
+def meaning_of(seen: Seen, forged: Seen, *, lenient: bool) -> Meaning:
+    """The meaning of the answer `seen`, given the answer to a forged event. `lenient`: a parser may refuse the form."""
     if seen.status is None or seen.status >= 500:
         return "broken"
     if seen.accepted:

@@ -1,8 +1,8 @@
-"""One step of a search for the highest rate: does the endpoint hold this rate, and is that clear already?
+"""Judges one step of a search for the highest rate: does the endpoint sustain this rate?
 
-Decides on the confidence interval where there is one: a step passes when the whole interval meets the objective, fails
-when none of it does, and is unclear between. An endpoint that falls behind fails whatever the objectives say: its
-queue would grow for ever. Refuses to know which rate comes next, and clocks.
+Where a figure has a confidence interval, the step passes when the whole interval meets the objective, fails when none
+of it does, and is unclear otherwise. An endpoint that falls behind fails in any case, because its queue would grow for
+ever.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from loadsim.plan.scenario import ValidityRules
 StepOutcome = Literal["pass", "fail", "unclear", "invalid"]
 
 FALLS_BEHIND = 0.01
-"""Growth of the response time per second of load from which a queue may grow for ever."""
+"""Least growth of the response time, in seconds per second of load, at which a queue may be growing for ever."""
 _SURELY = 0.05
-"""From this growth on it does; below, a passing disturbance looks the same, and a longer look tells."""
+"""Least growth at which it certainly is. Below, a short disturbance looks the same; a longer step shows the
+difference."""
 _LEAST_GROWTH_S = 0.02
 _ENDS = 5
 """The growth is taken between the first and the last fifth of a step."""
@@ -38,7 +39,7 @@ _BACKLOG_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StepVerdict:
-    """How a step came out, and why, in words; `why` is empty for a step that passed."""
+    """The outcome of a step and the reason in words; `why` is empty for a step that passed."""
 
     outcome: StepOutcome
     why: str = ""
@@ -68,28 +69,28 @@ def judge_step(result: RunResult, rules: ValidityRules, *, stopped: str = "") ->
 
 
 def growth_of(result: RunResult) -> float | None:
-    """How much the median response time grew, in seconds per second of load; None where there is too little to say, and
-    0 where it is too little to matter.
+    """Growth of the median response time, in seconds per second of load.
 
-    A server that is offered 1 + e times what it can do has a queue that grows by e seconds of work per second, and a
-    newcomer waits for all of it (the fluid limit of a queue).
+    None when there are too few slices, and 0 when the growth is too small to matter. A server that is offered 1 + e
+    times its capacity has a queue that grows by e seconds of work per second, and a new event waits for all of it (the
+    fluid limit of a queue).
     """
     medians = [row.p50_ms for row in result.series if row.due and row.p50_ms is not None]
     if len(medians) < _LEAST_ROWS:
         return None
     size = len(medians) // _ENDS
-    early, late = float(np.median(medians[:size])), float(np.median(medians[-size:]))
-    grown_s = (late - early) / 1000
+    first, last = float(np.median(medians[:size])), float(np.median(medians[-size:]))
+    grown_s = (last - first) / 1000
     return grown_s / ((len(medians) - size) * result.slice_s) if abs(grown_s) > _LEAST_GROWTH_S else 0.0
 
 
-def hopeless(
+def cannot_pass(
     objectives: Sequence[Objective], response: Ints, codes: dict[int, int], *, events: float, backlog_s: float
 ) -> str:
-    """Why a step that is still going on cannot pass any more, in words; empty while it can.
+    """Why a running step cannot pass any more, in words; empty while it can.
 
-    `response`: dense counts so far of the recorded events that expect acceptance, `codes`: how they ended, `events`:
-    how many there will be in all, `backlog_s`: how many seconds' worth of events are under way.
+    `response`: dense counts so far of the recorded events that the endpoint has to accept. `codes`: how they ended.
+    `events`: how many there will be in all. `backlog_s`: events under way, as seconds of the step's rate.
     """
     failed = sum(count for code, count in codes.items() if not is_success(code))
     limits = []
@@ -114,7 +115,7 @@ def hopeless(
 
 
 def events_needed(objectives: Sequence[Objective], shares: dict[str, float]) -> float:
-    """How many events a step needs for every percentile that the objectives name; `shares` of event types (0..1)."""
+    """How many events a step needs for the percentiles in the objectives; `shares`: of event types (0..1)."""
     needed = 0.0
     for objective in objectives:
         number = percentile_of(objective.aggregation)
@@ -134,13 +135,13 @@ def _holds(row: ObjectiveRow) -> StepOutcome:
 
 
 def _bounded_percentile(objective: Objective) -> float | None:
-    """The quantile of an objective that bounds the response time from above."""
+    """The quantile of an objective with an upper limit on response time; None for other objectives."""
     number = percentile_of(objective.aggregation) if objective.metric == "response" else None
     return float(number) / 100 if number is not None and objective.op in ("<", "<=") else None
 
 
 def _above(response: Ints, limit_ms: float) -> int:
-    """How many are in buckets wholly above the limit."""
+    """The number of samples in buckets wholly above the limit."""
     if not len(response):
         return 0
     index = layout(Metric.response).index(np.asarray([limit_ms * NS_PER_MS / NS_PER_US], dtype=np.int64))

@@ -1,7 +1,7 @@
-"""Whether a run measured anything at all: the rules that make it INVALID, each with its figure in words.
+"""The rules that make a run INVALID, each with its figure in words.
 
-Decides from the RunResult alone. Waiting for a busy connection is never a reason: that is the endpoint at this
-concurrency. Too few samples for an objective are found in `evaluate.py`.
+Waiting for a busy connection is never a reason: that is the endpoint's speed at this concurrency. Too few samples for
+an objective are found in `evaluate.py`.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from loadsim.plan.scenario import ValidityRules
 from loadsim.plan.units import UnitError, parse_duration
 
 WOKEN_SHARE = 0.99
-"""Least share of the events due in a phase that must be woken before it ends."""
-BOOKS_SHOWN = 3
-"""One loss breaks the books of every group it touches; a few of them say it."""
+"""Least share of the events due in a phase that the generator must wake before the phase ends."""
+IMBALANCES_SHOWN = 3
+"""One lost frame unbalances the accounts of every group with events in it; a few are enough to show it."""
 
 
 def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
-    """Why the run proves nothing, in words with figures; empty when it can be trusted."""
-    reasons = [*_late(result, rules), *_dropped(result), *_shards(result), *_books(result), *_starved(result)]
+    """Why the measurement is invalid, in words with figures; empty when it is valid."""
+    reasons = [*_late(result, rules), *_dropped(result), *_shards(result), *_imbalances(result), *_starved(result)]
     internal = sum(group.errors.get("internal", 0) for group in _parts(result))
     if internal:
-        reasons.append(f"internal errors of the generator: {internal:,} events")
+        reasons.append(f"internal errors of the generator: {internal:,} event{'s' * (internal != 1)}")
     return reasons
 
 
 def loss_allowed(result: RunResult) -> bool:
-    """Whether hosts were lost, no more than the run was told to do without, and some are left."""
+    """Whether hosts were lost, but no more than the run allows, and some are left."""
     lost = {shard.host for shard in result.shards if shard.lost}
     return 0 < len(lost) <= result.run.allow_lost and len(lost) < len({shard.host for shard in result.shards})
 
 
 def rules_of(result: RunResult) -> ValidityRules:
-    """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is no duration."""
+    """The validity rules of a stored result's own scenario. Raises UsageError when the stored lag is not a duration."""
     table = result.run.scenario.get("validity")
     lag = table.get("lag") if isinstance(table, dict) else None
     if lag is None:
@@ -87,8 +87,8 @@ def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
 
 
 def _could(result: RunResult) -> str:
-    """The rate that a late generator could do: of the events that it woke before their phase was over, or else of the
-    answers that it got while events were due."""
+    """The rate that a late generator could reach: that of the events it woke before the end of their phase, or else
+    that of the answers it got while events were due."""
     duration = result.totals.duration_s
     groups = [group for name, group in result.by_phase.items() if name not in unrecorded_phases(result)]
     planned = sum(group.planned for group in groups)
@@ -116,17 +116,18 @@ def _shards(result: RunResult) -> Iterator[str]:
         if shard.lost and allowed:
             continue
         if shard.lost:
-            yield f"shard {shard.shard} was lost after {shard.frames:,} frames: {shard.reason or 'no reason known'}"
+            frames = f"{shard.frames:,} frame{'s' * (shard.frames != 1)}"
+            yield f"shard {shard.shard} was lost after {frames}: {shard.reason or 'no reason known'}"
         elif shard.reason:
             yield f"shard {shard.shard}: {shard.reason}"
 
 
-def _books(result: RunResult) -> Iterator[str]:
+def _imbalances(result: RunResult) -> Iterator[str]:
     broken = unbalanced(result)
-    for line in broken[:BOOKS_SHOWN]:
-        yield f"books do not balance, {line}"
-    if len(broken) > BOOKS_SHOWN:
-        yield f"books do not balance in {len(broken) - BOOKS_SHOWN} more places"
+    for line in broken[:IMBALANCES_SHOWN]:
+        yield f"the accounts do not balance: {line}"
+    if (more := len(broken) - IMBALANCES_SHOWN) > 0:
+        yield f"the accounts do not balance in {more} more place{'s' * (more != 1)}"
 
 
 def _starved(result: RunResult) -> Iterator[str]:

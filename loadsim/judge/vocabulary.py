@@ -1,7 +1,7 @@
-"""Which objectives can be asked: metrics, aggregations, k6's names, and the tags that a scenario can produce.
+"""The vocabulary of objectives: metrics, aggregations, k6's names, and the tags that a scenario can produce.
 
-Decides what is refused before the first event, and says what would have been right. Refuses to know any measured
-figure: those are `observe.py`.
+Objectives are checked against it before the first event; an error names the known words. Measured figures are read in
+`observe.py`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
 
-Kind = Literal["trend", "rate", "counter"]
+MetricKind = Literal["trend", "rate", "counter"]
 
-METRICS: dict[str, Kind] = {
+METRICS: dict[str, MetricKind] = {
     "response": "trend",
     "service": "trend",
     "lag": "trend",
@@ -39,11 +39,11 @@ METRICS: dict[str, Kind] = {
     "attempts": "counter",
     "given_up": "counter",
 }
-"""`attempts` are deliveries, of which a retry profile may make several of an event; `given_up` the events that the
-provider then never delivered. `events` are whole, valid answers of any status; `errors` are events without a 2xx
-answer."""
+"""`events` counts complete, valid answers of any status, `errors` events without a 2xx answer. `attempts` counts
+deliveries: a retry profile may make several for one event. `given_up` counts events that the provider then never
+delivered. `refused_badly` counts wrong refusals: neither 2xx nor 4xx, or no answer."""
 
-AGGREGATIONS: dict[Kind, tuple[str, ...]] = {
+AGGREGATIONS: dict[MetricKind, tuple[str, ...]] = {
     "trend": ("p(N)", "med", "min", "max", "avg"),
     "rate": ("rate",),
     "counter": ("count", "rate"),
@@ -62,12 +62,12 @@ TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
 RETRY_METRICS = ("given_up",)
 WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, "attempts")
-"""Known when a run is over, and of the whole of it: over no window, and not while it goes on."""
+"""Known only for the whole run, after its end: not for windows, and not during the run."""
 CASE_METRICS = ("forged_accepted", "refused_badly")
 MOST_WINDOWS = 2_000
-"""Of one objective: each keeps a histogram until the run is over."""
+"""Most windows of one objective: each keeps a histogram until the run has ended."""
 NAMES_SUCCESS = ("success", "errors")
-"""Metrics whose presence says that the user has an opinion on failures: the default objective then stays away."""
+"""Metrics about failures. When an objective names one of them, the default objective is not added."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -77,7 +77,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def unknown(text: str, what: str, word: str, known: Iterable[str]) -> UsageError:
-    """The one-line error for a word that is not in the list."""
+    """The error, in one line, for a word that is not known."""
     names = list(known)
     hint = did_you_mean(word, names)
     return UsageError(f"objective {text!r}: unknown {what} {word!r}{hint} (known: {', '.join(names)})")
@@ -85,22 +85,22 @@ def unknown(text: str, what: str, word: str, known: Iterable[str]) -> UsageError
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a scenario, or a stored result, can be asked about."""
+    """What the objectives of a scenario, or of a stored result, can name."""
 
     events: tuple[str, ...]
     phases: tuple[str, ...]
     """Recorded phases only."""
     cases: tuple[str, ...] = (GENUINE,)
     unrecorded: tuple[str, ...] = ()
-    """Warm-up phases: they exist, but no objective can cover them."""
+    """Phases that are not recorded (warm-up): no objective can cover them."""
     has_ledger: bool = False
-    """A receiver's ledger is there to be joined: `lost` and `duplicated` can be known."""
+    """A receiver's ledger is read: `lost` and `duplicated` can be known."""
     has_retries: bool = False
     """A retry profile is in force: `given_up` can be known."""
     has_cases: bool = False
     """Some case expects a refusal: `forged_accepted` and `refused_badly` can be known."""
     stretches: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
-    """When a run will record: by phase, and under "" in all. Empty for a stored result, whose time is known."""
+    """Recorded time by phase, and under "" that of all phases. Empty for a stored result, whose times are known."""
 
     def check(self, objective: Objective) -> None:
         """Raise UsageError when the objective names something that this scenario cannot produce."""
@@ -138,7 +138,7 @@ class Vocabulary:
 
     def _check_tag(self, text: str, tag: str, value: str) -> None:
         known = {"event": self.events, "phase": self.phases, "case": self.cases}.get(tag)
-        if known is None:  # status: its form was checked when it was parsed
+        if known is None:  # the status tag: it was checked when it was parsed
             return
         if tag == "phase" and value in self.unrecorded:
             raise UsageError(
@@ -149,7 +149,7 @@ class Vocabulary:
 
 
 def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
-    """What a run of this scenario can be asked about."""
+    """What objectives of this scenario can name."""
     return Vocabulary(
         events=tuple(event.type for event in scenario.events if event.weight > 0),
         phases=tuple(phase.name for phase in scenario.phases if phase.record),
@@ -172,7 +172,7 @@ def _stretches(scenario: Scenario) -> dict[str, tuple[Stretch, ...]]:
 
 
 def vocabulary_of(result: RunResult) -> Vocabulary:
-    """What a stored result can be asked about: the types, recorded phases and cases that it holds."""
+    """What objectives of a stored result can name: the types, recorded phases and cases that it holds."""
     unrecorded = unrecorded_phases(result)
     return Vocabulary(
         events=tuple(result.by_event),

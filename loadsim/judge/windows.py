@@ -1,8 +1,8 @@
-"""Objectives over windows: every whole window of recorded time must hold.
+"""Objectives over windows: every whole window of recorded time must meet them.
 
-Decides what a window's counts come to as a figure, which strata a figure covers, and how a course of windows is judged.
-A run's own windows were counted while it went on; from a stored result other windows can be made only where its slices
-fit into them. Latencies belong to the window in which an event was due, counts and rates to that in which it ended.
+A run counts the windows of its own objectives while it runs. From a stored result other windows can be computed only if
+their width is a multiple of its slices. Latencies belong to the window in which an event was due, counts and rates to
+the window in which it ended.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from loadsim.judge.vocabulary import CASE_METRICS, METRICS, unrecorded_phases
 from loadsim.measure.cells import Cells, Metric, layout, succeeded
 from loadsim.measure.counts import slices_of
 from loadsim.measure.hdr import Ints, least_count, rank
-from loadsim.measure.labels import Labels
 from loadsim.measure.result import RunResult, WindowCourse
+from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, Stretch, stretches_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Objective, UsageError
 from loadsim.plan.units import format_duration
@@ -32,23 +32,23 @@ _WIDTHS_NAMED = 3
 Where = Callable[[Ints], NDArray[np.bool]]
 
 
-def selection_of(objective: Objective, labels: Labels) -> tuple[Metric, list[int]]:
-    """The metric whose cells answer an objective, and over which strata."""
+def selection_of(objective: Objective, names: StratumNames) -> tuple[Metric, list[int]]:
+    """The metric whose cells an objective needs, and their strata."""
     tags = dict(objective.tags)
-    phase = labels.phases.index(tags["phase"]) if "phase" in tags else None
-    type_ = labels.types.index(tags["event"]) if "event" in tags else None
+    phase = names.phases.index(tags["phase"]) if "phase" in tags else None
+    type_ = names.types.index(tags["event"]) if "event" in tags else None
     case = tags.get("case")
     expect = None if case is not None else "accept"
     if objective.metric in CASE_METRICS:
         expect = "refuse"
     metric = Metric[objective.metric] if METRICS[objective.metric] == "trend" else Metric.ended
-    return metric, labels.select(phase=phase, type_=type_, case=case, expect=expect)
+    return metric, names.select(phase=phase, type_=type_, case=case, expect=expect)
 
 
 def value_of(objective: Objective, cells: Cells, width_s: float | None) -> tuple[float | None, int]:
-    """The figure of one window and how many samples it rests on; None where they are too few.
+    """The figure of one window (None: too few samples) and the number of its samples.
 
-    `cells`: counts by bucket for a latency, by outcome code for all else; `width_s` is for rates per second.
+    `cells`: counts by bucket for a latency, by outcome code for everything else. `width_s` is for rates per second.
     """
     kind = METRICS[objective.metric]
     if kind == "trend":
@@ -62,7 +62,7 @@ def value_of(objective: Objective, cells: Cells, width_s: float | None) -> tuple
 
 
 def counts_of(objective: Objective, cells: Cells) -> tuple[int, int]:
-    """How many outcomes a rate or a counter counts, and how many there are in all, dropped ones not among them."""
+    """How many outcomes a rate or a counter counts, and how many there are in all without dropped ones."""
     where = _COUNTS[objective.metric]
     status = dict(objective.tags).get("status")
     mine = where(cells.keys) if status is None else cells.keys == int(status)
@@ -70,9 +70,9 @@ def counts_of(objective: Objective, cells: Cells) -> tuple[int, int]:
 
 
 def course_of(result: RunResult, objective: Objective) -> WindowCourse:
-    """The figure by window: as the run counted it, or else from the slices of the stored result.
+    """The figure by window, as the run counted it, or else from the slices of the stored result.
 
-    Raises UsageError where the slices cannot make such windows; it says which widths could be made.
+    Raises UsageError when the slices do not fit into such windows, and names widths that are possible.
     """
     figure, width_ns = figure_of(objective), objective.window_ns or 0
     for course in result.windows:
@@ -98,7 +98,7 @@ def course_of(result: RunResult, objective: Objective) -> WindowCourse:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How a course came out. `observed` is the worst window's figure; `missing` says why it cannot be judged."""
+    """How a course was judged. `observed` is the figure of the worst window; `missing` says why it cannot be judged."""
 
     observed: float | None
     passed: bool | None
@@ -107,7 +107,7 @@ class Judged:
 
 
 def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Judged:
-    """Whether every whole window holds, and what is to be said of them."""
+    """Judge whether every whole window meets the objective; the note names the worst window."""
     width = format_duration(objective.window_ns or 0)
     known = [(value, t) for value, t in zip(course.values, course.t_s, strict=True) if value is not None]
     missed = [pair for pair in known if not holds(pair[0], objective.value)]
@@ -117,23 +117,28 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
     missing = ""
     if short:
         n, t = short[0]
+        has = "has" if len(short) == 1 else "have"
         missing = (
-            f"{len(short):,} of {len(course.t_s):,} windows of {width} have too few {objective.metric} samples: "
+            f"{len(short):,} of {_windows(course, width)} {has} too few {objective.metric} samples: "
             f"the one at {t:g} s has {n:,}{_needs(objective)}"
         )
     if not known:
         return Judged(None, None, "", missing)
     worst, t = _worst(objective, known, missed)
-    said = [f"the worst of {len(course.t_s):,} windows of {width} begins at {t:g} s"]
+    said = [f"the worst of {_windows(course, width)} begins at {t:g} s"]
     said += [f"{len(missed):,} missed it"] if missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
     return Judged(worst, None if missing and not missed else not missed, "; ".join(said), missing)
 
 
+def _windows(course: WindowCourse, width: str) -> str:
+    return f"{len(course.t_s):,} window{'s' * (len(course.t_s) != 1)} of {width}"
+
+
 def _worst(
     objective: Objective, known: list[tuple[float, float]], missed: list[tuple[float, float]]
 ) -> tuple[float, float]:
-    """(value, start) of the window furthest on the wrong side, the first of equals."""
+    """(value, start) of the worst window; of equal ones the first."""
     if objective.op in ("<", "<="):
         return max(known, key=lambda pair: (pair[0], -pair[1]))
     if objective.op in (">", ">="):
@@ -167,8 +172,8 @@ def _latency(objective: Objective, cells: Cells) -> tuple[float | None, int]:
     return float(low[0] if objective.aggregation == "min" else high[-1]) / US_PER_MS, n
 
 
-def _badly_refused(codes: Ints) -> NDArray[np.bool]:
-    """Neither 2xx nor 4xx, or an error; what is unfinished or dropped is neither."""
+def _wrongly_refused(codes: Ints) -> NDArray[np.bool]:
+    """Neither 2xx nor 4xx, or an error. Unfinished and dropped events do not count."""
     refused = (codes >= 400) & (codes < 500)
     bad: NDArray[np.bool] = (codes < UNFINISHED) & ~succeeded(codes) & ~refused
     return bad
@@ -180,13 +185,13 @@ _COUNTS: dict[str, Where] = {
     "errors": lambda codes: ~succeeded(codes) & (codes != DROPPED),
     "dropped": lambda codes: codes == DROPPED,
     "forged_accepted": succeeded,
-    "refused_badly": _badly_refused,
+    "refused_badly": _wrongly_refused,
 }
 """Which outcome codes a metric counts."""
 
 
 def _stretches(result: RunResult, phase: str | None) -> tuple[Stretch, ...]:
-    """When a stored run recorded, as long as its phases really lasted."""
+    """The recorded time of a stored run, with the true durations of its phases."""
     skipped = unrecorded_phases(result)
     rows, start = [], 0
     for name, group in result.by_phase.items():
@@ -212,7 +217,7 @@ def _from_slices(result: RunResult, objective: Objective, grid: Grid) -> WindowC
 
 
 def course(objective: Objective, grid: Grid, parts: dict[int, Cells], stopped_ns: int) -> WindowCourse:
-    """The course of a figure over the whole windows; `parts` holds the counts of each that has any."""
+    """The course of a figure over the whole windows; `parts` holds the counts of each window that has any."""
     width_s, whole = grid.width_ns / NS_PER_S, grid.whole(stopped_ns)
     none = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
     found = [value_of(objective, parts.get(number, none), width_s) for number in whole]
@@ -232,7 +237,7 @@ def _added(cells: Cells) -> Cells:
 
 
 def _codes(result: RunResult, rows: list[int]) -> Cells:
-    """Outcomes of some slices under codes that stand for them: 200 for every 2xx, and so on."""
+    """Outcomes of some slices, under representative codes: 200 for every 2xx answer, 500 for every other one."""
     chosen = [result.series[row] for row in rows]
     good = sum(row.succeeded for row in chosen)
     refused = sum(row.completed - row.succeeded for row in chosen)

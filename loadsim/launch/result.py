@@ -10,9 +10,9 @@ from loadsim.launch.collect import Collector, ShardState
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
-from loadsim.measure.labels import Labels
 from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, ShardRow
-from loadsim.measure.retries import RetryLabels
+from loadsim.measure.retries import RetryScope
+from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_MS, NS_PER_S, Sample
 from loadsim.plan import Plan, redacted
 from loadsim.plan.retry import profile_of
@@ -37,9 +37,9 @@ class RunFacts:
     allow_lost: int = 0
 
 
-def labels_of(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> Labels:
+def stratum_names(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> StratumNames:
     """What the strata of a plan are called; `durations_ns` where they are known already."""
-    return Labels(
+    return StratumNames(
         phases=tuple(phase.name for phase in plan.phases),
         types=plan.types,
         cases=plan.cases,
@@ -66,7 +66,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
     return assemble(
         collector.merged,
-        labels_of(plan, durations),
+        stratum_names(plan, durations),
         planned=collector.planned(),
         run=RunInfo(
             id=facts.run_id,
@@ -100,13 +100,13 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         ),
         extra_unfinished=collector.extra_unfinished(),
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
-        retry_labels=_retry_labels(plan, durations, collector.planned()),
+        retry_scope=_retry_scope(plan, durations, collector.planned()),
         addresses=[row for state in collector.states if state.frame for row in state.frame.addresses],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
 
 
-def _retry_labels(plan: Plan, durations: list[int], planned: list[int]) -> RetryLabels | None:
+def _retry_scope(plan: Plan, durations: list[int], planned: list[int]) -> RetryScope | None:
     """What the result says of a retry profile; None without one."""
     retry = plan.scenario.retry
     if retry is None:
@@ -114,7 +114,7 @@ def _retry_labels(plan: Plan, durations: list[int], planned: list[int]) -> Retry
     profile = profile_of(retry)
     strata = tuple(stratum for stratum in range(plan.strata) if plan.unpack(stratum)[2] == 0)
     busy = {plan.unpack(stratum)[0] for stratum in strata if planned[stratum]}
-    return RetryLabels(
+    return RetryScope(
         profile=profile.name,
         title=profile.title,
         time_scale=retry.time_scale,

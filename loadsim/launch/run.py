@@ -21,7 +21,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import FRAME_S, PlanMessage
-from loadsim.launch.result import RunFacts, labels_of, result_of, stopped_ns_of
+from loadsim.launch.result import RunFacts, result_of, stopped_ns_of, stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import Aborted, RunResult
@@ -91,8 +91,8 @@ class Run:
         """Hears, before the first event, of what will limit the run, and later why it is ended early."""
         self.tell: Callable[[str], None] = lambda _: None
         """Hears of hosts that were lost, at any time."""
-        self._labels = labels_of(spec.plan)
-        self._watch = ObjectiveWatch(spec.plan, self._labels, spec.objectives)
+        self._names = stratum_names(spec.plan)
+        self._watch = ObjectiveWatch(spec.plan, self._names, spec.objectives)
         self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -123,7 +123,7 @@ class Run:
                 await launcher.look(target, spec.key_password)
             self._collector = Collector(
                 *(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add, spec.frame_s),
-                watched=self._labels.select(expect="accept"),
+                watched=self._names.select(expect="accept"),
             )
             intake = Intake(self._collector, heard)
             self._start_ns, self._began_ns = await launcher.start(self._messages(), intake, self._warn)

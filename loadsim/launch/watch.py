@@ -12,12 +12,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from loadsim.judge.abort import length_s, lost, reach, why_lost, why_never_certain
+from loadsim.judge.abort import cannot_hold, length_s, reach, why_cannot_hold, why_never_certain
 from loadsim.judge.windows import course, selection_of, value_of
 from loadsim.launch.collect import Collector
-from loadsim.measure.cells import LATE_ALL, Cells, Metric, compact
-from loadsim.measure.labels import Labels
+from loadsim.measure.cells import AFTER_RECORDING, Cells, Metric, compact
 from loadsim.measure.result import Aborted, WindowCourse
+from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
 from loadsim.model import NS_PER_S, Objective
 from loadsim.plan import Plan, PlannedPhase
@@ -29,10 +29,10 @@ SURELY_WOKEN_NS = NS_PER_S
 class ObjectiveWatch:
     """All of them; `add` and `look` after each frame, `courses` when the run is over."""
 
-    def __init__(self, plan: Plan, labels: Labels, objectives: Iterable[Objective]) -> None:
+    def __init__(self, plan: Plan, names: StratumNames, objectives: Iterable[Objective]) -> None:
         self._plan = plan
         self._watched = [
-            _Watched(plan, labels, objective) for objective in objectives if objective.abort or objective.window_ns
+            _Watched(plan, names, objective) for objective in objectives if objective.abort or objective.window_ns
         ]
 
     def powerless(self) -> list[str]:
@@ -66,7 +66,7 @@ class ObjectiveWatch:
 
 
 class _Watched:
-    def __init__(self, plan: Plan, labels: Labels, objective: Objective) -> None:
+    def __init__(self, plan: Plan, names: StratumNames, objective: Objective) -> None:
         self.objective = objective
         named = dict(objective.tags).get("phase")
         self._phases = [phase for phase in plan.phases if (phase.record if named is None else phase.name == named)]
@@ -77,12 +77,12 @@ class _Watched:
         if objective.window_ns is not None:
             rows = [(phase.start_ns, phase.end_ns, phase in self._phases) for phase in plan.phases]
             self.grid = Grid(stretches_of(rows), objective.window_ns)
-        self._metric, strata = selection_of(objective, labels)
+        self._metric, strata = selection_of(objective, names)
         self._counts = WindowCounts(self._metric, strata, self.grid)
         self._late: WindowCounts | None = None
         """Answers that are in no rate, where the objective is one."""
         if objective.metric == "events" and objective.aggregation == "rate" and self.grid is None:
-            self._late = WindowCounts(Metric.late, strata, None)
+            self._late = WindowCounts(Metric.after_end, strata, None)
         self._of_phase = named is not None
         self._expected = _expected(plan, self._phases) if objective.abort and self.grid is None else None
         self._ended = 0
@@ -110,15 +110,15 @@ class _Watched:
         self._changed |= set(range(self._ended, over))
         self._ended = over
         for number in self._changed:
-            doubted = lost(self.objective, *self._reach(number, 0))
+            doubted = cannot_hold(self.objective, *self._reach(number, 0))
             (self._doubtful.add if doubted else self._doubtful.discard)(number)
         self._changed.clear()
         for number in sorted(self._doubtful):
             to_come = self._to_come(number, collector, elapsed_ns)
             bounds = self._reach(number, to_come)
-            if lost(self.objective, *bounds):
+            if cannot_hold(self.objective, *bounds):
                 start, end = (ns / NS_PER_S for ns in (self.grid.start_ns(number), self.grid.end_ns(number)))
-                return why_lost(self.objective, *bounds, to_come, f" in the window from {start:g} to {end:g} s")
+                return why_cannot_hold(self.objective, *bounds, to_come, f" in the window from {start:g} to {end:g} s")
         return ""
 
     def _look_at_all(self, collector: Collector) -> str:
@@ -129,7 +129,7 @@ class _Watched:
         if self._late is not None:
             counted = without_late(counted, self._late.of(0), of_phase=self._of_phase)
         bounds = reach(self.objective, counted, to_come, length_s(self._phases))
-        return why_lost(self.objective, *bounds, to_come) if lost(self.objective, *bounds) else ""
+        return why_cannot_hold(self.objective, *bounds, to_come) if cannot_hold(self.objective, *bounds) else ""
 
     def _reach(self, number: int, to_come: int | None) -> tuple[float, float]:
         cells, width_s = self._counts.of(number), (self.objective.window_ns or 0) / NS_PER_S
@@ -154,9 +154,9 @@ class _Watched:
 
 
 def without_late(ended: Cells, late: Cells, *, of_phase: bool) -> Cells:
-    """Outcomes by code without the answers that came too late for a rate (keys as of `Metric.late`)."""
-    mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= LATE_ALL
-    gone = Cells(late.keys[mine] % LATE_ALL, -late.counts[mine])
+    """Outcomes by code without the answers that came too late for a rate (keys as of `Metric.after_end`)."""
+    mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= AFTER_RECORDING
+    gone = Cells(late.keys[mine] % AFTER_RECORDING, -late.counts[mine])
     return compact([ended, gone])
 
 

@@ -1,7 +1,6 @@
 """The stored result of a comparison by pairs, `ab.json` (`"schema": "loadsim.ab/1"`).
 
-Decides shape and units; missing figures are None, never 0. Each run's whole result lies beside it, in its own
-directory.
+A figure that is not known is None, never 0. The complete result of each run is stored in a directory of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Ending = Literal["pass", "fail", "invalid", "interrupted"]
 
 
 class SideRow(msgspec.Struct, frozen=True):
-    """One run of a pair. `figures`: what each gate looks at, ms, by the gate's text."""
+    """One run of a pair. `figures`: the figure that each gate compares, in ms, by the text of the gate."""
 
     run: str
     """Its directory, relative to this file."""
@@ -29,7 +28,7 @@ class SideRow(msgspec.Struct, frozen=True):
 
 
 class PairRow(msgspec.Struct, frozen=True):
-    """One pair; `first` is the side that was run first. A side is None where the comparison ended before it."""
+    """One pair; `first` is the side that was run first. A side is None when the comparison ended before its run."""
 
     number: int
     first: Literal["a", "b"]
@@ -54,7 +53,7 @@ class GateRow(msgspec.Struct, frozen=True):
 
 
 class CheckRow(msgspec.Struct, frozen=True):
-    """What a gate is worth on this machine, measured with A on both sides. All are fractions."""
+    """How reliable a gate is on this machine, measured with A on both sides. All figures are fractions."""
 
     text: str
     label: str
@@ -64,7 +63,7 @@ class CheckRow(msgspec.Struct, frozen=True):
 
 
 class AbResult(msgspec.Struct, frozen=True):
-    """The comparison and how it ended."""
+    """A comparison by pairs of runs and its outcome."""
 
     schema: str
     id: str
@@ -77,7 +76,7 @@ class AbResult(msgspec.Struct, frozen=True):
     """The target, redacted, as is `b`."""
     b: str
     same: bool
-    """Both sides were the same target: the machine's own noise was measured."""
+    """Both sides were the same target: only the noise of the machine was measured."""
     pairs_planned: int
     warm_up_s: float
     pairs: list[PairRow]

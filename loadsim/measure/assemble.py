@@ -1,7 +1,6 @@
-"""Puts a whole run together: from merged counts and what is known of the run, the stored result.
+"""Makes the stored result of a run from the merged counts and the facts of the run.
 
-Decides which groups there are and what limited the run, in words. Refuses to judge: validity is left empty and the
-verdict is "none".
+The result is not judged yet: its verdict is "none". What limited the run is put into words here.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import numpy as np
 from loadsim.measure.cells import LATENCIES, Metric, layout
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import Ints
-from loadsim.measure.labels import Labels
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import (
     SCHEMA,
@@ -30,21 +28,22 @@ from loadsim.measure.result import (
     Validity,
     VerdictRow,
 )
-from loadsim.measure.retries import RetryCounts, RetryLabels, retries_of
+from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
 from loadsim.measure.series import series_of
-from loadsim.measure.totals import Books
+from loadsim.measure.strata import StratumNames
+from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample, is_success
 
 SAMPLES_PER_KIND = 3
 _SATURATED = 0.01
-"""Share of recorded time with every connection busy from which connections are said to have limited the run."""
+"""Least share of recorded time with every connection busy at which connections limited the run."""
 _BUSY_CORE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class LimitInputs:
-    """What the shards saw of their own bounds. Shares are 0..1; None where it was not measured."""
+    """What the shards measured of their own limits. Shares are 0..1; None: not measured."""
 
     connections: int
     connections_peak: int
@@ -55,7 +54,7 @@ class LimitInputs:
 
 def assemble(
     merged: Merged,
-    labels: Labels,
+    names: StratumNames,
     *,
     planned: Sequence[int] | Ints,
     run: RunInfo,
@@ -66,7 +65,7 @@ def assemble(
     extra_unfinished: Sequence[int] | Ints | None = None,
     volleys: Sequence[VolleyCounts] = (),
     retries: Sequence[RetryCounts] = (),
-    retry_labels: RetryLabels | None = None,
+    retry_scope: RetryScope | None = None,
     addresses: Sequence[AddressRow] = (),
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
@@ -75,48 +74,48 @@ def assemble(
     (planned - ended) of lost shards as of their last frames (see `Merged.shard_counter(shard, "ended")`). `samples` of
     all shards, in any order; the first SAMPLES_PER_KIND of each status and error kind are kept.
     """
-    extra = np.zeros(labels.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
+    extra = np.zeros(names.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
     again: dict[int, int] = {}
     for extra_by_stratum in [*(each.extra for each in volleys), *(each.extra for each in retries)]:
         for stratum, deliveries in extra_by_stratum.items():
             again[stratum] = again.get(stratum, 0) + deliveries
-    books = Books(merged, np.asarray(planned), extra, run.id, again)
-    recorded_ns = labels.recorded_ns()
-    accepting = labels.select(expect="accept")
+    accounts = Accounts(merged, np.asarray(planned), extra, run.id, again)
+    recorded_ns = names.recorded_ns()
+    accepting = names.select(expect="accept")
 
     def group(duration_ns: int | None = recorded_ns, phase: int | None = None, type_: int | None = None) -> Totals:
-        refusing = labels.select(phase=phase, type_=type_, expect="refuse") if labels.refusals else None
-        wanted = labels.select(phase=phase, type_=type_, expect="accept")
+        refusing = names.select(phase=phase, type_=type_, expect="refuse") if names.refusals else None
+        wanted = names.select(phase=phase, type_=type_, expect="accept")
         everything = phase is None and type_ is None
-        return books.totals(
+        return accounts.totals(
             wanted, duration_ns, refusing=refusing, every_interval=everything, of_phase=phase is not None
         )
 
     def of_case(case: str) -> Totals:
-        strata = labels.select(case=case)
-        refusing = labels.expects[labels.cases_of(case)[0]] == "refuse"
-        return books.totals(strata, recorded_ns, refusing=strata if refusing else None)
+        strata = names.select(case=case)
+        refusing = names.expects[names.cases_of(case)[0]] == "refuse"
+        return accounts.totals(strata, recorded_ns, refusing=strata if refusing else None)
 
     totals = group()
-    series = series_of(merged, accepting, retried=retry_labels is not None)
+    series = series_of(merged, accepting, retried=retry_scope is not None)
     return RunResult(
         schema=SCHEMA,
         run=run,
         environment=environment,
         totals=totals,
-        by_event={name: group(type_=number) for number, name in enumerate(labels.types)},
-        by_case={name: of_case(name) for name in labels.case_kinds},
-        by_case_part={name: of_case(name) for name in labels.case_parts},
-        by_phase={name: group(labels.durations_ns[number], phase=number) for number, name in enumerate(labels.phases)},
+        by_event={name: group(type_=number) for number, name in enumerate(names.types)},
+        by_case={name: of_case(name) for name in names.case_kinds},
+        by_case_part={name: of_case(name) for name in names.case_parts},
+        by_phase={name: group(names.durations_ns[number], phase=number) for number, name in enumerate(names.phases)},
         series=series.rows,
         slice_s=series.slice_s,
         series_histograms=series.histograms,
-        histograms=_histograms(merged, labels),
-        samples=_samples(samples, labels),
+        histograms=_histograms(merged, names),
+        samples=_samples(samples, names),
         shards=list(shards),
-        limits=_limits(limits, totals, labels.model),
+        limits=_limits(limits, totals, names.model),
         duplicates=duplicates_of(volleys),
-        retries=None if retry_labels is None else retries_of(retries, merged, planned, retry_labels),
+        retries=None if retry_scope is None else retries_of(retries, merged, planned, retry_scope),
         reconciliation=None,
         addresses=by_address(addresses),
         validity=Validity(valid=True, reasons=[]),
@@ -125,7 +124,7 @@ def assemble(
 
 
 def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
-    """The rows of all shards, one for each address."""
+    """The rows of all shards added up: one row for each address."""
     found: dict[str, AddressRow] = {}
     for row in rows:
         before = found.get(row.address, AddressRow(row.address, 0, 0))
@@ -138,34 +137,34 @@ def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
     return list(found.values())
 
 
-def _histograms(merged: Merged, labels: Labels) -> dict[str, str]:
+def _histograms(merged: Merged, names: StratumNames) -> dict[str, str]:
     """Every metric overall; response and service of each event type, phase and case. Empty ones are left out."""
-    wanted = [(metric.name, metric, labels.select(expect="accept")) for metric in LATENCIES]
+    wanted = [(metric.name, metric, names.select(expect="accept")) for metric in LATENCIES]
     for metric in (Metric.response, Metric.service):
         name = metric.name
-        for number, type_ in enumerate(labels.types):
-            wanted.append((f"{name}{{event:{type_}}}", metric, labels.select(type_=number, expect="accept")))
-        for number, phase in enumerate(labels.phases):
-            wanted.append((f"{name}{{phase:{phase}}}", metric, labels.select(phase=number, expect="accept")))
-        wanted += [(f"{name}{{case:{case}}}", metric, labels.select(case=case)) for case in labels.case_kinds]
+        for number, type_ in enumerate(names.types):
+            wanted.append((f"{name}{{event:{type_}}}", metric, names.select(type_=number, expect="accept")))
+        for number, phase in enumerate(names.phases):
+            wanted.append((f"{name}{{phase:{phase}}}", metric, names.select(phase=number, expect="accept")))
+        wanted += [(f"{name}{{case:{case}}}", metric, names.select(case=case)) for case in names.case_kinds]
     counted = ((name, metric, merged.counts(metric, strata)) for name, metric, strata in wanted)
     return {name: encode(counts, layout(metric)) for name, metric, counts in counted if counts.any()}
 
 
-def _samples(samples: Sequence[Sample], labels: Labels) -> list[SampleRow]:
+def _samples(samples: Sequence[Sample], names: StratumNames) -> list[SampleRow]:
     kept: dict[str, list[SampleRow]] = {}
     for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.index)):
         rows = kept.setdefault(kind_name(sample.code), [])
-        _, type_, case = labels.unpack(sample.stratum)
-        refused = labels.expects[case] == "refuse" and 400 <= sample.code < 500
+        _, type_, case = names.unpack(sample.stratum)
+        refused = names.expects[case] == "refuse" and 400 <= sample.code < 500
         if is_success(sample.code) or refused or len(rows) == SAMPLES_PER_KIND:
             continue
         rows.append(
             SampleRow(
                 kind=kind_name(sample.code),
                 index=sample.index,
-                type=labels.types[type_],
-                case=labels.cases[case],
+                type=names.types[type_],
+                case=names.cases[case],
                 t_s=sample.t_ns / NS_PER_S,
                 headers=list(sample.headers),
                 body=sample.body,
@@ -176,7 +175,7 @@ def _samples(samples: Sequence[Sample], labels: Labels) -> list[SampleRow]:
 
 
 def kind_name(code: int) -> str:
-    """The status, the error kind's name, or what became of the event."""
+    """The status, the name of the error kind, or the state of an event without an answer."""
     if code < ERROR_BASE:
         return str(code)
     return {UNFINISHED: "unfinished", DROPPED: "dropped"}.get(code) or ErrorKind(code - ERROR_BASE).name

@@ -1,6 +1,6 @@
 """The stored result of `loadsim bench receiver` (`"schema": "loadsim.bench.receiver/1"`).
 
-Decides shape and units; missing figures are None, never 0. CPU time is that of the receiver's process, user and system.
+A figure that is not known is None, never 0. CPU time is that of the receiver's process, user and system.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Ending = Literal["pass", "fail", "unsure", "interrupted"]
 
 
 class PaceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One receiver at one rate (open model). Latencies are response times in ms; None: too few samples, or no trust."""
+    """One receiver at one rate (open model). Latencies are response times in ms; None: too few or unreliable
+    samples."""
 
     rate: float
     """Events per second, as asked."""
@@ -31,11 +32,11 @@ class PaceRow(msgspec.Struct, frozen=True, kw_only=True):
     p99_9_ms: float | None
     max_ms: float | None
     why: str
-    """Why there are no figures; empty where there are."""
+    """Why there are no figures; empty when there are."""
 
 
 class ReceiverRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One receiver. Figures without faults only: what errs has no speed."""
+    """One receiver. There are figures only for a receiver without faults."""
 
     key: str
     name: str
@@ -45,11 +46,11 @@ class ReceiverRow(msgspec.Struct, frozen=True, kw_only=True):
     events_per_s: Spread | None
     """Closed model, `connections` in flight, one figure a round."""
     at_least: bool
-    """The generator was at its limit and the receiver was not: it could do more."""
+    """The generator was at its limit and the receiver was not: the receiver could do more."""
     cpu_us: Spread | None
     """Per event, in those same windows."""
     core_share: float | None
-    """How much of its core it used, median."""
+    """Share of its core that it used, median."""
     paces: list[PaceRow]
 
 
@@ -59,13 +60,13 @@ class PartRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     minuend: str
     subtrahend: str | None
-    """Keys of rows; None: nothing is taken away."""
+    """Keys of rows; None: nothing is subtracted."""
     us: float
     interval: tuple[float, float] | None
 
 
 class ReceiverBench(msgspec.Struct, frozen=True, kw_only=True):
-    """The sitting and how it ended."""
+    """A benchmark of receivers and its outcome."""
 
     schema: str
     id: str
@@ -77,7 +78,7 @@ class ReceiverBench(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     rounds: int
     cores: tuple[int, int] | None
-    """The receiver's and the generator's; None where they share what there is."""
+    """The cores of the receiver and of the generator; None when they share all cores."""
     rows: list[ReceiverRow]
     parts: list[PartRow]
     ending: Ending

@@ -1,6 +1,6 @@
 """The stored result of `loadsim bench verify` (`"schema": "loadsim.bench.verify/1"`).
 
-Decides shape and units; missing figures are None, never 0. All times are CPU µs per call.
+A figure that is not known is None, never 0. All times are CPU µs per call.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from loadsim.measure.timing import Proof, Spread
 SCHEMA = "loadsim.bench.verify/1"
 
 Kind = Literal["floor", "mac", "verifier"]
-"""`floor`: hashing alone. `mac`: the code over the signed bytes, without any check. `verifier`: headers and body in."""
+"""`floor`: hashing alone, the least possible cost. `mac`: the code over the signed bytes, without any check.
+`verifier`: a whole check of headers and body."""
 Delivery = Literal["good", "listed", "largest"]
-"""`listed`: a signature header of 8 KB in which none is right. `largest`: the largest body with a bad signature."""
+"""`listed`: a signature header of 8 KB without a right signature. `largest`: the largest body, with a wrong
+signature."""
 Ending = Literal["pass", "fail", "unsure", "interrupted"]
 
 
@@ -33,25 +35,25 @@ class VerifyRow(msgspec.Struct, frozen=True, kw_only=True):
     us: Spread
     per_second: float
     of_two_state: float | None
-    """Times the bare two-state SHA-256 of the same bytes, median over the rounds, as is `of_mac`."""
+    """Ratio to the bare two-state SHA-256 of the same bytes; median over the rounds, like `of_mac`."""
     of_mac: float | None
-    """Times the faster of `hmac.digest` and `hmac.new` over the same bytes."""
+    """Ratio to the faster of `hmac.digest` and `hmac.new` over the same bytes."""
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a verifier decides rightly: every delivery that it was asked about, and how it did."""
+    """Whether a verifier decides correctly: the deliveries it had to check and what it got wrong."""
 
     scheme: str
     name: str
     version: str
-    """Of the library; empty for what has none."""
+    """Of the library; empty where there is none."""
     asked: list[str]
     faults: list[str]
-    """In words; empty: it may be timed."""
+    """In words; a verifier without faults is timed."""
 
 
 class BoundRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One bound on ours: a ratio of times and what the rounds prove of it."""
+    """One limit on the cost of our verifier: a ratio of times, and whether the rounds prove it."""
 
     text: str
     limit: float
@@ -60,11 +62,11 @@ class BoundRow(msgspec.Struct, frozen=True, kw_only=True):
     """95 %, of the median ratio."""
     outcome: Proof
     why: str
-    """Why there is no verdict; empty where there is one."""
+    """Why there is no verdict; empty when there is one."""
 
 
 class VerifyBench(msgspec.Struct, frozen=True, kw_only=True):
-    """The sitting and how it ended."""
+    """A benchmark of verifiers and its outcome."""
 
     schema: str
     id: str
@@ -73,15 +75,15 @@ class VerifyBench(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     openssl: str
     core: int | None
-    """Where it was held; None where this system cannot do that."""
+    """The core that the benchmark was pinned to; None when the system cannot do that."""
     rounds: int
     lost_share: float
-    """How much of the time while the clock ran something else had the core."""
+    """Share of the measured time in which something else used the core."""
     rows: list[VerifyRow]
     judged: list[Judged]
     bounds: list[BoundRow]
     lacking: list[str]
-    """What is not installed and so not measured, in words."""
+    """Implementations that are not installed and so were not measured, in words."""
     ending: Ending
     reasons: list[str]
     environment: Environment

@@ -1,7 +1,4 @@
-"""How large a share may be of which so few, or none, were seen.
-
-Decides the upper bound that stands beside a count of rare events. Knows nothing of what was counted.
-"""
+"""Upper confidence bound of a share when few cases, or none, were observed."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ _Z95 = 1.6448536269514722
 def upper95(seen: int, of: int) -> float | None:
     """The one-sided 95 % upper bound of a share of which `seen` in `of` trials were observed, at most 1.
 
-    None seen: 3/n, the rule of three (Hanley and Lippman-Hand, JAMA 249, 1983), which is ln 20 / n rounded up. Some
-    seen: Byar's approximation of the exact Poisson bound (Breslow and Day, Statistical Methods in Cancer Research II,
-    1987, page 69), within 1 % of it. None without a trial.
+    With none observed it is 3/n, the rule of three (Hanley and Lippman-Hand, JAMA 249, 1983), which is ln 20 / n
+    rounded up. Otherwise it is Byar's approximation of the exact Poisson bound (Breslow and Day, Statistical Methods in
+    Cancer Research II, 1987, page 69), within 1 % of it. Returns None without a trial.
     """
     if not of:
         return None

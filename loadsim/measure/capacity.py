@@ -1,6 +1,6 @@
 """The stored result of a search for the highest rate, `capacity.json` (`"schema": "loadsim.capacity/1"`).
 
-Decides shape and units; missing figures are None, never 0. Each step's whole result lies beside it, in its own file.
+A figure that is not known is None, never 0. The complete result of each step is stored in a file of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StepRow(msgspec.Struct, frozen=True):
 
 
 class CapacityResult(msgspec.Struct, frozen=True):
-    """The search and what it found."""
+    """A search for the highest rate and its outcome."""
 
     schema: str
     id: str
@@ -61,9 +61,9 @@ class CapacityResult(msgspec.Struct, frozen=True):
     rate: float | None
     """Events per second: the answer when it was found, else the highest rate that passed."""
     at_least: bool
-    """The highest rate asked for passed: the endpoint may hold more."""
+    """The highest rate asked for passed: the endpoint may sustain more."""
     reason: str
-    """In words: what ended the search, what bounds the answer."""
+    """In words: why the search ended and what limits the answer."""
     steps: list[StepRow]
     environment: Environment
 

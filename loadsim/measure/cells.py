@@ -1,7 +1,7 @@
-"""Cells: the sparse counts in which every figure of a run travels, as one int64 key each.
+"""Cells: sparse counts with int64 keys. Every figure of a run is transported in this form.
 
-Decides what is counted (metrics), how stratum, metric, slice and index share a key, and how equal keys are added up.
-Knows nothing of outcome rows, frames or percentiles.
+A key holds stratum, metric, slice of time and index. This module says what is counted (`Metric`), how a key is
+composed, and how the counts of equal keys are added up.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ INDEX_MASK = (1 << INDEX_BITS) - 1
 SLICE_MASK = (1 << SLICE_BITS) - 1
 _BITS = 63
 LAST_SLICE = SLICE_MASK
-"""48 days of base slices; what lies beyond is counted in the last one."""
+"""The last of 48 days of base slices. What happens later is counted in it."""
 
 
 class Metric(enum.IntEnum):
-    """What a cell counts. The first eight are latencies, `index` being an HDR bucket."""
+    """What a cell counts. For the first eight, the latencies, the index is an HDR bucket."""
 
     response = 0
     service = 1
@@ -45,21 +45,21 @@ class Metric(enum.IntEnum):
     due = 8
     """Events by slice of their due time; index 0."""
     sent = 9
-    """Events by slice of the instant before their first write call; index 0. Those never written are not in it."""
+    """Events by slice of the instant before their first write call; index 0. Events never written are not counted."""
     ended = 10
     """Events by slice of their end; index = the outcome's code."""
     retried = 11
-    """Attempts that were followed by another one, by slice of their sending (or their end); index = the code."""
+    """Attempts that were followed by another attempt, by slice of their sending (or their end); index = the code."""
     backlog = 12
     """By slice: events that began to wait for another attempt for the first time (index 0), and those of them that
     ended (index 1)."""
-    late = 13
-    """Answers that came after the end of their phase, by slice of their end; index = the code, and LATE_ALL more where
-    recording had ended too: they are in no rate of what was completed."""
+    after_end = 13
+    """Answers that came after the end of their phase, by slice of their end; index = the code, plus AFTER_RECORDING
+    where recording had ended too. The latter are in no rate of completed events."""
 
 
-LATE_ALL = 1 << 12
-"""More than any code of an answer."""
+AFTER_RECORDING = 1 << 12
+"""Added to the code of an answer that came after recording had ended; greater than any code of an answer."""
 LATENCIES = tuple(Metric(number) for number in range(8))
 
 
@@ -99,16 +99,16 @@ def slices_of(keys: Ints) -> Ints:
 
 
 def joined(parts: list[Cells]) -> Cells:
-    """All parts one after the other."""
+    """The cells of all parts, concatenated."""
     if not parts:
         return EMPTY
     return Cells(np.concatenate([part.keys for part in parts]), np.concatenate([part.counts for part in parts]))
 
 
 def compact(parts: list[Cells]) -> Cells:
-    """All parts as one: keys ascending and distinct, counts of equal keys added."""
+    """The cells of all parts with ascending, distinct keys; the counts of equal keys are added up."""
     if len(parts) == 1 and (parts[0].keys[1:] > parts[0].keys[:-1]).all():
-        return parts[0]  # what a shard sends, unless it counted a lot
+        return parts[0]  # the usual case: a shard that counted little sends it so
     keys, counts = joined(parts)
     if not len(keys):
         return EMPTY
@@ -130,7 +130,7 @@ def first_key(stratum: int, metric: int) -> int:
 
 
 def select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
-    """The cells of a metric and some strata. Keys ascend, so that each stratum's are one stretch."""
+    """The cells of a metric and some strata. Keys ascend, so the cells of each stratum lie side by side."""
     ends = np.searchsorted(cells.keys, _stretches(metric, tuple(strata))).tolist()
     stretches = [slice(start, end) for start, end in zip(ends[::2], ends[1::2], strict=True) if start < end]
     return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])
@@ -138,5 +138,5 @@ def select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
 
 @lru_cache(maxsize=256)
 def _stretches(metric: Metric, strata: tuple[int, ...]) -> Ints:
-    """Where the keys of each stratum begin and end, one after the other."""
+    """The first key of each stratum and the first key after it, alternating."""
     return np.array([first_key(stratum, metric + more) for stratum in strata for more in (0, 1)], dtype=np.int64)

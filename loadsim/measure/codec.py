@@ -1,7 +1,7 @@
 """HDR histograms as text: the V2 compressed encoding, base64, that HdrHistogram tools of every language read.
 
-Decides nothing: the format is HdrHistogram's (AbstractHistogram.encodeIntoCompressedByteBuffer, ZigZagEncoding).
-Works on whole arrays, since a result holds over a thousand blobs. Refuses to know what the values mean.
+The format is HdrHistogram's (AbstractHistogram.encodeIntoCompressedByteBuffer, ZigZagEncoding). The code works on whole
+arrays, since a result holds over a thousand encoded histograms.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _COOKIE = 0x1C849313
 _OUTER = struct.Struct(">ii")
 _INNER = struct.Struct(">iiiiqqd")
 _LARGEST_PAYLOAD = 1 << 24
-"""Well above what any layout up to 5 digits needs; stops a small blob from unpacking into all of memory."""
+"""Well above what any layout up to 5 digits needs; a small hostile blob cannot unpack into all of memory."""
 _MAX_BYTES = 9
 
 
 class DamagedHistogramError(UsageError, ValueError):
-    """What should be an encoded histogram is none: the file that holds it cannot be used."""
+    """A stored histogram is not valid, so its file cannot be used."""
 
 
 def encode(counts: Ints, config: HdrConfig) -> str:
@@ -37,7 +37,7 @@ def encode(counts: Ints, config: HdrConfig) -> str:
 
 def encode_sparse(index: Ints, counts: Ints, config: HdrConfig) -> str:
     """As `encode`, from ascending distinct bucket indexes and their counts, all above zero."""
-    # Each count is preceded by a negative number saying how many empty buckets lie before it, if any do.
+    # A negative number before a count is the number of empty buckets before it.
     gaps = np.diff(index, prepend=-1) - 1
     words = np.stack((-gaps, counts), axis=1).ravel()
     payload = _leb128(words[words != 0])
@@ -125,7 +125,7 @@ def _unleb128(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Ints:
 
 
 def _spread(words: Ints, config: HdrConfig) -> Ints:
-    """Counts at their buckets: a negative word skips that many."""
+    """Dense counts from the words: a negative word skips that many buckets."""
     steps = np.where(words < 0, -words, 1)
     if len(words) and (words.min() < -config.counts_len or int(steps.sum()) > config.counts_len):
         raise DamagedHistogramError(f"HDR histogram has more buckets than its layout ({config.counts_len})")

@@ -1,7 +1,6 @@
-"""Counts out of a result's histograms: of the whole run, of each slice, and of stretches of slices together.
+"""Counts from the histograms of a stored result: of the whole run, of each slice, and of several slices together.
 
-Decides how slices are joined and read: always by adding counts and asking the sum, never by averaging percentiles.
-Refuses to know charts, files and words.
+Slices are joined by adding their counts, never by averaging their percentiles.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Slices:
 
 
 def whole_of(result: RunResult, key: str) -> Whole | None:
-    """The histogram under a key such as `service`; None where the result holds none, or an empty one."""
+    """The histogram under a key such as `service`; None when the result has none, or an empty one."""
     blob = result.histograms.get(key)
     if blob is None:
         return None
@@ -79,7 +78,7 @@ def whole_of(result: RunResult, key: str) -> Whole | None:
 
 
 def slices_of(result: RunResult, metric: str) -> Slices:
-    """The histograms by slice of `response` or `service`; none where they do not match the series row by row."""
+    """The histograms by slice of `response` or `service`; empty when they do not match the rows of the series."""
     config = MICROSECONDS
     slices, indexes, counts = [], [], []
     blobs = result.series_histograms.get(metric, [])

@@ -1,8 +1,8 @@
-"""What decoding foreign JSON or msgpack raises, beside a ValueError of our own: named once for every stored form."""
+"""The exceptions that decoding foreign JSON or msgpack can raise, in addition to our own ValueErrors."""
 
 from __future__ import annotations
 
 import msgspec
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""Of another form or cut short, not UTF-8, nested too deeply."""
+"""Another form or cut short; not UTF-8; nested too deeply."""

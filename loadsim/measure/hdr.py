@@ -1,8 +1,7 @@
 """HDR histogram layout over numpy arrays: which bucket a value falls in, and what a bucket stands for.
 
-Decides bucket boundaries, the percentile rule (rank ceil(q n), shown as the bucket's highest equivalent value) and how
-many samples a percentile needs. Values are plain integers: it refuses to know their unit, their metric and where they
-came from.
+It defines bucket boundaries, the percentile rule (rank ceil(q n), shown as the bucket's highest equivalent value) and
+how many samples a percentile needs. Values are plain integers; their unit is the caller's.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class HdrConfig:
     mask: int = field(init=False, repr=False, compare=False)
     counts_len: int = field(init=False, repr=False, compare=False)
     last_index: int = field(init=False, repr=False, compare=False)
-    """Bucket of `highest`: where values beyond it are counted."""
+    """Bucket of `highest`; greater values are counted in it."""
 
     def __post_init__(self) -> None:
         if not (self.lowest >= 1 and 2 * self.lowest <= self.highest < 2**53 and 1 <= self.digits <= 5):
@@ -62,7 +61,7 @@ class HdrConfig:
         object.__setattr__(self, "last_index", int(self.index(np.array([self.highest]))[0]))
 
     def index(self, values: Ints) -> Ints:
-        """Bucket of each value; int64 in, int64 out. Values are clamped to 0..highest: count overflow beforehand."""
+        """Bucket of each value; int64 in, int64 out. Values are clamped to 0..highest, so count overflow first."""
         v = np.clip(values, 0, self.highest)
         # The exponent field of the float64 is the bit length, exact below 2^53; three times as fast as frexp.
         bits = ((v | self.mask).astype(np.float64).view(np.int64) >> _FLOAT_MANTISSA_BITS) - _FLOAT_BIAS
@@ -100,7 +99,7 @@ PERCENTILES: dict[str, Fraction] = {
     "p99_9": Fraction(999, 1000),
     "p99_99": Fraction(9999, 10000),
 }
-"""The percentiles that results carry, by their name there; exact, so that a rank is never off by one."""
+"""The percentiles in results, by their key there. Fractions are exact, so a rank is never off by one."""
 
 Quantile = float | Fraction
 
@@ -116,7 +115,7 @@ def rank(q: Quantile, n: int) -> int:
 def least_count(q: Quantile) -> int:
     """How many samples quantile `q` needs: ceil(ln 0.025 / ln q), which gives it a finite two-sided 95 % bound.
 
-    For 0 (the minimum) and 1 (the maximum) one sample will do. Source: Hahn & Meeker, Statistical Intervals, 1991.
+    For 0 (the minimum) and 1 (the maximum) one sample is enough. Source: Hahn & Meeker, Statistical Intervals, 1991.
     """
     if not 0 < q < 1:
         return 1
@@ -134,7 +133,7 @@ def percentile(counts: Ints, config: HdrConfig, q: Quantile, maximum: int | None
 def percentiles(
     counts: Ints, config: HdrConfig, qs: Sequence[Quantile], maximum: int | None = None
 ) -> list[int | None]:
-    """`percentile` for several quantiles over one running sum."""
+    """As `percentile`, for several quantiles of the same counts."""
     running = np.cumsum(counts)
     n = int(running[-1]) if len(running) else 0
     found: list[int | None] = []

@@ -1,7 +1,6 @@
-"""A receiver's books of one run: how often each event came and was accepted, by its index.
+"""A receiver's ledger of one run: how often each event arrived and was accepted, by the event's index.
 
-Decides the form in which `GET /ledger?run=ID` gives them, and what a form must hold to be believed. Any endpoint can
-serve it: JSON, its arrays as base64 of little-endian bytes. Refuses to know how books are kept and what was sent.
+`GET /ledger?run=ID` serves it as JSON; the arrays are base64 of little-endian bytes. Any endpoint can serve this form.
 """
 
 from __future__ import annotations
@@ -17,34 +16,35 @@ from loadsim.measure.decoding import UNREADABLE
 
 SCHEMA = "loadsim.ledger/1"
 MOST_TIMES = 255
-"""Where counts stay: they are bytes."""
+"""The greatest count: counts are single bytes and stay at this value."""
 Times = NDArray[np.uint8]
 Of = Literal["deliveries", "effects"]
-"""What the counts are of: deliveries that came, each time, or what was done for an event: once, if all is well."""
+"""What is counted: deliveries that arrived, or effects, that is what was done for an event (once, if all is well)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Books:
-    """What a receiver knows of a run. Arrays of one length, by index; what lies behind their end never came."""
+class RunLedger:
+    """What a receiver counted in one run: arrays of one length, by event index. Events with greater indexes never
+    arrived."""
 
     of: Of
     arrivals: Times
-    """Deliveries that said they were of this event, whatever became of them; the companion receiver's are those alone
-    whose signature it accepted."""
+    """Deliveries that named this event, accepted or not. The companion receiver counts only those whose signature it
+    accepted."""
     accepted: Times
-    """Of those, how many were taken for genuine and answered as such; or how often something was done for it."""
+    """How many of them were accepted as genuine and answered so; or how often something was done for the event."""
     first_s: NDArray[np.float64] | None = None
-    """When the first of them came: seconds on any clock, 0 where none did. None: not known."""
+    """When the first delivery of each event arrived: seconds on any clock, 0 where none did. None: not known."""
     incomplete: str = ""
-    """Why events may be missing that did come; empty where none can be."""
+    """Why events may be missing that did arrive; empty when the ledger is complete."""
 
-    def same(self, other: Books) -> bool:
-        """Whether nothing happened between two readings."""
+    def same(self, other: RunLedger) -> bool:
+        """Whether both hold the same counts: nothing happened between two readings."""
         return np.array_equal(self.arrivals, other.arrivals) and np.array_equal(self.accepted, other.accepted)
 
 
 class LedgerDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The books as they travel. `arrivals` may be left out where only what was accepted is known."""
+    """The ledger as JSON. `arrivals` may be left out when only accepted events are known."""
 
     schema: str = SCHEMA
     run: str
@@ -58,22 +58,22 @@ class LedgerDocument(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: str = ""
 
 
-def encode_ledger(run: str, books: Books) -> bytes:
-    """The books as JSON."""
+def encode_ledger(run: str, ledger: RunLedger) -> bytes:
+    """The ledger as JSON."""
     return msgspec.json.encode(
         LedgerDocument(
             run=run,
-            of=books.of,
-            accepted=books.accepted.tobytes(),
-            arrivals=books.arrivals.tobytes(),
-            first_s=b"" if books.first_s is None else books.first_s.astype("<f8").tobytes(),
-            incomplete=books.incomplete,
+            of=ledger.of,
+            accepted=ledger.accepted.tobytes(),
+            arrivals=ledger.arrivals.tobytes(),
+            first_s=b"" if ledger.first_s is None else ledger.first_s.astype("<f8").tobytes(),
+            incomplete=ledger.incomplete,
         )
     )
 
 
-def decode_ledger(data: bytes, run: str) -> Books:
-    """The books of a run from their JSON. Raises ValueError, in one line, when they are not that."""
+def decode_ledger(data: bytes, run: str) -> RunLedger:
+    """The ledger of a run from its JSON. Raises ValueError, in one line, when it is not valid."""
     try:
         document = msgspec.json.decode(data, type=LedgerDocument)
     except UNREADABLE as error:
@@ -85,11 +85,11 @@ def decode_ledger(data: bytes, run: str) -> Books:
     accepted = np.frombuffer(document.accepted, dtype=np.uint8)
     arrivals = np.frombuffer(document.arrivals or document.accepted, dtype=np.uint8)
     if len(document.first_s) % 8:
-        raise ValueError("first_s is not of whole 8-byte numbers")
+        raise ValueError("the length of first_s is not a multiple of 8 bytes")
     first_s = np.frombuffer(document.first_s, dtype="<f8") if document.first_s else None
     for name, array in (("arrivals", arrivals), ("first_s", first_s)):
         if array is not None and len(array) != len(accepted):
             raise ValueError(f"it has {len(accepted):,} counts in accepted, and {len(array):,} in {name}")
     if first_s is not None and not np.isfinite(first_s).all():
-        raise ValueError("first_s holds what is no time")
-    return Books(document.of, arrivals, accepted, first_s, document.incomplete)
+        raise ValueError("first_s holds a value that is not finite")
+    return RunLedger(document.of, arrivals, accepted, first_s, document.incomplete)

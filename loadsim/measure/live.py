@@ -1,7 +1,6 @@
-"""What a live view asks of the cells, kept up to date as frames come: a look then costs next to nothing.
+"""Counts for a live view, updated with every frame, so that reading them is cheap.
 
-Decides what "the last second" is: what the latest frame of each shard counted, or several of them where frames come
-more often. Refuses to know quantiles and units.
+"The last second" is what the latest frame of each shard counted, or the latest frames where they come more often.
 """
 
 from __future__ import annotations

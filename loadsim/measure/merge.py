@@ -1,7 +1,6 @@
-"""The parent's side of counting: adds up what the shards counted.
+"""The parent's side of counting: merges the counts of all shards.
 
-Decides how counts of several strata and shards become one. Knows nothing of how cells are held (`slices` does), of
-names, of what a stratum means, or of the figures that results carry.
+`slices` holds the cells; this module adds the exact moments and counters of each shard and answers queries over strata.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.cells import (
+    AFTER_RECORDING,
     INDEX_MASK,
-    LATE_ALL,
     METRICS_PER_STRATUM,
     Cells,
     Metric,
@@ -41,10 +40,10 @@ class Sliced(NamedTuple):
 class Merged:
     """All shards' counts as one.
 
-    Every query of cells first adds in what came since the last one, which takes some milliseconds: a live view asks for
-    `counter` and `shard_counter`, which cost next to nothing.
+    A query of cells first adds the cells that came since the last query, which takes some milliseconds. A live view
+    uses `counter` and `shard_counter`, which are cheap.
 
-    `strata`: how many there are. `watched`: the strata whose response times are kept per shard as well (default all).
+    `strata`: the number of strata. `watched`: the strata whose response times are kept per shard too (default all).
     """
 
     def __init__(self, strata: int, watched: Iterable[int] | None = None) -> None:
@@ -57,9 +56,9 @@ class Merged:
         self._responses: dict[int, Ints] = {}
 
     def add(self, shard: int, delta: TallyDelta) -> Cells:
-        """Take one frame's delta, and give its cells, compacted.
+        """Add the delta of one frame and return its cells, compacted.
 
-        Raises ValueError when its arrays do not fit together or the number of strata.
+        Raises ValueError when its arrays do not match each other or the number of strata.
         """
         cells, counters = compact([delta.cells()]), delta.counter_rows()
         if len(counters) != self.strata:
@@ -75,17 +74,17 @@ class Merged:
 
     @property
     def slice_ns(self) -> int:
-        """Width of a slice as it stands now; doubles as a run goes on."""
+        """Present width of a slice; it doubles now and then in a long run."""
         return self._slices.width_ns
 
     @property
     def cells(self) -> int:
-        """How many cells are held: what memory grows with."""
+        """The number of cells held; memory grows with it."""
         return self._slices.held
 
     @property
     def shards(self) -> list[int]:
-        """The shards that were heard of."""
+        """The shards that have sent a frame."""
         return sorted(self._counters)
 
     def sliced(self, metric: Metric, strata: Iterable[int]) -> Sliced:
@@ -103,13 +102,13 @@ class Merged:
         codes, counts = compact([Cells(keys & INDEX_MASK, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
-    def late(self, strata: Iterable[int], *, of_phase: bool) -> dict[int, int]:
-        """How many answers came after their recording had ended, or after their phase had, by code, ascending."""
-        keys, counts = self._slices.select(Metric.late, strata)
+    def after_end(self, strata: Iterable[int], *, of_phase: bool) -> dict[int, int]:
+        """Answers that came after recording (or with `of_phase`, their phase) had ended, by code, ascending."""
+        keys, counts = self._slices.select(Metric.after_end, strata)
         codes = keys & INDEX_MASK
         if not of_phase:
-            codes, counts = codes[codes >= LATE_ALL], counts[codes >= LATE_ALL]
-        codes, counts = compact([Cells(codes % LATE_ALL, counts)])
+            codes, counts = codes[codes >= AFTER_RECORDING], counts[codes >= AFTER_RECORDING]
+        codes, counts = compact([Cells(codes % AFTER_RECORDING, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
     def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:
@@ -123,7 +122,7 @@ class Merged:
         return int(self._counted[list(strata), COUNTERS.index(name)].sum())
 
     def shard_counter(self, shard: int, name: str) -> Ints:
-        """One of `tally.COUNTERS` of one shard as of its last frame: int64 (strata,); zeros when never heard of."""
+        """One of `tally.COUNTERS` of one shard as of its last frame: int64 (strata,); zeros before its first frame."""
         rows = self._counters.get(shard)
         return np.zeros(self.strata, dtype=np.int64) if rows is None else rows[:, COUNTERS.index(name)]
 

@@ -1,8 +1,7 @@
-"""Count, extremes, mean and squared deviations of latencies, added up without cancellation.
+"""Statistical moments of latencies (count, extremes, mean, squared deviations), merged without cancellation.
 
-Decides how the moments of parts become those of the whole. A sum of squares would lose the deviation of values that are
-large and lie close together; squared deviations from the mean do not (Chan, Golub and LeVeque, 1979: Updating formulae
-and a pairwise algorithm for computing sample variances).
+A sum of squares would lose the deviation of large values that lie close together; squared deviations from the mean do
+not (Chan, Golub and LeVeque, 1979: Updating formulae and a pairwise algorithm for computing sample variances).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Rows = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What is known exactly of a latency metric, in ns."""
+    """The exact moments of a latency metric, in ns."""
 
     count: int
     min: int
@@ -40,15 +39,15 @@ class Moments:
 
 
 def rounding(moments: Moments) -> float:
-    """How far mean and standard deviation may be from the exact ones, ns, in whatever order parts were merged.
+    """Greatest error of mean and standard deviation by rounding, ns, in any order of merging.
 
-    Each of at most `count` additions rounds by at most 2^-53 of the largest value; they are counted eightfold.
+    Each of at most `count` additions rounds by at most 2^-53 of the largest value; the bound is eight times that.
     """
     return moments.count * moments.max * 2.0**-50
 
 
 def empty(k: int) -> Rows:
-    """Moments of nothing, k times."""
+    """k rows without samples."""
     rows = np.zeros((k, len(COLUMNS)))
     rows[:, 1] = np.inf
     return rows
@@ -57,7 +56,7 @@ def empty(k: int) -> Rows:
 def of_stretches(values: Ints, starts: Ints, overflow: int) -> Rows:
     """Moments of each stretch of `values` that begins at one of `starts`; stretches are sorted, none is empty.
 
-    `overflow`: from this value on, a value is counted as one.
+    `overflow`: values from this one on are counted as overflow.
     """
     ends = np.append(starts[1:], len(values))
     counts, least = ends - starts, values[starts]
@@ -77,7 +76,7 @@ def of_stretches(values: Ints, starts: Ints, overflow: int) -> Rows:
 
 
 def paired(a: Rows, b: Rows) -> Rows:
-    """Moments of both parts together, row by row; no row of `b` is of nothing."""
+    """Moments of both parts together, row by row; every row of `b` has samples."""
     rows = a + b
     share = b[:, 0] / rows[:, 0]
     apart = b[:, 3] - a[:, 3]
@@ -89,7 +88,7 @@ def paired(a: Rows, b: Rows) -> Rows:
 
 
 def together(rows: Rows) -> Moments | None:
-    """Moments of all rows together; None where there is none."""
+    """Moments of all rows together; None without rows."""
     if not len(rows):
         return None
     count, least, most, mean, deviations, overflow = rows.T

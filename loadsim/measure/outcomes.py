@@ -1,7 +1,6 @@
-"""What became of every event, by its index: the sender's side of the books, for runs that are reconciled with a ledger.
+"""The outcome of every event, by its index: the sender's side of a reconciliation with a receiver's ledger.
 
-Decides the few endings that reconciliation tells apart and the form in which they are kept: two bytes an event. Refuses
-to know how events end and what a receiver says of them.
+It keeps the few endings that reconciliation distinguishes, in two bytes per event.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ from loadsim.model import ERROR_BASE, UNFINISHED
 SCHEMA = "loadsim.outcomes/1"
 FILE = "outcomes.bin"
 UNSENT = 0
-"""Stands for the outcome's code where no byte of a delivery was handed to the kernel."""
+"""Replaces the outcome's code when no byte of a delivery was handed to the kernel."""
 REFUSAL_DUE, REUSED = 8, 16
-"""Flags beside the ending: the endpoint owed a refusal; the body is that of an earlier event."""
+"""Flags beside the ending: the endpoint had to refuse the event; the body is that of an earlier event."""
 _ENDING = 7
 _MOST = 255
 _LARGEST = 1 << 33
-"""Bytes that a stored file may unpack to."""
+"""Most bytes that a stored file may unpack to."""
 
 
 class Ending(enum.IntEnum):
-    """What became of an event. Of several deliveries the greatest stands for all."""
+    """How an event ended. Of several deliveries of one event the greatest ending counts."""
 
     none = 0
     """It was not sent: dropped, or still waiting for a connection at the end."""
     unsent = 1
     """It ended, and no byte of it was handed to the kernel."""
     unanswered = 2
-    """Sent, and no whole answer came: a timeout, a broken connection, or still under way at the end."""
+    """Sent, and no complete answer came: a timeout, a broken connection, or still under way at the end."""
     answered = 3
     """An answer of neither 2xx nor 4xx."""
     refused = 4
@@ -49,9 +48,9 @@ class Ending(enum.IntEnum):
 
 
 def pack(rows: Ints, flags: Ints) -> bytes:
-    """Deliveries as they ended, int64 (n, 3) of index, stratum and code (or UNSENT), as they travel.
+    """Ended deliveries in the form in which a shard sends them.
 
-    `flags`: by stratum.
+    `rows`: int64 (n, 3), columns index, stratum and code (or UNSENT). `flags`: by stratum.
     """
     index, stratum, code = rows.T
     hundreds = np.searchsorted((1, 200, 300, 400, 500, ERROR_BASE, UNFINISHED + 1), code, side="right")
@@ -62,48 +61,49 @@ def pack(rows: Ints, flags: Ints) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """By index, uint8 arrays of one length: the ending of each event with its flags, and how often it was sent."""
+    """By event index, uint8 arrays of one length: the ending of each event with its flags, and how often it was
+    sent."""
 
-    marks: NDArray[np.uint8]
+    endings: NDArray[np.uint8]
     deliveries: NDArray[np.uint8]
 
     @property
     def ending(self) -> NDArray[np.uint8]:
-        """What became of each event, see Ending."""
-        return np.bitwise_and(self.marks, np.uint8(_ENDING))
+        """The ending of each event without its flags, see Ending."""
+        return np.bitwise_and(self.endings, np.uint8(_ENDING))
 
     def flagged(self, flag: int) -> NDArray[np.bool_]:
-        """Which events have a flag."""
-        return np.bitwise_and(self.marks, np.uint8(flag)) > 0
+        """Which events have this flag."""
+        return np.bitwise_and(self.endings, np.uint8(flag)) > 0
 
 
-class OutcomeBook:
-    """Collects what shards say; grows with the highest index."""
+class OutcomeCollector:
+    """Collects the outcomes that shards send. Its memory grows with the greatest index."""
 
     def __init__(self) -> None:
-        self._marks = np.zeros(0, dtype=np.uint8)
+        self._endings = np.zeros(0, dtype=np.uint8)
         self._deliveries = np.zeros(0, dtype=np.uint16)
         self._size = 0
 
     def add(self, packed: bytes) -> None:
-        """Deliveries that ended, as `pack` made them."""
+        """Take ended deliveries, as `pack` made them."""
         rows = np.frombuffer(packed, dtype="<i8")
         if not len(rows):
             return
-        index, mark = rows >> 8, (rows & 0xFF).astype(np.uint8)
+        index, ending = rows >> 8, (rows & 0xFF).astype(np.uint8)
         self._size = max(self._size, int(index.max()) + 1)
-        if self._size > len(self._marks):
-            room = max(4096, 2 * self._size)
-            for name in ("_marks", "_deliveries"):
+        if self._size > len(self._endings):
+            size = max(4096, 2 * self._size)
+            for name in ("_endings", "_deliveries"):
                 have = getattr(self, name)
-                setattr(self, name, np.concatenate((have, np.zeros(room - len(have), dtype=have.dtype))))
-        np.maximum.at(self._marks, index, mark)
-        sent, times = np.unique(index[(mark & _ENDING) > Ending.unsent], return_counts=True)
+                setattr(self, name, np.concatenate((have, np.zeros(size - len(have), dtype=have.dtype))))
+        np.maximum.at(self._endings, index, ending)
+        sent, times = np.unique(index[(ending & _ENDING) > Ending.unsent], return_counts=True)
         self._deliveries[sent] = np.minimum(self._deliveries[sent] + times, _MOST)
 
     def outcomes(self) -> Outcomes:
-        """Everything so far."""
-        return Outcomes(self._marks[: self._size], self._deliveries[: self._size].astype(np.uint8))
+        """The outcomes of all deliveries so far."""
+        return Outcomes(self._endings[: self._size], self._deliveries[: self._size].astype(np.uint8))
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -111,23 +111,24 @@ class _Stored(msgspec.Struct, frozen=True):
     run: str
     events: int
     marks: bytes
+    """`Outcomes.endings`, under the key of this schema."""
     deliveries: bytes
 
 
 def dump_outcomes(outcomes: Outcomes, run: str) -> bytes:
-    """The stored form: msgpack, the arrays deflated."""
+    """The stored form: msgpack with compressed arrays."""
     stored = _Stored(
         SCHEMA,
         run,
-        len(outcomes.marks),
-        zlib.compress(outcomes.marks.tobytes(), 1),
+        len(outcomes.endings),
+        zlib.compress(outcomes.endings.tobytes(), 1),
         zlib.compress(outcomes.deliveries.tobytes(), 1),
     )
     return msgspec.msgpack.encode(stored)
 
 
 def load_outcomes(data: bytes, run: str) -> Outcomes:
-    """The outcomes of a run from their stored form. Raises ValueError, in one line, when they are not that."""
+    """The outcomes of a run from their stored form. Raises ValueError, in one line, when the form is not valid."""
     try:
         stored = msgspec.msgpack.decode(data, type=_Stored)
         arrays = [_unpacked(piece, stored.events) for piece in (stored.marks, stored.deliveries)]

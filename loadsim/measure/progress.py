@@ -1,7 +1,4 @@
-"""The figures of a run that is going on: what the live view shows.
-
-A shape and nothing else; `launch` fills it and `report` draws it.
-"""
+"""The figures of a running run, for the live view. `launch` fills these types and `report` shows them."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from loadsim.measure.hdr import Ints
 
 @dataclass(frozen=True)
 class Latencies:
-    """Response times and lag over all shards, in ms, from however few samples there are: a live view is no verdict."""
+    """Response times and lag over all shards, in ms, also from very few samples: a live view is not a verdict."""
 
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -28,7 +25,7 @@ class HostProgress:
     done: int
     in_flight: int
     p50_ms: float | None
-    """Of its last second, as p99."""
+    """Of the last second, like `p99_ms`."""
     p99_ms: float | None
     lost: bool
 
@@ -51,19 +48,19 @@ class Progress:
     rate_done: float
     """Events per second that ended, over the last second."""
     last_second: Latencies
-    """What the latest frames of about a second hold."""
+    """Latencies in the latest frames, which cover about a second."""
     total: Latencies
     """The same figures since the start of the run."""
     rate_planned: float = 0.0
-    """Events per second that came due, over the last second; so with `rate_sent`."""
+    """Events per second that became due in the last second; `rate_sent` likewise."""
     rate_sent: float = 0.0
     failures: tuple[tuple[str, int], ...] = ()
-    """How often each status other than 2xx and each error kind came, the commonest first."""
+    """Counts of each status other than 2xx and each error kind, the most frequent first."""
     rates: tuple[float, ...] = ()
     """`rate_done` of the seconds before, the latest last."""
     lost_shards: tuple[int, ...] = ()
     as_of_s: float = 0.0
-    """Of which moment the counts are, on the shards' own clocks; the mean over the shards' latest frames."""
+    """The time of the counts in the run, on the shards' own clocks: the mean over their latest frames."""
     hosts: tuple[HostProgress, ...] = ()
     """The first hosts of a cluster, lost ones before the others; empty for a run on this machine."""
     more_hosts: int = 0
@@ -71,10 +68,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class SoFar:
-    """Some events of a run that is going on: how their response times and their outcomes stand."""
+    """Response times and outcomes so far, over some events of a running run."""
 
     response: Ints
     """Dense counts by bucket."""
     codes: dict[int, int]
     in_flight: int
-    """Of the whole run: under way or waiting for a connection."""
+    """In the whole run: events under way or waiting for a connection."""

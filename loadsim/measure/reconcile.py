@@ -1,7 +1,7 @@
-"""The sender's books joined with the receiver's: what was lost, duplicated, reordered, let in, and never sent at all.
+"""Reconciliation: the sender's outcomes compared with the receiver's ledger, event by event.
 
-Decides what each of these words means, event by event; `result.Reconciliation` says it in full. Refuses to know where
-either side's books come from, and whether what they show is bad.
+It finds events that were lost, duplicated or reordered, forged events that were accepted, and events that were never
+sent. `result.Reconciliation` defines each figure.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.measure.outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
 from loadsim.measure.result import Reconciliation
 
@@ -21,16 +21,17 @@ Which = NDArray[np.bool_]
 
 
 def reconcile(
-    outcomes: Outcomes, books: Books, source: str, *, ordered: bool = True, by_body: bool = False
+    outcomes: Outcomes, ledger: RunLedger, source: str, *, ordered: bool = True, by_body: bool = False
 ) -> Reconciliation:
-    """Join both books. `ordered`: events were due in the order of their indexes. `by_body`: the receiver knows events
-    by an id in their body, so that a delivery which repeats another's body cannot be told from it, and is left out.
+    """Compare both sides. `ordered`: events were due in the order of their indexes. `by_body`: the receiver identifies
+    events by an id in their body. A delivery that repeats another event's body is then left out: the ledger cannot show
+    which of the two it was.
     """
-    size = max(len(outcomes.marks), len(books.accepted))
-    marks, deliveries, accepted = (
-        _filled(array, size) for array in (outcomes.marks, outcomes.deliveries, books.accepted)
+    size = max(len(outcomes.endings), len(ledger.accepted))
+    endings, deliveries, accepted = (
+        _filled(array, size) for array in (outcomes.endings, outcomes.deliveries, ledger.accepted)
     )
-    joined = Outcomes(marks, deliveries)
+    joined = Outcomes(endings, deliveries)
     ending, due = joined.ending, joined.flagged(REFUSAL_DUE)
     sent, received = deliveries > 0, accepted > 0
     own = sent if not by_body else sent & ~joined.flagged(REUSED)
@@ -38,7 +39,7 @@ def reconcile(
     acknowledged = ending == Ending.succeeded
     answered = ending >= Ending.answered
     missing = genuine & ~received
-    repeated = accepted > (deliveries if books.of == "deliveries" else 1)
+    repeated = accepted > (deliveries if ledger.of == "deliveries" else 1)
     found: dict[str, Which] = {
         "unacknowledged": genuine & received & ~acknowledged,
         "lost": missing & (acknowledged | ~answered),
@@ -49,12 +50,12 @@ def reconcile(
         "never_sent": received & ~sent,
     }
     reordered, extent = (None, None)
-    if ordered and books.first_s is not None:
-        reordered, extent = displaced(_arrived(books.first_s, books.arrivals))
+    if ordered and ledger.first_s is not None:
+        reordered, extent = displaced(_arrived(ledger.first_s, ledger.arrivals))
     counts: dict[str, Any] = {name: int(which.sum()) for name, which in found.items()}
     return Reconciliation(
         source=source,
-        of=books.of,
+        of=ledger.of,
         sent=int(genuine.sum()),
         delivered=int((genuine & received & acknowledged).sum()),
         refused=int((missing & answered & ~acknowledged).sum()),
@@ -71,18 +72,18 @@ def _examples(found: dict[str, Which]) -> dict[str, list[int]]:
 
 
 def _filled(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The array with zeros up to `size`; itself where it is as long."""
+    """The array extended with zeros to `size`."""
     return array if len(array) == size else np.concatenate((array, np.zeros(size - len(array), dtype=np.uint8)))
 
 
 def _arrived(first_s: NDArray[np.float64], arrivals: NDArray[np.uint8]) -> Ints:
-    """The indexes of what came, in the order in which it came first."""
+    """The indexes of the events that arrived, in the order of their first arrival."""
     index = np.flatnonzero(arrivals)
     return index[np.argsort(first_s[index], kind="stable")]
 
 
 def displaced(arrived: Ints) -> tuple[int, int]:
-    """How many events came behind one with a higher index, and how many places behind the first such one at most.
+    """How many events arrived after one with a greater index, and the most places by which one was overtaken.
 
     `arrived` are the indexes in order of arrival. RFC 4737: an arrival is reordered when its number is below the
     greatest that came before (3.3); its extent is how many places back the earliest greater one stands (4.2.1).
@@ -90,8 +91,8 @@ def displaced(arrived: Ints) -> tuple[int, int]:
     if len(arrived) < 2:
         return 0, 0
     greatest = np.maximum.accumulate(arrived)
-    late = np.flatnonzero(arrived < greatest)
-    if not len(late):
+    reordered = np.flatnonzero(arrived < greatest)
+    if not len(reordered):
         return 0, 0
-    overtaken_by = np.searchsorted(greatest, arrived[late], side="right")
-    return len(late), int((late - overtaken_by).max())
+    overtaken_by = np.searchsorted(greatest, arrived[reordered], side="right")
+    return len(reordered), int((reordered - overtaken_by).max())

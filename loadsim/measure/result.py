@@ -1,7 +1,6 @@
-"""The stored result, `result.json` (`"schema": "loadsim.result/1"`): the interface between measuring and judging.
+"""The stored result of a run, `result.json` (`"schema": "loadsim.result/2"`): measuring writes it, judging reads it.
 
-Decides the shape and the units of every figure. Missing figures are None (null), never 0. Knows nothing of how they
-were measured, judged or drawn.
+The types here give every figure its key and its unit. A figure that is not known is None (null), never 0.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loadsim.measure.decoding import UNREADABLE
+from loadsim.measure.older_results import from_first
 from loadsim.model import UsageError
 
-SCHEMA = "loadsim.result/1"
+SCHEMA = "loadsim.result/2"
+_FIRST_SCHEMA = "loadsim.result/1"
 _LONGEST_SCHEMA = 40
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Figure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
-"""A count and a figure of a result, none of which can be below zero or beyond what any run could come to."""
+"""Counts and figures of a result: never negative, and never greater than any run could reach."""
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -38,13 +39,13 @@ class Stats(msgspec.Struct, frozen=True):
     p99_9: Figure | None = None
     p99_99: Figure | None = None
     ci95: dict[str, tuple[Figure, Figure]] | None = None
-    """`{"p50": (lo, hi), ...}`; None with fewer than 20 slices."""
+    """`{"p50": (low, high), ...}`; None with fewer than 20 slices."""
     overflow: Count = 0
-    """Values above the histogram's range: counted in its last bucket, `max` stays true."""
+    """Values above the histogram's range. They are counted in its last bucket; `max` is exact."""
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """The books and the latencies of one group of events (all recorded ones, one type, one case, one phase)."""
+    """Counts and latencies of one group of events: all recorded ones, or those of one type, one case or one phase."""
 
     planned: Count
     sent: Count
@@ -61,31 +62,31 @@ class Totals(msgspec.Struct, frozen=True):
     rate_planned: Figure | None
     rate_sent: Figure | None
     rate_completed: Figure | None
-    """Of the answers that came within the duration: `completed` without those in `late`."""
+    """Answers per second within the duration: `completed` without those in `after_end`."""
     success_rate: Figure | None
     status: dict[str, Count]
     errors: dict[str, Count]
     latency_ms: dict[str, Stats]
     """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
     woken_late: Count = 0
-    """Events that were due in the phase and woken only after its end."""
-    late: dict[str, Count] = {}
-    """Answers that came after recording had ended, by status: completed, but in no rate. In a row by phase: after the
-    end of that phase."""
+    """Events that were due in the phase, but that the generator woke only after its end."""
+    after_end: dict[str, Count] = {}
+    """Answers that came after recording had ended, by status. They are completed, but in no rate. In a row of a phase:
+    after the end of that phase."""
     forged_accepted: Count | None = None
-    """Answered 2xx although a refusal was due; None where none was."""
+    """Answered 2xx although a refusal was due. None where no event had to be refused."""
     refused_badly: Count | None = None
-    """Answered neither 2xx nor 4xx, or failed, although a refusal was due."""
+    """Wrong refusals: a refusal was due, and the answer was neither 2xx nor 4xx, or there was none."""
     refusals_due: Count | None = None
-    """Sent events to which a refusal was due."""
+    """Events sent that the endpoint had to refuse."""
     forged_accepted_upper: Figure | None = None
-    """The share of such events that may be accepted all the same: 95 % upper bound, by those that were answered."""
+    """95 % upper bound of the share of such events that the endpoint accepts; from those that were answered."""
     refused_badly_upper: Figure | None = None
-    """The same for bad refusals, by those that were answered or failed."""
+    """95 % upper bound of the share of wrong refusals; from those that were answered or failed."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
-    """One slice of recorded time. Latencies are those of the events due in it, rates of what ended in it."""
+    """One slice of time. Latencies are those of the events due in it, rates those of the events that ended in it."""
 
     t_s: Figure
     due: Count
@@ -100,11 +101,11 @@ class SeriesRow(msgspec.Struct, frozen=True):
     max_ms: Figure | None
     lag_p99_ms: Figure | None
     attempts: Count | None = None
-    """Deliveries sent, those that were followed by another one included; None where every event is one."""
+    """Deliveries sent, including those that were followed by another attempt; None without retries."""
 
 
 class SampleRow(msgspec.Struct, frozen=True):
-    """What the endpoint said: one of the first answers of a failing status or error kind."""
+    """An answer of the endpoint, kept as an example: one of the first of a failing status or error kind."""
 
     kind: str
     """The status (`"401"`) or the error kind (`"timeout"`)."""
@@ -136,19 +137,19 @@ class ShardRow(msgspec.Struct, frozen=True):
     connections_peak: Count | None = None
     connections_opened: Count | None = None
     saturated_s: Figure | None = None
-    """How long every connection was busy while an event waited."""
+    """How long all connections were busy while an event waited."""
     start_offset_ms: Figure | None = None
-    """How late it began, against the agreed instant."""
+    """How long after the agreed instant it began."""
     p50_ms: Figure | None = None
     clock_ahead_ms: float | None = None
-    """How far the clock of its host was ahead of the launcher's, which its start was corrected by; None on this
+    """How far the clock of its host was ahead of the launcher's; its start was corrected by this. None on this
     machine."""
     clock_residual_ms: Figure | None = None
-    """The most by which that correction can be wrong."""
+    """The greatest error of that correction."""
 
 
 class Aborted(msgspec.Struct, frozen=True):
-    """The run was ended early because an objective could no longer hold."""
+    """The run was ended early because an objective could not be met any more."""
 
     objective: str
     at_s: Figure
@@ -158,9 +159,9 @@ class Aborted(msgspec.Struct, frozen=True):
 
 
 class WindowCourse(msgspec.Struct, frozen=True):
-    """One figure in every whole window of recorded time: latencies by when events were due, counts by when they ended.
+    """One figure in every whole window of recorded time: latencies by due time, counts by the time of the end.
 
-    Lists of one length; a value is None where a window has too few samples for it.
+    The lists have one length; a value is None when its window has too few samples.
     """
 
     figure: str
@@ -171,11 +172,11 @@ class WindowCourse(msgspec.Struct, frozen=True):
     """In the unit of an objective on this figure."""
     samples: list[Count]
     left_out_s: Figure
-    """Recorded time in no whole window."""
+    """Recorded time outside of whole windows."""
 
 
 class RunInfo(msgspec.Struct, frozen=True):
-    """Which run this is."""
+    """Identity and settings of the run."""
 
     id: str
     name: str
@@ -191,13 +192,13 @@ class RunInfo(msgspec.Struct, frozen=True):
     """Resolved and redacted."""
     epoch_ms: int | None = None
     allow_lost: Count = 0
-    """So many hosts may be lost without making the run INVALID."""
+    """How many hosts may be lost before the run is INVALID."""
     aborted: Aborted | None = None
-    """None where no objective ended it."""
+    """None when no objective ended the run."""
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """Where it ran."""
+    """The machine and the software of the run."""
 
     python: str
     platform: str
@@ -210,20 +211,20 @@ UNLIMITED = "nothing limited the run"
 
 
 class AddressRow(msgspec.Struct, frozen=True):
-    """What one address of an endpoint that has several took of the run."""
+    """The share of one address of an endpoint that has several addresses."""
 
     address: str
     """Host and port."""
     connections: int
-    """How many were made to it."""
+    """Connections made to it."""
     answers: int
-    """How many came from it, whatever their status."""
+    """Answers from it, with any status."""
     failures: int = 0
-    """Attempts to connect to it that failed, or were overtaken by one to another address."""
+    """Connection attempts that failed, or that were slower than an attempt to another address."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What bounded the run."""
+    """What limited the run."""
 
     connections: Count
     connections_peak: Count
@@ -233,21 +234,21 @@ class Limits(msgspec.Struct, frozen=True):
     """The busiest shard's share of its core."""
     lag_p99_ms: Figure | None
     notes: list[str]
-    """In words, for the report: what limited the run."""
+    """What limited the run, in words for the report."""
     shortage: str = ""
-    """The descriptor or port limit that kept the engine from opening the connections asked for, in words with its
-    figure; makes the run INVALID."""
+    """The limit of descriptors or ports that kept the engine from opening all connections, in words with its figure. It
+    makes the run INVALID."""
 
 
 class Validity(msgspec.Struct, frozen=True):
-    """Whether the measurement can be trusted at all."""
+    """Whether the measurement is valid, and if not, why."""
 
     valid: bool
     reasons: list[str]
 
 
 class ObjectiveRow(msgspec.Struct, frozen=True):
-    """One objective as judged."""
+    """One objective and how it was judged."""
 
     text: str
     default: bool
@@ -266,7 +267,7 @@ class VerdictRow(msgspec.Struct, frozen=True):
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How late the generator is at one rate, and what it sees of an endpoint that does nothing; ms."""
+    """The generator's lag at one rate, and the service times it measures at an endpoint that does nothing; ms."""
 
     rate: Figure
     lag_p50_ms: Figure | None
@@ -275,15 +276,15 @@ class Pace(msgspec.Struct, frozen=True):
     service_p99_ms: Figure | None
 
 
-class Floor(msgspec.Struct, frozen=True):
-    """What the generator itself costs on this machine, as `bench engine` measured it against a bare receiver."""
+class GeneratorLimits(msgspec.Struct, frozen=True):
+    """The generator's own limits on this machine, as `bench engine` measured them with the bare receiver."""
 
     measured_at: str
     """ISO 8601, UTC."""
     rate_max: Figure
     """Signed events per second of one generator process, closed model."""
     generator_cpu_share: Figure | None
-    """Of its core, at that rate; well below 1, the receiver was the limit."""
+    """Share of its core at that rate; well below 1 means that the receiver was the limit."""
     service_p50_ms: Figure | None
     """At a moderate open rate."""
     service_p99_ms: Figure | None
@@ -291,31 +292,31 @@ class Floor(msgspec.Struct, frozen=True):
 
 
 class DuplicateRow(msgspec.Struct, frozen=True):
-    """Deliveries of duplicated events, by when they came."""
+    """Deliveries of duplicated events that came at one time relative to the first answer."""
 
     deliveries: Count
     status: dict[str, Count]
     errors: dict[str, Count]
     unfinished: Count
     p50_ms: Figure | None
-    """Service time of the answered ones."""
+    """Service time of the answered deliveries."""
     p99_ms: Figure | None
 
 
 class Duplicates(msgspec.Struct, frozen=True):
-    """Events that were released as several identical deliveries at the same instant."""
+    """Events that were sent as several identical deliveries at the same instant."""
 
     events: Count
     spread_p50_ms: Figure | None
-    """From the first write call of the first copy to that of the last, over events."""
+    """From the first write call of the first copy to that of the last copy, over all events."""
     spread_p99_ms: Figure | None
     spread_max_ms: Figure | None
     first: DuplicateRow
     """The delivery of each event that was answered first."""
     same_time: DuplicateRow
-    """Sent before that answer was there: the endpoint was at work on the same event."""
+    """Sent before that answer arrived: the endpoint was at work on the same event."""
     afterwards: DuplicateRow
-    """Sent when it was: the endpoint had the event already."""
+    """Sent after that answer had arrived: the endpoint had the event already."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True):
@@ -333,97 +334,97 @@ class AttemptRow(msgspec.Struct, frozen=True):
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """What became of genuine events under a provider's retry profile, over the whole run, warm-up included."""
+    """How genuine events fared under a provider's retry profile, over the whole run, warm-up included."""
 
     profile: str
     title: str
     time_scale: Figure
     modelled: bool
-    """The pauses are loadsim's: the provider publishes only their number and the time that they take."""
+    """The pauses between attempts are loadsim's: the provider publishes only their number and their total time."""
     retried: Count
     """Events that had to wait for another attempt."""
     attempts: Count
-    """All deliveries, first ones included."""
+    """All deliveries, including the first of each event."""
     delivered: Count
     """Events that a later attempt delivered."""
     delivery_p50_ms: Figure | None
-    """From the due time of such an event to its delivery, as time passed in the run."""
+    """From the due time of such an event to its delivery, in the (scaled) time of the run."""
     delivery_p99_ms: Figure | None
     delivery_max_ms: Figure | None
     given_up: Count
     """Events whose last attempt failed."""
     cut_off: Count
-    """Events for which another attempt was to come when the endpoint was switched off."""
+    """Events that had another attempt to come when the endpoint was switched off."""
     no_room: Count
-    """Events that were given up because too many waited already."""
+    """Events that were given up because too many were waiting already."""
     waiting: Count
     """Events that still waited for another attempt when the run was over; they are unfinished."""
     undelivered: Count
-    """Events that fell due when the endpoint was switched off, and were not sent."""
+    """Events that became due while the endpoint was switched off, and were not sent."""
     in_doubt: Count
-    """Attempts that were sent, not answered whole, and made again: the endpoint may have those events twice."""
+    """Attempts that were sent, not answered completely, and repeated: the endpoint may have those events twice."""
     base_rate: Figure | None
-    """Events per second that fell due, over the phases in which any did."""
+    """Events per second that became due, over the phases in which any did."""
     peak_rate: Figure | None
-    """Most deliveries per second, over any second."""
+    """The most deliveries in any second."""
     peak_s: Figure | None
     backlog: Count
-    """Most events at once that had failed and were not yet delivered or given up."""
+    """The most events that at one time had failed and were not yet delivered or given up."""
     backlog_s: Figure | None
-    """When that was last so."""
+    """When the backlog was last so large."""
     drain_s: Figure | None
-    """From then until there was none; None: that did not come."""
+    """Time from then until there was no backlog; None: it did not end."""
     off_s: Figure | None
-    """When the provider switched the endpoint off; None: it did not."""
+    """When the provider switched the endpoint off; None: never."""
     why: str
     by_attempt: list[AttemptRow]
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent, joined with what the receiver's books have, over the whole run, warm-up included.
+    """The events sent, compared with the receiver's ledger, over the whole run, warm-up included.
 
-    Counts are of events. Those up to `duplicated` are of events to which acceptance was due, and
-    `sent = delivered + unacknowledged + refused + lost`. All are None where the books could not be read: `problem`.
+    All counts are of events. Those up to `duplicated` are of events that the endpoint had to accept, and
+    `sent = delivered + unacknowledged + refused + lost`. All are None when the ledger could not be read; see `problem`.
     """
 
     source: str
-    """Whose books: the embedded receiver's, a URL or a file."""
+    """Where the ledger came from: the embedded receiver, a URL or a file."""
     problem: str = ""
-    """Why they could not be read, or not be trusted; empty when they could."""
+    """Why the ledger could not be used; empty when it could."""
     of: Literal["deliveries", "effects"] | None = None
-    """What the books count: deliveries that came, or what was done for an event."""
+    """What the ledger counts: deliveries that arrived, or what was done for an event."""
     sent: Count | None = None
-    """At least a byte of them was handed to the kernel."""
+    """At least one byte of the event was handed to the kernel."""
     delivered: Count | None = None
-    """Answered 2xx, and in the books."""
+    """Answered 2xx, and in the ledger."""
     unacknowledged: Count | None = None
-    """In the books, and not answered 2xx: a provider would send them again."""
+    """In the ledger, and not answered 2xx: a provider would send them again."""
     refused: Count | None = None
-    """Answered otherwise than 2xx, and not in the books: both sides know."""
+    """Answered with another status than 2xx, and not in the ledger: both sides agree."""
     lost: Count | None = None
-    """Not in the books, although no answer said so: answered 2xx, or not at all."""
+    """Not in the ledger, although no answer refused them: answered 2xx, or not at all."""
     acknowledged_not_received: Count | None = None
     """The part of `lost` that was answered 2xx."""
     duplicated: Count | None = None
-    """In the books more often than they were sent (of deliveries), or more than once (of effects)."""
+    """In the ledger more often than they were sent (deliveries), or more than once (effects)."""
     reordered: Count | None = None
-    """Came behind an event that was due later (RFC 4737, 3.3). None: their order is not known."""
+    """Arrived after an event that was due later (RFC 4737, 3.3). None: the order is not known."""
     reorder_extent: Count | None = None
-    """How many places at most such an event was behind the first that overtook it (RFC 4737, 4.2.1)."""
+    """The most places that such an event was behind the first event that overtook it (RFC 4737, 4.2.1)."""
     forged_sent: Count | None = None
-    """To which a refusal was due."""
+    """Events that the endpoint had to refuse."""
     forged_accepted: Count | None = None
-    """Of those, answered 2xx and in the books."""
+    """Of those, answered 2xx and in the ledger."""
     forged_unanswered: Count | None = None
-    """Of those, in the books although the answer was not 2xx."""
+    """Of those, in the ledger although the answer was not 2xx."""
     never_sent: Count | None = None
-    """In the books under this run's name, and never sent by it."""
+    """In the ledger under the name of this run, but never sent by it."""
     examples: dict[str, list[Count]] = msgspec.field(default_factory=dict)
-    """Figure → the first indexes of what it counts."""
+    """For each figure the first indexes of the events that it counts."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """Everything that is known of one run."""
+    """Everything that was measured in one run, and how it was judged."""
 
     schema: str
     run: RunInfo
@@ -444,27 +445,28 @@ class RunResult(msgspec.Struct, frozen=True):
     shards: list[ShardRow]
     limits: Limits
     reconciliation: Reconciliation | None
-    """None where no receiver's ledger is configured."""
+    """None when no receiver's ledger is configured."""
     validity: Validity
     verdict: VerdictRow
     duplicates: Duplicates | None = None
-    """None where no event was sent in several copies."""
+    """None when no event was sent in several copies."""
     retries: Retries | None = None
-    """None where no retry profile was in force."""
+    """None when no retry profile was in force."""
     receiver: dict[str, Any] | None = None
-    """What the embedded receiver counted by itself over the whole run, warm-up included; None for other targets."""
-    floor: Floor | None = None
-    """The generator's own floor on the machine of the run, where it is known."""
+    """The embedded receiver's own counts over the whole run, warm-up included; None for other targets."""
+    generator_limits: GeneratorLimits | None = None
+    """What the generator itself can do on the machine of the run, where that was measured."""
     by_case_part: dict[str, Totals] = msgspec.field(default_factory=dict)
-    """Of cases that consist of several, such as one for each published key: each part; their sum is in `by_case`."""
+    """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
     addresses: list[AddressRow] = msgspec.field(default_factory=list)
-    """Of an endpoint that has several; empty where it has one."""
+    """One row for each address of the endpoint; empty when it has one address only."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
-    """What the run's objectives over windows looked at; counted apart from the series, whose slices get wider."""
+    """The figures of the run's objectives over windows. They are counted apart from the series, whose slices get
+    wider."""
 
 
 class _Envelope(msgspec.Struct):
-    """The one key that says whether a file is ours, and of which age."""
+    """The key that identifies a stored result and its version."""
 
     schema: str
 
@@ -475,7 +477,7 @@ def dump_result(result: RunResult) -> bytes:
 
 
 def load_result(data: bytes, source: str) -> RunResult:
-    """The result stored in `data`; `source` is the file's name, for messages.
+    """The result stored in `data`, also in an earlier schema; `source` is the file's name, for messages.
 
     Raises UsageError, in one line, when it is cut short, not a result, or of a schema that this version does not know.
     """
@@ -487,12 +489,15 @@ def load_result(data: bytes, source: str) -> RunResult:
         ) from None
     except UNREADABLE as error:
         raise UsageError(f"{source}: not a whole JSON file ({error}); was the run or a copy cut short?") from None
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, _FIRST_SCHEMA):
         raise UsageError(_foreign(source, schema))
     try:
+        if schema == _FIRST_SCHEMA:
+            document = from_first(msgspec.json.decode(data, type=dict[str, Any]))
+            return msgspec.convert({**document, "schema": SCHEMA}, RunResult)
         return msgspec.json.decode(data, type=RunResult)
     except UNREADABLE as error:
-        raise UsageError(f"{source}: not a valid {SCHEMA}: {error}") from None
+        raise UsageError(f"{source}: not a valid {schema}: {error}") from None
 
 
 def _foreign(source: str, schema: str) -> str:

@@ -1,7 +1,6 @@
-"""Deliveries that were made again: how often, with what end, and the storm that they came to.
+"""Retries: how often events were delivered again, how those attempts ended, and the peak load that they caused.
 
-Decides what a shard counts of them (`RetryCounts`), how several shards' counts become one, and what peak, backlog and
-time to drain mean. Refuses to know when an attempt is made and why a provider gives up.
+`RetryCounts` is what one shard counts. `retries_of` merges the shards and computes peak rate, backlog and drain time.
 """
 
 from __future__ import annotations
@@ -19,35 +18,35 @@ from loadsim.measure.result import AttemptRow, Retries
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, is_success
 
 ATTEMPTS_APART = 10
-"""So many attempts are counted each by itself, all later ones together."""
+"""Attempts with greater numbers than this are counted together."""
 DELIVERY = HdrConfig(1, 31_622_400_000, 3)
-"""1 ms .. 366 days, in ms: from the due time of an event to its delivery by a later attempt."""
+"""1 ms .. 366 days, in ms: the time from an event's due time to its delivery by a later attempt."""
 _WINDOW_NS = NS_PER_S
-"""Rates of arrivals are taken over so long, or over a slice where slices are wider."""
+"""The window of the peak rate; a slice where slices are wider."""
 
 
 class RetryCounts(msgspec.Struct, array_like=True):
     """What one shard counted since its start, over all phases."""
 
     codes: list[dict[int, int]] = msgspec.field(default_factory=list)
-    """By attempt number less 1, at most ATTEMPTS_APART + 1 long: outcome code → deliveries."""
+    """At attempt number - 1, for at most ATTEMPTS_APART + 1 numbers: outcome code → deliveries."""
     extra: dict[int, int] = msgspec.field(default_factory=dict)
     """Stratum → deliveries beyond the first of each event."""
     delivery: dict[int, int] = msgspec.field(default_factory=dict)
-    """Of events that a later attempt delivered: bucket of DELIVERY → events."""
+    """Events that a later attempt delivered: bucket of DELIVERY → events."""
     delivery_max_ms: int = 0
     retried: int = 0
     """Events that had to wait for another attempt."""
     given_up: int = 0
     """Events whose last attempt failed."""
     cut_off: int = 0
-    """Events that another attempt was still to come for when the endpoint was switched off."""
+    """Events that had another attempt to come when the endpoint was switched off."""
     no_room: int = 0
-    """Events that were given up because too many waited already."""
+    """Events that were given up because too many were waiting already."""
     waiting: int = 0
     """Events that waited for another attempt when the run was over."""
     in_doubt: int = 0
-    """Attempts sent, not answered whole, and made again: the endpoint may have the event twice."""
+    """Attempts sent, not answered completely, and repeated: the endpoint may have the event twice."""
     off_ns: int = -1
     """When the endpoint was switched off, ns since the start; -1: it was not."""
     why: str = ""
@@ -68,8 +67,8 @@ class RetryCounts(msgspec.Struct, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryLabels:
-    """Whose rules they were, and which strata they cover."""
+class RetryScope:
+    """The retry profile in force, and the strata that it covers."""
 
     profile: str
     title: str
@@ -77,17 +76,17 @@ class RetryLabels:
     modelled: bool
     strata: tuple[int, ...]
     duration_ns: int
-    """How long the phases lasted in which anything was due."""
+    """Total duration of the phases in which events were due."""
 
 
 def retries_of(
-    counted: Iterable[RetryCounts], merged: Merged, planned: Sequence[int] | Ints, labels: RetryLabels
+    counted: Iterable[RetryCounts], merged: Merged, planned: Sequence[int] | Ints, scope: RetryScope
 ) -> Retries:
-    """All shards together. `planned`: events that fell due, by stratum."""
+    """The retries of all shards together. `planned`: events that became due, by stratum."""
     whole = _together(counted)
-    strata = list(labels.strata)
+    strata = list(scope.strata)
     base = int(np.asarray(planned)[strata].sum())
-    base_rate = base * NS_PER_S / labels.duration_ns if labels.duration_ns else None
+    base_rate = base * NS_PER_S / scope.duration_ns if scope.duration_ns else None
     peak_rate, peak_s = _peak(merged, strata)
     backlog, backlog_s, drain_s = _drain(merged, strata)
     delivery = np.zeros(DELIVERY.counts_len, dtype=np.int64)
@@ -95,10 +94,10 @@ def retries_of(
         delivery[bucket] = n
     undelivered = merged.codes(strata).get(ERROR_BASE + ErrorKind.switched_off, 0)
     return Retries(
-        profile=labels.profile,
-        title=labels.title,
-        time_scale=labels.time_scale,
-        modelled=labels.modelled,
+        profile=scope.profile,
+        title=scope.title,
+        time_scale=scope.time_scale,
+        modelled=scope.modelled,
         retried=whole.retried,
         attempts=sum(sum(codes.values()) for codes in whole.codes),
         delivered=int(delivery.sum()),
@@ -173,15 +172,17 @@ def _peak(merged: Merged, strata: Sequence[int]) -> tuple[float | None, float | 
 
 
 def _drain(merged: Merged, strata: Sequence[int]) -> tuple[int, float | None, float | None]:
-    """The most events that waited for another attempt or were in one, when that was, and how long from then until none
-    did (None: some still did at the end, or none ever had to). By slice: a slice's width exact."""
+    """The largest backlog (events waiting for another attempt, or in one), when it was last reached, and how long it
+    took from then until there was none (None: some were left at the end, or there never was a backlog). Exact to a
+    slice.
+    """
     found, width = merged.sliced(Metric.backlog, strata), merged.slice_ns
     if not len(found.slices):
         return 0, None, None
     n = int(found.slices.max()) + 1
     level = np.cumsum(_per_slice(_where(found, 0), n) - _per_slice(_where(found, 1), n))
     most = int(level.max())
-    if not most:  # whatever failed was delivered within its slice
+    if not most:  # every event that failed was delivered within its slice
         return 0, None, 0.0
     last = n - 1 - int(level[::-1].argmax())
     empty = np.flatnonzero(level[last:] == 0)

@@ -1,7 +1,6 @@
-"""The course of a run: one row per slice of time, and its histograms.
+"""The time series of a run: one row per slice of time, and its histograms.
 
-Decides which slice an event counts in: latencies where it was due, rates where it was sent and where it ended.
-Works on whole arrays over all slices at once. Knows nothing of groups, verdicts and charts.
+An event's latencies are counted in the slice in which it was due, rates in the slices in which it was sent and ended.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _Predicate = Callable[[Ints], NDArray[np.bool]]
 
 
 class Series(NamedTuple):
-    """`rows[i]` and `histograms[metric][i]` are of one slice; slices follow each other without a gap."""
+    """`rows[i]` and `histograms[metric][i]` belong to the same slice; there are no gaps between slices."""
 
     rows: list[SeriesRow]
     slice_s: float
@@ -40,9 +39,10 @@ class _Slice(NamedTuple):
 
 
 def series_of(merged: Merged, strata: Sequence[int], *, retried: bool = False) -> Series:
-    """The series over `strata`, from the first slice in which one of their events was due to the last in which one
-    ended. `in_flight` is how many were due and had not ended when the slice ended, queued ones included. With `retried`
-    the attempts that another one followed are counted too.
+    """The series over `strata`, from the first slice in which an event was due to the last in which one ended.
+
+    `in_flight` is how many events were due and had not ended at the end of the slice, queued ones included. With
+    `retried`, attempts that were followed by another attempt are counted too.
     """
     width = merged.slice_ns
     due, sent, ended, again = (
@@ -99,7 +99,7 @@ def series_of(merged: Merged, strata: Sequence[int], *, retried: bool = False) -
 
 
 def _cut(sliced: Sliced, first: int, n: int) -> list[_Slice]:
-    """The cells of each slice; they come in order, so that each is one stretch."""
+    """The cells of each slice; cells are in order, so those of a slice lie side by side."""
     edges = np.searchsorted(sliced.slices, np.arange(first, first + n + 1))
     return [
         _Slice(sliced.indexes[start:end], sliced.counts[start:end])

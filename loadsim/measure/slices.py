@@ -1,8 +1,7 @@
-"""The counts of a whole run, by slice of its time, in memory that the run's length does not change.
+"""The counts of a whole run by slice of time, in memory that does not grow with the length of the run.
 
-Decides when slices coarsen, and how counts are held: eight bytes for each cell, every stratum and metric by itself, so
-that nothing is ever there twice as a whole. Knows nothing of shards, of what a stratum means, or of the figures that
-results carry.
+Slices double their width when there are too many slices or cells. A cell takes eight bytes. Each stratum and metric is
+held apart, so an update never copies all cells at once.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from loadsim.measure.cells import (
 )
 
 MAX_SLICES = 600
-"""More slices than this double the width of all of them."""
+"""With more slices than this, all slices double their width."""
 MAX_CELLS = 400_000
-"""More cells than this (3 MB) do it too, down to FEW_SLICES."""
+"""The same with more cells than this (3 MB), as long as there are FEW_SLICES or more."""
 FEW_SLICES = 60
 _PENDING = 131_072
-"""So many cells pile up (2 MB) before they are added in."""
+"""The number of pending cells (2 MB) at which they are added in."""
 _WITHIN = (1 << GROUP_SHIFT) - 1
 _LARGEST = np.iinfo(np.uint32).max
 
@@ -42,15 +41,15 @@ _Array = TypeVar("_Array", NDArray[np.uint32], NDArray[np.int64])
 
 
 class _Part(NamedTuple):
-    """The cells of one stratum and metric: keys uint32, slice and index, ascending and distinct; counts uint32 as long
-    as they fit, int64 from then on."""
+    """The cells of one stratum and metric. Keys are uint32 of slice and index, ascending and distinct; counts are
+    uint32 while they fit, then int64."""
 
     keys: NDArray[np.uint32]
     counts: NDArray[np.uint32] | NDArray[np.int64]
 
 
 class Slices:
-    """Cells that are added up as they come. Whatever is asked first adds in what came since the last question."""
+    """Accumulates cells. Every query first adds in the cells that are pending."""
 
     def __init__(self) -> None:
         self._parts: dict[int, _Part] = {}
@@ -60,7 +59,7 @@ class Slices:
         self._last = 0
 
     def add(self, cells: Cells) -> None:
-        """Take cells in base slices."""
+        """Add cells in base slices."""
         self._pending.append(cells)
         self._pending_size += len(cells.keys)
         if self._pending_size > _PENDING:
@@ -68,25 +67,25 @@ class Slices:
 
     @property
     def width_ns(self) -> int:
-        """Width of a slice as it stands now; doubles as a run goes on."""
+        """Present width of a slice; it doubles now and then in a long run."""
         self._settle()
         return SLICE_NS << self._shift
 
     @property
     def held(self) -> int:
-        """How many cells there are: what memory grows with."""
+        """The number of cells held; memory grows with it."""
         self._settle()
         return self._held()
 
     def select(self, metric: Metric, strata: Iterable[int]) -> Cells:
-        """The cells of a metric and some strata; their keys are of slice and index alone, and so may repeat."""
+        """The cells of a metric and some strata; keys hold slice and index only, so they may repeat."""
         self._settle()
         groups = [stratum * METRICS_PER_STRATUM + int(metric) for stratum in strata]
         parts = [self._parts[group] for group in groups if group in self._parts]
         return joined([_wide(part) for part in parts])
 
     def _settle(self) -> None:
-        """Add in what is pending, then coarsen while there are too many slices or cells."""
+        """Add in the pending cells, then widen the slices while there are too many slices or cells."""
         if not self._pending:
             return
         fresh = compact([_coarser(cells, self._shift) for cells in self._pending])
@@ -112,7 +111,7 @@ class Slices:
 
 
 def _by_group(cells: Cells) -> Iterator[tuple[int, Cells]]:
-    """Compact cells by stratum and metric, those left out of their keys."""
+    """Split compact cells by stratum and metric, which are taken out of the keys."""
     groups = cells.keys >> GROUP_SHIFT
     ends = (np.flatnonzero(groups[1:] != groups[:-1]) + 1).tolist()
     for start, end in pairwise([0, *ends, len(groups)] if len(groups) else []):
@@ -120,7 +119,7 @@ def _by_group(cells: Cells) -> Iterator[tuple[int, Cells]]:
 
 
 def _coarser(cells: Cells, doublings: int) -> Cells:
-    """The same counts in slices 2^doublings as wide; keys are no longer distinct nor in order."""
+    """The same counts in slices 2^doublings times as wide; keys are then neither distinct nor in order."""
     if not doublings:
         return cells
     rest = cells.keys & ~(SLICE_MASK << INDEX_BITS)
@@ -139,7 +138,7 @@ def _narrow(cells: Cells) -> _Part:
 
 
 def _with(part: _Part, more: Cells) -> _Part:
-    """Both as one. What `part` has already is counted in place, the rest is put in between, most of it near the end."""
+    """Both together. Keys that `part` has are counted in place, new ones are inserted, most of them near the end."""
     keys, counts = part
     if int(counts.max()) + int(more.counts.max()) > _LARGEST:
         counts = counts.astype(np.int64)
@@ -158,7 +157,7 @@ def _with(part: _Part, more: Cells) -> _Part:
 
 
 def _between(values: _Array, start: int, old: NDArray[np.bool], new: _Array) -> _Array:
-    """`values` with `new` put in after `start`: where `old` is False."""
+    """`values` with `new` inserted after `start`, at the places where `old` is False."""
     found = np.empty(start + len(old), dtype=values.dtype)
     found[:start] = values[:start]
     found[start:][old] = values[start:]

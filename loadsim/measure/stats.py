@@ -1,8 +1,4 @@
-"""One latency metric of one group of events as figures in milliseconds.
-
-Decides how counts and exact moments become percentiles, and how the two are kept from contradicting each other.
-Knows nothing of which groups there are.
-"""
+"""The figures of one latency metric of one group of events, in milliseconds, from counts and exact moments."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ def stats_of(merged: Merged, metric: Metric, strata: Sequence[int], run_id: str 
     found = percentiles(merged.counts(metric, strata), config, list(PERCENTILES.values()))
 
     def shown(value: int) -> float:
-        # Buckets are whole units, moments are ns: a percentile never lies outside of what was really seen.
+        # Buckets are whole units, moments are ns: a percentile is kept between the exact minimum and maximum.
         return min(max(value * unit, moments.min), moments.max) / NS_PER_MS
 
     bounds = intervals(merged.sliced(metric, strata), config, PERCENTILES, run_id) if run_id is not None else None

@@ -1,7 +1,7 @@
 """The tally of one shard: folds outcome rows into cells, moments and counters while the load runs.
 
-Decides which outcome enters which metric. It stands in the load loop, so it works on whole arrays and keeps nothing per
-event. Refuses to know how rows are made, how deltas travel, and what percentiles are.
+The rules for which outcome counts in which metric are here. The tally runs in the load loop, so it works on whole
+arrays and keeps nothing per event.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from loadsim.measure import moments
 from loadsim.measure.cells import (
+    AFTER_RECORDING,
     GROUP_SHIFT,
     INDEX_BITS,
-    LATE_ALL,
     METRICS_PER_STRATUM,
     Cells,
     Metric,
@@ -32,8 +32,8 @@ from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column
 COUNTERS = (
     "bytes_sent", "bytes_received", "unsent", "woken_late", "ended", "completed", "succeeded", "dropped", "unfinished",
 )  # fmt: skip
-"""Columns of `TallyDelta.counters`. `ended` counts every row, dropped ones too; `unsent` those errors and unfinished
-of which no byte was handed to the kernel; `woken_late` those woken after the end of their phase, or never."""
+"""Columns of `TallyDelta.counters`. `ended` counts every row, dropped ones too. `unsent` counts errors and unfinished
+events of which no byte was handed to the kernel, `woken_late` events woken after the end of their phase, or never."""
 
 MOMENTS = ("group", *moments.COLUMNS)
 """Columns of `TallyDelta.moments`, in ns; group = stratum * 16 + metric."""
@@ -41,16 +41,17 @@ MOMENTS = ("group", *moments.COLUMNS)
 _VALUE_BITS = 44
 _LARGEST_NS = (1 << _VALUE_BITS) - 1
 _RAW_KEYS = 32_768
-"""Keys that pile up before equal ones are added together. What was added up is not merged again here: sorting keys
-with their counts costs three times a plain sort and would hold up the load; the parent has the time for it."""
+"""Number of pending keys at which equal ones are added together. The sums are not merged again here: sorting keys with
+their counts costs three times a plain sort and would delay the load. The parent process has the time for it."""
 _UNBOUNDED = np.iinfo(np.int64).max
 
 
 class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
     """What one shard counted: cells since the last drain; moments and counters since the start of the run.
 
-    `keys` int64 and `counts` uint32 of one length, in no order, keys may repeat; `moments` float64 (k, 7), a row per
-    group that has samples, columns MOMENTS; `counters` int64 (strata, 9), columns COUNTERS. All little-endian bytes.
+    `keys` int64 and `counts` uint32 have one length and no order, and keys may repeat; `moments` float64 (k, 7), a row
+    per group that has samples, columns MOMENTS; `counters` int64 (strata, 9), columns COUNTERS. All little-endian
+    bytes.
     """
 
     keys: bytes
@@ -59,7 +60,7 @@ class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
     counters: bytes
 
     def cells(self) -> Cells:
-        """The cells. Raises ValueError when keys and counts do not fit together."""
+        """The cells. Raises ValueError when there are not as many keys as counts."""
         keys, counts = np.frombuffer(self.keys, "<i8"), np.frombuffer(self.counts, "<u4")
         if len(keys) != len(counts):
             raise ValueError(f"a frame carries {len(keys)} keys and {len(counts)} counts")
@@ -77,11 +78,11 @@ class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
 class Tally:
     """Counts the outcomes of one shard.
 
-    `strata`: how many there are; `start_ns`: the start of the run on the rows' clock; `phase_ends`: per stratum, the
-    end of its phase in ns since the start, -1 where the phase has none; `recording_ends`: the same of the stretch of
-    recorded time that it lies in (default: its phase); `paced`: whether anything has a due time of its
-    own. In a closed run an event is due when its connection is free: lag and wait are nothing by definition, and
-    counting nothing a million times would be paid by the load.
+    `strata`: the number of strata. `start_ns`: the start of the run on the clock of the rows. `phase_ends`: for each
+    stratum the end of its phase in ns since the start, -1 where the phase has none. `recording_ends`: for each stratum
+    the end of the recorded time around its phase (default: the end of its phase). `paced`: whether events have due
+    times of their own. In a closed run they have not: an event is due when its connection is free, so lag and wait are
+    0 by definition and are not counted.
     """
 
     def __init__(
@@ -108,12 +109,13 @@ class Tally:
         self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
 
     def stop(self, instant_ns: int) -> None:
-        """Releasing ended at this instant of the rows' clock: what is answered from now on comes late."""
+        """No more events are released from this instant of the rows' clock on: later answers come after the end."""
         self._in_time = np.minimum(self._in_time, instant_ns)
         self._in_recording = np.minimum(self._in_recording, instant_ns)
 
     def fold(self, rows: Ints) -> None:
-        """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where it did not happen."""
+        """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where something did not
+        happen."""
         if not len(rows):
             return
         columns = np.ascontiguousarray(rows.T)
@@ -134,21 +136,21 @@ class Tally:
             values.append((until - since)[where])
             keys.append(base[where] + (int(metric) << GROUP_SHIFT))
         latencies = self._latencies(np.concatenate(values), np.concatenate(keys))
-        # Slices of other instants than due: the stratum part of the key is kept, the rest made anew.
+        # Keys by other instants than due: they share only the stratum with `base`.
         group = stratum * METRICS_PER_STRATUM
         sent_slice = slice_of(sent[was_sent] - self._start)
         sent_keys = ((group[was_sent] + Metric.sent) << GROUP_SHIFT) | (sent_slice << INDEX_BITS)
         ended_slice = slice_of(done - self._start)
         ended_keys = ((group + Metric.ended) << GROUP_SHIFT) | (ended_slice << INDEX_BITS) | code
         due_keys = base + (int(Metric.due) << GROUP_SHIFT)
-        late = (code < ERROR_BASE) & (done > self._in_time[stratum])
-        after_all = (done[late] > self._in_recording[stratum[late]]) * LATE_ALL
-        late_keys = ended_keys[late] + ((Metric.late - Metric.ended) << GROUP_SHIFT) + after_all
-        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys, late_keys)))
+        after_phase = (code < ERROR_BASE) & (done > self._in_time[stratum])
+        after_recording = (done[after_phase] > self._in_recording[stratum[after_phase]]) * AFTER_RECORDING
+        after_keys = ended_keys[after_phase] + ((Metric.after_end - Metric.ended) << GROUP_SHIFT) + after_recording
+        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys)))
         self._count(columns)
 
     def fold_handshakes(self, rows: Ints) -> None:
-        """Count opened connections: int64 (n, 4) of stratum, due, connect ns, TLS ns (0: no TLS)."""
+        """Count opened connections: int64 (n, 4), columns stratum, due, connect ns, TLS ns (0: no TLS)."""
         if not len(rows):
             return
         stratum, due, connect, tls = np.ascontiguousarray(rows.T)
@@ -167,8 +169,10 @@ class Tally:
         self._keep(self._latencies(took, self._keys(stratum, due, Metric.sign), Metric.sign))
 
     def fold_attempts(self, rows: Ints) -> None:
-        """Count attempts that another one followed: rows as in `fold`. They are no events: only our own lateness and
-        the bytes are counted with those, the rest apart."""
+        """Count attempts that were followed by another attempt: rows as in `fold`.
+
+        They are not the end of an event. Their lag and their bytes are counted with those of events, the rest apart.
+        """
         if not len(rows):
             return
         stratum, code, due, woken, _, sent, _, done, _, _ = columns = np.ascontiguousarray(rows.T)
@@ -178,7 +182,8 @@ class Tally:
         np.add.at(self._counters, (stratum, 1), columns[Column.bytes_received])
 
     def fold_backlog(self, rows: Ints) -> None:
-        """Count what waits for further attempts: int64 (n, 3) of stratum, instant in ns, 0 (begins) or 1 (ended)."""
+        """Count events that wait for a further attempt: int64 (n, 3), columns stratum, instant in ns, 0 (began to wait)
+        or 1 (ended)."""
         if len(rows):
             stratum, instant, over = np.ascontiguousarray(rows.T)
             self._keep(self._keys(stratum, instant, Metric.backlog) | over)
@@ -205,14 +210,14 @@ class Tally:
         return (group << GROUP_SHIFT) | (slice_of(due - self._start) << INDEX_BITS)
 
     def _latencies(self, values: Ints, keys: Ints, metric: Metric = Metric.response) -> Ints:
-        """Put the buckets of `values` (ns) into `keys` and take the moments along; `metric` only tells the layout."""
+        """Add the buckets of `values` (ns) to `keys` and update the moments; `metric` only selects the layout."""
         config, unit = layout(metric), unit_ns(metric)
         values = np.clip(values, 0, _LARGEST_NS)
         self._measure(np.sort((keys >> GROUP_SHIFT << _VALUE_BITS) | values), (config.highest + 1) * unit)
         return keys | config.index(values // unit)
 
     def _measure(self, grouped: Ints, overflow_ns: int) -> None:
-        """Add to the moments: `grouped` is sorted group << 44 | ns, so each group's ends are its min and max."""
+        """Update the moments. `grouped` is sorted (group << 44 | ns), so the ends of each group are its min and max."""
         if not len(grouped):
             return
         group = grouped >> _VALUE_BITS
@@ -228,7 +233,8 @@ class Tally:
         tallied = np.empty((len(COUNTERS), len(code)), dtype=np.int64)
         tallied[0], tallied[1] = bytes_sent, bytes_received
         tallied[2] = ~answered & ~dropped & (bytes_sent == 0)
-        # a further attempt may be due after the end of its event's phase: only what was due before it can be late
+        # A further attempt may be due after the end of its event's phase; only events due before that end can be woken
+        # late.
         tallied[3] = ((woken > end) & (due <= end)) | ((woken == 0) & (end != _UNBOUNDED))
         tallied[4] = 1
         tallied[5] = answered
@@ -241,7 +247,7 @@ class Tally:
         self._counters[stratum[starts]] += np.add.reduceat(tallied[:, order], starts, axis=1).T
 
     def _keep(self, keys: Ints) -> None:
-        """Set aside keys of one sample each, and add equal ones up once enough have come together."""
+        """Keep keys of one sample each; equal keys are added up once enough keys are pending."""
         self._raw.append(keys)
         self._raw_size += len(keys)
         if self._raw_size >= _RAW_KEYS:

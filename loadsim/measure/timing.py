@@ -1,6 +1,6 @@
-"""What repeated timings of one thing say: the middle, the spread, and what their ratio to another's proves.
+"""Statistics of repeated timings: median, spread, and whether an interval proves that a limit is met.
 
-Decides when figures are too far apart for a verdict. Refuses to know how they were taken: no clock is read here.
+A wide spread gives no verdict. No clock is read here: the timings are arguments.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import msgspec
 Proof = Literal["met", "missed", "unsure"]
 
 LEAST_ROUNDS = 6
-"""Fewer give no 95 % interval for a median."""
+"""With fewer rounds there is no 95 % interval for a median."""
 WIDEST = 0.10
-"""Quartiles further apart than this share of the median, and no verdict rests on them."""
+"""Greatest distance of the quartiles, as a share of the median, that allows a verdict."""
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -36,12 +36,12 @@ class Spread(msgspec.Struct, frozen=True):
         return (self.q3 - self.q1) / self.median if self.median else 0.0
 
     def document(self, digits: int = 3) -> dict[str, float | int]:
-        """For JSON, rounded."""
+        """The figures for JSON, rounded."""
         return {name: round(value, digits) for name, value in msgspec.structs.asdict(self).items()}
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of at least one figure. Raises ValueError for none."""
+    """The spread of at least one figure. Raises ValueError when there is none."""
     if not values:
         raise ValueError("no figures")
     low, high, median = min(values), max(values), statistics.median(values)
@@ -76,9 +76,9 @@ def batch_size(cost_ns: float, target_ns: float, most: int) -> int:
 
 
 def at_most(interval: tuple[float, float] | None, limit: float, widths: Sequence[float]) -> Proof:
-    """Whether a figure with this interval is at most `limit`; unsure where the interval holds it, or spreads are wide.
+    """Whether a figure with this interval is at most `limit`; unsure when the limit lies in it or a spread is too wide.
 
-    `widths` are the spreads of all that the figure was made from, as shares (`Spread.width`).
+    `widths` are the spreads of everything the figure was computed from, as shares (`Spread.width`).
     """
     if interval is None or any(width > WIDEST for width in widths):
         return "unsure"

@@ -1,7 +1,7 @@
-"""The books of a group of events: how many were planned, sent, answered, refused, lost, and whether it adds up.
+"""Accounting of a group of events: how many were planned, sent, answered, refused or lost, and whether it balances.
 
-Decides what counts as what (completed, succeeded, unfinished, forged accepted) and which identities must hold. Knows
-nothing of files and of verdicts: a broken identity is put into words and given back.
+It defines what is counted as completed, succeeded, unfinished or forged and accepted, and which sums must be equal. The
+judge decides what a sum that is not equal means.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NOT_SENT = ERROR_BASE + ErrorKind.switched_off
 _HEADLINES = (Metric.response, Metric.service)
 
 
-class Books:
+class Accounts:
     """Makes `Totals` of any group of strata.
 
-    `planned` and `extra_unfinished` are per stratum, int64 (strata,): events due before the stop, as the shards
-    counted them, and events of lost shards that were taken on and never heard of again. `extra_attempts`: deliveries
+    `planned` and `extra_unfinished` are per stratum, int64 (strata,): the events due before the stop, as the shards
+    counted them, and the events that lost shards had begun and whose end nobody knows. `extra_attempts`: deliveries
     beyond the first of each event, by stratum.
     """
 
@@ -54,21 +54,21 @@ class Books:
         every_interval: bool = False,
         of_phase: bool = False,
     ) -> Totals:
-        """The books and latencies of `strata` over `duration_ns` (None or 0: rates are unknown).
+        """Counts and latencies of `strata` over `duration_ns` (None or 0: rates are unknown).
 
-        Rates add up to the books: `rate_planned` and `rate_sent` times the duration are all that was planned and sent,
-        for events belong to the time in which they were due; `rate_completed` times the duration, and what is in
-        `late`, are all that was completed. `late` are the answers that came after recording had ended, while draining
-        or in a phase that is not recorded; with `of_phase`, after the end of their own phase.
+        Rates agree with the counts. `rate_planned` and `rate_sent` times the duration are the events planned and sent,
+        because an event belongs to the time in which it was due. `rate_completed` times the duration, plus `after_end`,
+        are the events completed. `after_end` are the answers that came after recording had ended, that is while
+        draining or in a phase that is not recorded; with `of_phase`, after the end of their own phase.
 
-        `refusing`: the strata in which a refusal was due, for `forged_accepted` and `refused_badly`; None when the
-        question does not arise. `every_interval`: 95 % intervals for all metrics, not just response and service.
+        `refusing`: the strata in which a refusal was due, for `forged_accepted` and `refused_badly`; None: neither is
+        known. `every_interval`: 95 % intervals for all metrics, not just response and service.
         """
         merged, group = self._merged, list(strata)
-        codes, late = merged.codes(group), merged.late(group, of_phase=of_phase)
+        codes, after_end = merged.codes(group), merged.after_end(group, of_phase=of_phase)
         lost = int(self._extra[group].sum())
-        # From the cumulative counters, where `codes` come from the sum of all deltas: a lost frame shows up as books
-        # that do not balance.
+        # From the cumulative counters, while `codes` is the sum of all deltas: after a lost frame the accounts do not
+        # balance.
         sent = merged.counter("ended", group) - merged.counter("dropped", group) + lost
         completed = sum(n for code, n in codes.items() if code < ERROR_BASE)
         succeeded = sum(n for code, n in codes.items() if is_success(code))
@@ -90,7 +90,7 @@ class Books:
             duration_s=duration_ns / NS_PER_S if duration_ns else None,
             rate_planned=_rate(planned, duration_ns),
             rate_sent=_rate(sent, duration_ns),
-            rate_completed=_rate(completed - sum(late.values()), duration_ns),
+            rate_completed=_rate(completed - sum(after_end.values()), duration_ns),
             success_rate=succeeded / sent if sent else None,
             status={str(code): n for code, n in codes.items() if code < ERROR_BASE},
             errors={ErrorKind(code - ERROR_BASE).name: n for code, n in codes.items() if _is_error(code)},
@@ -99,29 +99,29 @@ class Books:
                 for metric in LATENCIES
             },
             woken_late=merged.counter("woken_late", group),
-            late={str(code): n for code, n in late.items()},
+            after_end={str(code): n for code, n in after_end.items()},
             **owed,
         )
 
     def _refusals(self, strata: list[int]) -> dict[str, Any]:
-        """The fields of `Totals` about events to which a refusal (400-499) was due."""
+        """The fields of `Totals` about events that had to be refused (400-499)."""
         codes = self._merged.codes(strata)
         answered = sum(n for code, n in codes.items() if code < ERROR_BASE)
         errors = sum(n for code, n in codes.items() if _is_error(code))
         accepted = sum(n for code, n in codes.items() if is_success(code))
-        badly = answered - accepted - sum(n for code, n in codes.items() if 400 <= code < 500) + errors
+        wrong = answered - accepted - sum(n for code, n in codes.items() if 400 <= code < 500) + errors
         lost = int(self._extra[strata].sum())
         return {
             "forged_accepted": accepted,
-            "refused_badly": badly,
+            "refused_badly": wrong,
             "refusals_due": self._merged.counter("ended", strata) - self._merged.counter("dropped", strata) + lost,
             "forged_accepted_upper": upper95(accepted, answered),
-            "refused_badly_upper": upper95(badly, answered + errors),
+            "refused_badly_upper": upper95(wrong, answered + errors),
         }
 
 
-def books(totals: Totals) -> list[str]:
-    """Each identity that does not hold, in words with figures; empty when the books balance."""
+def imbalances(totals: Totals) -> list[str]:
+    """Each pair of sums that differ, in words with figures; empty when the accounts balance."""
     errors = sum(totals.errors.values())
     found = []
     if totals.planned != totals.sent + totals.dropped:
@@ -136,11 +136,11 @@ def books(totals: Totals) -> list[str]:
 
 
 def unbalanced(result: RunResult) -> list[str]:
-    """Every broken identity of a result: overall, and by phase, event and case."""
+    """The imbalances of a result: overall, and by phase, event and case."""
     groups = [("all", result.totals)]
     for what, rows in (("phase", result.by_phase), ("event", result.by_event), ("case", result.by_case)):
         groups += [(f"{what} {name}", totals) for name, totals in rows.items()]
-    return [f"{name}: {reason}" for name, totals in groups for reason in books(totals)]
+    return [f"{name}: {reason}" for name, totals in groups for reason in imbalances(totals)]
 
 
 def _is_error(code: int) -> bool:

@@ -1,8 +1,7 @@
-"""Identical deliveries released at the same instant: how close together they were, and how each was answered.
+"""Volleys, that is identical deliveries of one event released together: how close they were, and how each was answered.
 
-Decides what "at the same time" and "already committed" mean: a copy that was sent before the first answer to its event
-was there met an endpoint that could not know the event yet; one sent later met one that could. Refuses to know
-connections and how copies are released.
+A copy that was sent before the first answer to its event arrived was "at the same time": the endpoint was still at work
+on the event. A copy that was sent later came "afterwards": the endpoint knew the event already.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ class VolleyCounts(msgspec.Struct, array_like=True):
 
     events: int = 0
     spread: dict[int, int] = msgspec.field(default_factory=dict)
-    """Of the first write call of the last copy released at once after that of the first, in ns."""
+    """Time from the first write call of the first copy to that of the last copy released with it, in ns."""
     spread_max_ns: int = 0
     codes: list[dict[int, int]] = msgspec.field(default_factory=lambda: [{}, {}, {}])
     """By place (FIRST, SAME_TIME, AFTERWARDS): outcome code → deliveries."""
     service: list[dict[int, int]] = msgspec.field(default_factory=lambda: [{}, {}, {}])
-    """By place, of the answered ones, in µs."""
+    """Service times of answered deliveries by place, in µs."""
     extra: dict[int, int] = msgspec.field(default_factory=dict)
     """Stratum → deliveries beyond the first of each event."""
 
     def add(self, stratum: int, deliveries: Sequence[Delivery], released: int) -> None:
-        """Count an event: all its deliveries, of which the first `released` were let go at once."""
+        """Count an event with all its deliveries, of which the first `released` were released together."""
         self.events += 1
         self.extra[stratum] = self.extra.get(stratum, 0) + len(deliveries) - 1
         sent = [each.sent_ns for each in deliveries[:released] if each.sent_ns]
@@ -62,7 +61,7 @@ class VolleyCounts(msgspec.Struct, array_like=True):
 
 
 def duplicates_of(counted: Iterable[VolleyCounts]) -> Duplicates | None:
-    """All shards together; None where nothing was released."""
+    """The volleys of all shards together; None when there was none."""
     whole = VolleyCounts()
     for each in counted:
         whole.events += each.events

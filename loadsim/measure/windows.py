@@ -1,8 +1,7 @@
-"""Counts by window of recorded time, from the cells of frames as they come.
+"""Counts by window of recorded time, updated with the cells of every frame.
 
-Decides where windows lie: side by side from the beginning of each stretch of recorded time, on the grid of slices; a
-part that fills no whole window is left out. They keep their own counts, which never get coarser as a run goes on.
-Refuses to know objectives and figures.
+Windows lie side by side from the beginning of each stretch of recorded time, on slice borders. A rest that fills no
+whole window is left out. Windows keep counts of their own, which do not get coarser in a long run.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from loadsim.measure.hdr import Ints
 
 
 class Stretch(NamedTuple):
-    """Recorded time without a gap, ns since the start of the run; `end_ns` is None where only the run will tell."""
+    """Recorded time without a gap, ns since the start of the run; `end_ns` None: not known before the run has ended."""
 
     start_ns: int
     end_ns: int | None
 
 
 def stretches_of(phases: Iterable[tuple[int, int | None, bool]]) -> tuple[Stretch, ...]:
-    """The recorded ones of (start, end, record), those that follow each other as one."""
+    """The stretches of recorded time in phases (start, end, record); adjacent phases are one stretch."""
     found: list[Stretch] = []
     for start, end, record in phases:
         if not record:
@@ -38,8 +37,8 @@ def stretches_of(phases: Iterable[tuple[int, int | None, bool]]) -> tuple[Stretc
 
 
 def recording_ends(phases: Sequence[tuple[int, int | None, bool]]) -> list[int | None]:
-    """By phase of (start, end, record): when recording ends next, that is the end of its stretch; its own end where it
-    is not recorded."""
+    """For each phase (start, end, record) the end of the recorded stretch that it belongs to; its own end when it is
+    not recorded."""
     stretches = stretches_of(phases)
     return [
         next((s.end_ns for s in stretches if s.start_ns <= start and (s.end_ns is None or start < s.end_ns)), end)
@@ -58,7 +57,7 @@ class Grid:
     slice_ns: int = SLICE_NS
 
     def numbers(self, slices: Ints) -> Ints:
-        """The window of each slice; -1 where it lies in none."""
+        """The window of each slice; -1 when it lies in none."""
         found = np.full(len(slices), -1, dtype=np.int64)
         per_window = self.width_ns // self.slice_ns
         for base, first, count in self._laid():
@@ -77,18 +76,18 @@ class Grid:
         return self.start_ns(number) + self.width_ns
 
     def whole(self, stopped_ns: int) -> list[int]:
-        """The windows that were over when releasing stopped."""
+        """The windows that had ended when the release of events stopped."""
         return [base + k for base, first, count in self._laid() for k in range(self._over(first, count, stopped_ns))]
 
     def left_out_ns(self, stopped_ns: int) -> int:
-        """How much recorded time lies in no whole window."""
+        """Recorded time outside of whole windows."""
         ends = [stopped_ns if end is None else min(end, stopped_ns) for _, end in self.stretches]
         recorded = sum(max(0, end - start) for (start, _), end in zip(self.stretches, ends, strict=True))
         return recorded - len(self.whole(stopped_ns)) * self.width_ns
 
     @property
     def count(self) -> int | None:
-        """How many windows there will be; None where only the run will tell."""
+        """The number of windows; None when it is not known before the run has ended."""
         counts = [count for _, _, count in self._laid()]
         return None if None in counts else sum(count for count in counts if count is not None)
 
@@ -97,7 +96,8 @@ class Grid:
         return over if count is None else min(count, over)
 
     def _laid(self) -> list[tuple[int, int, int | None]]:
-        """Per stretch with any window: the number of its first one, its first whole slice, how many it holds."""
+        """For each stretch with windows: the number of its first window, its first whole slice, its number of
+        windows."""
         found: list[tuple[int, int, int | None]] = []
         base = 0
         for start, end in self.stretches:
@@ -122,7 +122,7 @@ class WindowCounts:
         self._parts: dict[int, Cells] = {}
 
     def add(self, cells: Cells) -> set[int]:
-        """Take the compacted cells of a frame, in base slices; gives the windows that have more counts now."""
+        """Add the compacted cells of a frame, in base slices; returns the windows whose counts changed."""
         keys, counts = select(cells, self._metric, self._strata)
         indexes = keys & INDEX_MASK
         numbers = np.zeros(len(keys), dtype=np.int64) if self._grid is None else self._grid.numbers(slices_of(keys))

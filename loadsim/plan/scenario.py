@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
-from loadsim.plan.conduct import Conduct
+from loadsim.plan.behaviour import Behaviour
 from loadsim.plan.headers import Headers
 from loadsim.plan.retry import Retry
 from loadsim.plan.shape import Duration, Rate, Size, write
@@ -169,7 +169,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     objectives: tuple[str | ObjectiveRule, ...] = ()
     cases: tuple[Case, ...] = ()
     validity: ValidityRules = ValidityRules()
-    receiver: Conduct | None = None
+    receiver: Behaviour | None = None
     """How the embedded receiver behaves."""
     retry: Retry | None = None
     """How deliveries that fail are made again; None: never, and every event is one delivery."""

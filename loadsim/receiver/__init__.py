@@ -1,1 +1,2 @@
-"""The companion receiver: verifies with the sender's schemes, keeps the books, misbehaves with known answers."""
+"""The companion receiver: verifies deliveries with the sender's schemes, counts them, and fails on purpose when
+asked."""

@@ -1,8 +1,7 @@
-"""The receiver's own page for machines, on a port apart from webhooks: `GET /stats`, `GET /ledger`, `GET /healthz`, and
-`PUT /ledger/runs/ID`, by which a load run says that it begins.
+"""The receiver's HTTP interface for programs, on a port apart from webhooks. All answers are JSON.
 
-Decides the paths, that answers are JSON, and that a request must name a host that is ours (see `addresses`). Refuses to
-know how the figures come about.
+`GET /stats`, `GET /ledger`, `GET /healthz`, and `PUT /ledger/runs/ID`, with which a load run announces its begin. A
+request must name one of our host names (see `addresses`).
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from loadsim.receiver.ledger import RUNS
 from loadsim.receiver.supervisor import Supervisor
 
 NOT_REGISTERED = (
-    f"this run is not registered: PUT /ledger/runs/ID before its first event; the {RUNS} that came last have a place"
+    f"this run is not registered: PUT /ledger/runs/ID before its first event; the last {RUNS} runs are kept"
 )
 
 
 class Admin:
-    """Serves the figures of `supervisor` on `listener`, a listening socket. `names`: the host names that are ours."""
+    """Serves counters and ledger of `supervisor` on `listener`, a listening socket. `names`: our host names."""
 
     def __init__(self, supervisor: Supervisor, listener: socket.socket, names: Collection[str] = ()) -> None:
         self._supervisor = supervisor
@@ -40,7 +39,7 @@ class Admin:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> None:
-        """Begin to answer."""
+        """Begin to serve."""
         await self._runner.setup()
         await web.SockSite(self._runner, self._listener).start()
 
@@ -53,7 +52,7 @@ class Admin:
         return web.Response(body=msgspec.json.encode(self._supervisor.stats()), content_type="application/json")
 
     async def _register(self, request: web.Request) -> web.Response:
-        """Note what comes of a run from now on."""
+        """Keep a ledger of a run from now on."""
         try:
             self._supervisor.register(request.match_info["run"])
         except LoadsimError as error:
@@ -63,26 +62,26 @@ class Admin:
         return web.Response(status=204)
 
     async def _ledger(self, request: web.Request) -> web.Response:
-        """`?run=ID`: what came of a run, see `measure.ledger`. Without: which runs there are."""
+        """With `?run=ID` the ledger of a run, see `measure.ledger`. Without it the list of runs."""
         run = request.query.get("run")
         try:
             if run is None:
                 runs, refusals = self._supervisor.runs()
                 body = msgspec.json.encode({"runs": runs, "refused": refusals})
                 return web.Response(body=body, content_type="application/json")
-            books = await self._supervisor.books(run)
+            ledger = await self._supervisor.ledger_of(run)
         except LoadsimError as error:
             return web.json_response({"error": str(error)}, status=404)
-        if books is None:
+        if ledger is None:
             return web.json_response({"error": NOT_REGISTERED}, status=404)
-        return web.Response(body=encode_ledger(run, books), content_type="application/json")
+        return web.Response(body=encode_ledger(run, ledger), content_type="application/json")
 
     async def _health(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.json_response({"status": "ok"})
 
 
 def _for_our_names(names: Collection[str]) -> Middleware:
-    """Refuses a request that names another host: a web page whose name was made to point here."""
+    """Refuses a request that names another host: a web page whose name was made to resolve to this address."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,7 +1,6 @@
-"""The answers a receiver gives, and their bytes.
+"""The answers of the receiver: status, text, the counter that each belongs to, and the bytes.
 
-Decides the status, the text and the place in the books of every answer, and renders each once per second (only its Date
-changes). Refuses to know why a request gets it.
+An answer is rendered once per second, since only its Date header changes.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import orjson
 
 
 class Entry(enum.IntEnum):
-    """Where a request stands in the books: exactly one each, so that they add up to `received`.
+    """The counter of a request. Each request is counted in exactly one, so that they add up to `received`.
 
-    Every `signing.Rejection` is here under its own name.
+    Every `signing.Rejection` has an entry of the same name.
     """
 
     verified = 0
     unchecked = 1
-    """Taken without looking, as asked for."""
+    """Accepted without verification, as configured."""
     missing_signature = 2
     missing_timestamp = 3
     missing_id = 4
@@ -37,12 +36,12 @@ class Entry(enum.IntEnum):
     not_found = 13
     wrong_method = 14
     bad_request = 15
-    """Not HTTP as the standard has it."""
+    """Not valid HTTP."""
     too_slow = 16
     internal = 17
-    """Our own fault."""
+    """An error of the receiver itself."""
     no_room = 18
-    """Too much was being received at once."""
+    """The buffers for incomplete bodies were full."""
 
 
 ACCEPTED = frozenset({Entry.verified, Entry.unchecked})
@@ -50,11 +49,10 @@ ACCEPTED = frozenset({Entry.verified, Entry.unchecked})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """One answer. `entry` is None for what the books leave out (health checks). `close` ends the connection.
+    """One answer. `entry` is None for answers that are not counted (health checks). `close` ends the connection.
 
-    `retry_after` and `allow` are values of those headers, left out where empty.
-
-    Compared by identity: there are few of them, and the hot path looks them up by hash.
+    `retry_after` and `allow` are the values of those headers; empty: left out. Answers are compared by identity: there
+    are few of them, and the hot path looks them up by hash.
     """
 
     status: int
@@ -68,7 +66,7 @@ class Answer:
 def refusal(
     status: int, entry: Entry, text: str, *, close: bool = False, allow: str = "", retry_after: str = ""
 ) -> Answer:
-    """An answer that says no, its reason as JSON."""
+    """A refusal with its reason as JSON."""
     return Answer(status, entry, orjson.dumps({"error": text}), close, allow, retry_after)
 
 
@@ -86,13 +84,13 @@ TOO_SLOW = refusal(408, Entry.too_slow, "Request took too long", close=True)
 NO_ROOM = refusal(503, Entry.no_room, "Too much is being received at once", close=True, retry_after="1")
 INTERNAL = refusal(500, Entry.internal, "Internal error", close=True)
 RESET = Answer(0, None, b"", close=True)
-"""No answer: the connection is reset where one was due."""
+"""No answer: the connection is reset instead."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def render(answer: Answer, now_s: float, *, close: bool, head: bool = False) -> bytes:
-    """The answer as HTTP/1.1 bytes; with `head` the body is left out, as an answer to HEAD must."""
+    """The answer as HTTP/1.1 bytes; `head`: without its body, for a HEAD request."""
     try:
         phrase = http.HTTPStatus(answer.status).phrase
     except ValueError:
@@ -113,8 +111,8 @@ def render(answer: Answer, now_s: float, *, close: bool, head: bool = False) -> 
     return text.encode("latin-1") + (b"" if head else answer.body)
 
 
-class Wire:
-    """Rendered answers, kept for as long as their Date holds."""
+class RenderedAnswers:
+    """A cache of rendered answers, valid for as long as their Date."""
 
     __slots__ = ("_cache", "_plain", "_until")
 
@@ -124,7 +122,8 @@ class Wire:
         self._cache: dict[tuple[Answer, bool, bool], bytes] = {}
 
     def bytes_of(self, answer: Answer, now_s: float, close: bool, head: bool) -> bytes:
-        """As `render`, remembered for the second of `now_s`. By position, since a name costs in a call."""
+        """As `render`, cached for the second of `now_s`. Arguments are positional, because keywords make a call
+        slower."""
         if not self._until - 1 <= now_s < self._until:
             self._until = int(now_s) + 1.0
             self._plain.clear()

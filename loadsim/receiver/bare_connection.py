@@ -1,7 +1,6 @@
 """One connection of the bare engine, on asyncio.Protocol and httptools.
 
-Decides how bytes become whole requests, how answers leave in order, and which limits hold for hostile senders. Refuses
-to know what a request deserves.
+It turns bytes into complete requests, sends answers in order, and enforces the limits against hostile senders.
 """
 
 from __future__ import annotations
@@ -14,75 +13,90 @@ from typing import Protocol, cast
 import httptools
 
 from loadsim.receiver import answers
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
-from loadsim.receiver.desk import AT_ONCE, Desk
 from loadsim.receiver.faults import SlowReading, reset
+from loadsim.receiver.handler import AT_ONCE, WebhookHandler
+from loadsim.receiver.timer import Timer
 
 FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
-"""What is looked up here; the parser takes the second for the first."""
+"""The headers needed here; the parser treats the second like the first."""
 _LENGTH_DIGITS = 18
 HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
 FRAMING_FACTOR = 16
-"""A chunked body may take this many times its limit on the wire: the smallest chunks cost six bytes for one."""
+"""A chunked body may have this many times its limit as bytes of transfer: the smallest chunks need six bytes for
+one."""
 PIPELINE_LIMIT = 64
-"""With so many requests of one connection waiting, no more is read from it."""
+"""With this many requests waiting, no more is read from the connection."""
 
 
 class _Request:
-    """A request as it comes in. `refused` is set when its answer is known before its end.
+    """A request while it arrives. `refused` is set when its answer is known before its end.
 
-    What most requests never change stands on the class: making one costs as much as what it sets.
+    Defaults are class attributes, because creating a request costs time for each attribute that it sets.
     """
 
     method = ""
     fields = 0
     head_size = 0
-    """Counted only where more than a head's worth was read; else it cannot be too much."""
+    """Counted only when more than HEAD_LIMIT bytes were read; otherwise it cannot be over the limit."""
     in_head = True
     keep = False
     expects = False
     refused: Answer | None = None
     body = b""
-    mark = b""
-    """Which event it says it is."""
+    delivery_id = b""
+    """The value of its delivery id header."""
     size = 0
     pieces: list[bytes] | None = None
-    """A body that came in several."""
+    """The pieces of a body that arrived in several."""
 
     def __init__(self, target: bytes = b"") -> None:
         self.target = target
         self.headers: dict[str, str] = {}
-        """Those that somebody needs."""
+        """The headers that are needed."""
 
 
-class Owner(Protocol):
-    """What a connection needs of the engine that it belongs to."""
+class ConnectionOwner(Protocol):
+    """What a connection needs of the engine that owns it."""
 
-    alarm: Alarm | None
+    timer: Timer | None
     connections: set[Connection]
     names: HeaderNames
     stopping: bool
-    """The next answer of every connection is its last."""
+    """True when the next answer of every connection is its last."""
 
     def lost(self, connection: Connection) -> None:
-        """The connection is gone."""
+        """The connection was closed."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection. The parser's callbacks only collect; answers are given after the parser returned."""
+    """One connection. The parser's callbacks only collect data; answers are sent after the parser has returned."""
 
     __slots__ = (
-        "_busy", "_cut_off", "_desk", "_engine", "_held", "_max_body", "_names", "_parser", "_paused", "_ready",
-        "_request", "_stuck", "_ticks", "_transport", "_wire_bytes", "finished",
+        "_busy",
+        "_cut_off",
+        "_engine",
+        "_handler",
+        "_held",
+        "_max_body",
+        "_names",
+        "_parser",
+        "_paused",
+        "_ready",
+        "_request",
+        "_stuck",
+        "_ticks",
+        "_transport",
+        "_wire_bytes",
+        "finished",
     )  # fmt: skip
 
-    def __init__(self, engine: Owner, desk: Desk) -> None:
+    def __init__(self, engine: ConnectionOwner, handler: WebhookHandler) -> None:
         self._engine = engine
-        self._desk = desk
-        self._max_body = desk.max_body
+        self._handler = handler
+        self._max_body = handler.max_body
         self._names = engine.names
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -96,9 +110,9 @@ class Connection(asyncio.Protocol):
         self._stuck = False
         self._cut_off = False
         self.finished = False
-        """The last answer was given: what comes now is thrown away."""
+        """The last answer was sent: further input is discarded."""
 
-    # What the loop calls.
+    # Called by the loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -108,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._ready.clear()
         self._request = None
-        self._has_room()
+        self._within_budget()
         if self._busy is not None:
             self._busy.cancel()
         self._engine.lost(self)
@@ -123,8 +137,8 @@ class Connection(asyncio.Protocol):
             self._refuse(answers.BAD_REQUEST)
         else:
             if self._request is not None:
-                self._look_early(self._request)
-            if self._request is not None and not self._has_room():
+                self._check_early(self._request)
+            if self._request is not None and not self._within_budget():
                 self._refuse(answers.NO_ROOM)
         if self._ready:
             self._serve()
@@ -138,7 +152,7 @@ class Connection(asyncio.Protocol):
         self._stuck = False
         self._serve()
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_url(self, url: bytes) -> None:
         if self._request is None:
@@ -150,7 +164,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._request
         if request is None or not request.in_head:
-            return  # a trailer, which must not pass for a header
+            return  # a trailer, which must not be taken for a header
         request.fields += 1
         if self._wire_bytes > HEAD_LIMIT:
             request.head_size += len(name) + len(value)
@@ -159,10 +173,10 @@ class Connection(asyncio.Protocol):
             headers = request.headers
             if key in headers:
                 add_field(headers, key, value)
-            else:  # as add_field has it, without the call that most requests never need
+            else:  # same as add_field, without the call, which most requests never need
                 headers[key] = value.strip(b" \t").decode("latin-1")
         elif key is None:
-            request.mark = joined(request.mark, value) if request.mark else value
+            request.delivery_id = joined(request.delivery_id, value) if request.delivery_id else value
 
     def on_headers_complete(self) -> None:
         request = self._request
@@ -173,10 +187,11 @@ class Connection(asyncio.Protocol):
         method = parser.get_method()
         request.method = "POST" if method == b"POST" else method.decode("latin-1")
         request.keep, version = parser.should_keep_alive(), "1.1"
-        # Who is kept without having asked for it speaks 1.1: the parser is asked, which costs, in all other cases only.
+        # A connection kept open by default is HTTP/1.1; the parser is asked for the version, which costs, only
+        # otherwise.
         if not request.keep or "connection" in headers or "proxy-connection" in headers:
             version = parser.get_http_version()
-            request.keep = request.keep and version == "1.1"  # HTTP/1.0 can ask for it, and we keep none of those
+            request.keep = request.keep and version == "1.1"  # HTTP/1.0 can ask for it; such connections are closed
         length = headers.get("content-length", "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
@@ -209,10 +224,10 @@ class Connection(asyncio.Protocol):
         self._request = None
         self._wire_bytes = 0
 
-    # What we do.
+    # Internal.
 
-    def _look_early(self, request: _Request) -> None:
-        """Refuse what is too much before it is whole; ask for the body of one who waits to be asked."""
+    def _check_early(self, request: _Request) -> None:
+        """Refuse an incomplete request that is over a limit; send 100 Continue to a sender that waits for it."""
         if request.in_head and (self._wire_bytes > HEAD_LIMIT or request.fields > FIELD_LIMIT):
             self._refuse(answers.HEAD_TOO_LARGE)
         elif self._wire_bytes > HEAD_LIMIT + FRAMING_FACTOR * self._max_body:
@@ -225,37 +240,37 @@ class Connection(asyncio.Protocol):
                 self._transport.write(answers.CONTINUE)
 
     def _refuse(self, answer: Answer) -> None:
-        """Put a refusal in the place of the request that is coming in; nothing after it is read."""
+        """Answer the arriving request with a refusal; nothing after it is read."""
         request = self._request or _Request()
         request.refused, request.body, request.pieces = answer, b"", None
         self._request = None
         self._ready.append(request)
         self._cut_off = True
 
-    def _has_room(self) -> bool:
-        """Count what is held of bodies; False where that is more than before and, of all connections, too much."""
+    def _within_budget(self) -> bool:
+        """Update the count of body bytes held here; False when it grew and all connections together hold too much."""
         held = sum(request.size for request in self._ready if request.refused is None)
         if self._request is not None:
             held += self._request.size
         before, self._held = self._held, held
-        return self._desk.room.changed(before, held)
+        return self._handler.budget.changed(before, held)
 
     def _serve(self) -> None:
-        """Answer what is whole, in order, until one has to wait for its service."""
-        ready, desk, out = self._ready, self._desk, b""
+        """Answer complete requests in order, until one has to wait for its service time."""
+        ready, handler, out = self._ready, self._handler, b""
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
             if request.refused is not None:
-                desk.refuse(request.refused, request.size)
+                handler.refuse(request.refused, request.size)
                 out += self._answer(request, request.refused)
                 continue
             body = request.body if request.pieces is None else b"".join(request.pieces)
-            answer, instant = desk.take(
-                request.method, request.target.decode("latin-1"), request.headers, body, request.mark
+            answer, instant = handler.take(
+                request.method, request.target.decode("latin-1"), request.headers, body, request.delivery_id
             )
-            if instant != AT_ONCE and self._engine.alarm is not None:
-                self._busy = self._engine.alarm.at(instant)
-                request.body, request.pieces = b"", None  # nobody needs it any more
+            if instant != AT_ONCE and self._engine.timer is not None:
+                self._busy = self._engine.timer.at(instant)
+                request.body, request.pieces = b"", None  # no longer needed
                 self._busy.add_done_callback(partial(self._served, request, answer))
             else:
                 out += self._answer(request, answer)
@@ -264,7 +279,7 @@ class Connection(asyncio.Protocol):
         if ready or self._paused or self._stuck:
             self._flow()
         if ready or self._held:
-            self._has_room()
+            self._within_budget()
 
     def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
@@ -273,7 +288,7 @@ class Connection(asyncio.Protocol):
         self._send(self._answer(request, answer))
         self._serve()
         if self._request is not None:
-            self._look_early(self._request)
+            self._check_early(self._request)
 
     def _answer(self, request: _Request, answer: Answer) -> bytes:
         close = answer.close or not request.keep or self._engine.stopping
@@ -285,19 +300,19 @@ class Connection(asyncio.Protocol):
             return b""
         self.finished = close
         self._ticks = 0
-        return self._desk.bytes_of(answer, close, request.method == "HEAD")
+        return self._handler.bytes_of(answer, close, request.method == "HEAD")
 
     def _send(self, data: bytes) -> None:
         if self._transport is None:
             return
         self._transport.write(data)
         if self.finished and self._cut_off:
-            self._transport.write_eof()  # not close: unread input would turn it into a reset that eats the answer
+            self._transport.write_eof()  # not close(): unread input would turn it into a reset, and lose the answer
         elif self.finished:
             self._transport.close()
 
     def _flow(self) -> None:
-        """Read only from a sender that reads its answers and has not too many requests waiting."""
+        """Pause reading while the sender does not read its answers, or while too many requests wait."""
         pause = self._stuck or len(self._ready) >= PIPELINE_LIMIT
         if pause != self._paused and self._transport is not None and not self._transport.is_closing():
             self._paused = pause
@@ -306,10 +321,10 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.resume_reading()
 
-    # What the engine calls.
+    # Called by the engine.
 
     def tick(self, read: int, idle: int, linger: int) -> None:
-        """One tick went by; end what has lasted longer than so many ticks: reading, idling, lingering."""
+        """Count one tick, and end what has lasted for more than so many ticks: reading, idling, lingering."""
         if self._transport is None:
             return
         self._ticks += 1
@@ -326,21 +341,21 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def wind_down(self) -> None:
-        """Close at once when nothing is in flight here; else the next answer is the last."""
+        """Close now when nothing is in flight; otherwise the next answer is the last."""
         whole_head = self._request is not None and not self._request.in_head
         if self._transport is not None and not (self._busy or self._ready or whole_head):
             self._transport.close()
 
     def abort(self) -> None:
-        """Drop the connection as it stands: an answer that comes due in the meantime has nowhere to go."""
+        """Close the connection at once; answers that become due later are discarded."""
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
 
 
 class SlowConnection(SlowReading, Connection):
-    """The same, reading slowly."""
+    """A connection that is read slowly."""
 
-    def __init__(self, engine: Owner, desk: Desk, bytes_per_s: int) -> None:
-        super().__init__(engine, desk)
+    def __init__(self, engine: ConnectionOwner, handler: WebhookHandler, bytes_per_s: int) -> None:
+        super().__init__(engine, handler)
         self.bytes_per_s = bytes_per_s

@@ -1,7 +1,7 @@
-"""What a request deserves: route, signature, then JSON, in this order.
+"""Chooses the answer to a request: it checks the route, then the signature, then the JSON.
 
-Decides purely, the same for both engines. The signature is checked over the raw bytes before anything parses them.
-Refuses to know sockets, clocks, delays and counters.
+The signature is checked over the raw bytes before anything parses them. This code is pure and the same for both HTTP
+engines: no sockets, clocks, delays or counters.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ HEALTH_PATH = "/healthz"
 CONTENT_TYPE = "content-type"
 TRANSFER_CODING = "transfer-encoding"
 VERSIONS = frozenset({"1.0", "1.1"})
-"""Of HTTP, those that we speak."""
+"""The versions of HTTP that are supported."""
 _SPELLINGS = 256
 _LONGEST_SPELLING = 64
 _check = msgspec.json.Decoder(msgspec.Raw).decode
-"""Looks at every byte and builds nothing: a fifth of what parsing costs."""
+"""Checks every byte and builds no objects: a fifth of the cost of parsing."""
 
 
 class HeaderNames(dict[bytes, str | None]):
-    """The spelling of a field name → its lower-case name where it is needed, else ""; None for the one kept apart.
+    """Maps the spelling of a header name to its lower-case name if it is needed, else to ""; `apart` maps to None.
 
-    Learns the spellings that come, as many as a well-meaning sender has; after that a look-up is all that a header
-    costs that nobody needs.
+    It learns a limited number of spellings, so that a header that nobody needs costs one look-up only.
     """
 
     def __init__(self, needed: Iterable[str], *, apart: str | None = None) -> None:
@@ -48,7 +47,7 @@ class HeaderNames(dict[bytes, str | None]):
         return key
 
     def pick(self, fields: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], bytes]:
-        """The needed fields by lower-case name, and the value of the one that is kept apart."""
+        """The needed fields by lower-case name, and the value of the field kept apart."""
         found: dict[str, str] = {}
         apart = b""
         for name, value in fields:
@@ -56,7 +55,7 @@ class HeaderNames(dict[bytes, str | None]):
             if key:
                 if key in found:
                     add_field(found, key, value)
-                else:  # as add_field has it, without the call
+                else:  # same as add_field, without the call
                     found[key] = value.strip(b" \t").decode("latin-1")
             elif key is None:
                 apart = joined(apart, value)
@@ -64,18 +63,18 @@ class HeaderNames(dict[bytes, str | None]):
 
 
 def joined(before: bytes, value: bytes) -> bytes:
-    """The raw value of a field that is kept apart: a repeated one hides none, as with `add_field`."""
+    """The raw value of the field kept apart; repeated ones are joined by ", ", as in `add_field`."""
     return before + b", " + value if before else value
 
 
 def add_field(found: dict[str, str], key: str, value: bytes) -> None:
-    """Add one field; a repeated one is joined by ", " (RFC 9110, 5.3), so none hides another."""
+    """Add one field; repeated ones are joined by ", " (RFC 9110, 5.3), so that none hides another."""
     text = value.strip(b" \t").decode("latin-1")
     found[key] = f"{found[key]}, {text}" if key in found else text
 
 
 def is_json(body: bytes) -> bool:
-    """Whether the body is one JSON text in UTF-8 (RFC 8259), without building it."""
+    """Whether the body is one JSON text in UTF-8 (RFC 8259); nothing is built."""
     try:
         if not body.isascii():
             body.decode("utf-8")
@@ -96,23 +95,23 @@ def path_of(target: str) -> str:
 
 
 def understood(coding: str) -> bool:
-    """Whether a body in this transfer coding is what was signed: chunks are, what was compressed on the way is not."""
+    """Whether this transfer coding is supported: chunked only, because a compressed body is not what was signed."""
     return coding.lower() == "chunked"
 
 
 class Checker(Protocol):
-    """What checks a signature: a `signing.Verifier`, or something that stands before several."""
+    """Checks signatures: a `signing.Verifier`, or something that combines several."""
 
     @property
     def header_names(self) -> tuple[str, ...]:
-        """The headers that `verify` looks at, lower case."""
+        """The headers that `verify` needs, lower case."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
         """None for a genuine delivery."""
 
 
 class Rules:
-    """Decides every request of a receiver. `verifier` None takes everything without looking."""
+    """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
 
     __slots__ = ("_accepted", "_path", "_refusals", "_verify", "needs")
 
@@ -122,7 +121,7 @@ class Rules:
         self._accepted = answers.UNCHECKED if verifier is None else answers.VERIFIED
         self._refusals: dict[Rejection, Answer] = {}
         self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
-        """The headers that `decide` looks up, lower case."""
+        """The headers that `decide` needs, lower case."""
 
     def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
         """The answer. Never raises on hostile input.

@@ -1,6 +1,6 @@
-"""A receiver beside whatever runs in this process: the same workers and books as the command, for embedded runs.
+"""The receiver started from within a program: the same workers and counters as the command, for embedded runs.
 
-Decides the order of starting and stopping. Needs a running event loop, which also watches the workers.
+It needs a running event loop, which also watches the workers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.model import Secret
 from loadsim.receiver.admin import Admin
 from loadsim.receiver.options import ReceiverOptions
@@ -18,7 +18,7 @@ from loadsim.signing import scheme
 
 
 def _ignore(line: str) -> None:
-    """Nobody wants to hear."""
+    """The default of `say`: ignores the line."""
 
 
 def _url(host: str, port: int) -> str:
@@ -35,33 +35,34 @@ class RunningReceiver:
 
     @property
     def port(self) -> int:
-        """Where webhooks are taken."""
+        """The port that accepts webhooks."""
         return self._supervisor.port
 
     @property
     def url(self) -> str:
-        """Where to POST webhooks."""
+        """The URL to POST webhooks to."""
         return self._options.url(self.port)
 
     @property
     def admin_url(self) -> str | None:
-        """Where the books are served, without a path; None when they are not."""
+        """The URL of counters and ledger, without a path; None when they are not served."""
         return _url(*self._admin.address) if self._admin is not None else None
 
     def stats(self) -> Stats:
-        """The books as of now; also after `stop`."""
+        """The counts as of now; also after `stop`."""
         return self._supervisor.stats()
 
     def register(self, run: str) -> None:
-        """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
+        """Keep a ledger of this run from now on. Raises LoadsimError without a ledger, ValueError for an invalid
+        name."""
         self._supervisor.register(run)
 
-    async def books(self, run: str) -> Books | None:
-        """Which events of a run came until now, and not after `stop`; None where it is not registered."""
-        return await self._supervisor.books(run)
+    async def ledger_of(self, run: str) -> RunLedger | None:
+        """The ledger of a run up to now; None when the run is not registered. Not available after `stop`."""
+        return await self._supervisor.ledger_of(run)
 
     async def stop(self) -> None:
-        """Answer what is in flight, end every process, keep the final books."""
+        """Answer what is in flight, end every process, keep the final counts."""
         await self._supervisor.stop()
         if self._admin is not None:
             await self._admin.stop()
@@ -84,15 +85,15 @@ async def start_receiver(
 ) -> RunningReceiver:
     """Start the processes of a receiver and return when all of them answer.
 
-    `secret` may be None only with `verify=False`; `old_secret` is accepted beside it until `retire_ns`; `say` hears of
-    workers that had to be replaced. Raises LoadsimError in one line: a port that is taken, an unknown scheme, a worker
-    that does not start.
+    `secret` may be None only with `verify=False`. `old_secret` is accepted beside it until `retire_ns`. `say` gets a
+    line when a worker had to be replaced. Raises LoadsimError in one line for a port in use, an unknown scheme, or a
+    worker that does not start.
     """
     described = scheme(options.scheme, options.custom)
     if options.verify and secret is not None:
         described.verifier(
             secret, url=options.public_url or options.url(options.port)
-        )  # a key in the wrong form is said here, not by a worker
+        )  # a key in the wrong form is reported here, not by a worker
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
     supervisor = Supervisor(options, secret, say, old_secret)
     try:

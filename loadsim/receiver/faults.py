@@ -1,7 +1,4 @@
-"""What a receiver does to a connection on purpose: reset it, or read it slowly.
-
-Decides how the kernel is made to show it to the sender. Refuses to know when and why.
-"""
+"""Faults of connections on purpose: reset a connection, or read it slowly."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
 SMALL_BUFFER = 4096
-"""What the kernel may take beyond what a slow reader has read; it doubles this."""
+"""Kernel buffer for what a slow reader has not read yet; the kernel doubles this value."""
 
 if TYPE_CHECKING:
     _Base = asyncio.Protocol
@@ -31,12 +28,12 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def read_little(listener: socket.socket) -> None:
-    """Keep the kernel from taking much for the connections of `listener` that nobody has read."""
+    """Limit what the kernel buffers for connections of `listener`."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
 
 
 class SlowReading(_Base):
-    """Mixed in before a protocol: hands on what comes at `bytes_per_s`, and reads nothing more until then."""
+    """A mixin for a protocol: passes data on at `bytes_per_s`, and reads no more until then."""
 
     bytes_per_s: int
     _slow_transport: asyncio.Transport | None = None

@@ -1,7 +1,7 @@
-"""A user's own application served by one process, for measuring it beside ours: aiohttp, or any ASGI application.
+"""Serves a user's own application (aiohttp or ASGI) in one process, to measure it beside the companion receiver.
 
-Decides which of the two it is and how it is served (uvloop, no access log, the listening socket inherited). Listens to
-the same words as a worker: the order, then "stop" or the end of stdin; says in one line why it cannot serve.
+It is served with uvloop, without access log, on an inherited socket. Like a worker, the process reads its order and
+then "stop" from stdin; it says in one line why it cannot serve.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ _POLL_S = 0.01
 
 
 class AppOrder(msgspec.Struct, frozen=True):
-    """What the parent tells: `package.module:name`, and the socket that is inherited."""
+    """The order of the parent: `package.module:name`, and the inherited socket."""
 
     app: str
     listen_fd: int
 
     @property
     def module(self) -> str:
-        """What is to be run."""
+        """The module to run."""
         return "loadsim.receiver.hosted"
 
     @property
     def whole_environment(self) -> bool:
-        """The application's secret stands there, and whatever else it needs."""
+        """The application may read its secret, or anything else, from the environment."""
         return True
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What is to be inherited."""
+        """The file descriptors that the process inherits."""
         return (self.listen_fd,)
 
 
 async def find_app(spec: str) -> Any:
-    """The application that `spec` names, made by it where it names a factory. Raises UsageError in one line."""
+    """The application that `spec` names; a factory is called. Raises UsageError in one line."""
     found = load_object(spec, OPTION)
     if not isinstance(found, web.Application) and callable(found) and not is_asgi(found):
         try:
@@ -68,7 +68,7 @@ async def find_app(spec: str) -> Any:
 
 
 def is_asgi(found: Any) -> bool:
-    """Whether it can be called as (scope, receive, send), as ASGI 3 has it."""
+    """Whether it is an ASGI 3 application: callable as (scope, receive, send)."""
     call = found if inspect.isroutine(found) else getattr(found, "__call__", None)  # noqa: B004 - its own, not its type's
     if inspect.isclass(found) or call is None or not inspect.iscoroutinefunction(call):
         return False
@@ -78,7 +78,7 @@ def is_asgi(found: Any) -> bool:
 
 
 async def serve(app: Any, listener: socket.socket) -> Stop:
-    """Serve and return what stops it. Raises LoadsimError where what it takes is not installed."""
+    """Serve; returns a function that stops. Raises LoadsimError when a needed package is not installed."""
     return await (_serve_aiohttp if isinstance(app, web.Application) else _serve_asgi)(app, listener)
 
 
@@ -97,7 +97,7 @@ async def _serve_asgi(app: Any, listener: socket.socket) -> Stop:
     config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=int(DRAIN_S))
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn tells in no other way
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
         await asyncio.sleep(_POLL_S)
     if task.done():
         raise LoadsimError(f"{OPTION}: uvicorn did not start it: its lifespan failed")
@@ -110,31 +110,31 @@ async def _serve_asgi(app: Any, listener: socket.socket) -> Stop:
 
 
 async def host(order: AppOrder, answer: int) -> None:
-    """Serve until told to stop; `answer` is the descriptor that READY, or why not, is written to."""
+    """Serve until the parent says stop. READY, or the reason why not, is written to the descriptor `answer`."""
     try:
         stop = await serve(await find_app(order.app), socket.socket(fileno=order.listen_fd))
     except LoadsimError as error:
         os.write(answer, f"{error}\n".encode())
         return
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_reader(CONTROL, _control, told)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_reader(CONTROL, _control, stopping)
     os.write(answer, READY)
-    await told.wait()
+    await stopping.wait()
     asyncio.get_running_loop().remove_reader(CONTROL)
     await stop()
 
 
-def _control(told: asyncio.Event) -> None:
+def _control(stopping: asyncio.Event) -> None:
     if os.read(CONTROL, len(STOP)) != STOP:
-        os._exit(0)  # the parent is gone
-    told.set()
+        os._exit(0)  # the parent has ended
+    stopping.set()
 
 
 def main() -> None:
     """Run one application; started as `python -m loadsim.receiver.hosted`."""
     left_to_the_parent()
     answer = os.dup(1)
-    os.dup2(2, 1)  # what the application prints is not ours to read
+    os.dup2(2, 1)  # the application's output must not mix with READY
     order = read_order(AppOrder)
     if order is None:
         return

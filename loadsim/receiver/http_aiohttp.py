@@ -1,7 +1,7 @@
-"""The aiohttp engine: HTTP by aiohttp's low-level server, everything else by the desk.
+"""The aiohttp HTTP engine: aiohttp's low-level server in front of the handler.
 
-Decides how to spend little per request: no router, no access log, answers rendered before, bodies taken from the buffer
-where they are complete. Refuses to know what a request deserves.
+It spends little per request: no router, no access log, answers rendered in advance, bodies taken from the buffer when
+they are complete.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.decide import TRANSFER_CODING, understood
-from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import SlowReading, reset
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.timer import Timer
 
 VERSIONS = (HttpVersion11, HttpVersion10)
 LINGER_S = 1.0
-"""How long what a refused sender still sends is read and thrown away, so that it sees the answer and not a reset."""
+"""How long input of a refused sender is still read and discarded, so that the sender sees the answer and not a
+reset."""
 LONGEST_TICK_S = 1.0
 BACKLOG = 4096
 
 
 class _RefusedError(Exception):
-    """The body is not to be read to its end: it went over a limit."""
+    """The body went over a limit and is not read to its end."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -41,11 +42,11 @@ class _RefusedError(Exception):
 
 
 class _Prepared(web.StreamResponse):
-    """One answer to any number of requests: writes bytes that were rendered before."""
+    """One answer for any number of requests: it writes bytes that were rendered in advance."""
 
-    def __init__(self, desk: Desk, answer: Answer, *, keep: bool) -> None:
+    def __init__(self, handler: WebhookHandler, answer: Answer, *, keep: bool) -> None:
         super().__init__(status=answer.status)
-        self._desk = desk
+        self._handler = handler
         self._answer = answer
         self._keep = keep
 
@@ -56,18 +57,18 @@ class _Prepared(web.StreamResponse):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         transport = request.transport
         if transport is None:
-            raise ConnectionResetError("the sender is gone")
-        transport.write(self._desk.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
+            raise ConnectionResetError("the sender closed the connection")
+        transport.write(self._handler.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
         if request.protocol.writing_paused:
             await request.writer.drain()
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Everything was written by `prepare`."""
+        """Does nothing: `prepare` has written everything."""
 
 
 class _Reset(_Prepared):
-    """In place of an answer: the connection is reset."""
+    """Resets the connection instead of answering."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         if request.transport is not None:
@@ -76,7 +77,8 @@ class _Reset(_Prepared):
 
 
 class _PreparedLast(_Prepared):
-    """The answer to what is not HTTP: what else comes is thrown away for a while, so that the sender can read it."""
+    """The answer to input that is not HTTP. Further input is discarded for a while, so that the sender can read the
+    answer."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         await super().prepare(request)
@@ -86,8 +88,8 @@ class _PreparedLast(_Prepared):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, except that what is not HTTP gets our answer and stands in the books, and that a head has a
-    deadline.
+    """aiohttp's connection with two changes: input that is not HTTP gets our answer and is counted, and the head of a
+    request has a deadline.
     """
 
     __slots__ = ("_engine", "_gone", "_in_head", "_refused", "_ticks")
@@ -108,7 +110,8 @@ class _Connection(web.RequestHandler):
             self._in_head, self._ticks = True, 0
 
     def tick(self, most: int) -> None:
-        """One tick went by: end a head that has taken more than so many, and who has read nothing for so long."""
+        """Count one tick; end a connection whose head, or whose reading of an answer, has taken more than `most`
+        ticks."""
         if self.transport is None or not (self._in_head or self.writing_paused or self._refused):
             self._ticks = 0
             return
@@ -118,11 +121,11 @@ class _Connection(web.RequestHandler):
         elif self._ticks > most:
             self._refused = True
             self.transport.write(self._engine.too_slow())
-            self.transport.write_eof()  # until the next tick what comes is thrown away, so that the answer can be read
+            self.transport.write_eof()  # input is discarded until the next tick, so that the answer can be read
             self.close()
 
     async def linger(self) -> None:
-        """End our side, and wait a while for the other to end its own."""
+        """Close our side, and wait a while for the sender to close its own."""
         self.close()
         self._gone = asyncio.get_running_loop().create_future()
         if self.transport is not None:
@@ -147,7 +150,7 @@ class _Connection(web.RequestHandler):
 
 
 class _SlowConnection(SlowReading, _Connection):
-    """The same, reading slowly."""
+    """A connection that is read slowly."""
 
     def __init__(self, engine: AiohttpEngine, server: web.Server, bytes_per_s: int, **kwargs: Any) -> None:
         super().__init__(engine, server, **kwargs)
@@ -157,16 +160,16 @@ class _SlowConnection(SlowReading, _Connection):
 class AiohttpEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
-    def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
-        self._desk = desk
-        self._alarm = alarm
-        self._pick = desk.names(TRANSFER_CODING).pick
+    def __init__(self, options: ReceiverOptions, handler: WebhookHandler, timer: Timer | None) -> None:
+        self._handler = handler
+        self._timer = timer
+        self._pick = handler.names(TRANSFER_CODING).pick
         self._max_body = options.max_body
         self._read_timeout = options.read_timeout_ns / NS_PER_S
         self._idle_timeout = options.idle_timeout_ns / NS_PER_S
         self._read_rate = options.read_rate
         self._tick_s = min(LONGEST_TICK_S, self._read_timeout / 2)
-        self._timer: asyncio.TimerHandle | None = None
+        self._next_tick: asyncio.TimerHandle | None = None
         self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
         self._listener: asyncio.Server | None = None
         self._server = web.Server(self._handle)
@@ -186,15 +189,15 @@ class AiohttpEngine:
             auto_decompress=False,
         )
         self._listener = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
-        self._timer = loop.call_later(self._tick_s, self._tick)
+        self._next_tick = loop.call_later(self._tick_s, self._tick)
 
     def drop(self) -> None:
-        """Accept nothing, close every connection as it stands; `serve` may follow."""
+        """Accept no more connections and close all open ones at once; `serve` may follow."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
         for connection in self._server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
@@ -203,24 +206,24 @@ class AiohttpEngine:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
         if self._listener is not None:
             self._listener.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
 
     def last(self, answer: Answer) -> web.StreamResponse:
-        """Count a request that was not understood; its answer is the last on its connection."""
-        self._desk.refuse(answer)
-        return _PreparedLast(self._desk, answer, keep=False)
+        """Count a request that is not valid HTTP; its answer is the last on its connection."""
+        self._handler.refuse(answer)
+        return _PreparedLast(self._handler, answer, keep=False)
 
     def too_slow(self) -> bytes:
-        """Count a request whose head did not come in time, and the bytes of its answer."""
-        self._desk.refuse(answers.TOO_SLOW)
-        return self._desk.bytes_of(answers.TOO_SLOW, True)
+        """Count a request whose head did not arrive in time; returns the bytes of its answer."""
+        self._handler.refuse(answers.TOO_SLOW)
+        return self._handler.bytes_of(answers.TOO_SLOW, True)
 
     def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        """Count a request that is refused before it was read, and its answer."""
-        self._desk.refuse(answer)
+        """Count a request that is refused before it was read completely; returns its answer."""
+        self._handler.refuse(answer)
         return self._respond(request, answer)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -247,38 +250,38 @@ class AiohttpEngine:
             except (HttpProcessingError, web.PayloadAccessError):
                 return self.refusal(request, answers.BAD_REQUEST)
             except ConnectionError:
-                return self._respond(request, answers.BAD_REQUEST)  # nobody is there to read it: nothing is counted
-        headers, mark = self._pick(request.raw_headers)
+                return self._respond(request, answers.BAD_REQUEST)  # the sender has gone: nothing is counted
+        headers, delivery_id = self._pick(request.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        answer, instant = self._desk.take(request.method, request.raw_path, headers, body, mark)
-        if instant and self._alarm is not None:
-            del body  # nobody needs it any more
-            await self._alarm.at(instant)
+        answer, instant = self._handler.take(request.method, request.raw_path, headers, body, delivery_id)
+        if instant and self._timer is not None:
+            del body  # no longer needed
+            await self._timer.at(instant)
         return self._respond(request, answer)
 
     def _tick(self) -> None:
-        # Ticks are counted, not timed, so that a stall of the whole loop is nobody's fault.
+        # Ticks are counted, not timed, so that no connection is closed because the whole loop stalled.
         most = ceil(self._read_timeout / self._tick_s)
         for connection in self._server.connections:
             if isinstance(connection, _Connection):
                 connection.tick(most)
-        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
+        self._next_tick = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
 
     async def _read(self, payload: StreamReader) -> bytes:
-        chunks, size, room = [], 0, self._desk.room
+        chunks, size, budget = [], 0, self._handler.budget
         try:
             while not payload.at_eof():
                 chunk = await payload.readany()
                 chunks.append(chunk)
                 before, size = size, size + len(chunk)
-                has_room = room.changed(before, size)
+                within_budget = budget.changed(before, size)
                 if size > self._max_body:
                     raise _RefusedError(answers.TOO_LARGE)
-                if not has_room:
+                if not within_budget:
                     raise _RefusedError(answers.NO_ROOM)
         finally:
-            room.changed(size, 0)
+            budget.changed(size, 0)
         return b"".join(chunks)
 
     def _respond(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
@@ -287,5 +290,5 @@ class AiohttpEngine:
         found = self._prepared.get(key)
         if found is None:
             kind = _Reset if answer is answers.RESET else _Prepared
-            found = self._prepared[key] = kind(self._desk, answer, keep=keep)
+            found = self._prepared[key] = kind(self._handler, answer, keep=keep)
         return found

@@ -1,6 +1,6 @@
-"""The bare engine: asyncio.Protocol and httptools with nothing between, as a baseline for what HTTP frameworks cost.
+"""The bare HTTP engine: asyncio.Protocol and httptools without a framework, as a baseline for the cost of frameworks.
 
-Decides which connections there are and how long each may take for what it does. Refuses to know what they say.
+It owns the connections and their time limits; `bare_connection` reads and answers requests.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ import socket
 from math import ceil
 
 from loadsim.model import NS_PER_S
-from loadsim.receiver.alarm import Alarm
 from loadsim.receiver.bare_connection import FRAMING_HEADERS, Connection, SlowConnection
-from loadsim.receiver.desk import Desk
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.timer import Timer
 
 BACKLOG = 4096
 LONGEST_TICK_S = 1.0
 LINGER_S = 1.0
-"""How long what a refused sender still sends is read and thrown away, so that it sees the answer and not a reset."""
+"""How long input of a refused sender is still read and discarded, so that the sender sees the answer and not a
+reset."""
 
 
 class BareEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
-    def __init__(self, options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> None:
-        self._desk = desk
-        self.alarm = alarm
-        self.names = desk.names(*FRAMING_HEADERS)
+    def __init__(self, options: ReceiverOptions, handler: WebhookHandler, timer: Timer | None) -> None:
+        self._handler = handler
+        self.timer = timer
+        self.names = handler.names(*FRAMING_HEADERS)
         self.connections: set[Connection] = set()
         self.stopping = False
         read_s, idle_s = options.read_timeout_ns / NS_PER_S, options.idle_timeout_ns / NS_PER_S
@@ -35,29 +36,29 @@ class BareEngine:
         self._read, self._idle, self._linger = (ceil(limit / self._tick_s) for limit in (read_s, idle_s, LINGER_S))
         self._read_rate = options.read_rate
         self._listener: asyncio.Server | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._next_tick: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
 
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._connection, sock=sock, backlog=BACKLOG)
-        self._timer = loop.call_later(self._tick_s, self._tick)
+        self._next_tick = loop.call_later(self._tick_s, self._tick)
 
     def _connection(self) -> Connection:
         if self._read_rate is not None:
-            return SlowConnection(self, self._desk, self._read_rate)
-        return Connection(self, self._desk)
+            return SlowConnection(self, self._handler, self._read_rate)
+        return Connection(self, self._handler)
 
     def drop(self) -> None:
-        """Accept nothing, close every connection as it stands; `serve` may follow."""
+        """Accept no more connections and close all open ones at once; `serve` may follow."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
         for connection in tuple(self.connections):
             connection.abort()
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
 
     async def stop(self, timeout_s: float) -> None:
         """Accept nothing more, answer what is in flight within `timeout_s`, close every connection."""
@@ -71,20 +72,20 @@ class BareEngine:
                 async with asyncio.timeout(timeout_s):
                     await self._empty.wait()
             except TimeoutError:
-                pass  # what is left is dropped
+                pass  # the rest is aborted below
         for connection in tuple(self.connections):
             connection.abort()
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
 
     def lost(self, connection: Connection) -> None:
-        """A connection is gone."""
+        """A connection was closed."""
         self.connections.discard(connection)
         if self.stopping and not self.connections:
             self._empty.set()
 
     def _tick(self) -> None:
-        # Ticks are counted, not timed, so that a stall of the whole loop is nobody's fault.
+        # Ticks are counted, not timed, so that no connection is closed because the whole loop stalled.
         for connection in tuple(self.connections):
             connection.tick(self._read, self._idle, self._linger)
-        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._tick)
+        self._next_tick = asyncio.get_running_loop().call_later(self._tick_s, self._tick)

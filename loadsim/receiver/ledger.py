@@ -1,10 +1,10 @@
-"""Which events came: by run and index, in memory that the workers and their supervisor share.
+"""The receiver's ledger: how often each event of a run arrived and was accepted, by run and event index.
 
-Decides what is kept of an accepted delivery that says of which event it is (see `measure.marks`), and how much room
-there is: the 32 runs that were registered last, indexes below a limit. What is refused, or of a run that nobody
-registered, leaves no trace but a count: the mark is not signed, and anybody can write one. Deliveries are noted one by
-one and entered many at once, since parsing one alone would cost more than all the rest. The supervisor alone writes
-which runs there are, every worker its own part only, so nothing is locked.
+It lies in memory that the workers and their supervisor share. Only the supervisor writes the list of runs, and each
+worker writes only its own part, so no lock is needed. The ledger keeps the 32 runs registered last and event indexes
+below a limit. Only accepted deliveries with a delivery id (see `measure.delivery_ids`) of a registered run are entered:
+the id is not signed, so anybody could write one. Everything else changes a counter at most. Deliveries are noted one by
+one and entered in batches, because parsing each id alone would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -20,63 +20,64 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.delivery_ids import DELIVERY_ID, RUN, indexes_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import MOST_TIMES, Books, Times
-from loadsim.measure.marks import MARK, RUN, indexes_of
+from loadsim.measure.ledger import MOST_TIMES, RunLedger, Times
 
 RUNS = 32
 DEFAULT_LIMIT = 4_000_000
 LARGEST_LIMIT = 50_000_000
 ENTER_EVERY_S = 0.02
-"""How far the ledger may be behind. At any rate that one process can take, entering holds it up for far less than a
+"""The longest delay of the ledger. At any rate that one process can serve, entering a batch takes far less than a
 millisecond."""
 SUCCESSES = range(200, 300)
 _NAME = 128
 _PAGE = mmap.ALLOCATIONGRANULARITY
 MALFORMED, UNREGISTERED, OVER_LIMIT, TURN = 0, 1, 2, 2 + RUNS
-"""A worker's words: what was not entered; then, by place of a run, what was over the limit, and whose turn it is of."""
+"""Words of a worker's part: deliveries not entered (malformed, unregistered); then, by place of a run, deliveries over
+the limit; then, by place, the turn of the run that the counts belong to."""
 _WORDS = TURN + RUNS
 _PART_HEAD = -(-8 * _WORDS // _PAGE) * _PAGE
 _REGISTER = -(-(8 * (1 + RUNS) + RUNS * _NAME) // _PAGE) * _PAGE
 
 
 class Refusals(msgspec.Struct, frozen=True, kw_only=True):
-    """Accepted deliveries with a mark that were not entered."""
+    """Accepted deliveries with a delivery id that were not entered."""
 
     malformed: int
-    """The mark is not of the form."""
+    """The delivery id is not well-formed."""
     unregistered: int
-    """The run was not registered, or so many were after it that it made room."""
+    """The run is not registered, or was replaced because too many others were registered after it."""
 
 
 class _Layout(NamedTuple):
-    """Where things stand in a part, in bytes."""
+    """The layout of a worker's part, in bytes."""
 
     limit: int
 
     @property
     def counts(self) -> int:
-        """Of one array of counts, in whole pages."""
+        """Size of one array of counts, in whole pages."""
         return -(-self.limit // _PAGE) * _PAGE
 
     @property
     def arrays_of_a_run(self) -> int:
-        """Of its arrivals, accepted ones and times."""
+        """Size of the three arrays of a run: arrivals, accepted deliveries, times."""
         return 10 * self.counts
 
     @property
     def part(self) -> int:
-        """Of everything that belongs to one worker."""
+        """Size of the whole part of one worker."""
         return _PART_HEAD + RUNS * self.arrays_of_a_run
 
     def arrays(self, place: int) -> tuple[int, int, int]:
-        """Where the arrivals, the accepted ones and the times of a run begin."""
+        """Offsets of the arrivals, the accepted deliveries and the times of a run."""
         start = _PART_HEAD + place * self.arrays_of_a_run
         return start, start + self.counts, start + 2 * self.counts
 
 
 class Registered(NamedTuple):
-    """A run that has a place. `turn`: how many were registered before it, and it."""
+    """A registered run and its place in memory. `turn`: the number of runs registered so far, including it."""
 
     name: bytes
     place: int
@@ -84,9 +85,9 @@ class Registered(NamedTuple):
 
 
 class _Register:
-    """Which runs have a place, in the memory's first pages: a count of changes, then turns and names by place.
+    """The list of registered runs, in the first pages of the memory: a count of changes, then turns and names by place.
 
-    The count is odd while something is changed, so that a reader knows what it cannot use.
+    The count is odd during a change, so that a reader knows when it must not use what it reads.
     """
 
     def __init__(self, memory: mmap.mmap) -> None:
@@ -95,11 +96,11 @@ class _Register:
 
     @property
     def changes(self) -> int:
-        """Another number than before where something was changed; odd while it is."""
+        """The number of changes, counted at their begin and their end; odd during a change."""
         return int(self._words[0])
 
     def runs(self) -> list[Registered]:
-        """The runs, the latest first."""
+        """The registered runs, the latest first."""
         found = [
             Registered(self._memory[start : start + _NAME].rstrip(b"\0"), place, int(self._words[1 + place]))
             for place, start in enumerate(range(8 * (1 + RUNS), 8 * (1 + RUNS) + RUNS * _NAME, _NAME))
@@ -111,7 +112,7 @@ class _Register:
         return next((run for run in self.runs() if run.name == name), None)
 
     def add(self, name: bytes) -> None:
-        """Give a run a place; the one that was registered first makes room. A run that has one keeps it."""
+        """Register a run, in place of the oldest one when all places are taken. A registered run keeps its place."""
         runs = self.runs()
         if any(run.name == name for run in runs):
             return
@@ -124,7 +125,7 @@ class _Register:
 
 
 class Ledger:
-    """One worker's part. What is noted is entered only by `enter`, which somebody has to call now and then."""
+    """One worker's part of the ledger. Noted deliveries are entered by `enter`, which has to be called regularly."""
 
     def __init__(self, memory: mmap.mmap, register: mmap.mmap, limit: int) -> None:
         self._limit, self._layout, self._memory = limit, _Layout(limit), memory
@@ -133,32 +134,33 @@ class Ledger:
         self._seen = -1
         self._runs: list[Registered] = []
         self.notes: list[Any] = []
-        """Flat: mark, unix seconds, status answered; of accepted deliveries alone."""
+        """Accepted deliveries, flat: delivery id, unix seconds, status answered."""
 
-    def note(self, mark: bytes, now_s: float, status: int) -> None:
-        """A delivery that was accepted, and whose mark is `mark`, was answered. Takes any bytes and never raises."""
-        self.notes.extend((mark, now_s, status))
+    def note(self, delivery_id: bytes, now_s: float, status: int) -> None:
+        """Note an accepted delivery and the status it was answered with. Takes any bytes and never raises."""
+        self.notes.extend((delivery_id, now_s, status))
 
     def enter(self) -> None:
-        """Enter what was noted."""
+        """Enter the noted deliveries."""
         if self._register.changes != self._seen:
-            self._learn()
+            self._read_register()
         if not self.notes:
             return
-        marks, at, statuses = self.notes[0::3], np.fromiter(self.notes[1::3], np.float64), self.notes[2::3]
+        ids, at, statuses = self.notes[0::3], np.fromiter(self.notes[1::3], np.float64), self.notes[2::3]
         self.notes.clear()
-        accepted = np.ones(len(marks), dtype=bool)
+        accepted = np.ones(len(ids), dtype=bool)
         if any(status not in SUCCESSES for status in set(statuses)):
             accepted = np.array([status in SUCCESSES for status in statuses])
         for run in self._runs:  # the latest run is the likeliest
-            found = indexes_of(marks, run.name)
+            found = indexes_of(ids, run.name)
             if found is not None:
                 self._enter(run.place, found, at, accepted)
                 return
-        self._enter_mixed(marks, at, accepted)
+        self._enter_mixed(ids, at, accepted)
 
-    def _learn(self) -> None:
-        """Read which runs there are, and empty the places of those that made room. Left for later while it changes."""
+    def _read_register(self) -> None:
+        """Read the list of runs, and clear the places of replaced ones. Does nothing while the list is being
+        changed."""
         before = self._register.changes
         runs = self._register.runs()
         if before % 2 or self._register.changes != before:
@@ -178,11 +180,11 @@ class Ledger:
             return
         np.frombuffer(self._memory, np.uint8, size, start).fill(0)
 
-    def _enter_mixed(self, marks: Sequence[bytes], at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
-        """Marks of several runs, or of none."""
+    def _enter_mixed(self, ids: Sequence[bytes], at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
+        """Enter deliveries of several runs, or of none."""
         by_name: dict[bytes, list[tuple[int, int]]] = {}
-        for number, mark in enumerate(marks):
-            formed = MARK.fullmatch(mark)
+        for number, delivery_id in enumerate(ids):
+            formed = DELIVERY_ID.fullmatch(delivery_id)
             if formed is None:
                 self._words[MALFORMED] += 1
             else:
@@ -213,7 +215,7 @@ class Ledger:
             self._enter_once(place, index, at, accepted)
 
     def _enter_once(self, place: int, index: Ints, at: NDArray[np.float64], accepted: NDArray[np.bool_]) -> None:
-        """Deliveries of one run, no two of the same event."""
+        """Enter deliveries of one run, at most one for each event."""
         arrivals_at, accepted_at, first_at = self._layout.arrays(place)
         before = self._count(arrivals_at, index)
         new = before == 0
@@ -221,7 +223,7 @@ class Ledger:
         self._count(accepted_at, index if accepted.all() else index[accepted])
 
     def _count(self, start: int, index: Ints, times: Ints | int = 1) -> Times:
-        """Add to counts, each index once; they stay at MOST_TIMES. Returns what they were."""
+        """Add to counts, each index once; counts stay at MOST_TIMES. Returns the counts before."""
         counts = np.frombuffer(self._memory, np.uint8, self._limit, start)
         before = counts[index]
         counts[index] = np.minimum(before.astype(np.int64) + times, MOST_TIMES)
@@ -231,7 +233,7 @@ class Ledger:
 class LedgerMemory:
     """The register and the parts of all workers, behind a file descriptor that children inherit.
 
-    Only what is written takes room.
+    Memory is sparse: only pages that are written take space.
     """
 
     def __init__(self, fd: int, workers: int, limit: int) -> None:
@@ -244,7 +246,7 @@ class LedgerMemory:
 
     @classmethod
     def create(cls, workers: int, limit: int) -> Self:
-        """An empty ledger, in anonymous memory or in an unlinked temporary file where there is none."""
+        """An empty ledger in anonymous memory, or in an unlinked temporary file where the system has none."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("loadsim-ledger")
         else:
@@ -258,9 +260,9 @@ class LedgerMemory:
         return Ledger(mmap.mmap(self.fd, self._layout.part, offset=self._start(worker)), self._shared, self.limit)
 
     def register(self, run: str) -> None:
-        """Note what comes of a run from now on; the run that was registered first makes room where there is none.
+        """Keep a ledger of this run from now on, in place of the oldest run when all places are taken.
 
-        Raises ValueError for what no mark can name.
+        Raises ValueError for a name that no delivery id can hold.
         """
         if RUN.fullmatch(run) is None:
             raise ValueError("a run's name is 1 to 120 printable ASCII characters without blanks and slashes")
@@ -271,15 +273,15 @@ class LedgerMemory:
         return [run.name.decode("ascii") for run in self._register.runs()]
 
     def refusals(self) -> Refusals:
-        """What was not entered, over all workers."""
+        """Deliveries that were not entered, over all workers."""
         counted = [self._words(worker) for worker in range(self._workers)]
         return Refusals(
             malformed=sum(int(each[MALFORMED]) for each in counted),
             unregistered=sum(int(each[UNREGISTERED]) for each in counted),
         )
 
-    def books(self, run: str) -> Books | None:
-        """What came of a run over all workers; None where it is not registered."""
+    def of_run(self, run: str) -> RunLedger | None:
+        """The ledger of a run over all workers; None when the run is not registered."""
         found = self._register.find(run.encode("ascii", "replace"))
         if found is None:
             return None
@@ -294,7 +296,7 @@ class LedgerMemory:
         first = np.full(longest, np.inf)
         for _, _, part in parts:
             first[: len(part)] = np.minimum(first[: len(part)], np.where(part == 0, np.inf, part))
-        return Books(
+        return RunLedger(
             of="deliveries",
             arrivals=_added((arrivals for arrivals, _, _ in parts), longest),
             accepted=_added((accepted for _, accepted, _ in parts), longest),
@@ -303,14 +305,15 @@ class LedgerMemory:
         )
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         os.close(self.fd)
 
     def _start(self, worker: int) -> int:
         return _REGISTER + worker * self._layout.part
 
     def _arrays(self, worker: int, place: int) -> tuple[Times, Times, NDArray[np.float64]]:
-        """Copies of one worker's arrays, up to the last event that came. Read, not mapped: a hole stays a hole."""
+        """Copies of one worker's arrays, up to the last event that arrived. They are read, not mapped, so that
+        unwritten pages stay unwritten."""
         base = self._start(worker)
         arrivals_at, accepted_at, first_at = self._layout.arrays(place)
         arrivals = np.frombuffer(os.pread(self.fd, self.limit, base + arrivals_at), np.uint8)
@@ -325,7 +328,7 @@ class LedgerMemory:
 
 
 def _added(parts: Iterable[Times], size: int) -> Times:
-    """Counts of one length added up; they stay at MOST_TIMES."""
+    """The sum of counts; it stays at MOST_TIMES."""
     total = np.zeros(size, dtype=np.int64)
     for part in parts:
         total[: len(part)] += part

@@ -1,7 +1,6 @@
-"""What a receiver says of the events that it verified: a line for a person, or a JSON object for a machine.
+"""Log lines of verified events: a line for a person, or a JSON object for a machine.
 
-Decides the wording and what never appears: no secret, no signature, no body beyond its type and its simulation mark.
-Refuses to know where lines go.
+They show the event type and whether it is a simulation; never a secret, a signature or other parts of the body.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ _LONGEST_NAME = 100
 
 
 def verified_line(body: bytes) -> str:
-    """The line of a verified event, in the provider's own wording."""
+    """The line for a person, in the provider's own wording."""
     event, simulation = _of(body)
     return f"Webhook verified, event: {event} | simulation: {'true' if simulation else 'false'}"
 
 
 def verified_record(body: bytes, now_s: float, worker: int) -> str:
-    """The same as one JSON object: seconds since 1970, what happened, event, simulation, bytes, worker."""
+    """The line as one JSON object: time (seconds since 1970), message, event, simulation, bytes, worker."""
     event, simulation = _of(body)
     fields = {
         "time": round(now_s, 6),
@@ -34,7 +33,7 @@ def verified_record(body: bytes, now_s: float, worker: int) -> str:
 
 
 def _of(body: bytes) -> tuple[str, bool]:
-    """The event's name made printable, and whether it says that it is a simulation."""
+    """The event's name in printable form, and whether it is a simulation."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

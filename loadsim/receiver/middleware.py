@@ -1,8 +1,8 @@
-"""Verification for a user's own aiohttp application: a middleware that lets genuine deliveries through to its handlers.
+"""Verification for a user's own aiohttp application: a middleware that passes only genuine deliveries to handlers.
 
-Decides that everything is verified which is not named as open, by the resource that the router found and not by how the
-path was spelled. The body is read once, up to a limit and a deadline, and stays readable for the handler. What is
-verified are the raw bytes, also under Content-Encoding: the application must be made with `handler_args=RAW_BODIES`.
+Every request is verified unless its resource is listed as open. The resource is the one that the router found, so other
+spellings of a path do not matter. The body is read once, up to a limit and a deadline, and stays readable for the
+handler. The raw bytes are verified, also under Content-Encoding: create the application with `handler_args=RAW_BODIES`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ Refuse = Callable[[web.Request, Rejection], web.StreamResponse]
 
 
 def refuse_as_json(request: web.Request, rejection: Rejection) -> web.StreamResponse:  # noqa: ARG001 - as `Refuse` has it
-    """The answer of the companion receiver: `rejection.status` and its text, which tells a forger no more than that."""
+    """The answer of the companion receiver: `rejection.status` and its text, which gives a forger no further
+    details."""
     return web.json_response({"error": rejection.text}, status=rejection.status)
 
 
@@ -44,12 +45,13 @@ def verifying(
 ) -> Middleware:
     """A middleware for `web.Application(middlewares=[…])`, or for a sub-application with the webhooks in it.
 
-    `verifier` as `Scheme.verifier` makes it. Whatever the method, a request is verified unless the resource that the
-    router found stands in `open_resources`, as it was added (`"/healthz"`); one that no route takes is refused too. A
-    body over `max_body` bytes is answered with 413, one that takes longer than `read_timeout_s` with 408; a repeated
-    header is joined by ", ", so that none hides another. `refuse` makes the answer to a refused delivery. What reaches
-    the handler is genuine: `request.read()`, `.text()` and `.json()` give the verified bytes, compressed ones as they
-    came. Without RAW_BODIES a compressed body is answered with 415, since the bytes that were signed are gone.
+    `verifier` is what `Scheme.verifier` returns. A request with any method is verified unless the resource that the
+    router found is in `open_resources`, written as it was added (`"/healthz"`). A request without a route is refused
+    too. A body over `max_body` bytes is answered with 413, one that takes longer than `read_timeout_s` with 408.
+    Repeated headers are joined by ", ", so that none hides another. `refuse` makes the answer to a refused delivery.
+    Handlers get genuine deliveries only: `request.read()`, `.text()` and `.json()` return the verified bytes, still
+    compressed if they were sent so. Without RAW_BODIES a compressed body is answered with 415, because the bytes that
+    were signed are not available.
     """
     pick = HeaderNames(verifier.header_names).pick
     open_to_all = frozenset(open_resources)
@@ -66,7 +68,7 @@ def verifying(
             return _error(413, "Body too large")
         came = request.content
         if came.is_eof() and came.total_bytes <= min(max_body, request.client_max_size or max_body):
-            body = await request.read()  # it is all there: nothing to wait for, nothing to bound
+            body = await request.read()  # it is complete: no wait and no limit is needed
         else:
             if request.client_max_size != max_body + 1:  # aiohttp once refused a body of exactly its limit
                 with contextlib.suppress(RuntimeError):  # it was read before, under the application's own limit
@@ -85,7 +87,7 @@ def verifying(
 
 
 async def _read(request: web.Request, max_body: int, timeout_s: float | None) -> bytes | web.StreamResponse:
-    """The whole body, or the answer to one that is too large, too slow or broken."""
+    """The complete body, or the answer to one that is too large, too slow or broken."""
     try:
         async with asyncio.timeout(timeout_s):
             body = await request.read()
@@ -99,14 +101,14 @@ async def _read(request: web.Request, max_body: int, timeout_s: float | None) ->
 
 
 def _unpacks(request: web.Request) -> bool:
-    """Whether the server that this came to unpacks bodies, as aiohttp does by default."""
+    """Whether the server of this request decompresses bodies, as aiohttp does by default."""
     server = getattr(request.protocol, "_manager", None)
     options: Mapping[str, Any] = getattr(server, "_kwargs", {})
     return bool(options.get("auto_decompress", True))
 
 
 def _error(status: int, text: str) -> web.StreamResponse:
-    """An answer to what was not read whole: its connection cannot go on."""
+    """An answer to a request that was not read completely: its connection is closed."""
     answer = web.json_response({"error": text}, status=status)
     answer.force_close()
     return answer

@@ -1,8 +1,4 @@
-"""What a receiver may be told, and which combinations make sense.
-
-Decides the defaults and refuses options that contradict each other, before any port is bound. Refuses to know where the
-values came from (command line, embedded run) and what the secret is.
-"""
+"""Options of a receiver with their defaults. Contradictory options are refused before any port is bound."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import sys
 from typing import Any
 
 from loadsim.model import UsageError
-from loadsim.plan.conduct import ENGINES, Conduct, Engine
+from loadsim.plan.behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
 from loadsim.receiver.ledger import DEFAULT_LIMIT, LARGEST_LIMIT
 
@@ -20,33 +16,33 @@ ANY_PATH = "any"
 DEFAULT_PATH = "/webhooks/trackpilots"
 
 
-class ReceiverOptions(Conduct, frozen=True, kw_only=True):
-    """Everything a receiver does, apart from the secret. Durations in ns, sizes in bytes. Raises UsageError."""
+class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
+    """All options of a receiver except its secret. Durations in ns, sizes in bytes. Raises UsageError."""
 
     host: str = "127.0.0.1"
     port: int = 0
     """0 = a free port."""
     path: str = DEFAULT_PATH
-    """The one path that takes webhooks, or "any"."""
+    """The path that accepts webhooks, or "any"."""
     scheme: str = "trackpilots"
     custom: dict[str, Any] | None = None
     """The description of the scheme "custom"."""
     public_url: str | None = None
-    """The URL that senders have on file, for schemes that sign it; None = the receiver's own."""
+    """The URL that senders use, for schemes that sign it; None = the receiver's own."""
     verify: bool = True
     tolerance_s: float | None = None
-    """None = the scheme's own; 0 turns the check of the timestamp off."""
+    """None = that of the scheme; 0 turns the check of the timestamp off."""
     retire_ns: int | None = None
-    """How long after the first request the old secret, where one is given, is refused. None = never."""
+    """How long after the first request the old secret, if there is one, is no longer accepted. None = never."""
     fail_rate: float = 0.0
-    """Share of the accepted events that are answered with `fail_status`, beside those of `fail`."""
+    """Share of the accepted events that are answered with `fail_status`, in addition to those of `fail`."""
     fail_status: int = 500
     admin: tuple[str, int] | None = ("127.0.0.1", 0)
-    """Where the counters and the ledger are served, or None for nowhere."""
+    """Address that serves the counters and the ledger; None = none."""
     admin_names: tuple[str, ...] = ()
-    """Host names that requests there may name, beside addresses and localhost."""
+    """Host names that requests to it may use, beside addresses and localhost."""
     ledger_limit: int = DEFAULT_LIMIT
-    """Which events came is kept by index below this; 0 keeps no ledger."""
+    """The ledger keeps events with indexes below this; 0 = no ledger."""
     verbose: bool = False
     """One line per verified event, on stderr."""
     log_json: bool = False
@@ -73,16 +69,16 @@ class ReceiverOptions(Conduct, frozen=True, kw_only=True):
         self.check()
 
     def failing(self) -> tuple[Share, ...]:
-        """As Conduct's, with `fail_rate`."""
+        """As in `Behaviour`, with `fail_rate`."""
         return (*super().failing(), *((Share(self.fail_status, self.fail_rate),) if self.fail_rate else ()))
 
     def url(self, port: int) -> str:
-        """Where webhooks are POSTed to when the receiver listens on `port`."""
+        """The URL to POST webhooks to when the receiver listens on `port`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{port}{DEFAULT_PATH if self.path == ANY_PATH else self.path}"
 
     def slots_of(self, worker: int) -> int | None:
-        """How many of the slots belong to worker number `worker`: they are dealt out evenly, the first get the rest."""
+        """The slots of worker number `worker`: slots are shared evenly, and the first workers get the remainder."""
         if self.slots is None:
             return None
         each, rest = divmod(self.slots, self.workers)

@@ -1,7 +1,6 @@
-"""One worker seen from its parent: started, ready, told to stop, gone.
+"""A worker process as its parent sees it: it is started, becomes ready, is stopped, and ends.
 
-Decides how the two speak: the order and STOP by the worker's stdin, READY by its stdout. Refuses to know what is to be
-done when a worker dies.
+The parent sends the order and STOP to the worker's stdin; the worker writes READY to its stdout.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ from loadsim.receiver.worker import READY, STOP, encode_order
 
 
 class AnyOrder(Protocol):
-    """What a process is told at its start: a msgspec struct that also says which program it is for."""
+    """The order that a process gets at its start: a msgspec struct that also names its program."""
 
     @property
     def module(self) -> str:
-        """What is to be run."""
+        """The module to run."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What is to be inherited."""
+        """The file descriptors that the process inherits."""
 
     @property
     def whole_environment(self) -> bool:
-        """Whether it is a program of the user's own: nobody else knows which variables it reads."""
+        """Whether it gets the whole environment: a program of the user's own may read any variable."""
 
 
 class WorkerProcess:
-    """A worker's process. Made by `spawn`, which hands over the order; `ready` tells whether it began to answer.
+    """A worker's process. Made by `spawn`, which sends the order. `ready`: whether it began to serve.
 
-    `said` is what it wrote in place of READY, if anything.
+    `said` is what it wrote instead of READY, if anything.
     """
 
     def __init__(self, process: Process, stdin: asyncio.StreamWriter, *, said: bytes) -> None:
@@ -49,7 +48,7 @@ class WorkerProcess:
 
     @classmethod
     async def spawn(cls, order: AnyOrder) -> Self:
-        """Start a worker, hand it its order, and wait until it answers or is gone."""
+        """Start a worker, send it its order, and wait until it is ready or has ended."""
         process = await asyncio.create_subprocess_exec(
             *own_command(order.module),
             env=own_environment(everything=order.whole_environment),
@@ -61,7 +60,7 @@ class WorkerProcess:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("pipes were asked for and not given")
         try:
-            await _tell(process.stdin, encode_order(order))
+            await _write(process.stdin, encode_order(order))
             said = await process.stdout.readline()
         except BaseException:
             process.kill()
@@ -72,13 +71,13 @@ class WorkerProcess:
         return cls(process, process.stdin, said=said)
 
     async def gone(self) -> str:
-        """Wait for the end; how it came, in words."""
+        """Wait for the end of the process; returns how it ended, in words."""
         code = await self._process.wait()
         return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
     async def stop(self, timeout_s: float) -> None:
-        """Tell it to answer what is in flight and go; kill it when it is still there after `timeout_s`."""
-        await _tell(self._stdin, STOP)
+        """Ask it to answer what is in flight and to end; kill it when it still runs after `timeout_s`."""
+        await _write(self._stdin, STOP)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._process.wait()
@@ -88,7 +87,7 @@ class WorkerProcess:
         self._stdin.close()
 
 
-async def _tell(stdin: asyncio.StreamWriter, words: bytes) -> None:
+async def _write(stdin: asyncio.StreamWriter, words: bytes) -> None:
     try:
         stdin.write(words)
         await stdin.drain()

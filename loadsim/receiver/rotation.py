@@ -1,6 +1,6 @@
-"""A receiver while its secret is rotated: the old one is accepted beside the new one until its end.
+"""Secret rotation: the old secret is accepted beside the new one until it is retired.
 
-Decides by the time since the first request, which all workers share. Refuses to know how a signature is checked.
+Its time is counted from the first request, which all workers share.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from loadsim.signing import Rejection
 
 
 class Rotating:
-    """Accepts what either secret signed; from `retire_ns` after the first request (None: never) the new one alone.
+    """Accepts what either secret signed; from `retire_ns` after the first request (None: never) only the new one.
 
-    `age_ns` tells how long ago the first request of all workers was. The reason of a refusal is the new secret's.
+    `age_ns` returns the time since the first request to any worker. The reason of a refusal is that of the new secret.
     """
 
     __slots__ = ("_age_ns", "_new", "_old", "_retire_ns", "header_names")
@@ -26,7 +26,7 @@ class Rotating:
 
     def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
         """See Checker."""
-        # Asked first, so that the first request of all is the one that starts the clock.
+        # Called first, so that the first request of all starts the clock.
         retired = self._retire_ns is not None and self._age_ns() >= self._retire_ns
         rejection = self._new(headers, body, now_s)
         if rejection is None or retired:

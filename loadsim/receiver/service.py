@@ -1,7 +1,7 @@
-"""How long an accepted event is in service, and what becomes of it on purpose.
+"""The fault plan: the service time of every accepted event, and whether it fails on purpose.
 
-Decides by arithmetic alone: a first-come queue before N servers is worked out at arrival, so no late wake-up adds up;
-what is left to chance is a seeded sequence that anybody can have again. Refuses to know clocks, sleeping and sockets.
+It is pure arithmetic: no clock, no sleep, no socket. The queue before N servers is computed at arrival, so wake-ups
+that come too late do not add up. Random values come from a seeded sequence and can be repeated.
 """
 
 from __future__ import annotations
@@ -18,31 +18,32 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 4096
-AS_DESERVED = 0
+NO_FAULT = 0
 RESET = 1
 _Z99 = 2.3263478740408408
 """The 99th percentile of the standard normal distribution."""
 
 
-class Fate(NamedTuple):
-    """What one accepted event meets."""
+class Fault(NamedTuple):
+    """What is planned for one accepted event: its answer and its service time."""
 
     status: int
-    """AS_DESERVED, RESET (no answer: the connection is reset), or the status that it is answered with on purpose."""
+    """NO_FAULT, RESET (no answer: the connection is reset), or the status of the failure."""
     service_ns: int
 
 
-def fates(options: ReceiverOptions, worker: int) -> Iterator[Fate]:
-    """What the accepted events of one worker meet, in the order of their arrival; endless, the same for every start.
+def fault_plan(options: ReceiverOptions, worker: int) -> Iterator[Fault]:
+    """The plan for the accepted events of one worker in the order of arrival; endless, and the same for every start.
 
     Log-normal service times have the median m = `delay_ns` and the 99th percentile q = `delay_p99_ns`: they are
-    m·exp(σz) with σ = ln(q/m) / z₉₉ and z standard normal. What becomes of an event, how long it takes and whether it
-    is a slow one are drawn apart, so that one option does not move what another drew. Workers draw independently.
+    m·exp(σz) with σ = ln(q/m) / z₉₉ and z standard normal. The fault of an event, its service time and whether it is a
+    slow one come from separate random streams, so that one option does not change what another draws. Workers draw
+    independently.
     """
     failing = ((RESET, options.reset), *options.failing())
     if options.delay_p99_ns is None and options.slow is None and not any(share for _, share in failing):
-        return itertools.repeat(Fate(AS_DESERVED, options.delay_ns))
-    return map(Fate, _ends(failing, options.seed, worker), _times(options, worker))
+        return itertools.repeat(Fault(NO_FAULT, options.delay_ns))
+    return map(Fault, _ends(failing, options.seed, worker), _times(options, worker))
 
 
 def _stream(seed: int, worker: int, aspect: int) -> np.random.Generator:
@@ -57,7 +58,7 @@ def _ends(failing: tuple[tuple[int, float], ...], seed: int, worker: int) -> Ite
 
     stream = _stream(seed, worker, 0)
     bounds = np.cumsum([share for _, share in failing])
-    statuses = np.array([*(status for status, _ in failing), AS_DESERVED])
+    statuses = np.array([*(status for status, _ in failing), NO_FAULT])
     while True:
         yield from statuses[np.searchsorted(bounds, stream.random(BLOCK), side="right")].tolist()
 
@@ -74,7 +75,7 @@ def _times(options: ReceiverOptions, worker: int) -> Iterator[int]:
 
 
 class Queue:
-    """A first-come queue before `slots` servers.
+    """A first-come, first-served queue with `slots` servers.
 
     An event that arrives at *a* is finished at `max(a, earliest free server) + service`: the recursion of Kiefer and
     Wolfowitz (1955). A sender that gives up does not free its server.

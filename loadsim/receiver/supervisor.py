@@ -1,7 +1,7 @@
-"""The parent of the workers: binds the sockets, starts the processes, replaces the dead, adds up their books.
+"""The parent of the workers: binds the sockets, starts the processes, replaces dead ones, adds up their counters.
 
-Decides who lives. The listening sockets are the parent's, one per worker (SO_REUSEPORT), so connections that wait for a
-dead worker are kept for its successor. Refuses to know HTTP and signatures.
+The parent owns the listening sockets, one per worker (SO_REUSEPORT), so connections that wait for a dead worker are
+kept for its successor.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
-from loadsim.receiver.board import Board, Counts
+from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
@@ -28,16 +28,16 @@ from loadsim.receiver.worker import DRAIN_S, Order
 BACKLOG = 4096
 START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
-"""How long after its own deadline a worker that was told to stop is killed."""
+"""How long after its own deadline a worker that does not stop is killed."""
 PATIENCE_S = 5.0
-"""How long a worker may take to enter what it took, which it does many times a second."""
-NOTHING = Books("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
+"""How long a worker may take to enter its deliveries; normally it does so many times a second."""
+NOTHING = RunLedger("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
 RETRY_S = 0.5
-"""Pause before a worker is replaced that never became ready: a fault that repeats shall not spin."""
+"""Pause before replacing a worker that never became ready, so that a repeated error does not make a busy loop."""
 
 
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker: its process now, how often it was replaced, its share of the counts."""
+    """One worker: its present process, how often it was replaced, its counts."""
 
     worker: int
     pid: int
@@ -46,7 +46,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """The receiver's books: all workers together, then each."""
+    """The receiver's counts: all workers together, then each worker."""
 
     engine: str
     uptime_s: float
@@ -57,7 +57,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Place:
-    """What stays when a worker is replaced."""
+    """What is kept when a worker is replaced."""
 
     number: int
     listener: socket.socket
@@ -66,7 +66,7 @@ class _Place:
 
 
 class Supervisor:
-    """The processes of one receiver. `start` returns when all answer; `stop` when all are gone.
+    """The processes of one receiver. `start` returns when all are ready, `stop` when all have ended.
 
     `say` gets a line for a person when a worker had to be replaced. Every worker's place is watched by one task.
     """
@@ -85,13 +85,13 @@ class Supervisor:
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
         self._say = say
         self._log_fd = os.dup(1) if options.log_json else -1
-        self._board: Board | None = Board.create(options.workers)
+        self._counters: SharedCounters | None = SharedCounters.create(options.workers)
         self._ledger: LedgerMemory | None = None
         self._without_ledger = "the receiver keeps no ledger"
         if options.ledger_limit:
             try:
                 self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
-            except OSError as error:  # webhooks are answered all the same; who asks for the books is told
+            except OSError as error:  # webhooks are answered all the same; requests for the ledger get the reason
                 self._without_ledger += f": no memory for it: {error.strerror}"
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
@@ -115,62 +115,63 @@ class Supervisor:
         self._watchers = [asyncio.create_task(self._watch(place)) for place in self._places]
 
     def stats(self) -> Stats:
-        """The books as of now; after `stop`, as they were at the end."""
-        if self._board is None:
+        """The counts as of now; after `stop`, the final counts."""
+        if self._counters is None:
             if self._last is None:
-                raise LoadsimError("the receiver's books are closed")
+                raise LoadsimError("the receiver has stopped without counts")
             return self._last
         return Stats(
             engine=self._options.engine,
             uptime_s=round(time.monotonic() - self._started, 3),
             restarts=sum(place.restarts for place in self._places),
-            total=self._board.counts(),
+            total=self._counters.counts(),
             per_worker=tuple(
                 WorkerStats(
                     worker=place.number,
                     pid=place.process.pid if place.process is not None else 0,
                     restarts=place.restarts,
-                    counts=self._board.counts(place.number),
+                    counts=self._counters.counts(place.number),
                 )
                 for place in self._places
             ),
         )
 
     def register(self, run: str) -> None:
-        """Note what comes of this run from now on. Raises LoadsimError without a ledger, ValueError for a bad name."""
+        """Keep a ledger of this run from now on. Raises LoadsimError without a ledger, ValueError for an invalid
+        name."""
         self._open_ledger().register(run)
 
     def runs(self) -> tuple[list[str], Refusals]:
-        """The runs that are registered, and what was not entered. Raises LoadsimError without a ledger."""
+        """The registered runs, and the deliveries not entered. Raises LoadsimError without a ledger."""
         ledger = self._open_ledger()
         return ledger.runs(), ledger.refusals()
 
-    async def books(self, run: str) -> Books | None:
-        """Which events of a run came until now; None where the run is not registered.
+    async def ledger_of(self, run: str) -> RunLedger | None:
+        """The ledger of a run up to now; None when the run is not registered.
 
-        Waits a moment until every worker has entered what it took; the books of one that does not, because it is
-        stopped or hangs, are incomplete. Raises LoadsimError without a ledger.
+        Waits a moment until every worker has entered its deliveries. If one does not, because it is stopped or hangs,
+        the ledger is marked incomplete. Raises LoadsimError without a ledger.
         """
         self._open_ledger()
         silent = await self._silent()
-        books = self._open_ledger().books(run)  # it may have been closed meanwhile
-        late = f"of the receiver has not entered what came for {PATIENCE_S:g} s"
-        lacking = [f"worker {number} {late}" for number in silent]
-        if silent and books is None:
-            books = NOTHING
+        ledger = self._open_ledger().of_run(run)  # it may have been closed meanwhile
+        behind = f"of the receiver has not entered what came for {PATIENCE_S:g} s"
+        lacking = [f"worker {number} {behind}" for number in silent]
+        if silent and ledger is None:
+            ledger = NOTHING
         restarts = sum(place.restarts for place in self._places)
         if restarts:
             lacking.append(f"workers of the receiver replaced, with what they had last noted: {restarts:,}")
-        if books is None or not lacking:
-            return books
-        return replace(books, incomplete="; ".join(filter(None, (books.incomplete, *lacking))))
+        if ledger is None or not lacking:
+            return ledger
+        return replace(ledger, incomplete="; ".join(filter(None, (ledger.incomplete, *lacking))))
 
     async def _silent(self) -> list[int]:
-        """The workers that do not enter what came until now, however long one waits."""
+        """The workers that have not entered the deliveries up to now within PATIENCE_S."""
         asked_ns, until = time.monotonic_ns(), time.monotonic() + PATIENCE_S
         silent = [place.number for place in self._places]
-        while silent and self._board is not None:
-            silent = [number for number in silent if self._board.entered_ns(number) < asked_ns]
+        while silent and self._counters is not None:
+            silent = [number for number in silent if self._counters.entered_ns(number) < asked_ns]
             if time.monotonic() > until:
                 break
             await asyncio.sleep(ENTER_EVERY_S)
@@ -182,7 +183,7 @@ class Supervisor:
         return self._ledger
 
     async def stop(self) -> None:
-        """Accept nothing more, let every worker answer what it has, wait until they are gone. Twice is harmless."""
+        """Accept nothing more, let every worker answer what it has, wait until they have ended. May be called twice."""
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -191,10 +192,10 @@ class Supervisor:
         timeout_s = self._options.longest_ns / NS_PER_S + DRAIN_S + GRACE_S
         processes = [place.process for place in self._places if place.process is not None]
         await asyncio.gather(*(process.stop(timeout_s) for process in processes))
-        if self._board is not None:
+        if self._counters is not None:
             self._last = self.stats()
-            self._board.close()
-            self._board = None
+            self._counters.close()
+            self._counters = None
             if self._log_fd >= 0:
                 os.close(self._log_fd)
         if self._ledger is not None:
@@ -202,7 +203,7 @@ class Supervisor:
             self._ledger = None
 
     async def _spawn(self, place: _Place) -> None:
-        if self._board is not None:
+        if self._counters is not None:
             place.process = await WorkerProcess.spawn(
                 Order(
                     options=self._options,
@@ -210,7 +211,7 @@ class Supervisor:
                     old_secret=self._old_secret,
                     number=place.number,
                     listen_fd=place.listener.fileno(),
-                    board_fd=self._board.fd,
+                    counters_fd=self._counters.fd,
                     ledger_fd=None if self._ledger is None else self._ledger.fd,
                     log_fd=self._log_fd,
                 )

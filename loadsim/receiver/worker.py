@@ -1,7 +1,7 @@
-"""One receiver process: takes its order from stdin, answers on a socket that it inherited, and ends with its parent.
+"""One receiver process: reads its order from stdin, serves an inherited socket, and ends with its parent.
 
-Decides what a worker listens to besides HTTP: "stop" on stdin means answer what is in flight and go; end of stdin means
-that the parent is gone, so go at once. The secret comes by stdin, never by argv or environment.
+"stop" on stdin means: answer what is in flight and end. The end of stdin means that the parent has ended: end at once.
+The secret comes by stdin, never by argv or environment.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ import msgspec
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.interrupts import left_to_the_parent
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.alarm import Alarm
-from loadsim.receiver.board import Board, Row
+from loadsim.receiver.counters import SharedCounters, WorkerCounters
 from loadsim.receiver.decide import Checker, Rules
-from loadsim.receiver.desk import Desk
 from loadsim.receiver.faults import read_little
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
 from loadsim.receiver.log import verified_line, verified_record
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
 from loadsim.receiver.rotation import Rotating
-from loadsim.receiver.service import Queue, fates
+from loadsim.receiver.service import Queue, fault_plan
+from loadsim.receiver.timer import Timer
 from loadsim.signing import scheme
 
 MOST_CONNECTIONS = 100_000
-"""What the descriptor limit is raised towards, as far as the system allows."""
+"""The descriptor limit is raised to this, as far as the system allows."""
 LENGTH = struct.Struct(">I")
 AnyOrder = TypeVar("AnyOrder", bound=msgspec.Struct)
 READY = b"ready\n"
@@ -44,17 +44,17 @@ STOP = b"stop\n"
 CONTROL = 0
 """stdin: the order, then STOP or the end."""
 DRAIN_S = 10.0
-"""How long, beyond the service time, what is in flight may take once told to stop."""
+"""How long after a stop, in addition to the service time, requests in flight may take."""
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What the supervisor tells a worker. The descriptors are inherited."""
+    """The order of the supervisor to a worker. The descriptors are inherited."""
 
     options: ReceiverOptions
     secret: str
     number: int
     listen_fd: int
-    board_fd: int
+    counters_fd: int
     ledger_fd: int | None = None
     """None: no ledger is kept."""
     old_secret: str = ""
@@ -64,43 +64,43 @@ class Order(msgspec.Struct, frozen=True):
 
     @property
     def module(self) -> str:
-        """What is to be run."""
+        """The module to run."""
         return "loadsim.receiver.worker"
 
     @property
     def whole_environment(self) -> bool:
-        """It needs none of the user's."""
+        """It needs no variables of the user's."""
         return False
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What is to be inherited."""
+        """The file descriptors that the process inherits."""
         ledger = () if self.ledger_fd is None else (self.ledger_fd,)
         log = () if self.log_fd < 0 else (self.log_fd,)
-        return self.listen_fd, self.board_fd, *ledger, *log
+        return self.listen_fd, self.counters_fd, *ledger, *log
 
 
 class HttpEngine(Protocol):
-    """What a worker needs of an HTTP engine."""
+    """The interface of an HTTP engine to its worker."""
 
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on a bound socket."""
 
     def drop(self) -> None:
-        """Be away as a dead process is: accept nothing, close every connection as it stands. `serve` comes back."""
+        """Look like a dead process: accept no connections and close all open ones at once. `serve` starts again."""
 
     async def stop(self, timeout_s: float) -> None:
-        """Accept nothing more, answer what is in flight, close."""
+        """Accept no more connections, answer what is in flight, close."""
 
 
 def encode_order(order: object) -> bytes:
-    """A struct as length and msgpack, as `read_order` wants it."""
+    """Encode a struct for `read_order`: its length, then msgpack."""
     data = msgspec.msgpack.encode(order)
     return LENGTH.pack(len(data)) + data
 
 
 def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
-    """The order on stdin, or None when the parent went away before it was whole."""
+    """Read the order from stdin; None when the parent ended before it was complete."""
     data = b""
     need = LENGTH.size
     while len(data) < need:
@@ -114,46 +114,46 @@ def read_order(kind: type[AnyOrder]) -> AnyOrder | None:
 
 
 class Staller:
-    """Silences this worker once, at the same instant as its siblings: they share the time of the first request."""
+    """Makes this worker stall once, at the same instant as all others: they share the time of the first request."""
 
-    def __init__(self, stall: Span, board: Board, loop: asyncio.AbstractEventLoop, alarm: Alarm) -> None:
+    def __init__(self, stall: Span, counters: SharedCounters, loop: asyncio.AbstractEventLoop, timer: Timer) -> None:
         self._stall = stall
-        self._board = board
+        self._counters = counters
         self._loop = loop
-        self._alarm = alarm
+        self._timer = timer
 
     def first_request(self) -> None:
-        """Plan the silence, or begin it when it is due; leave it out when it was over before this request."""
+        """Plan the stall, or begin it when it is due; skip it when it was over before this request."""
         now = time.monotonic_ns()
-        begin = self._board.first_request(now) + self._stall.after_ns
+        begin = self._counters.first_request(now) + self._stall.after_ns
         end = begin + self._stall.for_ns
         if now < begin:
-            self._alarm.at(begin).add_done_callback(self._begin)
+            self._timer.at(begin).add_done_callback(self._begin)
         elif now < end:
-            self._silence(end)
+            self._stall_until(end)
 
     def _begin(self, instant: asyncio.Future[None]) -> None:
         if not instant.cancelled():
-            self._silence(time.monotonic_ns() + self._stall.for_ns)
+            self._stall_until(time.monotonic_ns() + self._stall.for_ns)
 
-    def _silence(self, end_ns: int) -> None:
-        # Blocking the whole loop is what is wanted: nothing is accepted, read or answered. A word on stdin ends it.
+    def _stall_until(self, end_ns: int) -> None:
+        # Block the whole loop on purpose: nothing is accepted, read or answered. Input on stdin ends the stall.
         while (left := end_ns - time.monotonic_ns()) > 0:
             if select.select([CONTROL], [], [], left / NS_PER_S)[0]:
                 return
 
 
-def _engine(options: ReceiverOptions, desk: Desk, alarm: Alarm | None) -> HttpEngine:
+def _engine(options: ReceiverOptions, handler: WebhookHandler, timer: Timer | None) -> HttpEngine:
     if options.engine == "bare":
         from loadsim.receiver.http_bare import BareEngine
 
-        return BareEngine(options, desk, alarm)
+        return BareEngine(options, handler, timer)
     from loadsim.receiver.http_aiohttp import AiohttpEngine
 
-    return AiohttpEngine(options, desk, alarm)
+    return AiohttpEngine(options, handler, timer)
 
 
-def _verifier(order: Order, board: Board, url: str) -> Checker:
+def _verifier(order: Order, counters: SharedCounters, url: str) -> Checker:
     options = order.options
     described = scheme(options.scheme, options.custom)
     new = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
@@ -162,42 +162,42 @@ def _verifier(order: Order, board: Board, url: str) -> Checker:
 
     def age_ns() -> int:
         now = time.monotonic_ns()
-        return now - board.first_request(now)
+        return now - counters.first_request(now)
 
     old = described.verifier(Secret(order.old_secret), options.tolerance_s, url=url)
     return Rotating(new, old, age_ns, options.retire_ns)
 
 
 async def work(order: Order) -> None:
-    """Serve until told to stop."""
+    """Serve until the parent says stop."""
     options = order.options
     loop = asyncio.get_running_loop()
-    board = Board(order.board_fd, options.workers)
-    alarm = Alarm(loop) if options.longest_ns or options.stall is not None or options.down else None
+    counters = SharedCounters(order.counters_fd, options.workers)
+    timer = Timer(loop) if options.longest_ns or options.stall is not None or options.down else None
     listener = socket.socket(fileno=order.listen_fd)
     url = options.public_url or options.url(listener.getsockname()[1])
-    verifier = _verifier(order, board, url) if options.verify else None
-    staller = Staller(options.stall, board, loop, alarm) if options.stall is not None and alarm is not None else None
+    verifier = _verifier(order, counters, url) if options.verify else None
+    staller = Staller(options.stall, counters, loop, timer) if options.stall is not None and timer is not None else None
     ledger = _ledger(order)
     slots = options.slots_of(order.number)
-    desk = Desk(
+    handler = WebhookHandler(
         options,
         Rules(options.path, verifier),
-        board.row(order.number),
-        fates(options, order.number),
+        counters.row(order.number),
+        fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
-        first=staller.first_request if staller is not None else lambda: _begin(board),
+        first=staller.first_request if staller is not None else lambda: _begin(counters),
         log=_logger(order),
         ledger=ledger,
     )
-    engine = _engine(options, desk, alarm)
+    engine = _engine(options, handler, timer)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    entering = asyncio.create_task(_enter(ledger, board.row(order.number))) if ledger is not None else None
+    entering = asyncio.create_task(_enter(ledger, counters.row(order.number))) if ledger is not None else None
     if options.read_rate is not None:
         read_little(listener)
-    if options.down and alarm is not None:
-        outages = Outages(options.outages, board, alarm, engine, listener)
+    if options.down and timer is not None:
+        outages = Outages(options.outages, counters, timer, engine, listener)
         await outages.begin()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(outages.follow())
@@ -221,8 +221,11 @@ def _ledger(order: Order) -> Ledger | None:
     return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
 
 
-async def _enter(ledger: Ledger, row: Row) -> None:
-    """Enter what a slow stream of events has not filled up, and say until when: the books are never much behind."""
+async def _enter(ledger: Ledger, row: WorkerCounters) -> None:
+    """Enter noted deliveries regularly, so that the ledger is up to date also when few events arrive.
+
+    `row` stores up to which instant the ledger is complete.
+    """
     while True:
         await asyncio.sleep(ENTER_EVERY_S)
         now = time.monotonic_ns()
@@ -230,21 +233,20 @@ async def _enter(ledger: Ledger, row: Row) -> None:
         row.entered(now)
 
 
-def _begin(board: Board) -> None:
-    board.first_request(time.monotonic_ns())
+def _begin(counters: SharedCounters) -> None:
+    counters.first_request(time.monotonic_ns())
 
 
 def _control(stop: asyncio.Event) -> None:
     if not os.read(CONTROL, 64):
-        os._exit(0)  # the parent is gone, and nobody is left to answer for
+        os._exit(0)  # the parent has ended
     stop.set()
 
 
 def _logger(order: Order) -> Callable[[bytes], None] | None:
-    """What writes the lines of verified events, or None when nobody asked for any.
+    """The function that writes log lines of verified events; None when none are wanted.
 
-    One write per line, so that lines of several workers never mix. Nobody has to read them: a closed pipe loses lines,
-    never an answer.
+    Each line is one write, so that lines of several workers never mix. A closed pipe loses lines, never an answer.
     """
     if not order.options.verbose and order.log_fd < 0:
         return None

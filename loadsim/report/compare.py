@@ -73,7 +73,7 @@ def headline(result: CompareResult) -> str:
         return "a gate cannot be judged"
     if result.outcome == "fail":
         return f"{', '.join(row.gate.label for row in result.gates if row.passed is False)} higher than the gate allows"
-    told = [row for row in result.ratios if row.told != "unsure"]
+    told = [row for row in result.ratios if row.direction != "unsure"]
     if not told:
         return "unsure: nothing differs by more than varies within these runs"
     named = ", ".join(f"{_label(row)} × {row.ratio:.2f}" for row in told[:3])
@@ -103,7 +103,7 @@ def _rows(result: CompareResult, metric: str) -> list[tuple[str, ...]]:
             figures.milliseconds(row.new_ms),
             f"{row.ratio:.3f}",
             figures.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
-            SAYS[row.told],
+            SAYS[row.direction],
         )
         for row in result.ratios
         if row.metric == metric

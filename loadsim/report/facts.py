@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective, unit_of
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import UNLIMITED, DuplicateRow, Floor, ObjectiveRow, RunResult, SampleRow, Stats, Totals
+from loadsim.measure.result import (
+    UNLIMITED,
+    DuplicateRow,
+    GeneratorLimits,
+    ObjectiveRow,
+    RunResult,
+    SampleRow,
+    Stats,
+    Totals,
+)
 from loadsim.model import UsageError
 from loadsim.report import figures
 from loadsim.report.addresses import address_lines
@@ -374,17 +383,17 @@ def limit_lines(result: RunResult) -> list[str]:
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
-    if result.floor is not None:
-        lines.append(floor_words(result.floor))
-    if result.totals.late:
-        late = sum(result.totals.late.values())
+    if result.generator_limits is not None:
+        lines.append(floor_words(result.generator_limits))
+    if result.totals.after_end:
+        late = sum(result.totals.after_end.values())
         lines.append(f"{late:,} answers came after recording had ended: the rate of what was completed is without them")
     if result.totals.unsent:
         lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
     return lines
 
 
-def floor_words(floor: Floor) -> str:
+def floor_words(floor: GeneratorLimits) -> str:
     """How much of a latency is the tool."""
     p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
     share = floor.generator_cpu_share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadsim.measure.result import Environment, Floor
+from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.report import figures
 from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
 from loadsim.report.facts import BUSY_CORE
@@ -13,7 +13,7 @@ _FIGURES = (Column("What", words=True), Column("Figure", words=True), Column("No
 _COLUMNS = (Column("Rate", words=True), *map(Column, ("Lag p50", "Lag p99", "Service p50", "Service p99")))
 
 
-def floor_report(floor: Floor, where: Environment, reasons: Sequence[str] = ()) -> Report:
+def floor_report(floor: GeneratorLimits, where: Environment, reasons: Sequence[str] = ()) -> Report:
     """The whole report; with `reasons`, why the calibration is invalid."""
     rows = []
     for pace in floor.paces:
@@ -38,7 +38,7 @@ def floor_report(floor: Floor, where: Environment, reasons: Sequence[str] = ()) 
     )
 
 
-def _bound(floor: Floor) -> str:
+def _bound(floor: GeneratorLimits) -> str:
     """Whether that was the generator's limit at all."""
     share = floor.generator_cpu_share
     if share is None:

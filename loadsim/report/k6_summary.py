@@ -61,7 +61,7 @@ def _metrics(totals: Totals) -> dict[str, dict[str, Any]]:
     metrics = {name: _trend(totals.latency_ms[ours]) for name, ours in TRENDS.items() if totals.latency_ms.get(ours)}
     refused = totals.sent - totals.succeeded
     metrics |= {
-        "http_reqs": _counter(totals.completed, totals.duration_s, without=sum(totals.late.values())),
+        "http_reqs": _counter(totals.completed, totals.duration_s, without=sum(totals.after_end.values())),
         "http_req_failed": _rate(refused, totals.succeeded),
         "checks": _rate(totals.succeeded, refused),
         "iterations": _counter(totals.sent, totals.duration_s),

@@ -24,7 +24,9 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         "events     " + ", ".join(_event(event) for event in scenario.events),
     ]
     if scenario.receiver is not None:
-        lines.append("receiver   " + (", ".join(f"{key} {text}" for key, text in scenario.receiver.told()) or "as is"))
+        lines.append(
+            "receiver   " + (", ".join(f"{key} {text}" for key, text in scenario.receiver.changed()) or "as is")
+        )
     if scenario.retry is not None:
         lines.append(f"retries    {_retries(scenario.retry)}")
     lines += ["cases", *(_case(case) for case in scenario.cases)] if scenario.cases else []

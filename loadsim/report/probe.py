@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadsim.judge.clock_window import Direction, Edge, Offset, Span, Width, width_of, window_of
-from loadsim.judge.rawness import Told
+from loadsim.judge.rawness import Meaning
 from loadsim.plan.redact import redact_url
 from loadsim.report.blocks import Cell, Column, Item, Items, Lines, Report, Section, Table, Tone, sections
 
 _TONES: dict[str, Tone] = {"ok": "good", "finding": "bad", "note": "warn", "skipped": "dim"}
-_WORDS: dict[Told, str] = {
+_WORDS: dict[Meaning, str] = {
     "accepted": "accepted",
     "signature": "the signature fails",
     "refused": "refused, not for its signature",
@@ -50,7 +50,7 @@ class Row:
 
     name: str
     bytes_class: str
-    told: Told | None
+    told: Meaning | None
     answer: str = ""
     """The status and the beginning of what was said, or why there was no answer."""
     is_finding: bool = False

@@ -1,7 +1,7 @@
-"""Makes and checks signature headers over exact bytes, for every scheme that is described.
+"""Makes and verifies signature headers over exact bytes, for every described signature scheme.
 
-Decides what a genuine delivery looks like. Refuses to know what the body means, how it travels, and what time it is:
-key and time are arguments. What `Signer` makes is exactly what `Verifier` accepts, since both read one description.
+`Signer` and `Verifier` use the same description of a scheme, so one accepts exactly what the other makes. Key and time
+are arguments; bodies are bytes and are never parsed here, except for a timestamp in the body.
 """
 
 from loadsim.model import Secret

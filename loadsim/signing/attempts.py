@@ -1,7 +1,6 @@
-"""How a provider marks that it delivers an event once more: headers, and a counter in the body.
+"""How providers mark a repeated delivery (a further attempt): by headers, and by a counter in the body.
 
-Decides the texts of a further attempt, by its number and by what became of the one before. Knows no schedule and no
-clock.
+The texts depend on the number of the attempt and on the outcome of the attempt before.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadsim.model import ERROR_BASE, ErrorKind
-from loadsim.signing.moments import write_tick
+from loadsim.signing.timestamps import write_tick
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
 
 FIRST = ("retry", "attempt")
-"""Fields that have a value in the first delivery too: 0 and 1."""
+"""Fields that have a value in the first delivery too: 0 for `retry`, 1 for `attempt`."""
 REASONS = ("timeout", "connect", "tls", "redirect", "status", "other")
-"""Why an attempt failed, as far as providers tell it apart."""
+"""Why an attempt failed, in the categories that providers use."""
 _TICK_NS = 1_000_000
 _OF_ERROR = {
     ErrorKind.timeout: "timeout",
@@ -31,7 +30,7 @@ _OF_ERROR = {
 
 
 def filled(value: str, attempt: int) -> str:
-    """A header's value with the numbers of an attempt, of which the first is 1."""
+    """A header's value with the number of an attempt inserted; the first attempt is 1."""
     return value.replace("{retry}", str(attempt - 1)).replace("{attempt}", str(attempt))
 
 
@@ -42,9 +41,9 @@ def reason_of(code: int) -> str:
     return "redirect" if 300 <= code < 400 else "status"
 
 
-def marks(scheme: Scheme, attempt: int, code: int, first_ns: int) -> dict[str, str]:
-    """The headers by which attempt `attempt` (2 or more) differs from the first delivery at `first_ns` (ns since 1970);
-    `code` is what became of the attempt before."""
+def attempt_headers(scheme: Scheme, attempt: int, code: int, first_ns: int) -> dict[str, str]:
+    """The headers by which attempt `attempt` (2 or more) differs from the first delivery, which was at `first_ns` (ns
+    since 1970). `code` is the outcome code of the attempt before."""
     words = dict(scheme.retry_reasons)
     reason = reason_of(code)
     known = {"{reason}": words.get(reason, words.get("other", reason))}
@@ -60,7 +59,7 @@ def marks(scheme: Scheme, attempt: int, code: int, first_ns: int) -> dict[str, s
 
 
 def counted(scheme: Scheme, body: bytes, attempt: int) -> bytes:
-    """The body of an attempt: its counter, where the scheme has one in it, says which."""
+    """The body of an attempt; if the scheme has a counter in the body, it is set to the attempt."""
     if scheme.attempt_field is None or attempt < 2:
         return body
     field = b'"%s":' % scheme.attempt_field.encode()

@@ -1,7 +1,6 @@
-"""What a signature scheme is, as data: what is signed, with which key, and where it all stands in the headers.
+"""Descriptions of signature schemes as data: what is signed, with which key, and in which headers.
 
-A scheme is a value of `Scheme`; the providers' own values are the tables of `schemes.toml`. Nothing here computes a
-signature.
+A scheme is a value of `Scheme`; those of known providers are the tables of `schemes.toml`.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadsim.model import Secret
-from loadsim.signing.moments import TICK_NS, Unit
 from loadsim.signing.sign import Signer
+from loadsim.signing.timestamps import TICK_NS, Unit
 from loadsim.signing.verify import BodyTimeVerifier, Verifier
 
 Digest = Literal["sha1", "sha256", "sha512"]
@@ -30,7 +29,7 @@ KEY_FORMS: dict[KeyForm, str] = {
 
 
 class Field(enum.Enum):
-    """A part of the signed message that the description does not fix: the rest are literal bytes."""
+    """A variable part of the signed message; all other parts are literal bytes."""
 
     timestamp = "timestamp"
     id = "id"
@@ -41,10 +40,10 @@ class Field(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SignatureHeader:
-    """The header that carries the signature: `prefix` stands before each one, `separator` between several.
+    """The header with the signature: `prefix` is before each signature, `separator` between several of them.
 
-    `separator=None` means that exactly one signature is written and read. With `timestamp_prefix` the timestamp is an
-    entry of the same header: `t=1700000000,v1=…`.
+    With `separator=None` there is exactly one signature. With `timestamp_prefix` the timestamp is an entry of the same
+    header: `t=1700000000,v1=…`.
     """
 
     name: str
@@ -55,31 +54,31 @@ class SignatureHeader:
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """Where the time of signing stands and in which form.
+    """Where the time of signing is found, and its form.
 
-    `name` is a header's name, or the entry's prefix inside the signature header, or a field at the top of a JSON body.
+    `name` is the name of a header, the prefix of an entry in the signature header, or a top-level field of a JSON body.
     """
 
     place: Literal["header", "signature", "body"]
     name: str
     unit: Unit = "s"
     copied_to: str | None = None
-    """A header that repeats the time in the body; nothing relies on it."""
+    """A header that repeats the time in the body; it is not verified."""
 
     @property
     def tick_ns(self) -> int:
-        """How often the text changes: nanoseconds per unit; RFC 3339 is written to the millisecond."""
+        """Nanoseconds per unit of the text; RFC 3339 is written in milliseconds."""
         return TICK_NS[self.unit]
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One provider's way of signing: HMAC over `signed`, encoded, in headers.
+    """A provider's signature scheme: the encoded HMAC over `signed`, sent in headers.
 
-    `tolerance_s` is how far the timestamp may be from now, both ways; None where there is no window. The id headers are
-    sent where they are named; the first is checked only where `signed` contains the id. `constants` are sent with
-    every delivery; `{event}` in a value stands for the event's name as the provider writes it. `url_decoded` are the
-    characters whose percent-encoding the provider undoes in the URL before it signs.
+    `tolerance_s` is how far the timestamp may be from now in both directions; None: there is no window. `id_headers`
+    carry the event's id; the first is verified only if `signed` contains the id. `constants` are sent with every
+    delivery; in their values `{event}` stands for the provider's name of the event. `url_decoded` are the characters
+    that the provider percent-decodes in the URL before signing.
     """
 
     name: str
@@ -100,22 +99,22 @@ class Scheme:
     retry_headers: tuple[tuple[str, str], ...] = ()
     """Sent with further attempts only; see `signing.attempts` for their fields."""
     retry_reasons: tuple[tuple[str, str], ...] = ()
-    """How the provider calls what became of the attempt before."""
+    """The provider's words for the outcome of the attempt before, by entry of `attempts.REASONS`."""
     attempt_field: str | None = None
     """A field of the body that counts further attempts, 0 in the first."""
     accepts: Scheme | None = None
-    """The same formula under another scheme's header names: a receiver takes these too, no sender writes them."""
+    """This scheme with the header names of another one. A receiver accepts these too; a sender never writes them."""
 
     def signer(self, secret: Secret, *, url: str | None = None, event: str = "") -> Signer:
-        """What makes the headers for deliveries to `url` of events called `event`.
+        """The signer for deliveries to `url` of events called `event`.
 
-        `url` is the one that the provider has on file (behind a proxy the public one); only schemes that sign it need
-        it. Raises UsageError when the secret is not in the form that `key` asks for, or the URL is missing.
+        `url` is the URL that the provider has stored (behind a proxy the public one); only schemes that sign it need
+        it. Raises UsageError when the secret is not in the form of `key`, or the URL is missing.
         """
         return Signer(self, secret, url, event)
 
     def verifier(self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None) -> Verifier:
-        """What checks the headers; `tolerance_s` None takes the scheme's own, 0 turns the window off."""
+        """The verifier of the headers. `tolerance_s` None: that of the scheme; 0: no window."""
         kind = BodyTimeVerifier if self.timestamp is not None and self.timestamp.place == "body" else Verifier
         return kind(self, secret, self.tolerance_s if tolerance_s is None else tolerance_s, url)
 
@@ -131,7 +130,7 @@ class Scheme:
 
     @property
     def formula(self) -> str:
-        """What is computed, in words: `HMAC-SHA256 of {timestamp}.{body} in hex`."""
+        """The computation in words: `HMAC-SHA256 of {timestamp}.{body} in hex`."""
         return f"HMAC-{self.digest.upper()} of {self.signed_text} in {self.encoding}"
 
     @property
@@ -142,7 +141,7 @@ class Scheme:
         )
 
     def header_names(self) -> tuple[str, ...]:
-        """The headers that a receiver must read, lower case: signature, then timestamp and id where they are needed."""
+        """The headers that a receiver must read, lower case: signature, then timestamp and id if they are needed."""
         names = [self.signature.name]
         if self.timestamp is not None and self.timestamp.place == "header":
             names.append(self.timestamp.name)

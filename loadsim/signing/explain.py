@@ -1,7 +1,7 @@
-"""Why a delivery is refused, in words: what the verifier found, and which of the usual causes it can be traced to.
+"""Explains in words why a delivery is refused: the verifier's finding, and the probable cause.
 
-Decides nothing about genuineness: that is the verifier's answer. Where no suspect fits it says what cannot be known: a
-wrong secret and a changed body look the same. Never raises on what a sender can send, never shows the secret.
+Common causes are tried one by one. If none fits, the explanation says that a wrong secret and a changed body cannot be
+distinguished. It never raises on anything a sender can send, and never shows the secret.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from loadsim.model import Secret
 from loadsim.signing.description import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.misreadings import MISREADINGS
-from loadsim.signing.moments import PLAIN, unix_s
 from loadsim.signing.registry import scheme as scheme_named
 from loadsim.signing.registry import scheme_names
 from loadsim.signing.suspects import Codes, suspects
+from loadsim.signing.timestamps import PLAIN, unix_s
 from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
 
 SHOWN = 100
-"""Characters of a header's value that are repeated."""
+"""How many characters of a header's value are shown."""
 
 _UNKNOWN = (
     "either the sender signs with another secret, or the body or a signed header was changed after signing: the "
@@ -33,14 +33,15 @@ _UNKNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`rejection` None: genuine. `findings`: one sentence each, the cause first where it could be found."""
+    """`rejection` None: genuine. `findings`: sentences; the cause is first if it was found."""
 
     rejection: Rejection | None
     findings: tuple[str, ...]
 
 
 class _Delivery:
-    """What came, looked at with one scheme; with the names of the one that it accepts where these were sent."""
+    """A received delivery, read with one scheme, or with the header names that the scheme also accepts if those were
+    sent."""
 
     def __init__(self, scheme: Scheme, headers: Mapping[str, str], body: bytes) -> None:
         other = scheme.accepts
@@ -59,7 +60,7 @@ class _Delivery:
         self.entries = [entry.strip(" ") for entry in entries]
 
     def timestamp(self) -> str | None:
-        """The timestamp's text, wherever it stands."""
+        """The timestamp's text, from header, signature or body."""
         timestamp = self.scheme.timestamp
         if timestamp is None:
             return None
@@ -74,7 +75,7 @@ class _Delivery:
         return self.headers.get(self.scheme.id_headers[0].lower(), "") if self.scheme.id_headers else ""
 
     def codes(self) -> list[bytes]:
-        """What may be the signature in each entry: with the scheme's prefix, and without any."""
+        """Candidates for the signature in each entry: after the scheme's prefix, and after any other prefix."""
         found = []
         prefix = self.scheme.signature.prefix.decode()
         for entry in self.entries[:64]:
@@ -94,7 +95,7 @@ def explain(
     tolerance_s: float | None = None,
     url: str | None = None,
 ) -> Explanation:
-    """Verify a delivery and say why it fails. `headers` by lower-case name.
+    """Verify a delivery and explain the result. `headers` by lower-case name.
 
     Raises UsageError when the scheme cannot use the secret or needs a URL.
     """
@@ -121,11 +122,11 @@ def explain(
 
 def _verified(delivery: _Delivery, now_s: float, window_s: float | None) -> str:
     text, timestamp = delivery.timestamp(), delivery.scheme.timestamp
-    moment_s = None if text is None or timestamp is None else unix_s(text, timestamp.unit)
-    if moment_s is None:
+    signed_s = None if text is None or timestamp is None else unix_s(text, timestamp.unit)
+    if signed_s is None:
         return "the signature belongs to this body and key; the scheme has no timestamp, so a replay looks the same"
     window = f"the window is {_span(window_s)} both ways" if window_s else "no window is checked"
-    return f"the signature belongs to this body, time and key; signed {_away(now_s - moment_s)}, {window}"
+    return f"the signature belongs to this body, time and key; signed {_away(now_s - signed_s)}, {window}"
 
 
 def _missing(delivery: _Delivery, rejection: Rejection) -> list[str]:
@@ -194,7 +195,7 @@ def _malformed_signature(delivery: _Delivery) -> list[str]:
 
 
 def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_form: bool) -> list[str]:
-    """The suspect that gives the signature that came; else, where its form is right, what cannot be known."""
+    """The cause that gives the received signature; if there is none and the form is right, what cannot be known."""
     codes = delivery.codes()
     lower = [code.lower() for code in codes]
     timestamp = (delivery.timestamp() or "").encode("ascii", "replace")
@@ -211,7 +212,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
 
 
 def _tried(delivery: _Delivery, secret: Secret, url: str | None) -> Iterator[tuple[str, Codes]]:
-    """What may be the cause, in words, and the code that it would give."""
+    """Possible causes in words, each with the code that it would give."""
     genuine = MessageMac(delivery.scheme, secret, url).code
     for misreading in MISREADINGS:
         signed = misreading.of(delivery.body)
@@ -231,19 +232,19 @@ def _is_among(code: str, codes: list[bytes]) -> bool:
 
 
 def _age(delivery: _Delivery, now_s: float, window_s: float | None) -> list[str]:
-    """How far a readable timestamp lies outside the window."""
+    """How far a readable timestamp is outside the window."""
     timestamp, text = delivery.scheme.timestamp, delivery.timestamp()
     if timestamp is None or text is None or not window_s:
         return []
-    moment_s = unix_s(text, timestamp.unit)
-    if moment_s is None or abs(now_s - moment_s) <= window_s:
+    signed_s = unix_s(text, timestamp.unit)
+    if signed_s is None or abs(now_s - signed_s) <= window_s:
         return []
-    over = abs(now_s - moment_s) - window_s
-    where = "too old" if now_s > moment_s else "too far in the future"
-    signed = f"signed {_away(now_s - moment_s)}, {_span(over)} outside the window of {_span(window_s)}"
+    over = abs(now_s - signed_s) - window_s
+    where = "too old" if now_s > signed_s else "too far in the future"
+    signed = f"signed {_away(now_s - signed_s)}, {_span(over)} outside the window of {_span(window_s)}"
     findings = [f"the timestamp is {where}: {signed}"]
     for factor, words in ((1000, "milliseconds where seconds are due"), (0.001, "seconds where milliseconds are due")):
-        if timestamp.unit != "rfc3339" and abs(now_s - moment_s / factor) <= max(window_s, 86_400):
+        if timestamp.unit != "rfc3339" and abs(now_s - signed_s / factor) <= max(window_s, 86_400):
             findings.append(f"it looks like {words}")
     return findings
 
@@ -260,6 +261,6 @@ def _span(seconds: float) -> str:
 
 
 def _shown(text: str) -> str:
-    """A sender's text, made printable and short."""
+    """A sender's text, printable and short."""
     cut = text[:SHOWN]
     return f"{cut!a}{'…' if len(text) > SHOWN else ''}"

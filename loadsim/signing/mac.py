@@ -1,8 +1,8 @@
 """The message authentication code of one delivery: HMAC (RFC 2104) over the parts that a scheme signs.
 
-The key is hashed once; a message costs two copies of hash states and two short updates, about half of what
-`hmac.digest` costs at webhook sizes. What precedes the first part that differs between deliveries of one timestamp is
-hashed once per timestamp. Knows nothing of headers.
+The key is hashed once. A message costs two copies of hash states and two short updates, about half of what
+`hmac.digest` costs at webhook sizes. The constant beginning of all messages with one timestamp is hashed once per
+timestamp.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 Code = Callable[[bytes, bytes], str]
 """The code of a delivery from its id and body."""
 _Last = tuple[bytes, Code, "Callable[[], _Hash] | None"]
-"""A timestamp, what computes its codes, and what copies the hash of all before the body where nothing else follows."""
+"""A timestamp, the function that computes its codes, and the function that copies the hash state before the body; None
+when more than the body follows."""
 WHSEC = "whsec_"
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class MessageMac:
-    """The encoded code of one delivery after another, under one key. Threads may share it.
+    """Computes encoded codes of deliveries under one key. Threads may share it.
 
-    A message is laid out as lead, then the id and what follows it (where the id is signed first), the body, a tail;
-    lead, what follows the id, and tail differ between timestamps only. Any other order is hashed part by part.
+    A usual message is: lead, then the id and what follows it (if the id is signed), the body, a tail. Lead, tail and
+    what follows the id depend on the timestamp only. A message in any other order is hashed part by part.
     """
 
     __slots__ = ("_constant", "_encode", "_last", "_lead", "_middle", "_outer", "_parts", "_start", "_tail")
@@ -49,7 +50,7 @@ class MessageMac:
         key = key.ljust(block.block_size, b"\0")
         self._start = hashlib.new(scheme.digest, key.translate(_INNER))
         self._outer = hashlib.new(scheme.digest, key.translate(_OUTER)).copy
-        # The method of the type itself costs half of what a function around it does.
+        # The type's own method is twice as fast as a function that calls it.
         self._encode = type(self._start).hexdigest if scheme.encoding == "hex" else _ENCODERS[scheme.encoding]
         parts = [_part(scheme, part, url) for part in scheme.signed]
         self._lead = _fixed(parts)
@@ -63,7 +64,7 @@ class MessageMac:
         if is_usual:
             self._tail = _fixed(parts)
         self._parts = None if is_usual and not parts else after_lead
-        # What precedes the id or body without a timestamp in it is hashed once for all.
+        # A lead without a timestamp is hashed once for all messages.
         self._constant = None
         if len(self._lead) == 1:
             constant = self._start.copy()
@@ -80,7 +81,7 @@ class MessageMac:
         return last[1](event_id, body)
 
     def codes(self, timestamp: bytes, bodies: Sequence[bytes]) -> list[str]:
-        """The codes of several bodies that are signed at one time, under a scheme that signs no id."""
+        """The codes of several bodies signed at one time, for a scheme that does not sign the id."""
         last = self._last
         if last[0] != timestamp:
             last = self._last = self._made(timestamp)
@@ -97,7 +98,7 @@ class MessageMac:
         return codes
 
     def at(self, timestamp: bytes) -> Code:
-        """What computes the codes of this timestamp: for whoever keeps it, which spares `code` its look for it."""
+        """The function that computes the codes of this timestamp, for a caller that keeps it and saves the look-up."""
         return self._made(timestamp)[1]
 
     def _made(self, timestamp: bytes) -> _Last:
@@ -105,8 +106,8 @@ class MessageMac:
         middle = None if self._middle is None else timestamp.join(self._middle)
         tail, parts = timestamp.join(self._tail), self._parts
 
-        # The hot path of receiver and sender alike: no call and no look-up that it can do without. One function only is
-        # made: where the timestamp counts milliseconds, nearly every delivery has its own.
+        # The hot path of receiver and sender: no unneeded call or look-up. Only one function is made, because with a
+        # timestamp in milliseconds nearly every delivery needs a new one.
         if parts is not None:
 
             def of_parts(event_id: bytes, body: bytes) -> str:
@@ -120,7 +121,7 @@ class MessageMac:
             return timestamp, of_parts, None
         if middle is None and not tail:
 
-            def of_body(event_id: bytes, body: bytes) -> str:  # noqa: ARG001 - as Code has it
+            def of_body(event_id: bytes, body: bytes) -> str:  # noqa: ARG001 - the signature of Code
                 inner = lead()
                 inner.update(body)
                 outer = outer_copy()
@@ -143,7 +144,7 @@ class MessageMac:
         return timestamp, of_usual, None
 
     def _lead_at(self, timestamp: bytes) -> Callable[[], _Hash]:
-        """What copies the hash of all before the id or body."""
+        """The function that copies the hash state of everything before the id or body."""
         if self._constant is not None:
             return self._constant
         lead = self._start.copy()
@@ -152,7 +153,8 @@ class MessageMac:
 
 
 def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:
-    """Take from the front of `parts` what is the same for every delivery of one timestamp, as pieces to join by it."""
+    """Take the parts from the front of `parts` that depend on the timestamp only, as pieces to join with the
+    timestamp."""
     pieces = [b""]
     while parts and (isinstance(part := parts[0], bytes) or part == "timestamp"):
         if isinstance(part, bytes):
@@ -184,24 +186,24 @@ def derive_key(scheme: Scheme, secret: Secret) -> bytes:
 
 
 def _bare(text: str) -> str:
-    """Without the prefix, which some providers show as "v1,whsec_"."""
+    """The secret without its prefix, which some providers show as "v1,whsec_"."""
     return text.removeprefix("v1,").removeprefix(WHSEC) if text.startswith("v1," + WHSEC) else text.removeprefix(WHSEC)
 
 
 def _from_base64(text: str) -> bytes:
-    """Padding may be left out, as many a dashboard and copy does. Raises ValueError."""
+    """Decode base64; the padding may be missing, as in many dashboards. Raises ValueError."""
     return base64.b64decode(text if "=" in text else text + "=" * (-len(text) % 4), validate=True)
 
 
 def message(scheme: Scheme, url: str | None, timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
-    """What the scheme signs, as one text: for whoever needs it other than through HMAC."""
+    """The message that the scheme signs, as one bytes object, for other uses than HMAC."""
     fields = {"timestamp": timestamp, "id": event_id, "body": body}
     parts = (_part(scheme, part, url) for part in scheme.signed)
     return b"".join(part if isinstance(part, bytes) else fields[part] for part in parts)
 
 
 def url_text(scheme: Scheme, url: str) -> str:
-    """The URL as the scheme signs it: percent-encodings of `url_decoded` undone, user info and fragment left out."""
+    """The URL as the scheme signs it: `url_decoded` characters percent-decoded, without user info and fragment."""
     url = url.partition("#")[0]
     start, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
@@ -213,7 +215,7 @@ def url_text(scheme: Scheme, url: str) -> str:
 
 
 def _part(scheme: Scheme, part: Field | bytes, url: str | None) -> bytes | str:
-    """A part of the message as bytes where it is the same for every delivery, else the name of the field."""
+    """A part of the message: bytes if it is equal for every delivery, else the name of the field."""
     if isinstance(part, bytes):
         return part
     if part.value == "method":
@@ -221,7 +223,9 @@ def _part(scheme: Scheme, part: Field | bytes, url: str | None) -> bytes | str:
     if part.value != "url":
         return part.value
     if not url:
-        raise UsageError(f"scheme {scheme.name} signs the URL too: say which one the sender has, as public_url or url")
+        raise UsageError(
+            f"scheme {scheme.name} signs the URL too: give the URL that the sender uses, as public_url or url"
+        )
     return url_text(scheme, url).encode("utf-8", "surrogatepass")
 
 

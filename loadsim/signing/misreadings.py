@@ -1,8 +1,7 @@
-"""What may be verified, or signed, in place of the bytes of a body: each a change of them, with its words.
+"""Misreadings: changes of a body that an endpoint or a sender wrongly verifies or signs instead of the raw bytes.
 
-One list for whoever asks why signatures differ. A misreading is found by making the signature of what `of` gives and
-comparing it with the one that came, or by sending it with the body itself: whoever accepts that verifies the changed
-bytes. Draws nothing, reads no clock, sends nothing.
+`explain` signs the changed bytes and compares the result with a received signature. `probe` sends a body with the
+signature of the changed bytes: an endpoint that accepts it verifies the changed bytes.
 """
 
 from __future__ import annotations
@@ -23,22 +22,23 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Misreading:
-    """`read` gives the bytes that are verified; it raises ValueError where it does not apply."""
+    """`read` returns the bytes that are verified; it raises ValueError when it does not apply to a body."""
 
     name: str
     cause: str
-    """What a verifier does that verifies these bytes."""
+    """What a verifier of these bytes does, in words."""
     mend: str
     signed: str
-    """What is true of a delivery whose signature is that of these bytes."""
+    """What happened to a delivery whose signature is that of these bytes."""
     read: Callable[[bytes], bytes]
     is_usual: bool = True
-    """Seen in the field, or what a known library does."""
+    """Observed in practice, or done by a known library."""
     unannounced_only: bool = False
-    """Happens only to bodies whose length no header announces."""
+    """Happens only to bodies without Content-Length."""
 
     def of(self, body: bytes, *, announced: bool = True) -> bytes | None:
-        """What is verified in place of `body`; None where that is the body itself, or nothing can be."""
+        """The bytes that are verified instead of `body`; None when they are equal to it, or the change does not
+        apply."""
         if announced and self.unannounced_only:
             return None
         try:
@@ -87,7 +87,7 @@ def _normalised(body: bytes, form: Literal["NFC", "NFD", "NFKC", "NFKD"]) -> byt
 
 
 def _windows(body: bytes) -> bytes:
-    """As encoding.spec.whatwg.org has windows-1252: the five bytes without a letter stand for controls."""
+    """Decoded as windows-1252 of encoding.spec.whatwg.org: the five bytes without a letter are control characters."""
     letters = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(128, 256)}
     return body.decode("latin-1").translate(letters).encode()
 
@@ -123,11 +123,12 @@ _TEXTS = (
 )
 
 
-# -- cut, joined, unpacked ------------------------------------------------------------------------------------------
+# -- cut, joined, decompressed
+# ------------------------------------------------------------------------------------------
 
 
 def _edge(name: str, what: str, kept: str, read: Callable[[bytes], bytes]) -> Misreading:
-    """`what` happens to the body; `kept` is how the one that was signed differs from the one that came."""
+    """`what` happens to the body; `kept` says how the signed body differs from the received one."""
     mend = f"{RAW}: they belong to what was signed"
     return Misreading(name, f"{what} before it is verified", mend, f"the body that was signed {kept}", read)
 
@@ -217,4 +218,4 @@ _KNOWN = tuple(_serialised(each) for each in SERIALISERS if each.library)
 _COMBINED = tuple(_serialised(each) for each in SERIALISERS if not each.library)
 
 MISREADINGS: tuple[Misreading, ...] = (*_EDGES, *_KNOWN, *_TEXTS, *_OTHERS, *_COMBINED)
-"""The likelier first."""
+"""The more probable first."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from loadsim.model import UsageError
 from loadsim.signing.description import Scheme
-from loadsim.signing.reading import read_table
+from loadsim.signing.tables import read_table
 
 CUSTOM = "custom"
-"""The name that stands for a scheme which the user describes."""
+"""The name of a scheme that the user describes."""
 CUSTOM_TABLE = "target.custom"
 
 
@@ -25,7 +25,7 @@ def _tables() -> dict[str, dict[str, Any]]:
 
 
 def _table(name: str) -> dict[str, Any] | None:
-    """The table of a known scheme, with what it is `like` filled in."""
+    """The table of a known scheme, with the table that it is `like` merged in."""
     table = _tables().get(name)
     if table is None or "like" not in table:
         return table
@@ -38,12 +38,12 @@ def _known(name: str) -> Scheme:
 
 
 def scheme_names() -> tuple[str, ...]:
-    """The name of every scheme that needs no description."""
+    """The names of all known schemes, without `custom`."""
     return tuple(_tables())
 
 
 def scheme(name: str, custom: Mapping[str, Any] | None = None, *, where: str = CUSTOM_TABLE) -> Scheme:
-    """The scheme of that name; for `custom` the one that its table describes, which messages call `where`.
+    """The scheme of that name. For `custom` it is made from the table `custom`; `where` is its name in messages.
 
     Raises UsageError with the known names and the nearest one, or with what is wrong in the table.
     """

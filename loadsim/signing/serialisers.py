@@ -1,7 +1,6 @@
-"""The same JSON in the bytes of other serialisers: layout, order of keys, escapes, numbers.
+"""Writes JSON as other serialisers do: layout, order of keys, escapes, numbers.
 
-Decides how each of the usual serialisers writes what another one has written. Each raises ValueError where the body is
-not JSON, or cannot be written so.
+Each serialiser raises ValueError when the body is not JSON, or when it cannot write the body.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ def _javascript(text: str) -> str:
 
 
 def _go(text: str) -> str:
-    """As ECMAScript has it, but for minus zero (encoding/json, floatEncoder)."""
+    """As in ECMAScript, except for minus zero (encoding/json, floatEncoder)."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("Go refuses it")
@@ -106,7 +105,7 @@ def _go(text: str) -> str:
 
 
 def _php(text: str) -> str:
-    """Integers up to 64 bits as they are, doubles with serialize_precision = -1 and without a zero fraction."""
+    """Integers up to 64 bits are kept; doubles have serialize_precision = -1 and no zero fraction."""
     if re.fullmatch("-?[0-9]+", text) and -(2**63) <= int(text[:21]) < 2**63 and text != "-0":
         return text
     value = float(text)
@@ -128,13 +127,14 @@ _NUMBERS: dict[str, Callable[[str], str] | None] = {
     "go": _go,
     "php": _php,
 }
-_MARK = "\0loadsim "
-_MARKED = re.compile(r'"\\u0000loadsim ([^"]*)"')
-"""A number whose text is known stands in the document as a marked string: the JSON encoder writes its own numbers."""
+_PLACEHOLDER = "\0loadsim "
+_PLACEHOLDER_PATTERN = re.compile(r'"\\u0000loadsim ([^"]*)"')
+"""A number whose text is given is put into the document as a placeholder string, because the JSON encoder would format
+numbers itself."""
 
 
 def _integers_first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JavaScript's order of keys: those that are array indexes ascending, then the others as they came."""
+    """JavaScript's order of keys: array indexes in ascending order, then the others in their original order."""
     found = dict(pairs)
     numbers = [key for key in found if key.isascii() and key.isdigit() and str(int(key[:11])) == key]
     if not numbers:
@@ -144,14 +144,14 @@ def _integers_first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _document(body: bytes, numbers: str) -> Any:
-    """The parsed body; the last one is kept, because every serialiser is tried on the same."""
+    """The parsed body. The last one is cached, because all serialisers are tried on the same body."""
     write = _NUMBERS[numbers]
     if write is None:
         return json.loads(body)
-    known = write  # a name whose type is narrowed for the function below
+    known = write  # narrows the type for the function below
 
     def marked(text: str) -> str:
-        return f"{_MARK}{known(text)}"
+        return f"{_PLACEHOLDER}{known(text)}"
 
     hook = _integers_first if numbers == "javascript" else None
     return json.loads(body, parse_float=marked, parse_int=marked, object_pairs_hook=hook)
@@ -162,27 +162,27 @@ def _document(body: bytes, numbers: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Serialiser:
-    """One way to write JSON. `library`: whose it is, in words; empty where it is a combination seen nowhere yet."""
+    """One way to write JSON. `library`: who writes so, in words; empty for a combination that no known library uses."""
 
     layout: str = "compact"
     sorts: bool = False
     ascii_only: bool = False
     escape: str = ""
     tail: bool = False
-    """With a line break at the end."""
+    """Whether a line break is added at the end."""
     numbers: str = "python"
     library: str = ""
 
     @property
     def name(self) -> str:
-        """Short and unique: what differs from compact JSON."""
+        """A short, unique name: the differences from compact JSON."""
         parts = [self.layout, "sorted" * self.sorts, "ascii" * self.ascii_only, self.escape, "lf" * self.tail]
         parts += [self.numbers] if self.numbers != "python" else []
         return "-".join(filter(None, parts))
 
     @property
     def words(self) -> str:
-        """As in "written as …"."""
+        """The description, to be used after "written as"."""
         order = " with sorted keys" if self.sorts else ""
         letters = ", every other letter than ASCII escaped" if self.ascii_only else ""
         tail = ", a line break at the end" if self.tail else ""
@@ -190,14 +190,14 @@ class Serialiser:
         return f"{_LAYOUTS[self.layout][0]}{order}{letters}{_ESCAPES[self.escape][0]}{tail}{library}"
 
     def write(self, body: bytes) -> bytes:
-        """The JSON of `body`, written so. Raises ValueError or RecursionError."""
+        """The JSON of `body`, written by this serialiser. Raises ValueError or RecursionError."""
         if len(body) > LARGEST_BODY:
             raise ValueError("too large to be serialised again")
         document = _document(body, self.numbers)
         layout = _LAYOUTS[self.layout][1]
         text = json.dumps(document, ensure_ascii=self.ascii_only, sort_keys=self.sorts, **layout)
         if self.numbers != "python":
-            text = _MARKED.sub(r"\1", text)
+            text = _PLACEHOLDER_PATTERN.sub(r"\1", text)
         text = _ESCAPES[self.escape][1](text)
         return text.encode() + b"\n" * self.tail
 
@@ -239,4 +239,4 @@ def _all() -> tuple[Serialiser, ...]:
 
 
 SERIALISERS = _all()
-"""The likelier first: those of known libraries, then all combinations of layout, order and escapes."""
+"""The more probable first: those of known libraries, then all combinations of layout, order and escapes."""

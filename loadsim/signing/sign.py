@@ -1,8 +1,4 @@
-"""Makes the signature headers of one delivery after another.
-
-Decides the header lines, byte for byte: constant ones, timestamp, id, signature. Knows no clock: the time of signing is
-an argument.
-"""
+"""Makes the signature headers of deliveries: constant lines, timestamp, id, signature. The time is an argument."""
 
 from __future__ import annotations
 
@@ -12,20 +8,20 @@ from typing import TYPE_CHECKING
 from loadsim.model import Secret, UsageError
 from loadsim.signing.attempts import filled
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import write_tick
+from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme, Timestamp
 
 _ID = b"\0"
-"""Where the id belongs in the lines of one timestamp; no header can hold this byte."""
+"""Placeholder of the id in the lines of one timestamp; no header can contain this byte."""
 _COPY = b"\1"
-"""Where the header belongs that repeats the time in the body; nor this one."""
+"""Placeholder of the header that repeats the time in the body; no header can contain this byte."""
 
 
 class Signer:
-    """Signs bodies under one key. Belongs to one thread."""
+    """Signs bodies under one key. Must be used by one thread only."""
 
     __slots__ = (
         "_after",
@@ -91,7 +87,8 @@ class Signer:
         return head.replace(_ID, id_text) + self._code(self._timestamp, id_text, body).encode("ascii") + b"\r\n"
 
     def headers_of_all(self, bodies: Sequence[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
-        """`before` and the header lines of each of several bodies, signed at one time. For schemes without an id."""
+        """`before` plus the header lines, for each of several bodies signed at one time. For schemes without an id
+        header."""
         if self._tick_ns and now_ns // self._tick_ns != self._tick:
             self._set_tick(now_ns // self._tick_ns)
         if self._copy is not None:
@@ -100,7 +97,7 @@ class Signer:
         return [head + code.encode("ascii") + b"\r\n" for code in self._codes(self._timestamp, bodies)]
 
     def _copied(self, name: str, timestamp: Timestamp, body: bytes, now_ns: int) -> bytes:
-        """The header that repeats the time in the body; that of signing where the body has none."""
+        """The header that repeats the time in the body; if the body has none, the time of signing."""
         text = body_timestamp(body, timestamp.name)
         if text is None or not text.isascii() or not text.isprintable():
             text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns).decode()
@@ -113,7 +110,7 @@ class Signer:
 
 
 def _line(name: str, value: str, event: str) -> bytes:
-    """A constant header line of a first delivery; nothing where it names the event and the event has no name."""
+    """A constant header line of a first delivery; empty if it contains the event's name and there is none."""
     value = filled(value, 1)
     if "{event}" in value:
         if not event:

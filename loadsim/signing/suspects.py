@@ -1,8 +1,8 @@
-"""The usual reasons why signatures do not match, other than changed bytes: another key, URL or formula on one side.
+"""Common reasons for signatures that do not match: another key, URL or formula on one side.
 
-A suspect is tried by signing with it: the one that gives the signature that came, or that an endpoint accepts, is the
-cause. Every suspect differs in one thing from what the scheme says, so a match names that thing. What may be wrong with
-the bytes is `misreadings`. Draws nothing, reads no clock, shows no secret.
+A suspect is tested by signing with it: the suspect that gives the received signature, or whose signature an endpoint
+accepts, is the cause. Each suspect differs from the scheme in one point. Changes of the body are in `misreadings`. The
+secret is never shown.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ Codes = Callable[[bytes, bytes, bytes], str]
 
 
 class Suspect(NamedTuple):
-    """One deviation: what one side does in place of what the scheme, the secret and the URL say."""
+    """One deviation: what one side does differently from scheme, secret and URL."""
 
     does: str
-    """What it does, as it follows "the sender" or "the endpoint"."""
+    """The deviation in words, to be used after "the sender" or "the endpoint"."""
     if_sender: str
-    """What to do where it is the sender; may be nothing."""
+    """What to do if the sender deviates; may be empty."""
     if_endpoint: str
-    """What to do where it is the endpoint."""
+    """What to do if the endpoint deviates."""
     code: Codes
 
 
 def suspects(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
-    """Every suspect, the likelier first; without those that cannot use the secret."""
+    """All suspects that can use the secret, the more probable first."""
     for found in (*_keys(scheme, secret, url), *_urls(scheme, secret, url), *_formulas(scheme, secret, url)):
         if found is not None:
             yield found
@@ -49,14 +49,14 @@ def _suspect(
     try:
         return Suspect(does, if_sender, if_endpoint, MessageMac(scheme, secret, url).code)
     except UsageError:
-        return None  # the secret is not in the form that this suspect takes
+        return None  # the secret is not in the form that this suspect needs
 
 
 # -- keys -----------------------------------------------------------------------------------------------------------
 
 
 def _keys(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect | None]:
-    """The same secret turned into a key in another way than the scheme's."""
+    """The secret turned into a key in another way than the scheme does."""
     text = secret.reveal()
     mend = f"take {KEY_FORMS[scheme.key]} as the key"
     for key, words in KEY_FORMS.items():
@@ -112,7 +112,7 @@ def _urls(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect |
 
 
 def _url_forms(url: str) -> dict[str, str]:
-    """The URL as others may write it, by words. Host names keep their case, but for the form that is about it."""
+    """Other ways to write the URL, by description. Only the form about the host name changes its case."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -148,7 +148,7 @@ def _url_forms(url: str) -> dict[str, str]:
 
 
 def _formulas(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect | None]:
-    """The same scheme with another message, digest, encoding, or use of the key."""
+    """The scheme with another message, digest, encoding, or use of the key."""
     is_right = f"sign {scheme.signed_text}"
     for described in _messages(scheme):
         if described.signed == (Field.body,):
@@ -167,7 +167,7 @@ def _formulas(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspe
 
 
 def _messages(scheme: Scheme) -> Iterator[Scheme]:
-    """The scheme's fields with other separators between them, in the other order, and the body alone."""
+    """The scheme's fields with other separators, in reverse order, and the body alone."""
     fields = [part for part in scheme.signed if isinstance(part, Field)]
     if len(scheme.signed) < 2:
         return
@@ -186,7 +186,7 @@ def _messages(scheme: Scheme) -> Iterator[Scheme]:
 
 
 def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
-    """The right code in another writing."""
+    """The right code in another notation."""
     mend = f"write the code in {scheme.encoding}, as scheme {scheme.name} does"
     code = MessageMac(scheme, secret, url).code
     of_hex = MessageMac(dataclasses.replace(scheme, encoding="hex"), secret, url).code
@@ -206,7 +206,7 @@ def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Itera
 
 
 def _keyed_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
-    """Key and message used in another way than HMAC uses them."""
+    """Key and message combined in another way than by HMAC."""
     key, digest = derive_key(scheme, secret), scheme.digest
 
     def made(does: str, compute: Callable[[bytes], bytes]) -> Suspect:

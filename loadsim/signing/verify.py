@@ -1,8 +1,8 @@
-"""Says of one delivery whether it is genuine, and if not, why.
+"""Verifies deliveries: is one genuine, and if not, why?
 
-Works on the raw bytes before anything parses them, compares in constant time, computes one code per delivery however
-many signatures the header lists, and answers every input with None or a `Rejection`: it never raises on what a sender
-can send. Knows no clock and no HTTP framework.
+It works on the raw bytes before anything parses them, compares in constant time, and computes one code per delivery, no
+matter how many signatures the header lists. Every input gives None or a `Rejection`: it never raises on anything a
+sender can send. The time is an argument.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import msgspec
 
 from loadsim.model import Secret
 from loadsim.signing.mac import Code, MessageMac
-from loadsim.signing.moments import Stamps, unix_s
+from loadsim.signing.timestamps import TimestampReader, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.description import Scheme
 
 LONGEST_SIGNATURE_HEADER = 16_384
 MOST_ENTRIES = 400
-"""In one signature header. No specification sets a limit, and providers that rotate a secret send two or three. So many
-signatures by SHA-256 do not fit into the longest header, but 16,384 separators do, and would cost a thousand
-deliveries.
+"""Most entries in one signature header. No specification sets a limit; providers that rotate a secret send two or
+three. The longest header cannot hold this many SHA-256 signatures, but it can hold 16,384 separators, and checking
+those would cost as much as a thousand deliveries.
 """
 LONGEST_ID = 256
 _FORMS = {"hex": rb"[0-9a-f]+", "base64": rb"[A-Za-z0-9+/]+={0,2}", "base64url": rb"[A-Za-z0-9_-]+"}
@@ -55,7 +55,7 @@ class Rejection(enum.Enum):
 
     @property
     def text(self) -> str:
-        """The line that a receiver answers with; it tells a forger no more than the sort of failure."""
+        """The line that a receiver answers with; it gives a forger no details."""
         if self.status == 400:
             return "Missing signature"
         if self in (Rejection.stale, Rejection.future):
@@ -64,22 +64,36 @@ class Rejection(enum.Enum):
 
 
 _Last = tuple[object, float, Code]
-"""A timestamp's text as it stands in a header, seconds since 1970, and what computes the codes of its deliveries."""
+"""A timestamp's text as in the header, seconds since 1970, and the function that computes the codes of its
+deliveries."""
 
 
 class Headers(Protocol):
-    """What holds the headers: a dict by lower-case name, or what a web framework has, which takes any case."""
+    """The headers: a dict by lower-case name, or a web framework's mapping that ignores case."""
 
     def get(self, key: str, /) -> str | None:
-        """The header's value; None where there is none."""
+        """The header's value; None when it is missing."""
 
 
 class Verifier:
-    """Checks deliveries under one key. Threads may share it."""
+    """Verifies deliveries under one key. Threads may share it."""
 
     __slots__ = (
-        "_accepts", "_between", "_form", "_id_name", "_is_stamped", "_last", "_mac", "_prefix", "_separator",
-        "_signature_name", "_stamp_prefix", "_stamps", "_time_name", "_tolerance_s", "header_names",
+        "_accepts",
+        "_between",
+        "_form",
+        "_id_name",
+        "_is_stamped",
+        "_last",
+        "_mac",
+        "_prefix",
+        "_separator",
+        "_signature_name",
+        "_stamp_prefix",
+        "_time_name",
+        "_timestamps",
+        "_tolerance_s",
+        "header_names",
     )  # fmt: skip
 
     def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
@@ -91,7 +105,7 @@ class Verifier:
         )
         others = () if self._accepts is None else self._accepts.header_names
         self.header_names: tuple[str, ...] = scheme.header_names() + others
-        """What `verify` looks up, lower case; a caller may leave every other header out."""
+        """The headers that `verify` needs, lower case; a caller may leave out all others."""
         self._prefix = scheme.signature.prefix.decode()
         self._separator = scheme.signature.separator
         self._between = (scheme.signature.separator or b"").decode()
@@ -100,10 +114,10 @@ class Verifier:
         self._time_name = timestamp.name.lower() if timestamp and timestamp.place == "header" else None
         self._stamp_prefix = (scheme.signature.timestamp_prefix or b"").decode() if timestamp else ""
         self._is_stamped = timestamp is not None
-        self._stamps = Stamps(timestamp.unit if timestamp else "s", self._stamp_prefix)
+        self._timestamps = TimestampReader(timestamp.unit if timestamp else "s", self._stamp_prefix)
         self._tolerance_s = (tolerance_s or math.inf) if timestamp else math.inf
         self._form = re.compile(re.escape(scheme.signature.prefix) + _FORMS[scheme.encoding])
-        # Deliveries of one instant share this; replaced whole, so that another thread never sees half of it.
+        # Deliveries with one timestamp share this tuple. It is replaced as a whole, so threads never see half of it.
         self._last: _Last = (object(), 0.0, mac.at(b""))
 
     def verify(  # noqa: C901 - the hot path: a call costs more than a check
@@ -124,11 +138,11 @@ class Verifier:
             else:
                 text, _, given = signature.partition(self._between)
             if text != last[0]:
-                found = self._stamp(text, signature)
+                found = self._read_timestamp(text, signature)
                 if isinstance(found, Rejection):
                     return found
                 last = found
-        _, moment_s, code = last
+        _, signed_s, code = last
         event_id = b""
         if self._id_name is not None:
             id_text = headers.get(self._id_name)
@@ -140,34 +154,36 @@ class Verifier:
         expected = self._prefix + code(event_id, body)
         try:
             is_right = compare_digest(given, expected)
-        except TypeError:  # it takes ASCII only
+        except TypeError:  # compare_digest accepts ASCII only
             is_right = False
         if not is_right:
             rejection = self._refusal(signature, expected.encode("ascii"))
             if rejection is not None:
                 return rejection
         tolerance_s = self._tolerance_s
-        if -tolerance_s <= now_s - moment_s <= tolerance_s:
+        if -tolerance_s <= now_s - signed_s <= tolerance_s:
             return None
-        return Rejection.stale if moment_s < now_s else Rejection.future
+        return Rejection.stale if signed_s < now_s else Rejection.future
 
-    def _stamp(self, text: str | None, signature: str) -> _Last | Rejection:
-        """What becomes `_last`: of the timestamp in `text`, its header or the first entry of the signature's; else of
-        wherever it stands there.
+    def _read_timestamp(self, text: str | None, signature: str) -> _Last | Rejection:
+        """Read the timestamp and store it in `_last`.
+
+        `text` is the timestamp header or the first entry of the signature header; if that is not a timestamp, the other
+        entries of the signature header are searched.
         """
         if text is None:
             return Rejection.missing_timestamp
-        found = self._stamps.read(text)
+        found = self._timestamps.read(text)
         if found is None and self._time_name is None:
             entries = self._time_entries(self._entries(signature))
             if len(entries) != 1:
                 return Rejection.malformed_signature
             text = entries[0].decode("ascii")
-            found = self._stamps.read(text)
+            found = self._timestamps.read(text)
         if found is None:
             return Rejection.malformed_timestamp
-        timestamp, moment_s = found
-        last = self._last = (text, moment_s, self._mac.at(timestamp))
+        timestamp, signed_s = found
+        last = self._last = (text, signed_s, self._mac.at(timestamp))
         return last
 
     def _time_entries(self, entries: Iterable[bytes]) -> list[bytes]:
@@ -175,7 +191,7 @@ class Verifier:
         return [entry for entry in entries if entry.startswith(prefix)]
 
     def _entries(self, signature: str) -> list[bytes]:
-        """What the header lists; nothing where it is too long, of too many entries or not ASCII."""
+        """The entries of the header; empty when it is too long, has too many entries or is not ASCII."""
         given = _ascii(signature, LONGEST_SIGNATURE_HEADER)
         if self._separator is None:
             return [given]
@@ -184,23 +200,23 @@ class Verifier:
         entries = given.split(self._separator)
         if self._separator == b" " or b" " not in given:
             return entries
-        # A header that came in several lines is joined by ", ", which is not part of any entry.
+        # A header sent in several lines is joined by ", "; the blank is not part of an entry.
         return [entry.strip(b" ") for entry in entries]
 
     def _refusal(self, signature: str, expected: bytes) -> Rejection | None:
-        """None where one of several signatures is the expected one; else whether the key or the form is wrong."""
+        """None when one of several signatures is the expected one; else whether the signature or its form is wrong."""
         entries = self._entries(signature)
         if self._stamp_prefix and len(self._time_entries(entries)) != 1:
             return Rejection.malformed_signature
         alike = [entry for entry in entries if len(entry) == len(expected)]
-        # All of them are compared: stopping at the right one would tell where it stands.
+        # All are compared: stopping at the right one would reveal its position.
         if self._separator is not None and sum(map(compare_digest, alike, itertools.repeat(expected))):
             return None
         return Rejection.wrong_signature if any(map(self._form.fullmatch, alike)) else Rejection.malformed_signature
 
 
 class BodyTimeVerifier(Verifier):
-    """Checks schemes whose time stands in the body, where it is looked for in genuine bodies only."""
+    """Verifies schemes with the timestamp in the body. It is read from genuine bodies only."""
 
     __slots__ = ("_field", "_unit", "_window_s")
 
@@ -220,16 +236,16 @@ class BodyTimeVerifier(Verifier):
         text = body_timestamp(body, self._field)
         if text is None:
             return Rejection.missing_timestamp
-        moment_s = unix_s(text, self._unit)
-        if moment_s is None:
+        signed_s = unix_s(text, self._unit)
+        if signed_s is None:
             return Rejection.malformed_timestamp
-        if abs(now_s - moment_s) <= self._window_s:
+        if abs(now_s - signed_s) <= self._window_s:
             return None
-        return Rejection.future if moment_s > now_s else Rejection.stale
+        return Rejection.future if signed_s > now_s else Rejection.stale
 
 
 def body_timestamp(body: bytes, field: str) -> str | None:
-    """The field at the top of a JSON body as text: of a text what it says, else as it is written; None without it."""
+    """A top-level field of a JSON body as text: the value of a string, else the JSON text; None without the field."""
     try:
         written = bytes(_finder(field).decode(body).found)
         if written.startswith(b'"'):
@@ -246,13 +262,13 @@ class _Body(Protocol):
 
 @functools.cache
 def _finder(field: str) -> msgspec.json.Decoder[_Body]:
-    """Reads one field and builds nothing of the rest, which is half of what parsing costs."""
+    """A decoder that reads one field and builds nothing else: half of the cost of parsing."""
     wanted = (msgspec.Raw, msgspec.field(name=field, default=msgspec.Raw()))
     return msgspec.json.Decoder(msgspec.defstruct("Body", [("found", *wanted)]))
 
 
 def _ascii(text: str, longest: int) -> bytes:
-    """`text` as bytes, or nothing where it is too long or not ASCII; nothing is never a valid field."""
+    """`text` as bytes; empty, which is never a valid field, when it is too long or not ASCII."""
     if len(text) > longest:
         return b""
     try:

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 
 from loadsim.cases import CONTENT_TYPE
+from loadsim.cases.edits import HeaderLine, with_another_digit
 from loadsim.cases.proofs import Heard, Question, Sent
 from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
-from loadsim.cases.wire import HeaderLine, with_another_digit
 from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
 from loadsim.judge.clock_window import Clocks
@@ -28,8 +28,8 @@ from loadsim.report.panel import Answer
 from loadsim.report.probe import Subject
 from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.moments import write_tick
 from loadsim.signing.suspects import Codes
+from loadsim.signing.timestamps import write_tick
 from loadsim.studies.simulate import exchange
 
 PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")

@@ -21,8 +21,8 @@ from loadsim.judge.validity import invalid_reasons
 from loadsim.launch.environment import environment
 from loadsim.launch.run import Run, RunSpec
 from loadsim.launch.store import write_whole
-from loadsim.measure.floor import dump_floor, floor_name
-from loadsim.measure.result import Environment, Floor, Pace, RunResult
+from loadsim.measure.generator_limits import dump_limits, limits_name
+from loadsim.measure.result import Environment, GeneratorLimits, Pace, RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret
 from loadsim.plan import Phase, Plan, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
@@ -47,7 +47,7 @@ _SPARE = 0.6
 class Calibration:
     """What was measured. `reasons`: why it proves nothing; then it is not kept and `path` is None."""
 
-    floor: Floor
+    floor: GeneratorLimits
     environment: Environment
     reasons: tuple[str, ...]
     path: Path | None
@@ -75,7 +75,7 @@ async def measure_floor(step_ns: int, say: Callable[[str], None] = lambda _: Non
 
 def dump(calibration: Calibration) -> bytes:
     """The calibration as JSON."""
-    return dump_floor(calibration.floor, calibration.environment, __version__)
+    return dump_limits(calibration.floor, calibration.environment, __version__)
 
 
 async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
@@ -93,7 +93,7 @@ async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
 def _kept(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunResult]]) -> Calibration:
     moderate = next((result for rate, result in paced if rate == FLOOR_RATE), paced[0][1])
     service = moderate.totals.latency_ms["service"]
-    floor = Floor(
+    floor = GeneratorLimits(
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         rate_max=rate_max,
         generator_cpu_share=highest.limits.generator_cpu_share,
@@ -113,8 +113,8 @@ def _kept(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunRes
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LoadsimError(f"{directory}: cannot be made: {error.strerror}") from None
-        path = directory / floor_name(where, __version__)
-        write_whole(path, dump_floor(floor, where, __version__))
+        path = directory / limits_name(where, __version__)
+        write_whole(path, dump_limits(floor, where, __version__))
     return Calibration(floor, where, reasons, path)
 
 

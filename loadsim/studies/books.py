@@ -21,8 +21,8 @@ import numpy as np
 import orjson
 
 from loadsim.events import id_prefixes
-from loadsim.measure.ledger import MOST_TIMES, Books, Of, decode_ledger
-from loadsim.measure.marks import MARK, indexes_of
+from loadsim.measure.delivery_ids import DELIVERY_ID, indexes_of
+from loadsim.measure.ledger import MOST_TIMES, Of, RunLedger, decode_ledger
 from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import Ending, Outcomes, load_outcomes
 from loadsim.measure.reconcile import reconcile
@@ -49,21 +49,21 @@ UNKNOWN = frozenset({404, 405, 501})
 FORMS = (".ndjson", ".jsonl", ".csv")
 _DIGITS = 12
 """Hex digits of the index at the end of an event's own id."""
-ReadBooks = Callable[[], Awaitable[Books | None]]
+ReadLedger = Callable[[], Awaitable[RunLedger | None]]
 """Reads a ledger once; None where it knows nothing of the run. Raises LoadsimError, in one line."""
 
 
 # -- a receiver's ledger --------------------------------------------------------------------------------------------
 
 
-def ledger_at(url: str, run_id: str, events: int) -> ReadBooks:
+def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
     """Reads the ledger of a run of so many events that is served at a URL."""
     from aiohttp import ClientError, ClientSession, ClientTimeout
 
     whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'run': run_id})}"
     shown = redact_url(url)
 
-    async def read() -> Books | None:
+    async def read() -> RunLedger | None:
         try:
             async with (
                 ClientSession(timeout=ClientTimeout(total=READ_TIMEOUT_S)) as session,
@@ -115,7 +115,7 @@ async def _whole(content: StreamReader, most: int) -> bytes:
     return b"".join(pieces)
 
 
-async def settled(read: ReadBooks) -> Books | None:
+async def settled(read: ReadLedger) -> RunLedger | None:
     """The books once two readings agree. Raises LoadsimError, in one line, when they cannot be read or never do."""
     deadline = time.monotonic() + PATIENCE_S
     before = await read()
@@ -128,7 +128,7 @@ async def settled(read: ReadBooks) -> Books | None:
     raise LoadsimError(f"it still changed {PATIENCE_S:g} s after the run")
 
 
-async def reconciled(read: ReadBooks, outcomes: Outcomes, plan: Plan, source: str, shards: int) -> Reconciliation:
+async def reconciled(read: ReadLedger, outcomes: Outcomes, plan: Plan, source: str, shards: int) -> Reconciliation:
     """The run's outcomes joined with a ledger; where that cannot be read, why."""
     try:
         books = await settled(read)
@@ -140,7 +140,7 @@ async def reconciled(read: ReadBooks, outcomes: Outcomes, plan: Plan, source: st
                 source=source, problem="it knows nothing of this run, of which events were answered 2xx"
             )
         nothing = np.zeros(0, dtype=np.uint8)
-        books = Books("deliveries", nothing, nothing)
+        books = RunLedger("deliveries", nothing, nothing)
     if books.incomplete:
         return Reconciliation(source=source, problem=f"it is not whole: {books.incomplete}")
     return await asyncio.to_thread(reconcile, outcomes, books, source, ordered=in_order(plan, shards))
@@ -160,7 +160,7 @@ def in_order(plan: Plan, shards: int) -> bool:
 class Rows:
     """What a file of the user's own says. Indexes are in the order of the rows."""
 
-    books: Books
+    books: RunLedger
     by_body: bool
     """Events were known by their own ids, and not by the trace header."""
     rows: int = 0
@@ -195,7 +195,7 @@ def read_rows(path: Path, id_field: str, *, run: str, seed: int, types: Iterable
     if not count.known and count.rows:
         seen = f'; the first is "{count.example}"' if count.example else ""
         raise UsageError(f"{path}: none of its {count.rows:,} rows has an id of run {run} in {id_field}{seen}")
-    books = Books(of, count.times, count.times, count.place)
+    books = RunLedger(of, count.times, count.times, count.place)
     others = count.rows - count.known
     return Rows(books, count.by_body, count.rows, others, count.beyond, count.example)
 
@@ -230,9 +230,9 @@ class _Count:
         if text[:-_DIGITS] in self._prefixes and _HEX.fullmatch(text, len(text) - _DIGITS):
             self.by_body = True
             return int(text[-_DIGITS:], 16)
-        mark = MARK.fullmatch(text)
-        if mark is not None and mark[1] == self._run:
-            return int(mark[2])
+        delivery_id = DELIVERY_ID.fullmatch(text)
+        if delivery_id is not None and delivery_id[1] == self._run:
+            return int(delivery_id[2])
         self.example = self.example or text.decode("utf-8", "replace")[:80]
         return -1
 
@@ -307,7 +307,7 @@ def reconciled_with_file(
         outcomes = load_outcomes(read_bytes_file(kept), run.id)
     except ValueError as error:
         raise UsageError(f"{kept}: {error}") from None
-    events = len(outcomes.marks)
+    events = len(outcomes.endings)
     rows = read_rows(received, id_field, run=run.id, seed=run.seed, types=result.by_event, events=events, of=of)
     ordered = run.model == "open" or run.workers == 1
     joined = reconcile(outcomes, rows.books, received.name, ordered=ordered, by_body=rows.by_body)

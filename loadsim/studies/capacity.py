@@ -19,7 +19,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.judge import evaluate
-from loadsim.judge.steps import StepVerdict, events_needed, hopeless, judge_step
+from loadsim.judge.steps import StepVerdict, cannot_pass, events_needed, judge_step
 from loadsim.launch.environment import environment
 from loadsim.launch.local import LocalShards
 from loadsim.launch.run import BrokenRunError, Run, RunSpec
@@ -153,7 +153,7 @@ class CapacitySearch:
             result = await self._reached(lambda: self._fire(Run(spec), watch))
         except BrokenRunError as error:
             result, broken = error.result, error
-        stopped = watch.hopeless
+        stopped = watch.cannot_pass
         judged = evaluate(result, load.objectives, load.scenario.validity)
         verdict = judge_step(judged, load.scenario.validity, stopped=stopped)
         if broken is not None:
@@ -329,17 +329,17 @@ class _Watch:
         self._events = (plan.expected_events(number) or 0.0) * share
         self._objectives = objectives
         self._rate = rate
-        self.hopeless = ""
+        self.cannot_pass = ""
 
     def look(self, run: Run) -> None:
         """Stop the run if its step is lost."""
-        if self.hopeless or run.interrupted:
+        if self.cannot_pass or run.interrupted:
             return
         seen = run.so_far(self._strata)
-        self.hopeless = hopeless(
+        self.cannot_pass = cannot_pass(
             self._objectives, seen.response, seen.codes, events=self._events, backlog_s=seen.in_flight / self._rate
         )
-        if self.hopeless:
+        if self.cannot_pass:
             run.interrupt()
 
 

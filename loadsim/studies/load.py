@@ -20,22 +20,22 @@ import msgspec
 
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.events import RecordedEvent
-from loadsim.judge import Reading, evaluate
+from loadsim.judge import GateMode, evaluate
 from loadsim.launch.cluster import Cluster, launcher_for
 from loadsim.launch.local import LocalShards
 from loadsim.launch.messages import FRAME_S
 from loadsim.launch.raw import RawLog
 from loadsim.launch.run import BrokenRunError, Run, RunSpec
 from loadsim.launch.store import run_directory, slug, write_whole
-from loadsim.measure.ledger import Books
+from loadsim.measure.ledger import RunLedger
 from loadsim.measure.outcomes import FILE as OUTCOMES
-from loadsim.measure.outcomes import OutcomeBook, dump_outcomes
+from loadsim.measure.outcomes import OutcomeCollector, dump_outcomes
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Objective, Secret, own_fault
 from loadsim.plan import EMBEDDED, Headers, Plan, Scenario, redact_url, redacted
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import run_files
-from loadsim.studies.books import ReadBooks, ledger_at, reconciled, register_at
+from loadsim.studies.books import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.studies.floor import known_floor
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class LoadRequest:
     """The captures of event types that are sent from one."""
     pace: Sequence[int] = ()
     """When the rows of the capture were recorded, where arrivals are as recorded."""
-    reading: Reading = "point"
+    gate: GateMode = "point"
     outcomes: bool = False
     """Keep what became of every event, to be reconciled later."""
     drawn: bool = True
@@ -98,7 +98,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
     secret, old_secret = _keys(request)
     cluster = request.cluster
     launcher = LocalShards(request.workers) if cluster is None else launcher_for(cluster)
-    book = OutcomeBook() if scenario.has_ledger or request.outcomes else None
+    collector = OutcomeCollector() if scenario.has_ledger or request.outcomes else None
     async with receiving(scenario, secret, old_secret) as (url, receiver):
         target = msgspec.structs.replace(scenario.target, url=url, headers=request.headers)
         fired = msgspec.structs.replace(scenario, target=target, receiver=None)  # it has its orders
@@ -120,7 +120,7 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     document=redacted(scenario.document()),
                     objectives=request.objectives,
                     on_raw=log.add if log is not None else None,
-                    on_outcomes=book.add if book is not None else None,
+                    on_outcomes=collector.add if collector is not None else None,
                     hidden=from_environment(scenario.target.headers),
                     frame_s=request.frame_s,
                 )
@@ -133,8 +133,8 @@ async def run_load(request: LoadRequest, watch: Watch) -> LoadOutcome:
                     result, broken = error.result, error
                 directory = await asyncio.to_thread(keep, result, request)
                 with _kept_in(directory):
-                    files, unwritten = await asyncio.to_thread(_keep_events, book, log, request, run_id, directory)
-                    result = await _joined(result, scenario, run, receiver, book)
+                    files, unwritten = await asyncio.to_thread(_keep_events, collector, log, request, run_id, directory)
+                    result = await _joined(result, scenario, run, receiver, collector)
                     outcome = await asyncio.to_thread(conclude, result, request, directory)
                     if (problem := broken or unwritten) is not None:
                         raise problem
@@ -153,15 +153,19 @@ def _kept_in(directory: Path) -> Iterator[None]:
 
 
 async def _joined(
-    result: RunResult, scenario: Scenario, run: Run, receiver: RunningReceiver | None, book: OutcomeBook | None
+    result: RunResult,
+    scenario: Scenario,
+    run: Run,
+    receiver: RunningReceiver | None,
+    collector: OutcomeCollector | None,
 ) -> RunResult:
     """The result with what is known beside it: the generator's floor, the receiver's counts and its ledger."""
     floor = known_floor(result.environment)
-    result = msgspec.structs.replace(result, receiver=_counted(receiver), floor=floor)
-    if book is None or not scenario.has_ledger:
+    result = msgspec.structs.replace(result, receiver=_counted(receiver), generator_limits=floor)
+    if collector is None or not scenario.has_ledger:
         return result
-    noted = await asyncio.to_thread(book.outcomes)
-    read = _ledger(scenario, receiver, run.spec.run_id, len(noted.marks))
+    noted = await asyncio.to_thread(collector.outcomes)
+    read = _ledger(scenario, receiver, run.spec.run_id, len(noted.endings))
     if read is None:
         return result
     source = redact_url(scenario.target.ledger or "the embedded receiver")
@@ -174,7 +178,7 @@ def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
 
 
 def _keep_events(
-    book: OutcomeBook | None, log: RawLog | None, request: LoadRequest, run_id: str, directory: Path
+    collector: OutcomeCollector | None, log: RawLog | None, request: LoadRequest, run_id: str, directory: Path
 ) -> tuple[tuple[Path, ...], LoadsimError | None]:
     """The files that hold every event, where they were asked for, and the first that could not be written."""
     files, problem = [], None
@@ -184,8 +188,8 @@ def _keep_events(
     except LoadsimError as error:
         problem = error
     try:
-        if book is not None and request.outcomes:
-            write_whole(directory / OUTCOMES, dump_outcomes(book.outcomes(), run_id))
+        if collector is not None and request.outcomes:
+            write_whole(directory / OUTCOMES, dump_outcomes(collector.outcomes(), run_id))
             files.append(directory / OUTCOMES)
     except LoadsimError as error:
         problem = error
@@ -203,15 +207,15 @@ async def _register(scenario: Scenario, receiver: RunningReceiver | None, run: R
         run.tell(f"the ledger could not be told of this run: {error}")
 
 
-def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str, events: int) -> ReadBooks | None:
+def _ledger(scenario: Scenario, receiver: RunningReceiver | None, run_id: str, events: int) -> ReadLedger | None:
     """How the receiver's books of this run are read; None where there are none."""
     if scenario.target.ledger is not None:
         return ledger_at(scenario.target.ledger, run_id, events)
     if receiver is None or not scenario.has_ledger:
         return None
 
-    async def read() -> Books | None:
-        return await receiver.books(run_id)
+    async def read() -> RunLedger | None:
+        return await receiver.ledger_of(run_id)
 
     return read
 
@@ -246,7 +250,7 @@ def keep(result: RunResult, request: LoadRequest) -> Path:
 def conclude(result: RunResult, request: LoadRequest, directory: Path) -> LoadOutcome:
     """Judge the result, write it again with the verdict, then everything that is drawn from it."""
     path = directory / RESULT
-    judged = evaluate(result, request.objectives, request.scenario.validity, reading=request.reading)
+    judged = evaluate(result, request.objectives, request.scenario.validity, gate=request.gate)
     write_whole(path, dump_result(judged))
     files = [path]
     for name, data in run_files(judged).items() if request.drawn else ():

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from loadsim.cases.proofs import TELLING, Heard, Proof, Question, Sent, prove
 from loadsim.cases.rawness import CORPUS, PLAIN_MEMBER, RawForm
 from loadsim.judge.clock_window import Direction, Edge, offset_of
-from loadsim.judge.rawness import Seen, told
+from loadsim.judge.rawness import Seen, meaning_of
 from loadsim.model import UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.report.probe import SHOWN_ANSWER, ClockReport, Finding, ProbeReport, Row
@@ -151,7 +151,7 @@ def _unsendable(form: RawForm, scheme: Scheme, *, strict: bool) -> str:
 
 
 def _row(form: RawForm, seen: Seen, forged: Seen) -> Row:
-    meaning = told(seen, forged, lenient=bool(form.lenient))
+    meaning = meaning_of(seen, forged, lenient=bool(form.lenient))
     is_finding = meaning == "broken" or (meaning == "signature" and not form.rare)
     is_finding |= meaning == "refused" and not form.lenient
     return Row(form.name, form.bytes_class, meaning, _shown(seen), is_finding, form.lenient)

@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loadsim.plan.conduct import ENGINES, Engine
+from loadsim.plan.behaviour import ENGINES, Engine
 from tests.benchmarks import common
 
 EVENTS = 1_000_000
 GENUINE = 0.01
 CONNECTIONS = 64
-KINDS = (
+CASE_KINDS = (
     "wrong_secret", "empty_key", "documentation_key", "missing_signature", "missing_timestamp", "malformed_signature",
     "non_ascii_signature", "stale_timestamp", "future_timestamp", "tampered_body", "tampered_replay",
     "reserialised_body", "malformed_json",
@@ -34,9 +34,9 @@ LARGE = 0.0005
 
 def scenario(engine: Engine, events: int) -> str:
     """As a file: `events` forged ones, about, and the genuine beside them."""
-    share = (1 - GENUINE - LARGE) / len(KINDS)
+    share = (1 - GENUINE - LARGE) / len(CASE_KINDS)
     planned = int(events / (1 - GENUINE) * 1.001) + 1
-    cases = [*((kind, share) for kind in KINDS), ("body_over_limit", LARGE)]
+    cases = [*((kind, share) for kind in CASE_KINDS), ("body_over_limit", LARGE)]
     return "\n".join(
         (
             'name = "forged events"',

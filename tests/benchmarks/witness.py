@@ -1,6 +1,6 @@
 """The companion receiver with a memory: what came, whether it verifies, whether any body came twice, and when.
 
-Stands on the receiver's own parts (its rules, its desk, its bare engine), so that what it calls verified is what the
+Stands on the receiver's own parts (its rules, its handler, its bare engine), so that what it calls verified is what the
 receiver calls verified. Runs as a process of its own; the end of its stdin makes it write its report to stdout.
 """
 
@@ -24,12 +24,12 @@ import uvloop
 
 from loadsim.model import Secret
 from loadsim.receiver.answers import Answer, Entry
-from loadsim.receiver.board import Board
+from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
-from loadsim.receiver.desk import Desk
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.options import ANY_PATH, ReceiverOptions
-from loadsim.receiver.service import fates
+from loadsim.receiver.service import fault_plan
 from loadsim.signing import Verifier, scheme
 from tests.benchmarks import common
 
@@ -91,7 +91,9 @@ def clock_offset_ns() -> int:
 async def _serve(port: int, arrivals: Path | None) -> None:
     options = ReceiverOptions(engine="bare", path=ANY_PATH)
     rules = RememberingRules(scheme(options.scheme).verifier(Secret(common.SECRET)))
-    engine = BareEngine(options, Desk(options, rules, Board.create(1).row(0), fates(options, 0)), None)
+    engine = BareEngine(
+        options, WebhookHandler(options, rules, SharedCounters.create(1).row(0), fault_plan(options, 0)), None
+    )
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))

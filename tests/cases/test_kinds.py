@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.cases import RequestMaker, by_part, case_rules
-from loadsim.cases.kinds import KINDS, PUBLISHED
-from loadsim.cases.wire import HeaderLine, respaced, with_another_digit
+from loadsim.cases.edits import HeaderLine, respaced, with_another_digit
+from loadsim.cases.kinds import CASE_KINDS, PUBLISHED
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, EventMix, Scenario, from_document
 from loadsim.signing import Rejection, Scheme, scheme, scheme_names
@@ -71,7 +71,7 @@ def verdict(chosen: Scheme, request: SignedRequest, texts: dict[str, str] | None
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_case_is_refused_for_what_was_done_to_it_and_nothing_else(name: str) -> None:
     chosen = scheme(name)
-    kinds = [kind for kind in KINDS if not KINDS[kind].problem(chosen)]
+    kinds = [kind for kind in CASE_KINDS if not CASE_KINDS[kind].problem(chosen)]
     maker = maker_of(chosen, *(case(kind) for kind in kinds))
     for number, kind in enumerate(kinds, 1):
         expected = EXPECTED[case_kind(kind)]
@@ -132,7 +132,7 @@ ACCEPTED = ("long_signature_list_valid", "spaced_body", "body_at_limit", "replay
 
 
 def test_every_kind_is_in_the_table_of_this_test() -> None:
-    assert set(EXPECTED) == set(map(case_kind, KINDS))
+    assert set(EXPECTED) == set(map(case_kind, CASE_KINDS))
 
 
 def test_a_long_list_is_as_long_as_servers_take() -> None:
@@ -210,7 +210,7 @@ def test_both_signatures_stand_in_either_order() -> None:
 
 
 def test_an_old_secret_that_is_not_given_is_said() -> None:
-    with pytest.raises(UsageError, match="the secret that is rotated out is not given"):
+    with pytest.raises(UsageError, match="the old secret is not given"):
         RequestMaker([EventMix(type=TYPE)], scheme("github"), Secret("x"), 1, cases=[case("retired_secret")])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.plan.conduct import ENGINES, Engine
+from loadsim.plan.behaviour import ENGINES, Engine
 from tests.benchmarks import forged
 from tests.cli.running import Run
 
@@ -61,7 +61,7 @@ def test_no_forged_event_gets_in_at_full_rate(run: Run, engine: Engine) -> None:
     found = forged.findings(json.loads(Path("out.json").read_text(encoding="utf-8")))
     assert ended.code == 0, ended.out
     assert found["forged_sent"] >= 2_900
-    assert set(forged.KINDS) <= set(found["sent_by_case"])
+    assert set(forged.CASE_KINDS) <= set(found["sent_by_case"])
     assert (found["forged_accepted"], found["refused_badly"]) == (0, 0)
     assert found["genuine_sent"] == found["genuine_accepted"] == found["receiver_verified"] > 0
     assert sum(found["receiver_rejected"].values()) == found["forged_sent"]

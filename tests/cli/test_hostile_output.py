@@ -16,7 +16,7 @@ import pytest
 
 from loadsim.cli import main as main_module
 from tests import commands
-from tests.receiver.wire import SECRET, exchange, request
+from tests.receiver.raw_client import SECRET, exchange, request
 from tests.runner import obeyed, sent
 
 from .loopback import serving_raw

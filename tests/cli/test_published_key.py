@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from loadsim.cases.kinds import KINDS, PUBLISHED
+from loadsim.cases.kinds import CASE_KINDS, PUBLISHED
 from loadsim.model import Secret, case_kind
 from loadsim.report.findings import ACCEPTED
 from loadsim.signing import scheme
@@ -91,6 +91,6 @@ def test_a_way_of_malforming_a_signature_is_named_too(
 
 
 def test_every_part_of_a_kind_that_must_be_refused_has_its_words() -> None:
-    parts = {name for name, kind in KINDS.items() if case_kind(name) != name and kind.expect == "refuse"}
+    parts = {name for name, kind in CASE_KINDS.items() if case_kind(name) != name and kind.expect == "refuse"}
     assert len(parts) == 9
     assert parts <= set(ACCEPTED)

@@ -18,7 +18,7 @@ from loadsim.cli.main import main
 from loadsim.plan.units import Span, UnitError, parse_share, parse_span
 from tests import commands
 from tests.commands import Command
-from tests.receiver.wire import BODY, PATIENCE_S, SECRET, exchange, request
+from tests.receiver.raw_client import BODY, PATIENCE_S, SECRET, exchange, request
 
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
 COMMAND = ("receive", "--port", "0", "--admin", "127.0.0.1:0", "--engine", "bare")

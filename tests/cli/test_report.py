@@ -84,8 +84,8 @@ def test_an_odd_scenario_is_drawn_all_the_same(tmp_path: Path) -> None:
     ("change", "says"),
     [
         (lambda data: data[: len(data) // 2], "cut short"),
-        (lambda data: data.replace(b"loadsim.result/1", b"loadsim.result/2"), "newer loadsim"),
-        (lambda data: data.replace(b"loadsim.result/1", b"somebody.else/1"), "not loadsim.result/1"),
+        (lambda data: data.replace(b"loadsim.result/2", b"loadsim.result/3"), "newer loadsim"),
+        (lambda data: data.replace(b"loadsim.result/2", b"somebody.else/1"), "not loadsim.result/2"),
     ],
 )
 def test_a_truncated_newer_or_foreign_result_is_named(

@@ -210,7 +210,7 @@ async def test_json_on_stdout_stands_alone_and_equals_the_stored_result(tmp_path
         assert sorted(served.arrivals) == list(range(40))
     assert done.code == 0, done.err
     document = plain(done.out)
-    assert document["schema"] == "loadsim.result/1"
+    assert document["schema"] == "loadsim.result/2"
     (path,) = (tmp_path / "reports").glob("*/result.json")
     assert path.read_text(encoding="utf-8") == done.out
 

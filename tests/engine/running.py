@@ -147,7 +147,7 @@ def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:
     handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
     cells = compact([recorder.tally.drain().cells()])
-    late = int(select(cells, Metric.late, range(len(engine.planned))).counts.sum())
+    late = int(select(cells, Metric.after_end, range(len(engine.planned))).counts.sum())
     return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog, late)
 
 

@@ -12,7 +12,7 @@ from loadsim.engine.engine import Engine
 from loadsim.engine.fake import Reply, Script
 from loadsim.engine.outcomes import NotingEngine, OutcomeNotes, noting
 from loadsim.engine.volley import VolleyEngine
-from loadsim.measure.outcomes import Ending, OutcomeBook, Outcomes
+from loadsim.measure.outcomes import Ending, OutcomeCollector, Outcomes
 from loadsim.model import NS_PER_MS, UNFINISHED
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
@@ -32,10 +32,10 @@ def noted(of: Scenario, script: Script, base: type[Engine] = Engine, **options: 
     result, _ = play(of, script, kind=kind, **options)  # type: ignore[arg-type]
     assert isinstance(result.engine, NotingEngine)
     assert isinstance(result.engine, base)
-    book = OutcomeBook()
-    book.add(notes.take())
+    collector = OutcomeCollector()
+    collector.add(notes.take())
     assert notes.take() == b""
-    return result, book.outcomes()
+    return result, collector.outcomes()
 
 
 def test_every_event_is_noted_once_with_its_answer() -> None:

@@ -59,7 +59,7 @@ def test_a_row_may_say_when_of_which_type_and_with_which_headers() -> None:
         (row(body={"a": 1}), "a parsed body cannot be sent byte for byte"),
         (row(body_base64="a!"), "body_base64 is not base64"),
         (row(body="a", tpye="x"), 'unknown key "tpye"'),
-        (row(body="a", type=1), "type must be a text"),
+        (row(body="a", type=1), "type must be a string"),
         (row(body="a", at="yesterday"), "at must be unix seconds or ISO 8601"),
         (row(body="a", at=-1), "at must be"),
         (row(body="a", at=True), "at must be"),

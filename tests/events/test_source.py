@@ -167,7 +167,7 @@ def test_a_sample_is_the_documented_payload() -> None:
 def serialising(kind: str) -> EventSource:
     """A source that serialises its template for every event."""
     source = EventSource(kind, 7)
-    source._moulds = [source_module._NONE] * len(source._moulds)
+    source._compiled = [source_module._NONE] * len(source._compiled)
     return source
 
 
@@ -175,15 +175,15 @@ SERIALISING = {name: serialising(name) for name in TYPES}
 
 
 @given(types, indexes, st.integers(1_000_000_000, 250_000_000_000_000).map(lambda ms: ms * 1_000_000))
-def test_a_cast_body_is_the_serialised_template(kind: str, index: int, now_ns: int) -> None:
+def test_a_rendered_body_is_the_serialised_template(kind: str, index: int, now_ns: int) -> None:
     assert SOURCES[kind].body(index, now_ns) == SERIALISING[kind].body(index, now_ns)
 
 
-def test_every_type_is_cast_and_none_that_the_user_changed() -> None:
+def test_every_type_is_compiled_and_none_that_the_user_changed() -> None:
     for kind in (ACTIVITY, APP, SCREENSHOT):
         source = EventSource(kind, 7)
         source.body(0, NOW_NS)
-        assert source._moulds[source._picks[0]] is not source_module._NONE
-    changed = EventSource(APP, 7, overrides=[("data.0.user.userId", "00000000-loadsim-mould-a00000000000")])
+        assert source._compiled[source._picks[0]] is not source_module._NONE
+    changed = EventSource(APP, 7, overrides=[("data.0.user.userId", "00000000-loadsim-event-a00000000000")])
     changed.body(0, NOW_NS)
-    assert changed._moulds[changed._picks[0]] is source_module._NONE
+    assert changed._compiled[changed._picks[0]] is source_module._NONE

@@ -1,4 +1,4 @@
-"""Certain is certain: an objective that is lost stays lost whatever the events to come do."""
+"""An objective that cannot hold any more stays so, whatever the events to come do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.judge import objectives_of, parse_objective
-from loadsim.judge.abort import lost, reach, why_lost
+from loadsim.judge.abort import cannot_hold, reach, why_cannot_hold
 from loadsim.judge.evaluate import OPERATORS
 from loadsim.judge.vocabulary import AGGREGATIONS, METRICS, vocabulary_of_scenario
 from loadsim.judge.windows import value_of
@@ -63,9 +63,9 @@ def test_a_lost_latency_never_recovers(
 ) -> None:
     objective = parse_objective(f"{aggregation} {op} {limit}ms")
     bounds = reach(objective, latencies(seen), len(rest) + spare, None)
-    if lost(objective, *bounds):
+    if cannot_hold(objective, *bounds):
         assert holds(objective, latencies(seen + rest)) is not True
-    assert not lost(objective, *reach(objective, latencies(seen), None, None)) or aggregation in ("max", "min")
+    assert not cannot_hold(objective, *reach(objective, latencies(seen), None, None)) or aggregation in ("max", "min")
 
 
 @given(
@@ -81,7 +81,7 @@ def test_a_lost_count_never_recovers(
 ) -> None:
     objective = parse_objective(f"{figure} {op} {limit / 20 if 'success' in figure else limit}")
     for to_come in (len(rest) + spare, None):
-        if lost(objective, *reach(objective, codes(seen), to_come, 10.0)):
+        if cannot_hold(objective, *reach(objective, codes(seen), to_come, 10.0)):
             assert holds(objective, codes(seen + rest)) is not True
 
 
@@ -101,13 +101,17 @@ def test_a_lost_count_never_recovers(
 )
 def test_rank_arithmetic(text: str, seen: list[int], to_come: int | None, *, expected: bool) -> None:
     objective = parse_objective(text)
-    assert lost(objective, *reach(objective, latencies(seen), to_come, None)) is expected
+    assert cannot_hold(objective, *reach(objective, latencies(seen), to_come, None)) is expected
 
 
 @pytest.mark.parametrize(
     ("text", "to_come", "says"),
     [
-        ("success: rate >= 90%", 80, "rate of success is 89 % at most, whatever becomes of the 80 at most"),
+        (
+            "success: rate >= 90%",
+            80,
+            "rate of success is 89 % at most, whatever the outcome of the events to come (at most 80)",
+        ),
         ("errors: count < 5", None, "count of errors is 11 at least"),
         ("events: count >= 100", 0, "count of events is 20"),
         ("errors: count == 0", None, "count of errors is 11 at least"),
@@ -116,8 +120,8 @@ def test_rank_arithmetic(text: str, seen: list[int], to_come: int | None, *, exp
 def test_the_reason_has_its_figure(text: str, to_come: int | None, says: str) -> None:
     objective = parse_objective(text)
     bounds = reach(objective, codes([200] * 9 + [500] * 11), to_come, None)
-    assert lost(objective, *bounds)
-    assert why_lost(objective, *bounds, to_come).startswith(says)
+    assert cannot_hold(objective, *bounds)
+    assert why_cannot_hold(objective, *bounds, to_come).startswith(says)
 
 
 @pytest.mark.parametrize(

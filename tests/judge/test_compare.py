@@ -26,7 +26,7 @@ def scaled(result: RunResult, factor: float) -> RunResult:
 
 def test_two_runs_of_one_thing_are_unsure_and_pass() -> None:
     found = compare_results(run(11, "base"), run(12), compare_gates(["p50:10%"]))
-    assert {row.told for row in found.ratios} == {"unsure"}
+    assert {row.direction for row in found.ratios} == {"unsure"}
     assert found.outcome == "pass"
     assert all(row.interval is not None and row.interval[0] <= row.ratio <= row.interval[1] for row in found.ratios)
 

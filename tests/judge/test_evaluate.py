@@ -53,7 +53,7 @@ def test_observations(text: str, observed: float, *, passed: bool) -> None:
 
 
 def test_answers_that_came_too_late_are_no_throughput() -> None:
-    late = msgspec.structs.replace(run_result().totals, late={"200": 2_950, "503": 300})
+    late = msgspec.structs.replace(run_result().totals, after_end={"200": 2_950, "503": 300})
     result = run_result(totals=late)
     assert observe(result, parse_objective("events: rate > 0/s")).value == pytest.approx(1998 - 3_250 / 30)
     assert observe(result, parse_objective("events{status:503}: rate > 0/s")).value == pytest.approx(20 - 10)
@@ -82,18 +82,18 @@ def with_limits(**changes: Any) -> RunResult:
     return run_result(limits=msgspec.structs.replace(run_result().limits, **changes))
 
 
-def with_books(**changes: Any) -> RunResult:
+def with_totals(**changes: Any) -> RunResult:
     return run_result(totals=totals(**changes))
 
 
 INVALID: list[tuple[RunResult, str]] = [
     (with_limits(lag_p99_ms=14.24), "lag p99 14.2 ms is above 10 ms"),
     (with_limits(shortage="this process may open 1,024 files: 998 of 5,000 connections opened"), "998 of 5,000"),
-    (with_books(woken_late=601), "'steady': 59,399 of 60,000 due events (99.0%) were woken"),
-    (with_books(dropped=3, sent=59_997, unfinished=-3), "dropped events: 3 "),
-    (with_books(sent=59_999), "60000 planned, but 59999 sent + 0 dropped"),
-    (with_books(unfinished=7), "60000 sent, but 59940 completed + 60 errors + 7 unfinished"),
-    (with_books(errors={"internal": 60}), "internal errors of the generator: 60 events"),
+    (with_totals(woken_late=601), "'steady': 59,399 of 60,000 due events (99.0%) were woken"),
+    (with_totals(dropped=3, sent=59_997, unfinished=-3), "dropped events: 3 "),
+    (with_totals(sent=59_999), "60000 planned, but 59999 sent + 0 dropped"),
+    (with_totals(unfinished=7), "60000 sent, but 59940 completed + 60 errors + 7 unfinished"),
+    (with_totals(errors={"internal": 60}), "internal errors of the generator: 60 events"),
     (run_result(shards=[shard(0), shard(1, lost=True, reason="killed by signal 9")]), "shard 1 was lost"),
     (run_result(shards=[shard(0, reason="frame 7 is missing")]), "shard 0: frame 7 is missing"),
 ]
@@ -110,7 +110,7 @@ def test_rules_of_validity(result: RunResult, reason: str) -> None:
 
 
 def test_what_just_holds_is_valid() -> None:
-    result = with_books(woken_late=600)
+    result = with_totals(woken_late=600)
     result = msgspec.structs.replace(result, limits=msgspec.structs.replace(result.limits, lag_p99_ms=10.0))
     assert judged(result, MOSTLY_GOOD).verdict.outcome == "pass"
 
@@ -127,12 +127,12 @@ def test_no_lag_is_no_reason() -> None:
     assert judged(with_limits(lag_p99_ms=None), MOSTLY_GOOD).validity.reasons == []
 
 
-def test_broken_books_are_said_in_a_few_lines() -> None:
+def test_accounts_that_do_not_balance_are_reported_in_a_few_lines() -> None:
     broken = totals(unfinished=7)
     result = run_result(totals=broken, by_case={"genuine": broken}, by_event=dict.fromkeys(TYPES, broken))
     reasons = judged(result, MOSTLY_GOOD).validity.reasons
     assert len(reasons) == 4
-    assert reasons[-1] == "books do not balance in 3 more places"
+    assert reasons[-1] == "the accounts do not balance in 3 more places"
 
 
 def test_rules_are_those_of_the_stored_scenario() -> None:
@@ -200,7 +200,7 @@ def test_ledger_and_cases_are_observed() -> None:
     assert [(row.observed, row.passed) for row in rows[:4]] == [(3, False), (0, True), (2, False), (0, True)]
 
 
-def test_what_the_books_have_of_forged_events_counts_although_the_answer_said_no() -> None:
+def test_what_the_ledger_holds_of_forged_events_counts_although_the_answer_said_no() -> None:
     silent = Reconciliation(source="x", forged_unanswered=3, forged_accepted=2)
     result = run_result(totals=totals(forged_accepted=2, refused_badly=0), reconciliation=silent)
     (row, *_) = judged(result, "forged_accepted: count == 0").verdict.objectives
@@ -226,7 +226,7 @@ def test_the_confident_reading_fails_only_beyond_the_whole_interval(limit: str, 
     # p99 is 44 ms, its interval 40.9 to 47.5 ms
     result = run_result()
     objectives = objectives_of([f"p(99) < {limit}", MOSTLY_GOOD], vocabulary_of(result))
-    row = evaluate(result, objectives, ValidityRules(), reading="confident").verdict.objectives[0]
+    row = evaluate(result, objectives, ValidityRules(), gate="confident").verdict.objectives[0]
     assert row.passed is passed
     assert bool(row.note) is (passed and limit != "45ms")
 
@@ -234,4 +234,4 @@ def test_the_confident_reading_fails_only_beyond_the_whole_interval(limit: str, 
 def test_figures_without_an_interval_are_read_by_the_point() -> None:
     result = run_result()
     objectives = objectives_of(["max < 1ms", MOSTLY_GOOD], vocabulary_of(result))
-    assert evaluate(result, objectives, ValidityRules(), reading="confident").verdict.outcome == "fail"
+    assert evaluate(result, objectives, ValidityRules(), gate="confident").verdict.outcome == "fail"

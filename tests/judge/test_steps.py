@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, parse_objective, vocabulary_of
-from loadsim.judge.steps import events_needed, growth_of, hopeless, judge_step
+from loadsim.judge.steps import cannot_pass, events_needed, growth_of, judge_step
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.hdr import Ints
 from loadsim.measure.result import RunResult, SeriesRow
@@ -92,22 +92,22 @@ NOTHING = np.zeros(layout(Metric.response).counts_len, dtype=np.int64)
 
 def test_a_percentile_is_out_of_reach_when_too_many_are_over_it_already() -> None:
     objectives = [parse_objective("p(99) < 200ms")]
-    assert hopeless(objectives, counts(250, 12), {200: 12}, events=1000, backlog_s=0.2)
-    assert not hopeless(objectives, counts(250, 10), {200: 10}, events=1000, backlog_s=0.2)
-    assert not hopeless(objectives, counts(199, 900), {200: 900}, events=1000, backlog_s=0.2)
+    assert cannot_pass(objectives, counts(250, 12), {200: 12}, events=1000, backlog_s=0.2)
+    assert not cannot_pass(objectives, counts(250, 10), {200: 10}, events=1000, backlog_s=0.2)
+    assert not cannot_pass(objectives, counts(199, 900), {200: 900}, events=1000, backlog_s=0.2)
 
 
 def test_success_is_out_of_reach_when_too_many_failed_already() -> None:
     objectives = [parse_objective("success: rate >= 99%")]
-    assert hopeless(objectives, NOTHING, {200: 100, 503: 11}, events=1000, backlog_s=0.0)
-    assert not hopeless(objectives, NOTHING, {200: 100, 503: 10}, events=1000, backlog_s=0.0)
+    assert cannot_pass(objectives, NOTHING, {200: 100, 503: 11}, events=1000, backlog_s=0.0)
+    assert not cannot_pass(objectives, NOTHING, {200: 100, 503: 10}, events=1000, backlog_s=0.0)
 
 
 def test_a_backlog_of_more_than_twice_the_limit_is_lost() -> None:
     objectives = [parse_objective("p(99) < 2s")]
-    assert hopeless(objectives, NOTHING, {}, events=1000, backlog_s=4.1)
-    assert not hopeless(objectives, NOTHING, {}, events=1000, backlog_s=3.9)
-    assert not hopeless([parse_objective("success: rate >= 99%")], NOTHING, {}, events=1000, backlog_s=60)
+    assert cannot_pass(objectives, NOTHING, {}, events=1000, backlog_s=4.1)
+    assert not cannot_pass(objectives, NOTHING, {}, events=1000, backlog_s=3.9)
+    assert not cannot_pass([parse_objective("success: rate >= 99%")], NOTHING, {}, events=1000, backlog_s=60)
 
 
 def test_rare_percentiles_and_rare_types_need_longer_steps() -> None:

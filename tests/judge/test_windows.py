@@ -166,7 +166,7 @@ def test_no_event_at_all_is_a_figure_for_a_count_and_none_for_a_latency() -> Non
     assert value_of(parse_objective("success: rate > 1% over 1s"), nothing, 1.0) == (None, 0)
 
 
-def test_outcomes_are_counted_as_the_books_do() -> None:
+def test_outcomes_are_counted_as_the_totals_do() -> None:
     codes = {200: 5, 204: 1, 401: 2, 503: 3, 1010: 4, 2000: 6, 2001: 7}
     cells = Cells(np.array(list(codes)), np.array(list(codes.values())))
 

@@ -11,7 +11,7 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.windows import course_of
 from loadsim.launch.collect import Collector
 from loadsim.launch.messages import Frame, Ready
-from loadsim.launch.result import labels_of
+from loadsim.launch.result import stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import Aborted
 from loadsim.model import NS_PER_S
@@ -36,7 +36,7 @@ class Fake:
         scenario = scenario_of(*phases, events=MIX)
         self.plan = Plan(scenario, 1)
         objectives = objectives_of(rules, vocabulary_of_scenario(scenario))
-        self.watch = ObjectiveWatch(self.plan, labels_of(self.plan), objectives)
+        self.watch = ObjectiveWatch(self.plan, stratum_names(self.plan), objectives)
         self.collector = Collector(self.plan.strata, shards, on_cells=self.watch.add)
         self._seen: dict[int, list[int]] = {}
         for shard in range(shards):
@@ -102,7 +102,7 @@ def test_a_run_ends_when_the_last_chance_is_gone_and_not_an_event_earlier() -> N
     found = run.frame(second(2, slow=1), 3)
     assert found is not None
     assert (found.objective, found.at_s) == ("p(90) < 100ms", 3)
-    assert "at least, whatever becomes of the 160 at most that are to come" in found.why
+    assert "at least, whatever the outcome of the events to come (at most 160)" in found.why
 
 
 def test_an_objective_that_may_not_end_a_run_does_not() -> None:
@@ -202,12 +202,12 @@ async def test_windows_of_a_run_are_those_of_its_slices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "phase", "never"),
     [
-        ("p(99) < 1ms", {"connections": 2, "duration": "5s"}, "how many"),
-        ("response: avg < 1ms", {"connections": 2, "duration": "5s"}, "how many"),
-        ("success: rate >= 99%", {"connections": 2, "duration": "5s"}, "how many"),
-        ("response: max > 1ms", {"connections": 2, "duration": "5s"}, "how many"),
-        ("events: count > 5", {"connections": 2, "duration": "5s"}, "how many"),
-        ("events: rate < 5/s", {"connections": 2, "events": 100}, "how long"),
+        ("p(99) < 1ms", {"connections": 2, "duration": "5s"}, "the number of events"),
+        ("response: avg < 1ms", {"connections": 2, "duration": "5s"}, "the number of events"),
+        ("success: rate >= 99%", {"connections": 2, "duration": "5s"}, "the number of events"),
+        ("response: max > 1ms", {"connections": 2, "duration": "5s"}, "the number of events"),
+        ("events: count > 5", {"connections": 2, "duration": "5s"}, "the number of events"),
+        ("events: rate < 5/s", {"connections": 2, "events": 100}, "the duration of its phases"),
         ("events: rate < 5/s", {"connections": 2, "duration": "5s"}, ""),
         ("response: max < 1ms", {"connections": 2, "duration": "5s"}, ""),
         ("response: min > 59m", {"connections": 2, "duration": "5s"}, ""),

@@ -14,15 +14,15 @@ from loadsim.measure.bounds import upper95
 from loadsim.measure.cells import LATENCIES
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
-from loadsim.measure.labels import Labels
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import Environment, RunInfo, RunResult, Stats, Totals
-from loadsim.measure.totals import books, unbalanced
+from loadsim.measure.strata import StratumNames
+from loadsim.measure.totals import imbalances, unbalanced
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, Sample
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied
 
 # phase (warm-up, steady) * type (a, b, c) * one case
-PLAIN = Labels(
+PLAIN = StratumNames(
     phases=("warm-up", "steady"),
     types=("a", "b", "c"),
     cases=("genuine",),
@@ -44,7 +44,7 @@ HERE = Environment(python="3", platform="test", cpu_model="", cpu_count=1, packa
 
 def built(
     rows: list[list[int]],
-    labels: Labels = PLAIN,
+    names: StratumNames = PLAIN,
     *,
     planned: list[int] | None = None,
     extra: list[int] | None = None,
@@ -54,12 +54,12 @@ def built(
     recording_ends: list[int] | None = None,
     stop: int | None = None,
 ) -> RunResult:
-    merged = Merged(labels.strata)
-    merged.add(0, tallied(rows, labels.strata, ends, recording_ends, stop))
+    merged = Merged(names.strata)
+    merged.add(0, tallied(rows, names.strata, ends, recording_ends, stop))
     counted = merged.shard_counter(0, "ended") + np.array(extra or 0)
     return assemble(
         merged,
-        labels,
+        names,
         planned=counted if planned is None else planned,
         run=RUN,
         environment=HERE,
@@ -76,7 +76,7 @@ def dropped(due: int, stratum: int) -> list[int]:
 
 @settings(max_examples=40)
 @given(st.lists(outcomes(PLAIN.strata), max_size=40))
-def test_books_balance_whatever_comes(rows: list[list[int]]) -> None:
+def test_accounts_balance_whatever_comes(rows: list[list[int]]) -> None:
     result = built(rows)
     assert unbalanced(result) == []
     recorded = [columns for columns in rows if columns[0] >= STEADY_A]
@@ -114,36 +114,36 @@ TWO_PHASES = replace(
 @given(
     st.lists(outcomes(TWO_PHASES.strata), max_size=40), st.integers(3 * NS_PER_S, 4 * NS_PER_S), st.integers(1, 1_500)
 )
-def test_rates_add_up_to_the_books(rows: list[list[int]], stop: int, stretch: int) -> None:
+def test_rates_add_up_to_the_counts(rows: list[list[int]], stop: int, stretch: int) -> None:
     """Planned and sent events are all in their rates, completed ones as far as their answers came in time."""
     for columns in rows:  # due early or late in the run, so that answers fall before and behind every end
         columns[Column.done] = max(columns[Column.done], columns[Column.due] + stretch * MS)
-    labels = replace(TWO_PHASES, durations_ns=(NS_PER_S, 2 * NS_PER_S, stop - 3 * NS_PER_S or 1))
-    ends = [n * NS_PER_S for n in (1, 3, 4) for _ in labels.types]
-    recording = [n * NS_PER_S for n in (1, 4, 4) for _ in labels.types]
-    result = built(rows, labels, ends=ends, recording_ends=recording, stop=stop)
+    names = replace(TWO_PHASES, durations_ns=(NS_PER_S, 2 * NS_PER_S, stop - 3 * NS_PER_S or 1))
+    ends = [n * NS_PER_S for n in (1, 3, 4) for _ in names.types]
+    recording = [n * NS_PER_S for n in (1, 4, 4) for _ in names.types]
+    result = built(rows, names, ends=ends, recording_ends=recording, stop=stop)
 
     def answered_after(columns: list[int], end: int) -> bool:
         return columns[Column.code] < ERROR_BASE and columns[Column.done] > START + min(end, stop)
 
-    def late(group: Totals) -> int:
+    def after_end(group: Totals) -> int:
         assert group.duration_s is not None
         for rate, count in (
             (group.rate_planned, group.planned),
             (group.rate_sent, group.sent),
-            (group.rate_completed, group.completed - sum(group.late.values())),
+            (group.rate_completed, group.completed - sum(group.after_end.values())),
         ):
             assert rate is not None
             assert rate * group.duration_s == pytest.approx(count)
-        assert all(0 < n <= group.status[status] for status, n in group.late.items())
-        return sum(group.late.values())
+        assert all(0 < n <= group.status[status] for status, n in group.after_end.items())
+        return sum(group.after_end.values())
 
-    recorded = [columns for columns in rows if columns[0] >= len(labels.types)]
-    assert late(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
-    assert sum(late(group) for group in result.by_event.values()) == late(result.totals)
-    for number, name in enumerate(labels.phases):
-        mine = [columns for columns in rows if columns[0] // len(labels.types) == number]
-        assert late(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
+    recorded = [columns for columns in rows if columns[0] >= len(names.types)]
+    assert after_end(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
+    assert sum(after_end(group) for group in result.by_event.values()) == after_end(result.totals)
+    for number, name in enumerate(names.phases):
+        mine = [columns for columns in rows if columns[0] // len(names.types) == number]
+        assert after_end(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
 
 
 def test_an_overloaded_endpoint_completes_what_it_can() -> None:
@@ -151,7 +151,7 @@ def test_an_overloaded_endpoint_completes_what_it_can() -> None:
     rows = [answered(50 * MS * i, 50 * MS * (i + 2), stratum=STEADY_A) for i in range(20)]
     result = built(rows, replace(PLAIN, durations_ns=(None, NS_PER_S)), ends=[NS_PER_S] * PLAIN.strata)
     assert (result.totals.rate_planned, result.totals.rate_sent, result.totals.rate_completed) == (20, 20, 10)
-    assert (result.totals.completed, result.totals.late) == (20, {"200": 10})
+    assert (result.totals.completed, result.totals.after_end) == (20, {"200": 10})
 
 
 def test_buckets_are_wider_than_what_was_seen() -> None:
@@ -161,7 +161,7 @@ def test_buckets_are_wider_than_what_was_seen() -> None:
     assert lag.min == lag.p50 == lag.max == 0.0019
 
 
-def test_the_books() -> None:
+def test_the_accounts() -> None:
     unsent = row(
         stratum=STEADY_A, code=ERROR_BASE + ErrorKind.refused, due=START, woken=START, slot=START, done=START + 1
     )
@@ -221,19 +221,19 @@ def test_what_a_lost_shard_had_under_way_is_unfinished() -> None:
     assert unbalanced(result) == []
 
 
-def test_broken_books_are_put_into_words() -> None:
+def test_broken_accounts_are_put_into_words() -> None:
     result = built([answered(0, MS, stratum=STEADY_A), dropped(0, STEADY_A)], planned=[0, 0, 0, 5, 0, 0])
-    assert books(result.totals) == ["5 planned, but 1 sent + 1 dropped"]
+    assert imbalances(result.totals) == ["5 planned, but 1 sent + 1 dropped"]
     assert unbalanced(result) == [
         f"{name}: 5 planned, but 1 sent + 1 dropped" for name in ("all", "phase steady", "event a", "case genuine")
     ]
     lost = msgspec.structs.replace(result.totals, planned=2, completed=0, status={})
-    assert books(lost) == ["1 sent, but 0 completed + 0 errors + 0 unfinished"]
+    assert imbalances(lost) == ["1 sent, but 0 completed + 0 errors + 0 unfinished"]
     lost = msgspec.structs.replace(result.totals, planned=2, status={})
-    assert books(lost) == ["1 completed, but 0 with a status"]
+    assert imbalances(lost) == ["1 completed, but 0 with a status"]
 
 
-def test_a_lost_frame_breaks_the_books() -> None:
+def test_a_lost_frame_breaks_the_accounts() -> None:
     delta = tallied([answered(0, MS, stratum=STEADY_A)], PLAIN.strata)
     merged = Merged(PLAIN.strata)
     merged.add(0, msgspec.structs.replace(delta, keys=b"", counts=b""))
@@ -241,7 +241,7 @@ def test_a_lost_frame_breaks_the_books() -> None:
         merged, PLAIN, planned=merged.shard_counter(0, "ended"), run=RUN, environment=HERE, shards=[], samples=[],
         limits=LimitInputs(1, 1),
     )  # fmt: skip
-    assert books(result.totals) == ["1 sent, but 0 completed + 0 errors + 0 unfinished"]
+    assert imbalances(result.totals) == ["1 sent, but 0 completed + 0 errors + 0 unfinished"]
 
 
 def test_nothing_at_all() -> None:
@@ -334,8 +334,8 @@ def test_the_first_three_of_each_failing_kind_are_kept() -> None:
     ],
 )
 def test_what_limited_the_run(limits: LimitInputs, model: Literal["open", "closed"], notes: list[str]) -> None:
-    labels = replace(PLAIN, model=model)
-    assert built([], labels, limits=limits).limits.notes == notes
+    names = replace(PLAIN, model=model)
+    assert built([], names, limits=limits).limits.notes == notes
 
 
 def test_labels_read_strata_as_the_plan_makes_them() -> None:

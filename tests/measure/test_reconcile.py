@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.ledger import Books, Of
+from loadsim.measure.ledger import Of, RunLedger
 from loadsim.measure.outcomes import (
     REFUSAL_DUE,
     REUSED,
     UNSENT,
     Ending,
-    OutcomeBook,
+    OutcomeCollector,
     Outcomes,
     dump_outcomes,
     flags_of,
@@ -34,19 +34,19 @@ Delivery = tuple[int, int, int]
 
 
 def outcomes_of(*deliveries: Delivery) -> Outcomes:
-    book = OutcomeBook()
+    collector = OutcomeCollector()
     for half in (deliveries[::2], deliveries[1::2]):
-        book.add(pack(np.array(half, dtype=np.int64).reshape(-1, 3), FLAGS))
-    return book.outcomes()
+        collector.add(pack(np.array(half, dtype=np.int64).reshape(-1, 3), FLAGS))
+    return collector.outcomes()
 
 
-def books_of(*accepted: int, of: Of = "deliveries") -> Books:
+def ledger_of(*accepted: int, of: Of = "deliveries") -> RunLedger:
     counts = np.array(accepted, dtype=np.uint8)
-    return Books(of, counts, counts)
+    return RunLedger(of, counts, counts)
 
 
 def joined(deliveries: list[Delivery], *accepted: int, of: Of = "deliveries", **options: Any) -> Reconciliation:
-    return reconcile(outcomes_of(*deliveries), books_of(*accepted, of=of), "test", **options)
+    return reconcile(outcomes_of(*deliveries), ledger_of(*accepted, of=of), "test", **options)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_one_event(code: int, accepted: int, figure: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "figure"), [(200, "forged_accepted"), (401, "forged_unanswered")])
-def test_a_forged_event_in_the_books(code: int, figure: str) -> None:
+def test_a_forged_event_in_the_ledger(code: int, figure: str) -> None:
     found = joined([(0, FORGED, code)], 1)
     assert getattr(found, figure) == found.forged_sent == 1
     assert (found.sent, found.lost, found.duplicated) == (0, 0, 0)
@@ -106,29 +106,32 @@ deliveries = st.lists(st.tuples(st.integers(0, 30), st.just(0), codes), max_size
 
 
 @given(deliveries, st.lists(st.integers(0, 3), max_size=40))
-def test_the_books_balance(given_deliveries: list[Delivery], accepted: list[int]) -> None:
+def test_the_accounts_balance(given_deliveries: list[Delivery], accepted: list[int]) -> None:
     one_case = [(index, index % 3, code) for index, _, code in given_deliveries]
     found = joined(one_case, *accepted)
     parts = (found.delivered, found.unacknowledged, found.refused, found.lost)
     assert found.sent == sum(part or 0 for part in parts)
     sent = {index for index, stratum, code in one_case if code != UNSENT and stratum != FORGED}
     assert found.sent == len(sent)
-    in_books = {index for index, count in enumerate(accepted) if count}
+    in_ledger = {index for index, count in enumerate(accepted) if count}
     refused = {index for index, _, code in one_case if 0 < code < ERROR_BASE and not 200 <= code < 300}
     acknowledged = {index for index, _, code in one_case if 200 <= code < 300}
-    assert found.lost == len({i for i in sent - in_books if i in acknowledged or i not in refused})
+    assert found.lost == len({i for i in sent - in_ledger if i in acknowledged or i not in refused})
 
 
 @given(deliveries)
 def test_outcomes_are_what_the_greatest_delivery_was(given_deliveries: list[Delivery]) -> None:
     outcomes = outcomes_of(*given_deliveries)
     rank = {UNSENT: 1, TIMEOUT: 2, UNFINISHED: 2, 302: 3, 503: 3, 401: 4, 200: 5, 204: 5}
-    for index in range(len(outcomes.marks)):
+    for index in range(len(outcomes.endings)):
         mine = [code for at, _, code in given_deliveries if at == index]
         assert outcomes.ending[index] == max((rank[code] for code in mine), default=Ending.none)
         assert outcomes.deliveries[index] == sum(code != UNSENT for code in mine)
     again = load_outcomes(dump_outcomes(outcomes, "run"), "run")
-    assert (again.marks.tolist(), again.deliveries.tolist()) == (outcomes.marks.tolist(), outcomes.deliveries.tolist())
+    assert (again.endings.tolist(), again.deliveries.tolist()) == (
+        outcomes.endings.tolist(),
+        outcomes.deliveries.tolist(),
+    )
 
 
 def test_flags_are_kept() -> None:
@@ -169,8 +172,8 @@ def test_displacement_is_rfc_4737(order: list[int], size: int) -> None:
 
 def test_order_is_that_of_first_arrivals() -> None:
     counts = np.array([1, 1, 0, 1], dtype=np.uint8)
-    books = Books("deliveries", counts, counts, np.array([3.0, 1.0, 0.0, 2.0]))
+    ledger = RunLedger("deliveries", counts, counts, np.array([3.0, 1.0, 0.0, 2.0]))
     outcomes = outcomes_of(*((index, GENUINE, 200) for index in (0, 1, 3)))
-    found = reconcile(outcomes, books, "test")
+    found = reconcile(outcomes, ledger, "test")
     assert (found.reordered, found.reorder_extent) == (1, 2)
-    assert reconcile(outcomes, books, "test", ordered=False).reordered is None
+    assert reconcile(outcomes, ledger, "test", ordered=False).reordered is None

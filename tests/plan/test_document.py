@@ -70,7 +70,7 @@ def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> N
     assert scenario.receiver is not None
     assert scenario.receiver.outages == (Span(500 * 10**6, 250 * 10**6), Span(2 * 10**9, 10**9))
     assert from_document(scenario.document(), "f.toml") == scenario
-    assert dict(scenario.receiver.told())["down"] == "2s:1s and 500ms:250ms"
-    assert "workers" not in dict(scenario.receiver.told())
+    assert dict(scenario.receiver.changed())["down"] == "2s:1s and 500ms:250ms"
+    assert "workers" not in dict(scenario.receiver.changed())
     assert override(scenario, seed=3).receiver == scenario.receiver
     assert override(scenario, target={"url": "http://127.0.0.1/"}).receiver is None

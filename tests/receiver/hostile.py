@@ -11,7 +11,7 @@ import random  # noqa: TID251 - mutations, from a seed
 from collections.abc import Iterator
 
 from loadsim.model import Secret
-from tests.receiver.wire import BODY, PATH, request, signature
+from tests.receiver.raw_client import BODY, PATH, request, signature
 
 OTHER = Secret("another secret")
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -150,11 +150,15 @@ CORPUS = {**SMUGGLING, **MALFORMED, **FORGED, **UNFINISHED}
 
 def mutations(count: int, seed: int) -> Iterator[bytes]:
     """Forged requests with something changed, cut out, put in or repeated in each."""
-    chance = random.Random(seed)
+    random_source = random.Random(seed)
     for _ in range(count):
-        data = bytearray(request(headers=signature(secret=OTHER), extra=chance.choice((b"", TE, b"Expect: x\r\n"))))
-        for _ in range(chance.randint(1, 4)):
-            place = chance.randrange(len(data))
-            piece = chance.choice((b"\r\n", b"\n", b"\0", b" ", b":", b"\xff", b"0", b"\r\n\r\n", chance.randbytes(3)))
-            data[place : place + chance.choice((0, 0, 1, 5))] = piece * chance.choice((1, 1, 1, 300))
+        data = bytearray(
+            request(headers=signature(secret=OTHER), extra=random_source.choice((b"", TE, b"Expect: x\r\n")))
+        )
+        for _ in range(random_source.randint(1, 4)):
+            place = random_source.randrange(len(data))
+            piece = random_source.choice(
+                (b"\r\n", b"\n", b"\0", b" ", b":", b"\xff", b"0", b"\r\n\r\n", random_source.randbytes(3))
+            )
+            data[place : place + random_source.choice((0, 0, 1, 5))] = piece * random_source.choice((1, 1, 1, 300))
         yield bytes(data)

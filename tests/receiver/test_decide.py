@@ -12,7 +12,7 @@ from loadsim.receiver.answers import ACCEPTED, Entry, render
 from loadsim.receiver.decide import HeaderNames, Rules, is_json, path_of
 from loadsim.receiver.options import ANY_PATH
 from loadsim.signing import Rejection, scheme
-from tests.receiver.wire import BODY, PATH, SECRET
+from tests.receiver.raw_client import BODY, PATH, SECRET
 
 NOW_S = 1_746_123_456
 VERIFIER = scheme("trackpilots").verifier(SECRET)
@@ -98,7 +98,7 @@ def test_a_repeated_signature_hides_nothing() -> None:
         assert RULES.decide("POST", PATH, headers, BODY, NOW_S).status == 401
 
 
-def test_every_rejection_has_its_place_in_the_books() -> None:
+def test_every_rejection_has_its_place_in_the_counts() -> None:
     for rejection in Rejection:
         assert Entry[rejection.name] not in ACCEPTED
 

@@ -11,7 +11,7 @@ from loadsim.receiver.hosted import AppOrder, find_app, is_asgi
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
 
-from .wire import PATIENCE_S, exchange, request
+from .raw_client import PATIENCE_S, exchange, request
 
 SHOP = """
 from aiohttp import web

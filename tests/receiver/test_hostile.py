@@ -17,7 +17,7 @@ from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from tests.receiver.hostile import CORPUS, OTHER, TE, framed, mutations
-from tests.receiver.wire import PATIENCE_S, SECRET, connect, exchange, request, signature
+from tests.receiver.raw_client import PATIENCE_S, SECRET, connect, exchange, request, signature
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,12 +48,12 @@ async def honest_traffic(port: int) -> AsyncIterator[None]:
     done = asyncio.Event()
 
     async def keep_asking() -> int:
-        wire, count = await connect(port), 0
+        client, count = await connect(port), 0
         while count < 5 or not done.is_set():
-            await wire.send(request())
-            assert (await wire.reply()).status == 200
+            await client.send(request())
+            assert (await client.reply()).status == 200
             count += 1
-        await wire.close()
+        await client.close()
         return count
 
     asking = asyncio.create_task(keep_asking())
@@ -161,11 +161,11 @@ async def test_thousands_of_idle_connections_hinder_nobody(engine: Engine) -> No
         async with honest_traffic(running.port):
             pass
         assert memory_kb(running) - before < IDLE * IDLE_KB
-        for wire in wires[:: IDLE // 10]:
-            await wire.send(request())
-            assert (await wire.reply()).status == 200  # they were kept
-        for wire in wires:
-            wire.writer.transport.abort()
+        for client in wires[:: IDLE // 10]:
+            await client.send(request())
+            assert (await client.reply()).status == 200  # they were kept
+        for client in wires:
+            client.writer.transport.abort()
 
 
 def _endless(head: bytes, piece: bytes) -> list[bytes]:
@@ -193,8 +193,8 @@ async def test_unfinished_bodies_have_a_limit_in_all_and_give_their_room_back(en
     async with await start_receiver(options, SECRET) as running:
         for ending in (0, 3):  # the second time what the first held, and gave up, is there again
             wires = [await connect(running.port) for _ in range(6)]
-            replies = {asyncio.create_task(wire.reply()): wire for wire in wires}
-            await asyncio.gather(*(wire.send(most) for wire in wires))
+            replies = {asyncio.create_task(client.reply()): client for client in wires}
+            await asyncio.gather(*(client.send(most) for client in wires))
             waiting = set(replies)
             while len(waiting) > 3:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -206,9 +206,9 @@ async def test_unfinished_bodies_have_a_limit_in_all_and_give_their_room_back(en
             for task in list(waiting)[: 3 - ending]:
                 await replies[task].send(rest)
                 assert (await task).status == 200
-            for task, wire in replies.items():
+            for task, client in replies.items():
                 task.cancel()
-                await wire.close()
+                await client.close()
         async with asyncio.timeout(PATIENCE_S):
             while (await exchange(running.port, large)).status == 503:
                 pass

@@ -11,7 +11,7 @@ import pytest_asyncio
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
-from tests.receiver.wire import BODY, PATH, PATIENCE_S, SECRET, Wire, connect, exchange, request, signature
+from tests.receiver.raw_client import BODY, PATH, PATIENCE_S, SECRET, RawClient, connect, exchange, request, signature
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,14 +36,14 @@ async def receiver(request: pytest.FixtureRequest) -> AsyncIterator[RunningRecei
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def wire(receiver: RunningReceiver) -> AsyncIterator[Wire]:
+async def client(receiver: RunningReceiver) -> AsyncIterator[RawClient]:
     connected = await connect(receiver.port)
     yield connected
     await connected.close()
 
 
 @pytest_asyncio.fixture(params=ENGINES, loop_scope="module")
-async def hurried(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
+async def hurried(request: pytest.FixtureRequest) -> AsyncIterator[RawClient]:
     """A connection to a receiver that waits for nobody, for senders that never end."""
     options = ReceiverOptions(engine=request.param, read_timeout_ns=200 * NS_PER_MS, admin=None)
     async with await start_receiver(options, SECRET) as running:
@@ -83,7 +83,7 @@ async def hurried(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
         (lambda: request(length=False, extra=b"Content-Length: -1\r\n"), 400, "bad_request"),
     ],
 )
-async def test_a_request_gets_its_answer_and_its_place_in_the_books(
+async def test_a_request_gets_its_answer_and_its_place_in_the_counts(
     receiver: RunningReceiver, data: object, status: int, entry: str
 ) -> None:
     before = receiver.stats().total
@@ -116,86 +116,86 @@ async def test_the_texts_that_a_sender_diagnoses_by(receiver: RunningReceiver) -
     assert texts == ["Missing signature", "Invalid signature", "Timestamp outside tolerance"]
 
 
-async def test_one_connection_takes_many_requests_good_and_bad(wire: Wire) -> None:
+async def test_one_connection_takes_many_requests_good_and_bad(client: RawClient) -> None:
     for _ in range(3):
-        await wire.send(request())
-        assert (await wire.reply()).status == 200
-        await wire.send(request(headers=b""))
-        assert (await wire.reply()).status == 400
-        await wire.send(request(target="/elsewhere"))
-        assert (await wire.reply()).status == 404
+        await client.send(request())
+        assert (await client.reply()).status == 200
+        await client.send(request(headers=b""))
+        assert (await client.reply()).status == 400
+        await client.send(request(target="/elsewhere"))
+        assert (await client.reply()).status == 404
 
 
-async def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
-    await wire.send((request() + request(headers=b"") + request(target="/elsewhere")) * 50)
-    got = [(await wire.reply()).status for _ in range(150)]
+async def test_pipelined_requests_are_answered_in_order(client: RawClient) -> None:
+    await client.send((request() + request(headers=b"") + request(target="/elsewhere")) * 50)
+    got = [(await client.reply()).status for _ in range(150)]
     assert got == [200, 400, 404] * 50
 
 
-async def test_a_pipeline_ends_at_what_is_not_http(wire: Wire) -> None:
-    await wire.send(request() + b"garbage\r\n\r\n" + request())
-    first = (await wire.reply()).status
-    assert first == 400 or (await wire.reply()).status == 400  # aiohttp's parser gives up what came before, too
-    assert await wire.ended()
+async def test_a_pipeline_ends_at_what_is_not_http(client: RawClient) -> None:
+    await client.send(request() + b"garbage\r\n\r\n" + request())
+    first = (await client.reply()).status
+    assert first == 400 or (await client.reply()).status == 400  # aiohttp's parser gives up what came before, too
+    assert await client.ended()
 
 
-async def test_a_body_may_come_in_pieces(wire: Wire) -> None:
+async def test_a_body_may_come_in_pieces(client: RawClient) -> None:
     data = request(b'"' + b"x" * 50_000 + b'"')
     for start in range(0, len(data), 7_001):
-        await wire.send(data[start : start + 7_001])
+        await client.send(data[start : start + 7_001])
         await asyncio.sleep(0)
-    assert (await wire.reply()).status == 200
+    assert (await client.reply()).status == 200
 
 
-async def test_a_chunked_body_is_verified_whole_and_its_trailers_are_no_headers(wire: Wire) -> None:
+async def test_a_chunked_body_is_verified_whole_and_its_trailers_are_no_headers(client: RawClient) -> None:
     half = len(BODY) // 2
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:half], BODY[half:]))
     head = request(b"", length=False, headers=signature(), extra=b"Transfer-Encoding: chunked\r\n")
-    await wire.send(head + chunks + b"0\r\n\r\n")
-    assert (await wire.reply()).status == 200
+    await client.send(head + chunks + b"0\r\n\r\n")
+    assert (await client.reply()).status == 200
     unsigned = request(b"", length=False, headers=b"", extra=b"Transfer-Encoding: chunked\r\n")
-    await wire.send(unsigned + chunks + b"0\r\n" + signature() + b"\r\n")
-    assert (await wire.reply()).status == 400
+    await client.send(unsigned + chunks + b"0\r\n" + signature() + b"\r\n")
+    assert (await client.reply()).status == 400
 
 
-async def test_a_chunked_body_over_the_limit_is_refused_before_its_end(wire: Wire) -> None:
-    await wire.send(request(b"", length=False, headers=b"", extra=b"Transfer-Encoding: chunked\r\n"))
-    await wire.send(b"%x\r\n%b\r\n" % (MAX_BODY, b"x" * MAX_BODY) + b"2\r\nxx\r\n")
-    reply = await wire.reply()
+async def test_a_chunked_body_over_the_limit_is_refused_before_its_end(client: RawClient) -> None:
+    await client.send(request(b"", length=False, headers=b"", extra=b"Transfer-Encoding: chunked\r\n"))
+    await client.send(b"%x\r\n%b\r\n" % (MAX_BODY, b"x" * MAX_BODY) + b"2\r\nxx\r\n")
+    reply = await client.reply()
     assert (reply.status, reply.headers["connection"]) == (413, "close")
 
 
-async def test_a_bad_chunk_is_refused(wire: Wire) -> None:
-    await wire.send(request(b"", length=False, headers=b"", extra=b"Transfer-Encoding: chunked\r\n") + b"zz\r\n")
-    assert (await wire.reply()).status == 400
-    assert await wire.ended()
+async def test_a_bad_chunk_is_refused(client: RawClient) -> None:
+    await client.send(request(b"", length=False, headers=b"", extra=b"Transfer-Encoding: chunked\r\n") + b"zz\r\n")
+    assert (await client.reply()).status == 400
+    assert await client.ended()
 
 
-async def test_a_length_over_the_limit_is_refused_without_the_body(wire: Wire) -> None:
+async def test_a_length_over_the_limit_is_refused_without_the_body(client: RawClient) -> None:
     head = request(b"", length=False, headers=b"", extra=b"Content-Length: 999999999999\r\n")
-    await wire.send(head)
-    assert (await wire.reply()).status == 413
-    assert await wire.ended()
+    await client.send(head)
+    assert (await client.reply()).status == 413
+    assert await client.ended()
 
 
-async def test_a_sender_that_expects_100_is_asked_for_the_body(wire: Wire) -> None:
+async def test_a_sender_that_expects_100_is_asked_for_the_body(client: RawClient) -> None:
     data = request(extra=b"Expect: 100-continue\r\n")
-    await wire.send(data[: -len(BODY)])
-    assert (await wire.reply()).status == 100
-    await wire.send(BODY)
-    assert (await wire.reply()).status == 200
+    await client.send(data[: -len(BODY)])
+    assert (await client.reply()).status == 100
+    await client.send(BODY)
+    assert (await client.reply()).status == 200
 
 
-async def test_a_sender_that_expects_100_with_too_much_is_refused_at_once(wire: Wire) -> None:
+async def test_a_sender_that_expects_100_with_too_much_is_refused_at_once(client: RawClient) -> None:
     extra = b"Content-Length: 200000\r\nExpect: 100-continue\r\n"
-    await wire.send(request(b"", length=False, headers=b"", extra=extra))
-    assert (await wire.reply()).status == 413
+    await client.send(request(b"", length=False, headers=b"", extra=extra))
+    assert (await client.reply()).status == 413
 
 
-async def test_an_answer_to_head_has_no_body(wire: Wire) -> None:
-    await wire.send(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+async def test_an_answer_to_head_has_no_body(client: RawClient) -> None:
+    await client.send(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     async with asyncio.timeout(PATIENCE_S):
-        text = await wire.reader.read()
+        text = await client.reader.read()
     assert text.startswith(b"HTTP/1.1 200 ")
     assert text.endswith(b"\r\n\r\n")
 
@@ -203,34 +203,34 @@ async def test_an_answer_to_head_has_no_body(wire: Wire) -> None:
 async def test_http_1_0_and_connection_close_are_closed_after_the_answer(receiver: RunningReceiver) -> None:
     old = (request(version="1.0", extra=ask + b"Connection: keep-alive\r\n") for ask in (b"", b"Proxy-"))
     for data in (request(version="1.0"), *old, request(extra=b"Connection: close\r\n")):
-        wire = await connect(receiver.port)
-        await wire.send(data)
-        reply = await wire.reply()
+        client = await connect(receiver.port)
+        await client.send(data)
+        reply = await client.reply()
         assert (reply.status, reply.headers["connection"]) == (200, "close")
-        assert await wire.ended()
-        await wire.close()
+        assert await client.ended()
+        await client.close()
 
 
-async def test_an_endless_header_is_refused(wire: Wire) -> None:
-    await wire.send(b"POST / HTTP/1.1\r\nX: ")
+async def test_an_endless_header_is_refused(client: RawClient) -> None:
+    await client.send(b"POST / HTTP/1.1\r\nX: ")
     for _ in range(20):
-        wire.writer.write(b"x" * 10_000)
-    assert (await wire.reply()).status in {400, 431}
+        client.writer.write(b"x" * 10_000)
+    assert (await client.reply()).status in {400, 431}
 
 
-async def test_too_many_headers_are_refused(wire: Wire) -> None:
-    await wire.send(request(extra=b"".join(b"X-%d: y\r\n" % number for number in range(200))))
-    assert (await wire.reply()).status in {400, 431}
+async def test_too_many_headers_are_refused(client: RawClient) -> None:
+    await client.send(request(extra=b"".join(b"X-%d: y\r\n" % number for number in range(200))))
+    assert (await client.reply()).status in {400, 431}
 
 
-async def test_a_body_that_does_not_come_has_a_deadline(hurried: Wire) -> None:
+async def test_a_body_that_does_not_come_has_a_deadline(hurried: RawClient) -> None:
     await hurried.send(request()[:-1])
     reply = await hurried.reply()
     assert (reply.status, reply.headers["connection"]) == (408, "close")
     assert await hurried.ended()
 
 
-async def test_a_head_that_does_not_come_has_a_deadline(hurried: Wire) -> None:
+async def test_a_head_that_does_not_come_has_a_deadline(hurried: RawClient) -> None:
     await hurried.send(b"POST / HTTP/1.1\r\nHost:")
     async with asyncio.timeout(PATIENCE_S):
         await hurried.reader.read()
@@ -239,9 +239,9 @@ async def test_a_head_that_does_not_come_has_a_deadline(hurried: Wire) -> None:
 async def test_a_sender_that_goes_away_in_the_middle_is_not_counted(receiver: RunningReceiver) -> None:
     before = receiver.stats().total.received
     for cut in (10, len(request()) - 5):
-        wire = await connect(receiver.port)
-        await wire.send(request()[:cut])
-        await wire.close()
+        client = await connect(receiver.port)
+        await client.send(request()[:cut])
+        await client.close()
     assert (await exchange(receiver.port, request())).status == 200
     assert receiver.stats().total.received == before + 1
 
@@ -253,8 +253,10 @@ async def test_an_upgrade_is_not_followed(receiver: RunningReceiver) -> None:
     assert receiver.stats().total.verified == before
 
 
-async def test_a_sender_that_reads_nothing_does_not_stop_the_others(receiver: RunningReceiver, wire: Wire) -> None:
-    wire.writer.write(request() * 20_000)
+async def test_a_sender_that_reads_nothing_does_not_stop_the_others(
+    receiver: RunningReceiver, client: RawClient
+) -> None:
+    client.writer.write(request() * 20_000)
     for _ in range(3):
         assert (await exchange(receiver.port, request())).status == 200
-    wire.writer.transport.abort()
+    client.writer.transport.abort()

@@ -10,12 +10,12 @@ import aiohttp
 import numpy as np
 import pytest
 
-from loadsim.measure.ledger import Books, decode_ledger
+from loadsim.measure.ledger import RunLedger, decode_ledger
 from loadsim.receiver import supervisor
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import RUNS
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
-from tests.receiver.wire import PATIENCE_S, SECRET, exchange, request
+from tests.receiver.raw_client import PATIENCE_S, SECRET, exchange, request
 
 HOSTILE = (
     b"X-Loadsim-Id: \r\n",
@@ -37,15 +37,15 @@ async def register(running: RunningReceiver, run: str) -> None:
         assert answer.status == 204
 
 
-async def books_of(running: RunningReceiver, run: str, arrivals: int) -> Books:
-    """The books over HTTP, once so many deliveries were entered."""
+async def ledger_of(running: RunningReceiver, run: str, arrivals: int) -> RunLedger:
+    """The ledger over HTTP, once so many deliveries were entered."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
         while True:
             async with session.get(f"{running.admin_url}/ledger", params={"run": run}) as answer:
                 if answer.status == 200:
-                    books = decode_ledger(await answer.read(), run)
-                    if int(books.arrivals.sum()) >= arrivals:
-                        return books
+                    ledger = decode_ledger(await answer.read(), run)
+                    if int(ledger.arrivals.sum()) >= arrivals:
+                        return ledger
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -57,26 +57,26 @@ async def test_what_came_is_told_and_hostile_marks_are_harmless(engine: Engine) 
             await exchange(running.port, request(extra=hostile))
         for index, attempts in ((1, 1), (3, 2)):
             for attempt in range(1, attempts + 1):
-                mark = b"X-Loadsim-ID: run/%d/%d\r\n" % (index, attempt)
-                assert (await exchange(running.port, request(extra=mark))).status == 200
+                delivery_id = b"X-Loadsim-ID: run/%d/%d\r\n" % (index, attempt)
+                assert (await exchange(running.port, request(extra=delivery_id))).status == 200
         for index in (0, 2, 999_999):
-            mark = b"X-Loadsim-Id: run/%d/1\r\n" % index
-            assert (await exchange(running.port, request(headers=b"", extra=mark))).status == 400
+            delivery_id = b"X-Loadsim-Id: run/%d/1\r\n" % index
+            assert (await exchange(running.port, request(headers=b"", extra=delivery_id))).status == 400
         large = request(b'"' + b"x" * 2_000 + b'"', extra=b"X-Loadsim-Id: run/4/1\r\n")
         assert (await exchange(running.port, large)).status == 413
-        books = await books_of(running, "run", 3)
-        assert books.arrivals.tolist() == [0, 1, 0, 2]
-        assert books.accepted.tolist() == [0, 1, 0, 2]
-        assert books.first_s is not None
-        assert (np.diff(books.first_s[[1, 3]]) > 0).all()
-        assert "1 came of others" in books.incomplete  # the accepted one alone
+        ledger = await ledger_of(running, "run", 3)
+        assert ledger.arrivals.tolist() == [0, 1, 0, 2]
+        assert ledger.accepted.tolist() == [0, 1, 0, 2]
+        assert ledger.first_s is not None
+        assert (np.diff(ledger.first_s[[1, 3]]) > 0).all()
+        assert "1 came of others" in ledger.incomplete  # the accepted one alone
         async with aiohttp.ClientSession() as session:
             async with session.get(f"{running.admin_url}/ledger") as answer:
-                told = await answer.json()
+                listed = await answer.json()
             async with session.get(f"{running.admin_url}/ledger", params={"run": "other"}) as answer:
                 assert (answer.status, (await answer.json())["error"][:26]) == (404, "this run is not registered")
-        assert told["runs"] == ["run"]
-        assert told["refused"]["malformed"] >= 6
+        assert listed["runs"] == ["run"]
+        assert listed["refused"]["malformed"] >= 6
 
 
 async def test_workers_add_up_and_failures_on_purpose_are_not_accepted() -> None:
@@ -88,19 +88,19 @@ async def test_workers_add_up_and_failures_on_purpose_are_not_accepted() -> None
             while any(worker.counts.received == 0 for worker in running.stats().per_worker):
                 await exchange(running.port, request(extra=b"X-Loadsim-Id: failing/0/1\r\n"))
                 sent += 1
-        books = await books_of(running, "failing", sent)
-        assert (books.arrivals.tolist(), books.accepted.tolist()) == ([sent], [0])
+        ledger = await ledger_of(running, "failing", sent)
+        assert (ledger.arrivals.tolist(), ledger.accepted.tolist()) == ([sent], [0])
     options = ReceiverOptions(engine="bare", workers=2, ledger_limit=5_000)
     sent = 0
     async with await start_receiver(options, SECRET) as running:
         await register(running, "run")
         async with asyncio.timeout(PATIENCE_S):
             while any(worker.counts.received < 2 for worker in running.stats().per_worker):
-                mark = b"X-Loadsim-Id: run/%d/1\r\n" % (sent % 3)
-                assert (await exchange(running.port, request(extra=mark))).status == 200
+                delivery_id = b"X-Loadsim-Id: run/%d/1\r\n" % (sent % 3)
+                assert (await exchange(running.port, request(extra=delivery_id))).status == 200
                 sent += 1
-        books = await books_of(running, "run", sent)
-        assert int(books.accepted.sum()) == sent
+        ledger = await ledger_of(running, "run", sent)
+        assert int(ledger.accepted.sum()) == sent
 
 
 async def test_books_of_a_killed_worker_stay_and_say_what_they_may_lack() -> None:
@@ -109,14 +109,14 @@ async def test_books_of_a_killed_worker_stay_and_say_what_they_may_lack() -> Non
     async with await start_receiver(options, SECRET, say=said.put_nowait) as running:
         await register(running, "run")
         assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/1\r\n"))).status == 200
-        assert (await books_of(running, "run", 1)).incomplete == ""
+        assert (await ledger_of(running, "run", 1)).incomplete == ""
         os.kill(running.stats().per_worker[0].pid, signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_S):
             await said.get()
         assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/2\r\n"))).status == 200
-        books = await books_of(running, "run", 2)
-    assert books.accepted.tolist() == [0, 2]
-    assert "workers of the receiver replaced" in books.incomplete
+        ledger = await ledger_of(running, "run", 2)
+    assert ledger.accepted.tolist() == [0, 2]
+    assert "workers of the receiver replaced" in ledger.incomplete
 
 
 async def test_books_of_a_stopped_worker_are_not_whole_until_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,14 +129,14 @@ async def test_books_of_a_stopped_worker_are_not_whole_until_it_goes_on(monkeypa
         os.kill(pid, signal.SIGSTOP)
         try:
             for run in ("run", "another"):
-                books = await running.books(run)
+                books = await running.ledger_of(run)
                 assert books is not None
                 assert books.incomplete == "worker 0 of the receiver has not entered what came for 0.5 s"
         finally:
             os.kill(pid, signal.SIGCONT)
         monkeypatch.setattr(supervisor, "PATIENCE_S", PATIENCE_S)
         assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: run/1/1\r\n"))).status == 200
-        books = await running.books("run")
+        books = await running.ledger_of("run")
         assert books is not None
         assert (books.accepted.tolist(), books.incomplete) == ([0, 1], ""), "what was answered is there at once"
 
@@ -164,8 +164,8 @@ async def test_neither_forgeries_nor_replays_take_anything_from_an_honest_run() 
         for run in (b"honest", b"later"):
             assert (await exchange(running.port, request(extra=b"X-Loadsim-Id: %b/1/1\r\n" % run))).status == 200
         for name in ("honest", "later"):
-            books = await books_of(running, name, 1)
-            assert (books.accepted.tolist(), books.incomplete) == ([0, 1], "")
+            ledger = await ledger_of(running, name, 1)
+            assert (ledger.accepted.tolist(), ledger.incomplete) == ([0, 1], "")
         async with aiohttp.ClientSession() as session, session.get(f"{running.admin_url}/ledger") as answer:
             assert (await answer.json())["runs"] == ["later", "honest"]
 

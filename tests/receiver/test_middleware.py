@@ -15,7 +15,7 @@ from aiohttp import web
 from loadsim.receiver.middleware import RAW_BODIES, verifying
 from loadsim.signing import Rejection, scheme
 
-from .wire import BODY, PATH, SECRET, Reply, Wire, request, signature
+from .raw_client import BODY, PATH, SECRET, RawClient, Reply, request, signature
 
 LIMIT = 2_000
 VERIFIER = scheme("trackpilots").verifier(SECRET)
@@ -43,26 +43,26 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def serving(shop: Shop) -> AsyncIterator[Wire]:
+async def serving(shop: Shop) -> AsyncIterator[RawClient]:
     runner = web.AppRunner(shop.app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
-    wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
+    client = RawClient(*await asyncio.open_connection("127.0.0.1", port))
     try:
-        yield wire
+        yield client
     finally:
-        wire.writer.close()
+        client.writer.close()
         with contextlib.suppress(ConnectionError):
-            await wire.writer.wait_closed()
+            await client.writer.wait_closed()
         await runner.cleanup()
 
 
 async def reply_to(data: bytes, shop: Shop | None = None) -> tuple[Reply, Shop]:
     shop = shop or Shop()
-    async with serving(shop) as wire:
-        await wire.send(data)
-        return await wire.reply(), shop
+    async with serving(shop) as client:
+        await client.send(data)
+        return await client.reply(), shop
 
 
 async def test_a_genuine_delivery_reaches_the_handler_with_its_body() -> None:

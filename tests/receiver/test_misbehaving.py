@@ -1,4 +1,4 @@
-"""A receiver that is slow or broken on purpose keeps to what it was told: never sooner, never otherwise.
+"""A receiver that is slow or broken on purpose keeps to what it was listed: never sooner, never otherwise.
 
 How much later it may be is a matter of the machine, and nothing here depends on it: what is exact is the lower side.
 The clock of two processes is the same, and whatever the receiver does lies between our sending and our reading.
@@ -17,8 +17,8 @@ import pytest
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Share, Span
-from loadsim.receiver.service import RESET, fates
-from tests.receiver.wire import PATIENCE_S, SECRET, Wire, connect, exchange, request
+from loadsim.receiver.service import RESET, fault_plan
+from tests.receiver.raw_client import PATIENCE_S, SECRET, RawClient, connect, exchange, request
 
 HOUR_NS = 3600 * NS_PER_S
 """Longer than any test goes on."""
@@ -30,12 +30,12 @@ LOOP_NS = 5 * NS_PER_MS
 
 async def ask(running: RunningReceiver) -> tuple[int, int]:
     """One event on a connection of its own: when it was sent and when its answer was there, ns."""
-    wire = await connect(running.port)
+    client = await connect(running.port)
     sent = time.monotonic_ns()
-    await wire.send(request())
-    assert (await wire.reply()).status == 200
+    await client.send(request())
+    assert (await client.reply()).status == 200
     answered = time.monotonic_ns()
-    await wire.close()
+    await client.close()
     return sent, answered
 
 
@@ -70,13 +70,13 @@ async def test_slots_bound_the_capacity(engine: Engine) -> None:
 async def test_pipelined_events_are_served_one_after_the_other(engine: Engine) -> None:
     delay = 10 * NS_PER_MS
     async with await start_receiver(ReceiverOptions(engine=engine, delay_ns=delay, admin=None), SECRET) as running:
-        wire = await connect(running.port)
+        client = await connect(running.port)
         start = time.monotonic_ns()
-        await wire.send(request() * 5)
+        await client.send(request() * 5)
         for number in range(5):
-            assert (await wire.reply()).status == 200
+            assert (await client.reply()).status == 200
             assert time.monotonic_ns() - start >= (number + 1) * delay
-        await wire.close()
+        await client.close()
 
 
 @pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
@@ -90,14 +90,14 @@ async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) 
         begun = first_answered + stall.after_ns
         over = first_sent + stall.after_ns + stall.for_ns
 
-        async def keep_asking(wire: Wire) -> None:
+        async def keep_asking(client: RawClient) -> None:
             sent = 0
             while sent < over:
                 sent = time.monotonic_ns()
-                await wire.send(request())
-                assert (await wire.reply()).status == 200
+                await client.send(request())
+                assert (await client.reply()).status == 200
                 asked.append((sent, time.monotonic_ns()))
-            await wire.close()
+            await client.close()
 
         await asyncio.gather(*[keep_asking(await connect(running.port)) for _ in range(8)])
     assert not [each for each in asked if begun < each[0] and each[1] < over]
@@ -133,9 +133,9 @@ async def test_down_is_away_for_every_connection(engine: Engine, workers: int) -
     async with await start_receiver(options, SECRET) as running:
         idle = [await connect(running.port) for _ in range(4)]
         assert (await exchange(running.port, request())).status == 200
-        for wire in idle:
-            assert await wire.ended()
-            await wire.close()
+        for client in idle:
+            assert await client.ended()
+            await client.close()
         await attempts(running.port, "refused")  # nobody listens any more
         assert {(await attempt(running.port))[0] for _ in range(20)} == {"refused"}
 
@@ -161,15 +161,15 @@ async def test_a_worker_that_is_replaced_while_it_is_down_stays_down() -> None:
     options = ReceiverOptions(engine="bare", down=(span,), admin=None)
     async with await start_receiver(options, SECRET, say=said.put_nowait) as running:
         start = time.monotonic_ns()
-        wire = await connect(running.port)
-        await wire.send(request())
-        await wire.ended()  # or answered just before
+        client = await connect(running.port)
+        await client.send(request())
+        await client.ended()  # or answered just before
         (worker,) = running.stats().per_worker
         os.kill(worker.pid, signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_S):
             await said.get()
         *_, (_, answered) = await attempts(running.port, "200")
-        await wire.close()
+        await client.close()
     assert answered >= start + span.for_ns
 
 
@@ -177,10 +177,10 @@ async def test_failures_are_the_seeded_share_and_still_verified() -> None:
     async def statuses(seed: int) -> list[int]:
         options = ReceiverOptions(engine="bare", fail_rate=0.3, fail_status=503, seed=seed, admin=None)
         async with await start_receiver(options, SECRET) as running:
-            wire = await connect(running.port)
-            await wire.send(request() * 200)
-            got = [(await wire.reply()).status for _ in range(200)]
-            await wire.close()
+            client = await connect(running.port)
+            await client.send(request() * 200)
+            got = [(await client.reply()).status for _ in range(200)]
+            await client.close()
             total = running.stats().total
         assert (total.verified, total.failed_on_purpose) == (200, got.count(503))
         assert total.status == {"200": got.count(200), "503": got.count(503)}
@@ -202,23 +202,23 @@ async def test_every_event_meets_the_fate_that_anybody_can_work_out(engine: Engi
         seed=11,
         admin=None,
     )
-    expected = [fate.status or 200 for fate in itertools.islice(fates(options, 0), 80)]
+    expected = [fault.status or 200 for fault in itertools.islice(fault_plan(options, 0), 80)]
     got = []
     async with await start_receiver(options, SECRET) as running:
         for _ in expected:
             # a refusal in between takes nobody's place
             assert (await exchange(running.port, request(headers=b""))).status == 400
-            wire = await connect(running.port)
-            await wire.send(request())
+            client = await connect(running.port)
+            await client.send(request())
             try:
-                reply = await wire.reply()
+                reply = await client.reply()
             except ConnectionResetError:
                 got.append(RESET)
             else:
                 got.append(reply.status)
                 waits = "7" if reply.status in {429, 503} else None
                 assert reply.headers.get("retry-after") == waits
-            await wire.close()
+            await client.close()
         total = running.stats().total
     assert got == expected
     assert {RESET, 200, 404, 429, 503} == set(got)
@@ -234,7 +234,7 @@ async def test_drawn_delays_are_kept_event_by_event(engine: Engine) -> None:
     options = ReceiverOptions(
         engine=engine, delay_ns=median, delay_p99_ns=tail, slow=Share(slow, 0.1), seed=5, admin=None
     )
-    expected = [fate.service_ns for fate in itertools.islice(fates(options, 0), 25)]
+    expected = [fault.service_ns for fault in itertools.islice(fault_plan(options, 0), 25)]
     assert slow in expected
     async with await start_receiver(options, SECRET) as running:
         asked = [await ask(running) for _ in expected]
@@ -248,14 +248,14 @@ async def test_a_slow_reader_takes_so_many_bytes_per_second(engine: Engine) -> N
     options = ReceiverOptions(engine=engine, read_rate=100_000, admin=None)
     data = request(b'"' + b"x" * 30_000 + b'"')
     async with await start_receiver(options, SECRET) as running:
-        wire = await connect(running.port)
+        client = await connect(running.port)
         start = time.monotonic_ns()
-        await wire.send(data)
-        assert (await wire.reply()).status == 200
+        await client.send(data)
+        assert (await client.reply()).status == 200
         took = time.monotonic_ns() - start
-        await wire.send(request() * 3)
-        assert [(await wire.reply()).status for _ in range(3)] == [200] * 3
-        await wire.close()
+        await client.send(request() * 3)
+        assert [(await client.reply()).status for _ in range(3)] == [200] * 3
+        await client.close()
     assert took >= len(data) * 10_000 - LOOP_NS
 
 
@@ -276,11 +276,11 @@ async def test_idle_connections_are_closed_and_busy_ones_are_not(engine: Engine)
         engine=engine, idle_timeout_ns=200 * NS_PER_MS, delay_ns=600 * NS_PER_MS, read_timeout_ns=HOUR_NS, admin=None
     )
     async with await start_receiver(options, SECRET) as running:
-        wire = await connect(running.port)
+        client = await connect(running.port)
         start = time.monotonic_ns()
-        await wire.send(request())
-        assert (await wire.reply()).status == 200
+        await client.send(request())
+        assert (await client.reply()).status == 200
         assert time.monotonic_ns() - start >= 600 * NS_PER_MS
-        assert await wire.ended()
+        assert await client.ended()
         assert time.monotonic_ns() - start >= 800 * NS_PER_MS - LOOP_NS
-        await wire.close()
+        await client.close()

@@ -9,7 +9,7 @@ from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from loadsim.receiver.rotation import Rotating
 from loadsim.signing import Rejection, scheme
-from tests.receiver.wire import BODY, SECRET, exchange, request, signature
+from tests.receiver.raw_client import BODY, SECRET, exchange, request, signature
 
 NOW_S = 1_746_123_456
 OLD, STRANGER = Secret("the old one"), Secret("of nobody")

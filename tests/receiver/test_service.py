@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loadsim.model import NS_PER_MS, UsageError
 from loadsim.receiver.options import ReceiverOptions, Share
-from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue, fates
+from loadsim.receiver.service import NO_FAULT, RESET, Fault, Queue, fault_plan
 
 arrivals = st.lists(st.integers(0, 1000), max_size=60).map(lambda gaps: list(itertools.accumulate(gaps)))
 
@@ -44,8 +44,8 @@ def test_services_of_any_length_begin_when_a_server_is_free(services: list[int],
 DRAWS = 1000
 
 
-def drawn(count: int, worker: int = 0, **conduct: object) -> list[Fate]:
-    return list(itertools.islice(fates(ReceiverOptions(**conduct), worker), count))  # type: ignore[arg-type]
+def drawn(count: int, worker: int = 0, **behaviour: object) -> list[Fault]:
+    return list(itertools.islice(fault_plan(ReceiverOptions(**behaviour), worker), count))  # type: ignore[arg-type]
 
 
 def near(found: int, of: int, share: float) -> bool:
@@ -55,11 +55,11 @@ def near(found: int, of: int, share: float) -> bool:
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 63))
 def test_failures_are_seeded_and_of_their_shares(seed: int, worker: int) -> None:
-    conduct = {"seed": seed, "fail": (Share(503, 0.1), Share(429, 0.05)), "reset": 0.02, "fail_rate": 0.2}
-    first = drawn(DRAWS, worker, **conduct)
-    assert first == drawn(DRAWS, worker, **conduct)
-    seen = Counter(fate.status for fate in first)
-    shares = {503: 0.1, 429: 0.05, RESET: 0.02, 500: 0.2, AS_DESERVED: 0.63}
+    behaviour = {"seed": seed, "fail": (Share(503, 0.1), Share(429, 0.05)), "reset": 0.02, "fail_rate": 0.2}
+    first = drawn(DRAWS, worker, **behaviour)
+    assert first == drawn(DRAWS, worker, **behaviour)
+    seen = Counter(fault.status for fault in first)
+    shares = {503: 0.1, 429: 0.05, RESET: 0.02, 500: 0.2, NO_FAULT: 0.63}
     assert set(seen) <= set(shares)
     assert all(near(seen[status], DRAWS, share) for status, share in shares.items())
 
@@ -70,7 +70,9 @@ def test_failures_of_two_workers_differ() -> None:
 
 @given(st.integers(0, 2**63 - 1))
 def test_log_normal_services_have_the_median_and_the_tail_that_were_asked_for(seed: int) -> None:
-    times = [fate.service_ns for fate in drawn(DRAWS, seed=seed, delay_ns=20 * NS_PER_MS, delay_p99_ns=400 * NS_PER_MS)]
+    times = [
+        fault.service_ns for fault in drawn(DRAWS, seed=seed, delay_ns=20 * NS_PER_MS, delay_p99_ns=400 * NS_PER_MS)
+    ]
     assert near(sum(time <= 20 * NS_PER_MS for time in times), DRAWS, 0.5)
     assert near(sum(time <= 400 * NS_PER_MS for time in times), DRAWS, 0.99)
     # ln is symmetric about the median: as many are twenty times as short as are twenty times as long
@@ -78,20 +80,20 @@ def test_log_normal_services_have_the_median_and_the_tail_that_were_asked_for(se
 
 
 def test_a_second_mode_takes_its_share_and_its_time() -> None:
-    times = Counter(fate.service_ns for fate in drawn(DRAWS, delay_ns=5, slow=Share(700, 0.2), seed=3))
+    times = Counter(fault.service_ns for fault in drawn(DRAWS, delay_ns=5, slow=Share(700, 0.2), seed=3))
     assert set(times) == {5, 700}
     assert near(times[700], DRAWS, 0.2)
 
 
 def test_one_option_does_not_move_what_another_draws() -> None:
     both = drawn(500, delay_ns=9, delay_p99_ns=99, slow=Share(700, 0.2), reset=0.3, seed=3)
-    assert [fate.status for fate in both] == [fate.status for fate in drawn(500, reset=0.3, seed=3)]
+    assert [fault.status for fault in both] == [fault.status for fault in drawn(500, reset=0.3, seed=3)]
     slow = drawn(500, delay_ns=9, slow=Share(700, 0.2), seed=3)
-    assert [fate.service_ns == 700 for fate in both] == [fate.service_ns == 700 for fate in slow]
+    assert [fault.service_ns == 700 for fault in both] == [fault.service_ns == 700 for fault in slow]
 
 
 def test_what_meets_everybody_alike_is_no_chance() -> None:
-    assert drawn(3, delay_ns=7) == [Fate(AS_DESERVED, 7)] * 3
+    assert drawn(3, delay_ns=7) == [Fault(NO_FAULT, 7)] * 3
 
 
 def test_slots_are_dealt_out_whole() -> None:

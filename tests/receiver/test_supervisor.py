@@ -17,13 +17,13 @@ from loadsim.model import NS_PER_MS, LoadsimError, Secret, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from loadsim.receiver.supervisor import Stats
-from tests.receiver.wire import PATIENCE_S, SECRET, connect, exchange, request, until
+from tests.receiver.raw_client import PATIENCE_S, SECRET, connect, exchange, request, until
 
 ON_LINUX = Path("/proc/self/stat").exists()
 
 
 async def spread(running: RunningReceiver) -> None:
-    """One event to each of two workers at least: the kernel deals connections out by chance."""
+    """One event to each of two workers at least: the kernel distributes connections at random."""
     async with asyncio.timeout(PATIENCE_S):
         while any(worker.counts.received == 0 for worker in running.stats().per_worker):
             assert (await exchange(running.port, request())).status == 200
@@ -61,22 +61,22 @@ async def test_a_killed_worker_is_replaced_and_its_counts_stay() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_stop_answers_what_is_in_flight(engine: Engine) -> None:
     running = await start_receiver(ReceiverOptions(engine=engine, delay_ns=300 * NS_PER_MS, admin=None), SECRET)
-    wire, idle = await connect(running.port), await connect(running.port)
-    await wire.send(request())
+    client, idle = await connect(running.port), await connect(running.port)
+    await client.send(request())
     await until(lambda: running.stats().total.received == 1)
     stopping = asyncio.create_task(running.stop())
-    assert (await wire.reply()).status == 200
-    assert await wire.ended()
+    assert (await client.reply()).status == 200
+    assert await client.ended()
     assert await idle.ended()
     await stopping
     assert running.stats().total.answered == 1
-    await wire.close()
+    await client.close()
     await idle.close()
     with pytest.raises(ConnectionRefusedError):
         await connect(running.port)
 
 
-async def test_the_admin_port_tells_the_books() -> None:
+async def test_the_admin_port_serves_the_counts() -> None:
     async with await start_receiver(ReceiverOptions(engine="bare"), SECRET) as running:
         await exchange(running.port, request())
         assert running.admin_url is not None

@@ -76,7 +76,7 @@ def aborted() -> RunResult:
         WindowCourse("success: rate", 5.0, [1], [0.95], [1280], 3.25),
     ]
     books = result.totals
-    late = replace(books, late={"200": 60}, rate_completed=(books.completed - 60) / 30)
+    late = replace(books, after_end={"200": 60}, rate_completed=(books.completed - 60) / 30)
     result = msgspec.structs.replace(result, windows=windows, totals=late)
     texts = ["p(90) < 20ms over 2s", "success: rate >= 90% over 5s", "service: p(99.99) < 1s", "success: rate > 90%"]
     return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())

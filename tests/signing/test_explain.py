@@ -1,4 +1,4 @@
-"""Why a delivery is refused is told from what came: each usual mistake is made once, and named."""
+"""Why a delivery is refused is found from the delivery itself: each usual mistake is made once, and named."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def explained(
     return explain(scheme(name), SECRET, headers, body, now_s, url=url)
 
 
-def told(name: str, headers: dict[str, str], body: bytes = BODY, now_s: float = NOW_S, url: str | None = URL) -> str:
+def findings_text(
+    name: str, headers: dict[str, str], body: bytes = BODY, now_s: float = NOW_S, url: str | None = URL
+) -> str:
     return "\n".join(explained(name, headers, body, now_s, url=url).findings)
 
 
@@ -63,7 +65,7 @@ def test_a_genuine_delivery_is_said_to_be_genuine(name: str) -> None:
 )
 @pytest.mark.parametrize("name", ["trackpilots", "standard-webhooks", "github", "stripe"])
 def test_json_that_was_serialised_again_is_recognised(name: str, signed: bytes, words: str) -> None:
-    text = told(name, delivery(signer(name), signed))
+    text = findings_text(name, delivery(signer(name), signed))
     assert "the body was parsed and serialised again" in text
     assert words in text
 
@@ -80,7 +82,7 @@ def test_json_that_was_serialised_again_is_recognised(name: str, signed: bytes, 
     ],
 )
 def test_changed_edges_of_a_body_are_recognised(signed: bytes, body: bytes, words: str) -> None:
-    assert words in told("trackpilots", delivery(signer("trackpilots"), signed), body)
+    assert words in findings_text("trackpilots", delivery(signer("trackpilots"), signed), body)
 
 
 TEXT = SECRET.reveal()
@@ -97,20 +99,20 @@ KEY = TEXT.encode()
     ],
 )
 def test_a_key_in_another_form_is_recognised(name: str, used: str, words: str) -> None:
-    assert words in told(name, delivery(signer(name, Secret(used)), BODY))
+    assert words in findings_text(name, delivery(signer(name, Secret(used)), BODY))
 
 
 def test_verbatim_and_decoded_keys_are_told_apart() -> None:
     decoded = delivery(signer("standard-webhooks"), BODY)
     verbatim = delivery(dataclasses.replace(scheme("standard-webhooks"), key="utf8").signer(SECRET), BODY)
-    assert "takes the secret verbatim as the key, but scheme standard-webhooks takes base64" in told(
+    assert "takes the secret verbatim as the key, but scheme standard-webhooks takes base64" in findings_text(
         "standard-webhooks", verbatim
     )
     stripe = dataclasses.replace(scheme("stripe"), key="whsec").signer(SECRET)
-    assert "takes base64-decoded after an optional whsec_ as the key, but scheme stripe" in told(
+    assert "takes base64-decoded after an optional whsec_ as the key, but scheme stripe" in findings_text(
         "stripe", delivery(stripe, BODY)
     )
-    assert told("polar", decoded).startswith("the signature belongs to this body")
+    assert findings_text("polar", decoded).startswith("the signature belongs to this body")
 
 
 @pytest.mark.parametrize(
@@ -122,15 +124,15 @@ def test_verbatim_and_decoded_keys_are_told_apart() -> None:
 )
 def test_a_wrong_separator_is_recognised(sent: str, read: str, field: str, words: str) -> None:
     (value,) = delivery(signer(sent), BODY).values()
-    assert words in told(read, {field: value})
+    assert words in findings_text(read, {field: value})
 
 
 def test_another_encoding_and_a_message_of_the_body_alone_are_recognised() -> None:
     base64_code = delivery(signer("hookdeck"), BODY)["x-hookdeck-signature"]
-    assert "HMAC-SHA256 of {body} in base64" in told("outpost", {"x-outpost-signature": f"v0={base64_code}"})
+    assert "HMAC-SHA256 of {body} in base64" in findings_text("outpost", {"x-outpost-signature": f"v0={base64_code}"})
     hexadecimal = delivery(signer("outpost"), BODY)["x-outpost-signature"].removeprefix("v0=")
     headers = {"x-webhook-signature": hexadecimal, "x-webhook-timestamp": str(NOW_S)}
-    assert "the sender signs the body alone" in told("trackpilots", headers)
+    assert "the sender signs the body alone" in findings_text("trackpilots", headers)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_another_encoding_and_a_message_of_the_body_alone_are_recognised() -> No
 )
 def test_the_url_behind_a_proxy_is_recognised(real: str, words: str) -> None:
     headers = delivery(scheme("square").signer(SECRET, url=real), BODY)
-    assert f"the sender has the URL {words} on file: set public_url" in told("square", headers)
+    assert f"the sender has the URL {words} on file: set public_url" in findings_text("square", headers)
 
 
 KINDS_OF_BODY = (
@@ -182,7 +184,7 @@ def test_whatever_a_probe_can_prove_is_recognised_in_a_capture_too(misreading: M
     ],
 )
 def test_a_code_that_is_made_or_written_otherwise_is_recognised(name: str, code: Callable[[], str], words: str) -> None:
-    assert words in told(name, {scheme(name).signature.name.lower(): code()})
+    assert words in findings_text(name, {scheme(name).signature.name.lower(): code()})
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_a_code_that_is_made_or_written_otherwise_is_recognised(name: str, code:
 )
 def test_the_case_of_a_host_is_not_taken_for_something_else(on_file: str, here: str, words: str) -> None:
     headers = delivery(scheme("square").signer(SECRET, url=on_file), BODY)
-    assert f"the sender has the URL {words} on file" in told("square", headers, url=here)
+    assert f"the sender has the URL {words} on file" in findings_text("square", headers, url=here)
 
 
 def test_a_form_that_is_wrong_though_the_code_is_right() -> None:
@@ -207,20 +209,20 @@ def test_a_form_that_is_wrong_though_the_code_is_right() -> None:
         ("sha256=" + good.removeprefix("sha256=").upper(), "upper case"),
         (f' "{good}"', "quotes or white space"),
     ):
-        findings = told("github", {"x-hub-signature-256": text})
+        findings = findings_text("github", {"x-hub-signature-256": text})
         assert words in findings
-    assert right in told("github", {"x-hub-signature-256": good.removeprefix("sha256=")})
+    assert right in findings_text("github", {"x-hub-signature-256": good.removeprefix("sha256=")})
 
 
 def test_what_is_missing_is_named_and_another_schemes_headers_are_recognised() -> None:
     headers = delivery(signer("github"), BODY)
-    assert told("stripe", headers) == (
+    assert findings_text("stripe", headers) == (
         "the header Stripe-Signature is missing\nthe headers are those of another scheme: github"
     )
     only = delivery(signer("trackpilots"), BODY)
     del only["x-webhook-timestamp"]
-    assert told("trackpilots", only) == "the header X-Webhook-Timestamp is missing"
-    assert 'no field "webhookTimestamp"' in told("linear", delivery(signer("linear"), BODY))
+    assert findings_text("trackpilots", only) == "the header X-Webhook-Timestamp is missing"
+    assert 'no field "webhookTimestamp"' in findings_text("linear", delivery(signer("linear"), BODY))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,9 @@ def test_what_is_missing_is_named_and_another_schemes_headers_are_recognised() -
     ],
 )
 def test_a_timestamp_in_another_form_is_recognised(stamp: str, words: str) -> None:
-    assert words in told("trackpilots", {**delivery(signer("trackpilots"), BODY), "x-webhook-timestamp": stamp})
+    assert words in findings_text(
+        "trackpilots", {**delivery(signer("trackpilots"), BODY), "x-webhook-timestamp": stamp}
+    )
 
 
 def test_how_far_a_timestamp_is_off_is_said() -> None:
@@ -245,7 +249,7 @@ def test_how_far_a_timestamp_is_off_is_said() -> None:
     assert future.rejection is Rejection.future
     assert "in the future, 1.5 s outside the window" in future.findings[-1]
     late = {**headers, "x-webhook-timestamp": str(NOW_S * 1000)}
-    assert "it looks like milliseconds where seconds are due" in told("trackpilots", late)
+    assert "it looks like milliseconds where seconds are due" in findings_text("trackpilots", late)
 
 
 @pytest.mark.parametrize("name", SCHEMES)

@@ -248,9 +248,9 @@ def test_a_list_of_thousands_of_entries_is_not_even_taken_apart(name: str, monke
     headers = delivery(SIGNERS[name], BODY)
     field = scheme(name).header_names()[0]
     separator = (scheme(name).signature.separator or b"").decode()
-    room = MOST_ENTRIES - len(headers[field].split(separator))
-    assert verifier.verify({**headers, field: headers[field] + separator * room}, BODY, NOW_S) is None
-    for count in (room + 1, LONGEST_SIGNATURE_HEADER - len(headers[field])):
+    spare = MOST_ENTRIES - len(headers[field].split(separator))
+    assert verifier.verify({**headers, field: headers[field] + separator * spare}, BODY, NOW_S) is None
+    for count in (spare + 1, LONGEST_SIGNATURE_HEADER - len(headers[field])):
         many = {**headers, field: headers[field] + separator * count}
         assert verifier.verify(many, BODY, NOW_S) is Rejection.malformed_signature
         assert explain(scheme(name), SECRET, many, BODY, NOW_S).findings[0].endswith("entries, more than 400")
@@ -333,7 +333,7 @@ def test_a_signed_url_is_part_of_what_is_genuine(name: str) -> None:
     elsewhere = scheme(name).verifier(SECRET, url="https://example.test/other")
     assert elsewhere.verify(headers, BODY, NOW_S) is Rejection.wrong_signature
     for make in (scheme(name).signer, scheme(name).verifier):
-        with pytest.raises(UsageError, match=f"{name} signs the URL too: say which one the sender has"):
+        with pytest.raises(UsageError, match=f"{name} signs the URL too: give the URL that the sender uses"):
             make(SECRET)
 
 

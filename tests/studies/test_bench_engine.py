@@ -11,8 +11,8 @@ import pytest
 from loadsim import __version__
 from loadsim.cli.main import main
 from loadsim.launch.environment import environment
-from loadsim.measure.floor import dump_floor, floor_name, load_floor
-from loadsim.measure.result import Floor, Pace
+from loadsim.measure.generator_limits import dump_limits, limits_name, load_limits
+from loadsim.measure.result import GeneratorLimits, Pace
 from loadsim.model import UsageError
 from loadsim.report import terminal
 from loadsim.report.facts import limit_lines
@@ -22,7 +22,7 @@ from loadsim.studies.floor import known_floor
 from tests.builders import run_result
 from tests.launch.support import endpoint, loadsim, plain, stored
 
-FLOOR = Floor(
+FLOOR = GeneratorLimits(
     measured_at="2026-05-04T09:10:00Z",
     rate_max=74_321.4,
     generator_cpu_share=0.99,
@@ -42,59 +42,59 @@ def test_it_measures_and_keeps_what_a_quiet_machine_showed(
     with pytest.raises(SystemExit) as ended:
         main()
     out, err = capsys.readouterr()
-    floor = msgspec.convert(plain(out)["floor"], Floor)
+    floor = msgspec.convert(plain(out)["floor"], GeneratorLimits)
     assert floor.rate_max > 100
     assert [pace.rate for pace in floor.paces] == [400], "what is above the highest rate is left out"
     kept = list((tmp_path / "cache").glob("loadsim/engine-*.json"))
     assert ended.value.code == (0 if kept else 3), err
     for path in kept:
-        assert load_floor(path.read_bytes(), str(path)) == floor
+        assert load_limits(path.read_bytes(), str(path)) == floor
 
 
 async def test_a_run_shows_the_floor_of_its_machine(tmp_path: Path) -> None:
     directory = tmp_path / "cache" / "loadsim"
     directory.mkdir(parents=True)
     here = environment()
-    (directory / floor_name(here, __version__)).write_bytes(dump_floor(FLOOR, here, __version__))
+    (directory / limits_name(here, __version__)).write_bytes(dump_limits(FLOOR, here, __version__))
     async with endpoint() as served:
         env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
         done = await loadsim("run", served.url, "-n", "20", "-c", "2", "-q", cwd=tmp_path, env=env)
     assert done.code == 0, done.err
-    assert stored(tmp_path).floor == FLOOR
+    assert stored(tmp_path).generator_limits == FLOOR
     assert "this generator's own floor here" in done.out
 
 
 def test_a_rate_that_another_was_the_limit_of_is_no_upper_bound() -> None:
     idle = msgspec.structs.replace(FLOOR, generator_cpu_share=0.35)
-    (line,) = (line for line in limit_lines(run_result(floor=idle)) if "floor" in line)
+    (line,) = (line for line in limit_lines(run_result(generator_limits=idle)) if "floor" in line)
     assert "at least 74,321/s per process" in line
 
 
 def test_it_is_one_line_among_what_limited_the_run() -> None:
-    assert f"{LINE} (measured 2026-05-04)" in limit_lines(run_result(floor=FLOOR))
+    assert f"{LINE} (measured 2026-05-04)" in limit_lines(run_result(generator_limits=FLOOR))
     assert not [line for line in limit_lines(run_result()) if "floor" in line]
 
 
 def test_another_machine_or_version_has_another_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     here = environment()
-    path = tmp_path / "loadsim" / floor_name(here, __version__)
+    path = tmp_path / "loadsim" / limits_name(here, __version__)
     path.parent.mkdir()
-    path.write_bytes(dump_floor(FLOOR, here, __version__))
+    path.write_bytes(dump_limits(FLOOR, here, __version__))
     assert known_floor(here) == FLOOR
     assert known_floor(msgspec.structs.replace(here, cpu_model="another")) is None
-    assert floor_name(here, "0.0.0") != floor_name(here, __version__)
+    assert limits_name(here, "0.0.0") != limits_name(here, __version__)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"schema": "loadsim.floor/9"}', b"\xff"])
 def test_a_damaged_calibration_is_as_good_as_none(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = tmp_path / "loadsim" / floor_name(environment(), __version__)
+    path = tmp_path / "loadsim" / limits_name(environment(), __version__)
     path.parent.mkdir()
     path.write_bytes(data)
     assert known_floor(environment()) is None
     with pytest.raises(UsageError, match="bench engine"):
-        load_floor(data, "x")
+        load_limits(data, "x")
 
 
 def test_the_page_says_who_was_the_limit() -> None:

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from loadsim.events import EventSource, catalogue
-from loadsim.measure.ledger import Books, Of, encode_ledger
-from loadsim.measure.outcomes import OutcomeBook, Outcomes, flags_of, pack
+from loadsim.measure.ledger import Of, RunLedger, encode_ledger
+from loadsim.measure.outcomes import OutcomeCollector, Outcomes, flags_of, pack
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import Plan
 from loadsim.studies import books as module
@@ -27,23 +27,23 @@ PLAN = Plan(scenario([{"rate": "10/s", "duration": "1s"}]), 1)
 TYPES = ("desktop.app_tracking.captured", "desktop.activity_tracking.captured", "github.push", "stripe.charge")
 
 
-def books(*accepted: int, incomplete: str = "") -> Books:
+def books(*accepted: int, incomplete: str = "") -> RunLedger:
     counts = np.array(accepted, dtype=np.uint8)
-    return Books("deliveries", counts, counts, incomplete=incomplete)
+    return RunLedger("deliveries", counts, counts, incomplete=incomplete)
 
 
 def sent(*codes: int) -> Outcomes:
-    book = OutcomeBook()
+    collector = OutcomeCollector()
     rows = [(index, 0, code) for index, code in enumerate(codes)]
-    book.add(pack(np.array(rows, dtype=np.int64).reshape(-1, 3), flags_of([(False, False)])))
-    return book.outcomes()
+    collector.add(pack(np.array(rows, dtype=np.int64).reshape(-1, 3), flags_of([(False, False)])))
+    return collector.outcomes()
 
 
-def script(*readings: Books | str | None) -> Callable[[], Awaitable[Books | None]]:
+def script(*readings: RunLedger | str | None) -> Callable[[], Awaitable[RunLedger | None]]:
     """Reads one after the other; a text is raised, the last is read for ever."""
     left = list(readings)
 
-    async def read() -> Books | None:
+    async def read() -> RunLedger | None:
         reading = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(reading, str):
             raise LoadsimError(reading)
@@ -80,7 +80,7 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "PATIENCE_S", 0.05)
     count = iter(range(1, 10**9))
 
-    async def read() -> Books | None:
+    async def read() -> RunLedger | None:
         return books(*[1] * (next(count) % 7))
 
     with pytest.raises(LoadsimError, match="still changed"):
@@ -96,7 +96,7 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     ],
 )
 async def test_books_that_cannot_be_trusted_say_why(
-    reading: Books | str | None, codes: list[int], problem: str
+    reading: RunLedger | str | None, codes: list[int], problem: str
 ) -> None:
     found = await reconciled(script(reading), sent(*codes), PLAN, "test", 1)
     assert problem in found.problem

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 
 import uvloop
 
-from loadsim.receiver.board import Board
+from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
-from loadsim.receiver.desk import Desk
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_aiohttp import AiohttpEngine
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import fates
+from loadsim.receiver.service import fault_plan
 from loadsim.signing import Rejection
 
 BLOCK = bytes(64)
@@ -47,9 +47,9 @@ async def main() -> None:
     """Serve until killed."""
     options = ReceiverOptions(engine="bare" if sys.argv[2] == "bare" else "aiohttp")
     ledger = LedgerMemory.create(1, options.ledger_limit).part(0)
-    rules, row = Rules(options.path, CodeAlone()), Board.create(1).row(0)
-    desk = Desk(options, rules, row, fates(options, 0), ledger=ledger)
-    engine = BareEngine(options, desk, None) if options.engine == "bare" else AiohttpEngine(options, desk, None)
+    rules, row = Rules(options.path, CodeAlone()), SharedCounters.create(1).row(0)
+    handler = WebhookHandler(options, rules, row, fault_plan(options, 0), ledger=ledger)
+    engine = BareEngine(options, handler, None) if options.engine == "bare" else AiohttpEngine(options, handler, None)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", int(sys.argv[1])))

@@ -1,6 +1,6 @@
-"""What books cost: joining a million events with a user's own file, and noting one event in the receiver's ledger.
+"""The cost of reconciliation: comparing a million events with a user's own file, and noting one event in the ledger.
 
-    python -m tests.benchmarks.books
+    python -m tests.benchmarks.ledger
 
 Joining: `loadsim reconcile` on a run of a million events and on files in which one event in ten thousand is missing and
 one stands twice; wall time and the greatest resident memory of the process, as the kernel has it. Noting: instructions
@@ -32,13 +32,13 @@ from loadsim.measure.outcomes import FILE, Outcomes, dump_outcomes
 from loadsim.measure.result import dump_result
 from loadsim.measure.timing import spread
 from loadsim.model import Secret
-from loadsim.receiver.board import Board
+from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
-from loadsim.receiver.desk import Desk
+from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import fates
+from loadsim.receiver.service import fault_plan
 from loadsim.signing import scheme
 from tests.benchmarks import common
 from tests.builders import run_result
@@ -156,25 +156,27 @@ async def serve(*, ledger: bool) -> None:
     memory = LedgerMemory.create(1, options.ledger_limit)
     memory.register(RUN)
     part = memory.part(0) if ledger else None
-    board = Board.create(1)
-    desk = Desk(options, Rules(options.path, verifier), board.row(0), fates(options, 0), ledger=part)
+    counters = SharedCounters.create(1)
+    handler = WebhookHandler(
+        options, Rules(options.path, verifier), counters.row(0), fault_plan(options, 0), ledger=part
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, part.enter if part is not None else bool)
     listener = socket.create_server(("127.0.0.1", 0))
-    await BareEngine(options, desk, None).serve(listener)
+    await BareEngine(options, handler, None).serve(listener)
     print(listener.getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     if part is not None:
         part.enter()
         asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
         (run,) = memory.runs()
-        books = memory.books(run)
-        assert books is not None
-        assert int(books.accepted.sum()) == board.counts().verified
+        kept = memory.of_run(run)
+        assert kept is not None
+        assert int(kept.accepted.sum()) == counters.counts().verified
 
 
 def instructions(events: int, *, ledger: bool) -> int:
     """Everything that a receiver executes, from its start to its end, around so many events."""
-    own = [sys.executable, "-m", "tests.benchmarks.books", "--serve", "ledger" if ledger else "none"]
+    own = [sys.executable, "-m", "tests.benchmarks.ledger", "--serve", "ledger" if ledger else "none"]
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *own]
     environment = common.child_environment({"OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"})
     pipe = subprocess.PIPE
@@ -263,7 +265,7 @@ def markdown(found: dict[str, Any]) -> str:
         for name, row in found["joining"].items()
     ]
     parts = [
-        "# Books\n",
+        "# Ledger\n",
         f"{common.environment_note(found['environment'])} {found['noise']}\n",
         (
             f"`loadsim reconcile` on a run of {found['events']:,} events, from starting the process to its end; under "
@@ -285,7 +287,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="events of the run (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each file is joined (default 5)")
-    parser.add_argument("--out", type=Path, default=common.REPORTS, help="where books.json and .md go")
+    parser.add_argument("--out", type=Path, default=common.REPORTS, help="where ledger.json and .md go")
     parser.add_argument("--serve", choices=("ledger", "none"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
@@ -305,7 +307,7 @@ def main() -> None:
     result = document(given.events, joined, {} if lack else measure_noting(), noises)
     text = markdown(result)
     print(text)
-    common.write(given.out, "books", msgspec.to_builtins(result), md=text)
+    common.write(given.out, "ledger", msgspec.to_builtins(result), md=text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""From a scheme's table (headers and message as templates) to a `Scheme`, or to one line that says what is wrong.
+"""Makes a `Scheme` from a table, which has headers and message as templates; errors are one line.
 
-The same form serves `schemes.toml` and a user's own `[target.custom]`. Decides what a template may hold; computes
-nothing and reads no file.
+The form of the table is the same in `schemes.toml` and in a user's own `[target.custom]`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any, get_args
 from loadsim.model import UsageError
 from loadsim.signing.attempts import FIRST, REASONS
 from loadsim.signing.description import Digest, Encoding, Field, KeyForm, Scheme, SignatureHeader, Timestamp
-from loadsim.signing.moments import Unit
+from loadsim.signing.timestamps import Unit
 
 DEFAULT_SECRET_ENV = "LOADSIM_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
 DEFAULT_TOLERANCE = "5m"
@@ -46,11 +45,11 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RESERVED = {"content-length", "transfer-encoding", "content-type", "host", "connection"}
 
 Find = Callable[[str], Mapping[str, Any] | None]
-"""The table of a scheme by its name, `like` already followed; None: there is none."""
+"""Returns the table of a scheme by name, with the table that it is `like` merged in; None: unknown scheme."""
 
 
 class TableError(ValueError):
-    """What is wrong with a table: `key` and a reason in one line."""
+    """An error in a table: `key`, and the reason in one line."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}" if key else reason)
@@ -59,7 +58,7 @@ class TableError(ValueError):
 
 
 def read_table(name: str, table: Mapping[str, Any], find: Find, where: str) -> Scheme:
-    """The scheme that a table describes. `where` is how messages call the table. Raises UsageError."""
+    """The scheme that a table describes. `where` is the name of the table in messages. Raises UsageError."""
     try:
         return _scheme(name, _whole(table, find), find)
     except TableError as error:
@@ -67,7 +66,7 @@ def read_table(name: str, table: Mapping[str, Any], find: Find, where: str) -> S
 
 
 def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
-    """The table laid over the one that it is `like`, its types checked."""
+    """The table merged over the one that it is `like`, with its types checked."""
     for key, value in table.items():
         if key not in KEYS:
             raise TableError(key, f"unknown key{_hint(key, KEYS)}")
@@ -75,9 +74,9 @@ def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
             _check_reasons(value)
         elif key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-                raise TableError(key, 'must be a list of texts "Name: value"')
+                raise TableError(key, 'must be a list of strings "Name: value"')
         elif not isinstance(value, str):
-            raise TableError(key, "must be a text")
+            raise TableError(key, "must be a string")
         if key in _CHOICES and value not in _CHOICES[key]:
             raise TableError(key, f'"{value}" is not one of {", ".join(_CHOICES[key])}')
     base: Mapping[str, Any] = {}
@@ -91,7 +90,7 @@ def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Headers:
-    """What the header lines say."""
+    """The parsed header lines."""
 
     constants: list[tuple[str, str]]
     ids: list[str]
@@ -132,7 +131,7 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
 
 
 def _accepting(described: Scheme, name: str, find: Find) -> Scheme:
-    """The scheme with the header names of another one as those that a receiver takes too."""
+    """The scheme, with the header names of another one as names that a receiver accepts too."""
     table = find(name)
     if table is None:
         raise TableError("accepts", f'there is no scheme "{name}"')
@@ -159,7 +158,7 @@ def _headers(lines: list[str], several: str | None) -> _Headers:
         if name.lower() in _RESERVED:
             raise TableError("headers", f"{name} is set by the request itself")
         if name.lower() in seen:
-            raise TableError("headers", f"{name} stands there twice")
+            raise TableError("headers", f"{name} is given twice")
         seen.add(name.lower())
         if not value.isascii() or not value.isprintable():
             raise TableError("headers", f"the value of {name} must be printable ASCII")
@@ -266,7 +265,7 @@ def _timestamp(headers: _Headers, signature: SignatureHeader, table: Mapping[str
     if field is not None:
         places.append(Timestamp("body", field, unit, copied_to=headers.timestamp))
     if len(places) > 1:
-        raise TableError("timestamp_field" if field else "headers", "the timestamp stands in two places: keep one")
+        raise TableError("timestamp_field" if field else "headers", "the timestamp is in two places: keep one")
     return places[0] if places else None
 
 
@@ -280,7 +279,7 @@ def _check_message(signed: tuple[Field | bytes, ...], timestamp: Timestamp | Non
 def _tolerance(text: str | None, timestamp: Timestamp | None) -> int | None:
     if timestamp is None:
         if text is not None:
-            raise TableError("tolerance", "there is no timestamp to hold it against")
+            raise TableError("tolerance", "the scheme has no timestamp")
         return None
     match = _DURATION.fullmatch(text or DEFAULT_TOLERANCE)
     if match is None:

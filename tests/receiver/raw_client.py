@@ -51,7 +51,7 @@ def request(
     return head + (signature(body) if headers is None else headers) + extra + b"\r\n" + body
 
 
-class Wire:
+class RawClient:
     """A raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,15 +95,15 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def connect(port: int) -> Wire:
-    return Wire(*await asyncio.open_connection("127.0.0.1", port))
+async def connect(port: int) -> RawClient:
+    return RawClient(*await asyncio.open_connection("127.0.0.1", port))
 
 
 async def exchange(port: int, data: bytes) -> Reply:
     """One request on a connection of its own."""
-    wire = await connect(port)
+    client = await connect(port)
     try:
-        await wire.send(data)
-        return await wire.reply()
+        await client.send(data)
+        return await client.reply()
     finally:
-        await wire.close()
+        await client.close()

@@ -1,7 +1,6 @@
-"""How the companion receiver behaves: how fast, how broken, and when it is away, as flags and scenario files say it.
+"""The behaviour of the companion receiver: service times, faults and outages.
 
-Decides the names, units and defaults that `loadsim receive` and the `[receiver]` table of a scenario share, and which
-combinations make sense. Refuses to know how any of it is done.
+`loadsim receive` and the `[receiver]` table of a scenario share these names, units, defaults and checks.
 """
 
 from __future__ import annotations
@@ -31,45 +30,45 @@ Speed = Annotated[int, msgspec.Meta(extra={"unit": "speed"})]
 ASKS_TO_WAIT = frozenset({429, 503})
 """The statuses that carry Retry-After (RFC 6585, 4; RFC 9110, 15.6.4)."""
 SHORTEST_NS = 10 * NS_PER_MS
-"""Of the timeouts of a connection, which are looked after that often."""
+"""The shortest timeout of a connection: timeouts are checked this often."""
 _NAMES = ("delay", "delay_p99", "retry_after", "read_timeout", "idle_timeout")
 
 
-class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": name for name in _NAMES}):
-    """What a receiver may be told of its conduct. Durations in ns, sizes in bytes. `check` says what is wrong.
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": name for name in _NAMES}):
+    """The behaviour options of a receiver. Durations in ns, sizes in bytes. `check` raises for invalid combinations.
 
-    Everything that is drawn by chance is drawn for accepted events alone, from `seed`; refusals are never touched.
+    All random values are drawn from `seed`, for accepted events only; refusals are not affected.
     """
 
     workers: int = 1
     engine: Engine = "aiohttp"
     max_body: Size = 1_000_000
     max_buffered: Size = 256_000_000
-    """What may be held of bodies that are not yet whole, or wait for their turn, over all connections and workers."""
+    """Memory limit for incomplete or waiting bodies, shared by all connections and workers."""
     delay_ns: Duration = 0
     """Service time of every accepted event; refusals are answered at once."""
     delay_p99_ns: Duration | None = None
     """Makes service times log-normal: their median is `delay_ns`, their 99th percentile this."""
     slow: Slow | None = None
-    """A second mode: so large a share of the accepted events takes so long in place of the delay."""
+    """A second mode: this share of the accepted events takes this long instead of the delay."""
     slots: int | None = None
-    """At most so many events in service over all workers; the rest wait first-come. None = no limit."""
+    """Most events in service over all workers; others wait, first come, first served. None = no limit."""
     stall: Span | None = None
-    """One silence of the whole receiver, counted from the first request."""
+    """One stall of the whole receiver, counted from the first request."""
     down: tuple[Span, ...] = ()
-    """When nobody is there, counted from the first request: open connections are closed and new ones refused."""
+    """Outages, counted from the first request: open connections are closed and new ones are refused."""
     fail: tuple[Failure, ...] = ()
     """Shares of the accepted events that are answered with a status of 400 to 599."""
     retry_after_ns: Duration | None = None
-    """What Retry-After says on the answers of `fail` that may carry it; whole seconds."""
+    """Retry-After of the answers of `fail` that can carry it; whole seconds."""
     reset: Percent = 0.0
-    """Share of the accepted events whose connection is reset in place of the answer."""
+    """Share of the accepted events whose connection is reset instead of answered."""
     read_rate: Speed | None = None
-    """Bytes per second that are read from every connection; None = as they come."""
+    """Bytes per second read from every connection; None = no limit."""
     read_timeout_ns: Duration = 10 * NS_PER_S
     """How long one request may take to arrive."""
     idle_timeout_ns: Duration = 75 * NS_PER_S
-    """How long a connection may stand without a request; then it is closed."""
+    """How long a connection may be idle before it is closed."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
     def check(self) -> None:
@@ -81,7 +80,7 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": n
             (self.max_body < 1, "max-body: give at least 1B"),
             (
                 self.max_buffered < self.max_body * self.workers,
-                "max-buffered: every worker needs room for one body, so give at least max-body for each",
+                "max-buffered: every worker must be able to hold one body, so give at least max-body for each",
             ),
             (self.slots is not None and not waits, "slots without delay hold nothing back: give delay too"),
             (
@@ -120,9 +119,9 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": n
                 raise UsageError(f"down {units.format_span(span)}: begins before the one before it has ended")
             end = span.after_ns + span.for_ns
 
-    def told(self) -> Iterator[tuple[str, str]]:
-        """What differs from the defaults, as a scenario file writes it: key and text."""
-        defaults = write(Conduct())
+    def changed(self) -> Iterator[tuple[str, str]]:
+        """The options that differ from the defaults, as in a scenario file: key and text."""
+        defaults = write(Behaviour())
         for key, value in write(self).items():
             if value != defaults.get(key):
                 yield key, " and ".join(value) if isinstance(value, list) else str(value)
@@ -138,5 +137,5 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": n
 
     @property
     def longest_ns(self) -> int:
-        """How long a service may take; of log-normal ones one in a hundred takes longer."""
+        """The longest service time; with log-normal service times one in a hundred takes longer."""
         return max(self.delay_ns, self.delay_p99_ns or 0, self.slow.value if self.slow is not None else 0)

@@ -1,7 +1,4 @@
-"""What the strata of a run are called, and which of them belong together.
-
-Decides how a stratum number reads as phase, type and case, and which strata a figure covers. Knows no counts.
-"""
+"""Names of the strata of a run. A stratum is one phase, event type and case, numbered together."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ Expectation = Literal["accept", "refuse"]
 
 
 @dataclass(frozen=True)
-class Labels:
-    """Names, in the order of their numbers: stratum = (phase * types + type) * cases + case.
+class StratumNames:
+    """Names of phases, types and cases by number: stratum = (phase * types + type) * cases + case.
 
-    `recorded` and `durations_ns` are per phase (durations as they really elapsed; None = unknown or not begun);
-    `expects` is per case: whether the endpoint ought to accept or to refuse it. Raises ValueError when lengths differ.
+    `recorded` and `durations_ns` are per phase (durations as they really elapsed; None = unknown or not begun).
+    `expects` says for each case whether the endpoint should accept or refuse it. Raises ValueError when lengths differ.
     """
 
     phases: tuple[str, ...]
@@ -37,21 +34,21 @@ class Labels:
 
     @property
     def case_kinds(self) -> tuple[str, ...]:
-        """The cases, those that are parts of one kind as that kind."""
+        """The kinds of cases; parts of one kind are listed once, under the kind."""
         return tuple(dict.fromkeys(map(case_kind, self.cases)))
 
     @property
     def case_parts(self) -> tuple[str, ...]:
-        """The cases that are parts of a kind."""
+        """The cases that are a part of a kind, such as one published key."""
         return tuple(name for name in self.cases if case_kind(name) != name)
 
     def cases_of(self, name: str) -> list[int]:
-        """The numbers of a case, or of all parts of a kind."""
+        """The numbers of a case, or of all parts of a kind of cases."""
         return [number for number, case in enumerate(self.cases) if name in (case, case_kind(case))]
 
     @property
     def strata(self) -> int:
-        """How many strata there are."""
+        """The number of strata."""
         return len(self.phases) * len(self.types) * len(self.cases)
 
     def unpack(self, stratum: int) -> tuple[int, int, int]:
@@ -63,8 +60,8 @@ class Labels:
     def select(
         self, *, phase: int | None = None, type_: int | None = None, case: str | None = None, expect: str | None = None
     ) -> list[int]:
-        """Strata of a phase, or of all recorded phases; of a type and case (see `cases_of`), or of all cases with an
-        expectation."""
+        """The strata of a phase (default: all recorded phases), a type (default: all), a case (see `cases_of`; default:
+        all) and an expectation (default: any)."""
         cases = range(len(self.cases)) if case is None else self.cases_of(case)
 
         def belongs(stratum: int) -> bool:
@@ -80,10 +77,10 @@ class Labels:
 
     @property
     def refusals(self) -> bool:
-        """True when some case ought to be refused."""
+        """True when the endpoint should refuse some case."""
         return "refuse" in self.expects
 
     def recorded_ns(self) -> int | None:
-        """Time recorded over all phases; None when nothing is known of any."""
+        """Recorded time of all phases together; None when no duration is known."""
         known = [ns for ns, record in zip(self.durations_ns, self.recorded, strict=True) if record and ns is not None]
         return sum(known) if known else None

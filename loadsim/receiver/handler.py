@@ -1,6 +1,6 @@
-"""One worker's counter: takes a whole request, has it decided, keeps the books, and says when the answer may leave.
+"""Handles complete requests for one worker: decides and counts them, and says when the answer may be sent.
 
-The part that both engines share. Decides what is counted when; refuses to know how bytes come in or go out.
+Both HTTP engines use it; reading and writing bytes is theirs.
 """
 
 from __future__ import annotations
@@ -9,39 +9,50 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from loadsim.measure.marks import HEADER
+from loadsim.measure.delivery_ids import HEADER
 from loadsim.model import NS_PER_S
-from loadsim.plan.conduct import ASKS_TO_WAIT
+from loadsim.plan.behaviour import ASKS_TO_WAIT
 from loadsim.receiver import answers
-from loadsim.receiver.answers import ACCEPTED, Answer, Entry, Wire
-from loadsim.receiver.board import Row
+from loadsim.receiver.answers import ACCEPTED, Answer, Entry, RenderedAnswers
+from loadsim.receiver.buffer_budget import BufferBudget
+from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.decide import HeaderNames, Rules
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.room import Room
-from loadsim.receiver.service import AS_DESERVED, RESET, Fate, Queue
+from loadsim.receiver.service import NO_FAULT, RESET, Fault, Queue
 
 AT_ONCE = 0
 
 
-class Desk:
-    """Answers requests for one worker.
+class WebhookHandler:
+    """Answers the requests of one worker.
 
-    `first` is called once, at the first request that the books know (it may block: that is how a receiver stalls);
-    `log` gets the body of every verified event.
+    `first` is called once, at the first request that is counted; it may block, which makes the receiver stall. `log`
+    gets the body of every verified event.
     """
 
     __slots__ = (
-        "_extras", "_failing", "_fates", "_first", "_ledger", "_log", "_notes", "_queue", "_row", "_rules",
-        "max_body", "room", "wire",
+        "_extras",
+        "_failing",
+        "_fault_plan",
+        "_first",
+        "_ledger",
+        "_log",
+        "_notes",
+        "_queue",
+        "_rendered",
+        "_row",
+        "_rules",
+        "budget",
+        "max_body",
     )  # fmt: skip
 
     def __init__(
         self,
         options: ReceiverOptions,
         rules: Rules,
-        row: Row,
-        fates: Iterator[Fate],
+        row: WorkerCounters,
+        fault_plan: Iterator[Fault],
         queue: Queue | None = None,
         *,
         first: Callable[[], None] | None = None,
@@ -49,11 +60,11 @@ class Desk:
         ledger: Ledger | None = None,
     ) -> None:
         self.max_body = options.max_body
-        self.room = Room(options)
-        self.wire = Wire()
+        self.budget = BufferBudget(options)
+        self._rendered = RenderedAnswers()
         self._rules = rules
         self._row = row
-        self._fates = fates
+        self._fault_plan = fault_plan
         self._queue = queue
         self._failing = failing_answers(options)
         self._first = first
@@ -63,15 +74,15 @@ class Desk:
         self._extras = bool(options.longest_ns or self._failing or log)
 
     def names(self, *framing: str) -> HeaderNames:
-        """Which headers `take` is to be given, and those that the engine looks up itself."""
+        """The header names that `take` needs, and those that the engine itself looks up (`framing`)."""
         return HeaderNames((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
 
     def take(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes, mark: bytes = b""
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, delivery_id: bytes = b""
     ) -> tuple[Answer, int]:
-        """Decide and count a whole request: the answer, and the monotonic ns when it may leave, or AT_ONCE.
+        """Decide and count a complete request. Returns the answer and the monotonic ns when it may be sent, or AT_ONCE.
 
-        `mark` says which event it is, where the request says so and a ledger is kept.
+        `delivery_id` is the value of that header, or empty; it is noted when a ledger is kept.
         """
         now_s = time.time()
         answer = self._rules.decide(method, target, headers, body, now_s)
@@ -85,17 +96,17 @@ class Desk:
         instant = AT_ONCE
         if self._extras and entry in ACCEPTED:
             answer, instant = self._extra(answer, body)
-        if mark and entry in ACCEPTED:  # a refused one may say whatever it likes of itself
-            # As Ledger.note has it, without the call, which would cost as much again.
-            self._notes.extend((mark, now_s, answer.status))
+        if delivery_id and entry in ACCEPTED:  # a refused delivery may carry any id
+            # Same as Ledger.note; a call would double the cost.
+            self._notes.extend((delivery_id, now_s, answer.status))
         return answer, instant
 
     def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:
-        """What an accepted event meets beyond its answer: the log, a failure on purpose, its service time."""
+        """What an accepted event gets in addition: a log line, a failure on purpose, a service time."""
         if self._log is not None and answer.entry is Entry.verified:
             self._log(body)
-        status, service_ns = next(self._fates)
-        if status != AS_DESERVED:
+        status, service_ns = next(self._fault_plan)
+        if status != NO_FAULT:
             answer = self._failing[status]
             self._row.failed(reset=status == RESET)
         if self._queue is not None:
@@ -103,19 +114,19 @@ class Desk:
         return answer, time.monotonic_ns() + service_ns if service_ns else AT_ONCE
 
     def refuse(self, answer: Answer, size: int = 0) -> None:
-        """Count a request that is refused without being read whole."""
+        """Count a request that is refused before it was read completely."""
         if answer.entry is not None:
             self._row.took(answer.entry, size)
 
     def bytes_of(self, answer: Answer, close: bool, head: bool = False) -> bytes:
-        """The answer's bytes; call it when they are about to be written, for that is what it counts."""
+        """The answer's bytes. They are counted as sent, so call it just before writing."""
         if answer.entry is not None:
             self._row.answered(answer.status)
-        return self.wire.bytes_of(answer, time.time(), close or answer.close, head)
+        return self._rendered.bytes_of(answer, time.time(), close or answer.close, head)
 
 
 def failing_answers(options: ReceiverOptions) -> dict[int, Answer]:
-    """The answers that fail on purpose, by what `service.fates` calls them."""
+    """The answers that fail on purpose, by `Fault.status`."""
     wait = "" if options.retry_after_ns is None else str(options.retry_after_ns // NS_PER_S)
     failing = {
         status: answers.refusal(

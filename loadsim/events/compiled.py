@@ -1,8 +1,8 @@
-"""Bodies cast from moulds: the bytes of one situation with gaps for what each event has of its own.
+"""Compiled templates: the serialised bytes of one situation, with gaps for the id and the times of each event.
 
-A mould is not written by hand: a source fills and serialises its template for a moment and an id that can be told
-apart, and the gaps are where those stand. It is then checked against a second moment, so that a body is either cast
-exactly as the template would give it, or not cast at all. Knows no event type.
+Compiling serialises the template once with a recognisable id and time, and makes gaps where they occur. The result is
+checked with a second id and time, so a rendered body is always equal to the serialised one. A template that fails the
+check is not compiled.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ Serialise = Callable[[str, int], bytes]
 """(event id, now in ms since 1970) -> body, of one situation."""
 
 LARGEST = 8_192
-"""Bodies above this are not worth a copy per situation."""
-_FIRST = ("00000000-loadsim-mould-a00000000000", 4_102_444_799_321)
-_SECOND = ("ffffffff-loadsim-mould-b11111111111", 4_070_908_800_745)
+"""Larger bodies are not compiled: a copy for each situation would need too much memory."""
+_FIRST = ("00000000-loadsim-event-a00000000000", 4_102_444_799_321)
+_SECOND = ("ffffffff-loadsim-event-b11111111111", 4_070_908_800_745)
 _GAP = re.compile(
     b"(?P<id>" + _FIRST[0].encode() + rb")|(?P<ms>4102444799321)|(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.321Z)"
 )
 
 
-Mould = tuple[Any, ...]
-"""Pieces, one more than gaps, with now (ms), the id and then a time for each offset between them; then the offsets:
-how many seconds each time lies before now. In one tuple, since taking it apart is part of casting."""
+CompiledTemplate = tuple[Any, ...]
+"""First the pieces, one more than there are gaps: now (ms), the id, then one time for each offset. Then the offsets, in
+seconds before now. It is one flat tuple, because unpacking it is part of the hot path."""
 
 
 class _Seconds(dict[int, bytes]):
-    """By offset, the text of a time up to its fraction, as of one second."""
+    """The text of a time without its fraction, by offset in seconds before one given second."""
 
     second = -1
 
     def __missing__(self, offset: int) -> bytes:
-        moment = dt.datetime.fromtimestamp(self.second - offset, dt.UTC)
-        text = self[offset] = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        time = dt.datetime.fromtimestamp(self.second - offset, dt.UTC)
+        text = self[offset] = time.strftime("%Y-%m-%dT%H:%M:%S.").encode()
         return text
 
 
-class Caster:
-    """Casts bodies; keeps the present moment's text, which many events share."""
+class Renderer:
+    """Renders bodies; it caches the text of the present time, which many events share."""
 
     __slots__ = ("_fraction", "_ms", "_ms_text", "_seconds")
 
@@ -50,16 +50,16 @@ class Caster:
         self._ms_text = self._fraction = b""
         self._seconds = _Seconds()
 
-    def cast(self, moulds: Iterable[tuple[Mould, bytes]], now_ms: int) -> list[bytes]:
-        """The bodies of events at `now_ms`, ms since 1970, given as mould and id."""
+    def render(self, templates: Iterable[tuple[CompiledTemplate, bytes]], now_ms: int) -> list[bytes]:
+        """The bodies of events, given as (template, id), at `now_ms`, ms since 1970."""
         if now_ms != self._ms:
             self._tick(now_ms)
         seconds, ms_text, fraction = self._seconds, self._ms_text, self._fraction
         join = b"".join
         bodies = []
-        for mould, event_id in moulds:
-            if len(mould) == 7:  # two times, the usual case
-                head, to_id, to_one, to_two, tail, one, two = mould
+        for template, event_id in templates:
+            if len(template) == 7:  # two times, the usual case
+                head, to_id, to_one, to_two, tail, one, two = template
                 bodies.append(
                     join(
                         (
@@ -78,8 +78,8 @@ class Caster:
                     )
                 )
                 continue
-            times = (len(mould) - 3) // 2
-            pieces, offsets = mould[: times + 3], mould[times + 3 :]
+            times = (len(template) - 3) // 2
+            pieces, offsets = template[: times + 3], template[times + 3 :]
             parts = [pieces[0], ms_text, pieces[1], event_id]
             for offset, piece in zip(offsets, pieces[2:], strict=False):
                 parts += (piece, seconds[offset], fraction)
@@ -96,8 +96,8 @@ class Caster:
             self._seconds.clear()
 
 
-def mould_of(serialise: Serialise) -> Mould | None:
-    """The mould of a situation, or None where its body cannot be cast."""
+def compile_template(serialise: Serialise) -> CompiledTemplate | None:
+    """Compile the template of a situation; None when its body cannot be rendered this way."""
     sample = serialise(*_FIRST)
     if len(sample) > LARGEST:
         return None
@@ -107,10 +107,10 @@ def mould_of(serialise: Serialise) -> Mould | None:
     ends = [0, *(gap.end() for gap in gaps)]
     starts = [*(gap.start() for gap in gaps), len(sample)]
     pieces = tuple(sample[end:start] for end, start in zip(ends, starts, strict=True))
-    mould: Mould = (*pieces, *(_seconds_before(gap[0]) for gap in gaps[2:]))
+    template: CompiledTemplate = (*pieces, *(_seconds_before(gap[0]) for gap in gaps[2:]))
     event_id, now_ms = _SECOND
-    cast = Caster().cast([(mould, event_id.encode())], now_ms)
-    return mould if cast == [serialise(event_id, now_ms)] else None
+    rendered = Renderer().render([(template, event_id.encode())], now_ms)
+    return template if rendered == [serialise(event_id, now_ms)] else None
 
 
 def _seconds_before(iso: bytes) -> int:

@@ -1,6 +1,6 @@
-"""What the generator itself costs on one machine: the least latency that it can show, and the most events it can fire.
+"""Stored limits of the generator on one machine: the least latency it can show and the most events it can send.
 
-A shape and the name under which it is kept; `studies` measures it and `report` shows it beside a run's figures.
+`loadsim bench engine` measures them; the report shows them beside the figures of a run.
 """
 
 from __future__ import annotations
@@ -10,39 +10,39 @@ import hashlib
 import msgspec
 
 from loadsim.measure.decoding import UNREADABLE
-from loadsim.measure.result import Environment, Floor, Pace
+from loadsim.measure.result import Environment, GeneratorLimits, Pace
 from loadsim.model import UsageError
 
 SCHEMA = "loadsim.floor/1"
 
-__all__ = ["Floor", "Pace", "dump_floor", "floor_name", "load_floor"]
+__all__ = ["GeneratorLimits", "Pace", "dump_limits", "limits_name", "load_limits"]
 
 
 class _Kept(msgspec.Struct, frozen=True):
     schema: str
     environment: Environment
     version: str
-    floor: Floor
+    floor: GeneratorLimits
 
 
-def floor_name(environment: Environment, version: str) -> str:
-    """The file name for a machine: another processor, Python, library or loadsim has another floor."""
+def limits_name(environment: Environment, version: str) -> str:
+    """The file name for a machine: with another processor, Python, library or loadsim the limits are others."""
     words = [version, environment.cpu_model, str(environment.cpu_count), environment.python, environment.platform]
     words += [f"{name}={number}" for name, number in sorted(environment.packages.items())]
     return f"engine-{hashlib.sha256('|'.join(words).encode()).hexdigest()[:16]}.json"
 
 
-def dump_floor(floor: Floor, environment: Environment, version: str) -> bytes:
-    """The kept form: indented JSON, one trailing newline."""
+def dump_limits(floor: GeneratorLimits, environment: Environment, version: str) -> bytes:
+    """The stored form: indented JSON, one trailing newline."""
     return msgspec.json.format(msgspec.json.encode(_Kept(SCHEMA, environment, version, floor)), indent=2) + b"\n"
 
 
-def load_floor(data: bytes, source: str) -> Floor:
-    """The inverse of `dump_floor`. Raises UsageError in one line."""
+def load_limits(data: bytes, source: str) -> GeneratorLimits:
+    """The inverse of `dump_limits`. Raises UsageError in one line."""
     try:
         kept = msgspec.json.decode(data, type=_Kept)
     except UNREADABLE as error:
-        raise UsageError(f"{source}: not a kept calibration ({error}); run loadsim bench engine again") from None
+        raise UsageError(f"{source}: not a stored calibration ({error}); run loadsim bench engine again") from None
     if kept.schema != SCHEMA:
         raise UsageError(f"{source}: its schema is {kept.schema!r}, not {SCHEMA}; run loadsim bench engine again")
     return kept.floor

@@ -1,7 +1,7 @@
-"""Waking up at an instant: never early, and a fraction of a millisecond late.
+"""A timer that never fires early, and less than a millisecond late.
 
-Decides how: a timer of the kernel (timerfd) where there is one, because the loop's own timers are whole milliseconds
-and may fire early. Refuses to know what is waited for.
+It uses a timer of the kernel (timerfd) where there is one, because the loop's own timers have a resolution of whole
+milliseconds and may fire early.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
-class Alarm:
-    """Futures that come true at instants of the monotonic clock (`time.monotonic_ns`), in order."""
+class Timer:
+    """Makes futures that complete at given instants of the monotonic clock (`time.monotonic_ns`), in order."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -44,10 +44,10 @@ class Alarm:
             self._fd = libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
             if self._fd < 0:
                 raise OSError(ctypes.get_errno(), "timerfd_create")
-            loop.add_reader(self._fd, self._ring)
+            loop.add_reader(self._fd, self._fired)
 
     def at(self, instant_ns: int) -> asyncio.Future[None]:
-        """A future that is done at `instant_ns` or just after; at once when that has passed."""
+        """A future that completes at `instant_ns` or just after; it is complete at once when the instant has passed."""
         future: asyncio.Future[None] = self._loop.create_future()
         if instant_ns <= time.monotonic_ns():
             future.set_result(None)
@@ -66,11 +66,11 @@ class Alarm:
         if self._settime(self._fd, _TFD_TIMER_ABSTIME, ctypes.addressof(spec), None) != 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
-    def _ring(self) -> None:
+    def _fired(self) -> None:
         try:
             os.read(self._fd, 8)
         except BlockingIOError:
-            pass  # armed anew between the event and this call
+            pass  # set to another instant between the event and this call
         self._wake()
 
     def _wake(self) -> None:
@@ -83,7 +83,7 @@ class Alarm:
             self._arm(self._waiting[0][0])
 
     def close(self) -> None:
-        """Stop waiting; what still waits is cancelled."""
+        """Stop; futures that still wait are cancelled."""
         for _, _, future in self._waiting:
             future.cancel()
         self._waiting.clear()

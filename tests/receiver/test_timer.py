@@ -6,15 +6,15 @@ import asyncio
 import time
 
 from loadsim.model import NS_PER_MS, NS_PER_S
-from loadsim.receiver.alarm import Alarm
+from loadsim.receiver.timer import Timer
 
 
 async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own_ring() -> None:
-    alarm = Alarm(asyncio.get_running_loop())
+    timer = Timer(asyncio.get_running_loop())
     rang: list[int] = []
     now = time.monotonic_ns()
     instants = [now + delay * NS_PER_MS for delay in (30, 10, 20, 10, -5, 0)]
-    futures = [alarm.at(instant) for instant in instants]
+    futures = [timer.at(instant) for instant in instants]
     waiting = [number for number, future in enumerate(futures) if not future.done()]
     assert not {4, 5} & set(waiting), "what has passed is done at once"
 
@@ -23,11 +23,11 @@ async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own
         assert time.monotonic_ns() >= instants[number]
         rang.append(number)
         again = time.monotonic_ns() + 300_000
-        await alarm.at(again)
+        await timer.at(again)
         assert time.monotonic_ns() >= again
 
     await asyncio.gather(*(wait(number) for number in waiting))
     assert rang == sorted(waiting, key=lambda number: (instants[number], number))
-    left = alarm.at(time.monotonic_ns() + NS_PER_S)
-    alarm.close()
+    left = timer.at(time.monotonic_ns() + NS_PER_S)
+    timer.close()
     assert left.cancelled()

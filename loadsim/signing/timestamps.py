@@ -1,6 +1,6 @@
-"""The texts that schemes use for an instant: integers since 1970 in seconds or milliseconds, and RFC 3339.
+"""Timestamps as schemes write them: integers since 1970 in seconds or milliseconds, and RFC 3339.
 
-Decides which spellings are plain enough to be accepted: a float, a sign, a leading zero or a missing zone is none.
+Only the plain form is accepted: no floats, signs or leading zeros, and never a time without a zone.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 PLAIN: dict[Unit, re.Pattern[str]] = {"s": _INTEGER, "ms": _INTEGER, "rfc3339": _RFC3339}
-"""What a timestamp must match in full; ASCII only, of bounded length, and without a second spelling of an integer."""
+"""The plain form of each unit: ASCII only, of limited length, and with one spelling for each integer."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def write_tick(unit: Unit, tick: int) -> bytes:
-    """`tick` (a number of TICK_NS since 1970) as the scheme writes it."""
+    """The text of `tick`, the number of TICK_NS since 1970, as the scheme writes it."""
     if unit != "rfc3339":
         return b"%d" % tick
     seconds, ms = divmod(tick, 1000)
@@ -34,7 +34,7 @@ def write_tick(unit: Unit, tick: int) -> bytes:
 
 
 def unix_s(text: str, unit: Unit) -> float | None:
-    """Seconds since 1970 of a timestamp's text in `unit`; None where it is not in the plain form, or no date."""
+    """Seconds since 1970 of a timestamp's text in `unit`; None when it is not in the plain form or not a valid date."""
     if PLAIN[unit].fullmatch(text) is None:
         return None
     if unit != "rfc3339":
@@ -45,8 +45,8 @@ def unix_s(text: str, unit: Unit) -> float | None:
         return None
 
 
-class Stamps:
-    """Reads one timestamp after another. Threads may share it."""
+class TimestampReader:
+    """Reads timestamps. Threads may share it."""
 
     __slots__ = ("_integer", "_prefix", "_size", "_ticks_per_s", "_unit")
 
@@ -58,20 +58,20 @@ class Stamps:
         self._ticks_per_s = NS_PER_S // TICK_NS[unit]
 
     def read(self, text: str) -> tuple[bytes, float] | None:
-        """Its own text, without the prefix, and seconds since 1970; None where it is not in the plain form, or names
-        no instant.
+        """The text without its prefix, and seconds since 1970; None when it is not in the plain form or not a valid
+        date.
         """
         bare = text
         if self._prefix:
             if not text.startswith(self._prefix):
                 return None
             bare = text[self._size :]
-        # As PLAIN has it; a leading zero is left to the slow way, and isdigit alone takes digits of other scripts.
+        # Equal to PLAIN, but faster; a leading zero takes the slow way. isdigit alone accepts digits of other scripts.
         if self._integer and bare.isdigit() and bare.isascii() and bare >= "1" and len(bare) <= LONGEST_INTEGER:
-            moment_s = int(bare) / self._ticks_per_s
+            signed_s = int(bare) / self._ticks_per_s
         else:
             found = unix_s(bare, self._unit)
             if found is None:
                 return None
-            moment_s = found
-        return bare.encode("ascii"), moment_s
+            signed_s = found
+        return bare.encode("ascii"), signed_s

@@ -1,8 +1,7 @@
-"""The books of a receiver: counters in memory that the workers and their supervisor share.
+"""The receiver's counters, in memory that the workers and their supervisor share.
 
-Decides what is counted and how workers add up. Every worker writes its own row only, so nothing is locked, and a worker
-that is killed loses nothing that it had counted: its successor goes on in the same row. Refuses to know how requests
-are answered.
+Each worker writes its own row only, so no lock is needed. A worker that is killed loses no counts: its successor
+continues in the same row.
 """
 
 from __future__ import annotations
@@ -21,20 +20,21 @@ FAILED = 24
 BYTES = 25
 RESETS = 26
 ENTERED = 27
-"""No count: up to which instant the worker has entered what came into its ledger, ns of the monotonic clock."""
+"""Not a count: the instant up to which the worker has entered deliveries into its ledger, ns of the monotonic clock."""
 STATUS = 32
 STATUSES = 600
 ROW = STATUS + STATUSES
 HEADER = 8
 FIRST_REQUEST = 0
-"""Header word: the instant of the first request of all workers, ns of the monotonic clock; 0 = none yet."""
+"""Header word: when the first request came to any worker, ns of the monotonic clock; 0 = none yet."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What came in and what was answered. `received = verified + unchecked + sum(rejected)`; no health checks.
+    """Requests received and answers sent, without health checks. `received = verified + unchecked + sum(rejected)`.
 
-    `failed_on_purpose` is a part of verified or unchecked, `reset_on_purpose` a part of that; `answered` = sum(status)
-    lacks those, what is still in service and what was given up by its sender; `bytes` are of bodies received.
+    `failed_on_purpose` is a part of verified or unchecked, and `reset_on_purpose` a part of that. `answered` =
+    sum(status) does not contain resets, requests still in service, and requests whose sender gave up. `bytes` are of
+    bodies received.
     """
 
     received: int
@@ -48,8 +48,9 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
-class Row:
-    """The counters of one worker, who alone writes them: what they are is kept beside, since reading memory costs."""
+class WorkerCounters:
+    """The counters of one worker, the only one that writes them. A copy is kept, because reading the shared memory is
+    slow."""
 
     __slots__ = ("_counts", "_words")
 
@@ -58,27 +59,27 @@ class Row:
         self._counts: list[int] = words.tolist()
 
     def took(self, entry: Entry, size: int) -> None:
-        """One request with a body of `size` bytes was decided."""
+        """Count one decided request with a body of `size` bytes."""
         words, counts = self._words, self._counts
         words[entry] = counts[entry] = counts[entry] + 1
         words[BYTES] = counts[BYTES] = counts[BYTES] + size
 
     def failed(self, *, reset: bool = False) -> None:
-        """One accepted event gets a failure on purpose, or a reset in place of every answer."""
+        """Count one accepted event that is answered with a failure on purpose, or (`reset`) not answered at all."""
         for place in (FAILED, RESETS) if reset else (FAILED,):
             self._words[place] = self._counts[place] = self._counts[place] + 1
 
     def entered(self, until_ns: int) -> None:
-        """The ledger has everything that was answered until then."""
+        """Store that the ledger holds everything answered until this instant."""
         self._words[ENTERED] = until_ns
 
     def answered(self, status: int) -> None:
-        """One answer was handed to the kernel."""
+        """Count one answer that was handed to the kernel."""
         place, counts = STATUS + status, self._counts
         self._words[place] = counts[place] = counts[place] + 1
 
 
-class Board:
+class SharedCounters:
     """Shared memory with a header and one row per worker, behind a file descriptor that children inherit."""
 
     def __init__(self, fd: int, workers: int) -> None:
@@ -89,12 +90,12 @@ class Board:
 
     @staticmethod
     def size(workers: int) -> int:
-        """Bytes of a board."""
+        """Bytes of memory for so many workers."""
         return (HEADER + workers * ROW) * WORD
 
     @classmethod
     def create(cls, workers: int) -> Self:
-        """A board of zeros in anonymous memory, or in an unlinked temporary file where there is none."""
+        """All counters at zero, in anonymous memory, or in an unlinked temporary file where the system has none."""
         if hasattr(os, "memfd_create"):
             fd = os.memfd_create("loadsim-receiver")
         else:
@@ -103,13 +104,13 @@ class Board:
         os.ftruncate(fd, cls.size(workers))
         return cls(fd, workers)
 
-    def row(self, worker: int) -> Row:
-        """The row of worker number `worker`, going on where a predecessor ended."""
+    def row(self, worker: int) -> WorkerCounters:
+        """The counters of worker number `worker`, with the counts of its predecessors."""
         start = HEADER + worker * ROW
-        return Row(self._words[start : start + ROW])
+        return WorkerCounters(self._words[start : start + ROW])
 
     def first_request(self, now_ns: int) -> int:
-        """When the first request came to any worker; `now_ns`, and kept for all, when none did before."""
+        """When the first request came to any worker. When none came before, this is `now_ns`, and stored for all."""
         if self._words[FIRST_REQUEST] == 0:
             self._words[FIRST_REQUEST] = now_ns
         return self._words[FIRST_REQUEST]
@@ -120,7 +121,7 @@ class Board:
         return self._words[FIRST_REQUEST]
 
     def entered_ns(self, worker: int) -> int:
-        """Up to which instant a worker has entered what came; 0 before its first time."""
+        """The instant up to which a worker has entered its deliveries; 0 before the first time."""
         return self._words[HEADER + worker * ROW + ENTERED]
 
     def counts(self, worker: int | None = None) -> Counts:
@@ -145,7 +146,7 @@ class Board:
         )
 
     def close(self) -> None:
-        """Give the memory back; counts can no longer be read."""
+        """Release the memory; the counts can no longer be read."""
         self._words.release()
         self._map.close()
         os.close(self.fd)

@@ -1,7 +1,6 @@
-"""Changes to the bytes of a delivery: its header lines and its body.
+"""Edits the bytes of a delivery: header lines are found, replaced or cut, bodies are changed, respaced or padded.
 
-Decides how a line is found, replaced or cut, and how a body is changed, re-spaced and padded. Refuses to know why: what
-a change makes of a delivery is `kinds.py`.
+`kinds.py` says which case uses which edit.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class HeaderLine:
         self._start = _END + name.encode("latin-1") + b": "
 
     def value(self, lines: bytes) -> bytes:
-        """The value of the header. Raises ValueError when it is not there."""
+        """The value of the header. Raises ValueError when the header is missing."""
         start, end = self._span(lines)
         return lines[start:end]
 
@@ -35,13 +34,14 @@ class HeaderLine:
         return lines[: start - len(self._start) + len(_END)] + lines[end + len(_END) :]
 
     def _span(self, lines: bytes) -> tuple[int, int]:
-        # The first line has no line end before it: one is put there for the search, so that names match in full.
+        # A line end is put before the first line for the search, so that whole names match.
         start = (_END + lines).index(self._start) + len(self._start) - len(_END)
         return start, lines.index(_END, start)
 
 
 def with_another_digit(body: bytes) -> bytes:
-    """The body with its last decimal digit changed: JSON stays JSON of the same length. Without one, a space more."""
+    """The body with its last decimal digit changed, so JSON stays valid and of equal length. Without a digit: one space
+    more."""
     for place in range(len(body) - 1, -1, -1):
         if 0x30 <= body[place] <= 0x39:
             other = 0x30 + (body[place] - 0x30 + 1) % 10
@@ -50,7 +50,7 @@ def with_another_digit(body: bytes) -> bytes:
 
 
 def respaced(body: bytes) -> bytes:
-    """The same JSON in other bytes, as a re-serialising relay leaves it; a newline more where that changes nothing."""
+    """The same JSON in other bytes, as after serialising it again; one newline more when that changes nothing."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
