@@ -79,7 +79,7 @@ def dropped(due: int, stratum: int) -> list[int]:
 def test_books_balance_whatever_comes(rows: list[list[int]]) -> None:
     result = built(rows)
     assert unbalanced(result) == []
-    recorded = [columns for columns in rows if columns[0] >= STEADY_A]
+    recorded = [columns for columns in rows if columns[Column.stratum] >= STEADY_A]
     assert result.totals.planned == len(recorded)
     assert sum(group.planned for group in result.by_event.values()) == len(recorded)
     assert sum(group.planned for group in result.by_phase.values()) == len(rows)
@@ -138,11 +138,11 @@ def test_rates_add_up_to_the_books(rows: list[list[int]], stop: int, stretch: in
         assert all(0 < n <= group.status[status] for status, n in group.late.items())
         return sum(group.late.values())
 
-    recorded = [columns for columns in rows if columns[0] >= len(labels.types)]
+    recorded = [columns for columns in rows if columns[Column.stratum] >= len(labels.types)]
     assert late(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
     assert sum(late(group) for group in result.by_event.values()) == late(result.totals)
     for number, name in enumerate(labels.phases):
-        mine = [columns for columns in rows if columns[0] // len(labels.types) == number]
+        mine = [columns for columns in rows if columns[Column.stratum] // len(labels.types) == number]
         assert late(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
 
 
