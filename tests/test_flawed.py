@@ -19,9 +19,9 @@ from loadsim.model import Secret
 from loadsim.plan import from_document
 from loadsim.report.books import found_in
 from loadsim.report.findings import findings
+from loadsim.run.load import LoadRequest, run_load
+from loadsim.run.reconcile import reconciled_with_file
 from loadsim.signing import scheme
-from loadsim.studies.books import reconciled_with_file
-from loadsim.studies.load import LoadRequest, run_load
 from tests.flawed import Flaw, Receiver
 from tests.report.rendering import render_text
 

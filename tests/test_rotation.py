@@ -19,8 +19,8 @@ from loadsim.plan import Scenario, from_document
 from loadsim.receiver.decide import Checker
 from loadsim.receiver.rotation import Rotating
 from loadsim.report.findings import findings
+from loadsim.run.load import LoadRequest, run_load
 from loadsim.signing import scheme
-from loadsim.studies.load import LoadRequest, run_load
 
 OBJECTIVES = ["success: rate >= 100%", "forged_accepted: count == 0"]
 OLD, NEW = Secret("MDEyMzQ1Njc4OTAxMjM0NTY3ODk="), Secret("OTk5OTk5OTk5OTk5OTk5OTk5OTk=")

@@ -13,13 +13,13 @@ from loadsim.cli.options import target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
 from loadsim.interrupts import interrupts
-from loadsim.judge.ab import LEAST_PAIRS, MOST_PAIRS
 from loadsim.model import UsageError
+from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:
-    from loadsim.judge.ab import Gate
-    from loadsim.studies.ab import AbComparison, AbOutcome, AbRequest
-    from loadsim.studies.load import LoadRequest
+    from loadsim.judge.gates import Gate
+    from loadsim.run.load import LoadRequest
+    from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
 EXIT_CODES = {"pass": 0, "fail": 99, "invalid": 3, "interrupted": 130}
 
@@ -72,8 +72,8 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     Every run's result is kept.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.report.ab import ab_report
-    from loadsim.studies.ab import AbComparison
+    from loadsim.studies.ab.procedure import AbComparison
+    from loadsim.studies.ab.report import ab_report
 
     request = _compose(target_a, target_b, options)
     tell = (lambda _: None) if options["quiet"] else say
@@ -93,8 +93,8 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
     from pathlib import Path
 
-    from loadsim.judge.ab import parse_gates
-    from loadsim.studies.ab import AbRequest
+    from loadsim.judge.gates import parse_gates
+    from loadsim.studies.ab.procedure import AbRequest
 
     same = options["same"]
     if same and target_b is not None:
@@ -123,7 +123,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 
 
 def _load(target: str, options: dict[str, Any]) -> LoadRequest:
-    from loadsim.studies.compose import compose
+    from loadsim.run.compose import compose
 
     rest = {**options, "epoch": None, "raw": False, "check": False}
     if options["scenario"] is None:

@@ -32,8 +32,8 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.report.floor import floor_report
-    from loadsim.studies.bench_engine import dump, measure_floor
+    from loadsim.studies.bench_engine.procedure import dump, measure_floor
+    from loadsim.studies.bench_engine.report import floor_report
 
     try:
         step_ns = parse_duration(step)

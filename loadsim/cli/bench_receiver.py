@@ -14,8 +14,8 @@ from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
-    from loadsim.measure.bench_receiver import ReceiverBench
-    from loadsim.studies.bench_receiver import ReceiverBenchmark, ReceiverRequest
+    from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark, ReceiverRequest
+    from loadsim.studies.bench_receiver.result import ReceiverBench
 
 EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 
@@ -52,9 +52,9 @@ def command(**options: Any) -> None:
     Exit codes: 0 measured, 99 a receiver errs, 3 the machine was too noisy to say, 2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.report.bench_receiver import receiver_report
-    from loadsim.studies.bench_receiver import ReceiverBenchmark
-    from loadsim.studies.load import free_directory
+    from loadsim.run.load import free_directory
+    from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
+    from loadsim.studies.bench_receiver.report import receiver_report
 
     request = _compose(options)
     out = Path(options["out"])
@@ -78,9 +78,9 @@ async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
 
 def _keep(result: ReceiverBench, out: Path) -> Path:
     from loadsim.launch.store import run_directory, write_whole
-    from loadsim.measure.bench_receiver import dump_receiver_bench
-    from loadsim.report.bench_receiver import receiver_report
     from loadsim.report.formats import report_files
+    from loadsim.studies.bench_receiver.report import receiver_report
+    from loadsim.studies.bench_receiver.result import dump_receiver_bench
 
     directory = run_directory(out, result.id)
     write_whole(directory / "receiver.json", dump_receiver_bench(result))
@@ -98,8 +98,8 @@ def _compose(options: dict[str, Any]) -> ReceiverRequest:
     from loadsim.plan import UnitError, parse_duration
     from loadsim.settings import read_custom, read_secret
     from loadsim.signing import CUSTOM, family, scheme
-    from loadsim.studies.bench_receiver import RATES, ReceiverRequest
-    from loadsim.studies.subjects import Setting
+    from loadsim.studies.bench_receiver.procedure import RATES, ReceiverRequest
+    from loadsim.studies.bench_receiver.subjects import Setting
 
     custom = None if options["custom"] is None else read_custom(options["custom"])
     name = CUSTOM if custom is not None else options["scheme"]

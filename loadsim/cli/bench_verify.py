@@ -13,7 +13,7 @@ from loadsim.interrupts import interrupts_here
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
-    from loadsim.studies.bench_verify import VerifyRequest
+    from loadsim.studies.bench_verify.procedure import VerifyRequest
 
 EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 
@@ -50,11 +50,11 @@ def command(**options: Any) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.launch.store import run_directory, write_whole
-    from loadsim.measure.bench_verify import dump_verify_bench
-    from loadsim.report.bench_verify import verify_report
     from loadsim.report.formats import report_files
-    from loadsim.studies.bench_verify import VerifyBenchmark
-    from loadsim.studies.load import free_directory
+    from loadsim.run.load import free_directory
+    from loadsim.studies.bench_verify.procedure import VerifyBenchmark
+    from loadsim.studies.bench_verify.report import verify_report
+    from loadsim.studies.bench_verify.result import dump_verify_bench
 
     request = _compose(options)
     out = Path(options["out"])
@@ -82,8 +82,8 @@ def _compose(options: dict[str, Any]) -> VerifyRequest:
     """The options as one request, before anything is measured. Raises UsageError."""
     from loadsim.settings import read_custom, read_secret
     from loadsim.signing import CUSTOM, scheme, scheme_names
-    from loadsim.studies.bench_verify import DEFAULT_SCHEME, SIZES, URL, VerifyRequest
-    from loadsim.studies.verifiers import own
+    from loadsim.studies.bench_verify.procedure import DEFAULT_SCHEME, SIZES, URL, VerifyRequest
+    from loadsim.studies.bench_verify.verifiers import own
 
     names = list(dict.fromkeys(options["schemes"]))
     custom = None if options["custom"] is None else read_custom(options["custom"])
@@ -120,7 +120,7 @@ def _compose(options: dict[str, Any]) -> VerifyRequest:
 def _sizes(texts: tuple[str, ...]) -> list[int]:
     from loadsim.plan import UnitError
     from loadsim.plan.units import parse_size
-    from loadsim.studies.deliveries import SMALLEST_BODY
+    from loadsim.studies.bench_verify.deliveries import SMALLEST_BODY
 
     sizes = []
     for text in texts:

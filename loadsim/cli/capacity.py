@@ -17,7 +17,7 @@ from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
-    from loadsim.studies.capacity import CapacityOutcome, CapacityRequest, CapacitySearch
+    from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
 
 EXIT_CODES = {"found": 0, "none": 99, "generator": 3, "interrupted": 130, "lost": 1}
 
@@ -52,8 +52,8 @@ def command(what: str, **options: Any) -> None:
     2 usage, 130 interrupted. Every step's result is kept.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.report.capacity import capacity_report
-    from loadsim.studies.capacity import CapacitySearch
+    from loadsim.studies.capacity.procedure import CapacitySearch
+    from loadsim.studies.capacity.report import capacity_report
 
     request = _compose(what, options)
     tell = (lambda _: None) if options["quiet"] else say
@@ -74,8 +74,8 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     """Everything that can be wrong is found here, before the first event. Raises UsageError."""
     from loadsim.judge import objectives_of, vocabulary_of_scenario
-    from loadsim.studies.capacity import CapacityRequest
-    from loadsim.studies.compose import compose
+    from loadsim.run.compose import compose
+    from loadsim.studies.capacity.procedure import CapacityRequest
 
     lowest = _rate("--from", options["lowest"])
     highest = None if options["highest"] is None else _rate("--to", options["highest"])
@@ -101,7 +101,7 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
         settle_ns=_time("--settle", options["settle"], least=0),
         precision=_share("--precision", options["precision"]),
     )
-    from loadsim.studies.capacity import CapacitySearch
+    from loadsim.studies.capacity.procedure import CapacitySearch
 
     step = CapacitySearch(request, lambda _: None).scenario_at(lowest, load.scenario.target.url)
     vocabulary = replace(vocabulary_of_scenario(step), has_ledger=False)  # no step reads one

@@ -108,7 +108,7 @@ def _print_body(
 ) -> None:
     """The bytes alone, so that they can be hashed and compared; a terminal gets a newline after them."""
     from loadsim.events import EventSource, parse_override
-    from loadsim.studies.values import parse_epoch
+    from loadsim.inputs.values import parse_epoch
 
     source = EventSource(
         event, seed, simulation=not live, image=image or "placeholder", overrides=map(parse_override, overrides)

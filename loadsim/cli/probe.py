@@ -18,10 +18,10 @@ from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.plan import Headers, Target
-    from loadsim.report.probe import ClockReport, ProbeReport
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
-    from loadsim.studies.asker import ProbeRequest
+    from loadsim.studies.probe.asker import ProbeRequest
+    from loadsim.studies.probe.report import ClockReport, ProbeReport
 
 FINDING = 99
 LIMIT = "24h"
@@ -78,7 +78,7 @@ class _Asked:
 
 
 async def _probe(argument: str, options: dict[str, Any]) -> ProbeReport | ClockReport:
-    from loadsim.studies.probe import probe_clock, probe_rawness
+    from loadsim.studies.probe.procedure import probe_clock, probe_rawness
 
     asked = _checked(argument, options)
     async with _asking(asked) as request:
@@ -90,9 +90,9 @@ async def _probe(argument: str, options: dict[str, Any]) -> ProbeReport | ClockR
 
 def _checked(argument: str, options: dict[str, Any]) -> _Asked:
     """Everything that can be wrong, before anything is sent. Raises UsageError."""
+    from loadsim.run.compose import read_config
     from loadsim.settings import resolve_headers, resolve_target
     from loadsim.signing import scheme
-    from loadsim.studies.compose import read_config
 
     endpoint = resolve_target(argument, read_config())
     target = target_with(endpoint, options)
@@ -152,9 +152,9 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
 def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
     from loadsim.engine.trust import trust_of
     from loadsim.plan.redact import from_environment
-    from loadsim.report.probe import Subject
     from loadsim.settings import read_key_password
-    from loadsim.studies.asker import ProbeRequest
+    from loadsim.studies.probe.asker import ProbeRequest
+    from loadsim.studies.probe.report import Subject
 
     target = asked.target
     return ProbeRequest(
@@ -184,7 +184,7 @@ def _show(report: ProbeReport | ClockReport, *, as_json: bool) -> None:
     import orjson
 
     from loadsim.cli.terminal import print_report
-    from loadsim.report.probe import ClockReport, clock_document, probe_any_report, probe_document
+    from loadsim.studies.probe.report import ClockReport, clock_document, probe_any_report, probe_document
 
     if not as_json:
         print_report(probe_any_report(report))

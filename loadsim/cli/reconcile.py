@@ -48,7 +48,7 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
     from loadsim.launch.store import write_whole
     from loadsim.measure.result import dump_result
     from loadsim.report.books import found_in, render_books
-    from loadsim.studies.books import reconciled_with_file
+    from loadsim.run.reconcile import reconciled_with_file
 
     stored = read_result(result)
     joined, notes = reconciled_with_file(

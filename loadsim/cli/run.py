@@ -19,7 +19,7 @@ from loadsim.model import LoadsimError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
-    from loadsim.studies.load import LoadOutcome, LoadRequest
+    from loadsim.run.load import LoadOutcome, LoadRequest
 
 
 @click.command()
@@ -90,7 +90,7 @@ def command(what: str, **options: Any) -> None:
     """
     from loadsim.cli.github import tell_github
     from loadsim.judge import exit_code
-    from loadsim.studies.compose import compose
+    from loadsim.run.compose import compose
 
     request = compose(what, options)
     if options["check"]:
@@ -109,7 +109,7 @@ def command(what: str, **options: Any) -> None:
 async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
     from loadsim.cli.live import live_view, terminal
     from loadsim.report.figures import printable
-    from loadsim.studies.load import run_load
+    from loadsim.run.load import run_load
 
     console = None if quiet else terminal()
 

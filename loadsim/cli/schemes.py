@@ -83,9 +83,9 @@ def verify(name: str, **options: Any) -> None:
     \b
     Exit codes: 0 verified, 99 refused (the reason is printed), 2 usage.
     """
+    from loadsim.inputs.values import parse_epoch
     from loadsim.settings import read_bytes_file, read_secret
     from loadsim.signing.explain import explain
-    from loadsim.studies.values import parse_epoch
 
     found = _scheme(name, options["custom"])
     headers = _headers(options["headers_file"], options["headers"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loadsim.plan import Target
     from loadsim.report.panel import Simulation
     from loadsim.settings import Endpoint
-    from loadsim.studies.deliver import Delivery, OneEvent
+    from loadsim.single.prepare import Delivery, OneEvent
 
 NOT_DELIVERED = 99
 
@@ -48,7 +48,7 @@ def command(target: str, **options: Any) -> None:
     \b
     Exit codes: 0 delivered, 99 answered but not 2xx, 1 no answer, 2 usage.
     """
-    from loadsim.studies.deliver import deliver
+    from loadsim.single.prepare import deliver
 
     now_ns = time.time_ns()
     simulation = asyncio.run(deliver(_compose(target, options, now_ns), now_ns))
@@ -60,9 +60,9 @@ def command(target: str, **options: Any) -> None:
 
 def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
     """Everything that can be wrong is found here, before anything is sent. Raises UsageError."""
+    from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
-    from loadsim.studies.compose import read_config
-    from loadsim.studies.deliver import check_reachable, prepare
+    from loadsim.single.prepare import check_reachable, prepare
 
     endpoint = resolve_target(argument, read_config())
     check_reachable(endpoint)
@@ -75,7 +75,7 @@ def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
 
 def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: int) -> OneEvent:
     from loadsim.events import EventSource, parse_override
-    from loadsim.studies.deliver import made_event
+    from loadsim.single.prepare import made_event
 
     if options["payload"] is not None:
         return _recorded(endpoint, target, options)
@@ -93,10 +93,10 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
 
 def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> OneEvent:
     """The body of a file, which nothing may change."""
+    from loadsim.inputs.event_names import full_name
     from loadsim.settings import read_bytes_file
     from loadsim.signing import family, scheme
-    from loadsim.studies.deliver import own_event
-    from loadsim.studies.naming import full_name
+    from loadsim.single.prepare import own_event
 
     path = options["payload"]
     given = [f"--{name}" for name in ("live", "image", "seed") if options[name] not in (None, False)]

@@ -33,11 +33,11 @@ def single_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     """The endpoint's own settings with the options laid over them. Raises UsageError."""
+    from loadsim.inputs.event_names import settled
+    from loadsim.inputs.values import parse_headers
     from loadsim.model import UsageError
     from loadsim.plan import UnitError, headers_over, parse_duration
-    from loadsim.studies.deliver import changed_target
-    from loadsim.studies.naming import settled
-    from loadsim.studies.values import parse_headers
+    from loadsim.single.prepare import changed_target
 
     changes: dict[str, Any] = {}
     if options["scheme"] is not None:
@@ -68,10 +68,10 @@ def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will
     With `any_will_do` the first one that the endpoint takes. Raises UsageError.
     """
     from loadsim.events import event_type
+    from loadsim.inputs.event_names import full_name
     from loadsim.model import UsageError
     from loadsim.signing import family, scheme
-    from loadsim.studies.deliver import check_registered, offered_types
-    from loadsim.studies.naming import full_name
+    from loadsim.single.prepare import check_registered, offered_types
 
     offered = offered_types(endpoint, target)
     if asked is None:

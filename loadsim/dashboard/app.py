@@ -34,8 +34,8 @@ from loadsim.report.formats import FORMATS
 from loadsim.report.plan_text import render_plan
 from loadsim.report.run_report import run_report
 from loadsim.report.trend import trend
-from loadsim.studies.compose import compose
-from loadsim.studies.deliver import prepare
+from loadsim.run.compose import compose
+from loadsim.single.prepare import prepare
 
 LARGEST_BODY = 2_000_000
 HEARTBEAT_S = 15.0

@@ -11,7 +11,7 @@ from typing import Any
 
 from loadsim.dashboard.choices import REMEDY, scenarios
 from loadsim.model import UsageError
-from loadsim.studies.compose import DEFAULTS, Words
+from loadsim.run.compose import DEFAULTS, Words
 
 WORDS = Words(
     "this page",

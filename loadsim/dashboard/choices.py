@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from loadsim.events import EventSource
+from loadsim.inputs.values import types_of
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Target
 from loadsim.plan.redact import redact_url
 from loadsim.plan.shape import DocumentError, parse_toml
+from loadsim.run.compose import read_config
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
-from loadsim.studies.compose import read_config
-from loadsim.studies.deliver import OneEvent, changed_target, check_reachable, made_event, offered_types, own_event
-from loadsim.studies.values import types_of
+from loadsim.single.prepare import OneEvent, changed_target, check_reachable, made_event, offered_types, own_event
 
 REMEDY = " and start the dashboard again"
 """What helps, on a page, where a secret is not set."""

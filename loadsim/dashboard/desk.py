@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from loadsim.model import NS_PER_S
 from loadsim.report.panel import Simulation
-from loadsim.studies.deliver import Delivery, deliver
+from loadsim.single.prepare import Delivery, deliver
 
 KEPT = 100
 """Simulations."""

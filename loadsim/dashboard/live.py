@@ -23,7 +23,7 @@ from loadsim.plan import Plan
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.facts import VERDICTS, headline, objective_lines
 from loadsim.report.findings import findings
-from loadsim.studies.load import LoadOutcome, LoadRequest, run_load
+from loadsim.run.load import LoadOutcome, LoadRequest, run_load
 
 State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5

@@ -14,8 +14,8 @@ from loadsim.judge.compare import CompareResult, compare_results
 from loadsim.measure.result import RunResult, load_result
 from loadsim.model import UsageError, own_fault
 from loadsim.report.trend import RunLine, run_line
+from loadsim.run.load import RESULT
 from loadsim.settings import read_bytes_file
-from loadsim.studies.load import RESULT
 
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|\.(?!\.)){0,150}", re.ASCII)
 """What a result directory is called: no separator, no dot before a dot, nothing hidden."""

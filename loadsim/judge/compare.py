@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loadsim.judge.ab import Gate, parse_gate
+from loadsim.judge.gates import Gate, parse_gate
 from loadsim.measure.counts import slices_of
 from loadsim.measure.hdr import PERCENTILES, Ints, Quantile
 from loadsim.measure.intervals import ratio_intervals, resampled

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loadsim.engine.listening import Listening
+from loadsim.engine.messages import FRAME_S, Frame, Last, Ready, SampleMessage
 from loadsim.launch.clock import Clock
-from loadsim.launch.listening import Listening
-from loadsim.launch.messages import FRAME_S, Frame, Last, Ready, SampleMessage
 from loadsim.measure.assemble import kind_name
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank

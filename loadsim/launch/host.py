@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
-from loadsim.launch.listening import Listening
-from loadsim.launch.messages import MAX_MESSAGE, Alive, encode
+from loadsim.engine.listening import Listening
+from loadsim.engine.messages import MAX_MESSAGE, Alive, encode
 from loadsim.model import NS_PER_S
 from loadsim.processes import own_command, own_environment
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, Self
 
+from loadsim.engine.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
 from loadsim.launch.collect import Collector
-from loadsim.launch.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
 from loadsim.model import LoadsimError, Secret, UnreachableError, UsageError, own_fault
 from loadsim.plan import Target
 

@@ -11,11 +11,11 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from loadsim.engine.listening import LOOK_NS
+from loadsim.engine.messages import PlanMessage, Start, Stop, encode, read_message
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.launch.launcher import Beginning, Intake
-from loadsim.launch.listening import LOOK_NS
-from loadsim.launch.messages import PlanMessage, Start, Stop, encode, read_message
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import Target
 from loadsim.processes import ending, own_command, own_environment

@@ -15,12 +15,12 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.engine.limits import RESERVED
+from loadsim.engine.messages import FRAME_S, PlanMessage
 from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
 from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local import LocalShards
-from loadsim.launch.messages import FRAME_S, PlanMessage
 from loadsim.launch.result import RunFacts, result_of, stopped_ns_of, stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar

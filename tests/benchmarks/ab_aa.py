@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from loadsim.measure.ab import AbResult
+from loadsim.studies.ab.result import AbResult
 from tests.benchmarks import common
 
 COMPARISONS = 20

@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 from distributed import Client, get_worker
 
+from loadsim.engine.messages import Frame, FromShard, Ready, encode
 from loadsim.launch.collect import Collector
 from loadsim.launch.dask.hosts import Hosts
 from loadsim.launch.dask.scheduler import prepare
 from loadsim.launch.launcher import Intake
-from loadsim.launch.messages import Frame, FromShard, Ready, encode
 from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import Tally
 from loadsim.model import NS_PER_MS, NS_PER_S

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.inputs.values import parse_headers
 from loadsim.plan import headers_over
-from loadsim.studies.values import parse_headers
 from tests.cli.running import Run
 
 

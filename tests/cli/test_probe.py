@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.loopback import serving
 from tests.cli.running import Run
-from tests.studies.flawed_http import SECRET, receiver
+from tests.studies.probe.flawed_http import SECRET, receiver
 
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
 

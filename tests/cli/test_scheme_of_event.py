@@ -10,10 +10,10 @@ import orjson
 import pytest
 from aiohttp import web
 
+from loadsim.inputs.event_names import settled
 from loadsim.model import Secret, UsageError
 from loadsim.plan import Target
 from loadsim.signing import scheme
-from loadsim.studies.naming import settled
 
 from .loopback import serving
 from .running import Run

@@ -77,9 +77,9 @@ def test_nor_on_the_page(run: Run, url: str) -> None:
     pytest.importorskip("jinja2")
     from loadsim.dashboard.desk import Desk
     from loadsim.dashboard.pages import Pages
+    from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
-    from loadsim.studies.compose import read_config
-    from loadsim.studies.deliver import changed_target, own_event, prepare
+    from loadsim.single.prepare import changed_target, own_event, prepare
 
     endpoint = resolve_target(url, read_config())
     headers = {"X-Tenant": "env:TENANT", "X-Caller": "env:CALLER"}

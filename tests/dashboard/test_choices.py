@@ -15,7 +15,7 @@ from loadsim.dashboard import choices
 from loadsim.dashboard.asking import asked_run, said
 from loadsim.events import EventSource, catalogue
 from loadsim.model import UsageError
-from loadsim.studies.deliver import made_event
+from loadsim.single.prepare import made_event
 from tests.dashboard.support import page
 
 APP, ACTIVITY = "desktop.app_tracking.captured", "desktop.activity_tracking.captured"

@@ -17,9 +17,9 @@ from loadsim.dashboard.desk import Desk, Sent
 from loadsim.model import ErrorKind
 from loadsim.plan import Target
 from loadsim.report.panel import Failure, Simulation, Timings
+from loadsim.run.compose import read_config
 from loadsim.settings import Endpoint, resolve_target
-from loadsim.studies.compose import read_config
-from loadsim.studies.deliver import changed_target, own_event, prepare
+from loadsim.single.prepare import changed_target, own_event, prepare
 from tests.cli.loopback import serving
 
 EVENT = "desktop.app_tracking.captured"

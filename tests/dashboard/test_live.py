@@ -16,7 +16,7 @@ from loadsim.dashboard.live import LiveRun, reasons_of
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import Validity, load_result
 from loadsim.plan.scenario import ValidityRules
-from loadsim.studies.load import LoadRequest
+from loadsim.run.load import LoadRequest
 from tests.builders import refused, run_result
 from tests.cli.loopback import serving
 from tests.dashboard.support import COOKIE, TOKEN, Client, page

@@ -17,8 +17,8 @@ from loadsim.launch.run import BrokenRunError, Run, RunSpec
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import load_result
 from loadsim.model import LoadsimError, Secret
-from loadsim.studies.compose import DEFAULTS, compose
-from loadsim.studies.load import run_load
+from loadsim.run.compose import DEFAULTS, compose
+from loadsim.run.load import run_load
 from tests.launch.support import (
     SECRET,
     SECRET_ENV,
@@ -218,9 +218,9 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
         (ObjectiveWatch, "look"),
         (Collector, "silent"),
         (LocalShards, "close"),
-        ("loadsim.studies.load", "known_floor"),
-        ("loadsim.studies.load", "evaluate"),
-        ("loadsim.studies.load", "run_files"),
+        ("loadsim.run.load", "known_floor"),
+        ("loadsim.run.load", "evaluate"),
+        ("loadsim.run.load", "run_files"),
     ],
 )
 async def test_the_result_is_on_disk_whatever_fails(

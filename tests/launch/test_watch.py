@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from loadsim.engine.messages import Frame, Ready
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.windows import course_of
 from loadsim.launch.collect import Collector
-from loadsim.launch.messages import Frame, Ready
 from loadsim.launch.result import stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import Aborted

@@ -16,15 +16,16 @@ from typing import Any
 import pytest
 
 from loadsim.cases import case_rules
+from loadsim.engine import shard
 from loadsim.engine.engine import Engine
 from loadsim.engine.fake import Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
+from loadsim.engine.messages import FromShard, PlanMessage, Start, Stop, encode
+from loadsim.engine.shard import Keys, ShardRun
 from loadsim.engine.transport import Transport
 from loadsim.judge import evaluate, objectives_of, vocabulary_of_scenario
-from loadsim.launch import run, shard
+from loadsim.launch import run
 from loadsim.launch.launcher import Beginning, Intake
-from loadsim.launch.messages import FromShard, PlanMessage, Start, Stop, encode
 from loadsim.launch.run import RunSpec
-from loadsim.launch.shard import Keys, ShardRun
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, Secret
 from loadsim.plan import Plan, Scenario, Target, from_document

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from loadsim.judge.compare import CompareResult
-from loadsim.measure.ab import AbResult
-from loadsim.measure.bench_receiver import ReceiverBench
-from loadsim.measure.bench_verify import VerifyBench
-from loadsim.measure.capacity import CapacityResult
 from loadsim.measure.result import RunResult
 from loadsim.report import markdown, page, terminal
-from loadsim.report.ab import ab_report
-from loadsim.report.bench_receiver import receiver_report
-from loadsim.report.bench_verify import verify_report
 from loadsim.report.blocks import Report
-from loadsim.report.capacity import capacity_report
 from loadsim.report.compare import compare_report
-from loadsim.report.probe import ClockReport, ProbeReport, probe_any_report
 from loadsim.report.run_report import run_report, verdict_report
+from loadsim.studies.ab.report import ab_report
+from loadsim.studies.ab.result import AbResult
+from loadsim.studies.bench_receiver.report import receiver_report
+from loadsim.studies.bench_receiver.result import ReceiverBench
+from loadsim.studies.bench_verify.report import verify_report
+from loadsim.studies.bench_verify.result import VerifyBench
+from loadsim.studies.capacity.report import capacity_report
+from loadsim.studies.capacity.result import CapacityResult
+from loadsim.studies.probe.report import ClockReport, ProbeReport, probe_any_report
 
 Stored = RunResult | CapacityResult | AbResult | CompareResult | VerifyBench | ReceiverBench | ProbeReport | ClockReport
 

@@ -9,14 +9,15 @@ import msgspec
 from msgspec.structs import replace
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.judge.ab import Gate, compare_pairs, self_check
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
-from loadsim.measure.ab import SCHEMA as AB_SCHEMA
-from loadsim.measure.ab import AbResult, CheckRow, GateRow, PairRow, SideRow
-from loadsim.measure.capacity import SCHEMA as CAPACITY_SCHEMA
-from loadsim.measure.capacity import CapacityResult, StepRow
+from loadsim.judge.gates import Gate
 from loadsim.measure.result import Aborted, RunResult, WindowCourse
 from loadsim.plan.scenario import ValidityRules
+from loadsim.studies.ab.judgement import compare_pairs, self_check
+from loadsim.studies.ab.result import SCHEMA as AB_SCHEMA
+from loadsim.studies.ab.result import AbResult, CheckRow, GateRow, PairRow, SideRow
+from loadsim.studies.capacity.result import SCHEMA as CAPACITY_SCHEMA
+from loadsim.studies.capacity.result import CapacityResult, StepRow
 from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
 
 HOSTILE = 'a"b\\c\n<x> & {y="z"} \x00\x1b[2J ]]> \ud800'

@@ -24,7 +24,6 @@ from loadsim.measure.progress import Latencies, Progress
 from loadsim.measure.result import GeneratorLimits, Pace, RunResult
 from loadsim.plan import Plan, from_document
 from loadsim.report import terminal
-from loadsim.report.floor import floor_report
 from loadsim.report.hgrm import render_hgrm
 from loadsim.report.hlog import render_hlog
 from loadsim.report.junit import render_junit
@@ -33,6 +32,7 @@ from loadsim.report.live import progress_line, render_progress
 from loadsim.report.openmetrics import render_openmetrics
 from loadsim.report.plan_text import render_plan
 from loadsim.report.series_csv import render_series
+from loadsim.studies.bench_engine.report import floor_report
 from tests.builders import run_result, with_course
 from tests.plan.support import TYPES, scenario_of
 from tests.report.rendering import render_page, render_summary, render_text

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadsim.engine.listening import Listening
 from loadsim.launch.launcher import Intake
-from loadsim.launch.listening import Listening
 from loadsim.model import NS_PER_S
 from loadsim.processes import ending
 

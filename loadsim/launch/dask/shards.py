@@ -16,6 +16,7 @@ import msgspec
 from distributed.client import FutureCancelledError
 
 from loadsim.addresses import is_loopback
+from loadsim.engine.messages import PlanMessage, Start, Stop, encode
 from loadsim.launch.clock import RoundTrip, compare
 from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of
 from loadsim.launch.dask import scheduler, worker
@@ -23,7 +24,6 @@ from loadsim.launch.dask.hosts import Host, Hosts
 from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
 from loadsim.launch.host import LEASE_S, Sealed
 from loadsim.launch.launcher import READY_S, Beginning, Intake
-from loadsim.launch.messages import PlanMessage, Start, Stop, encode
 from loadsim.model import NS_PER_S, LoadsimError, Secret, UnreachableError, UsageError
 from loadsim.plan import Target, from_document
 from loadsim.plan.redact import variables_of

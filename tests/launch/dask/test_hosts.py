@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from loadsim.engine.listening import LOOK_NS, Listening
+from loadsim.engine.messages import Frame, FromShard, Last, Ready, encode
 from loadsim.launch.collect import Collector
 from loadsim.launch.dask.hosts import SILENCE_NS, Hosts
 from loadsim.launch.launcher import Intake
-from loadsim.launch.listening import LOOK_NS, Listening
-from loadsim.launch.messages import Frame, FromShard, Last, Ready, encode
 from loadsim.measure.cells import Metric
 from loadsim.measure.tally import Tally
 from loadsim.model import NS_PER_S

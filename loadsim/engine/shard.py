@@ -1,0 +1,340 @@
+"""One shard process: plan in on stdin, frames out on stdout.
+
+Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), signals that end
+a command are ignored (the parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never
+blocks the load loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, TypedDict
+
+import msgspec
+
+from loadsim import __version__
+from loadsim.cases import REUSING, RequestMaker
+from loadsim.engine.engine import Engine
+from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.engine.listening import LOOK_NS
+from loadsim.engine.messages import (
+    Failed,
+    Frame,
+    FromShard,
+    Last,
+    PlanMessage,
+    Ready,
+    SampleMessage,
+    Start,
+    Stop,
+    ToShard,
+    encode,
+    read_message,
+    to_shard,
+)
+from loadsim.engine.outcomes import OutcomeNotes
+from loadsim.engine.pacer import best_pacer, monotonic_ns
+from loadsim.engine.policies import policies_of
+from loadsim.engine.raw import RawRows
+from loadsim.engine.recorder import Recorder
+from loadsim.engine.transport import Transport
+from loadsim.engine.wire import Wire, resolve
+from loadsim.interrupts import left_to_the_parent
+from loadsim.measure.hdr import Ints
+from loadsim.measure.outcomes import flags_of
+from loadsim.measure.tally import Tally
+from loadsim.measure.windows import recording_ends
+from loadsim.model import NS_PER_S, LoadsimError, Sample, Secret, UsageError
+from loadsim.plan import Headers, Plan, Scenario, Target, from_document
+from loadsim.plan.redact import conceal, from_environment, secrets_in
+from loadsim.signing import scheme
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a shard signs with, and the headers with what the environment said put in."""
+
+    secret: Secret
+    old_secret: Secret | None
+    headers: Headers
+    key_password: Secret | None = None
+    """Of the client key."""
+
+
+class _Share(TypedDict):
+    """Which part of the plan the shard has, and what its events are dated by."""
+
+    shard: int
+    shards: int
+    epoch_ns: int | None
+
+
+KeysOf = Callable[[Scenario], Keys]
+"""Reads them where the shard runs. Raises UsageError that says what to set there."""
+
+
+def main(keys_of: KeysOf) -> int:
+    """Run one shard over this process's stdin and stdout; the exit code is 0 unless it failed.
+
+    `keys_of` is asked where the plan brings no secret.
+    """
+    left_to_the_parent()
+    frames = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    if sys.platform == "win32":
+        return asyncio.run(_serve(frames, keys_of))
+    import uvloop
+
+    return uvloop.run(_serve(frames, keys_of))
+
+
+async def _serve(frames: BinaryIO, keys_of: KeysOf) -> int:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=2**26)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, frames)
+
+    def say(message: FromShard) -> None:
+        if not writer.is_closing():
+            writer.write(encode(message))
+
+    try:
+        data = await read_message(reader)
+        if data is None:
+            return 0
+        message = to_shard.decode(data)
+        if not isinstance(message, PlanMessage):
+            raise LoadsimError("the first message must be the plan")
+        await ShardRun(message, reader, say, keys_of).run()
+    except LoadsimError as error:
+        say(Failed(str(error), error.exit_code))
+        return 1
+    finally:
+        await _flush(writer)
+    return 0
+
+
+async def _flush(writer: asyncio.WriteTransport) -> None:
+    """Let what is buffered go out, as long as anyone reads."""
+    while writer.get_write_buffer_size() and not writer.is_closing():  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(0.001)
+    writer.close()
+
+
+class ShardRun:
+    """The shard between its plan and its last frame."""
+
+    def __init__(
+        self, message: PlanMessage, reader: asyncio.StreamReader, say: Callable[[FromShard], None], keys_of: KeysOf
+    ) -> None:
+        self._message = message
+        self._keys_of = keys_of
+        self._reader = reader
+        self._call = say
+        self._seq = 0
+        self._start_ns = 0
+
+    async def run(self) -> None:
+        """Get ready, wait for the start, fire, report."""
+        message = self._message
+        if message.version != __version__:
+            raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
+        loop = asyncio.get_running_loop()
+        scenario, keys = self._scenario()
+        self._secrets = secrets_in(scenario.target.headers, self._hidden)
+        self._plan = plan = Plan(scenario, message.seed, message.pace)
+        connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
+        allowed = raise_descriptor_limit(-(-connections // message.shards))
+        maker = RequestMaker(
+            scenario.events,
+            scheme(scenario.target.scheme, scenario.target.custom),
+            keys.secret,
+            message.seed,
+            cases=scenario.cases,
+            secrets=[phase.secrets for phase in scenario.phases],
+            old_secret=keys.old_secret,
+            url=scenario.target.public_url or scenario.target.url,
+            recorded=message.recorded,
+            headers=scenario.target.headers,
+        )
+        wire = resolve(scenario.target, key_password=keys.key_password)
+        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)
+        self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
+        begin = await self._next_start()
+        if begin is None:
+            return
+        self._start_ns = begin.at_ns + begin.ahead_ns + _clock_offset_ns()
+        ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
+        paced = any(phase.model == "open" for phase in plan.phases)
+        recording = recording_ends([(phase.start_ns, phase.end_ns, phase.record) for phase in plan.phases])
+        tally = Tally(
+            plan.strata,
+            self._start_ns,
+            [-1 if end is None else end for end in ends],
+            recording_ends=[-1 if (end := recording[plan.unpack(s)[0]]) is None else end for s in range(plan.strata)],
+            paced=paced,
+        )
+        self._raw = RawRows(begin.at_ns - self._start_ns) if message.raw else None
+        self._notes = OutcomeNotes(outcome_flags(plan)) if message.outcomes else None
+        logs = [log for log in (self._raw, self._notes) if log is not None]
+        self._recorder = Recorder(tally, len(plan.cases), logs)
+        share: _Share = {"shard": message.shard, "shards": message.shards, "epoch_ns": message.epoch_ns}
+        self._policies = policies = policies_of(plan, maker, best_pacer(loop), **share)
+        self._engine = Engine(
+            plan,
+            maker,
+            transport,
+            self._recorder,
+            policies.pacer,
+            policies=policies.all,
+            gatherer=policies.volleys,
+            **share,
+        )
+        await self._fire(loop)
+
+    def _scenario(self) -> tuple[Scenario, Keys]:
+        """The scenario, its headers resolved, and what to sign with: the plan's own, or what this host has."""
+        message = self._message
+        scenario = from_document(message.scenario, source="plan")
+        self._hidden = from_environment(scenario.target.headers).union(message.hidden)
+        if message.secret is not None:
+            old_secret = None if message.old_secret is None else Secret(message.old_secret)
+            key_password = None if message.key_password is None else Secret(message.key_password)
+            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers, key_password)
+        keys = self._keys_of(scenario)
+        target = msgspec.structs.replace(scenario.target, headers=keys.headers)
+        return msgspec.structs.replace(scenario, target=target), keys
+
+    async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
+        gc.collect()
+        gc.freeze()
+        if not self._transport.makes_cycles:
+            gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
+        offset = max(0, monotonic_ns() - self._start_ns)
+        listener = loop.create_task(self._listen())
+        ticker = loop.create_task(self._tick())
+        try:
+            await self._engine.run(self._start_ns)
+        finally:
+            for task in (listener, ticker):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._call(Last(self._frame(), offset, self._engine.stopped_ns))
+
+    async def _next_start(self) -> Start | None:
+        while (message := await self._hear()) is not None:
+            if isinstance(message, Start):
+                return message
+            if isinstance(message, Stop):
+                return None
+        return None
+
+    async def _listen(self) -> None:
+        while (message := await self._hear()) is not None:
+            if isinstance(message, Stop):
+                self._engine.stop(drain=message.drain)
+        self._engine.stop(drain=False)  # the parent is gone: nobody wants this load any more
+
+    async def _hear(self) -> ToShard | None:
+        """The parent's next word; None when it is gone: its end of the pipe, or its word for longer than the lease."""
+        word = asyncio.create_task(read_message(self._reader))
+        try:
+            look_s = LOOK_NS / NS_PER_S
+            for _ in range(math.ceil(self._message.lease_s / look_s)):  # by looks: see `Listening`
+                if (await asyncio.wait([word], timeout=look_s))[0]:
+                    break
+            data = await word if word.done() or not self._message.lease_s else None
+        finally:
+            word.cancel()
+        return None if data is None else to_shard.decode(data)
+
+    async def _tick(self) -> None:
+        beat = self._start_ns
+        while True:
+            beat += int(self._message.frame_s * 1e9)
+            await asyncio.sleep(max(0.0, (beat - monotonic_ns()) / 1e9))
+            self._call(self._frame())
+
+    def _frame(self) -> Frame:
+        engine, recorder = self._engine, self._recorder
+        volleys, retries = self._policies.volleys, self._policies.retries
+        recorder.fold()
+        self._seq += 1
+        return Frame(
+            seq=self._seq,
+            elapsed_ns=monotonic_ns() - self._start_ns,
+            planned=list(engine.planned),
+            ended=recorder.ended,
+            in_flight=engine.in_flight,
+            queued=engine.queued,
+            connections=engine.open_count,
+            connections_peak=engine.open_peak,
+            opened=engine.opened,
+            saturated_ns=engine.saturated_ns(),
+            limit_reached=engine.shortage,
+            cpu_s=time.process_time(),
+            rss_bytes=_rss_bytes(),
+            tally=recorder.tally.drain(),
+            samples=[self._sample(sample) for sample in recorder.take_samples()],
+            addresses=engine.addresses(),
+            raw=self._raw.take() if self._raw is not None else b"",
+            outcomes=self._notes.take() if self._notes is not None else b"",
+            volleys=volleys.counts if volleys is not None else None,
+            retries=retries.counts if retries is not None else None,
+        )
+
+    def _sample(self, of: Sample) -> SampleMessage:
+        """An answer as others may see it: without the secrets of our headers, should it repeat them."""
+        headers = [(name, conceal(value, self._secrets)) for name, value in of.headers]
+        body, error = conceal(of.body, self._secrets), conceal(of.error, self._secrets)
+        return SampleMessage(of.index, of.stratum, of.code, of.t_ns, headers, body, error)
+
+
+def outcome_flags(plan: Plan) -> Ints:
+    """What reconciliation must know of each stratum: whether a refusal is due, and whether the body is its own."""
+    cases = [(False, False), *((case.expect != "accept", case.kind in REUSING) for case in plan.scenario.cases)]
+    return flags_of([cases[plan.unpack(stratum)[2]] for stratum in range(plan.strata)])
+
+
+def _clock_offset_ns() -> int:
+    """Monotonic minus wall clock, from the tightest of a few readings: a process may lose its core between two."""
+    pairs = []
+    for _ in range(8):
+        before, wall, after = monotonic_ns(), time.time_ns(), monotonic_ns()
+        pairs.append((after - before, (before + after) // 2 - wall))
+    return min(pairs)[1]
+
+
+def make_transport(
+    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
+) -> Transport:
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
+    trace = run_id if target.trace_header else None
+    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
+        from loadsim.engine.direct import DirectTransport
+
+        return DirectTransport(loop, wire, trace, first=shard)
+    from loadsim.engine.aiohttp_transport import AiohttpTransport
+
+    if target.unix is not None or target.connect_to is not None:
+        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
+    return AiohttpTransport(loop, wire, trace, first=shard)
+
+
+def _rss_bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - read every second: the short way
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

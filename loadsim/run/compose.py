@@ -1,0 +1,305 @@
+"""What a user asks of a load run, in words, becomes one validated request; whoever asks, the same rules hold.
+
+Decides which settings win over which, and finds everything that can be wrong before the first event. Refuses to know
+whether a command line or a page asked: how each calls an option is an argument.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadsim.cases import RequestMaker, by_part, case_rules, check_cases, check_headers
+from loadsim.events import catalogue
+from loadsim.inputs.event_names import full_name, settled
+from loadsim.inputs.values import parse_epoch, parse_headers, types_of
+from loadsim.judge import objectives_of, vocabulary_of_scenario
+from loadsim.launch.cluster import Cluster, cluster_of
+from loadsim.launch.environment import available_cores
+from loadsim.model import Objective, UsageError
+from loadsim.plan import (
+    EMBEDDED,
+    Scenario,
+    Target,
+    UnitError,
+    headers_over,
+    load_scenario,
+    override,
+    parse_duration,
+    parse_rate,
+    quick_scenario,
+)
+from loadsim.run.captures import captures_of
+from loadsim.run.keys import read_secrets
+from loadsim.run.load import EMBEDDED_SECRET, LoadRequest, free_directory
+from loadsim.settings import (
+    ELSEWHERE,
+    Config,
+    load_config,
+    read_key_password,
+    read_text_file,
+    resolve_headers,
+    resolve_target,
+)
+from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
+
+_TARGET_KEYS = (
+    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "key_password_env"),
+    *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
+)
+_CLUSTER_KEYS = {
+    "per_host": "per_host",
+    "ship_secret": "ship_secret",
+    "allow_lost": "allow_lost",
+    "insecure_cluster": "insecure",
+    "cluster_ca": "ca",
+    "cluster_cert": "cert",
+    "cluster_key": "key",
+}
+"""Option → what `cluster_of` calls it."""
+_QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How whoever asks calls what it asks with: an option of a command line, a field of a page."""
+
+    source: str
+    names: Mapping[str, str]
+    target: str = "TARGET"
+    """What a URL is called that is none."""
+    remedy: str = ELSEWHERE
+    """What else helps where a secret is not set."""
+
+
+COMMAND_LINE = Words(
+    "command line",
+    {
+        "connections": "-c",
+        "rate": "-r",
+        "duration": "-d",
+        "events": "-n",
+        "mix": "-e",
+        "payload": "--payload",
+        "target": "-t",
+        "workers": "-w",
+    },
+)
+DEFAULTS: Mapping[str, Any] = {
+    **dict.fromkeys(_TARGET_KEYS),
+    **dict.fromkeys((*_QUICK_ONLY, "target", "seed", "epoch", "retry", "time_scale")),
+    **dict.fromkeys(("mix", "headers", "objectives", "aborting"), ()),
+    **dict.fromkeys(("insecure", "raw", "check", "outcomes"), False),
+    "out": "reports",
+    "workers": "1",
+    "gate": "point",
+}
+"""What `compose` takes for what nobody said."""
+
+
+def read_config() -> Config:
+    """`loadsim.toml` of the working directory, held against every event type and scheme that there is."""
+    return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
+
+
+def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) -> LoadRequest:
+    """The request that a SCENARIO or TARGET and these options (as in DEFAULTS) mean.
+
+    Everything that can be wrong is found here, before the first event. Raises UsageError, and LoadsimError where no
+    result could be written.
+    """
+    scenario = _scenario(what, options, words)
+    target = scenario.target
+    described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
+    check_cases(scenario, described, what)
+    check_headers(target.headers, described)
+    objectives = _objectives(what, scenario, added=len(_added(options)))
+    scenario = by_part(scenario, described)
+    if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
+        raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
+    cluster = _cluster(options, target)
+    there = cluster is not None and not cluster.ship_secret and not cluster.local and target.url != EMBEDDED
+    secret = old_secret = None
+    if target.url != EMBEDDED and not there:
+        secret, old_secret = read_secrets(scenario, words.remedy)
+    # an image or a path that no event has is found here and not by a shard
+    recorded, pace = captures_of(scenario)
+    url = target.public_url or target.url
+    RequestMaker(
+        scenario.events,
+        described,
+        secret or EMBEDDED_SECRET,
+        0,
+        cases=scenario.cases,
+        secrets=[phase.secrets for phase in scenario.phases],
+        old_secret=old_secret or EMBEDDED_SECRET,
+        url=url,
+        recorded=recorded,
+    )
+    request = LoadRequest(
+        scenario=scenario,
+        seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
+        objectives=objectives,
+        secret=secret,
+        old_secret=old_secret,
+        key_password=None if there else read_key_password(target.key_password_env),
+        headers=dict(target.headers) if there else resolve_headers(target.headers),
+        out=Path(options["out"]),
+        workers=_workers(options["workers"], words),
+        cluster=cluster,
+        raw=options["raw"],
+        outcomes=options.get("outcomes", False) or scenario.outcomes,
+        gate=options.get("gate", "point"),
+        epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
+        recorded=recorded,
+        pace=pace,
+    )
+    if not options["check"]:
+        free_directory(request.out)
+    return request
+
+
+def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
+    """The scenario's own objectives and, after them, those that the command line added; a wrong one names its file."""
+    vocabulary = vocabulary_of_scenario(scenario)
+    if what.endswith(".toml"):
+        try:
+            objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)
+        except UsageError as error:
+            raise UsageError(f"{what}: {error}") from None
+    return objectives_of(scenario.objectives, vocabulary)
+
+
+def _added(options: Mapping[str, Any]) -> list[str | dict[str, Any]]:
+    """The objectives beside the scenario's own, as a scenario file has them."""
+    return [*options["objectives"], *({"objective": text, "abort": True} for text in options.get("aborting", ()))]
+
+
+def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
+    types, schemes = [event.name for event in catalogue()], scheme_names()
+    config = read_config()
+    changes = _target_changes(options)
+    retry = {
+        key: options[option]
+        for key, option in (("profile", "retry"), ("time_scale", "time_scale"))
+        if options.get(option) is not None
+    }
+    if not what.endswith(".toml"):
+        if options["target"]:
+            name = words.names["target"]
+            raise UsageError(f"{name} replaces a scenario's target: name either a scenario or a target, not both")
+        endpoint = resolve_target(what, config, words.target)
+        table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
+        payload = options["payload"]
+        if payload and options["mix"]:
+            names = words.names
+            raise UsageError(f"{names['payload']} sends the file's own bodies: leave {names['mix']} out")
+        return quick_scenario(
+            endpoint.url,
+            connections=options["connections"],
+            rate=_unit("rate", options, words),
+            duration=_unit("duration", options, words),
+            events=options["events"],
+            mix=_mix(options["mix"], endpoint.events, words),
+            objectives=_added(options),
+            retry=retry,
+            target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
+            seed=options["seed"],
+            known_types=types,
+            known_schemes=schemes,
+            types_of=types_of,
+            settle=settled,
+            source=words.source,
+            payloads=(Path(payload).stem, payload) if payload else None,
+        )
+    given = [name for name in _QUICK_ONLY if options[name]]
+    if given:
+        flags = ", ".join(words.names[name] for name in given)
+        raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
+    if options["target"]:
+        elsewhere = dict(resolve_target(options["target"], config).given)
+        if "scheme" in changes:
+            elsewhere.pop("custom", None)
+        changes = {**elsewhere, **changes}
+    scenario = load_scenario(
+        read_text_file(what),
+        source=what,
+        known_types=types,
+        known_schemes=schemes,
+        known_cases=case_rules(),
+        types_of=types_of,
+        settle=settled,
+        signing={key: changes[key] for key in ("scheme", "custom") if "scheme" in changes and key in changes},
+    )
+    return override(
+        scenario,
+        target=changes,
+        objectives=_added(options),
+        retry=retry,
+        seed=options["seed"],
+        known_schemes=schemes,
+        source=words.source,
+    )
+
+
+def _target_changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options.get(name) is not None}
+    if options["insecure"]:
+        changes["insecure"] = True
+    headers = parse_headers(options["headers"])
+    if headers:
+        changes["headers"] = headers
+    return changes
+
+
+def _mix(given: tuple[str, ...], registered: tuple[str, ...], words: Words) -> list[tuple[str, float]]:
+    flag = words.names["mix"]
+    mix = []
+    for text in given:
+        name, equals, weight = text.partition("=")
+        try:
+            mix.append((name, float(weight) if equals else 1.0))
+        except ValueError:
+            raise UsageError(f"{flag} {text}: the weight is not a number; write TYPE=3") from None
+        providers = [each.partition(".")[0] for each in registered]
+        if registered and full_name(name, providers) not in registered:
+            raise UsageError(f"{flag} {name}: not registered for this endpoint; registered: {', '.join(registered)}")
+    return mix or [(name, 1.0) for name in registered]
+
+
+def _unit(option: str, options: Mapping[str, Any], words: Words) -> Any:
+    text = options[option]
+    if text is None:
+        return None
+    try:
+        return parse_rate(text) if option == "rate" else parse_duration(text)
+    except UnitError as error:
+        raise UsageError(f"{words.names[option]}: {error}") from None
+
+
+def _cluster(options: Mapping[str, Any], target: Target) -> Cluster | None:
+    """Where `--cluster` spreads the run, and whether this target can be reached from there."""
+    text = options.get("cluster")
+    given = {key: options[key] for key in _CLUSTER_KEYS if options.get(key)}
+    if not text:
+        if given:
+            flags = ", ".join(f"--{key.replace('_', '-')}" for key in given)
+            raise UsageError(f"{flags}: only with --cluster")
+        return None
+    if options["workers"] != "1":
+        raise UsageError("-w: with --cluster, --per-host says how many generator processes there are")
+    found = cluster_of(text, **{_CLUSTER_KEYS[key]: value for key, value in given.items()})
+    if target.url == EMBEDDED and not found.here:
+        raise UsageError("the embedded receiver is on this machine only: no other host can fire at it")
+    return found
+
+
+def _workers(text: str, words: Words) -> int:
+    if text == "auto":
+        return available_cores()
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
+        raise UsageError(f"{words.names['workers']} {text}: a number from 1 to 256, or auto")
+    return int(text)

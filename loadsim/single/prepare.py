@@ -1,0 +1,152 @@
+"""One simulated event from what the user chose to what became of it.
+
+Decides which event types an endpoint is offered, what makes a body of the user's own acceptable, and what is signed and
+when. Refuses to know who asks, and how the exchange is made (`simulate` does).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+
+from loadsim.cases import CONTENT_TYPE
+from loadsim.engine.trust import Trust, trust_of
+from loadsim.events import EventSource, catalogue
+from loadsim.inputs.values import types_of
+from loadsim.model import NS_PER_S, SignedRequest, UsageError
+from loadsim.plan import EMBEDDED, Headers, Target
+from loadsim.plan.redact import from_environment
+from loadsim.plan.rules import check_target
+from loadsim.plan.shape import DocumentError
+from loadsim.report.panel import Simulation
+from loadsim.settings import ELSEWHERE, Endpoint, read_key_password, read_secret, resolve_headers
+from loadsim.signing import Signer, scheme, scheme_names
+from loadsim.single.exchange import exchange
+
+
+@dataclass(frozen=True, slots=True)
+class OneEvent:
+    """What is to be sent: `seed` is None where the body is the user's own."""
+
+    name: str
+    topic: str
+    """As the provider's headers have it."""
+    id: str
+    body: bytes
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Everything that sending takes, checked. Sent twice, it is the same event with a fresh signature."""
+
+    endpoint: Endpoint
+    target: Target
+    headers: Headers
+    event: OneEvent
+    signer: Signer
+    trust: Trust
+
+
+def check_reachable(endpoint: Endpoint) -> None:
+    """Raise UsageError for the receiver that only exists beside a run."""
+    if endpoint.url == EMBEDDED:
+        raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
+
+
+def changed_target(endpoint: Endpoint, changes: Mapping[str, Any], source: str) -> Target:
+    """The endpoint's own settings with `changes` (fields of Target) over them. Raises UsageError naming `source`."""
+    target: Target = msgspec.structs.replace(endpoint.target, **changes)
+    try:
+        check_target(source, target, scheme_names())
+    except DocumentError as error:
+        raise UsageError(str(error)) from None
+    return target
+
+
+def offered_types(endpoint: Endpoint, target: Target) -> tuple[str, ...]:
+    """The event types to choose from: those registered for the endpoint, else those of its scheme's provider."""
+    return endpoint.events or types_of(target)
+
+
+def check_registered(endpoint: Endpoint, name: str) -> None:
+    """Raise UsageError unless events of this type are registered, where any are."""
+    if endpoint.events and name not in endpoint.events:
+        registered = ", ".join(endpoint.events)
+        raise UsageError(f"{name} is not registered for the endpoint {endpoint.name}; registered: {registered}")
+
+
+def made_event(source: EventSource, name: str, seed: int, now_ns: int) -> OneEvent:
+    """Event 0 of a seed."""
+    return OneEvent(name, source.topic, source.event_id(0), source.body(0, now_ns), seed)
+
+
+def own_event(
+    endpoint: Endpoint, body: bytes, asked: str | None, source: str, remedy: str = "leave -e out or change the file"
+) -> OneEvent:
+    """The user's own body: any JSON, sent as it is. Its `event` field, where there is one, says the type.
+
+    `source` is how messages call where it stands, `remedy` what helps where it is not of the type asked for. Raises
+    UsageError.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{source} is not JSON: {error}") from None
+    found = document.get("event") if isinstance(document, dict) else None
+    if asked is not None and found is not None and asked != found:
+        raise UsageError(f"{source}: its event is {found}, not {asked}: {remedy}")
+    name = asked or found
+    if isinstance(name, str):
+        check_registered(endpoint, name)
+    return OneEvent(str(name or source), _topic(name), f"msg_{secrets.token_hex(12)}", body, None)
+
+
+def _topic(name: object) -> str:
+    """What a provider's headers call the event of a recorded body; nothing where nobody says."""
+    known = {each.name: each.topic for each in catalogue()}
+    return known.get(name, name) if isinstance(name, str) else ""
+
+
+def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = ELSEWHERE) -> Delivery:
+    """Read the secret and what the headers name. `remedy` ends the line that says what to set. Raises UsageError."""
+    chosen = scheme(target.scheme, target.custom)
+    secret = read_secret(
+        secret_env=target.secret_env,
+        secret_file=target.secret_file,
+        default_env=chosen.default_secret_env,
+        remedy=remedy,
+    )
+    signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
+    trust = trust_of(target, read_key_password(target.key_password_env))
+    return Delivery(endpoint, target, resolve_headers(target.headers), event, signer, trust)
+
+
+async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
+    """Sign as of `now_ns`, send once, and tell. Raises UsageError when a file of the target's cannot be used."""
+    target, event = delivery.target, delivery.event
+    signed = delivery.signer.headers(event.body, now_ns, event.id)
+    done = await exchange(
+        target.url,
+        SignedRequest(CONTENT_TYPE + signed, event.body),
+        headers=delivery.headers,
+        timeout_s=target.timeout / NS_PER_S,
+        trust=delivery.trust,
+    )
+    return Simulation(
+        event=event.name,
+        url=target.url,
+        headers=done.headers,
+        payload=event.body,
+        timings=done.timings,
+        outcome=done.outcome,
+        endpoint=delivery.endpoint.name,
+        seed=event.seed,
+        scheme=target.scheme,
+        hidden=from_environment(target.headers),
+    )

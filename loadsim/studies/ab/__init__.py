@@ -1,0 +1,1 @@
+"""Two targets compared by interleaved pairs of runs: procedure, judgement, result, report."""

@@ -1,0 +1,1 @@
+"""What the generator itself costs on one machine: procedure, report."""

@@ -1,0 +1,123 @@
+"""Calibration: the generator against a receiver that does nothing, on this machine.
+
+Decides what is measured (the most that one process can fire, the floor of its service times, its lateness at several
+rates) and where the answer is kept. The receiver is the bare one without verification: the fastest honest answer to a
+whole request that is here, so that as much as possible of what is seen is the generator's own.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import msgspec
+
+from loadsim import __version__
+from loadsim.events import catalogue
+from loadsim.judge.validity import invalid_reasons
+from loadsim.launch.environment import environment
+from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.store import write_whole
+from loadsim.measure.generator_limits import dump_limits, limits_name
+from loadsim.measure.result import Environment, GeneratorLimits, Pace, RunResult
+from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret
+from loadsim.plan import Phase, Plan, Scenario, Target, ValidityRules
+from loadsim.plan.scenario import EventMix
+from loadsim.receiver.embedded import start_receiver
+from loadsim.receiver.options import ReceiverOptions
+from loadsim.run.load import new_id
+from loadsim.settings import cache_directory
+
+CONNECTIONS = 64
+RATES = (100, 1_000, 5_000, 20_000)
+FLOOR_RATE = 1_000
+"""Moderate: nothing queues, and the processor does not fall asleep between events."""
+EVENT = "desktop.app_tracking.captured"
+_WARM_UP_NS = 500 * NS_PER_MS
+_LEAST_EVENTS = 400
+"""Enough for a p99."""
+_SPARE = 0.6
+"""Rates above this share of the highest are left out: what they show is queueing."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured. `reasons`: why it proves nothing; then it is not kept and `path` is None."""
+
+    floor: GeneratorLimits
+    environment: Environment
+    reasons: tuple[str, ...]
+    path: Path | None
+
+
+async def measure_floor(step_ns: int, say: Callable[[str], None] = lambda _: None) -> Calibration:
+    """Measure, and keep the answer when the machine was quiet enough. Raises LoadsimError."""
+    secret = Secret("bench")
+    options = ReceiverOptions(engine="bare", verify=False, admin=None)
+    async with await start_receiver(options, secret) as receiver:
+        say(f"highest rate: {CONNECTIONS} connections, closed model")
+        highest = await _run(receiver.url, secret, Phase(name="load", connections=CONNECTIONS, duration=step_ns))
+        rate_max = highest.totals.rate_completed
+        if not rate_max:
+            raise LoadsimError("the bare receiver answered nothing: nothing can be measured here")
+        paced: list[tuple[int, RunResult]] = []
+        for rate in RATES:
+            if rate <= max(_SPARE * rate_max, RATES[0]):
+                say(f"lateness and floor at {rate:,}/s")
+                duration = max(step_ns, _LEAST_EVENTS * NS_PER_S // rate)
+                phase = Phase(name="load", rate=Fraction(rate), duration=duration)
+                paced.append((rate, await _run(receiver.url, secret, phase)))
+    return _kept(highest, rate_max, paced)
+
+
+def dump(calibration: Calibration) -> bytes:
+    """The calibration as JSON."""
+    return dump_limits(calibration.floor, calibration.environment, __version__)
+
+
+async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
+    warm_up = msgspec.structs.replace(phase, name="warm-up", record=False, duration=_WARM_UP_NS)
+    known = {event.name for event in catalogue()}
+    scenario = Scenario(
+        name="bench engine",
+        target=Target(url=url, connections=CONNECTIONS),
+        events=(EventMix(type=EVENT if EVENT in known else min(known)),),
+        phases=(warm_up, phase),
+    )
+    return await Run(RunSpec(Plan(scenario, 1), secret, new_id("bench"))).execute()
+
+
+def _kept(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunResult]]) -> Calibration:
+    moderate = next((result for rate, result in paced if rate == FLOOR_RATE), paced[0][1])
+    service = moderate.totals.latency_ms["service"]
+    floor = GeneratorLimits(
+        measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        rate_max=rate_max,
+        generator_cpu_share=highest.limits.generator_cpu_share,
+        service_p50_ms=service.p50,
+        service_p99_ms=service.p99,
+        paces=[_pace(rate, result) for rate, result in paced],
+    )
+    where = environment()
+    reasons = (*invalid_reasons(highest, ValidityRules()), *invalid_reasons(moderate, ValidityRules()))
+    if highest.totals.failed or moderate.totals.failed:
+        failed = highest.totals.failed + moderate.totals.failed
+        reasons = (*reasons, f"{failed:,} events failed against a receiver that answers everything")
+    path = None
+    if not reasons:
+        directory = cache_directory()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LoadsimError(f"{directory}: cannot be made: {error.strerror}") from None
+        path = directory / limits_name(where, __version__)
+        write_whole(path, dump_limits(floor, where, __version__))
+    return Calibration(floor, where, reasons, path)
+
+
+def _pace(rate: int, result: RunResult) -> Pace:
+    lag, service = result.totals.latency_ms["lag"], result.totals.latency_ms["service"]
+    return Pace(float(rate), lag.p50, lag.p99, service.p50, service.p99)

@@ -1,0 +1,1 @@
+"""What a verified event costs a receiver: procedure, receivers, result, report."""

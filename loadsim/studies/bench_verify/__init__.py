@@ -1,0 +1,1 @@
+"""What verifying one delivery costs in process: procedure, verifiers, result, report."""

@@ -1,0 +1,150 @@
+"""The deliveries that verifiers are asked about and timed on: bodies of an exact size, signed as of now, and forged.
+
+Decides what is in them. A body says its number and its time at its top, so that no two are the same and schemes whose
+time stands in the body find it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from multidict import CIMultiDict
+
+from loadsim.model import NS_PER_MS, NS_PER_S, Secret, SignedRequest
+from loadsim.signing import Scheme
+from loadsim.signing.description import Field
+from loadsim.signing.mac import url_text
+from loadsim.studies.bench_verify.verifiers import Question
+
+SMALLEST_BODY = 64
+LIST_BYTES = 8_000
+MOST = 16
+"""Different deliveries in a pile: more would measure the caches' misses, one only their hits."""
+PILE_BYTES = 600_000
+EVENT = "bench.event"
+_RECORD = (
+    b'{"organisation":{"organisationId":"3c90c3cc-0d44-4b50-8888-8dd25736052a"},"user":{"userId":"u-1"},"tracking":'
+    b'{"app":{"name":"Google Chrome","type":"website","domain":"google.com"},"time":{"durationInSeconds":20}}}'
+)
+_SIGNED_LONG_AGO_S = 86_400
+Body = Callable[[int, int, int], bytes]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One request as a verifier gets it. `message` is what its signature covers."""
+
+    headers: dict[str, str]
+    body: bytes
+    message: bytes
+
+    @cached_property
+    def as_framework(self) -> CIMultiDict[str]:
+        """The headers under any spelling of their names, as web frameworks give them."""
+        return CIMultiDict({"Content-Type": "application/json", **self.headers})
+
+
+class Maker:
+    """Signs deliveries of one scheme under one secret."""
+
+    def __init__(self, scheme: Scheme, secret: Secret, url: str, body: Body | None = None) -> None:
+        """`body` makes them in place of `body_of`, from size, ms since 1970 and number."""
+        self.scheme = scheme
+        self._body = body or body_of
+        self.url = url
+        self._signer = scheme.signer(secret, url=url, event=EVENT)
+
+    def pile(self, size: int, now_ns: int) -> list[Delivery]:
+        """Genuine deliveries of one size, a ms apart, the last at `now_ns`."""
+        count = max(1, min(MOST, PILE_BYTES // size))
+        return [self.delivery(size, now_ns - number * NS_PER_MS, number) for number in reversed(range(count))]
+
+    def delivery(self, size: int, now_ns: int, number: int = 0) -> Delivery:
+        """Number `number`, signed at `now_ns`."""
+        body = self._body(size, now_ns // NS_PER_MS, number)
+        event_id = f"3c90c3cc-0d44-4b50-8888-{number:012x}"
+        request = SignedRequest(self._signer.headers(body, now_ns, event_id), body)
+        headers = {name.lower(): value for name, value in request.header_pairs()}
+        return Delivery(headers, body, self._message(headers, body))
+
+    def unlike(self, good: Delivery, *, several: bool) -> Delivery:
+        """The same with a bad signature; with `several` a header of 8 KB of them, or a single one as long as that."""
+        name = self.scheme.signature.name.lower()
+        value = good.headers[name]
+        head, code = value[: -self._size], value[-self._size :]
+        bad = head + _other(code)
+        if several:
+            prefix = self.scheme.signature.prefix.decode()
+            between = (self.scheme.signature.separator or b"").decode()
+            entry = f"{between}{prefix}{_other(code)}" if between else _other(code)
+            bad += entry * ((LIST_BYTES - len(bad)) // len(entry))
+        return Delivery({**good.headers, name: bad}, good.body, good.message)
+
+    def questions(self, size: int, now_ns: int, stranger: Maker) -> list[Question]:
+        """What a right verifier tells apart, the genuine one first; `stranger` signs under another secret."""
+        good = self.delivery(size, now_ns)
+        name = self.scheme.signature.name.lower()
+        unsigned = Delivery({key: text for key, text in good.headers.items() if key != name}, good.body, b"")
+        tampered = Delivery(good.headers, tampered_body(good.body), b"")
+        asked = [
+            ("the genuine delivery", good, True),
+            ("a tampered body", tampered, False),
+            ("a signature under another key", stranger.delivery(size, now_ns), False),
+            ("a delivery without a signature", unsigned, False),
+        ]
+        if self.scheme.tolerance_s is not None:
+            old_ns = now_ns - (self.scheme.tolerance_s + _SIGNED_LONG_AGO_S) * NS_PER_S
+            asked.append(("a stale delivery", self.delivery(size, old_ns), False))
+        return [Question(words, each.as_framework, each.body, genuine) for words, each, genuine in asked]
+
+    @property
+    def _size(self) -> int:
+        code = {"sha1": 20, "sha256": 32, "sha512": 64}[self.scheme.digest]
+        if self.scheme.encoding == "hex":
+            return 2 * code
+        padded = len(base64.b64encode(bytes(code)))
+        return padded if self.scheme.encoding == "base64" else padded - (-code % 3)
+
+    def _message(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        fields = {
+            Field.body: body,
+            Field.method: b"POST",
+            Field.url: url_text(self.scheme, self.url).encode(),
+            Field.timestamp: self._timestamp(headers),
+            Field.id: headers[self.scheme.id_headers[0].lower()].encode() if self.scheme.signs_id else b"",
+        }
+        return b"".join(part if isinstance(part, bytes) else fields[part] for part in self.scheme.signed)
+
+    def _timestamp(self, headers: Mapping[str, str]) -> bytes:
+        timestamp, signature = self.scheme.timestamp, self.scheme.signature
+        if timestamp is None or timestamp.place == "body":
+            return b""
+        if timestamp.place == "header":
+            return headers[timestamp.name.lower()].encode()
+        first = headers[signature.name.lower()].encode().partition(signature.separator or b",")[0]
+        return first.removeprefix(signature.timestamp_prefix or b"")
+
+
+def body_of(size: int, now_ms: int, number: int) -> bytes:
+    """JSON of exactly `size` bytes, SMALLEST_BODY or more: records as events have them, and what is left as filling."""
+    head = b'{"webhookTimestamp":%d,"n":%d,' % (now_ms, number)
+    foot = b'"x":"', b'"}'
+    room = size - len(head) - sum(map(len, foot))
+    count = max(0, (room - len(b'"data":[],')) // (len(_RECORD) + 1))
+    data = b'"data":[' + b",".join([_RECORD] * count) + b"]," if count else b""
+    filling = room - len(data)
+    return head + data + foot[0] + b"x" * filling + foot[1]
+
+
+def tampered_body(body: bytes) -> bytes:
+    """The same with its last digit changed, which leaves it the JSON that it is: only the signature tells."""
+    at = max(body.rfind(b"%d" % digit) for digit in range(10))
+    return body[:at] + (b"1" if body[at : at + 1] != b"1" else b"2") + body[at + 1 :]
+
+
+def _other(code: str) -> str:
+    """A code of the same form that is another: its first character changed."""
+    return ("1" if code[0] != "1" else "2") + code[1:]

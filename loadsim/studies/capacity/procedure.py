@@ -1,0 +1,354 @@
+"""The highest rate that meets the objectives: one run per rate, each with a settle time that does not count.
+
+Decides what a step is and when it need not go on; which rate comes next is `search`'s business and what makes a step
+pass is `judge.steps`'s. Every step's result is on disk before the next one begins, so that whatever ends the search
+(Ctrl-C, a dead endpoint) leaves what was learned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import msgspec
+
+from loadsim import __version__
+from loadsim.judge import evaluate
+from loadsim.launch.environment import environment
+from loadsim.launch.local import LocalShards
+from loadsim.launch.run import BrokenRunError, Run, RunSpec
+from loadsim.launch.store import run_directory, write_whole
+from loadsim.measure.result import RunResult, dump_result
+from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
+from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
+from loadsim.plan.redact import from_environment
+from loadsim.report.formats import report_files
+from loadsim.run.load import LoadRequest, new_id, receiving
+from loadsim.studies.capacity.judgement import StepVerdict, cannot_pass, events_needed, judge_step
+from loadsim.studies.capacity.report import capacity_report, rate_words
+from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
+from loadsim.studies.capacity.search import RateSearch, Told, Trial
+
+SETTLE, STEP = "settle", "step"
+MOST_STEPS = 40
+"""An endpoint whose answers contradict each other must not keep the search going for ever."""
+_LOOKS = 3
+"""How often a rate is looked at that gives no clear answer, and an endpoint that does not answer."""
+_BUSY = 0.9
+"""Share of its core from which a late generator was at its limit; below, something else held it up."""
+_LOOK_AGAIN_S = 1.0
+_LONGEST_REST_S = 30.0
+
+
+@dataclass(frozen=True)
+class CapacityRequest:
+    """A search as the user asked for it. Rates in events per second, times in ns."""
+
+    load: LoadRequest
+    lowest: Fraction
+    highest: Fraction | None
+    step_ns: int
+    settle_ns: int
+    precision: Fraction
+
+
+@dataclass(frozen=True)
+class CapacityOutcome:
+    """What was found, and where it is kept."""
+
+    result: CapacityResult
+    directory: Path
+
+
+@dataclass
+class CapacitySearch:
+    """A search that can be interrupted. `say` gets one line for each step begun and ended."""
+
+    request: CapacityRequest
+    say: Callable[[str], None]
+    interrupted: bool = False
+    steps: list[StepRow] = field(default_factory=list)
+    _run: Run | None = None
+    _directory: Path | None = None
+    _rest_s: float = 0.0
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def interrupt(self) -> None:
+        """First call: let what is under way end. Second: end at once."""
+        self.interrupted = True
+        self._wake.set()
+        if self._run is not None:
+            self._run.interrupt()
+
+    async def execute(self) -> CapacityOutcome:
+        """Search, and keep every step. Raises UnreachableError when nothing answers before the first step."""
+        request = self.request
+        load = request.load
+        self._id = new_id(f"capacity-{load.scenario.name}")
+        self._started = _now()
+        search = RateSearch(request.lowest, request.highest, request.precision)
+        secret = load.secret or Secret(secrets.token_hex(24))
+        lost = ""
+        async with receiving(load.scenario, secret) as (url, _):
+            while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
+                try:
+                    verdict = await self._try(trial, url, secret)
+                except Exception as error:
+                    if not self.steps:
+                        raise
+                    lost = _why_lost(error, len(self.steps))
+                    break
+                if not self.interrupted:
+                    search.tell(trial, _told(verdict))
+        return self._keep(search, lost)
+
+    # -- one step -----------------------------------------------------------------------------------------------------
+
+    async def _try(self, trial: Trial, url: str, secret: Secret) -> StepVerdict:
+        """Run one rate; look again, for longer, when that was not clear, and when the generator was only disturbed."""
+        longer, second_look = 2 if trial.kind == "confirming" else 1, False
+        for _ in range(_LOOKS):
+            verdict, result = await self._step(trial, url, secret, longer=longer)
+            if self.interrupted or verdict.outcome in ("pass", "fail"):
+                break
+            if verdict.outcome == "unclear":
+                if second_look:
+                    break
+                longer, second_look = 2 * longer, True
+            elif (result.limits.generator_cpu_share or 0.0) >= _BUSY:
+                break  # it was at its limit, and would be again
+        return verdict
+
+    async def _step(self, trial: Trial, url: str, secret: Secret, *, longer: int) -> tuple[StepVerdict, RunResult]:
+        load = self.request.load
+        number = len(self.steps) + 1
+        scenario = self.scenario_at(trial.rate, url, longer=longer)
+        plan = Plan(scenario, load.seed + number)  # other ids each time: an endpoint may drop what it knows
+        asked = msgspec.structs.replace(scenario, target=load.scenario.target, receiver=load.scenario.receiver)
+        document = redacted(asked.document())
+        self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
+        await self._rest()
+        run_id = f"{self._id}-{number:02d}"
+        # a step is ended early by the search's own rules
+        objectives = [replace(objective, abort=False) for objective in load.objectives]
+        spec = RunSpec(
+            plan,
+            secret,
+            run_id,
+            LocalShards(load.workers),
+            recorded=load.recorded,
+            key_password=load.key_password,
+            document=document,
+            objectives=objectives,
+            hidden=from_environment(load.scenario.target.headers),
+        )
+        watch = _Watch(plan, load.objectives, float(trial.rate))
+        broken = None
+        try:
+            result = await self._reached(lambda: self._fire(Run(spec), watch))
+        except BrokenRunError as error:
+            result, broken = error.result, error
+        stopped = watch.cannot_pass
+        judged = evaluate(result, load.objectives, load.scenario.validity)
+        verdict = judge_step(judged, load.scenario.validity, stopped=stopped)
+        if broken is not None:
+            verdict = replace(verdict, outcome="invalid", why=str(broken))
+        self._store(number, trial, judged, verdict, stopped_early=bool(stopped))
+        if broken is not None:
+            raise broken
+        left, rate = result.totals.unfinished, result.totals.rate_completed
+        self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
+        return verdict, result
+
+    def scenario_at(self, rate: Fraction, url: str, *, longer: int = 1) -> Scenario:
+        """The request's scenario with its phases replaced by a settle time and one step at this rate."""
+        request = self.request
+        base = request.load.scenario
+        duration = max(request.step_ns, int(self._needed() / rate * NS_PER_S)) * longer
+        model = next((p for p in base.phases if p.record and p.model == "open"), None)
+        # a recording has a pace of its own: only its bodies can be sent at another
+        keeps = model is not None and model.arrivals != "recorded"
+        arrivals, burst = (model.arrivals, model.burst) if model and keeps else ("constant", None)
+        phases = [Phase(name=STEP, duration=duration, rate=rate, arrivals=arrivals, burst=burst)]
+        if request.settle_ns:
+            phases.insert(0, Phase(name=SETTLE, duration=request.settle_ns, rate=rate, record=False))
+        return msgspec.structs.replace(
+            base,
+            name=f"{base.name} at {rate_words(float(rate))}",
+            phases=tuple(phases),
+            receiver=None,  # it has its orders
+            target=msgspec.structs.replace(base.target, url=url, headers=request.load.headers, preflight=True),
+        )
+
+    def _needed(self) -> float:
+        events = self.request.load.scenario.events
+        whole = sum(event.weight for event in events)
+        return events_needed(self.request.load.objectives, {event.type: event.weight / whole for event in events})
+
+    async def _fire(self, run: Run, watch: _Watch) -> RunResult:
+        self._run = run
+        try:
+            return await run.execute(lambda: watch.look(run))
+        finally:
+            self._run = None
+
+    async def _reached(self, fire: Callable[[], Awaitable[RunResult]]) -> RunResult:
+        """An endpoint that was overloaded a moment ago may need a second before it takes connections again."""
+        for look in range(_LOOKS):
+            try:
+                return await fire()
+            except UnreachableError:
+                if not self.steps or look == _LOOKS - 1 or self.interrupted:
+                    raise
+                await self._pause(_LOOK_AGAIN_S)
+        raise AssertionError("unreachable")
+
+    async def _rest(self) -> None:
+        """Give the endpoint the time it needs to work off what the last step left behind."""
+        if self._rest_s:
+            self.say(f"        a rest of {self._rest_s:.1f} s: the endpoint still has events of the last step")
+            await self._pause(self._rest_s)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass  # nobody interrupted
+
+    # -- keeping ------------------------------------------------------------------------------------------------------
+
+    def _store(
+        self, number: int, trial: Trial, result: RunResult, verdict: StepVerdict, *, stopped_early: bool
+    ) -> None:
+        if self._directory is None:
+            self._directory = run_directory(self.request.load.out, self._id)
+        rate = format_rate(trial.rate).replace("/", "-per-")
+        name = f"step-{number:02d}-{rate}.json"
+        write_whole(self._directory / name, dump_result(result))
+        response = result.totals.latency_ms.get("response")
+        outcome = "interrupted" if self.interrupted else verdict.outcome
+        row = StepRow(
+            number=number,
+            kind=trial.kind,
+            rate=float(trial.rate),
+            outcome=outcome,
+            why=verdict.why,
+            stopped_early=stopped_early,
+            duration_s=result.totals.duration_s,
+            events=result.totals.sent,
+            rate_completed=result.totals.rate_completed,
+            success_rate=result.totals.success_rate,
+            p50_ms=response.p50 if response else None,
+            p99_ms=response.p99 if response else None,
+            p99_ci95=(response.ci95 or {}).get("p99") if response else None,
+            lag_p99_ms=result.limits.lag_p99_ms,
+            result=name,
+        )
+        self.steps.append(row)
+        self.say(f"        {outcome}{': ' if verdict.why else ''}{verdict.why}")
+
+    def _keep(self, search: RateSearch, lost: str) -> CapacityOutcome:
+        request = self.request
+        ending, reason = self._ending(search, lost)
+        rate = search.confirmed if ending == "found" else search.best
+        result = CapacityResult(
+            schema=SCHEMA,
+            id=self._id,
+            name=request.load.scenario.name,
+            started_at=self._started,
+            ended_at=_now(),
+            version=__version__,
+            seed=request.load.seed,
+            workers=request.load.workers,
+            target=redact_url(request.load.scenario.target.url),
+            objectives=[objective.text for objective in request.load.objectives],
+            lowest=float(request.lowest),
+            highest=None if request.highest is None else float(request.highest),
+            precision=float(request.precision),
+            ending=ending,
+            rate=None if rate is None else float(rate),
+            at_least=ending == "found" and search.bound == "asked",
+            reason=reason,
+            steps=self.steps,
+            environment=environment(),
+        )
+        directory = self._directory or run_directory(request.load.out, self._id)
+        write_whole(directory / "capacity.json", dump_capacity(result))
+        for name, content in report_files(capacity_report(result)).items():
+            write_whole(directory / name, content)
+        return CapacityOutcome(result, directory)
+
+    def _ending(self, search: RateSearch, lost: str) -> tuple[Ending, str]:
+        best = None if search.best is None else float(search.best)
+        held = f"the endpoint held {rate_words(best)}" if best else "no rate had passed"
+        if lost:
+            return "lost", f"{lost}; before, {held}"
+        if self.interrupted:
+            return "interrupted", f"interrupted; so far {held}"
+        if search.confirmed is not None:
+            if search.bound == "asked":
+                return "found", "it is the highest rate that was asked for; the endpoint may hold more"
+            ceiling = float(search.ceiling or 0)
+            why = next(row.why for row in reversed(self.steps) if row.rate == ceiling)
+            return "found", f"at {rate_words(ceiling)}: {why}"
+        if search.bound == "generator":
+            ceiling = float(search.ceiling or 0)
+            why = next(row.why for row in reversed(self.steps) if row.rate == ceiling)
+            could = f"up to {rate_words(best)} it kept up and {held}" if best else held
+            return "generator", f"the generator was the limit at {rate_words(ceiling)}: {why}; {could}"
+        if search.next() is not None:
+            return "none", f"no rate was confirmed in {MOST_STEPS} steps: the endpoint's answers contradict each other"
+        return "none", f"even the lowest rate, {rate_words(float(self.request.lowest))}, fails: {self.steps[-1].why}"
+
+
+def _why_lost(error: Exception, steps: int) -> str:
+    """Why the search ended, after so many steps that were kept."""
+    if isinstance(error, UnreachableError):
+        return f"the endpoint went away at step {steps + 1}: {error}"
+    return f"after {steps} steps: {own_fault(error)}"
+
+
+class _Watch:
+    """Looks at a step each time its shards report, and ends it when it cannot pass any more."""
+
+    def __init__(self, plan: Plan, objectives: tuple[Objective, ...], rate: float) -> None:
+        number = len(plan.phases) - 1
+        refused = {case.kind for case in plan.scenario.cases if case.expect != "accept"}
+        self._strata = [
+            stratum
+            for stratum in range(plan.strata)
+            if plan.unpack(stratum)[0] == number and plan.cases[plan.unpack(stratum)[2]] not in refused
+        ]
+        share = 1 - sum(case.share for case in plan.scenario.cases if case.kind in refused)
+        self._events = (plan.expected_events(number) or 0.0) * share
+        self._objectives = objectives
+        self._rate = rate
+        self.cannot_pass = ""
+
+    def look(self, run: Run) -> None:
+        """Stop the run if its step is lost."""
+        if self.cannot_pass or run.interrupted:
+            return
+        seen = run.so_far(self._strata)
+        self.cannot_pass = cannot_pass(
+            self._objectives, seen.response, seen.codes, events=self._events, backlog_s=seen.in_flight / self._rate
+        )
+        if self.cannot_pass:
+            run.interrupt()
+
+
+def _told(verdict: StepVerdict) -> Told:
+    """What is not clear after a second look counts as failed: the answer is to be a rate that surely holds."""
+    if verdict.outcome == "invalid":
+        return "generator"
+    return "pass" if verdict.outcome == "pass" else "fail"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

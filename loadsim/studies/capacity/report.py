@@ -1,0 +1,145 @@
+"""What is said of a search for the highest rate, from its stored result.
+
+Decides the words, and draws rate against p99. Refuses to know how the rates were chosen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from loadsim.report import charts, figures
+from loadsim.report.blocks import Cell, Chart, Column, Figure, Lines, Report, Row, Section, Table, Tone, sections
+from loadsim.report.chart_sections import point_table
+from loadsim.studies.capacity.result import CapacityResult, StepRow
+
+VERDICTS: dict[str, tuple[str, Tone]] = {
+    "found": ("FOUND", "good"),
+    "none": ("NONE", "bad"),
+    "generator": ("INVALID", "warn"),
+    "interrupted": ("INTERRUPTED", "warn"),
+    "lost": ("LOST", "bad"),
+}
+OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "pass": ("✓ pass", "good"),
+    "fail": ("✗ fail", "bad"),
+    "unclear": ("? unclear", "warn"),
+    "invalid": ("! invalid", "warn"),
+    "interrupted": ("- interrupted", "warn"),
+}
+BAR = 10
+"""Characters of a bar."""
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def capacity_report(result: CapacityResult) -> Report:
+    """The whole report."""
+    word, tone = VERDICTS[result.ending]
+    return Report(
+        outcome=word,
+        tone=tone,
+        name=result.name,
+        headline=headline(result),
+        about=[" · ".join(_words(result))],
+        sections=sections(
+            Section("reason", "How it ended", [Lines([result.reason] if result.reason else [], bullets=False)]),
+            Section("objectives", "Objectives", [Lines(result.objectives)]),
+            _chart(result),
+            Section("steps", "Rate against latency", [_steps(result)]),
+        ),
+        key=_key(result),
+        footer=f"loadsim {result.version} · search {result.id}",
+    )
+
+
+def rate_words(rate: float) -> str:
+    """A rate as the search writes it: `394/s`, `1,580/s`, `12.5/s`."""
+    return f"{figures.significant(rate, 4 if rate >= 1000 else 3).removesuffix('.0').removesuffix('.00')}/s"
+
+
+def headline(result: CapacityResult) -> str:
+    """The answer in a few words."""
+    if result.ending == "found" and result.rate is not None:
+        least = "at least " if result.at_least else ""
+        return f"{least}{rate_words(result.rate)} meet every objective"
+    if result.rate is not None:
+        return f"no answer; {rate_words(result.rate)} is the highest rate that passed"
+    return "no answer"
+
+
+def by_rate(steps: Sequence[StepRow]) -> list[StepRow]:
+    """The steps from the lowest rate to the highest; steps of one rate in the order in which they were made."""
+    return sorted(steps, key=lambda row: (row.rate, row.number))
+
+
+def bar(value: float | None, scale: tuple[float, float] | None, long: int = BAR) -> str:
+    """The value on a logarithmic scale as a bar of at most `long` characters; empty when there is none."""
+    if value is None or scale is None or value <= 0:
+        return ""
+    low, high = scale
+    eighths = round(8 * long * (math.log10(value) - low) / (high - low))
+    whole, rest = divmod(max(1, min(eighths, 8 * long)), 8)
+    return "█" * whole + _EIGHTHS[rest].strip()
+
+
+def _steps(result: CapacityResult) -> Table:
+    scale = _scale([row.p99_ms for row in result.steps])
+    rows: list[Row] = []
+    for row in by_rate(result.steps):
+        word, tone = OUTCOMES[row.outcome]
+        early = " (stopped early)" if row.stopped_early else ""
+        confirmed = ", confirmed" if _confirms(result, row) else ""
+        outcome = Cell(f"{word}{early}{confirmed}", tone)
+        rows.append((*_cells(row), bar(row.p99_ms, scale), outcome, row.why, row.result))
+    titles = ("Rate", "p50", "p99", "2xx", "Completed")
+    spare = (Column("Why", words=True, long=True, spare=True), Column("Result", words=True, long=True, spare=True))
+    columns = (*map(Column, titles), Column("p99 (log)", words=True), Column("Outcome", words=True), *spare)
+    return Table("Rate against latency", columns, rows)
+
+
+def _chart(result: CapacityResult) -> Section | None:
+    """Rate against p50 and p99, as far as they are known."""
+    known = [row for row in by_rate(result.steps) if row.p99_ms is not None]
+    if not known:
+        return None
+    rates = [row.rate for row in known]
+    lines = {"p50": [row.p50_ms for row in known], "p99": [row.p99_ms for row in known]}
+    points = [(rate_words(row.rate), *map(figures.milliseconds, (row.p50_ms, row.p99_ms))) for row in known]
+    words = "Response time by rate, one mark for each step."
+    chart = Chart(
+        "steps", charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", "p50", "p99"), points)
+    )
+    return Section("curve", "Latency by rate", [chart])
+
+
+def _key(result: CapacityResult) -> list[Figure]:
+    if result.rate is None:
+        return []
+    name = "highest rate" if result.ending == "found" else "highest rate that passed"
+    return [Figure(name, f"{'≥ ' if result.at_least else ''}{rate_words(result.rate)}")]
+
+
+def _scale(values: Sequence[float | None]) -> tuple[float, float] | None:
+    """Half a decade below the least and up to the largest value, as logarithms."""
+    logarithms = [math.log10(value) for value in values if value]
+    return (min(logarithms) - 0.5, max(logarithms)) if logarithms else None
+
+
+def _cells(row: StepRow) -> tuple[str, ...]:
+    return (
+        rate_words(row.rate),
+        figures.milliseconds(row.p50_ms),
+        figures.milliseconds(row.p99_ms),
+        figures.share(row.success_rate),
+        figures.per_second(row.rate_completed),
+    )
+
+
+def _confirms(result: CapacityResult, row: StepRow) -> bool:
+    return result.ending == "found" and row.kind == "confirming" and row.outcome == "pass" and row.rate == result.rate
+
+
+def _words(result: CapacityResult) -> list[str]:
+    steps = len(result.steps)
+    words = [result.target, f"search {result.id}", f"{steps} step{'s' * (steps != 1)}", f"seed {result.seed}"]
+    return [*words, f"to {100 * result.precision:g} %"]

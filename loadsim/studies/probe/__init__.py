@@ -1,0 +1,1 @@
+"""What an endpoint does with unusual bodies and times: procedure, judgement, report."""

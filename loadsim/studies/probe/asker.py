@@ -1,0 +1,181 @@
+"""One event after another to the endpoint that a probe asks, each signed anew.
+
+Decides which bytes go out and which signature goes with them. What is asked, in which order and what an answer means is
+the probe's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import email.utils
+import secrets
+import time
+from dataclasses import dataclass
+
+from loadsim.cases import CONTENT_TYPE
+from loadsim.cases.edits import HeaderLine, with_another_digit
+from loadsim.cases.proofs import Heard, Question, Sent
+from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
+from loadsim.engine.trust import Trust
+from loadsim.events import EventSource
+from loadsim.model import NS_PER_S, Secret, SignedRequest
+from loadsim.plan import Headers, headers_over
+from loadsim.plan.redact import conceal, secrets_in
+from loadsim.report.panel import Answer
+from loadsim.signing import Scheme
+from loadsim.signing.mac import MessageMac
+from loadsim.signing.suspects import Codes
+from loadsim.signing.timestamps import write_tick
+from loadsim.single.exchange import exchange
+from loadsim.studies.probe.judgement import Seen
+from loadsim.studies.probe.report import Subject
+from loadsim.studies.probe.window import Clocks
+
+PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
+"""An event as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """Whom to ask, and how events for it are made and signed."""
+
+    subject: Subject
+    scheme: Scheme
+    secret: Secret
+    signed_url: str
+    """The URL that the provider has on file."""
+    headers: Headers
+    timeout_s: float
+    trust: Trust
+    hidden: frozenset[str] = frozenset()
+    """Lower-case names of headers whose values came from the environment."""
+    pause_s: float = 0.0
+    """Between two requests, for endpoints that limit them."""
+
+
+class Asker:
+    """Sends events, one at a time, each with an id and a body of its own."""
+
+    def __init__(self, request: ProbeRequest) -> None:
+        self.request = request
+        self._source = EventSource(request.subject.event, secrets.randbits(32))
+        self._signer = request.scheme.signer(request.secret, url=request.signed_url, event=self._source.topic)
+        self._code = MessageMac(request.scheme, request.secret, request.signed_url).code
+        self._signature = HeaderLine(request.scheme.signature.name)
+        timestamp = request.scheme.timestamp
+        self._dated_body = timestamp is not None and timestamp.place == "body"
+        self.requests = 0
+        self.body_sent = self.plain_sent = b""
+        """Of the last request, and of the last one that was a plain event."""
+        self.clocks = Clocks()
+        self._stamped_s = self.began_s = self.ended_s = 0.0
+        """The last exchange, seconds since 1970."""
+
+    def plain(self, now_ns: int) -> bytes:
+        """The next event, as it is."""
+        return self._source.body(self.requests, now_ns)
+
+    async def ask(self, form: RawForm) -> Seen:
+        """Send a form of the next event, signed as it is."""
+        return await self.ask_signed(form, None)
+
+    async def ask_signed(self, form: RawForm, code: Codes | None) -> Seen:
+        """Send a form of the next event, with the code that `code` gives for it in place of the scheme's."""
+        now_ns = time.time_ns()
+        body = form.of(self.plain(now_ns))
+        return await self.send(body, body, now_ns, form, code)
+
+    async def answer(self, question: Question) -> Heard:
+        """Send a form of the next event; signed is what a misreading makes of it."""
+
+        def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
+            misread = Sent(question.form, body).read_by(question.misreading)
+            return self._code(timestamp, event_id, body if misread is None else misread)
+
+        seen = await self.ask_signed(question.form, code)
+        return Heard(self.body_sent, seen.accepted)
+
+    async def forged(self) -> Seen:
+        """Send an event whose body was changed after signing."""
+        now_ns = time.time_ns()
+        body = self.plain(now_ns)
+        return await self.send(with_another_digit(body), body, now_ns)
+
+    async def shifted(self, shift_s: int) -> Seen:
+        """Send a genuine event of another time."""
+        now_ns = time.time_ns()
+        then_ns = now_ns + shift_s * NS_PER_S
+        timestamp = self.request.scheme.timestamp
+        tick_ns = timestamp.tick_ns if timestamp is not None else 1
+        self._stamped_s = then_ns // tick_ns * tick_ns / NS_PER_S
+        body = self.plain(then_ns if self._dated_body else now_ns)
+        return await self.send(body, body, then_ns)
+
+    def shift_of(self, sign: int) -> tuple[float, float]:
+        """How far the time in the last shifted event was from ours while it travelled: least and most, seconds."""
+        first, last = sorted((sign * (self._stamped_s - self.began_s), sign * (self._stamped_s - self.ended_s)))
+        return first, last
+
+    async def send(
+        self, body: bytes, signed: bytes, now_ns: int, form: RawForm | None = None, code: Codes | None = None
+    ) -> Seen:
+        """Send `body` with the signature of `signed`, or with what `code` gives in its place."""
+        if self.requests and self.request.pause_s:
+            await asyncio.sleep(self.request.pause_s)
+        event_id = self._source.event_id(self.requests)
+        lines = CONTENT_TYPE + self._signer.headers(signed, now_ns, event_id)
+        if code is not None:
+            lines = self._coded(lines, code, now_ns, event_id, signed)
+        form = form or PLAIN_MEMBER
+        self.requests += 1
+        self.body_sent = body
+        if form is PLAIN:
+            self.plain_sent = body
+        self.began_s = time.time()
+        done = await exchange(
+            self.request.subject.url,
+            SignedRequest(_renamed(lines, form), body),
+            headers=headers_over(dict(form.headers), self.request.headers),
+            timeout_s=self.request.timeout_s,
+            trust=self.request.trust,
+            chunk=form.chunk,
+        )
+        self.ended_s = time.time()
+        if not isinstance(done.outcome, Answer):
+            return Seen(None, done.outcome.text.encode())
+        self._read_clock(done.outcome)
+        return Seen(done.outcome.status, self._concealed(done.outcome.body))
+
+    def _coded(self, lines: bytes, code: Codes, now_ns: int, event_id: str, body: bytes) -> bytes:
+        """The header lines with another code in the signature."""
+        timestamp = self.request.scheme.timestamp
+        text = b""
+        if timestamp is not None and timestamp.place != "body":
+            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
+        genuine, other = (make(text, event_id.encode(), body).encode() for make in (self._code, code))
+        value = self._signature.value(lines)
+        return self._signature.replaced(lines, value.removesuffix(genuine) + other)
+
+    def _concealed(self, said: bytes) -> bytes:
+        """What the endpoint said, without the secrets that it repeated."""
+        request = self.request
+        return conceal(said.decode("latin-1"), secrets_in(request.headers, request.hidden)).encode("latin-1")
+
+    def _read_clock(self, answer: Answer) -> None:
+        dates = [value for name, value in answer.headers if name.lower() == "date"]
+        try:
+            date_s = email.utils.parsedate_to_datetime(dates[0]).timestamp() if dates else None
+        except ValueError:
+            return
+        if date_s is not None:
+            self.clocks.add(self.began_s, self.ended_s, date_s)
+
+
+def _renamed(lines: bytes, form: RawForm) -> bytes:
+    """The header lines with their names in another case."""
+    if not form.names:
+        return lines
+    split = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
+    change = bytes.lower if form.names == "lower" else bytes.upper
+    return b"".join(change(name) + colon + value + b"\r\n" for name, colon, value in split)

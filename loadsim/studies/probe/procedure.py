@@ -1,0 +1,239 @@
+"""Asks an endpoint what its verification does to bytes: controls, the rawness corpus, then proofs of the likely causes.
+
+Decides the order of what is sent, when it is pointless to go on, and what may be concluded. One event at a time, each
+signed anew; the meaning of single answers is `judge`'s, the bytes are `cases`'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Iterable
+
+from loadsim.cases.proofs import TELLING, Heard, Proof, Question, Sent, prove
+from loadsim.cases.rawness import CORPUS, PLAIN_MEMBER, RawForm
+from loadsim.model import UnreachableError
+from loadsim.report.diagnosis import diagnosis_of
+from loadsim.signing import Scheme
+from loadsim.signing.misreadings import MISREADINGS
+from loadsim.signing.suspects import suspects
+from loadsim.studies.probe.asker import PLAIN, Asker, ProbeRequest
+from loadsim.studies.probe.clock_search import EdgeSearch
+from loadsim.studies.probe.judgement import Seen, meaning_of
+from loadsim.studies.probe.report import SHOWN_ANSWER, ClockReport, Finding, ProbeReport, Row
+from loadsim.studies.probe.window import Direction, Edge, offset_of
+
+UNVERIFIED = Finding(
+    "the endpoint does not verify: it accepted an event whose body was changed after signing",
+    "compare the signature over the raw body before answering, and answer 401 when it does not match; where the check "
+    "runs after the answer or is switched off here, nothing keeps a forged event out",
+    proven=True,
+)
+_DIRECTIONS: tuple[tuple[Direction, int], ...] = (("stale", -1), ("future", 1))
+
+
+async def probe_rawness(request: ProbeRequest) -> ProbeReport:
+    """Send the corpus and say what the endpoint's verification breaks on.
+
+    Raises UnreachableError when a plain event gets no answer. About 50 events; where something fails, one more each,
+    and up to two for each misreading that may explain it. Where even a plain event is refused, one for each usual
+    misreading, key and formula.
+    """
+    asker = Asker(request)
+    stopped, forged = await _controls(asker)
+    if stopped is not None:
+        return ProbeReport(request.subject, asker.requests, (stopped,))
+    strict = not (await asker.ask(PLAIN_MEMBER)).accepted
+    rows: list[Row] = []
+    failing: list[Sent] = []
+    accepted: list[Sent] = [Sent(PLAIN, asker.plain_sent)]
+    given_up = None
+    for form in CORPUS:
+        why = given_up or _unsendable(form, request.scheme, strict=strict)
+        if why:
+            rows.append(Row(form.name, form.bytes_class, None, why=why))
+            continue
+        row = _row(form, await asker.ask(form), forged)
+        rows.append(row)
+        sent = Sent(form, asker.body_sent)
+        if row.told == "accepted":
+            accepted.append(sent)
+        else:
+            given_up = await _no_more(asker, form)
+        if row.told in ("signature", "unclear"):
+            failing.append(sent)
+    sendable = [form for form in TELLING if not _unsendable(form, request.scheme, strict=strict)]
+    search = prove(failing, accepted, [Sent(form, form.of(asker.plain_sent)) for form in sendable])
+    proofs = [] if given_up else await _answered(asker, search)
+    rows = [_proven(row, proofs) for row in rows]
+    findings, notes = _conclusions(rows, proofs)
+    if strict:
+        notes.insert(0, "events with one field more are refused: forms that add one were not sent")
+    return ProbeReport(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
+
+
+async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit_s: int) -> ClockReport:
+    """Find the window of time that is accepted, to the second, up to `limit_s` both ways.
+
+    Raises UnreachableError when an event gets no answer, or one that says nothing of its time. At most
+    4 · `limit_s.bit_length()` + 4 events.
+    """
+    asker = Asker(request)
+    stopped, _ = await _controls(asker)
+    if stopped is not None:
+        return ClockReport(request.subject, asker.requests, tolerance_s, limit_s, stopped=stopped)
+    edges = [await _edge(asker, direction, sign, limit_s) for direction, sign in _DIRECTIONS]
+    offset = offset_of(asker.clocks, *edges)
+    return ClockReport(request.subject, asker.requests, tolerance_s, limit_s, tuple(edges), offset)
+
+
+# -- controls -------------------------------------------------------------------------------------------------------
+
+
+_SAYS_UNSIGNED = (400, 401, 403)
+"""Statuses with which endpoints refuse a signature."""
+
+
+async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
+    """Why nothing can be asked, and the answer to a forged event."""
+    plain = await asker.ask(PLAIN)
+    if plain.status is None:
+        raise UnreachableError(plain.text.decode())
+    if not plain.accepted:
+        if plain.status in _SAYS_UNSIGNED and (cause := await _cause(asker)):
+            text = f"even a plain, genuine event is refused ({_shown(plain)}): {cause.text}"
+            return dataclasses.replace(cause, text=text), plain
+        likely = diagnosis_of(plain.status, scheme=asker.request.subject.scheme)
+        if 300 <= plain.status < 400:
+            likely = "redirects are not followed: give the URL that the endpoint redirects to"
+        text = f"a plain, genuine event is refused: {_shown(plain)}"
+        return Finding(text, likely or "make the endpoint accept a plain event first: see `loadsim simulate`"), plain
+    forged = await asker.forged()
+    if forged.status is None:
+        raise UnreachableError(f"a plain event was accepted, but a forged one got no answer: {forged.text.decode()}")
+    return (UNVERIFIED if forged.accepted else None), forged
+
+
+async def _cause(asker: Asker) -> Finding | None:
+    """Why a plain event is refused, where a usual misreading, key, URL or formula is accepted in its place."""
+    request, plain = asker.request, Sent(PLAIN, asker.plain_sent)
+    telling = [form for form in TELLING if not _unsendable(form, request.scheme, strict=False)]
+    usual = [misreading for misreading in MISREADINGS if misreading.is_usual]
+    search = prove([plain], (), [Sent(form, form.of(plain.body)) for form in telling], usual)
+    found: Finding | None = None
+    for proof in (await _answered(asker, search))[:1]:
+        found = Finding(proof.cause, proof.misreading.mend, (PLAIN.name,), proven=True)
+    for suspect in () if found else suspects(request.scheme, request.secret, request.signed_url):
+        if (await asker.ask_signed(PLAIN, suspect.code)).accepted:
+            found = Finding(f"the endpoint {suspect.does}", suspect.if_endpoint, (PLAIN.name,), proven=True)
+            break
+    # An endpoint that accepts plain events by now was only not ready: nothing is proven by that.
+    return None if found is None or (await asker.ask(PLAIN)).accepted else found
+
+
+async def _no_more(asker: Asker, form: RawForm) -> str | None:
+    """Why it is pointless to go on after `form` was not accepted: a plain event is not accepted any more either."""
+    plain = await asker.ask(PLAIN)
+    if plain.accepted:
+        return None
+    return (
+        f"after {form.name} the endpoint does not accept plain events any more ({_shown(plain)}): does it limit "
+        "requests (--pause), or did it fail?"
+    )
+
+
+def _unsendable(form: RawForm, scheme: Scheme, *, strict: bool) -> str:
+    if form.whole is not None and scheme.timestamp is not None and scheme.timestamp.place == "body":
+        return f"the scheme {scheme.name} wants its timestamp in the body"
+    return "an event with one field more is refused anyway" if form.member and strict else ""
+
+
+# -- conclusions ----------------------------------------------------------------------------------------------------
+
+
+def _row(form: RawForm, seen: Seen, forged: Seen) -> Row:
+    meaning = meaning_of(seen, forged, lenient=bool(form.lenient))
+    is_finding = meaning == "broken" or (meaning == "signature" and not form.rare)
+    is_finding |= meaning == "refused" and not form.lenient
+    return Row(form.name, form.bytes_class, meaning, _shown(seen), is_finding, form.lenient)
+
+
+async def _answered(asker: Asker, search: Generator[Question, Heard, list[Proof]]) -> list[Proof]:
+    """Ask what a search wants to know, until it has its proofs."""
+    try:
+        question = next(search)
+        while True:
+            question = search.send(await asker.answer(question))
+    except StopIteration as end:
+        found: list[Proof] = end.value
+        return found
+
+
+def _proven(row: Row, proofs: Iterable[Proof]) -> Row:
+    """An unclear row that a proof explains is a failing signature."""
+    if row.told == "unclear" and any(row.name in proof.names for proof in proofs):
+        return dataclasses.replace(row, told="signature", is_finding=True)
+    return row
+
+
+def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], list[str]]:
+    forms = {form.name: form for form in CORPUS}
+    failing = [row for row in rows if row.told == "signature"]
+    findings, notes = [], []
+    for proof in proofs:
+        classes = tuple(row.name for row in failing if row.name in proof.names)
+        if all(forms[name].rare for name in classes):
+            notes.append(f"{proof.cause} (proven by {', '.join(classes)}): {proof.misreading.mend}")
+        else:
+            findings.append(Finding(proof.cause, proof.misreading.mend, classes, proven=True))
+    explained = {name for proof in proofs for name in proof.names}
+    for row in rows:
+        form = forms[row.name]
+        if row.told == "signature" and row.name not in explained:
+            text = f"the signature fails on {form.bytes_class}; known to break on it: {form.breaks}"
+            if row.is_finding:
+                findings.append(Finding(text, "verify over the raw bytes of the request", (row.name,)))
+            else:
+                notes.append(f"{text}; no known provider sends it")
+        elif row.told == "broken":
+            text = f"{form.bytes_class} break{'' if ' and ' in form.bytes_class else 's'} the endpoint: {row.answer}"
+            findings.append(
+                Finding(text, f"see its log; known to break on it: {form.breaks}", (row.name,), proven=True)
+            )
+        elif row.told == "refused" and row.is_finding:
+            text = f"a genuine event is refused for {form.bytes_class}: {row.answer}"
+            findings.append(Finding(text, f"known to break on it: {form.breaks}", (row.name,), proven=True))
+        elif row.told == "unclear":
+            notes.append(
+                f"{form.bytes_class}: refused as a forged event is, but {form.lenient}: no telling which it was"
+            )
+    return findings, notes
+
+
+def _shown(seen: Seen) -> str:
+    """An answer in a few words."""
+    text = " ".join(seen.text.decode("utf-8", "replace").split())
+    short = text if len(text) <= SHOWN_ANSWER else f"{text[:SHOWN_ANSWER]}…"
+    return f"no answer: {text}" if seen.status is None else f"{seen.status} {short}".rstrip()
+
+
+# -- the clock ------------------------------------------------------------------------------------------------------
+
+
+async def _edge(asker: Asker, direction: Direction, sign: int, limit_s: int) -> Edge:
+    """One side of the window on our clock; the figures of single trials are as exact as our clock."""
+    search = EdgeSearch(limit_s)
+    within, beyond = 0.0, None
+    while (shift := search.next()) is not None:
+        seen = await asker.shifted(sign * shift)
+        if not seen.accepted and (seen.status is None or not 400 <= seen.status < 500 or seen.status in (408, 429)):
+            raise UnreachableError(
+                f"an event signed {shift:,} s {'ago' if sign < 0 else 'ahead'} got an answer that says nothing of its "
+                f"time ({_shown(seen)}): the window cannot be found; --pause sends more slowly"
+            )
+        search.tell(shift, accepted=seen.accepted)
+        nearest, farthest = asker.shift_of(sign)
+        if seen.accepted:
+            within = nearest
+        else:
+            beyond = farthest
+    return Edge(direction, within, beyond)

@@ -1,0 +1,268 @@
+"""One shard process, spoken to as a launcher speaks: over its stdin and stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from loadsim import __version__
+from loadsim.engine.fake import START_NS, VirtualLoop
+from loadsim.engine.messages import (
+    Alive,
+    Failed,
+    Frame,
+    FromShard,
+    Last,
+    PlanMessage,
+    Ready,
+    Start,
+    Stop,
+    ToShard,
+    encode,
+    from_shard,
+    read_message,
+)
+from loadsim.engine.shard import Keys, ShardRun
+from loadsim.plan import Plan, Scenario, from_document
+from tests.launch.support import PATIENCE_S, endpoint
+
+TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")
+
+
+class Shard:
+    """A real shard process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process, self.stdin, self.stdout = process, process.stdin, process.stdout
+
+    def tell(self, *messages: ToShard) -> None:
+        for message in messages:
+            self.stdin.write(encode(message))
+
+    async def hear(self) -> FromShard | None:
+        async with asyncio.timeout(PATIENCE_S):
+            data = await read_message(self.stdout)
+        return None if data is None else from_shard.decode(data)
+
+    async def hear_all(self) -> list[FromShard]:
+        """Everything up to the end of its stdout."""
+        heard = []
+        while (message := await self.hear()) is not None:
+            heard.append(message)
+        return heard
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def shard() -> AsyncIterator[Shard]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "loadsim", "shard"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**26,
+    )
+    try:
+        yield Shard(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def document(url: str, **phase: Any) -> dict[str, Any]:
+    return {
+        "name": "t",
+        "target": {"url": url, "connections": 8, "timeout": "60s"},
+        "events": [{"type": name, "weight": 1 + number} for number, name in enumerate(TYPES)],
+        "phases": [{"name": "load", **(phase or {"rate": "400/s", "duration": "500ms"})}],
+    }
+
+
+def message(doc: dict[str, Any], number: int = 0, shards: int = 1, version: str = __version__) -> PlanMessage:
+    return PlanMessage("run-1", doc, 11, number, shards, "a secret", version)
+
+
+def now() -> Start:
+    return Start(time.time_ns() + 20_000_000)
+
+
+async def test_the_shards_together_send_the_plan_and_nothing_else() -> None:
+    async with endpoint() as served, shard() as first, shard() as second:
+        doc = document(served.url, rate="301/s", duration="700ms", arrivals="poisson")
+        plan = Plan(from_document(doc, "test"), 11)
+        expected = {index for block in plan.blocks(0) for index in block.index}
+        for number, one in enumerate((first, second)):
+            one.tell(message(doc, number, 2))
+            assert isinstance(await one.hear(), Ready)
+        begin = now()
+        first.tell(begin)
+        second.tell(begin)
+        for number, one in enumerate((first, second)):
+            last = (await one.hear_all())[-1]
+            assert isinstance(last, Last)
+            assert sum(last.frame.planned) == len({i for i in expected if i % 2 == number})
+        assert sorted(served.arrivals) == sorted(expected)
+        for index, body in served.bodies.items():
+            assert TYPES[plan.kind_of(index)[0]].encode() in body
+
+
+async def test_frames_are_numbered_and_cumulative() -> None:
+    async with endpoint() as served, shard() as one:
+        plan = message(document(served.url, rate="200/s", duration="1200ms"))
+        plan.frame_s = 0.1
+        one.tell(plan)
+        assert isinstance(await one.hear(), Ready)
+        one.tell(now())
+        *frames, last = await one.hear_all()
+        assert isinstance(last, Last)
+        told = [frame for frame in frames if isinstance(frame, Frame)] + [last.frame]
+        assert [frame.seq for frame in told] == list(range(1, len(told) + 1))
+        assert len(told) >= 2
+        assert [frame.ended for frame in told] == sorted(frame.ended for frame in told)
+        assert (sum(last.frame.planned), last.frame.ended) == (240, 240)
+        assert await one.ended() == 0
+
+
+async def test_a_shard_whose_parent_is_gone_stops_at_once() -> None:
+    async with endpoint() as served, shard() as one:
+        one.tell(message(document(served.url, rate="100/s", duration="1h")))
+        await one.hear()
+        one.tell(now())
+        await served.seen(5)
+        one.stdin.close()
+        assert await one.ended() == 0
+
+
+@pytest.mark.parametrize("with_plan", [False, True])
+async def test_a_shard_that_is_never_started_goes_with_its_parent(with_plan: bool) -> None:
+    async with endpoint() as served, shard() as one:
+        if with_plan:
+            one.tell(message(document(served.url)))
+            assert isinstance(await one.hear(), Ready)
+        one.stdin.close()
+        assert await one.ended() == 0
+        assert served.arrivals == []
+
+
+async def test_the_terminals_ctrl_c_is_the_parents_business() -> None:
+    async with endpoint(answering=False) as served, shard() as one:
+        one.tell(message(document(served.url, rate="200/s", duration="600ms")))
+        await one.hear()
+        one.tell(now())
+        await served.seen(5)
+        os.kill(one.process.pid, signal.SIGINT)
+        served.gate.set()
+        last = (await one.hear_all())[-1]
+        assert isinstance(last, Last)
+        assert last.frame.ended == 120
+
+
+async def test_stop_with_drain_lets_what_is_under_way_end() -> None:
+    async with endpoint(answering=False) as served, shard() as one:
+        one.tell(message(document(served.url, rate="100/s", duration="1h")))
+        await one.hear()
+        one.tell(now())
+        await served.seen(4)
+        one.tell(Stop(drain=True))
+        served.gate.set()
+        last = (await one.hear_all())[-1]
+        assert isinstance(last, Last)
+        assert last.frame.ended == sum(last.frame.planned) == len(served.arrivals)
+
+
+async def test_another_version_is_refused_in_words() -> None:
+    async with shard() as one:
+        one.tell(message(document("http://127.0.0.1:9/"), version="0.0.0"))
+        (failed,) = await one.hear_all()
+        assert isinstance(failed, Failed)
+        assert "0.0.0" in failed.text
+        assert __version__ in failed.text
+
+
+async def test_the_first_word_must_be_the_plan() -> None:
+    async with shard() as one:
+        one.tell(Start(0))
+        (failed,) = await one.hear_all()
+        assert isinstance(failed, Failed)
+        assert "plan" in failed.text
+
+
+async def test_a_shard_that_hears_nothing_for_its_lease_stops_by_itself() -> None:
+    async with endpoint() as served, shard() as one:
+        plan = message(document(served.url, rate="100/s", duration="1h"))
+        plan.lease_s = 0.5
+        one.tell(plan, now())
+        heard = await one.hear_all()
+        assert await one.ended() == 0
+    assert isinstance(heard[-1], Last)
+
+
+def test_every_word_renews_the_lease() -> None:
+    loop = VirtualLoop()
+    plan = message(document("http://127.0.0.1:9/"))
+    plan.lease_s = 2.5
+
+    async def go() -> list[ToShard]:
+        reader, heard = asyncio.StreamReader(), list[ToShard]()
+        for number in (1, 2, 3):
+            loop.at_ns(START_NS + number * 2_400_000_000, reader.feed_data, encode(Alive()))
+        run = ShardRun(plan, reader, lambda _: None, _no_keys)
+        while (word := await run._hear()) is not None:
+            heard.append(word)
+        return heard
+
+    assert loop.run_until_complete(go()) == [Alive()] * 3
+    assert loop.now_ns() - START_NS == pytest.approx(3 * 2_400_000_000 + 2_500_000_000)
+    loop.close()
+
+
+def _no_keys(scenario: Scenario) -> Keys:
+    raise AssertionError("the plan brings them")
+
+
+async def test_a_shard_begins_by_the_launchers_clock_wherever_its_own_stands() -> None:
+    offset_ns = 3_600_000_000_000
+    async with endpoint() as served, shard() as one:
+        one.tell(message(document(served.url)))
+        assert isinstance(await one.hear(), Ready)
+        # a launcher whose clock is an hour behind this host's
+        one.tell(Start(time.time_ns() + 20_000_000 - offset_ns, offset_ns))
+        (*_, last) = await one.hear_all()
+    assert isinstance(last, Last)
+    assert last.start_offset_ns < offset_ns // 2
+    assert sum(last.frame.planned) == 200
+
+
+async def test_a_shard_reads_the_secret_that_the_plan_does_not_bring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "whsec_of_this_host")
+    monkeypatch.setenv("TOKEN", "tok_of_this_host")
+    for name, says in (("OURS", ""), ("NOT_OURS", "NOT_OURS is not set")):
+        async with endpoint() as served, shard() as one:
+            plan = message(document(served.url))
+            plan.secret = None
+            plan.scenario["target"] |= {"secret_env": name, "headers": {"Authorization": "env:TOKEN"}}
+            one.tell(plan)
+            heard = await one.hear()
+            if says:
+                assert isinstance(heard, Failed)
+                assert says in heard.text
+                assert heard.exit_code == 2
+                continue
+            assert isinstance(heard, Ready)
+            one.tell(now())
+            await one.hear_all()
+            assert len(served.bodies) == 200
+            assert served.headers["Authorization"] == "tok_of_this_host"
