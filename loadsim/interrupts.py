@@ -6,7 +6,6 @@ that whoever handles that, asyncio included, handles all three.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import threading
@@ -42,6 +41,8 @@ def _hand_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - th
 @contextlib.contextmanager
 def interrupts(act: Callable[[], None]) -> Iterator[None]:
     """Each interrupt calls `act` in the running loop while the context lasts, and ends nothing by itself."""
+    import asyncio  # heavy, and no other function here needs it: `--help` does without
+
     loop = asyncio.get_running_loop()
     before = signal.getsignal(signal.SIGINT)
     loop.add_signal_handler(signal.SIGINT, act)
