@@ -146,19 +146,24 @@ class Column(enum.IntEnum):
     An outcome is a row of numbers, not an object, so that a million of them can be folded by numpy.
     """
 
-    stratum = 0
+    index = 0
+    """Of the event."""
+    stratum = 1
     """Phase, type and case as one number: see `Plan.stratum`."""
-    code = 1
+    code = 2
     """HTTP status, or `ERROR_BASE + ErrorKind`, or UNFINISHED, or DROPPED."""
-    due = 2
-    woken = 3
-    slot = 4
-    sent = 5
-    first_byte = 6
-    done = 7
+    due = 3
+    woken = 4
+    slot = 5
+    sent = 6
+    first_byte = 7
+    done = 8
     """The last byte, the instant of the error, or the end of the drain."""
-    bytes_sent = 8
-    bytes_received = 9
+    bytes_sent = 9
+    bytes_received = 10
+    attempt = 11
+    """Which delivery of its event it is, from 1: the number of the attempt, or of the copy. 0: it is none, its event
+    ended without one, or between two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Decides which event goes on which connection, and when the run is over. Refuses to know when events fall due
 (`arrivals`), how bytes travel (`transport`), what is in them (`cases`) and what the numbers mean (`measure`). The clock
-is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event.
+is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event. Where an event is
+more than one delivery, the `policy` of its stratum is asked.
 """
 
 from __future__ import annotations
@@ -11,15 +12,27 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.recorder import BITE, PACED_BITE, ROW, Recorder
+from loadsim.engine.policy import Gatherer, Policy
+from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
+from loadsim.engine.rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
 from loadsim.measure.result import AddressRow
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, SUCCESSES, UNFINISHED, ErrorKind, Sample
+from loadsim.model import (
+    DROPPED,
+    ERROR_BASE,
+    NS_PER_MS,
+    NS_PER_S,
+    SUCCESSES,
+    UNFINISHED,
+    ErrorKind,
+    Sample,
+    SignedRequest,
+)
 from loadsim.plan import Plan
 
 _BATCH = 64
@@ -43,6 +56,8 @@ class Engine:
         recorder: Recorder,
         pacer: Pacer,
         *,
+        policies: Sequence[Policy] = (),
+        gatherer: Gatherer | None = None,
         shard: int = 0,
         shards: int = 1,
         epoch_ns: int | None = None,
@@ -53,7 +68,9 @@ class Engine:
         self._plan, self._transport = plan, transport
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._make_all = maker.make_all
-        self._recorder, self._clock, self._wall, self._epoch_ns = recorder, clock, wall, epoch_ns
+        self.recorder, self.clock, self._wall, self._epoch_ns = recorder, clock, wall, epoch_ns
+        self._policies, self._gatherer = tuple(policies), gatherer
+        self._policy_of = [next((p for p in policies if stratum in p.strata), None) for stratum in range(plan.strata)]
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = self._drain_ns = target.timeout
         self._reuse = target.reuse or NEVER
@@ -62,7 +79,7 @@ class Engine:
         self._idle: dict[Connection, None] = {}
         self._queue: deque[Waiting] = deque()
         self._limit = 0
-        self._wall_offset = wall() - clock()
+        self.wall_offset = wall() - clock()
         self._ready: list[Connection] = []
         """Those whose event is to be made and sent."""
         self._untimed = _TIMED_EVERY
@@ -75,9 +92,10 @@ class Engine:
         self._saturated_since = 0
         self._saturated_ns = 0
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
-        self._start_ns = 0
+        self.start_ns = 0
         self._over: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._drain_end = 0
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
@@ -85,8 +103,10 @@ class Engine:
         """Fire everything from `start_ns` of the clock, drain, close. Returns the instant at which it was all over."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
-        self._start_ns = start_ns
+        self.start_ns = start_ns
         self._transport.start(self)
+        for policy in self._policies:
+            policy.start(self)
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
         try:
@@ -119,8 +139,9 @@ class Engine:
 
     @property
     def in_flight(self) -> int:
-        """Planned and not ended: on a connection or waiting for one."""
-        return sum(self.planned) - self._recorder.ended - len(self._recorder.rows)
+        """Planned, not ended, and not held by a policy: on a connection or waiting for one."""
+        held = sum(policy.held for policy in self._policies)
+        return sum(self.planned) - self.recorder.ended - len(self.recorder.rows) - held
 
     def addresses(self) -> list[AddressRow]:
         """What each of the endpoint's addresses took so far; empty where it has one."""
@@ -131,22 +152,25 @@ class Engine:
     def stopped_ns(self) -> int:
         """When releasing ended, ns since the start; 0 while it goes on."""
         stopped = self._arrivals.stopped_ns
-        return stopped - self._start_ns if stopped else 0
+        return stopped - self.start_ns if stopped else 0
 
     @property
     def queued(self) -> int:
-        """Events that wait for a connection."""
-        return len(self._queue)
+        """Events that wait for a connection, or for some."""
+        return len(self._queue) + (self._gatherer.queued if self._gatherer is not None else 0)
 
     def saturated_ns(self) -> int:
         """How long, up to now, every connection was busy while an event waited."""
         since = self._saturated_since
-        return self._saturated_ns + (self._clock() - since if since else 0)
+        return self._saturated_ns + (self.clock() - since if since else 0)
 
     # -- what falls due -----------------------------------------------------------------------------------------------
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
         """See Taker. It gets a connection, or leave to open one, or a place in the queue."""
+        policy = self._policy_of[stratum]
+        if policy is not None and policy.due((index, stratum, due, woken)):
+            return
         if self._idle:
             connection, _ = self._idle.popitem()
             self._fire(connection, index, stratum, due, woken, woken)
@@ -155,7 +179,7 @@ class Engine:
         elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
             pass
         elif self._drop and not self._arrivals.closed:  # a virtual user waits, or it would be gone for good
-            self._keep(ROW.pack(stratum, DROPPED, due, woken, 0, 0, 0, woken, 0, 0))
+            self._keep(row_of(NOWHERE, (index, stratum, due, woken), DROPPED, woken, attempt=0))
         else:
             self._queue.append((index, stratum, due, woken))
             if not self._saturated_since:
@@ -172,13 +196,13 @@ class Engine:
     def spare(self, time_ns: int) -> None:
         """See Taker. Where events fall due at short, even intervals, no time is ever enough: then a small bite is
         taken when the next event is as far off as it ever is."""
-        rows = len(self._recorder.rows)
+        rows = len(self.recorder.rows)
         if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
-            self._recorder.fold()
+            self.recorder.fold()
 
     def over(self) -> None:
         """See Taker."""
-        self._recorder.stop(self._arrivals.stopped_ns)
+        self.recorder.stop(self._arrivals.stopped_ns)
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
@@ -192,11 +216,8 @@ class Engine:
             if self.open_count:
                 self._limit = self.open_count  # those that are open will serve it; asking for each event costs too much
                 return False
-            index, stratum, due, woken = event
-            now = self._clock()
-            asyncio.get_running_loop().call_soon(
-                self._ended_unsent, index, stratum, due, woken, slot, ERROR_BASE + ErrorKind.connect_error, now
-            )
+            code, now = ERROR_BASE + ErrorKind.connect_error, self.clock()
+            asyncio.get_running_loop().call_soon(self._ended_unsent, event, slot, code, now)
             return True
         self.open_count += 1
         self.opened += 1
@@ -221,7 +242,34 @@ class Engine:
         if not self._ready:
             return
         ready, self._ready = self._ready, []
-        self._transport.send_all(self._made(ready))
+        if self._policies:
+            ready = self._sent_by_policies(ready)
+        if ready:
+            self._transport.send_all(self._made(ready))
+
+    def _sent_by_policies(self, ready: list[Connection]) -> list[Connection]:
+        """Send what is of a policy, attempt by attempt; the others are left over."""
+        others: list[Connection] = []
+        made: dict[int, list[Made]] = {}
+        before, timed = self.clock(), False
+        for connection in ready:
+            event = connection.event
+            policy = self._policy_of[event[1]]
+            if policy is None:
+                others.append(connection)
+                continue
+            try:
+                request, attempt = policy.request(event, before)
+            except Exception as error:  # noqa: BLE001 - one event that cannot be made must not hold up the others
+                self.internal(connection, error)
+            else:
+                made.setdefault(attempt, []).append((connection, request, event[0]))
+            if not timed:  # one making of each batch
+                self.recorder.signs.extend((event[1], event[2], self.clock() - before))
+                timed = True
+        for attempt, batch in made.items():
+            self._transport.send_all(batch, attempt)
+        return others
 
     def _made(self, ready: list[Connection]) -> Iterable[Made]:
         """The requests of the events of these connections. One that cannot be made must not hold up the others."""
@@ -230,48 +278,43 @@ class Engine:
             with contextlib.suppress(Exception):  # made one by one, it is seen which
                 return self._made_together(ready, events)
         made: list[Made] = []
-        now = self._clock()
+        now = self.clock()
         for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
             try:
-                request = self._makers[stratum](index, self._dated(index, due, now))
+                request = self._makers[stratum](index, self.dated(index, due, now))
             except Exception as error:  # noqa: BLE001
-                asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+                self.internal(connection, error)
             else:
                 made.append((connection, request, index))
             if connection is ready[0]:
-                self._recorder.signs.extend((stratum, due, self._clock() - now))
+                self.recorder.signs.extend((stratum, due, self.clock() - now))
         return made
 
     def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
         """As cheaply as they can be; one making is timed of each batch of one event, and of a few of the others."""
         index, stratum, due, _ = events[0]
         indexes = [event[0] for event in events]
-        before = self._clock()
-        now_ns = before + self._wall_offset
+        before = self.clock()
+        now_ns = before + self.wall_offset
         self._untimed += 1
         if len(events) > 1 and self._untimed < _TIMED_EVERY:
             return zip(ready, self._make_all(indexes, events, now_ns), indexes, strict=True)
         self._untimed = 0
         first = self._makers[stratum](index, now_ns)
-        self._recorder.signs.extend((stratum, due, self._clock() - before))
+        self.recorder.signs.extend((stratum, due, self.clock() - before))
         others = self._make_all(indexes[1:], events[1:], now_ns) if len(events) > 1 else ()
         return zip(ready, (first, *others), indexes, strict=True)
-
-    def _dated(self, index: int, due: int, now: int) -> int:
-        """The wall clock (ns since 1970) that an event due at `due` and made at `now` of the clock bears."""
-        epoch = self._epoch_ns
-        return now + self._wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
 
     # -- what transports call -----------------------------------------------------------------------------------------
 
     def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
         """See Owner."""
         _, stratum, due, _ = connection.event
-        self._recorder.handshakes.extend((stratum, due, connect_ns, tls_ns))
+        self.recorder.handshakes.extend((stratum, due, connect_ns, tls_ns))
 
     def on_open(self, connection: Connection) -> None:
         """See Owner."""
-        now = self._clock()
+        now = self.clock()
         if now - connection.slot_ns > self._timeout_ns:
             self.on_done(connection, ERROR_BASE + ErrorKind.connect_timeout, now)
         else:
@@ -280,6 +323,10 @@ class Engine:
     def _go_on(self, connection: Connection) -> None:
         """It is ready to send, in time."""
         index, stratum, due, woken = connection.event
+        gatherer = self._gatherer
+        if gatherer is not None and stratum in gatherer.strata:
+            gatherer.opened(connection)
+            return
         self._fire(connection, index, stratum, due, woken, connection.slot_ns)
         self.flush()
 
@@ -310,29 +357,20 @@ class Engine:
 
     def _settle(self, answers: Sequence[Answer]) -> None:
         """Record how events ended, and go on. This is the hot path: the common case calls as little as it can."""
-        keep, pack, of_user, queue, reuse = self._keep, ROW.pack, self._of_user, self._queue, self._reuse
+        keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         next_turn = self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
         for connection, code, now in answers:
             try:
-                index, stratum, due, woken = connection.event
+                event = connection.event
+                index, stratum, _, _ = event
+                policy = policy_of[stratum]
+                if policy is not None and policy.ended(connection, code, now):
+                    continue
                 connection.event = None
-                keep(
-                    pack(
-                        stratum,
-                        code,
-                        due,
-                        woken,
-                        connection.slot_ns,
-                        connection.sent_ns,
-                        connection.first_ns,
-                        now,
-                        connection.bytes_sent,
-                        connection.bytes_received,
-                    )
-                )
-                if code not in SUCCESSES and self._recorder.wants_sample(code, stratum):
-                    self._sample(connection, index, stratum, code, now)
+                keep(row_of(connection, event, code, now))
+                if code not in SUCCESSES:
+                    self.sample(connection, event, code, now)
                 turn = None
                 if of_user[stratum]:
                     own = next(turns, None) or next_turn(now)
@@ -353,13 +391,15 @@ class Engine:
                 self.on_internal(connection, error)
         if self._ready:
             self.flush()
-        if len(self._recorder.rows) >= BITE:
-            self._recorder.fold()
+        if len(self.recorder.rows) >= BITE:
+            self.recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
         """See Owner."""
         self._idle.pop(connection, None)
         self.open_count -= 1
+        if self._gatherer is not None:
+            self._gatherer.lost(connection)
 
     def on_internal(self, connection: Connection, error: Exception) -> None:
         """See Owner."""
@@ -368,13 +408,15 @@ class Engine:
             connection.close()
             self.on_lost(connection)
             return
-        self._note(connection.event[0], connection.event[1], ERROR_BASE + ErrorKind.internal, repr(error))
-        self.on_done(connection, ERROR_BASE + ErrorKind.internal, self._clock())
+        self._say(connection.event, ERROR_BASE + ErrorKind.internal, repr(error))
+        self.on_done(connection, ERROR_BASE + ErrorKind.internal, self.clock())
 
     def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
         """A connection is free: it takes the event that waited longest, or waits itself."""
         if turn is not None:
             self._queue.append(turn)
+        elif self._gatherer is not None and self._gatherer.free(connection, now):
+            return
         if self._queue:
             index, stratum, due, woken = self._queue.popleft()
             # an answer may be older than the last wake-up where a transport hears of it late
@@ -390,6 +432,8 @@ class Engine:
         """A connection went: whoever waits may open another."""
         if turn is not None:
             self._queue.append(turn)
+        if self._gatherer is not None:
+            self._gatherer.room(now)
         while self._queue and self.open_count < self._limit and self._open(self._queue[0], now):
             self._queue.popleft()
         self._settle_queue(now)
@@ -404,13 +448,17 @@ class Engine:
 
     def _at_rest(self) -> bool:
         """Nothing is left that a drain would wait for."""
-        return self.in_flight == 0
+        return self.in_flight == 0 and all(policy.at_rest(self._drain_end) for policy in self._policies)
 
-    def _ended_unsent(self, index: int, stratum: int, due: int, woken: int, slot: int, code: int, now: int) -> None:
-        self._keep(ROW.pack(stratum, code, due, woken, slot, 0, 0, now, 0, 0))
-        if self._recorder.wants_sample(code, stratum):
-            self._note(index, stratum, code, self.limit_reached)
-        self._open_for_waiting(self._turn(stratum, now), now)
+    def _ended_unsent(self, event: Waiting, slot: int, code: int, now: int) -> None:
+        stratum = event[1]
+        policy = self._policy_of[stratum]
+        if policy is None:
+            self._keep(row_of(NoConnection(slot), event, code, now))
+            self.note(event, code, self.limit_reached)
+            self._open_for_waiting(self._turn(stratum, now), now)
+        else:
+            policy.unsent(event, slot, code, now)
         self.flush()
 
     def _turn(self, stratum: int, now: int) -> Waiting | None:
@@ -418,17 +466,93 @@ class Engine:
         pair = self._arrivals.next_turn(now) if self._of_user[stratum] else None
         return None if pair is None else (*pair, now, now)
 
+    # -- what policies ask for, see Deliveries ------------------------------------------------------------------------
+
+    @property
+    def over_limit(self) -> bool:
+        """See Deliveries."""
+        return self.open_count > self._limit
+
+    def take_idle(self) -> Connection | None:
+        """See Deliveries."""
+        return self._idle.popitem()[0] if self._idle else None
+
+    def open_for(self, event: Waiting, now: int) -> bool:
+        """See Deliveries."""
+        return self.open_count < self._limit and self._open(event, now)
+
+    def send(self, connections: Sequence[Connection], event: Waiting, request: SignedRequest, now: int) -> None:
+        """See Deliveries."""
+        for connection in connections:
+            connection.event = event
+            connection.slot_ns = now
+        self._transport.send_all([(connection, request, event[0]) for connection in connections])
+
+    def internal(self, connection: Connection, error: Exception) -> None:
+        """See Deliveries."""
+        asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
+
+    def reusable(self, connection: Connection) -> bool:
+        """See Deliveries."""
+        return connection.reusable and connection.served < self._reuse
+
+    def release(self, connection: Connection, now: int) -> None:
+        """See Deliveries."""
+        if self.reusable(connection):
+            self._serve_waiting(connection, None, now)
+        else:
+            connection.close()
+            self.open_count -= 1
+            self._open_for_waiting(None, now)
+
+    def end(self, row: bytes, now: int) -> None:
+        """See Deliveries."""
+        self._keep(row)
+        self._settle_queue(now)
+
+    def serve_queue(self, now: int) -> None:
+        """See Deliveries."""
+        self._open_for_waiting(None, now)
+
+    def dated(self, index: int, due: int, now: int) -> int:
+        """See Deliveries."""
+        epoch = self._epoch_ns
+        return now + self.wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
+
+    def under_way(self, strata: Collection[int]) -> list[Connection]:
+        """See Deliveries."""
+        busy = (connection for connection in self._transport.connections() if connection.event is not None)
+        return [connection for connection in busy if connection.event[1] in strata]
+
+    def take_queued(self, strata: Collection[int]) -> list[Waiting]:
+        """See Deliveries."""
+        taken = [event for event in self._queue if event[1] in strata]
+        others = [event for event in self._queue if event[1] not in strata]
+        self._queue.clear()
+        self._queue.extend(others)
+        return taken
+
     # -- samples ------------------------------------------------------------------------------------------------------
 
-    def _sample(self, connection: Connection, index: int, stratum: int, code: int, now: int) -> None:
+    def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
+        """See Deliveries."""
+        index, stratum, _, _ = event
+        if not self.recorder.wants_sample(code, stratum):
+            return
         if code < ERROR_BASE:
             headers, body = connection.raw_response()
-            self._recorder.samples.append(Sample(index, stratum, code, now - self._start_ns, headers, body))
+            self.recorder.samples.append(Sample(index, stratum, code, now - self.start_ns, headers, body))
         else:
-            self._note(index, stratum, code, connection.error_text())
+            self._say(event, code, connection.error_text())
 
-    def _note(self, index: int, stratum: int, code: int, text: str) -> None:
-        self._recorder.samples.append(Sample(index, stratum, code, self._clock() - self._start_ns, error=text))
+    def note(self, event: Waiting, code: int, text: str) -> None:
+        """See Deliveries."""
+        if self.recorder.wants_sample(code, event[1]):
+            self._say(event, code, text)
+
+    def _say(self, event: Waiting, code: int, text: str) -> None:
+        index, stratum, _, _ = event
+        self.recorder.samples.append(Sample(index, stratum, code, self.clock() - self.start_ns, error=text))
 
     # -- timeouts and the end -----------------------------------------------------------------------------------------
 
@@ -438,30 +562,30 @@ class Engine:
             # often enough that nobody waits much longer, rarely enough for thousands of connections
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
-            now = self._clock()
-            self._wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
+            now = self.clock()
+            self.wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
             for connection in self._transport.connections():
                 if connection.event is not None and now - connection.slot_ns > self._timeout_ns:
                     self.on_done(connection, self._timeout_of(connection), now)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()
-        self._settle_queue(self._clock())
+        self._drain_end = self.clock() + self._drain_ns
+        self._settle_queue(self.clock())
         if self._drain_ns:
             await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
 
     def _finish_all(self) -> int:
         """What is left is unfinished, with what it waited so far as a lower bound."""
-        now = self._clock()
+        now = self.clock()
+        for policy in self._policies:
+            policy.finish(now)
         for connection in self._transport.connections():
-            if connection.event is not None:
-                _, stratum, due, woken = connection.event
-                connection.event = None
-                sent, first = connection.sent_ns, connection.first_ns
-                slot, out, back = connection.slot_ns, connection.bytes_sent, connection.bytes_received
-                self._keep(ROW.pack(stratum, UNFINISHED, due, woken, slot, sent, first, now, out, back))
-        for _, stratum, due, woken in self._queue:
-            self._keep(ROW.pack(stratum, UNFINISHED, due, woken, 0, 0, 0, now, 0, 0))
+            event, connection.event = connection.event, None
+            if event is not None:
+                self._keep(row_of(connection, event, UNFINISHED, now))
+        for event in self._queue:
+            self._keep(row_of(NOWHERE, event, UNFINISHED, now, attempt=0))
         self._queue.clear()
-        self._recorder.fold()
+        self.recorder.fold()
         return now

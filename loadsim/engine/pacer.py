@@ -116,6 +116,71 @@ class LoopPacer:
             self._handle = None
 
 
+class SharedPacer:
+    """One pacer for several that wait, each for an instant of its own: the earliest of them is armed."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._parts: list[_Part] = []
+        self._started = False
+
+    def part(self) -> Pacer:
+        """A Pacer for one of them."""
+        part = _Part(self)
+        self._parts.append(part)
+        return part
+
+    def start(self) -> None:
+        """The first of the parts has started."""
+        if not self._started:
+            self._started = True
+            self._pacer.start(self._on_wake)
+
+    def rearm(self) -> None:
+        """An instant has changed."""
+        due = min((part.due_ns for part in self._parts if part.due_ns is not None), default=None)
+        if due is not None:
+            self._pacer.arm(due)
+
+    def close(self, part: _Part) -> None:
+        """The part waits for nothing any more; with the last one the timer goes."""
+        if part in self._parts:
+            self._parts.remove(part)
+            if not self._parts:
+                self._pacer.close()
+
+    def _on_wake(self) -> None:
+        earliest = min((part.due_ns for part in self._parts if part.due_ns is not None), default=None)
+        for part in list(self._parts):
+            if part.due_ns is not None and part.due_ns == earliest:
+                part.due_ns = None
+                part.wake()
+        self.rearm()
+
+
+class _Part:
+    """One of several that share a pacer."""
+
+    def __init__(self, shared: SharedPacer) -> None:
+        self._shared = shared
+        self.due_ns: int | None = None
+
+    def start(self, on_wake: Callable[[], None]) -> None:
+        """See Pacer."""
+        self.wake = on_wake
+        self._shared.start()
+
+    def arm(self, due_ns: int) -> None:
+        """See Pacer."""
+        self.due_ns = due_ns
+        self._shared.rearm()
+
+    def close(self) -> None:
+        """See Pacer."""
+        self.due_ns = None
+        self._shared.close(self)
+
+
 def best_pacer(loop: asyncio.AbstractEventLoop) -> Pacer:
     """The most precise pacer that this platform has."""
     try:

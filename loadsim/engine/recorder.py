@@ -6,40 +6,50 @@ next due event. Knows nothing of connections.
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
+from loadsim.engine.rows import table_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import Tally
-from loadsim.model import Column, Sample
+from loadsim.model import Sample
 
-COLUMNS = len(Column)
-ROW = struct.Struct(f"{COLUMNS}q")
-"""One outcome, see `model.Column`."""
 BITE = 2048
 """Rows that are folded at once under load: cheapest by far, at a millisecond or so."""
 PACED_BITE = 512
-"""Rows that are worth folding between two events that fall due: dear each, but done in a quarter of that time."""
+"""Rows that are worth folding between two events that fall due: more expensive per row, but four times quicker."""
 SAMPLES_PER_CODE = 3
+
+
+class Log(Protocol):
+    """What also gets every row, for a run that was asked for more than figures."""
+
+    def add(self, table: Ints, *, outcomes: bool) -> None:
+        """Rows as int64 (n, columns of `model.Column`). `outcomes`: one for each event, as it ended; else deliveries
+        that are not, or not yet, their event's outcome."""
 
 
 class Recorder:
     """Buffers in front of a Tally.
 
-    To `rows` the engine appends one packed `ROW` per event; the others are flat lists that it extends: `signs` by
-    (stratum, due, ns), `handshakes` by (stratum, due, connect ns, tls ns).
+    To `rows` the engine appends one packed row per event, its outcome; `signs` and `handshakes` are flat lists that it
+    extends, by (stratum, due, ns) and (stratum, due, connect ns, tls ns).
     """
 
-    def __init__(self, tally: Tally, cases: int = 1) -> None:
+    def __init__(self, tally: Tally, cases: int = 1, logs: Sequence[Log] = ()) -> None:
         """`cases`: how many there are in the plan, the genuine one included."""
         self.tally = tally
         self._cases = cases
+        self._logs = tuple(logs)
         self.rows: list[bytes] = []
         self.signs: list[int] = []
         self.handshakes: list[int] = []
         self.attempts: list[bytes] = []
-        """Rows like those of `rows`, of attempts that were followed by another one."""
+        """Rows like those of `rows`, of attempts that were followed by another one: for the tally alone."""
+        self.deliveries: list[bytes] = []
+        """Rows like those of `rows`, of deliveries that are not their event's outcome when they end: for logs alone."""
         self.backlog: list[int] = []
         """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
         self.ended = 0
@@ -54,6 +64,8 @@ class Recorder:
             table = table_of(rows)
             self.ended += len(table)
             self.tally.fold(table)
+            for log in self._logs:
+                log.add(table, outcomes=True)
             rows.clear()
         if self.signs:
             self.tally.fold_sign(np.array(self.signs, dtype=np.int64).reshape(-1, 3))
@@ -64,9 +76,25 @@ class Recorder:
         if self.attempts:
             self.tally.fold_attempts(table_of(self.attempts))
             self.attempts.clear()
+        if self.deliveries:
+            for log in self._logs:
+                log.add(table_of(self.deliveries), outcomes=False)
+            self.deliveries.clear()
         if self.backlog:
             self.tally.fold_backlog(np.array(self.backlog, dtype=np.int64).reshape(-1, 3))
             self.backlog.clear()
+
+    def add_attempt(self, row: bytes) -> None:
+        """See `attempts`."""
+        self.attempts.append(row)
+        if len(self.attempts) >= BITE:
+            self.fold()
+
+    def add_delivery(self, row: bytes) -> None:
+        """See `deliveries`."""
+        self.deliveries.append(row)
+        if len(self.deliveries) >= BITE:
+            self.fold()
 
     def stop(self, instant_ns: int) -> None:
         """Releasing ended at this instant of the clock."""
@@ -84,16 +112,7 @@ class Recorder:
         self._sampled[key] = seen + 1
         return True
 
-    def take_raw(self) -> bytes:
-        """Every row since the last call, for a raw log; this one keeps none."""
-        return b""
-
     def take_samples(self) -> list[Sample]:
         """The samples since the last call."""
         taken, self.samples = self.samples, []
         return taken
-
-
-def table_of(rows: list[bytes]) -> Ints:
-    """Packed rows as int64 (n, COLUMNS), read-only."""
-    return np.frombuffer(b"".join(rows), dtype=np.int64).reshape(-1, COLUMNS)

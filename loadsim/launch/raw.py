@@ -1,8 +1,12 @@
-"""The raw log of a run: one JSON object per line and event, in the fields of vegeta's results.
+"""The raw log of a run: one JSON object per line and delivery, in the fields of vegeta's results.
 
 Decides what each field says. `vegeta report`, `plot` and `encode` read it; they skip the fields that only we have (from
 `type` on; instants in ns since 1970, 0 where it did not happen). Written while frames arrive: memory does not grow
 with the run. Source: vegeta's README, "encode", and its JSON result.
+
+`seq` is the event's index. `attempt` is the number of the delivery, as in its delivery id; 0 where the line is of no
+delivery: its event ended without one, or between two. `copy` numbers the identical deliveries of a volley, which are
+all of one attempt. Each event has one line with `outcome` true, which says how it ended.
 """
 
 from __future__ import annotations
@@ -17,12 +21,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, LoadsimError, is_success
+from loadsim.engine.raw import WIDTH
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, LoadsimError, is_success
 from loadsim.plan import Plan
 from loadsim.plan.redact import redact_url
 
 FILE = "raw.ndjson"
-WIDTH = 1 + len(Column)
 
 
 class RawLog:
@@ -34,7 +38,9 @@ class RawLog:
     def __init__(self, path: Path, plan: Plan, run_id: str) -> None:
         self.path = path
         self.failure = ""
+        copied = {number for number, case in enumerate(plan.scenario.cases, 1) if case.copies}
         self._plan, self._run_id = plan, run_id
+        self._copied = [plan.unpack(stratum)[2] in copied for stratum in range(plan.strata)]
         self._url = redact_url(plan.scenario.target.url)
         try:
             self._file = path.open("wb")
@@ -72,7 +78,7 @@ class RawLog:
             self.failure = f"{self.path.parent}: the raw log could not be written whole: {error.strerror}"
 
     def _line(self, row: list[int]) -> bytes:
-        index, stratum, code, due, woken, slot, sent, first, done, bytes_out, bytes_in = row
+        index, stratum, code, due, woken, slot, sent, first, done, bytes_out, bytes_in, attempt, outcome = row
         phase, kind, case = self._plan.unpack(stratum)
         began = sent or due
         return orjson.dumps(
@@ -82,8 +88,8 @@ class RawLog:
                 "code": code if code < ERROR_BASE else 0,
                 "timestamp": _rfc3339(began),
                 "latency": done - began,
-                "bytes_out": bytes_out,
-                "bytes_in": bytes_in,
+                "bytes_out": bytes_out if attempt else 0,  # else they are in the line of its last delivery
+                "bytes_in": bytes_in if attempt else 0,
                 "error": _error(code),
                 "body": None,
                 "method": "POST",
@@ -92,6 +98,9 @@ class RawLog:
                 "type": self._plan.types[kind],
                 "case": self._plan.cases[case],
                 "phase": self._plan.phases[phase].name,
+                "attempt": min(attempt, 1) if self._copied[stratum] else attempt,
+                "copy": attempt if self._copied[stratum] else min(attempt, 1),
+                "outcome": bool(outcome),
                 "response_ns": done - due,
                 "due_ns": due,
                 "woken_ns": woken,

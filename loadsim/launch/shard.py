@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import math
 import os
@@ -19,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict
 
 import msgspec
 
@@ -27,13 +26,12 @@ from loadsim import __version__
 from loadsim.cases import REUSING, RequestMaker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
-from loadsim.engine.outcomes import NotingEngine, OutcomeNotes, noting
+from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import best_pacer, monotonic_ns
-from loadsim.engine.raw import RawEngine, RawRecorder
+from loadsim.engine.policies import policies_of
+from loadsim.engine.raw import RawRows
 from loadsim.engine.recorder import Recorder
-from loadsim.engine.retry import RetryEngine
 from loadsim.engine.transport import Transport
-from loadsim.engine.volley import VolleyEngine
 from loadsim.engine.wire import Wire, resolve
 from loadsim.interrupts import left_to_the_parent
 from loadsim.launch.listening import LOOK_NS
@@ -71,6 +69,14 @@ class Keys:
     headers: Headers
     key_password: Secret | None = None
     """Of the client key."""
+
+
+class _Share(TypedDict):
+    """Which part of the plan the shard has, and what its events are dated by."""
+
+    shard: int
+    shards: int
+    epoch_ns: int | None
 
 
 KeysOf = Callable[[Scenario], Keys]
@@ -178,29 +184,22 @@ class ShardRun:
             recording_ends=[-1 if (end := recording[plan.unpack(s)[0]]) is None else end for s in range(plan.strata)],
             paced=paced,
         )
-        cases = len(plan.cases)
-        self._recorder = (
-            RawRecorder(tally, begin.at_ns - self._start_ns, cases) if message.raw else Recorder(tally, cases)
-        )
-        several = any(case.copies for case in scenario.cases)
-        kind = RawEngine if message.raw else VolleyEngine if several else Engine
+        self._raw = RawRows(begin.at_ns - self._start_ns) if message.raw else None
         self._notes = OutcomeNotes(outcome_flags(plan)) if message.outcomes else None
-        build: Callable[..., Engine] = kind if self._notes is None else noting(kind)
-        if scenario.retry is not None:
-            retrying: Callable[..., Engine] = RetryEngine if self._notes is None else noting(RetryEngine)
-            build = functools.partial(retrying, again=best_pacer(loop))
-        self._engine = build(
+        logs = [log for log in (self._raw, self._notes) if log is not None]
+        self._recorder = Recorder(tally, len(plan.cases), logs)
+        share: _Share = {"shard": message.shard, "shards": message.shards, "epoch_ns": message.epoch_ns}
+        self._policies = policies = policies_of(plan, maker, best_pacer(loop), **share)
+        self._engine = Engine(
             plan,
             maker,
             transport,
             self._recorder,
-            best_pacer(loop),
-            shard=message.shard,
-            shards=message.shards,
-            epoch_ns=message.epoch_ns,
+            policies.pacer,
+            policies=policies.all,
+            gatherer=policies.volleys,
+            **share,
         )
-        if self._notes is not None and isinstance(self._engine, NotingEngine):
-            self._engine.notes = self._notes
         await self._fire(loop)
 
     def _scenario(self) -> tuple[Scenario, Keys]:
@@ -269,6 +268,7 @@ class ShardRun:
 
     def _frame(self) -> Frame:
         engine, recorder = self._engine, self._recorder
+        volleys, retries = self._policies.volleys, self._policies.retries
         recorder.fold()
         self._seq += 1
         return Frame(
@@ -288,10 +288,10 @@ class ShardRun:
             tally=recorder.tally.drain(),
             samples=[self._sample(sample) for sample in recorder.take_samples()],
             addresses=engine.addresses(),
-            raw=recorder.take_raw(),
+            raw=self._raw.take() if self._raw is not None else b"",
             outcomes=self._notes.take() if self._notes is not None else b"",
-            volleys=engine.volleys if isinstance(engine, VolleyEngine) else None,
-            retries=engine.retries if isinstance(engine, RetryEngine) else None,
+            volleys=volleys.counts if volleys is not None else None,
+            retries=retries.counts if retries is not None else None,
         )
 
     def _sample(self, of: Sample) -> SampleMessage:

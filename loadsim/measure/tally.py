@@ -43,6 +43,8 @@ _LARGEST_NS = (1 << _VALUE_BITS) - 1
 _RAW_KEYS = 32_768
 """Number of pending keys at which equal ones are added together. The sums are not merged again here: sorting keys with
 their counts costs three times a plain sort and would delay the load. The parent process has the time for it."""
+_COUNTED = slice(Column.stratum, Column.bytes_received + 1)
+"""Columns of a row that are counted: all but the event's index and the attempt."""
 _UNBOUNDED = np.iinfo(np.int64).max
 
 
@@ -114,12 +116,12 @@ class Tally:
         self._in_recording = np.minimum(self._in_recording, instant_ns)
 
     def fold(self, rows: Ints) -> None:
-        """Count outcome rows: int64 (n, 10), columns of `model.Column`, times in ns, 0 where something did not
+        """Count outcome rows: int64 (n, 12), columns of `model.Column`, times in ns, 0 where something did not
         happen."""
         if not len(rows):
             return
-        columns = np.ascontiguousarray(rows.T)
-        stratum, code, due, woken, slot, sent, first_byte, done = columns[: Column.bytes_sent]
+        columns = np.ascontiguousarray(rows[:, _COUNTED].T)
+        stratum, code, due, woken, slot, sent, first_byte, done, _, _ = columns
         was_sent = sent != 0
         kept = code != DROPPED
         due_slice = slice_of(due - self._start)
@@ -175,11 +177,11 @@ class Tally:
         """
         if not len(rows):
             return
-        stratum, code, due, woken, _, sent, _, done, _, _ = columns = np.ascontiguousarray(rows.T)
+        stratum, code, due, woken, _, sent, _, done, out, back = np.ascontiguousarray(rows[:, _COUNTED].T)
         lag = self._latencies(woken - due, self._keys(stratum, due, Metric.lag))
         self._keep(np.concatenate((lag, self._keys(stratum, np.where(sent == 0, done, sent), Metric.retried) | code)))
-        np.add.at(self._counters, (stratum, 0), columns[Column.bytes_sent])
-        np.add.at(self._counters, (stratum, 1), columns[Column.bytes_received])
+        np.add.at(self._counters, (stratum, 0), out)
+        np.add.at(self._counters, (stratum, 1), back)
 
     def fold_backlog(self, rows: Ints) -> None:
         """Count events that wait for a further attempt: int64 (n, 3), columns stratum, instant in ns, 0 (began to wait)

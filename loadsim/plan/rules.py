@@ -69,9 +69,6 @@ def _check_retries(scenario: Scenario) -> None:
         raise DocumentError("retry", "goes with phases that have a rate: a closed phase waits for its events")
     if scenario.target.overflow == "drop":
         raise DocumentError("retry", 'goes with overflow = "queue" only: a provider drops no event for want of room')
-    for number, case in enumerate(scenario.cases):
-        if case.copies is not None or case.kind == "duplicate":
-            raise DocumentError(f"cases[{number}].kind", "goes without [retry]: its copies are one event already")
 
 
 def _check_receiver(scenario: Scenario) -> None:

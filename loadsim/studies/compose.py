@@ -116,10 +116,6 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
     check_headers(target.headers, described)
-    if options["raw"] and any(case.copies for case in scenario.cases):
-        raise UsageError(f"--raw: a line is one event, and {what} has cases with copies: leave one of them out")
-    if options["raw"] and scenario.retry is not None:
-        raise UsageError("--raw: a line is one event, and with retries it may be several deliveries: leave one out")
     objectives = _objectives(what, scenario, added=len(_added(options)))
     scenario = by_part(scenario, described)
     if options.get("gate") == "confident" and any(objective.abort for objective in objectives):

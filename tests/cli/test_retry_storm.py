@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,29 @@ def test_a_provider_that_switches_the_endpoint_off_uses_one_worker_and_says_so(r
     assert "switched off" in shown
 
 
-def test_raw_logs_and_retries_do_not_go_together(run: Run) -> None:
-    Path("storm.toml").write_text(STORM, encoding="utf-8")
-    ended = run("run", "storm.toml", "--raw")
-    assert ended.code == 2
-    assert "--raw: a line is one event, and with retries it may be several deliveries" in ended.err
+def test_retries_and_volleys_go_together_and_every_delivery_is_logged_and_reconciled(run: Run) -> None:
+    """A fifth of the events as three copies and one more, the others retried."""
+    text = STORM.replace('"given_up: count == 0"', '"success: rate >= 1%"')  # copies of an outage are lost
+    text += '[[cases]]\nkind = "duplicate"\nshare = 0.2\ncopies = 3\n'
+    result, shown = result_of(run, text, "-w", "2", "--raw", "--outcomes")
+    totals, retries, duplicates = result["totals"], result["retries"], result["duplicates"]
+    assert totals["planned"] == totals["sent"] == 320
+    assert retries["retried"] > 0
+    assert duplicates["events"] > 0
+    (path,) = Path("reports").glob("*/raw.ndjson")
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    outcomes = [line for line in lines if line["outcome"]]
+    assert sorted(line["seq"] for line in outcomes) == list(range(320))
+    deliveries = Counter(line["case"] for line in lines if line["attempt"])
+    copies = sum(duplicates[place]["deliveries"] for place in ("first", "same_time", "afterwards"))
+    assert deliveries == {"genuine": retries["attempts"], "duplicate": copies}
+    assert sum(deliveries.values()) == totals["attempts"]
+    assert {line["attempt"] for line in lines if line["case"] == "duplicate"} == {1}
+    assert {line["copy"] for line in lines if line["case"] == "duplicate"} == {1, 2, 3, 4}
+    assert {line["copy"] for line in lines if line["case"] == "genuine"} == {1}
+    found = result["reconciliation"]
+    assert found["duplicated"] == found["never_sent"] == 0, "the receiver got nothing of which the sender knows nothing"
+    assert "Retries  custom schedule" in shown
 
 
 def test_an_objective_over_retries_needs_a_profile(run: Run) -> None:

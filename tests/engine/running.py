@@ -15,8 +15,10 @@ from loadsim.engine.aiohttp_transport import AiohttpTransport
 from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
-from loadsim.engine.recorder import Recorder, table_of
-from loadsim.engine.retry import RetryEngine
+from loadsim.engine.policies import Policies, policies_of
+from loadsim.engine.recorder import Log, Recorder
+from loadsim.engine.retries import MOST_HELD
+from loadsim.engine.rows import table_of
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
 from loadsim.measure.cells import Metric, compact, select
@@ -35,8 +37,8 @@ MakeTransport = Callable[[asyncio.AbstractEventLoop, Target], Transport]
 class KeepingRecorder(Recorder):
     """A recorder that also keeps every row, and every handshake: for looking at, not for load."""
 
-    def __init__(self, tally: Tally) -> None:
-        super().__init__(tally)
+    def __init__(self, tally: Tally, logs: Sequence[Log] = ()) -> None:
+        super().__init__(tally, logs=logs)
         self.kept: list[bytes] = []
         self.opened: list[int] = []
         self.waited: list[int] = []
@@ -50,7 +52,7 @@ class KeepingRecorder(Recorder):
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left behind. `rows` int64 (n, 10), a row per ended event, columns `model.Column`."""
+    """What a run left behind. `rows` int64 (n, 12), a row per ended event, columns `model.Column`."""
 
     planned: int
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
@@ -59,6 +61,7 @@ class Ran:
     engine: Engine
     took_s: float
     backlog: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    policies: Policies
     late: int
     """Answers that came after releasing had ended."""
 
@@ -121,9 +124,11 @@ def build(
     *,
     start_ns: int,
     seed: int = 1,
-    kind: type[Engine] = Engine,
+    logs: Sequence[Log] = (),
+    most_held: int = MOST_HELD,
+    epoch_ns: int | None = None,
     **options: Any,
-) -> tuple[Engine, KeepingRecorder]:
+) -> tuple[Engine, KeepingRecorder, Policies]:
     """An engine as a shard builds it, with a recorder that keeps its rows."""
     plan = Plan(of, seed)
     target = of.target
@@ -137,18 +142,30 @@ def build(
         headers=target.headers,
     )
     ends = [plan.phases[plan.unpack(stratum)[0]].end_ns for stratum in range(plan.strata)]
-    recorder = KeepingRecorder(Tally(plan.strata, start_ns, [-1 if end is None else end for end in ends]))
-    return kind(plan, maker, transport, recorder, pacer, **options), recorder
+    recorder = KeepingRecorder(Tally(plan.strata, start_ns, [-1 if end is None else end for end in ends]), logs)
+    policies = policies_of(plan, maker, pacer, epoch_ns=epoch_ns, most_held=most_held)
+    engine = Engine(
+        plan,
+        maker,
+        transport,
+        recorder,
+        policies.pacer,
+        policies=policies.all,
+        gatherer=policies.volleys,
+        epoch_ns=epoch_ns,
+        **options,
+    )
+    return engine, recorder, policies
 
 
-def ran(engine: Engine, recorder: KeepingRecorder, took_s: float) -> Ran:
+def ran(engine: Engine, recorder: KeepingRecorder, policies: Policies, took_s: float) -> Ran:
     """The books of an engine that has run."""
     rows = table_of(recorder.kept)
     handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
     cells = compact([recorder.tally.drain().cells()])
     late = int(select(cells, Metric.after_end, range(len(engine.planned))).counts.sum())
-    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog, late)
+    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog, policies, late)
 
 
 def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:
@@ -199,14 +216,12 @@ def run(
         loop = asyncio.get_running_loop()
         start = clock()
         transport = make(loop, of.target)
-        if of.retry is not None:
-            options.update(kind=RetryEngine, again=best_pacer(loop))
         pacer = best_pacer(loop) if clock is monotonic_ns else AheadPacer(best_pacer(loop), clock)
-        engine, recorder = build(of, transport, pacer, start_ns=start, seed=seed, clock=clock, **options)
+        engine, recorder, policies = build(of, transport, pacer, start_ns=start, seed=seed, clock=clock, **options)
         if during is not None:
             during(engine)
         async with asyncio.timeout(PATIENCE_S):
             end = await engine.run(start)
-        return ran(engine, recorder, (end - start) / 1e9)
+        return ran(engine, recorder, policies, (end - start) / 1e9)
 
     return uvloop.run(go())

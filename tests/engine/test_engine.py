@@ -21,8 +21,7 @@ from loadsim.engine.fake import (
     ScriptedTransport,
     VirtualLoop,
 )
-from loadsim.engine.outcomes import NotingEngine, OutcomeNotes
-from loadsim.engine.retry import RetryEngine
+from loadsim.engine.raw import WIDTH, RawRows
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
 from tests.engine.running import Ran, build, ran, scenario
@@ -46,11 +45,9 @@ def play(
     """Run a scenario on virtual time. `stops`: ns since the start -> drain. `wall`: a wall clock of its own."""
     loop = VirtualLoop()
     transport = ScriptedTransport(loop, script, connect_ns=connect_ns, limit=limit)
-    if of.retry is not None:
-        options = {"kind": RetryEngine, "again": ScriptedPacer(loop), **options}
 
     async def go() -> Ran:
-        engine, recorder = build(
+        engine, recorder, policies = build(
             of,
             transport,
             pacer(loop, misses),
@@ -64,7 +61,7 @@ def play(
             stop = functools.partial(engine.stop, drain=drain)
             loop.at_ns(START_NS + instant - MS, loop.at_ns, START_NS + instant, stop)
         end = await engine.run(START_NS)
-        return ran(engine, recorder, (end - START_NS) / S)
+        return ran(engine, recorder, policies, (end - START_NS) / S)
 
     try:
         result = loop.run_until_complete(go())
@@ -389,7 +386,7 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
     transport = ScriptedTransport(loop, after(MS))
 
     async def go() -> Ran:
-        engine, recorder = build(of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=loop.now_ns)
+        engine, recorder, policies = build(of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=loop.now_ns)
         (make,) = engine._makers
 
         def broken(index: int, now_ns: int) -> SignedRequest:
@@ -401,7 +398,7 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
             return [broken(index, now_ns) for index in indexes]
 
         engine._makers, engine._make_all = [broken], broken_all
-        return ran(engine, recorder, await engine.run(START_NS))
+        return ran(engine, recorder, policies, await engine.run(START_NS))
 
     try:
         result = loop.run_until_complete(go())
@@ -444,15 +441,12 @@ def test_late_answers_are_failures_to_every_engine() -> None:
     assert [sent.attempt for sent in transport.sent] == [1, 2]
 
 
-def test_the_notes_of_a_late_answer_say_timeout() -> None:
+def test_the_raw_rows_of_a_late_answer_say_timeout() -> None:
     of = scenario([{"connections": 1, "events": 2}], {"timeout": "400ms"})
-    noted = OutcomeNotes(np.zeros(1, dtype=np.int64))
-
-    class Noting(NotingEngine):
-        notes = noted
-
-    play(of, lambda *_: Reply(400 * MS + 1000), kind=Noting)
-    assert noted.rows[2::3] == [ERROR_BASE + ErrorKind.timeout] * 2
+    raw = RawRows(0)
+    play(of, lambda *_: Reply(400 * MS + 1000), logs=[raw])
+    rows = np.frombuffer(raw.take(), dtype=np.int64).reshape(-1, WIDTH)
+    assert rows[:, Column.code].tolist() == [ERROR_BASE + ErrorKind.timeout] * 2
 
 
 def test_a_connection_that_is_made_too_late_carries_nothing() -> None:

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadsim.engine.engine import Engine
 from loadsim.engine.fake import Reply, Script
-from loadsim.engine.outcomes import NotingEngine, OutcomeNotes, noting
-from loadsim.engine.volley import VolleyEngine
+from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.measure.outcomes import Ending, OutcomeCollector, Outcomes
-from loadsim.model import NS_PER_MS, UNFINISHED
+from loadsim.model import NS_PER_MS, UNFINISHED, Column
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
 from tests.engine.test_engine import after, play
@@ -21,17 +19,9 @@ from tests.engine.test_engine import after, play
 MS = NS_PER_MS
 
 
-def noted(of: Scenario, script: Script, base: type[Engine] = Engine, **options: object) -> tuple[Ran, Outcomes]:
+def noted(of: Scenario, script: Script, **options: Any) -> tuple[Ran, Outcomes]:
     notes = OutcomeNotes(np.zeros(8, dtype=np.int64))
-
-    def kind(*args: object, **more: object) -> Engine:
-        engine = noting(base)(*args, **more)  # type: ignore[arg-type]
-        engine.notes = notes
-        return engine
-
-    result, _ = play(of, script, kind=kind, **options)  # type: ignore[arg-type]
-    assert isinstance(result.engine, NotingEngine)
-    assert isinstance(result.engine, base)
+    result, _ = play(of, script, logs=[notes], **options)
     collector = OutcomeCollector()
     collector.add(notes.take())
     assert notes.take() == b""
@@ -56,7 +46,7 @@ def test_what_is_left_at_the_end_is_noted_too() -> None:
     found = Counter(outcomes.ending.tolist())
     unfinished_unsent = 10 - len(outcomes.ending) + found[Ending.none] + found[Ending.unsent]
     assert found[Ending.unanswered] + unfinished_unsent == 10
-    never_sent = sum(not sent for sent in result.rows[:, 5])
+    never_sent = sum(not sent for sent in result.column(Column.sent))
     assert unfinished_unsent == never_sent
     assert UNFINISHED in result.codes or never_sent == 0
 
@@ -74,6 +64,6 @@ def test_what_never_left_is_no_delivery(options: dict[str, Any]) -> None:
 def test_every_copy_of_a_volley_counts_as_a_delivery(copies: int) -> None:
     cases = [{"kind": "duplicate", "share": 1, "copies": copies}]
     of = scenario([{"rate": "100/s", "duration": "100ms"}], cases=cases)
-    _, outcomes = noted(of, after(2 * MS), VolleyEngine)
+    _, outcomes = noted(of, after(2 * MS))
     assert outcomes.ending.tolist() == [Ending.succeeded] * 10
     assert outcomes.deliveries.tolist() == [copies + 1] * 10

@@ -127,7 +127,7 @@ def plan() -> Plan:
     return Plan(quick_scenario(url, events=10, known_types=["desktop.app_tracking.captured"]), 1)
 
 
-ROW = [7, 0, 200, 1_000, 1_001, 1_002, 1_003, 1_004, 1_005, 10, 20]
+ROW = [7, 0, 200, 1_000, 1_001, 1_002, 1_003, 1_004, 1_005, 10, 20, 1, 1]
 
 
 def raw(rows: list[list[int]]) -> bytes:

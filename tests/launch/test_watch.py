@@ -14,7 +14,7 @@ from loadsim.launch.messages import Frame, Ready
 from loadsim.launch.result import stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import Aborted
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_S, Column
 from loadsim.plan import ObjectiveRule, Plan
 from tests.launch.support import balanced, endpoint, loadsim, stored
 from tests.measure.rows import MS, answered, tallied
@@ -48,7 +48,7 @@ class Fake:
         delta = tallied(rows, self.plan.strata, [end or -1 for end in ends])
         seen = self._seen.setdefault(shard, [0] * self.plan.strata)
         for row in rows:
-            seen[row[0]] += 1
+            seen[row[Column.stratum]] += 1
         counters = delta.counter_rows().copy()
         counters[:, 4] = seen
         delta = type(delta)(delta.keys, delta.counts, delta.moments, counters.tobytes())

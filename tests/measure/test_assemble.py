@@ -79,7 +79,7 @@ def dropped(due: int, stratum: int) -> list[int]:
 def test_accounts_balance_whatever_comes(rows: list[list[int]]) -> None:
     result = built(rows)
     assert unbalanced(result) == []
-    recorded = [columns for columns in rows if columns[0] >= STEADY_A]
+    recorded = [columns for columns in rows if columns[Column.stratum] >= STEADY_A]
     assert result.totals.planned == len(recorded)
     assert sum(group.planned for group in result.by_event.values()) == len(recorded)
     assert sum(group.planned for group in result.by_phase.values()) == len(rows)
@@ -138,11 +138,11 @@ def test_rates_add_up_to_the_counts(rows: list[list[int]], stop: int, stretch: i
         assert all(0 < n <= group.status[status] for status, n in group.after_end.items())
         return sum(group.after_end.values())
 
-    recorded = [columns for columns in rows if columns[0] >= len(names.types)]
+    recorded = [columns for columns in rows if columns[Column.stratum] >= len(names.types)]
     assert after_end(result.totals) == sum(answered_after(columns, 4 * NS_PER_S) for columns in recorded)
     assert sum(after_end(group) for group in result.by_event.values()) == after_end(result.totals)
     for number, name in enumerate(names.phases):
-        mine = [columns for columns in rows if columns[0] // len(names.types) == number]
+        mine = [columns for columns in rows if columns[Column.stratum] // len(names.types) == number]
         assert after_end(result.by_phase[name]) == sum(answered_after(columns, ends[3 * number]) for columns in mine)
 
 

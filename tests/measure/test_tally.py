@@ -40,7 +40,7 @@ def read(delta: TallyDelta) -> Counter[Cell]:
 
 def spans(columns: list[int]) -> dict[Metric, int]:
     """Which latencies a row has, in ns, told one row at a time."""
-    _, code, due, woken, slot, sent, first_byte, done, _, _ = columns
+    _, _, code, due, woken, slot, sent, first_byte, done, *_ = columns
     found = {Metric.lag: woken - due} if woken else {}
     if code != DROPPED:
         found[Metric.response] = done - due
@@ -60,7 +60,7 @@ def expected(rows: list[list[int]]) -> Counter[Cell]:
         return max(0, t - START) // SLICE_NS
 
     for columns in rows:
-        stratum, code, due, _, _, sent, _, done, _, _ = columns
+        _, stratum, code, due, _, _, sent, _, done, *_ = columns
         for metric, ns in spans(columns).items():
             index = int(layout(metric).index(np.array([ns // unit_ns(metric)]))[0])
             found[stratum, metric, slice_of(due), index] += 1
@@ -81,7 +81,7 @@ def test_moments_are_exact(rows: list[list[int]]) -> None:
     values: dict[int, list[int]] = {}
     for columns in rows:
         for metric, ns in spans(columns).items():
-            values.setdefault(columns[0] * METRICS_PER_STRATUM + metric, []).append(ns)
+            values.setdefault(columns[Column.stratum] * METRICS_PER_STRATUM + metric, []).append(ns)
     found = {int(moments[0]): moments[1:].tolist() for moments in tallied(rows, STRATA).moment_rows()}
     assert found.keys() == values.keys()
     for group, taken in values.items():

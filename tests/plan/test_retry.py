@@ -155,11 +155,6 @@ def test_a_scenario_with_retries_survives_its_document() -> None:
             "retry: goes with phases that have a rate",
         ),
         ({"profile": "stripe"}, {"target": {"url": "http://h/", "overflow": "drop"}}, "retry: goes with overflow"),
-        (
-            {"profile": "stripe"},
-            {"cases": [{"kind": "duplicate", "share": 0.1, "copies": 2}]},
-            "cases[0].kind: goes without [retry]",
-        ),
     ],
 )
 def test_a_wrong_table_is_one_line(retry: dict[str, object], more: dict[str, object], message: str) -> None:

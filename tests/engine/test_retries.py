@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, Sent
-from loadsim.engine.retry import RetryEngine
 from loadsim.measure.retries import RetryCounts
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, Column, ErrorKind
 from loadsim.plan import Scenario
@@ -31,8 +30,8 @@ def storm(schedule: list[str] | None = None, rate: str = "100/s", duration: str 
 
 def retried(of: Scenario, script: Script, **options: Any) -> tuple[Ran, ScriptedTransport, RetryCounts]:
     result, transport = play(of, script, **options)
-    assert isinstance(result.engine, RetryEngine)
-    counts = result.engine.retries
+    assert result.policies.retries is not None
+    counts = result.policies.retries.counts
     ended = [code for codes in counts.codes for code, n in codes.items() for _ in range(n)]
     assert len(ended) == len(result.codes) - unsent(result) + sum(counts.extra.values())
     return result, transport, counts

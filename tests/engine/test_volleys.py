@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, Sent
-from loadsim.engine.volley import VolleyEngine
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.model import ERROR_BASE, NS_PER_MS, Column, ErrorKind
 from loadsim.plan import Scenario
@@ -27,9 +26,9 @@ def duplicated(
 
 
 def volleyed(of: Scenario, script: Script, **options: Any) -> tuple[Ran, ScriptedTransport, VolleyCounts]:
-    result, transport = play(of, script, kind=VolleyEngine, **options)
-    assert isinstance(result.engine, VolleyEngine)
-    return result, transport, result.engine.volleys
+    result, transport = play(of, script, **options)
+    assert result.policies.volleys is not None
+    return result, transport, result.policies.volleys.counts
 
 
 def by_index(transport: ScriptedTransport) -> dict[int, list[Sent]]:

@@ -1,0 +1,131 @@
+"""What a policy is: it decides what becomes of the deliveries of some strata, where an event is not one delivery.
+
+The engine asks the policy of an event's stratum at each turn of the event's life. A question is answered with True when
+the policy has taken the matter over, and with False when the engine is to do what it does without a policy. Strata
+without a policy are not asked about. A policy acts through `Deliveries` alone, the engine's methods that are made for
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from loadsim.engine.arrivals import Waiting
+from loadsim.engine.pacer import Clock
+from loadsim.engine.recorder import Recorder
+from loadsim.engine.transport import Connection
+from loadsim.model import SignedRequest
+
+
+class Deliveries(Protocol):
+    """What a policy may ask of the engine. Events are (index, stratum, due, woken), instants ns of the clock."""
+
+    recorder: Recorder
+    clock: Clock
+    start_ns: int
+    wall_offset: int
+    """Wall clock minus clock, as of now."""
+    limit_reached: str
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether more connections are open than this phase allows."""
+
+    def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
+        """A delivery of this event is due: it gets a connection, or leave to open one, or a place in the queue."""
+
+    def flush(self) -> None:
+        """Send the requests of all events that got a connection."""
+
+    def take_idle(self) -> Connection | None:
+        """A connection that is open and unused, which is now the caller's."""
+
+    def open_for(self, event: Waiting, now: int) -> bool:
+        """Open another connection for this event, if one more is allowed. `opened`, `ended` or `unsent` follow."""
+
+    def send(self, connections: Sequence[Connection], event: Waiting, request: SignedRequest, now: int) -> None:
+        """Write this request at once on connections of the caller's; `Policy.ended` follows for each."""
+
+    def internal(self, connection: Connection, error: Exception) -> None:
+        """Soon end what is under way on this connection as our own fault."""
+
+    def release(self, connection: Connection, now: int) -> None:
+        """The caller needs this connection no more: another event gets it, or it waits, or it is closed."""
+
+    def end(self, row: bytes, now: int) -> None:
+        """An event has its outcome, see `rows`."""
+
+    def serve_queue(self, now: int) -> None:
+        """There may be connections to open for what waits."""
+
+    def dated(self, index: int, due: int, now: int) -> int:
+        """The wall clock (ns since 1970) that an event due at `due` and made at `now` bears."""
+
+    def reusable(self, connection: Connection) -> bool:
+        """Whether this connection may carry another delivery."""
+
+    def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
+        """Keep what the endpoint said, where too little like it has been kept."""
+
+    def note(self, event: Waiting, code: int, text: str) -> None:
+        """Keep why there was no answer, where too little like it has been kept."""
+
+    def under_way(self, strata: Collection[int]) -> list[Connection]:
+        """Connections that carry, or are opened for, an event of these strata."""
+
+    def take_queued(self, strata: Collection[int]) -> list[Waiting]:
+        """The events of these strata that wait for a connection, which are now the caller's."""
+
+
+class Policy(Protocol):
+    """What becomes of the events of some strata."""
+
+    @property
+    def strata(self) -> Collection[int]:
+        """Those whose events it decides about."""
+
+    @property
+    def held(self) -> int:
+        """Events that are not over and of which nothing is under way."""
+
+    def start(self, engine: Deliveries) -> None:
+        """The run begins."""
+
+    def due(self, event: Waiting) -> bool:
+        """A delivery of this event fell due."""
+
+    def request(self, event: Waiting, now: int) -> tuple[SignedRequest, int]:
+        """What the event's connection is to carry now, and the number of the attempt."""
+
+    def ended(self, connection: Connection, code: int, now: int) -> bool:
+        """A delivery ended, or the attempt to connect for it; `connection.event` still says of which event."""
+
+    def unsent(self, event: Waiting, slot: int, code: int, now: int) -> None:
+        """No connection could be opened for this event."""
+
+    def at_rest(self, until_ns: int) -> bool:
+        """Nothing falls due any more; true if nothing that is held will be under way again until then."""
+
+    def finish(self, now: int) -> None:
+        """The run is over: record every event of these strata that is not, and do nothing more."""
+
+
+class Gatherer(Policy, Protocol):
+    """A policy that collects several connections for one event, before any event in the engine's queue gets one."""
+
+    @property
+    def queued(self) -> int:
+        """Events that wait for connections here."""
+
+    def opened(self, connection: Connection) -> None:
+        """The connection that was opened for this event is ready to send."""
+
+    def free(self, connection: Connection, now: int) -> bool:
+        """A connection, of whatever event, is free."""
+
+    def room(self, now: int) -> None:
+        """A connection, of whatever event, was closed: another one may be opened."""
+
+    def lost(self, connection: Connection) -> None:
+        """An unused connection ended; it may have been one of those collected."""
