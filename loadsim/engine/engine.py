@@ -363,7 +363,7 @@ class Engine:
         for connection, code, now in answers:
             try:
                 event = connection.event
-                index, stratum, _, _ = event
+                stratum = event[1]
                 policy = policy_of[stratum]
                 if policy is not None and policy.ended(connection, code, now):
                     continue
