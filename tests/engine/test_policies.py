@@ -13,7 +13,7 @@ from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import SharedPacer
 from loadsim.engine.raw import WIDTH, RawRows
 from loadsim.measure.hdr import Ints
-from loadsim.measure.outcomes import Ending, OutcomeBook, Outcomes
+from loadsim.measure.outcomes import Ending, OutcomeCollector, Outcomes
 from loadsim.model import ERROR_BASE, NS_PER_MS, Column, ErrorKind
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
@@ -43,9 +43,9 @@ def mixed(retry: dict[str, Any] | None = None, **target: Any) -> Scenario:
 def logged(of: Scenario, script: Script, **options: Any) -> tuple[Ran, ScriptedTransport, Ints, Outcomes]:
     raw, notes = RawRows(0), OutcomeNotes(np.zeros(8, dtype=np.int64))
     result, transport = play(of, script, logs=[raw, notes], **options)
-    book = OutcomeBook()
-    book.add(notes.take())
-    return result, transport, np.frombuffer(raw.take(), dtype=np.int64).reshape(-1, WIDTH), book.outcomes()
+    collector = OutcomeCollector()
+    collector.add(notes.take())
+    return result, transport, np.frombuffer(raw.take(), dtype=np.int64).reshape(-1, WIDTH), collector.outcomes()
 
 
 def failing(times: int, **reply: Any) -> Script:
