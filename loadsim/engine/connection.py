@@ -12,17 +12,17 @@ import os
 import select
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from loadsim.engine.errors import kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.race import UNDER_WAY, Attempt, Race, begin_next
-from loadsim.engine.response import ResponseReader
+from loadsim.engine.race import UNDER_WAY, Attempt, Race, Watcher, begin_next
+from loadsim.engine.response import Memo, ResponseReader
 from loadsim.engine.tls import TlsSession
+from loadsim.engine.transport import Answer, Made, Owner
+from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
-
-if TYPE_CHECKING:
-    from loadsim.engine.direct import DirectTransport
 
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
@@ -31,16 +31,52 @@ CHUNK = 16 * 1024
 CONNECTING, FAILING, HANDSHAKE, READY, CLOSED = range(5)
 
 
+class ConnectionSet(Watcher, Protocol):
+    """What a connection asks of the set that watches its socket."""
+
+    owner: Owner
+    memo: Memo
+    wire: Wire
+    answers: list[Answer]
+
+    def add(self, connection: DirectConnection) -> None:
+        """Watch its socket."""
+
+    def modify(self, fd: int, mask: int) -> None:
+        """Watch it for something else."""
+
+    def remove(self, connection: DirectConnection) -> None:
+        """Watch it no more."""
+
+    def release(self, attempt: Attempt) -> None:
+        """Watch an attempt's socket no more; it stays as it is."""
+
+    def bury(self, sock: socket.socket) -> None:
+        """Close a socket, after the batch if one is under way."""
+
+    def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
+        """Write requests, see Transport."""
+
+    def soon(self, report: Callable[[], None]) -> None:
+        """Call back from the loop: nothing is reported from inside a call of the engine's."""
+
+    def later(self, connection: DirectConnection, code: int) -> None:
+        """Report a failure of `open` or `send`."""
+
+    def lost(self, connection: DirectConnection) -> None:
+        """An idle connection ended; no event is touched by it."""
+
+
 class DirectConnection:
     """One TCP or TLS connection of the set."""
 
     __slots__ = (
         "_owner",
         "_race",
+        "_set",
         "_sock",
         "_started_ns",
         "_tls",
-        "_transport",
         "_why",
         "address",
         "bytes_received",
@@ -63,10 +99,10 @@ class DirectConnection:
         "state",
     )
 
-    def __init__(self, transport: DirectTransport) -> None:
-        self._transport = transport
-        self._owner = transport.owner
-        self.reader = ResponseReader(transport.memo)
+    def __init__(self, among: ConnectionSet) -> None:
+        self._set = among
+        self._owner = among.owner
+        self.reader = ResponseReader(among.memo)
         self.address = 0
         """Of the address that it is connected, or connects, to."""
         self._race: Race | None = None
@@ -87,16 +123,16 @@ class DirectConnection:
     # -- opening ------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        transport = self._transport
-        order = transport.addresses.order(self._started_ns)
-        sock, self.address, code = begin_next(transport.addresses, order)
+        among = self._set
+        order = among.addresses.order(self._started_ns)
+        sock, self.address, code = begin_next(among.addresses, order)
         self._take(sock)
-        transport.add(self)
+        among.add(self)
         if code not in UNDER_WAY:
             self.state = FAILING
-            transport.later(self, code)
+            among.later(self, code)
         elif order:
-            self._race = Race(transport, self, order)
+            self._race = Race(among, self, order)
 
     def _take(self, sock: socket.socket) -> None:
         """Go on with a socket that is being connected."""
@@ -108,12 +144,12 @@ class DirectConnection:
 
     def adopt(self, attempt: Attempt) -> None:
         """Go on with another attempt in place of its own."""
-        self._transport.remove(self)
-        self._transport.bury(self._sock)
-        self._transport.release(attempt)
+        self._set.remove(self)
+        self._set.bury(self._sock)
+        self._set.release(attempt)
         self._take(attempt.sock)
         self.address = attempt.address
-        self._transport.add(self)
+        self._set.add(self)
 
     def _connected(self) -> None:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -121,9 +157,9 @@ class DirectConnection:
             self.connect_failed(code)
             return
         self._end_race()
-        self._transport.addresses.made(self.address)
+        self._set.addresses.made(self.address)
         self.connected_ns = monotonic_ns()
-        wire = self._transport.wire
+        wire = self._set.wire
         if wire.tls is None:
             self._ready(0)
             return
@@ -136,7 +172,7 @@ class DirectConnection:
         """This address does not work: go on with the next one, or give up with the event."""
         if self.state == CLOSED:
             return
-        self._transport.addresses.failed(self.address, monotonic_ns())
+        self._set.addresses.failed(self.address, monotonic_ns())
         if self._race is not None and self._race.next_for(self):
             return
         self._end_race()
@@ -178,19 +214,19 @@ class DirectConnection:
     def _watch(self, mask: int) -> None:
         if mask != self.mask:
             self.mask = mask
-            self._transport.modify(self.fd, mask)
+            self._set.modify(self.fd, mask)
 
     # -- carrying an event --------------------------------------------------------------------------------------------
 
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
-        self._transport.send_all([(self, request, index)], attempt)
+        self._set.send_all([(self, request, index)], attempt)
 
     def unsealed(self, error: OSError) -> None:
         """The session takes nothing more: nothing of a request was sent."""
         self.sent_ns = self.first_ns = self.bytes_sent = self.bytes_received = 0
         self._why = f"TLS: {error.strerror or error}"
-        self._transport.soon(self._give_up)
+        self._set.soon(self._give_up)
 
     def _give_up(self) -> None:
         if self.state == READY and self.event is not None:
@@ -204,7 +240,7 @@ class DirectConnection:
         """The first write of a request raised `error`."""
         self.bytes_sent = 0
         self._why = error.strerror or str(error)
-        self._transport.later(self, error.errno or errno.EIO)
+        self._set.later(self, error.errno or errno.EIO)
 
     def partly_sent(self, data: bytes, sent: int) -> None:
         """The kernel took only so much of a request."""
@@ -233,7 +269,7 @@ class DirectConnection:
         except OSError as error:
             self.pending = b""
             self._why = error.strerror or str(error)
-            self._transport.later(self, error.errno or errno.EIO)
+            self._set.later(self, error.errno or errno.EIO)
             return
         self.pending = pending
         self._watch(mask)
@@ -278,7 +314,7 @@ class DirectConnection:
     def take(self, data: bytes, now: int) -> None:
         """Something was read at `now`: part of a response, all of it, or its end."""
         if self.event is None:
-            self._transport.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
+            self._set.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
         elif not data:
             self._ended(now)
         else:
@@ -287,7 +323,7 @@ class DirectConnection:
             self.bytes_received += len(data)
             code = self.reader.feed(data)
             if code:
-                self._transport.answers.append((self, self._over(code), now))
+                self._set.answers.append((self, self._over(code), now))
             elif self._tls is not None and self._tls.ended:
                 self._ended(now)
 
@@ -309,7 +345,7 @@ class DirectConnection:
         if self.state == CLOSED:
             return
         if self.event is None:
-            self._transport.lost(self)
+            self._set.lost(self)
             return
         self._why = why or os.strerror(code)
         self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
@@ -336,7 +372,7 @@ class DirectConnection:
         """See Connection."""
         if self.state == CLOSED:
             return
-        addresses = self._transport.addresses
+        addresses = self._set.addresses
         addresses.answers[self.address] += self.served
         if self.state == CONNECTING and not self.reusable:  # given up, and not just at the end of the run
             for address in (self.address, *(self._race.under_way() if self._race is not None else ())):
@@ -344,8 +380,8 @@ class DirectConnection:
         self._end_race()
         self.state = CLOSED
         self.reader.close()
-        self._transport.remove(self)
-        self._transport.bury(self._sock)
+        self._set.remove(self)
+        self._set.bury(self._sock)
         self.recv = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]  # they keep the socket
 
     @property

@@ -45,7 +45,7 @@ class _Framings(dict[int, bytes]):
 
 
 class DirectTransport:
-    """The set. Linux only (epoll)."""
+    """The set, see ConnectionSet. Linux only (epoll)."""
 
     name = "direct"
     makes_cycles = False

@@ -10,17 +10,14 @@ import asyncio
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Address, Addresses
 from loadsim.engine.errors import NO_RESOURCE
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.transport import ResourceLimitError
+from loadsim.engine.transport import Connection, ResourceLimitError
 from loadsim.model import NS_PER_S
-
-if TYPE_CHECKING:
-    from loadsim.engine.connection import DirectConnection
-    from loadsim.engine.direct import DirectTransport
 
 UNDER_WAY = frozenset({0, errno.EINPROGRESS})
 """What `connect` says of an attempt that may still succeed."""
@@ -56,6 +53,31 @@ def _begin(address: Address) -> tuple[socket.socket | None, int]:
     return sock, sock.connect_ex(place)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
 
 
+class Opening(Connection, Protocol):
+    """The connection that is being opened, as far as a race knows it."""
+
+    def adopt(self, attempt: Attempt) -> None:
+        """Go on with another attempt in place of its own."""
+
+    def on_ready(self, mask: int) -> None:
+        """Its socket is connected."""
+
+
+class Watcher(Protocol):
+    """What watches the sockets of attempts, and closes them."""
+
+    addresses: Addresses
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Watch a socket that connects beside that of its connection."""
+
+    def drop(self, attempt: Attempt) -> None:
+        """Watch it no more, and close it."""
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back from the loop."""
+
+
 class Attempt:
     """A socket that connects beside that of the connection itself."""
 
@@ -68,7 +90,7 @@ class Attempt:
         self.address = number
 
     @property
-    def connection(self) -> DirectConnection | None:
+    def connection(self) -> Opening | None:
         """The one that it is for."""
         return self._race.connection
 
@@ -80,18 +102,18 @@ class Attempt:
 class Race:
     """What else is tried while one connection is being opened."""
 
-    __slots__ = ("_attempts", "_rest", "_timer", "_transport", "connection")
+    __slots__ = ("_attempts", "_rest", "_timer", "_watcher", "connection")
 
-    def __init__(self, transport: DirectTransport, connection: DirectConnection, rest: list[int]) -> None:
+    def __init__(self, watcher: Watcher, connection: Opening, rest: list[int]) -> None:
         """`rest`: the addresses that the connection has not tried, in order."""
-        self._transport = transport
-        self.connection: DirectConnection | None = connection
+        self._watcher = watcher
+        self.connection: Opening | None = connection
         self._rest = rest
         self._attempts: list[Attempt] = []
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
 
-    def next_for(self, connection: DirectConnection) -> bool:
+    def next_for(self, connection: Opening) -> bool:
         """The connection's own attempt failed: give it another one. False when there is none."""
         self._begin()
         if not self._attempts:
@@ -101,12 +123,12 @@ class Race:
 
     def ended(self, attempt: Attempt, code: int) -> None:
         """An attempt failed with `code`, or is the first to be connected (0)."""
-        connection, addresses = self.connection, self._transport.addresses
+        connection, addresses = self.connection, self._watcher.addresses
         assert connection is not None  # noqa: S101 - it ends the race when it ends itself
         place = self._attempts.index(attempt)
         if code:
             del self._attempts[place]
-            self._transport.drop(attempt)
+            self._watcher.drop(attempt)
             addresses.failed(attempt.address, monotonic_ns())
             self._begin()
             return
@@ -126,29 +148,29 @@ class Race:
         self.connection = None
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
-            self._transport.drop(attempt)
+            self._watcher.drop(attempt)
 
     def _begin(self) -> None:
         self._disarm()
         if not self._rest:
             return
         try:
-            sock, number, code = begin_next(self._transport.addresses, self._rest)
+            sock, number, code = begin_next(self._watcher.addresses, self._rest)
         except ResourceLimitError:
             self._rest.clear()  # what is under way may still succeed
             return
         if code not in UNDER_WAY:
             sock.close()
-            self._transport.addresses.failed(number, monotonic_ns())
+            self._watcher.addresses.failed(number, monotonic_ns())
             return
         attempt = Attempt(self, sock, number)
         self._attempts.append(attempt)
-        self._transport.add_attempt(attempt)
+        self._watcher.add_attempt(attempt)
         self._arm()
 
     def _arm(self) -> None:
         if self._rest:
-            self._timer = self._transport.call_later(ATTEMPT_DELAY_NS / NS_PER_S, self._late)
+            self._timer = self._watcher.call_later(ATTEMPT_DELAY_NS / NS_PER_S, self._late)
 
     def _disarm(self) -> None:
         if self._timer is not None:
