@@ -29,6 +29,7 @@ from loadsim.measure.reconcile import reconcile
 from loadsim.measure.result import Reconciliation, RunResult
 from loadsim.model import LoadsimError, UsageError, is_success
 from loadsim.plan import Plan, redact_url
+from loadsim.plan.redact import conceal, secrets_in
 from loadsim.settings import read_bytes_file
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
             ):
                 if answer.status == 200:
                     return decode_ledger(await _whole(answer.content, LEDGER_SPARE + LEDGER_EVENT * events), run_id)
-                said = (await answer.content.read(300)).decode("utf-8", "replace").strip()
+                said = conceal(
+                    (await answer.content.read(300)).decode("utf-8", "replace").strip(), secrets_in({}, url=url)
+                )
         except TimeoutError:
             raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
         except (ClientError, OSError) as error:
