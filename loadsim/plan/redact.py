@@ -100,10 +100,18 @@ def _secrets_of_url(url: str) -> Iterator[str]:
 
 
 def conceal(text: str, values: Iterable[str]) -> str:
-    """The text with every one of these values as `***`."""
+    """The text with every one of these values as `***`, also the beginning of one at its end, where it may be cut."""
+    values = tuple(values)
     for value in values:
         text = text.replace(value, MASK)
-    return text
+    begun = max((_begun(text, value) for value in values), default=0)
+    return f"{text[:-begun]}{MASK}" if begun else text
+
+
+def _begun(text: str, value: str) -> int:
+    """How many characters of a value, SHORTEST_SECRET or more, stand at the end of the text."""
+    sizes = range(min(len(text), len(value) - 1), SHORTEST_SECRET - 1, -1)
+    return next((size for size in sizes if text.endswith(value[:size])), 0)
 
 
 def redact_url(url: str) -> str:
