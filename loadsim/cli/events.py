@@ -14,7 +14,7 @@ from loadsim.model import UsageError
 
 @click.command()
 @click.argument("event", required=False)
-@click.option("--scheme", metavar="NAME", help="List only what is sent with this signature scheme.")
+@click.option("--scheme", metavar="NAME", help="Only what is sent with this signature scheme.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="The seed of a run: print one exact body.")
 @click.option("--index", type=click.IntRange(0, 2**48 - 1), metavar="I", help="Which event of the run (default 0).")
 @click.option("--epoch", metavar="T", help="The instant of the body: unix seconds or ISO 8601 (default: now).")
@@ -42,6 +42,7 @@ def command(
     Examples:
       loadsim events
       loadsim events --scheme github
+      loadsim events --scheme stripe charge.succeeded
       loadsim events desktop.app_tracking.captured
       loadsim events desktop.app_tracking.captured --seed 7 --index 1234 --epoch 2026-05-04T09:10:00Z
       loadsim events desktop.screenshot_tracking.captured --live --image buffer:64KB
@@ -53,14 +54,26 @@ def command(
         if seed is not None or index is not None or epoch or live or image or overrides:
             raise UsageError("these options need an event type: loadsim events EVENT [options]; see loadsim events")
         _print_catalogue(None if scheme is None else family(find_scheme(scheme)))
-    elif scheme is not None:
-        raise UsageError("--scheme chooses from the list: leave the event type out")
-    elif seed is None:
+        return
+    if scheme is not None:
+        event = _of_scheme(event, scheme, family(find_scheme(scheme)))
+    if seed is None:
         if index is not None or epoch:
             raise UsageError("--index and --epoch say which body of a run: give the run's --seed too")
         _print_sample(event, live, image, overrides)
     else:
         _print_body(event, seed, index or 0, epoch, live, image, overrides)
+
+
+def _of_scheme(event: str, scheme: str, schemes: tuple[str, ...]) -> str:
+    """The full name of one of a scheme's own events. Raises UsageError for another's."""
+    from loadsim.events import default_types, event_type
+    from loadsim.inputs.event_names import full_name
+
+    name = event_type(full_name(event, schemes)).name
+    if name not in default_types(schemes):
+        raise UsageError(f"{name} is no event of scheme {scheme}: see loadsim events --scheme {scheme}")
+    return name
 
 
 def _print_catalogue(schemes: tuple[str, ...] | None) -> None:

@@ -151,7 +151,12 @@ class ShardRun:
             raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
         loop = asyncio.get_running_loop()
         scenario, keys = self._scenario()
-        self._secrets = secrets_in(scenario.target.headers, self._hidden)
+        self._secrets = secrets_in(
+            scenario.target.headers,
+            self._hidden,
+            url=scenario.target.url,
+            keys=(keys.secret, keys.old_secret, keys.key_password),
+        )
         self._plan = plan = Plan(scenario, message.seed, message.pace)
         connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
@@ -295,7 +300,7 @@ class ShardRun:
         )
 
     def _sample(self, of: Sample) -> SampleMessage:
-        """An answer as others may see it: without the secrets of our headers, should it repeat them."""
+        """An answer as others may see it: without our secrets, should it repeat them."""
         headers = [(name, conceal(value, self._secrets)) for name, value in of.headers]
         body, error = conceal(of.body, self._secrets), conceal(of.error, self._secrets)
         return SampleMessage(of.index, of.stratum, of.code, of.t_ns, headers, body, error)

@@ -1,4 +1,4 @@
-"""What must never be shown: header values that are credentials, user info and query values of URLs.
+"""What must never be shown: signing secrets, header values that are credentials, user info and query values of URLs.
 
 A header's value is a credential where its name says so, without regard to case, or where the environment holds it. An
 endpoint that repeats one in its answer does not make it less of a secret.
@@ -6,11 +6,14 @@ endpoint that repeats one in its answer does not make it less of a secret.
 
 from __future__ import annotations
 
+import base64
 import copy
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, unquote_plus
 
+from loadsim.model import Secret
 from loadsim.plan.headers import header_pairs
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ ENV_PREFIX = "env:"
 """Before the name of a variable, in place of a header's value."""
 SHORTEST_SECRET = 4
 """Shorter values are not looked for in what an endpoint says: they stand everywhere."""
+SHORTEST_VALUE = 8
+"""The same of a URL's query values and of parts of a secret, most of which are ordinary words where they are short."""
 
 _TELLING = re.compile(r"^(?:proxy-)?authorization$|^(?:set-)?cookie$|token|key|secret", re.IGNORECASE)
 _USUAL_NAME = re.compile(r"[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})*", re.ASCII)
@@ -58,19 +63,55 @@ def redact_headers(headers: Mapping[str, Value], hidden: Collection[str] = ()) -
     return {name: MASK if is_telling(name) or name.lower() in hidden else value for name, value in headers.items()}
 
 
-def secrets_in(headers: Mapping[str, str | tuple[str, ...]], hidden: Collection[str] = ()) -> tuple[str, ...]:
-    """The values that `redact_headers` masks, and what stands behind a word such as Bearer in them; longest first."""
+def secrets_in(
+    headers: Mapping[str, str | tuple[str, ...]],
+    hidden: Collection[str] = (),
+    *,
+    url: str = "",
+    keys: Iterable[Secret | None] = (),
+) -> tuple[str, ...]:
+    """What an endpoint could repeat and nobody should read, longest first: the values that `redact_headers` masks, what
+    stands behind a word such as Bearer in them, what `redact_url` masks, and `keys`."""
     masked = [value for name, value in header_pairs(headers) if is_telling(name) or name.lower() in hidden]
     found = {text.strip() for value in masked for text in (value, value.partition(" ")[2])}
+    found.update(_secrets_of_url(url), *(_forms_of_key(key.reveal()) for key in keys if key is not None))
     found |= {text.encode().decode("latin-1") for text in found}  # as an answer that repeats it is read
     return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=lambda text: (-len(text), text)))
 
 
+def _forms_of_key(key: str) -> Iterator[str]:
+    """A signing secret as it is, and without the prefix that some providers put before it."""
+    yield key
+    if len(rest := key.partition("_")[2]) >= SHORTEST_VALUE:
+        yield rest
+
+
+def _secrets_of_url(url: str) -> Iterator[str]:
+    """User info as it stands in the URL, in the clear, and as Basic credentials; query values, but for short ones."""
+    base, query, _ = re.fullmatch(_URL, url).groups()  # type: ignore[union-attr]  # matches any text
+    info = base.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    if info:
+        user, _, password = info.partition(":")
+        pair = f"{unquote(user)}:{unquote(password)}"
+        yield from (info, password or user, unquote(password or user), pair, base64.b64encode(pair.encode()).decode())
+    for name, _, value in (pair.partition("=") for pair in (query or "")[1:].split("&")):
+        if value and (len(value) >= SHORTEST_VALUE or is_telling(name)):
+            yield from (value, unquote_plus(value))
+
+
 def conceal(text: str, values: Iterable[str]) -> str:
-    """The text with every one of these values as `***`."""
+    """The text with every one of these values as `***`, also the beginning of one at its end, where it may be cut."""
+    values = tuple(values)
     for value in values:
         text = text.replace(value, MASK)
-    return text
+    begun = max((_begun(text, value) for value in values), default=0)
+    return f"{text[:-begun]}{MASK}" if begun else text
+
+
+def _begun(text: str, value: str) -> int:
+    """How many characters of a value, SHORTEST_SECRET or more, stand at the end of the text."""
+    sizes = range(min(len(text), len(value) - 1), SHORTEST_SECRET - 1, -1)
+    return next((size for size in sizes if text.endswith(value[:size])), 0)
 
 
 def redact_url(url: str) -> str:

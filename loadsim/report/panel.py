@@ -15,7 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from loadsim.model import ErrorKind, is_success
+from loadsim.model import ErrorKind, Secret, is_success
 from loadsim.plan.headers import header_pairs
 from loadsim.plan.redact import conceal, redact_headers, redact_url, secrets_in
 from loadsim.report.diagnosis import diagnosis_of
@@ -87,6 +87,8 @@ class Simulation:
     scheme: str = "trackpilots"
     hidden: frozenset[str] = frozenset()
     """Lower-case names of headers whose values are secrets whatever their names say: they came from the environment."""
+    secret: Secret | None = None
+    """What it was signed with, which an endpoint may repeat."""
 
     @property
     def answer(self) -> Answer | None:
@@ -114,7 +116,7 @@ class Simulation:
 
     def concealed(self, text: str) -> str:
         """What the endpoint said, without the secrets that it repeated."""
-        return conceal(text, secrets_in(self.headers, self.hidden))
+        return conceal(text, secrets_in(self.headers, self.hidden, url=self.url, keys=(self.secret,)))
 
     def advice(self) -> str | None:
         """The likely cause where a refusal has a usual one."""
@@ -146,7 +148,7 @@ def panel_document(simulation: Simulation) -> dict[str, Any]:
         }
         if answer
         else None,
-        "error": {"kind": failure.kind.name, "text": failure.text} if failure else None,
+        "error": {"kind": failure.kind.name, "text": simulation.concealed(failure.text)} if failure else None,
         "diagnosis": simulation.advice(),
         "seed": simulation.seed,
     }

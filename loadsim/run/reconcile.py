@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -29,6 +30,7 @@ from loadsim.measure.reconcile import reconcile
 from loadsim.measure.result import Reconciliation, RunResult
 from loadsim.model import LoadsimError, UsageError, is_success
 from loadsim.plan import Plan, redact_url
+from loadsim.plan.redact import conceal, secrets_in
 from loadsim.settings import read_bytes_file
 
 if TYPE_CHECKING:
@@ -71,11 +73,13 @@ def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
             ):
                 if answer.status == 200:
                     return decode_ledger(await _whole(answer.content, LEDGER_SPARE + LEDGER_EVENT * events), run_id)
-                said = (await answer.content.read(300)).decode("utf-8", "replace").strip()
+                said = conceal(
+                    (await answer.content.read(300)).decode("utf-8", "replace").strip(), secrets_in({}, url=url)
+                )
         except TimeoutError:
             raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
         except (ClientError, OSError) as error:
-            raise LoadsimError(f"{shown}: {str(error) or type(error).__name__}") from None
+            raise LoadsimError(f"{shown}: {_why(error)}") from None
         except ValueError as error:
             raise LoadsimError(f"{shown}: {error}") from None
         raise LoadsimError(f"{shown}: answered {answer.status}" + (f" {said}" if said else ""))
@@ -100,9 +104,18 @@ async def register_at(url: str, run_id: str) -> None:
     except TimeoutError:
         raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
     except (ClientError, OSError, ValueError) as error:
-        raise LoadsimError(f"{shown}: {str(error) or type(error).__name__}") from None
+        raise LoadsimError(f"{shown}: {_why(error)}") from None
     if status not in UNKNOWN and not is_success(status):
         raise LoadsimError(f"{shown}: answered {status}")
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in a line; of a connection that was not made, what the system says."""
+    of_system = getattr(error, "os_error", None)
+    if isinstance(of_system, OSError):
+        code = of_system.errno or 0
+        return f"cannot be reached: {os.strerror(code).lower() if code > 0 else of_system.strerror or of_system}"
+    return str(error) or type(error).__name__
 
 
 async def _whole(content: StreamReader, most: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hmac
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejec
 
 SHOWN = 100
 """How many characters of a header's value are shown."""
+_UPPER_HEX = re.compile(r"(?=.*[A-F])[0-9A-Fa-f]+")
 
 _UNKNOWN = (
     "either the sender signs with another secret, or the body or a signed header was changed after signing: the "
@@ -185,9 +187,7 @@ def _malformed_signature(delivery: _Delivery) -> list[str]:
         findings.append(f"it has no entry {scheme.signature.timestamp_prefix.decode()}…")
     if prefix and not codes:
         findings.append(f"no entry begins with {prefix}")
-    if scheme.encoding == "hex" and any(
-        code.removeprefix(prefix).lower() != code.removeprefix(prefix) for code in codes
-    ):
+    if scheme.encoding == "hex" and any(_UPPER_HEX.fullmatch(code.removeprefix(prefix)) for code in codes):
         findings.append("it is in upper case; the scheme writes lower case")
     if text.strip(" \t\"'") != text:
         findings.append("there are quotes or white space around it")

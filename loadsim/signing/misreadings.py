@@ -69,7 +69,7 @@ def _text(name: str, how: str, read: Callable[[bytes], bytes]) -> Misreading:
         name,
         f"the body is {how} before it is verified",
         f"{RAW}: decode them afterwards",
-        f"the signature is that of the body {how}; sign and verify the raw bytes",
+        f"the signature is that of the body {how.rstrip(',')}; sign and verify the raw bytes",
         read,
     )
 

@@ -122,20 +122,22 @@ def _url_forms(url: str) -> dict[str, str]:
     bare = host.removesuffix(f":{port}") if port is not None else host.removesuffix(":")
     other = "http" if parts.scheme == "https" else "https"
     path = parts.path or "/"
-    canonical = parts.geturl()
+    default = {"http": 80, "https": 443}.get(parts.scheme)
     forms = {
-        "in its canonical form": canonical,
+        "in its canonical form": parts.geturl(),
         f"with {other}://": parts._replace(scheme=other).geturl(),
         "without the slash at its end": parts._replace(path=path.rstrip("/")).geturl(),
         "with a slash at its end": parts._replace(path=path.rstrip("/") + "/").geturl(),
         "without its query": parts._replace(query="").geturl(),
         "with its host in lower case": parts._replace(netloc=host.lower()).geturl(),
         "without a port": parts._replace(netloc=bare).geturl(),
+        "as URL parsers write it": parts._replace(
+            netloc=(bare if port == default else host).lower(), path=path
+        ).geturl(),
         "as its path alone": path + (f"?{parts.query}" if parts.query else ""),
         f"with {other}:// and without a port": parts._replace(scheme=other, netloc=bare).geturl(),
     }
-    if port is None:
-        default = 443 if parts.scheme == "https" else 80
+    if port is None and default is not None:
         forms[f"with the port {default}"] = parts._replace(netloc=f"{bare}:{default}").geturl()
     first: dict[str, str] = {}
     for words, form in forms.items():
@@ -199,6 +201,8 @@ def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Itera
     )
     if scheme.encoding == "hex":
         yield written("writes the code in upper case", str.upper)
+        in_base64 = MessageMac(dataclasses.replace(scheme, encoding="base64"), secret, url).code
+        yield written("writes the code in base64 without padding (=)", lambda text: text.rstrip("="), in_base64)
     elif scheme.encoding == "base64":
         yield written("leaves the padding (=) of base64 out", lambda text: text.rstrip("="))
     else:

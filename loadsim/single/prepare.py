@@ -18,7 +18,7 @@ from loadsim.cases import CONTENT_TYPE
 from loadsim.engine.trust import Trust, trust_of
 from loadsim.events import EventSource, catalogue
 from loadsim.inputs.values import types_of
-from loadsim.model import NS_PER_S, SignedRequest, UsageError
+from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
 from loadsim.plan import EMBEDDED, Headers, Target
 from loadsim.plan.redact import from_environment
 from loadsim.plan.rules import check_target
@@ -50,6 +50,8 @@ class Delivery:
     headers: Headers
     event: OneEvent
     signer: Signer
+    secret: Secret
+    """What it signs with."""
     trust: Trust
 
 
@@ -124,7 +126,7 @@ def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = E
     )
     signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
     trust = trust_of(target, read_key_password(target.key_password_env))
-    return Delivery(endpoint, target, resolve_headers(target.headers), event, signer, trust)
+    return Delivery(endpoint, target, resolve_headers(target.headers), event, signer, secret, trust)
 
 
 async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
@@ -149,4 +151,5 @@ async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
         seed=event.seed,
         scheme=target.scheme,
         hidden=from_environment(target.headers),
+        secret=delivery.secret,
     )

@@ -25,6 +25,16 @@ def test_the_list_names_every_type_on_its_own_line(run: Run) -> None:
     assert [line.split("\t")[0] for line in ran.out.splitlines()] == [each.name for each in catalogue()]
 
 
+def test_a_schemes_own_event_needs_no_prefix(run: Run) -> None:
+    full = run("events", "stripe.charge.succeeded", "--seed", "7", "--epoch", "1746123456")
+    assert full.code == 0
+    assert run("events", "--scheme", "stripe", "charge.succeeded", "--seed", "7", "--epoch", "1746123456") == full
+    assert run("events", "--scheme", "stripe", "charge.succeeded").code == 0
+    other = run("events", "--scheme", "github", "stripe.charge.succeeded")
+    assert (other.code, other.out) == (2, "")
+    assert "stripe.charge.succeeded is no event of scheme github" in other.err
+
+
 def test_the_list_can_be_that_of_one_scheme(run: Run) -> None:
     github = [line.split("\t")[0] for line in run("events", "--scheme", "github").out.splitlines()]
     assert github == ["github.issues", "github.pull_request", "github.push"]

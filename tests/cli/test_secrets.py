@@ -1,4 +1,5 @@
-"""A value from the environment is a secret under any name, also where an endpoint repeats it.
+"""A value from the environment is a secret under any name, also where an endpoint repeats it, as it does with a signing
+secret and with what is masked in a URL.
 
 So is what stands in place of a variable's name.
 """
@@ -20,23 +21,25 @@ from .running import Run
 VARIABLE = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
 APP = "desktop.app_tracking.captured"
 VALUE, BEARER = "tenant-0815-hidden", "Bearer opaque-0815-hidden"
-HIDDEN = (VALUE, "opaque-0815-hidden", "whsec_hidden")
-HEADERS = ("-H", "X-Tenant: env:TENANT", "-H", "X-Caller: env:CALLER", "-H", "Authorization: Basic bGl0ZXJhbA")
+QUERY, PASSWORD, BASIC = "route-0815-hidden", "pass@0815-hidden", "Ym9iOnBhc3NAMDgxNS1oaWRkZW4="
+HIDDEN = (VALUE, "opaque-0815-hidden", "whsec_hidden", QUERY, PASSWORD, "pass%400815-hidden", BASIC)
+HEADERS = ("-H", "X-Tenant: env:TENANT", "-H", "X-Caller: env:CALLER", "-H", "X-Api-Key: Basic bGl0ZXJhbA")
 MISTAKEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 async def echo(request: web.Request) -> web.Response:
-    """Refuses, and repeats every header, as a debugging endpoint does."""
+    """Refuses, and repeats everything, as a debugging endpoint does, with the secret that it verifies with."""
     await request.read()
     tenant, caller = request.headers["X-Tenant"], request.headers["X-Caller"]
-    said = "\n".join((tenant, caller, *(f"{name}: {value}" for name, value in request.headers.items())))
+    known = (tenant, caller, request.path_qs, HIDDEN[2], PASSWORD)
+    said = "\n".join((*known, *(f"{name}: {value}" for name, value in request.headers.items())))
     return web.Response(status=401, reason=f"no {tenant}", text=said, headers={"X-Echo": caller, "X-Tenant": tenant})
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
     with serving(echo) as url:
-        yield f"{url}/hooks"
+        yield f"{url.replace('://', '://bob:pass%400815-hidden@')}/hooks?x=1&route={QUERY}"
 
 
 @pytest.fixture

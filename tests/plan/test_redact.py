@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadsim.model import Secret
 from loadsim.plan import (
     from_document,
     redact_headers,
     redact_url,
     redacted,
 )
+from loadsim.plan.redact import conceal, secrets_in
 from tests.plan.support import HEAD, STEADY, load
 
 
@@ -69,3 +71,29 @@ def test_a_redacted_document_holds_no_credential_and_leaves_the_original_alone()
     assert shown["target"]["headers"] == {"Authorization": "***", "Accept": "*/*"}
     assert document["target"]["headers"]["Authorization"] == "Bearer hunter2"
     assert from_document(shown, "result").phases == load(text).phases
+
+
+def test_what_could_be_repeated_of_a_url_and_of_keys_is_looked_for() -> None:
+    url = "https://bob:p%40ssword@host.test/a?route=long-enough&token=four&env=test#f"
+    found = secrets_in({}, url=url, keys=(Secret("whsec_abcdefgh"), None))
+    assert set(found) == {
+        *("bob:p%40ssword", "p%40ssword", "p@ssword", "bob:p@ssword", "Ym9iOnBAc3N3b3Jk"),
+        *("long-enough", "four", "whsec_abcdefgh", "abcdefgh"),
+    }
+    assert list(found) == sorted(found, key=lambda text: (-len(text), text))
+    assert secrets_in({}, url="http://host.test/a?env=test") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no secret-value here", "no *** here"),
+        ("secret-valuesecret-valu", "******"),
+        ("it ends in secr", "it ends in ***"),
+        ("it ends in sec", "it ends in sec"),
+        ("secr", "***"),
+        ("", ""),
+    ],
+)
+def test_a_value_that_the_end_of_a_text_cuts_is_concealed_too(text: str, shown: str) -> None:
+    assert conceal(text, ("secret-value", "other")) == shown

@@ -124,6 +124,7 @@ async def test_a_served_ledger() -> None:
     [
         (404, b'{"error":"no such run"}', 'answered 404 {"error":"no such run"}'),
         (302, b"", "answered 302"),
+        (500, b"no run at /ledger?key=hidden", "answered 500 no run at /ledger?key=***"),
         (200, b"<html>", "not a ledger"),
         (200, b'{"run":"\xff"}', "not a ledger"),
         (200, b'{"x":' + 5_000 * b"[" + 5_000 * b"]" + b"}", "not a ledger"),
@@ -142,7 +143,7 @@ async def test_what_is_no_ledger(status: int, body: bytes, reason: str) -> None:
 
 
 async def test_nobody_there_and_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LoadsimError, match=re.escape("http://127.0.0.1:9/ledger: ")):
+    with pytest.raises(LoadsimError, match=re.escape("http://127.0.0.1:9/ledger: cannot be reached: ")):
         await ledger_at("http://127.0.0.1:9/ledger", "run", 2)()
     monkeypatch.setattr(module, "LEDGER_SPARE", 10)
     monkeypatch.setattr(module, "READ_TIMEOUT_S", 0.2)

@@ -181,6 +181,11 @@ def test_whatever_a_probe_can_prove_is_recognised_in_a_capture_too(misreading: M
         ),
         ("hookdeck", lambda: base64.b64encode(hashlib.sha256(KEY + BODY).digest()).decode(), "plain SHA256 of key and"),
         ("outpost", lambda: "v0=" + hmac.digest(BODY, KEY, "sha256").hex(), "takes the message as the key"),
+        (
+            "outpost",
+            lambda: "v0=" + base64.b64encode(hmac.digest(KEY, BODY, "sha256")).decode().rstrip("="),
+            "base64 without padding (=)",
+        ),
     ],
 )
 def test_a_code_that_is_made_or_written_otherwise_is_recognised(name: str, code: Callable[[], str], words: str) -> None:
@@ -194,6 +199,8 @@ def test_a_code_that_is_made_or_written_otherwise_is_recognised(name: str, code:
         ("https://Example.TEST/hooks", "https://Example.TEST:8443/hooks", "without a port"),
         ("https://Example.TEST/hooks", "HTTPS://Example.TEST/hooks", "in its canonical form"),
         ("http://Example.TEST/hooks", "https://Example.TEST:8443/hooks", "with http:// and without a port"),
+        ("https://example.test/hooks", "https://Example.TEST:443/hooks", "as URL parsers write it"),
+        ("https://example.test/", "https://Example.TEST", "as URL parsers write it"),
     ],
 )
 def test_the_case_of_a_host_is_not_taken_for_something_else(on_file: str, here: str, words: str) -> None:
@@ -212,6 +219,12 @@ def test_a_form_that_is_wrong_though_the_code_is_right() -> None:
         findings = findings_text("github", {"x-hub-signature-256": text})
         assert words in findings
     assert right in findings_text("github", {"x-hub-signature-256": good.removeprefix("sha256=")})
+    in_base64 = base64.b64encode(bytes.fromhex(good.removeprefix("sha256="))).decode()
+    assert "upper case" not in findings_text("github", {"x-hub-signature-256": f"sha256={in_base64}"})
+
+
+def test_what_was_signed_is_said_in_whole_sentences() -> None:
+    assert not [each.name for each in MISREADINGS if ",;" in each.signed or ",," in each.cause]
 
 
 def test_what_is_missing_is_named_and_another_schemes_headers_are_recognised() -> None:

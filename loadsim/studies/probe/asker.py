@@ -143,7 +143,7 @@ class Asker:
         )
         self.ended_s = time.time()
         if not isinstance(done.outcome, Answer):
-            return Seen(None, done.outcome.text.encode())
+            return Seen(None, self._concealed(done.outcome.text.encode()))
         self._read_clock(done.outcome)
         return Seen(done.outcome.status, self._concealed(done.outcome.body))
 
@@ -160,7 +160,8 @@ class Asker:
     def _concealed(self, said: bytes) -> bytes:
         """What the endpoint said, without the secrets that it repeated."""
         request = self.request
-        return conceal(said.decode("latin-1"), secrets_in(request.headers, request.hidden)).encode("latin-1")
+        ours = secrets_in(request.headers, request.hidden, url=request.subject.url, keys=(request.secret,))
+        return conceal(said.decode("latin-1"), ours).encode("latin-1")
 
     def _read_clock(self, answer: Answer) -> None:
         dates = [value for name, value in answer.headers if name.lower() == "date"]
