@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 
+from loadsim.model import LoadsimError
+
 RESERVED = 32
 """Descriptors that the process itself needs: pipes, epoll, timer, libraries."""
 
@@ -17,3 +19,14 @@ def raise_descriptor_limit(connections: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
         soft = raised
     return connections if soft == resource.RLIM_INFINITY else max(0, soft - RESERVED)
+
+
+def check_descriptors() -> None:
+    """Before a process of our own is started, which inherits the limit: raise it to what each needs at least.
+
+    Raises LoadsimError where the system does not let us: such a process would end while it is still being imported.
+    """
+    if raise_descriptor_limit(1) < 1:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        text = f"the descriptor limit ({soft}) leaves no room for a connection"
+        raise LoadsimError(f"{text}: raise it (ulimit -n {2 * RESERVED} or more)")

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from loadsim.engine.limits import check_descriptors
 from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import PlanMessage, Start, Stop, encode, read_message
 from loadsim.engine.preflight import check_reachable
@@ -49,6 +50,7 @@ class LocalShards:
         Raises what a shard failed with before it began.
         """
         self._intake = intake
+        check_descriptors()
         for plan in plans:
             process = await asyncio.create_subprocess_exec(
                 *own_command("loadsim", "shard"),

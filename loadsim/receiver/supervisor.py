@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
+from loadsim.engine.limits import check_descriptors
 from loadsim.measure.ledger import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.counters import Counts, SharedCounters
@@ -101,6 +102,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Bind, start every worker, wait until all are ready. Raises LoadsimError: port taken, a worker that fails."""
+        check_descriptors()
         listeners = listen(self._options.host, self._options.port, self._options.workers)
         self.port = listeners[0].getsockname()[1]
         self._places = [_Place(number, listener) for number, listener in enumerate(listeners)]

@@ -105,6 +105,31 @@ async def test_a_descriptor_limit_below_its_connections_is_said_before_and_after
     assert result.totals.succeeded == result.totals.sent
 
 
+@pytest.mark.needs("prlimit")
+@pytest.mark.parametrize("descriptors", [12, 14, 18, 32])
+@pytest.mark.parametrize("target", ["URL", "embedded"])
+async def test_a_descriptor_limit_below_any_use_is_one_line(tmp_path: Path, target: str, descriptors: int) -> None:
+    async with endpoint() as served:
+        url = target.replace("URL", served.url)
+        limits = ["prlimit", f"--nofile={descriptors}:{descriptors}"]
+        done = await under(limits, "run", url, "-c", "4", "-n", "10", "-q", cwd=tmp_path)
+    assert (done.code, done.out) == (1, ""), done.err
+    (line,) = done.err.splitlines()
+    assert line.startswith("loadsim: ")
+    assert "ulimit -n" in line
+    assert served.arrivals == []
+
+
+@pytest.mark.needs("prlimit")
+async def test_a_descriptor_limit_that_may_be_raised_is_raised(tmp_path: Path) -> None:
+    async with endpoint() as served:
+        done = await under(
+            ["prlimit", "--nofile=12:1024"], "run", served.url, "-c", "4", "-n", "10", "-q", cwd=tmp_path
+        )
+    assert (done.code, done.err) == (0, ""), done.out
+    assert stored(tmp_path).totals.succeeded == 10
+
+
 def test_a_slow_endpoint_is_not_the_generators_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     document = {
         "target": {"url": "http://127.0.0.1:9/", "connections": 4, "timeout": "1s"},
