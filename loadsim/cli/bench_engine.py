@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from loadsim.cli.output import put, put_line, say
+from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.model import UsageError
 
 
@@ -46,7 +46,8 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         put(dump(calibration))
     else:
-        print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
-        if calibration.path is not None:
-            put_line(f"\nSaved to {calibration.path}")
+        with report_of():
+            print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
+            if calibration.path is not None:
+                put_line(f"\nSaved to {calibration.path}")
     sys.exit(3 if calibration.reasons else 0)

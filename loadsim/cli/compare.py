@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
-from loadsim.cli.output import write_document, write_line
+from loadsim.cli.output import report_of, write_document, write_line
 from loadsim.cli.stored import read_result
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
@@ -59,7 +60,8 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     except ValueError as error:
         raise UsageError(f"{base} and {new} cannot be compared: {error}") from None
     if output is None:
-        write_document(data, form)
+        with report_of() if wanted else contextlib.nullcontext():  # without a gate the report is all there is
+            write_document(data, form)
     else:
         write_whole(output, data)
         write_line(f"wrote {output}")

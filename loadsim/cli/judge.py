@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.options import gate_option
-from loadsim.cli.output import write_line
+from loadsim.cli.output import report_of, write_line
 from loadsim.cli.stored import read_result, result_path
 from loadsim.cli.terminal import print_report
 from loadsim.judge import GateMode, evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
@@ -46,7 +46,8 @@ def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: Gate
     stored = read_result(result)
     objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored))
     judged = evaluate(stored, objectives, rules_of(stored), gate=gate)
-    print_report(verdict_report(judged))
+    with report_of():
+        print_report(verdict_report(judged))
     if write:
         path = result_path(result)
         write_whole(path, dump_result(judged))

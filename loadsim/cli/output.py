@@ -131,12 +131,12 @@ def put_line(text: str = "") -> None:
 
 
 @contextlib.contextmanager
-def report_of(kept: Path) -> Iterator[None]:
-    """Show a report that is kept as a file too: where stdout takes nothing, say that, and the verdict stands."""
+def report_of(kept: Path | None = None) -> Iterator[None]:
+    """Show a report beside a verdict, which stands where stdout takes nothing: that is said, and where it is kept."""
     try:
         yield
     except OutputError as error:
-        say(f"{error}; the report is in {kept}/")
+        say(str(error) if kept is None else f"{error}; the report is in {kept}/")
 
 
 def write_document(data: bytes, form: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.output import put
+from loadsim.cli.output import put, report_of
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import NS_PER_S, Secret, UsageError
 
@@ -187,7 +187,8 @@ def _show(report: ProbeReport | ClockReport, *, as_json: bool) -> None:
     from loadsim.studies.probe.report import ClockReport, clock_document, probe_any_report, probe_document
 
     if not as_json:
-        print_report(probe_any_report(report))
+        with report_of():
+            print_report(probe_any_report(report))
     elif isinstance(report, ClockReport):
         put(orjson.dumps(clock_document(report)) + b"\n")
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadsim.cli.output import put, say, write_line
+from loadsim.cli.output import put, report_of, say, write_line
 from loadsim.cli.stored import read_result, result_path
 
 FINDING = 99
@@ -54,7 +54,8 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
     joined, notes = reconciled_with_file(
         stored, result_path(result).parent, received, id_field, of="deliveries" if deliveries else "effects"
     )
-    put(render_books(joined, stored.run.id))
+    with report_of():
+        put(render_books(joined, stored.run.id))
     for note in notes:
         say(note)
     if write:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.output import put_line
+from loadsim.cli.output import put_line, report_of
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
@@ -101,12 +101,13 @@ def verify(name: str, **options: Any) -> None:
     told = explain(
         found, secret, headers, body, now_s, tolerance_s=_tolerance(options["tolerance"]), url=options["url"]
     )
-    if told.rejection is None:
-        put_line(f"verified: {told.findings[0]}")
-        return
-    put_line(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
-    for finding in told.findings[1:]:
-        put_line(f"  - {finding}")
+    with report_of():
+        if told.rejection is None:
+            put_line(f"verified: {told.findings[0]}")
+            return
+        put_line(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
+        for finding in told.findings[1:]:
+            put_line(f"  - {finding}")
     sys.exit(FINDING)
 
 

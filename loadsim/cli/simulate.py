@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.output import put
+from loadsim.cli.output import put, report_of
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.model import UnreachableError, UsageError
 
@@ -125,4 +125,5 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
     console = Console()
     colour = console.is_terminal and not console.no_color and console.color_system is not None
     width = max(60, min(console.width, 120)) if console.is_terminal else 100
-    put(render_panel(simulation, width=width, colour=colour), colour=colour)
+    with report_of():
+        put(render_panel(simulation, width=width, colour=colour), colour=colour)

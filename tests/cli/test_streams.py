@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.measure.result import dump_result
+from loadsim.measure.result import dump_result, load_result
 from tests.commands import Command
 from tests.launch.support import Done, endpoint, finish, started, stored
 from tests.launch.test_run import INTERPRETER
@@ -18,7 +18,6 @@ PRINTING = (
     ("report", "RESULT"),
     ("report", "RESULT", "--format", "md"),
     ("report", "RESULT", "--format", "html"),
-    ("judge", "RESULT"),
     ("compare", "RESULT", "RESULT"),
     ("events",),
     ("events", "desktop.app_tracking.captured"),
@@ -27,6 +26,15 @@ PRINTING = (
     ("run", "http://127.0.0.1:9/", "--check"),
 )
 """Commands whose output is all that they make."""
+EVENT = ("-e", "desktop.app_tracking.captured")
+JUDGING = (
+    ("judge", "RESULT"),
+    ("judge", "RESULT", "--objective", "success: rate >= 0%"),
+    ("compare", "RESULT", "RESULT", "--fail", "p50:5%"),
+    ("simulate", "GOOD", *EVENT),
+    ("simulate", "BAD", *EVENT),
+)
+"""Commands whose exit code is a verdict of its own."""
 
 
 def through(redirection: str) -> tuple[str, ...]:
@@ -107,6 +115,26 @@ async def test_output_that_has_no_room_is_one_line(tmp_path: Path, result: str, 
     done = await ran(tmp_path, through(">/dev/full"), *words)
     assert done.code == 1
     assert done.err == "loadsim: standard output cannot be written: no space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", JUDGING, ids=" ".join)
+async def test_a_verdict_stands_where_its_report_has_no_room(
+    tmp_path: Path, result: str, arguments: tuple[str, ...]
+) -> None:
+    async with endpoint() as good, endpoint(500) as bad:
+        places = {"RESULT": result, "GOOD": good.url, "BAD": bad.url}
+        words = [places.get(word, word) for word in arguments]
+        plain, full = [await ran(tmp_path, through(stdout), *words) for stdout in (">/dev/null", ">/dev/full")]
+    assert full.code == plain.code
+    assert full.err == f"{plain.err}loadsim: standard output cannot be written: no space left on device\n"
+
+
+async def test_a_verdict_is_written_to_the_result_where_its_report_has_no_room(tmp_path: Path, result: str) -> None:
+    asked = ("judge", result, "--objective", "success: rate >= 0%", "--write")
+    done = await ran(tmp_path, through(">/dev/full"), *asked)
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == f"wrote {result}"
+    assert load_result((tmp_path / result).read_bytes(), result).verdict.outcome == "pass"
 
 
 async def test_a_file_that_is_opened_never_gets_what_a_closed_stream_would_have_got(
