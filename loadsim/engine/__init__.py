@@ -1,1 +1,1 @@
-"""Fires one shard of a Plan on one event loop: the only room that sleeps, connects and sends."""
+"""Fires one shard of a Plan on one event loop: here alone a run sleeps, connects and sends."""
