@@ -34,7 +34,12 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _LONGEST_UNIX = 107
-_FRAMING = {"content-length", "transfer-encoding"}
+_FRAMING = {
+    "content-length": "is set by the request itself",
+    "transfer-encoding": "is set by the request itself",
+    "expect": "asks for leave to send the body, which is sent without waiting",
+}
+"""Why these headers cannot be given."""
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
 
@@ -209,7 +214,7 @@ def check_headers(key: str, headers: Headers) -> None:
         if _HEADER_NAME.fullmatch(name) is None:
             raise DocumentError(key, f"{name!r} is not the name of an HTTP header")
         if name.lower() in _FRAMING:
-            raise DocumentError(f"{key}.{name}", "is set by the request itself and cannot be given")
+            raise DocumentError(f"{key}.{name}", f"{_FRAMING[name.lower()]} and cannot be given")
         problem = header_value_problem(value)
         if problem:
             raise DocumentError(f"{key}.{name}", f"the value {problem}")

@@ -40,7 +40,7 @@ ERROR_MEANINGS = {
     "refused": "connection refused",
     "connect_timeout": "no connection within the timeout",
     "connect_error": "could not connect",
-    "tls": "TLS handshake failed",
+    "tls": "TLS failed: the handshake, or a record after it",
     "reset": "connection broken after part of the request was sent",
     "closed_idle": "reused connection closed before any answer",
     "closed_early": "fresh connection closed before any answer",

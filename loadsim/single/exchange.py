@@ -7,6 +7,7 @@ aiohttp's client and its tracing; redirects are not followed, nothing is retried
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
 import time
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -29,6 +31,7 @@ from loadsim.plan import Headers, header_pairs, headers_over
 from loadsim.report.panel import Answer, Failure, Timings
 
 _CLOSING_TURNS = 8
+_HTTP1 = b"HTTP/1."
 RESPONSE_LIMIT = 1_000_000
 """Bytes of a response that are kept; the rest is not waited for."""
 
@@ -72,7 +75,7 @@ async def exchange(
     context = client_context(trust, _Context, system=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    connector = _Connector(ssl=context, force_close=True)
+    connector = _Connector(context)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, trace_configs=[clock.tracing()], auto_decompress=False
     ) as session:
@@ -123,8 +126,26 @@ def _ascii(url: str) -> URL:
     return URL(f"{parts.scheme}://{user}{at}{place}:{host.port}{request_target(url)}", encoded=True)
 
 
+class _Handler(ResponseHandler):
+    """Reads an answer of HTTP/1.x and nothing else: aiohttp takes RTSP/1.0, ICE/1.0 and HTTP/2.0 for the same."""
+
+    _began = b""
+
+    def data_received(self, data: bytes) -> None:
+        if len(self._began) < len(_HTTP1):
+            self._began = (self._began + data).lstrip(b"\r\n")[: len(_HTTP1)]
+            if not _HTTP1.startswith(self._began):
+                data = b"\0"  # which no parser takes for anything
+        super().data_received(data)
+
+
 class _Connector(aiohttp.TCPConnector):
     """Keeps the zone of a link-local address, which aiohttp's own form of an address has lost."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(ssl=context, force_close=True)
+        handler: type[ResponseHandler] = _Handler
+        self._factory = functools.partial(handler, loop=asyncio.get_running_loop())
 
     def _convert_hosts_to_addr_infos(self, hosts: list[ResolveResult]) -> list[Any]:
         found = []
@@ -220,7 +241,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
         case aiohttp.ClientConnectorCertificateError():
             return Failure(ErrorKind.tls, _untrusted(place, error.certificate_error))
         case aiohttp.ClientSSLError():
-            text = f"TLS with {place} failed ({_tls_reason(error)}): does that port speak https?"
+            text = f"TLS with {place} failed ({_tls_reason(error.os_error)}): does that port speak https?"
             return Failure(ErrorKind.tls, text)
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
             return Failure(ErrorKind.refused, f"nothing listens at {place}: is the server running, is the port right?")
@@ -234,10 +255,17 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
                 ErrorKind.truncated, f"{place} closed the connection in the middle of its answer: see its log"
             )
         case aiohttp.ClientOSError():
-            return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
+            return _broken(place, error.__cause__)
         case aiohttp.ClientResponseError():
             return Failure(ErrorKind.protocol, _no_http(place))
     raise error
+
+
+def _broken(place: str, cause: BaseException | None) -> Failure:
+    if isinstance(cause, ssl.SSLError):
+        text = f"TLS with {place} broke ({_tls_reason(cause)}): see its log, and what lies in between"
+        return Failure(ErrorKind.tls, text)
+    return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
 
 
 def _place(url: str) -> str:
@@ -256,6 +284,5 @@ def _untrusted(place: str, error: Exception) -> str:
     )
 
 
-def _tls_reason(error: aiohttp.ClientSSLError) -> str:
-    reason = getattr(getattr(error, "os_error", None), "reason", None)
-    return str(reason or "no reason given").replace("_", " ").lower()
+def _tls_reason(error: BaseException) -> str:
+    return str(getattr(error, "reason", None) or "no reason given").replace("_", " ").lower()

@@ -16,6 +16,7 @@ from loadsim.events import EventSource, default_types
 from loadsim.model import Secret
 from loadsim.signing import scheme
 from tests.engine.servers import OK, Peer, Server
+from tests.engine.test_hostile import forging
 
 from .loopback import CERTIFICATE, serving, serving_raw
 from .running import Ran, Run
@@ -186,6 +187,10 @@ def test_a_server_that_hangs_ends_at_the_timeout(run: Run) -> None:
         (b"SSH-2.0-OpenSSH_9.2\r\n", "protocol"),
         (b"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok", "protocol"),
         (b"HTTP/1.1 600 OK\r\nContent-Length: 2\r\n\r\nok", "protocol"),
+        *(
+            (b"%b 200 OK\r\nContent-Length: 2\r\n\r\nok" % name, "protocol")
+            for name in (b"RTSP/1.0", b"ICE/1.0", b"HTTP/2.0")
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "truncated"),
     ],
 )
@@ -199,6 +204,12 @@ def test_a_server_that_misbehaves(run: Run, answer: bytes, kind: str) -> None:
 
     with serving_raw(misbehave) as url:
         failed(run("simulate", url, "-e", APP, "--json"), kind, "127.0.0.1")
+
+
+@pytest.mark.parametrize("before", [(), (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",)])
+def test_a_forged_tls_record_is_tls(run: Run, before: tuple[bytes, ...]) -> None:
+    with Server(forging(*before), tls="localhost") as server:
+        failed(run("simulate", server.url, "-e", APP, "--insecure", "--json"), "tls", "broke (")
 
 
 # aiohttp ends a TLS connection by asking the peer, who may answer only when the command is over and its loop closed.

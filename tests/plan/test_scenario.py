@@ -99,6 +99,7 @@ TARGET = (
     ('headers = { A = "x\\r\\ny" }', "headers.A: the value holds a line break"),
     ('headers = { A = ["x", "a\\u0000b"] }', "headers.A: the value holds a line break or a control character"),
     ('headers = { Content-Length = "3" }', "headers.Content-Length: is set by the request itself"),
+    ('headers = { expect = "100-continue" }', "headers.expect: asks for leave to send the body"),
     ("headers = { A = 3 }", "headers.A: expected a text or a list, got a whole number"),
     ("headers = 3", "headers: expected a table, got a whole number"),
 )
