@@ -109,6 +109,8 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     _check_secrets(path, target)
     if not 0 < target.timeout <= MAX_DURATION_NS:
         raise DocumentError(f"{path}.timeout", "must be more than 0 and at most a year")
+    if target.drain is not None and not 0 <= target.drain <= MAX_DURATION_NS:
+        raise DocumentError(f"{path}.drain", "must be between 0 and a year")
     _check_most(f"{path}.connections", target.connections, MAX_CONNECTIONS)
     _check_most(f"{path}.reuse", target.reuse, MAX_EVENTS)
     _check_tls(path, target)

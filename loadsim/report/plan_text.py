@@ -16,11 +16,13 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     """Lines of text that end in a newline: target, mix, phases with their counts, objectives."""
     scenario = plan.scenario
     target = scenario.target
-    timeout = format_duration(target.timeout)
+    timeout = f"{format_duration(target.timeout)} timeout"
+    if target.drain is not None:
+        timeout += f", {format_duration(target.drain)} drain"
     lines = [
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
-        f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
+        f"           {target.scheme}, at most {target.connections} connections, {timeout}",
         "events     " + ", ".join(_event(event) for event in scenario.events),
     ]
     if scenario.receiver is not None:

@@ -90,6 +90,7 @@ TARGET = (
     ("timeout = 10", 'timeout: a duration is a text with its unit, such as "30s"'),
     ('timeout = "10 seconds"', "timeout: '10 seconds' has the unknown unit 'seconds'"),
     ('timeout = "0s"', "timeout: must be more than 0"),
+    ('drain = "9000h"', "drain: must be between 0 and a year"),
     ('overflow = "qeue"', 'overflow: "qeue" is not one of drop, queue'),
     (f'overflow = "{"x" * 9999}"', "xxx…"),
     ('insecure = true\ncacert = "ca.pem"', "cacert: insecure = true checks no certificate"),
