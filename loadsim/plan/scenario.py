@@ -104,7 +104,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     rate: Rate | None = None
     from_: Rate | None = None
     to: Rate | None = None
-    arrivals: Literal["constant", "poisson", "burst", "recorded"] = "constant"
+    arrivals: str = "constant"
+    """The arrival process of an open phase, one of `arrivals.PROCESSES`."""
     burst: Duration | None = None
     """The period of `arrivals = "burst"`; one second unless given."""
     speed: float | None = None

@@ -150,7 +150,7 @@ PHASES = (
     ('duration = "1s"\nrate = "1/s"\narrivals = "burst"\nburst = "0s"', "burst: must be more than 0"),
     ("connections = 5", "duration: is missing: give one such as "),
     ('connections = 5\nduration = "1s"\narrivals = "poisson"', "arrivals: a closed phase has no arrivals of its own"),
-    ('connections = 5\nduration = "1s"\nburst = "1s"', 'burst: goes with arrivals = "burst" and a rate only'),
+    ('connections = 5\nduration = "1s"\nburst = "1s"', 'burst: goes with arrivals = "burst" only'),
     ('connections = 5\nduration = "1s"\nto = "1/s"', "to: connections (closed model) is given too"),
 )
 
