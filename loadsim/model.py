@@ -77,8 +77,10 @@ DROPPED = 2001
 """Refused because `overflow = "drop"` found no free connection."""
 
 
-SUCCESSES = frozenset(range(200, 300))
-"""Every 2xx status."""
+SUCCESS = range(200, 300)
+"""Every 2xx status; success is this and nothing else."""
+SUCCESSES = frozenset(SUCCESS)
+"""The same, for quick look-ups."""
 
 
 def case_kind(name: str) -> str:

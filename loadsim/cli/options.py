@@ -28,6 +28,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret."),
     click.option("--secret-file", metavar="PATH", help="File that holds the signing secret."),
     click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s)."),
+    click.option("--drain", metavar="TIME", help="At the end wait so long for answers (default: the timeout)."),
     click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective."),
     click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random)."

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 @click.option(
     "--outcomes", is_flag=True, help="Also keep what became of each event (outcomes.bin), for loadsim reconcile."
 )
-@click.option("--raw", is_flag=True, help="Also keep every event: raw.ndjson, in the fields of vegeta's results.")
+@click.option("--raw", is_flag=True, help="Also keep every delivery: raw.ndjson, in the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 def command(what: str, **options: Any) -> None:

@@ -72,7 +72,8 @@ class Engine:
         self._policies, self._gatherer = tuple(policies), gatherer
         self._policy_of = [next((p for p in policies if stratum in p.strata), None) for stratum in range(plan.strata)]
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
-        self._timeout_ns = self._drain_ns = target.timeout
+        self._timeout_ns = target.timeout
+        self._drain_ns = target.timeout if target.drain is None else target.drain
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
         self._keep = recorder.rows.append
@@ -120,7 +121,7 @@ class Engine:
         return end
 
     def stop(self, *, drain: bool = True) -> None:
-        """Release nothing more. With `drain`, what is under way may still end within the timeout."""
+        """Release nothing more. With `drain`, what is under way may still end within the drain's time."""
         self._arrivals.stop()
         if not drain:
             self._drain_ns = 0

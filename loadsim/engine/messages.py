@@ -67,7 +67,7 @@ class Alive(msgspec.Struct, tag="alive"):
 
 
 class Stop(msgspec.Struct, tag="stop"):
-    """Release nothing more; with `drain`, let what is under way end within the timeout."""
+    """Release nothing more; with `drain`, let what is under way end within the drain's time."""
 
     drain: bool = True
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
 from loadsim.model import NS_PER_S, Objective
 from loadsim.plan import Plan, PlannedPhase
+from loadsim.plan.arrivals import process_of
 
 SURELY_WOKEN_NS = NS_PER_S
 """So long after its due time an event is on the engine's books, or the generator is hopelessly late."""
@@ -174,9 +174,8 @@ def _most_due(plan: Plan, phases: Sequence[PlannedPhase], start_ns: int, end_ns:
         begin, end = max(start_ns, planned.start_ns), min(end_ns, planned.end_ns or end_ns)
         if begin >= end:
             continue
-        if planned.model == "closed" or phase.arrivals not in ("constant", "burst"):
+        bound = None if planned.model == "closed" else process_of(phase).most(phase, end - begin)
+        if bound is None:
             return None
-        early_ns = (phase.burst or NS_PER_S) if phase.arrivals == "burst" else 0
-        rate = max(rate for rate in (phase.rate, phase.from_, phase.to) if rate is not None)
-        most += math.ceil(rate * Fraction(end - begin + early_ns, NS_PER_S)) + 1
+        most += bound
     return most

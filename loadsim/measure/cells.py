@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints
-from loadsim.model import NS_PER_MS, NS_PER_US
+from loadsim.model import NS_PER_MS, NS_PER_US, SUCCESS
 
 SLICE_NS = 250 * NS_PER_MS
 """Width of a base slice, counted from the start of the run."""
@@ -85,7 +85,7 @@ EMPTY = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 def succeeded(codes: Ints) -> NDArray[np.bool]:
     """Which outcome codes are a 2xx answer: `model.is_success` over an array."""
-    return (codes >= 200) & (codes < 300)
+    return (codes >= SUCCESS.start) & (codes < SUCCESS.stop)
 
 
 def slice_of(t_ns: Ints) -> Ints:

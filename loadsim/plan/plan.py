@@ -7,7 +7,6 @@ event contains.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -15,10 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from loadsim.plan.arrivals import due_at, due_of_indexes, expected_count, integrated_rate
-from loadsim.plan.chance import BLOCK, Stream, exponentials
+from loadsim.plan.arrivals import Place, process_of
+from loadsim.plan.chance import BLOCK
 from loadsim.plan.kinds import Kinds
-from loadsim.plan.recorded import Pace
 from loadsim.plan.scenario import Phase, Scenario
 
 GENUINE = "genuine"
@@ -75,7 +73,7 @@ class Plan:
         self.cases = (GENUINE, *(case.kind for case in scenario.cases))
         self.strata = len(scenario.phases) * len(self.types) * len(self.cases)
         self.model: Literal["open", "closed"] = next(phase.model for phase in scenario.phases if phase.record)
-        self._pace = Pace(pace) if pace else None
+        self._pace = tuple(pace)
         self._kinds = Kinds(scenario, seed)
         self.phases = self._lay_out()
 
@@ -100,7 +98,7 @@ class Plan:
         closed = next((phase for phase in phases if phase.model == "closed"), None)
         if closed is not None and index >= closed.first_index:
             return closed.number
-        return max((phase for phase in phases if phase.first_index <= index), key=_place).number
+        return max((phase for phase in phases if phase.first_index <= index), key=_order).number
 
     def kind_of(self, index: int) -> tuple[int, int]:
         """(type, case) of an event, by its index alone."""
@@ -112,7 +110,8 @@ class Plan:
         planned = self.phases[phase]
         if planned.limit is not None:
             return float(planned.limit)
-        return expected_count(self.scenario.phases[phase]) if planned.model == "open" else None
+        of = self.scenario.phases[phase]
+        return process_of(of).mean(of) if planned.model == "open" else None
 
     def count(self, phase: int) -> int | None:
         """How many events a phase has, exactly if it is open, at most if closed; None where only the endpoint's speed
@@ -120,7 +119,8 @@ class Plan:
         planned = self.phases[phase]
         if planned.limit is not None or planned.model == "closed":
             return planned.limit
-        return sum(len(due) for due in self._poisson(phase))
+        of = self.scenario.phases[phase]
+        return process_of(of).count(of, self._place(phase, planned.first_index))
 
     def blocks(self, phase: int, shard: int = 0, shards: int = 1, taken: int = 0) -> Iterator[ArrivalBlock]:
         """The arrivals of one phase that fall to a shard, by blocks; some may be empty.
@@ -162,11 +162,8 @@ class Plan:
 
     def _count(self, number: int, first: int, *, last: bool) -> int | None:
         phase = self.scenario.phases[number]
-        if phase.arrivals == "recorded":
-            return self._recorded.count(phase, first)
-        if phase.arrivals != "poisson":
-            return math.ceil(integrated_rate(phase))
-        return None if last else sum(len(due) for due in self._poisson(number))
+        process = process_of(phase)
+        return None if process.random and last else process.count(phase, self._place(number, first))
 
     def _open_blocks(self, planned: PlannedPhase, shard: int, shards: int) -> Iterator[ArrivalBlock]:
         base = planned.number * len(self.types) * len(self.cases)
@@ -183,29 +180,11 @@ class Plan:
     def _dues(self, planned: PlannedPhase) -> Iterator[Ints]:
         """Due times of an open phase by blocks, ns since its start."""
         phase = self.scenario.phases[planned.number]
-        if phase.arrivals == "poisson":
-            return self._poisson(planned.number)
-        if phase.arrivals == "recorded":
-            return self._recorded.blocks(phase, planned.first_index, planned.limit or 0)
-        return _counted(phase, planned.limit or 0)
+        place = self._place(planned.number, planned.first_index)
+        return process_of(phase).blocks(phase, place, planned.limit)
 
-    @property
-    def _recorded(self) -> Pace:
-        if self._pace is None:
-            raise ValueError("arrivals as recorded need the pace of the capture")
-        return self._pace
-
-    def _poisson(self, number: int) -> Iterator[Ints]:
-        """Due times by blocks, ns since the phase's start."""
-        phase = self.scenario.phases[number]
-        whole = float(integrated_rate(phase))
-        position = 0.0
-        block = 0
-        while position < whole:
-            positions = position + np.cumsum(exponentials(self.seed, Stream.gaps, block, number))
-            position = float(positions[-1])
-            yield due_at(phase, positions[: np.searchsorted(positions, whole)])
-            block += 1
+    def _place(self, number: int, first: int) -> Place:
+        return Place(self.seed, number, first, self._pace)
 
     def _closed_blocks(self, planned: PlannedPhase, shard: int, shards: int, taken: int) -> Iterator[ArrivalBlock]:
         base = planned.number * len(self.types) * len(self.cases)
@@ -222,7 +201,7 @@ class Plan:
             left = None if left is None else left - count
 
 
-def _place(phase: PlannedPhase) -> tuple[int, int]:
+def _order(phase: PlannedPhase) -> tuple[int, int]:
     """Where a phase stands in the order of indexes; of those that begin at one index all but the last are empty."""
     return phase.first_index, phase.number
 
@@ -232,9 +211,3 @@ def _starts(phases: tuple[Phase, ...]) -> list[int]:
     for phase in phases[:-1]:
         starts.append(starts[-1] + (phase.duration or 0))
     return starts
-
-
-def _counted(phase: Phase, count: int) -> Iterator[Ints]:
-    """Due times of a phase of known count by blocks, ns since its start."""
-    for first in range(0, count, BLOCK):
-        yield due_of_indexes(phase, first, min(BLOCK, count - first))

@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from loadsim.model import UsageError
-from loadsim.plan.arrivals import expected_count
+from loadsim.plan.arrivals import PROCESSES, process_of
 from loadsim.plan.cases import check_cases, check_shares
 from loadsim.plan.headers import Headers, header_pairs
-from loadsim.plan.recorded import check_payloads, check_recorded, check_recorded_phase
 from loadsim.plan.retry import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
 from loadsim.plan.shape import DocumentError, suggestion
@@ -57,13 +56,21 @@ def check(
     check_target("target", scenario.target, known_schemes)
     check_events(scenario.events, known_types)
     check_phases(scenario.phases)
-    check_recorded(scenario)
+    _check_captures(scenario)
     check_cases(scenario.cases, known_cases)
     check_shares(scenario)
     if scenario.validity.lag <= 0:
         raise DocumentError("validity.lag", "must be more than 0")
     _check_receiver(scenario)
     _check_retries(scenario)
+
+
+def _check_captures(scenario: Scenario) -> None:
+    """Without a rate, one capture says when event i is due and what it carries."""
+    for number, phase in enumerate(scenario.phases):
+        captured = not process_of(phase).has_rate
+        if captured and (len(scenario.events) != 1 or scenario.events[0].payloads is None):
+            raise DocumentError(f"phases[{number}].arrivals", "needs exactly one [[events]], with payloads")
 
 
 def _check_retries(scenario: Scenario) -> None:
@@ -109,6 +116,8 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     _check_secrets(path, target)
     if not 0 < target.timeout <= MAX_DURATION_NS:
         raise DocumentError(f"{path}.timeout", "must be more than 0 and at most a year")
+    if target.drain is not None and not 0 <= target.drain <= MAX_DURATION_NS:
+        raise DocumentError(f"{path}.drain", "must be between 0 and a year")
     _check_most(f"{path}.connections", target.connections, MAX_CONNECTIONS)
     _check_most(f"{path}.reuse", target.reuse, MAX_EVENTS)
     _check_tls(path, target)
@@ -235,7 +244,7 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
     for number, event in enumerate(events):
         path = f"events[{number}]"
         if event.payloads is not None:
-            check_payloads(path, event)
+            _check_payloads(path, event)
         elif known_types is not None and event.type not in known_types:
             hint = suggestion(event.type, known_types)
             raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
@@ -247,6 +256,14 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
         check_image(f"{path}.image", event.image)
     if not any(event.weight for event in events):
         raise DocumentError("events", "every weight is 0: give at least one type a weight above 0")
+
+
+def _check_payloads(path: str, event: EventMix) -> None:
+    """Rules of an `[[events]]` with recorded bodies: they are sent as they are, under any name."""
+    if not event.type.strip() or any(char in "{}," or not char.isprintable() for char in event.type):
+        raise DocumentError(f"{path}.type", "must be a text without braces, commas and control characters")
+    if event.set or event.image != "placeholder" or not event.simulation:
+        raise DocumentError(f"{path}.payloads", "is sent byte for byte: leave set, image and simulation out")
 
 
 def check_image(key: str, image: str) -> None:
@@ -274,8 +291,7 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
         if phase.name in names:
             raise DocumentError(f"{path}.name", f'another phase is called "{phase.name}": names must differ')
         names.add(phase.name)
-        if phase.speed is not None and phase.arrivals != "recorded":
-            raise DocumentError(f"{path}.speed", 'goes with arrivals = "recorded" only')
+        _check_arrivals(path, phase)
         if phase.model == "closed":
             _check_closed(path, phase, last=number == len(phases) - 1)
         else:
@@ -290,9 +306,19 @@ def check_phases(phases: tuple[Phase, ...]) -> None:
             "phases", "recorded phases are of one model: all with rate (open) or all with connections (closed)"
         )
     if recorded[0].model == "open" and not any(
-        phase.arrivals == "recorded" or expected_count(phase) for phase in recorded
+        not process_of(phase).has_rate or process_of(phase).mean(phase) for phase in recorded
     ):
         raise DocumentError("phases", "no event is due in any recorded phase: raise a rate or a duration")
+
+
+def _check_arrivals(path: str, phase: Phase) -> None:
+    """A known process, and none of the keys of others."""
+    if phase.arrivals not in PROCESSES:
+        raise DocumentError(f"{path}.arrivals", f'"{phase.arrivals}" is not one of {", ".join(sorted(PROCESSES))}')
+    for name, process in PROCESSES.items():
+        for key in process.keys:
+            if getattr(phase, key) is not None and phase.arrivals != name:
+                raise DocumentError(f"{path}.{key}", f'goes with arrivals = "{name}" only')
 
 
 def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
@@ -303,17 +329,19 @@ def _check_closed(path: str, phase: Phase, *, last: bool) -> None:
     _check_most(f"{path}.events", phase.events, MAX_EVENTS)
     if phase.arrivals != "constant":
         raise DocumentError(f"{path}.arrivals", "a closed phase has no arrivals of its own: it needs a rate")
-    if phase.burst is not None:
-        raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" and a rate only')
     if phase.duration is None and not (phase.events is not None and last):
         hint = ", or events in the last phase" if last else ""
         raise DocumentError(f"{path}.duration", f'is missing: give one such as "30s"{hint}')
 
 
 def _check_open(path: str, phase: Phase) -> None:
-    if phase.arrivals == "recorded":
-        check_recorded_phase(path, phase)
-        return
+    process = process_of(phase)
+    if process.has_rate:
+        _check_rate(path, phase)
+    process.check(path, phase)
+
+
+def _check_rate(path: str, phase: Phase) -> None:
     if phase.rate is None and phase.from_ is None and phase.to is None:
         raise DocumentError(path, "needs rate, or from and to (open model), or connections (closed model)")
     if phase.rate is not None and (phase.from_ is not None or phase.to is not None):
@@ -329,7 +357,3 @@ def _check_open(path: str, phase: Phase) -> None:
         raise DocumentError(f"{path}.events", "goes with connections only: a rate and a duration give the count")
     if phase.duration is None:
         raise DocumentError(f"{path}.duration", 'is missing: give one such as "30s"')
-    if phase.burst is not None and phase.arrivals != "burst":
-        raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" only')
-    if phase.burst is not None and phase.burst <= 0:
-        raise DocumentError(f"{path}.burst", "must be more than 0")

@@ -56,6 +56,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     connections: Count = 256
     timeout: Duration = DEFAULT_TIMEOUT_NS
+    drain: Duration | None = None
+    """How long, in ns, what is under way when the load ends may still take (default: `timeout`); 0 ends it at once."""
     reuse: Count | None = None
     """Close a connection after so many requests; None keeps it."""
     overflow: Literal["queue", "drop"] = "queue"
@@ -102,7 +104,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     rate: Rate | None = None
     from_: Rate | None = None
     to: Rate | None = None
-    arrivals: Literal["constant", "poisson", "burst", "recorded"] = "constant"
+    arrivals: str = "constant"
+    """The arrival process of an open phase, one of `arrivals.PROCESSES`."""
     burst: Duration | None = None
     """The period of `arrivals = "burst"`; one second unless given."""
     speed: float | None = None

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from loadsim.measure.delivery_ids import DELIVERY_ID, RUN, indexes_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.ledger import MOST_TIMES, RunLedger, Times
+from loadsim.model import SUCCESSES
 
 RUNS = 32
 DEFAULT_LIMIT = 4_000_000
@@ -30,7 +31,6 @@ LARGEST_LIMIT = 50_000_000
 ENTER_EVERY_S = 0.02
 """The longest delay of the ledger. At any rate that one process can serve, entering a batch takes far less than a
 millisecond."""
-SUCCESSES = range(200, 300)
 _NAME = 128
 _PAGE = mmap.ALLOCATIONGRANULARITY
 MALFORMED, UNREGISTERED, OVER_LIMIT, TURN = 0, 1, 2, 2 + RUNS

@@ -8,6 +8,7 @@ from fractions import Fraction
 from loadsim.judge.abort import why_never_certain
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
+from loadsim.plan.arrivals import process_of
 from loadsim.plan.retry import Retry, profile_of
 from loadsim.report.figures import milliseconds, printable, share
 
@@ -16,11 +17,13 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     """Lines of text that end in a newline: target, mix, phases with their counts, objectives."""
     scenario = plan.scenario
     target = scenario.target
-    timeout = format_duration(target.timeout)
+    timeout = f"{format_duration(target.timeout)} timeout"
+    if target.drain is not None:
+        timeout += f", {format_duration(target.drain)} drain"
     lines = [
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
-        f"           {target.scheme}, at most {target.connections} connections, {timeout} timeout",
+        f"           {target.scheme}, at most {target.connections} connections, {timeout}",
         "events     " + ", ".join(_event(event) for event in scenario.events),
     ]
     if scenario.receiver is not None:
@@ -35,7 +38,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     for planned, phase in zip(plan.phases, scenario.phases, strict=True):
         expected = plan.expected_events(planned.number)
         total = None if expected is None or total is None else total + expected
-        about = "about " if phase.arrivals == "poisson" else ""
+        about = "about " if process_of(phase).random else ""
         count = "as many events as the endpoint takes" if expected is None else f"{about}{expected:,.0f} events"
         length = "until its last event" if phase.duration is None else f"for {format_duration(phase.duration)}"
         note = "" if phase.record else " (not recorded)"
@@ -85,9 +88,8 @@ def _mix(phase: Phase) -> str:
 def _load(phase: Phase) -> str:
     if phase.connections is not None:
         return f"{phase.connections} in flight"
-    if phase.arrivals == "recorded":
-        return "as recorded" if phase.speed is None else f"as recorded, {phase.speed:g} times as fast"
-    arrivals = "" if phase.arrivals == "constant" else f" ({phase.arrivals} arrivals)"
     if phase.rate is not None:
-        return f"{format_rate(phase.rate)}{arrivals}"
-    return f"from {format_rate(phase.from_ or Fraction(0))} to {format_rate(phase.to or Fraction(0))}{arrivals}"
+        rate = format_rate(phase.rate)
+    else:
+        rate = f"from {format_rate(phase.from_ or Fraction(0))} to {format_rate(phase.to or Fraction(0))}"
+    return process_of(phase).words(phase, rate)

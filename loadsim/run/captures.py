@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadsim.events import RecordedEvent, read_recorded, recorded_pace
 from loadsim.plan import Scenario
+from loadsim.plan.arrivals import process_of
 from loadsim.settings import read_bytes_file
 
 
@@ -15,7 +16,7 @@ def captures_of(scenario: Scenario) -> tuple[dict[str, tuple[RecordedEvent, ...]
         if event.payloads is not None
     }
     pace: tuple[int, ...] = ()
-    if any(phase.arrivals == "recorded" for phase in scenario.phases):
+    if any(not process_of(phase).has_rate for phase in scenario.phases):
         event = scenario.events[0]
         pace = recorded_pace(captures[event.type], str(event.payloads))
     return captures, pace

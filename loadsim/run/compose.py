@@ -47,7 +47,7 @@ from loadsim.settings import (
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 
 _TARGET_KEYS = (
-    *("scheme", "secret_env", "secret_file", "timeout", "cacert", "cert", "key", "key_password_env"),
+    *("scheme", "secret_env", "secret_file", "timeout", "drain", "cacert", "cert", "key", "key_password_env"),
     *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
 )
 _CLUSTER_KEYS = {

@@ -454,3 +454,20 @@ def test_a_connection_that_is_made_too_late_carries_nothing() -> None:
     result, transport = play(of, lambda *_: Reply(MS), connect_ns=400 * MS + 1000)
     assert result.outcomes == ["connect_timeout"] * 2
     assert transport.sent == []
+
+
+@pytest.mark.parametrize(("drain", "took_ms"), [("0s", 100), ("200ms", 300), (None, 1100)])
+def test_the_drain_ends_what_is_under_way(drain: str | None, took_ms: int) -> None:
+    """By the timeout, unless the target says how long."""
+    target = {"timeout": "1s"} if drain is None else {"timeout": "5s", "drain": drain}
+    result, _ = play(scenario([{"rate": "100/s", "duration": "100ms"}], target), lambda *_: None)
+    ends = {"unfinished", "timeout"} if drain is None else {"unfinished"}
+    assert set(result.outcomes) <= ends
+    assert result.took_s * 1000 == pytest.approx(took_ms, abs=15)
+
+
+def test_the_drain_may_be_longer_than_the_timeout_while_events_queue() -> None:
+    """One connection, ten events of 90 ms each: all are answered."""
+    of = scenario([{"rate": "100/s", "duration": "100ms"}], {"timeout": "100ms", "drain": "1s", "connections": 1})
+    result, _ = play(of, after(90 * MS))
+    assert result.codes == [200] * 10

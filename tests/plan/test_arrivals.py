@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from loadsim.plan import Plan, Scenario
-from loadsim.plan.arrivals import due_at, due_at_constant, integrated_rate
+from loadsim.plan.arrivals.rates import due_at, due_at_constant, integrated_rate
 from tests.plan.support import S, exact_position, open_phases, open_scenarios, scenario_of
 
 

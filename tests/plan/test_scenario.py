@@ -90,6 +90,7 @@ TARGET = (
     ("timeout = 10", 'timeout: a duration is a text with its unit, such as "30s"'),
     ('timeout = "10 seconds"', "timeout: '10 seconds' has the unknown unit 'seconds'"),
     ('timeout = "0s"', "timeout: must be more than 0"),
+    ('drain = "9000h"', "drain: must be between 0 and a year"),
     ('overflow = "qeue"', 'overflow: "qeue" is not one of drop, queue'),
     (f'overflow = "{"x" * 9999}"', "xxx…"),
     ('insecure = true\ncacert = "ca.pem"', "cacert: insecure = true checks no certificate"),
@@ -149,7 +150,7 @@ PHASES = (
     ('duration = "1s"\nrate = "1/s"\narrivals = "burst"\nburst = "0s"', "burst: must be more than 0"),
     ("connections = 5", "duration: is missing: give one such as "),
     ('connections = 5\nduration = "1s"\narrivals = "poisson"', "arrivals: a closed phase has no arrivals of its own"),
-    ('connections = 5\nduration = "1s"\nburst = "1s"', 'burst: goes with arrivals = "burst" and a rate only'),
+    ('connections = 5\nduration = "1s"\nburst = "1s"', 'burst: goes with arrivals = "burst" only'),
     ('connections = 5\nduration = "1s"\nto = "1/s"', "to: connections (closed model) is given too"),
 )
 

@@ -25,6 +25,7 @@ from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S
 from loadsim.plan import Phase, Scenario, redact_url
+from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
 from loadsim.run.load import LoadRequest, new_id, run_load
 from loadsim.studies.ab.judgement import compare_pairs, self_check
@@ -222,7 +223,7 @@ def with_warm_up(scenario: Scenario, warm_up_ns: int) -> Scenario:
     Arrivals as recorded get none: a capture has its own beginning.
     """
     first = scenario.phases[0]
-    if not warm_up_ns or not first.record or first.arrivals == "recorded":
+    if not warm_up_ns or not first.record or not process_of(first).has_rate:
         return scenario
     name = "warm-up"
     while any(phase.name == name for phase in scenario.phases):

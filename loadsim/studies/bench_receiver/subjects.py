@@ -13,7 +13,7 @@ from typing import Any
 
 from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
-from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError
+from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError, is_success
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.hosted import OPTION, AppOrder
 from loadsim.receiver.options import DEFAULT_PATH, Engine, ReceiverOptions
@@ -129,7 +129,7 @@ async def faults(started: Running, setting: Setting) -> list[str]:
         if not isinstance(seen.outcome, Answer):
             raise LoadsimError(f"{started.subject.name} does not answer: {seen.outcome.text}")
         status = seen.outcome.status
-        if status not in (range(200, 300) if question.genuine else range(400, 500)):
+        if not (is_success(status) if question.genuine else status in range(400, 500)):
             found.append(f"answers {question.words} with {status}")
     return found
 

@@ -26,6 +26,7 @@ from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
+from loadsim.plan.arrivals import process_of
 from loadsim.plan.redact import from_environment
 from loadsim.report.formats import report_files
 from loadsim.run.load import LoadRequest, new_id, receiving
@@ -172,7 +173,7 @@ class CapacitySearch:
         duration = max(request.step_ns, int(self._needed() / rate * NS_PER_S)) * longer
         model = next((p for p in base.phases if p.record and p.model == "open"), None)
         # a recording has a pace of its own: only its bodies can be sent at another
-        keeps = model is not None and model.arrivals != "recorded"
+        keeps = model is not None and process_of(model).has_rate
         arrivals, burst = (model.arrivals, model.burst) if model and keeps else ("constant", None)
         phases = [Phase(name=STEP, duration=duration, rate=rate, arrivals=arrivals, burst=burst)]
         if request.settle_ns:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from loadsim.model import is_success
+
 Meaning = Literal["accepted", "signature", "refused", "broken", "unclear"]
 """`unclear`: refused like a forged event, but with a status that the parser may have given too."""
 
@@ -28,7 +30,7 @@ class Seen(NamedTuple):
     @property
     def accepted(self) -> bool:
         """True for a 2xx answer."""
-        return self.status is not None and 200 <= self.status < 300
+        return self.status is not None and is_success(self.status)
 
 
 def meaning_of(seen: Seen, forged: Seen, *, lenient: bool) -> Meaning:

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from loadsim.plan.arrivals.process import Ints, Place
 from loadsim.plan.chance import BLOCK
-from loadsim.plan.scenario import EventMix, Phase, Scenario
+from loadsim.plan.scenario import Phase
 from loadsim.plan.shape import DocumentError
 
 MAX_SPEED = 1_000_000
-Ints = npt.NDArray[np.int64]
 
 
 class Pace:
@@ -27,11 +27,6 @@ class Pace:
             raise ValueError("a pace needs two rows at different times")
         self._offsets = np.asarray(offsets, dtype=np.float64)
         self._period = float(offsets[-1]) * len(offsets) / (len(offsets) - 1)
-
-    @property
-    def length_ns(self) -> int:
-        """From the first row of one round to the first of the next."""
-        return round(self._period)
 
     def due(self, phase: Phase, first: int, number: int, count: int) -> Ints:
         """When `count` events of a phase from its `number`-th on are due, ns since the phase's start.
@@ -66,29 +61,47 @@ class Pace:
         return rounds * self._period + self._offsets[row]
 
 
-def check_recorded(scenario: Scenario) -> None:
-    """Where arrivals are as recorded, one capture says when event i is due and what it carries."""
-    for number, phase in enumerate(scenario.phases):
-        if phase.arrivals == "recorded" and (len(scenario.events) != 1 or scenario.events[0].payloads is None):
-            raise DocumentError(f"phases[{number}].arrivals", "needs exactly one [[events]], with payloads")
+class Recorded:
+    """See Process. The pace is that of the run's one capture; `speed`: how many times as fast."""
+
+    keys = ("speed",)
+    has_rate = False
+    random = False
+
+    def check(self, path: str, phase: Phase) -> None:
+        """See Process."""
+        for key, value in (("rate", phase.rate), ("from", phase.from_), ("to", phase.to), ("events", phase.events)):
+            if value is not None:
+                raise DocumentError(f"{path}.{key}", 'arrivals = "recorded" is given too: keep one of them')
+        if phase.speed is not None and not 0 < phase.speed <= MAX_SPEED:
+            raise DocumentError(f"{path}.speed", f"must be more than 0 and at most {MAX_SPEED:,}")
+        if phase.duration is None:
+            raise DocumentError(
+                f"{path}.duration", 'is missing: give one such as "30s"; the capture is sent over and over'
+            )
+
+    def mean(self, phase: Phase) -> float:
+        """See Process."""
+        raise ValueError(f"the phase {phase.name!r} has no rate")
+
+    def count(self, phase: Phase, place: Place) -> int:
+        """See Process."""
+        return _pace_of(place).count(phase, place.first)
+
+    def blocks(self, phase: Phase, place: Place, count: int | None) -> Iterator[Ints]:
+        """See Process."""
+        return _pace_of(place).blocks(phase, place.first, self.count(phase, place) if count is None else count)
+
+    def most(self, _phase: Phase, _span_ns: int) -> int | None:
+        """See Process."""
+        return None
+
+    def words(self, phase: Phase, _rate: str) -> str:
+        """See Process."""
+        return "as recorded" if phase.speed is None else f"as recorded, {phase.speed:g} times as fast"
 
 
-def check_recorded_phase(path: str, phase: Phase) -> None:
-    """Rules of a phase with arrivals as recorded."""
-    for key, value in (("rate", phase.rate), ("from", phase.from_), ("to", phase.to), ("events", phase.events)):
-        if value is not None:
-            raise DocumentError(f"{path}.{key}", 'arrivals = "recorded" is given too: keep one of them')
-    if phase.burst is not None:
-        raise DocumentError(f"{path}.burst", 'goes with arrivals = "burst" only')
-    if phase.speed is not None and not 0 < phase.speed <= MAX_SPEED:
-        raise DocumentError(f"{path}.speed", f"must be more than 0 and at most {MAX_SPEED:,}")
-    if phase.duration is None:
-        raise DocumentError(f"{path}.duration", 'is missing: give one such as "30s"; the capture is sent over and over')
-
-
-def check_payloads(path: str, event: EventMix) -> None:
-    """Rules of an `[[events]]` with recorded bodies: they are sent as they are, under any name."""
-    if not event.type.strip() or any(char in "{}," or not char.isprintable() for char in event.type):
-        raise DocumentError(f"{path}.type", "must be a text without braces, commas and control characters")
-    if event.set or event.image != "placeholder" or not event.simulation:
-        raise DocumentError(f"{path}.payloads", "is sent byte for byte: leave set, image and simulation out")
+def _pace_of(place: Place) -> Pace:
+    if not place.pace:
+        raise ValueError("arrivals as recorded need the pace of the capture")
+    return Pace(place.pace)

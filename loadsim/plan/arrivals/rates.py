@@ -1,13 +1,10 @@
-"""When the events of one open phase are due, as pure functions of the phase.
+"""Rates of open phases, and when an event is due by them.
 
-An arrival process is its rate λ(t), t from the phase's start. With Λ(t) = ∫λ, event i (from 0) is due where Λ(t) = i:
+An arrival process has a rate λ(t), t from the phase's start. With Λ(t) = ∫λ, event i (from 0) is due where Λ(t) = i:
 
 - constant rate r:  Λ(t) = r·t, so t = i / r, exactly, in integers;
 - ramp from a to b over D:  Λ(t) = a·t + (b − a)·t² / 2D. The root of the quadratic, in the form that loses no digits:
-  t = 2i / (a + √(a² + 2·i·(b − a)/D)), the closed inverse of the integrated rate;
-- Poisson: i is replaced by the i-th partial sum of unit exponentials. By the time-rescaling theorem Λ⁻¹ of a unit-rate
-  Poisson process is the Poisson process of rate λ (Çinlar, Introduction to Stochastic Processes, 1975, section 4.7);
-- burst: what a constant or ramped process gives in a period is due at the start of that period.
+  t = 2i / (a + √(a² + 2·i·(b − a)/D)), the closed inverse of the integrated rate.
 
 Due times are whole nanoseconds, rounded down; an event is in the phase when its due time is before the end, so the
 count is ⌈Λ(D)⌉. Refuses to know seeds, shards, types and other phases.
@@ -28,8 +25,6 @@ from loadsim.plan.scenario import Phase
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-DEFAULT_BURST_NS = NS_PER_S
-
 _SAFE_INT64 = 1 << 50
 """A factor below this, times the offset in a block (2¹²), stays within int64."""
 
@@ -49,10 +44,9 @@ def integrated_rate(phase: Phase) -> Fraction:
     return (start + end) / 2 * Fraction(phase.duration or 0, NS_PER_S)
 
 
-def expected_count(phase: Phase) -> float:
-    """How many events an open phase has: exact for constant, ramp and burst, the mean for Poisson."""
-    mean = integrated_rate(phase)
-    return float(mean) if phase.arrivals == "poisson" else float(math.ceil(mean))
+def most_in(phase: Phase, span_ns: int) -> int:
+    """How many events can be due in a stretch of so many ns at the phase's highest rate."""
+    return math.ceil(max(ends_of(phase)) * Fraction(span_ns, NS_PER_S)) + 1
 
 
 def due_at_constant(rate: Fraction, first: int, count: int) -> Ints:
@@ -80,16 +74,3 @@ def due_at(phase: Phase, position: Floats) -> Ints:
     due = np.minimum((seconds * NS_PER_S).astype(np.int64), duration - 1)
     # Neighbours closer than the rounding of a float must not change places.
     return np.maximum.accumulate(due)
-
-
-def due_of_indexes(phase: Phase, first: int, count: int) -> Ints:
-    """Due times of events first .. first + count − 1 of a constant, ramped or burst phase, in ns since its start."""
-    start, end = ends_of(phase)
-    if start == end:
-        due = due_at_constant(start, first, count)
-    else:
-        due = due_at(phase, np.arange(first, first + count, dtype=np.float64))
-    if phase.arrivals == "burst":
-        period = phase.burst or DEFAULT_BURST_NS
-        due -= due % period
-    return due

@@ -1,0 +1,50 @@
+"""Bursts: what constant (or ramped) arrivals give in a period is due at the start of that period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loadsim.model import NS_PER_S
+from loadsim.plan.arrivals.constant import Constant
+from loadsim.plan.arrivals.process import Ints, Place
+from loadsim.plan.arrivals.rates import most_in
+from loadsim.plan.scenario import Phase
+from loadsim.plan.shape import DocumentError
+
+DEFAULT_PERIOD_NS = NS_PER_S
+_EVEN = Constant()
+
+
+class Burst:
+    """See Process. The period is the phase's `burst`, one second unless given."""
+
+    keys = ("burst",)
+    has_rate = True
+    random = False
+
+    def check(self, path: str, phase: Phase) -> None:
+        """See Process."""
+        if phase.burst is not None and phase.burst <= 0:
+            raise DocumentError(f"{path}.burst", "must be more than 0")
+
+    def mean(self, phase: Phase) -> float:
+        """The count."""
+        return _EVEN.mean(phase)
+
+    def count(self, phase: Phase, place: Place) -> int:
+        """As many as without bursts."""
+        return _EVEN.count(phase, place)
+
+    def blocks(self, phase: Phase, place: Place, count: int | None) -> Iterator[Ints]:
+        """See Process."""
+        period = phase.burst or DEFAULT_PERIOD_NS
+        for due in _EVEN.blocks(phase, place, count):
+            yield due - due % period
+
+    def most(self, phase: Phase, span_ns: int) -> int | None:
+        """Those of a further period may be due at the beginning."""
+        return most_in(phase, span_ns + (phase.burst or DEFAULT_PERIOD_NS))
+
+    def words(self, _phase: Phase, rate: str) -> str:
+        """See Process."""
+        return f"{rate} (burst arrivals)"

@@ -1,0 +1,55 @@
+"""Poisson arrivals: the gaps are exponential, so that events fall together as those of many independent sources do.
+
+In the inverse of the integrated rate, i is replaced by the i-th partial sum of unit exponentials. By the time-rescaling
+theorem Λ⁻¹ of a unit-rate Poisson process is the Poisson process of rate λ (Çinlar, Introduction to Stochastic
+Processes, 1975, section 4.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from loadsim.plan.arrivals.process import Ints, Place
+from loadsim.plan.arrivals.rates import due_at, integrated_rate
+from loadsim.plan.chance import Stream, exponentials
+from loadsim.plan.scenario import Phase
+
+
+class Poisson:
+    """See Process."""
+
+    keys: tuple[str, ...] = ()
+    has_rate = True
+    random = True
+
+    def check(self, path: str, phase: Phase) -> None:
+        """Nothing beyond the rules of rates."""
+
+    def mean(self, phase: Phase) -> float:
+        """Λ(D)."""
+        return float(integrated_rate(phase))
+
+    def count(self, phase: Phase, place: Place) -> int:
+        """By drawing them all."""
+        return sum(len(due) for due in self.blocks(phase, place, None))
+
+    def blocks(self, phase: Phase, place: Place, _: int | None) -> Iterator[Ints]:
+        """See Process."""
+        whole = float(integrated_rate(phase))
+        position = 0.0
+        block = 0
+        while position < whole:
+            positions = position + np.cumsum(exponentials(place.seed, Stream.gaps, block, place.number))
+            position = float(positions[-1])
+            yield due_at(phase, positions[: np.searchsorted(positions, whole)])
+            block += 1
+
+    def most(self, _phase: Phase, _span_ns: int) -> int | None:
+        """Any number may fall together."""
+        return None
+
+    def words(self, _phase: Phase, rate: str) -> str:
+        """See Process."""
+        return f"{rate} (poisson arrivals)"

@@ -1,0 +1,67 @@
+"""What an arrival process is: it says when the events of one open phase are due, which keys it has, and how it reads.
+
+One process is one file beside this one, and a line in `PROCESSES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from loadsim.plan.scenario import Phase
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a process may know of a phase's place in its run."""
+
+    seed: int
+    number: int
+    """Of the phase."""
+    first: int
+    """The lowest index of the phase."""
+    pace: Sequence[int] = ()
+    """The time of each row of a capture, ns since the first; empty where there is none."""
+
+
+class Process(Protocol):
+    """An arrival process. Phases are open ones with a duration; times are ns since the phase's start."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of a phase that go with this process alone."""
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether a phase says how many events there are per second (`rate`, or `from` and `to`)."""
+
+    @property
+    def random(self) -> bool:
+        """Whether the number of events is a matter of chance: counting them takes about 15 ns each."""
+
+    def check(self, path: str, phase: Phase, /) -> None:
+        """Raises DocumentError for a value that the process cannot have."""
+
+    def mean(self, phase: Phase, /) -> float:
+        """How many events a phase that has a rate has, on average."""
+
+    def count(self, phase: Phase, place: Place, /) -> int:
+        """How many events the phase has."""
+
+    def blocks(self, phase: Phase, place: Place, count: int | None, /) -> Iterator[Ints]:
+        """Due times by blocks of at most `chance.BLOCK`: rising, from 0 to below the phase's duration.
+
+        `count`: how many there are, None where nobody has counted those of a random process.
+        """
+
+    def most(self, phase: Phase, span_ns: int, /) -> int | None:
+        """The most events that can be due in a stretch of so many ns; None where there is no bound."""
+
+    def words(self, phase: Phase, rate: str, /) -> str:
+        """The load of a phase in words; `rate`: its rate in words."""
