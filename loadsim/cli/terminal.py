@@ -22,8 +22,3 @@ def print_report(report: Report, *, details: bool = True) -> None:
     width = max(NARROWEST, min(console.width, WIDEST)) if console.is_terminal else UNKNOWN
     colour = console.is_terminal and not console.no_color and console.color_system is not None
     put(render(report, width=width, colour=colour, details=details), colour=colour)
-
-
-def print_text(text: str) -> None:
-    """A report that is plain text already."""
-    put(text)

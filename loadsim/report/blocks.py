@@ -167,11 +167,6 @@ def words(*titles: str) -> tuple[Column, ...]:
     return tuple(Column(title, words=True) for title in titles)
 
 
-def figures(*titles: str) -> tuple[Column, ...]:
-    """Columns of figures."""
-    return tuple(Column(title) for title in titles)
-
-
 def sections(*found: Section | None) -> list[Section]:
     """Those that have something to say."""
     return [section for section in found if section is not None and any(map(_says_something, section.blocks))]

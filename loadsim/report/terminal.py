@@ -6,7 +6,7 @@ Refuses to know where it is printed: the caller says the width and whether there
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -194,8 +194,3 @@ def _excerpt(said: str) -> str:
 def _grid(*, header: bool = False) -> Grid:
     """A borderless table over the whole width."""
     return Grid(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-
-
-def lines_of(rows: Sequence[str]) -> str:
-    """Plain lines as text that ends in a newline, each safe to print."""
-    return "".join(f"{printable(row)}\n" for row in rows)
