@@ -31,7 +31,7 @@ QUICK = '"embedded", rate="50/s", events=20, seed=7'
 
 
 # Plugins of others that a suite of one test has no use for, and that take longer to import than it takes to run.
-OTHERS = ("cacheprovider", "asyncio", "hypothesispytest", "xdist")
+OTHERS = ("cacheprovider", "asyncio", "hypothesispytest", "randomly", "xdist")
 OPTIONS = [*(word for name in OTHERS for word in ("-p", f"no:{name}")), "-W", "error"]
 if not any(point.value == "loadsim.pytest_plugin" for point in entry_points(group="pytest11")):
     OPTIONS += ["-p", "loadsim.pytest_plugin"]  # a checkout that was installed before it had the plugin

@@ -41,6 +41,8 @@ def test_every_law_is_tried_so_many_times(tmp_path: Path, options: tuple[str, ..
         "pytest",
         "-q",
         "-p",
+        "no:randomly",  # the laws come before the test that counts them
+        "-p",
         "tests.conftest",
         f"--rootdir={tmp_path}",
         *options,
