@@ -1,4 +1,4 @@
-"""Types that several packages share: errors, error kinds, secrets, requests, outcome rows, samples, objectives.
+"""Types that several packages share: errors, error kinds, secrets, requests, outcome rows, objectives.
 
 Only data and its validation: no clock, no socket, no file.
 """
@@ -93,6 +93,13 @@ def is_success(code: int) -> bool:
     return code in SUCCESSES
 
 
+def kind_name(code: int) -> str:
+    """The status, the name of the error kind, or the state of an event without an answer."""
+    if code < ERROR_BASE:
+        return str(code)
+    return {UNFINISHED: "unfinished", DROPPED: "dropped"}.get(code) or ErrorKind(code - ERROR_BASE).name
+
+
 class Secret:
     """A signing secret. Its value never shows in `repr`, `str`, tracebacks of ours, or results.
 
@@ -166,21 +173,6 @@ class Column(enum.IntEnum):
     attempt = 11
     """Which delivery of its event it is, from 1: the number of the attempt, or of the copy. 0: it is none, its event
     ended without one, or between two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What the endpoint said, kept for the first few answers of each failing status and error kind."""
-
-    index: int
-    stratum: int
-    code: int
-    t_ns: int
-    """Since the start of the run."""
-    headers: tuple[tuple[str, str], ...] = ()
-    body: str = ""
-    """At most 2 KiB, as text."""
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

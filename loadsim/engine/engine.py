@@ -21,7 +21,7 @@ from loadsim.engine.policy import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
-from loadsim.measure.result import AddressRow
+from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.model import (
     DROPPED,
     ERROR_BASE,
@@ -30,8 +30,8 @@ from loadsim.model import (
     SUCCESSES,
     UNFINISHED,
     ErrorKind,
-    Sample,
     SignedRequest,
+    kind_name,
 )
 from loadsim.plan import Plan
 
@@ -409,7 +409,7 @@ class Engine:
             connection.close()
             self.on_lost(connection)
             return
-        self._say(connection.event, ERROR_BASE + ErrorKind.internal, repr(error))
+        self._show(connection.event, ERROR_BASE + ErrorKind.internal, self.clock(), error=repr(error))
         self.on_done(connection, ERROR_BASE + ErrorKind.internal, self.clock())
 
     def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
@@ -537,23 +537,41 @@ class Engine:
 
     def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
         """See Deliveries."""
-        index, stratum, _, _ = event
-        if not self.recorder.wants_sample(code, stratum):
+        if not self.recorder.wants_sample(code, event[1]):
             return
         if code < ERROR_BASE:
             headers, body = connection.raw_response()
-            self.recorder.samples.append(Sample(index, stratum, code, now - self.start_ns, headers, body))
+            self._show(event, code, now, headers, body)
         else:
-            self._say(event, code, connection.error_text())
+            self._show(event, code, self.clock(), error=connection.error_text())
 
     def note(self, event: Waiting, code: int, text: str) -> None:
         """See Deliveries."""
         if self.recorder.wants_sample(code, event[1]):
-            self._say(event, code, text)
+            self._show(event, code, self.clock(), error=text)
 
-    def _say(self, event: Waiting, code: int, text: str) -> None:
-        index, stratum, _, _ = event
-        self.recorder.samples.append(Sample(index, stratum, code, self.clock() - self.start_ns, error=text))
+    def _show(
+        self,
+        event: Waiting,
+        code: int,
+        now: int,
+        headers: Sequence[tuple[str, str]] = (),
+        body: str = "",
+        error: str = "",
+    ) -> None:
+        """Keep a sample, in the form in which the result has it."""
+        _, type_number, case = self._plan.unpack(event[1])
+        row = SampleRow(
+            kind=kind_name(code),
+            index=event[0],
+            type=self._plan.types[type_number],
+            t_s=max(0, now - self.start_ns) / NS_PER_S,
+            headers=list(headers),
+            body=body,
+            error=error,
+            case=self._plan.cases[case],
+        )
+        self.recorder.samples.append(row)
 
     # -- timeouts and the end -----------------------------------------------------------------------------------------
 

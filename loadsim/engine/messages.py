@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from loadsim.events import RecordedEvent
-from loadsim.measure.result import AddressRow
+from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
@@ -82,18 +82,6 @@ class Ready(msgspec.Struct, tag="ready"):
     """How many connections its descriptor limit allows."""
 
 
-class SampleMessage(msgspec.Struct):
-    """A `model.Sample`."""
-
-    index: int
-    stratum: int
-    code: int
-    t_ns: int
-    headers: list[tuple[str, str]]
-    body: str
-    error: str
-
-
 class Frame(msgspec.Struct, tag="frame"):
     """A shard's books so far (cumulative) and what was counted since the last frame."""
 
@@ -114,7 +102,7 @@ class Frame(msgspec.Struct, tag="frame"):
     cpu_s: float
     rss_bytes: int
     tally: TallyDelta
-    samples: list[SampleMessage]
+    samples: list[SampleRow]
     volleys: VolleyCounts | None = None
     """Of events sent in several copies, cumulative; None where the plan has none."""
     retries: RetryCounts | None = None

@@ -13,8 +13,8 @@ import numpy as np
 
 from loadsim.engine.rows import table_of
 from loadsim.measure.hdr import Ints
+from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.model import Sample
 
 BITE = 2048
 """Rows that are folded at once under load: cheapest by far, at a millisecond or so."""
@@ -54,7 +54,7 @@ class Recorder:
         """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
         self.ended = 0
         """Events that have been folded."""
-        self.samples: list[Sample] = []
+        self.samples: list[SampleRow] = []
         self._sampled: dict[int, int] = {}
 
     def fold(self) -> None:
@@ -112,7 +112,7 @@ class Recorder:
         self._sampled[key] = seen + 1
         return True
 
-    def take_samples(self) -> list[Sample]:
+    def take_samples(self) -> list[SampleRow]:
         """The samples since the last call."""
         taken, self.samples = self.samples, []
         return taken

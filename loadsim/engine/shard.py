@@ -34,7 +34,6 @@ from loadsim.engine.messages import (
     Last,
     PlanMessage,
     Ready,
-    SampleMessage,
     Start,
     Stop,
     ToShard,
@@ -52,9 +51,10 @@ from loadsim.engine.wire import Wire, resolve
 from loadsim.interrupts import left_to_the_parent
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
+from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
-from loadsim.model import NS_PER_S, LoadsimError, Sample, Secret, UsageError
+from loadsim.model import NS_PER_S, LoadsimError, Secret, UsageError
 from loadsim.plan import Headers, Plan, Scenario, Target, from_document
 from loadsim.plan.redact import conceal, from_environment, secrets_in
 from loadsim.signing import scheme
@@ -299,11 +299,11 @@ class ShardRun:
             retries=retries.counts if retries is not None else None,
         )
 
-    def _sample(self, of: Sample) -> SampleMessage:
+    def _sample(self, of: SampleRow) -> SampleRow:
         """An answer as others may see it: without our secrets, should it repeat them."""
         headers = [(name, conceal(value, self._secrets)) for name, value in of.headers]
         body, error = conceal(of.body, self._secrets), conceal(of.error, self._secrets)
-        return SampleMessage(of.index, of.stratum, of.code, of.t_ns, headers, body, error)
+        return msgspec.structs.replace(of, headers=headers, body=body, error=error)
 
 
 def outcome_flags(plan: Plan) -> Ints:

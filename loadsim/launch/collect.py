@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadsim.engine.listening import Listening
-from loadsim.engine.messages import FRAME_S, Frame, Last, Ready, SampleMessage
+from loadsim.engine.messages import FRAME_S, Frame, Last, Ready
 from loadsim.launch.clock import Clock
-from loadsim.measure.assemble import kind_name
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank
 from loadsim.measure.live import Live
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success
+from loadsim.measure.result import SampleRow
+from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success, kind_name
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""
@@ -74,7 +74,7 @@ class Collector:
         self.strata = strata
         self.merged = Merged(strata, watched)
         self.states = [ShardState(number) for number in range(shards)]
-        self.samples: list[SampleMessage] = []
+        self.samples: list[SampleRow] = []
         self._listening = Listening()
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self._on_cells = on_cells

@@ -13,7 +13,7 @@ from loadsim.measure.hdr import percentile
 from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, ShardRow
 from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
-from loadsim.model import NS_PER_MS, NS_PER_S, Sample
+from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan import Plan, redacted
 from loadsim.plan.retry import profile_of
 
@@ -85,10 +85,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],
-        samples=[
-            Sample(s.index, s.stratum, s.code, s.t_ns, tuple((n, v) for n, v in s.headers), s.body, s.error)
-            for s in collector.samples
-        ],
+        samples=collector.samples,
         limits=LimitInputs(
             connections=_allowed_connections(plan),
             connections_peak=collector.peak_connections(),

@@ -33,7 +33,7 @@ from loadsim.measure.series import series_of
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, Sample, is_success
+from loadsim.model import is_success
 
 SAMPLES_PER_KIND = 3
 _SATURATED = 0.01
@@ -60,7 +60,7 @@ def assemble(
     run: RunInfo,
     environment: Environment,
     shards: Sequence[ShardRow],
-    samples: Sequence[Sample],
+    samples: Sequence[SampleRow],
     limits: LimitInputs,
     extra_unfinished: Sequence[int] | Ints | None = None,
     volleys: Sequence[VolleyCounts] = (),
@@ -151,34 +151,21 @@ def _histograms(merged: Merged, names: StratumNames) -> dict[str, str]:
     return {name: encode(counts, layout(metric)) for name, metric, counts in counted if counts.any()}
 
 
-def _samples(samples: Sequence[Sample], names: StratumNames) -> list[SampleRow]:
+def _samples(samples: Sequence[SampleRow], names: StratumNames) -> list[SampleRow]:
     kept: dict[str, list[SampleRow]] = {}
-    for sample in sorted(samples, key=lambda sample: (sample.t_ns, sample.index)):
-        rows = kept.setdefault(kind_name(sample.code), [])
-        _, type_, case = names.unpack(sample.stratum)
-        refused = names.expects[case] == "refuse" and 400 <= sample.code < 500
-        if is_success(sample.code) or refused or len(rows) == SAMPLES_PER_KIND:
-            continue
-        rows.append(
-            SampleRow(
-                kind=kind_name(sample.code),
-                index=sample.index,
-                type=names.types[type_],
-                case=names.cases[case],
-                t_s=sample.t_ns / NS_PER_S,
-                headers=list(sample.headers),
-                body=sample.body,
-                error=sample.error,
-            )
-        )
+    for row in sorted(samples, key=lambda row: (row.t_s, row.index)):
+        rows = kept.setdefault(row.kind, [])
+        if not _as_it_should(row, names) and len(rows) < SAMPLES_PER_KIND:
+            rows.append(row)
     return [row for rows in kept.values() for row in rows]
 
 
-def kind_name(code: int) -> str:
-    """The status, the name of the error kind, or the state of an event without an answer."""
-    if code < ERROR_BASE:
-        return str(code)
-    return {UNFINISHED: "unfinished", DROPPED: "dropped"}.get(code) or ErrorKind(code - ERROR_BASE).name
+def _as_it_should(row: SampleRow, names: StratumNames) -> bool:
+    """A 2xx answer, or a refusal where one was due: nothing that needs an example."""
+    if not row.kind.isdigit():
+        return False
+    status = int(row.kind)
+    return is_success(status) or (names.expects[names.cases.index(row.case)] == "refuse" and 400 <= status < 500)
 
 
 def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:

@@ -22,8 +22,9 @@ from loadsim.engine.rows import table_of
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
 from loadsim.measure.cells import Metric, compact, select
+from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, Sample, Secret
+from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, Secret
 from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
 
@@ -57,7 +58,7 @@ class Ran:
     planned: int
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
     handshakes: np.ndarray[tuple[int, int], np.dtype[np.int64]]
-    samples: list[Sample]
+    samples: list[SampleRow]
     engine: Engine
     took_s: float
     backlog: np.ndarray[tuple[int, int], np.dtype[np.int64]]

@@ -14,7 +14,6 @@ from loadsim.engine.messages import (
     Last,
     PlanMessage,
     Ready,
-    SampleMessage,
     Start,
     Stop,
     ToShard,
@@ -23,6 +22,7 @@ from loadsim.engine.messages import (
     read_message,
     to_shard,
 )
+from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
 
 PLAN = PlanMessage("r", {"name": "x", "phases": [{"rate": "1/s"}]}, 7, 1, 2, "päss", "0.1.0", 1_746_123_456 * 10**9)
@@ -41,7 +41,7 @@ FRAME = Frame(
     cpu_s=0.25,
     rss_bytes=2**27,
     tally=Tally(3, 0, [10**9] * 3).drain(),
-    samples=[SampleMessage(4, 2, 500, 9, [("Server", "x")], "oöps", "")],
+    samples=[SampleRow("500", 4, "a.b", 0.5, [("Server", "x")], "oöps", "", "stale")],
 )
 
 

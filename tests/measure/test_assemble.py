@@ -15,10 +15,10 @@ from loadsim.measure.cells import LATENCIES
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
 from loadsim.measure.merge import Merged
-from loadsim.measure.result import Environment, RunInfo, RunResult, Stats, Totals
+from loadsim.measure.result import Environment, RunInfo, RunResult, SampleRow, Stats, Totals
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.totals import imbalances, unbalanced
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, Sample
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, kind_name
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied
 
 # phase (warm-up, steady) * type (a, b, c) * one case
@@ -48,7 +48,7 @@ def built(
     *,
     planned: list[int] | None = None,
     extra: list[int] | None = None,
-    samples: list[Sample] | None = None,
+    samples: list[SampleRow] | None = None,
     limits: LimitInputs | None = None,
     ends: list[int] | None = None,
     recording_ends: list[int] | None = None,
@@ -310,8 +310,8 @@ def test_intervals_come_with_twenty_slices() -> None:
 
 
 def test_the_first_three_of_each_failing_kind_are_kept() -> None:
-    def sample(index: int, code: int) -> Sample:
-        return Sample(index=index, stratum=STEADY_B, code=code, t_ns=index * MS, headers=(("a", "b"),), body="no")
+    def sample(index: int, code: int) -> SampleRow:
+        return SampleRow(kind_name(code), index, "b", index / 1000, [("a", "b")], "no", "")
 
     timeout = ERROR_BASE + ErrorKind.timeout
     codes = [401, 401, timeout, 200, 401, 401, 500]
