@@ -9,6 +9,8 @@ import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
@@ -147,6 +149,15 @@ class SignedRequest(NamedTuple):
                 name, _, value = line.partition(":")
                 pairs.append((name, value.strip()))
         return pairs
+
+
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """One row of a capture. `at_ns` is in ns since 1970."""
+
+    body: bytes
+    type: str | None = None
+    at_ns: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Column(enum.IntEnum):

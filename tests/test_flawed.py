@@ -16,10 +16,10 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.run import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import Secret
-from loadsim.plan import from_document
+from loadsim.plan import RunSpec, from_document
 from loadsim.report.books import found_in
 from loadsim.report.findings import findings
-from loadsim.run.load import LoadRequest, run_load
+from loadsim.run.load import run_load
 from loadsim.run.reconcile import reconciled_with_file
 from loadsim.signing import scheme
 from tests.flawed import Flaw, Receiver
@@ -92,16 +92,15 @@ async def result_against(
         }
         scenario = from_document(document, "test", known_types=TYPES, known_cases=case_rules())
         check_cases(scenario, scheme("trackpilots"), "test")
-        request = LoadRequest(
+        spec = RunSpec(
             scenario=scenario,
             seed=5,
             objectives=objectives_of(scenario.objectives, vocabulary_of_scenario(scenario)),
             secret=Secret(SECRET),
-            headers={},
             out=tmp_path,
             outcomes=scenario.outcomes,
         )
-        outcome = await run_load(request, unwatched)
+        outcome = await run_load(spec, unwatched)
     return outcome.result, receiver
 
 

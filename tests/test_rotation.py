@@ -15,11 +15,11 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.run import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import Secret
-from loadsim.plan import Scenario, from_document
+from loadsim.plan import RunSpec, Scenario, from_document
 from loadsim.receiver.decide import Checker
 from loadsim.receiver.rotation import Rotating
 from loadsim.report.findings import findings
-from loadsim.run.load import LoadRequest, run_load
+from loadsim.run.load import run_load
 from loadsim.signing import scheme
 
 OBJECTIVES = ["success: rate >= 100%", "forged_accepted: count == 0"]
@@ -79,16 +79,15 @@ async def rotated(out: Path, scheme_name: str, mistake: str) -> RunResult:
     """What a rotation comes to against a receiver that makes this mistake."""
     async with rotating(scheme_name, mistake, retired_from=300) as url:
         scenario = rotation(scheme_name, url)
-        request = LoadRequest(
+        spec = RunSpec(
             scenario=scenario,
             seed=3,
             objectives=objectives_of(scenario.objectives, vocabulary_of_scenario(scenario)),
             secret=NEW,
             old_secret=OLD,
-            headers={},
             out=out,
         )
-        return (await run_load(request, unwatched)).result
+        return (await run_load(spec, unwatched)).result
 
 
 MISTAKES = ("none", "keeps the old one", "never knew the old one")

@@ -6,7 +6,7 @@ A case is genuine, forged or awkward, and says whether an endpoint should accept
 from loadsim.cases.check import check_cases, check_headers, needs_old_secret, retirement_ns
 from loadsim.cases.genuine import CONTENT_TYPE, OF_EVENTS
 from loadsim.cases.kinds import REUSING, by_part, case_rules
-from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker
+from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker, request_maker
 
 __all__ = [
     "CONTENT_TYPE",
@@ -20,5 +20,6 @@ __all__ = [
     "check_cases",
     "check_headers",
     "needs_old_secret",
+    "request_maker",
     "retirement_ns",
 ]

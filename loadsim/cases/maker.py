@@ -26,10 +26,11 @@ from loadsim.cases.genuine import (
 )
 from loadsim.cases.kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.recorded import recorded_make
-from loadsim.events import EventSource, RecordedEvent, RecordedSource
-from loadsim.model import NS_PER_S, JsonValue, Secret, SignedRequest, UsageError
-from loadsim.plan import Case, header_pairs
+from loadsim.events import EventSource, RecordedSource
+from loadsim.model import NS_PER_S, JsonValue, RecordedEvent, Secret, SignedRequest, UsageError
+from loadsim.plan import Case, RunSpec, header_pairs
 from loadsim.signing import Scheme
+from loadsim.signing import scheme as scheme_of
 from loadsim.signing.attempts import attempt_headers, counted
 
 Redeliver = Callable[[int, int, int, int, int], SignedRequest]
@@ -138,6 +139,25 @@ class RequestMaker:
             for place, request in zip(of_number, requests, strict=True):
                 found[place] = request
         return found
+
+
+def request_maker(spec: RunSpec) -> RequestMaker:
+    """The maker of a run's requests. Raises UsageError as RequestMaker does, ValueError for a run without a secret."""
+    if spec.secret is None:
+        raise ValueError(f"{spec} has no secret to sign with")
+    scenario, target = spec.fired, spec.fired.target
+    return RequestMaker(
+        scenario.events,
+        scheme_of(target.scheme, target.custom),
+        spec.secret,
+        spec.seed,
+        cases=scenario.cases,
+        secrets=[phase.secrets for phase in scenario.phases],
+        old_secret=spec.old_secret,
+        url=target.public_url or target.url,
+        recorded=spec.recorded,
+        headers=target.headers,
+    )
 
 
 def _own_content_type(headers: Mapping[str, str | tuple[str, ...]]) -> tuple[bytes, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from loadsim.cli.options import target_options
+from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
 from loadsim.interrupts import interrupts
@@ -18,7 +18,7 @@ from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:
     from loadsim.judge.gates import Gate
-    from loadsim.run.load import LoadRequest
+    from loadsim.plan import RunSpec
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
 EXIT_CODES = {"pass": 0, "fail": 99, "invalid": 3, "interrupted": 130}
@@ -107,7 +107,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     if options["target"]:
         raise UsageError("-t: the targets are TARGET_A and TARGET_B")
     a = _load(target_a, options)
-    b = a if same else replace(_load(target_b or target_a, options), seed=a.seed)
+    b = a if same else msgspec.structs.replace(_load(target_b or target_a, options), seed=a.seed)
     request = AbRequest(
         a=a,
         b=b,
@@ -122,23 +122,22 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     return request
 
 
-def _load(target: str, options: dict[str, Any]) -> LoadRequest:
+def _load(target: str, options: dict[str, Any]) -> RunSpec:
     from loadsim.run.compose import compose
 
-    rest = {**options, "epoch": None, "raw": False, "check": False}
+    rest = run_options(options)
     if options["scenario"] is None:
         return compose(target, rest)
     if not options["scenario"].endswith(".toml"):
         raise UsageError(f"--scenario {options['scenario']}: a scenario is a file that ends in .toml")
-    return compose(options["scenario"], {**rest, "target": target})
+    return compose(options["scenario"], msgspec.structs.replace(rest, target=target))
 
 
-def _check_events(load: LoadRequest, gates: tuple[Gate, ...]) -> None:
+def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:
     """Refuse runs that are too short for what is asked of them, as far as the plan can tell."""
     from loadsim.measure.hdr import PERCENTILES, least_count
-    from loadsim.plan import Plan
 
-    plan = Plan(load.scenario, load.seed, load.pace)
+    plan = load.plan()
     expected = [plan.expected_events(phase.number) for phase in plan.phases if phase.record]
     if None in expected:
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.options import target_options
+from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
 from loadsim.interrupts import interrupts
@@ -84,15 +84,7 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     quick = not what.endswith(".toml")
     if options["connections"] and not quick:
         raise UsageError(f"-c: a scenario says this itself; change {what}, or name a target instead of a scenario")
-    load = compose(
-        what,
-        {
-            **options,
-            "rate": options["lowest"] if quick else None,
-            **dict.fromkeys(("duration", "events", "epoch")),
-            **dict.fromkeys(("raw", "check"), False),
-        },
-    )
+    load = compose(what, run_options({**options, "rate": options["lowest"] if quick else None}))
     request = CapacityRequest(
         load=load,
         lowest=lowest,
@@ -103,7 +95,7 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     )
     from loadsim.studies.capacity.procedure import CapacitySearch
 
-    step = CapacitySearch(request, lambda _: None).scenario_at(lowest, load.scenario.target.url)
+    step = CapacitySearch(request, lambda _: None).scenario_at(lowest)
     vocabulary = replace(vocabulary_of_scenario(step), has_ledger=False)  # no step reads one
     objectives_of([objective.text for objective in load.objectives], vocabulary)
     return request

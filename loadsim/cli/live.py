@@ -56,7 +56,7 @@ async def _redraw(run: Run, console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             progress = run.progress()
-            view = render_progress(run.spec.plan, progress, width=console.width, stopping=_stopping(run))
+            view = render_progress(run.plan, progress, width=console.width, stopping=_stopping(run))
             live.update(view, refresh=True)
             await asyncio.sleep(_TERMINAL_S)
 
@@ -71,7 +71,7 @@ async def _lines(run: Run) -> None:
     from loadsim.report.live import host_lines, progress_line
 
     await run.started.wait()
-    plan = run.spec.plan
+    plan = run.plan
     total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
     output.say(f"{plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}")
     while True:

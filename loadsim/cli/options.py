@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from loadsim.run.options import RunOptions
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes."),
@@ -89,6 +92,13 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def run_options(given: Mapping[str, Any]) -> RunOptions:
+    """What a command was given of the options of a run; its own options are left out."""
+    from loadsim.run.options import RunOptions
+
+    return RunOptions(**{name: given[name] for name in RunOptions.__struct_fields__ if name in given})
 
 
 gate_option = click.option(

@@ -1,4 +1,4 @@
-"""`loadsim run`: options become one validated request; nothing else sees the command line."""
+"""`loadsim run`: options become one validated run; nothing else sees the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.options import cluster_options, gate_option, target_options
+from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.cli.stopping import STOPPING
 from loadsim.interrupts import interrupts
@@ -19,7 +19,8 @@ from loadsim.model import LoadsimError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run
-    from loadsim.run.load import LoadOutcome, LoadRequest
+    from loadsim.plan import RunSpec
+    from loadsim.run.load import LoadOutcome
 
 
 @click.command()
@@ -92,12 +93,12 @@ def command(what: str, **options: Any) -> None:
     from loadsim.judge import exit_code
     from loadsim.run.compose import compose
 
-    request = compose(what, options)
+    spec = compose(what, run_options(options))
     if options["check"]:
-        _show_plan(request)
+        _show_plan(spec)
         return
     _check_json(options["json_file"])
-    outcome = asyncio.run(_run(request, quiet=options["quiet"]))
+    outcome = asyncio.run(_run(spec, quiet=options["quiet"]))
     tell_github(outcome.result)
     show(outcome, options["json_file"])
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
@@ -106,7 +107,7 @@ def command(what: str, **options: Any) -> None:
 # -- the run --------------------------------------------------------------------------------------------------------
 
 
-async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
+async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
     from loadsim.cli.live import live_view, terminal
     from loadsim.report.figures import printable
     from loadsim.run.load import run_load
@@ -132,7 +133,7 @@ async def _run(request: LoadRequest, *, quiet: bool) -> LoadOutcome:
         async with _interruptible(run, quietly=console is not None), live_view(run, console, quiet=quiet):
             yield
 
-    return await run_load(request, watch)
+    return await run_load(spec, watch)
 
 
 @contextlib.asynccontextmanager
@@ -184,8 +185,7 @@ def _check_json(json_file: str | None) -> None:
         raise UsageError(f"--json: {error}") from None
 
 
-def _show_plan(request: LoadRequest) -> None:
-    from loadsim.plan import Plan
+def _show_plan(spec: RunSpec) -> None:
     from loadsim.report.plan_text import render_plan
 
-    put(render_plan(Plan(request.scenario, request.seed, request.pace), request.objectives))
+    put(render_plan(spec.plan(), spec.objectives))

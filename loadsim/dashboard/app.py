@@ -18,7 +18,7 @@ import orjson
 from aiohttp import web
 
 from loadsim.dashboard import choices
-from loadsim.dashboard.asking import WORDS, asked_run, said
+from loadsim.dashboard.asking import WORDS, asked_run
 from loadsim.dashboard.copying import as_run
 from loadsim.dashboard.desk import Desk, Sent
 from loadsim.dashboard.guard import Refuse, add_headers, guard
@@ -26,7 +26,7 @@ from loadsim.dashboard.live import LiveRun, Stand
 from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.shelf import Shelf
 from loadsim.model import LoadsimError, UsageError
-from loadsim.plan import EMBEDDED, Plan
+from loadsim.plan import EMBEDDED
 from loadsim.report import charts, page
 from loadsim.report.blocks import Report
 from loadsim.report.compare import compare_report
@@ -231,14 +231,14 @@ class _LoadRuns:
     async def plan(self, request: web.Request) -> web.Response:
         what, options = asked_run(await _body(request), self._out, check=True)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
-        text = render_plan(Plan(composed.scenario, composed.seed, composed.pace), composed.objectives)
-        return _json({"plan": text, "command": as_run(what, said(options))})
+        text = render_plan(composed.plan(), composed.objectives)
+        return _json({"plan": text, "command": as_run(what, options)})
 
     async def start(self, request: web.Request) -> web.Response:
         self._stand.refuse_second()
         what, options = asked_run(await _body(request), self._out, check=False)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
-        run = self._stand.start(composed, as_run(what, said(options)))
+        run = self._stand.start(composed, as_run(what, options))
         return _json({"run": run.document(), "command": run.command})
 
     async def stop(self, request: web.Request) -> web.Response:

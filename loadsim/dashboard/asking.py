@@ -1,4 +1,4 @@
-"""What the page's form for load runs asks, as `studies.compose` takes it.
+"""What the page's form for load runs asks, as `run.compose` takes it.
 
 Decides which fields there are and what they are called when they are wrong. Every rule about runs is compose's.
 """
@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from loadsim.dashboard.choices import REMEDY, scenarios
 from loadsim.model import UsageError
-from loadsim.run.compose import DEFAULTS, Words
+from loadsim.run.compose import Words
+from loadsim.run.options import RunOptions
 
 WORDS = Words(
     "this page",
@@ -30,38 +33,31 @@ WORDS = Words(
 )
 
 
-def asked_run(form: Mapping[str, Any], out: Path, *, check: bool) -> tuple[str, dict[str, Any]]:
+def asked_run(form: Mapping[str, Any], out: Path, *, check: bool) -> tuple[str, RunOptions]:
     """SCENARIO or TARGET, and the options. Raises UsageError."""
-    options: dict[str, Any] = {**DEFAULTS, "out": str(out), "check": check}
+    options = RunOptions(out=str(out), check=check)
     if _text(form, "kind") == "scenario":
-        what = _scenario(form)
-        options["target"] = _text(form, "target")
-        return what, options
+        return _scenario(form), msgspec.structs.replace(options, target=_text(form, "target"))
     what = _text(form, "target") or ""
     if not what:
         raise UsageError("which endpoint? choose one, write its URL, or take embedded")
     if what.endswith(".toml"):
         raise UsageError("Fire at: that is a scenario; choose it above")
-    options |= {
-        "duration": _text(form, "duration"),
-        "mix": _mix(form),
-        "objectives": tuple(filter(None, map(str.strip, (_text(form, "objectives") or "").splitlines()))),
-        "workers": _text(form, "workers") or DEFAULTS["workers"],
-    }
-    if _text(form, "model") == "rate":
-        options["rate"] = _text(form, "rate")
-        if options["rate"] is None:
-            raise UsageError('Rate: write how many events per second, such as "200/s"')
-    else:
-        options["connections"] = _whole("connections", _text(form, "connections"))
-    if "://" in what:
-        options |= {"scheme": _text(form, "scheme"), "secret_env": _text(form, "secret_env")}
-    return what, options
-
-
-def said(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that differ from what nobody said: what a command line would have to name."""
-    return {name: value for name, value in options.items() if value != DEFAULTS[name]}
+    by_rate, by_url = _text(form, "model") == "rate", "://" in what
+    rate = _text(form, "rate") if by_rate else None
+    if by_rate and rate is None:
+        raise UsageError('Rate: write how many events per second, such as "200/s"')
+    return what, msgspec.structs.replace(
+        options,
+        duration=_text(form, "duration"),
+        mix=_mix(form),
+        objectives=tuple(filter(None, map(str.strip, (_text(form, "objectives") or "").splitlines()))),
+        workers=_text(form, "workers") or options.workers,
+        rate=rate,
+        connections=None if by_rate else _whole("connections", _text(form, "connections")),
+        scheme=_text(form, "scheme") if by_url else None,
+        secret_env=_text(form, "secret_env") if by_url else None,
+    )
 
 
 def _scenario(form: Mapping[str, Any]) -> str:

@@ -7,16 +7,17 @@ the environment names its variable, and everything else that tells is `***`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from loadsim.plan import Target, header_pairs
 from loadsim.plan.redact import ENV_PREFIX, is_telling, redact_url
 from loadsim.report.panel import Simulation
+from loadsim.run.options import RunOptions
 from loadsim.settings import Endpoint
 from loadsim.signing import scheme
 
 _NEXT = " \\\n  "
+_NOTHING = RunOptions()
 
 
 def as_curl(simulation: Simulation, target: Target, sent_at: str) -> str:
@@ -51,15 +52,16 @@ def as_simulation(simulation: Simulation, endpoint: Endpoint, target: Target) ->
     return f"printf %s {shlex.quote(_text(simulation.payload))} |{_NEXT}{command} --payload /dev/stdin"
 
 
-def as_run(what: str, asked: Mapping[str, Any]) -> str:
-    """The load run that the page was asked for. `asked` as `studies.compose` takes it."""
+def as_run(what: str, asked: RunOptions) -> str:
+    """The load run that the page was asked for."""
     words = ["loadsim", "run", what if "://" not in what else redact_url(what)]
     flags = {"connections": "-c", "rate": "-r", "duration": "-d", "target": "-t", "workers": "-w"}
     flags |= {"scheme": "--scheme", "secret_env": "--secret-env"}
     for name, flag in flags.items():
-        if asked.get(name) is not None:
-            words += [flag, str(asked[name])]
-    words += _repeated("-e", asked.get("mix", ())) + _repeated("--objective", asked.get("objectives", ()))
+        value = getattr(asked, name)
+        if value != getattr(_NOTHING, name):
+            words += [flag, str(value)]
+    words += _repeated("-e", asked.mix) + _repeated("--objective", asked.objectives)
     return " ".join(map(shlex.quote, words))
 
 

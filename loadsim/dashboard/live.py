@@ -11,19 +11,20 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any, Literal
+
+import msgspec
 
 from loadsim.judge import exit_code
 from loadsim.launch.run import Run
 from loadsim.measure.progress import Progress
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, LoadsimError, UsageError
-from loadsim.plan import Plan
+from loadsim.plan import RunSpec
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.facts import VERDICTS, headline, objective_lines
 from loadsim.report.findings import findings
-from loadsim.run.load import LoadOutcome, LoadRequest, run_load
+from loadsim.run.load import LoadOutcome, run_load
 
 State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5
@@ -35,10 +36,10 @@ OVER = frozenset({"done", "failed", "cancelled"})
 class LiveRun:
     """A run from the button to its verdict."""
 
-    def __init__(self, number: int, request: LoadRequest, command: str) -> None:
+    def __init__(self, number: int, spec: RunSpec, command: str) -> None:
         self.number = number
         self.command = command
-        self.request = replace(request, frame_s=PERIOD_S)
+        self.spec = msgspec.structs.replace(spec, frame_s=PERIOD_S)
         self.state: State = "starting"
         self.text = ""
         self.notes: list[str] = []
@@ -46,7 +47,7 @@ class LiveRun:
         self.first = 0
         """The number of the first point that is kept."""
         self.points: deque[dict[str, Any]] = deque(maxlen=KEPT_POINTS)
-        self.plan = Plan(request.scenario, request.seed, request.pace)
+        self.plan = self.spec.plan()
         self._run: Run | None = None
         self._before: Progress | None = None
         self._rates: dict[str, float | None] = dict.fromkeys(("due_rate", "sent_rate", "done_rate", "failed_rate"))
@@ -56,7 +57,7 @@ class LiveRun:
     @property
     def name(self) -> str:
         """The scenario's."""
-        return self.request.scenario.name
+        return self.spec.scenario.name
 
     @property
     def over(self) -> bool:
@@ -105,7 +106,7 @@ class LiveRun:
 
     async def _execute(self) -> None:
         try:
-            self.outcome = await run_load(self.request, self._watch)
+            self.outcome = await run_load(self.spec, self._watch)
         except LoadsimError as error:
             self._tell("failed", str(error))
         except asyncio.CancelledError:
@@ -221,11 +222,11 @@ class Stand:
         self.run: LiveRun | None = None
         self._number = 0
 
-    def start(self, request: LoadRequest, command: str) -> LiveRun:
+    def start(self, spec: RunSpec, command: str) -> LiveRun:
         """Begin. Raises UsageError while another run goes on."""
         self.refuse_second()
         self._number += 1
-        self.run = LiveRun(self._number, request, command)
+        self.run = LiveRun(self._number, spec, command)
         return self.run
 
     def refuse_second(self) -> None:

@@ -8,49 +8,32 @@ Decides the wire form and nothing else. Both ways a message is a 4-byte big-endi
 from __future__ import annotations
 
 import asyncio
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from loadsim.events import RecordedEvent
+from loadsim import __version__
 from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
+from loadsim.model import LoadsimError, Secret
+from loadsim.plan import RunSpec
 
 MAX_MESSAGE = 256 * 1024 * 1024
-FRAME_S = 1.0
 
 
-class PlanMessage(msgspec.Struct, tag="plan"):
-    """Everything that a shard needs. The secret travels here and nowhere else."""
+class Assignment(msgspec.Struct, tag="plan"):
+    """Everything that a shard needs: the run, and which part of it is its own. Make it with `assignments`."""
 
-    run_id: str
-    scenario: dict[str, Any]
-    """`Scenario.document()`, headers resolved."""
-    seed: int
+    spec: msgspec.Raw
+    """The `RunSpec`; see `spec_of`. Secrets travel here and nowhere else."""
     shard: int
     shards: int
-    secret: str | None
-    """None: the shard reads it, the old one and the headers' variables where it runs."""
     version: str
-    epoch_ns: int | None = None
-    old_secret: str | None = None
-    """The one that is rotated out, where events are signed with it."""
-    key_password: str | None = None
-    """Of the client key; read with the secret where that is None."""
-    raw: bool = False
-    """Frames carry every outcome."""
-    outcomes: bool = False
-    """Frames carry what became of every delivery."""
-    recorded: dict[str, list[RecordedEvent]] = msgspec.field(default_factory=dict)
-    """The captures of event types that are sent from one."""
-    pace: list[int] = msgspec.field(default_factory=list)
-    """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
-    frame_s: float = FRAME_S
-    """How long after one frame the next one comes."""
-    hidden: list[str] = msgspec.field(default_factory=list)
-    """Lower-case names of headers whose values came from the environment, where the secret travels here."""
+    """Of the launcher: a spec is read by the same version alone."""
     lease_s: float = 0.0
     """A shard that hears nothing for so long stops at once: whoever could stop it is cut off. 0: it waits for ever."""
 
@@ -132,12 +115,43 @@ class Failed(msgspec.Struct, tag="error"):
     exit_code: int = 1
 
 
-ToShard = PlanMessage | Start | Alive | Stop
+ToShard = Assignment | Start | Alive | Stop
 FromShard = Ready | Frame | Last | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 to_shard = msgspec.msgpack.Decoder(ToShard)
 from_shard = msgspec.msgpack.Decoder(FromShard)
+
+
+def assignments(spec: RunSpec, shards: int, lease_s: float = 0.0) -> list[Assignment]:
+    """The first message to each shard of a run."""
+    packed = msgspec.Raw(_spec_encoder.encode(spec))
+    return [Assignment(packed, shard, shards, __version__, lease_s) for shard in range(shards)]
+
+
+def spec_of(assignment: Assignment) -> RunSpec:
+    """The run that a shard has part of. Raises LoadsimError where another version of loadsim sent it."""
+    if assignment.version != __version__:
+        raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {assignment.version}")
+    return _spec_decoder.decode(assignment.spec)
+
+
+def _as_sent(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Fraction):
+        return value.as_integer_ratio()
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"nothing of the type {type(value).__name__} is sent to a shard")
+
+
+def _as_it_was(kind: type, value: Any) -> object:
+    return Fraction(*value) if kind is Fraction else kind(value)
+
+
+_spec_encoder = msgspec.msgpack.Encoder(enc_hook=_as_sent)
+_spec_decoder = msgspec.msgpack.Decoder(RunSpec, dec_hook=_as_it_was)
 
 
 def encode(message: ToShard | FromShard) -> bytes:

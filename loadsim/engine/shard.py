@@ -17,28 +17,28 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, TypedDict
 
 import msgspec
 
 from loadsim import __version__
-from loadsim.cases import REUSING, RequestMaker
+from loadsim.cases import REUSING, request_maker
 from loadsim.engine.engine import Engine
 from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import (
+    Assignment,
     Failed,
     Frame,
     FromShard,
     Last,
-    PlanMessage,
     Ready,
     Start,
     Stop,
     ToShard,
     encode,
     read_message,
+    spec_of,
     to_shard,
 )
 from loadsim.engine.outcomes import OutcomeNotes
@@ -54,21 +54,9 @@ from loadsim.measure.outcomes import flags_of
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
-from loadsim.model import NS_PER_S, LoadsimError, Secret, UsageError
-from loadsim.plan import Headers, Plan, Scenario, Target, from_document
-from loadsim.plan.redact import conceal, from_environment, secrets_in
-from loadsim.signing import scheme
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What a shard signs with, and the headers with what the environment said put in."""
-
-    secret: Secret
-    old_secret: Secret | None
-    headers: Headers
-    key_password: Secret | None = None
-    """Of the client key."""
+from loadsim.model import NS_PER_S, LoadsimError, UsageError
+from loadsim.plan import Plan, RunSpec, Target
+from loadsim.plan.redact import conceal, secrets_in
 
 
 class _Share(TypedDict):
@@ -79,26 +67,26 @@ class _Share(TypedDict):
     epoch_ns: int | None
 
 
-KeysOf = Callable[[Scenario], Keys]
-"""Reads them where the shard runs. Raises UsageError that says what to set there."""
+WithKeys = Callable[[RunSpec], RunSpec]
+"""Adds what a run is signed with, as the shard's host has it. Raises UsageError that says what to set there."""
 
 
-def main(keys_of: KeysOf) -> int:
+def main(with_keys: WithKeys) -> int:
     """Run one shard over this process's stdin and stdout; the exit code is 0 unless it failed.
 
-    `keys_of` is asked where the plan brings no secret.
+    `with_keys` is asked where the run brings no secret.
     """
     left_to_the_parent()
     frames = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     if sys.platform == "win32":
-        return asyncio.run(_serve(frames, keys_of))
+        return asyncio.run(_serve(frames, with_keys))
     import uvloop
 
-    return uvloop.run(_serve(frames, keys_of))
+    return uvloop.run(_serve(frames, with_keys))
 
 
-async def _serve(frames: BinaryIO, keys_of: KeysOf) -> int:
+async def _serve(frames: BinaryIO, with_keys: WithKeys) -> int:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=2**26)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -113,9 +101,9 @@ async def _serve(frames: BinaryIO, keys_of: KeysOf) -> int:
         if data is None:
             return 0
         message = to_shard.decode(data)
-        if not isinstance(message, PlanMessage):
+        if not isinstance(message, Assignment):
             raise LoadsimError("the first message must be the plan")
-        await ShardRun(message, reader, say, keys_of).run()
+        await ShardRun(message, reader, say, with_keys).run()
     except LoadsimError as error:
         say(Failed(str(error), error.exit_code))
         return 1
@@ -135,10 +123,10 @@ class ShardRun:
     """The shard between its plan and its last frame."""
 
     def __init__(
-        self, message: PlanMessage, reader: asyncio.StreamReader, say: Callable[[FromShard], None], keys_of: KeysOf
+        self, message: Assignment, reader: asyncio.StreamReader, say: Callable[[FromShard], None], with_keys: WithKeys
     ) -> None:
         self._message = message
-        self._keys_of = keys_of
+        self._with_keys = with_keys
         self._reader = reader
         self._call = say
         self._seq = 0
@@ -146,34 +134,20 @@ class ShardRun:
 
     async def run(self) -> None:
         """Get ready, wait for the start, fire, report."""
-        message = self._message
-        if message.version != __version__:
-            raise LoadsimError(f"this host has loadsim {__version__}, the run was started with {message.version}")
+        spec, message = spec_of(self._message), self._message
+        if spec.secret is None:
+            spec = self._with_keys(spec)
         loop = asyncio.get_running_loop()
-        scenario, keys = self._scenario()
-        self._secrets = secrets_in(
-            scenario.target.headers,
-            self._hidden,
-            url=scenario.target.url,
-            keys=(keys.secret, keys.old_secret, keys.key_password),
-        )
-        self._plan = plan = Plan(scenario, message.seed, message.pace)
-        connections = max([scenario.target.connections, *(p.connections or 0 for p in plan.phases)])
+        self._frame_s = spec.frame_s
+        self._plan = plan = spec.plan()
+        target = plan.scenario.target
+        keys = (spec.secret, spec.old_secret, spec.key_password)
+        self._secrets = secrets_in(target.headers, spec.hidden, url=target.url, keys=keys)
+        connections = max([target.connections, *(p.connections or 0 for p in plan.phases)])
         allowed = raise_descriptor_limit(-(-connections // message.shards))
-        maker = RequestMaker(
-            scenario.events,
-            scheme(scenario.target.scheme, scenario.target.custom),
-            keys.secret,
-            message.seed,
-            cases=scenario.cases,
-            secrets=[phase.secrets for phase in scenario.phases],
-            old_secret=keys.old_secret,
-            url=scenario.target.public_url or scenario.target.url,
-            recorded=message.recorded,
-            headers=scenario.target.headers,
-        )
-        wire = resolve(scenario.target, key_password=keys.key_password)
-        self._transport = transport = make_transport(loop, scenario.target, wire, message.run_id, message.shard)
+        maker = request_maker(spec)
+        wire = resolve(target, key_password=spec.key_password)
+        self._transport = transport = make_transport(loop, target, wire, spec.run_id, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -189,11 +163,11 @@ class ShardRun:
             recording_ends=[-1 if (end := recording[plan.unpack(s)[0]]) is None else end for s in range(plan.strata)],
             paced=paced,
         )
-        self._raw = RawRows(begin.at_ns - self._start_ns) if message.raw else None
-        self._notes = OutcomeNotes(outcome_flags(plan)) if message.outcomes else None
+        self._raw = RawRows(begin.at_ns - self._start_ns) if spec.raw else None
+        self._notes = OutcomeNotes(outcome_flags(plan)) if spec.noted else None
         logs = [log for log in (self._raw, self._notes) if log is not None]
         self._recorder = Recorder(tally, len(plan.cases), logs)
-        share: _Share = {"shard": message.shard, "shards": message.shards, "epoch_ns": message.epoch_ns}
+        share: _Share = {"shard": message.shard, "shards": message.shards, "epoch_ns": spec.epoch_ns}
         self._policies = policies = policies_of(plan, maker, best_pacer(loop), **share)
         self._engine = Engine(
             plan,
@@ -206,19 +180,6 @@ class ShardRun:
             **share,
         )
         await self._fire(loop)
-
-    def _scenario(self) -> tuple[Scenario, Keys]:
-        """The scenario, its headers resolved, and what to sign with: the plan's own, or what this host has."""
-        message = self._message
-        scenario = from_document(message.scenario, source="plan")
-        self._hidden = from_environment(scenario.target.headers).union(message.hidden)
-        if message.secret is not None:
-            old_secret = None if message.old_secret is None else Secret(message.old_secret)
-            key_password = None if message.key_password is None else Secret(message.key_password)
-            return scenario, Keys(Secret(message.secret), old_secret, scenario.target.headers, key_password)
-        keys = self._keys_of(scenario)
-        target = msgspec.structs.replace(scenario.target, headers=keys.headers)
-        return msgspec.structs.replace(scenario, target=target), keys
 
     async def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         gc.collect()
@@ -267,7 +228,7 @@ class ShardRun:
     async def _tick(self) -> None:
         beat = self._start_ns
         while True:
-            beat += int(self._message.frame_s * 1e9)
+            beat += int(self._frame_s * 1e9)
             await asyncio.sleep(max(0.0, (beat - monotonic_ns()) / 1e9))
             self._call(self._frame())
 

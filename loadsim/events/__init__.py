@@ -4,14 +4,13 @@ The bytes of event *i* depend on the seed, `i` and the wall clock, which is an a
 """
 
 from loadsim.events.overrides import parse_override
-from loadsim.events.recorded import RecordedEvent, RecordedSource, read_recorded, recorded_pace
+from loadsim.events.recorded import RecordedSource, read_recorded, recorded_pace
 from loadsim.events.source import EventSource, id_prefixes, sample_payload
 from loadsim.events.templates import EventType, catalogue, default_types, event_type
 
 __all__ = [
     "EventSource",
     "EventType",
-    "RecordedEvent",
     "RecordedSource",
     "catalogue",
     "default_types",

@@ -12,11 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import orjson
 
 from loadsim.events.seeding import identifier
-from loadsim.model import NS_PER_S, UsageError
+from loadsim.model import NS_PER_S, RecordedEvent, UsageError
 
 LARGEST = 64_000_000
 """Greatest size of a capture in bytes: it is sent to every generator process and kept in memory there."""
@@ -31,15 +30,6 @@ _HOP_HEADER = re.compile(
     re.IGNORECASE,
 )
 """Headers that belong to the connection or to proxies, not to the request itself."""
-
-
-class RecordedEvent(msgspec.Struct, frozen=True):
-    """One row of a capture. `at_ns` is in ns since 1970."""
-
-    body: bytes
-    type: str | None = None
-    at_ns: int | None = None
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class RecordedSource:

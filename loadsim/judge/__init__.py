@@ -1,13 +1,12 @@
 """Judges a RunResult, alone or compared with another one: PASS, FAIL or INVALID."""
 
-from loadsim.judge.evaluate import GateMode, evaluate, exit_code
+from loadsim.judge.evaluate import evaluate, exit_code
 from loadsim.judge.objectives import DEFAULT_OBJECTIVE, objectives_of, parse_objective, texts_of
 from loadsim.judge.validity import rules_of
 from loadsim.judge.vocabulary import Vocabulary, vocabulary_of, vocabulary_of_scenario
 
 __all__ = [
     "DEFAULT_OBJECTIVE",
-    "GateMode",
     "Vocabulary",
     "evaluate",
     "exit_code",

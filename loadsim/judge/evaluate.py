@@ -19,6 +19,7 @@ from loadsim.judge.windows import course_of, judge_course
 from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
 from loadsim.plan.scenario import ValidityRules
+from loadsim.plan.spec import GateMode
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -30,7 +31,6 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 ORDERED = ("<", "<=", ">", ">=")
-GateMode = Literal["point", "confident"]
 
 EXIT_CODES: dict[str, int] = {"pass": 0, "fail": 99, "invalid": 3}
 EXIT_INTERRUPTED = 130

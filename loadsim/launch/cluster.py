@@ -8,52 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from loadsim.addresses import is_loopback
-from loadsim.launch.launcher import Launcher
 from loadsim.model import LoadsimError, UsageError
+from loadsim.plan.cluster import Cluster
 
 MOST_LOCAL = 64
 _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):([0-9]{1,5})/?\Z")
 _LOCAL = re.compile(r"local:([0-9]{1,3})\Z")
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A checked request: make it with `cluster_of`."""
-
-    address: str
-    """`tcp://HOST:PORT`, `tls://HOST:PORT`, or empty: one of our own on this machine."""
-    local: int = 0
-    """Workers of a cluster of our own; 0: it is somebody else's."""
-    per_host: int = 1
-    """Shards on each host."""
-    ship_secret: bool = False
-    allow_lost: int = 0
-    """So many hosts may be lost: the others go on, and the run stays valid."""
-    insecure: bool = False
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether what is said to the cluster cannot be read on the way, and nobody else can speak to it."""
-        return bool(self.local) or self.address.startswith("tls://")
-
-    @property
-    def here(self) -> bool:
-        """Whether the scheduler is on this machine, as far as its address tells."""
-        return bool(self.local) or is_loopback(host_of(self.address))
-
-    @property
-    def shown(self) -> str:
-        """As the user wrote it."""
-        return self.address or f"local:{self.local}"
 
 
 def cluster_of(
@@ -123,11 +87,6 @@ def _is_file(path: str) -> bool:
         return False  # no file can have such a name
 
 
-def host_of(address: str) -> str:
-    """The host of `PROTOCOL://HOST:PORT`, without brackets; empty where there is none."""
-    return address.partition("://")[2].rpartition(":")[0].strip("[]")
-
-
 def hosts_of(workers: Mapping[str, str]) -> list[tuple[str, str]]:
     """From worker address → host to (host, one worker of it), by host: a shard is a process of its own anyway."""
     places: dict[str, str] = {}
@@ -159,10 +118,3 @@ def _versions(of: Mapping[str, Any] | None) -> dict[str, str | None]:
     packages = of["packages"]
     python = ".".join(str(of["host"]["python"]).split(".")[:3])
     return {"Python": python, "loadsim": packages.get("loadsim"), "distributed": packages.get("distributed")}
-
-
-def launcher_for(cluster: Cluster) -> Launcher:
-    """What starts shards there."""
-    from loadsim.launch.dask.shards import DaskShards
-
-    return DaskShards(cluster)

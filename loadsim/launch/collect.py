@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadsim.engine.listening import Listening
-from loadsim.engine.messages import FRAME_S, Frame, Last, Ready
+from loadsim.engine.messages import Frame, Last, Ready
 from loadsim.launch.clock import Clock
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank
@@ -22,6 +22,7 @@ from loadsim.measure.merge import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
 from loadsim.measure.result import SampleRow
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success, kind_name
+from loadsim.plan.spec import FRAME_S
 
 SILENCE_NS = 2_500_000_000
 """A shard from which nothing came for so long is lost."""

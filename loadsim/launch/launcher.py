@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, Self
 
-from loadsim.engine.messages import Failed, Frame, Last, PlanMessage, Ready, from_shard
+from loadsim.engine.messages import Failed, Frame, Last, Ready, from_shard
 from loadsim.launch.collect import Collector
 from loadsim.model import LoadsimError, Secret, UnreachableError, UsageError, own_fault
-from loadsim.plan import Target
+from loadsim.plan import RunSpec, Target
 
 READY_S = 30.0
 _ERRORS: dict[int, type[LoadsimError]] = {1: UnreachableError, 2: UsageError}
@@ -111,8 +111,8 @@ class Launcher(Protocol):
     async def look(self, target: Target, key_password: Secret | None) -> None:
         """See from where the shards will be whether anything is there to fire at. Raises UnreachableError."""
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
-        """Start every shard, wait until all are ready, agree on the start, and return it.
+    async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
+        """Start every shard of the run, wait until all are ready, agree on the start, and return it.
 
         Raises what a shard failed with before it began.
         """

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from loadsim.engine.limits import check_descriptors
 from loadsim.engine.listening import LOOK_NS
-from loadsim.engine.messages import PlanMessage, Start, Stop, encode, read_message
+from loadsim.engine.messages import Start, Stop, assignments, encode, read_message
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.launch.launcher import Beginning, Intake
 from loadsim.model import NS_PER_S, Secret
-from loadsim.plan import Target
+from loadsim.plan import RunSpec, Target
 from loadsim.processes import ending, own_command, own_environment
 
 LEAD_NS = 50_000_000
@@ -44,14 +44,14 @@ class LocalShards:
         wire = await asyncio.to_thread(resolve, target, key_password=key_password)
         await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
-        """Start every shard, wait until all are ready, agree on the start, and return it.
+    async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
+        """Start every shard of the run, wait until all are ready, agree on the start, and return it.
 
         Raises what a shard failed with before it began.
         """
         self._intake = intake
         check_descriptors()
-        for plan in plans:
+        for part in assignments(spec, shards):
             process = await asyncio.create_subprocess_exec(
                 *own_command("loadsim", "shard"),
                 env=own_environment(),
@@ -61,13 +61,13 @@ class LocalShards:
                 start_new_session=True,
             )
             self._processes.append(process)
-            await self._say(plan.shard, encode(plan))
-            self._readers.append(asyncio.create_task(self._listen(plan.shard, process)))
+            await self._say(part.shard, encode(part))
+            self._readers.append(asyncio.create_task(self._listen(part.shard, process)))
         await intake.ready()
         on_ready()
         begins = Beginning.ahead(LEAD_NS)
-        for plan in plans:
-            await self._say(plan.shard, encode(Start(begins.wall_ns)))
+        for number in range(shards):
+            await self._say(number, encode(Start(begins.wall_ns)))
         intake.collector.started(time.monotonic_ns())
         return begins
 

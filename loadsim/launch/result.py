@@ -14,7 +14,7 @@ from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, Sha
 from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_MS, NS_PER_S
-from loadsim.plan import Plan, redacted
+from loadsim.plan import Plan, RunSpec, redacted
 from loadsim.plan.retry import profile_of
 
 MB = 1_000_000
@@ -24,17 +24,14 @@ MB = 1_000_000
 class RunFacts:
     """What the run knows of itself, beside what was counted."""
 
+    spec: RunSpec
     plan: Plan
-    run_id: str
     started_at: str
     ended_at: str
     workers: int
     interrupted: bool
     aborted: Aborted | None
     environment: Environment
-    epoch_ns: int | None = None
-    document: dict[str, object] | None = None
-    allow_lost: int = 0
 
 
 def stratum_names(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> StratumNames:
@@ -60,7 +57,7 @@ def stopped_ns_of(collector: Collector, plan: Plan) -> int:
 
 def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     """The result, not yet judged."""
-    plan = facts.plan
+    spec, plan = facts.spec, facts.plan
     stopped_ns = stopped_ns_of(collector, plan)
     durations = _durations(plan, stopped_ns)
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
@@ -69,7 +66,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         stratum_names(plan, durations),
         planned=collector.planned(),
         run=RunInfo(
-            id=facts.run_id,
+            id=spec.run_id,
             name=plan.scenario.name,
             started_at=facts.started_at,
             ended_at=facts.ended_at,
@@ -79,9 +76,9 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             workers=facts.workers,
             interrupted=facts.interrupted,
             aborted=facts.aborted,
-            scenario=facts.document or redacted(plan.scenario.document()),
-            epoch_ms=None if facts.epoch_ns is None else facts.epoch_ns // NS_PER_MS,
-            allow_lost=facts.allow_lost,
+            scenario=redacted(spec.scenario.document()),
+            epoch_ms=None if spec.epoch_ns is None else spec.epoch_ns // NS_PER_MS,
+            allow_lost=spec.allow_lost,
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],

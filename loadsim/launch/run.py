@@ -8,15 +8,11 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from loadsim import __version__
 from loadsim.engine.limits import RESERVED
-from loadsim.engine.messages import FRAME_S, PlanMessage
-from loadsim.events import RecordedEvent
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment
 from loadsim.launch.launcher import Intake, Launcher
@@ -25,44 +21,9 @@ from loadsim.launch.result import RunFacts, result_of, stopped_ns_of, stratum_na
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.progress import Progress, SoFar
 from loadsim.measure.result import Aborted, RunResult
-from loadsim.model import NS_PER_S, LoadsimError, Objective, Secret, own_fault
-from loadsim.plan import Plan
+from loadsim.model import NS_PER_S, LoadsimError, own_fault
+from loadsim.plan import Plan, RunSpec
 from loadsim.plan.retry import profile_of
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """What is to be run. The plan's target has its headers resolved and a real URL."""
-
-    plan: Plan
-    secret: Secret | None
-    """None: each shard reads it, and the headers' variables, where it runs."""
-    run_id: str
-    launcher: Launcher = field(default_factory=LocalShards)
-    """What starts the shards. It serves one run."""
-    epoch_ns: int | None = None
-    old_secret: Secret | None = None
-    """The one that is rotated out, where events are signed with it."""
-    key_password: Secret | None = None
-    """Of the client key."""
-    recorded: Mapping[str, Sequence[RecordedEvent]] = field(default_factory=dict)
-    """The captures of event types that are sent from one."""
-    pace: Sequence[int] = ()
-    """As the plan has it, where arrivals are as recorded."""
-    document: dict[str, object] | None = None
-    """The scenario as the result shows it, redacted; None: the plan's own."""
-    objectives: Sequence[Objective] = ()
-    """Those over windows and those that may end the run are followed while it goes on."""
-    on_raw: Callable[[bytes], None] | None = None
-    """Takes every outcome, for a raw log; None: no shard keeps any."""
-    allow_lost: int = 0
-    """So many hosts may be lost without making the run INVALID."""
-    on_outcomes: Callable[[bytes], None] | None = None
-    """Takes what became of every delivery, packed, to be reconciled; None: no shard notes it."""
-    hidden: frozenset[str] = frozenset()
-    """Lower-case names of the target's headers whose values came from the environment: no sample shows them."""
-    frame_s: float = FRAME_S
-    """How often each shard tells how it stands."""
 
 
 class BrokenRunError(LoadsimError):
@@ -77,8 +38,20 @@ class BrokenRunError(LoadsimError):
 class Run:
     """A run that can be watched and interrupted while it goes on."""
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        launcher: Launcher | None = None,
+        *,
+        on_raw: Callable[[bytes], None] | None = None,
+        on_outcomes: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """`launcher` serves this run alone (default: the one that the run asks for). `on_raw` and `on_outcomes` take
+        what shards keep where `spec.raw` and `spec.noted` say so, packed."""
         self.spec = spec
+        self.plan = spec.plan()
+        self._launcher = launcher_for(spec) if launcher is None else launcher
+        self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self.shards = 0
         """How many there are; 0 before the run has begun."""
         self.interrupted = False
@@ -91,8 +64,8 @@ class Run:
         """Hears, before the first event, of what will limit the run, and later why it is ended early."""
         self.tell: Callable[[str], None] = lambda _: None
         """Hears of hosts that were lost, at any time."""
-        self._names = stratum_names(spec.plan)
-        self._watch = ObjectiveWatch(spec.plan, self._names, spec.objectives)
+        self._names = stratum_names(self.plan)
+        self._watch = ObjectiveWatch(self.plan, self._names, spec.objectives)
         self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
@@ -106,9 +79,9 @@ class Run:
         out to be impossible. A lost shard raises nothing: it stands in the result. Whatever else fails after the first
         event, `on_frame` included, ends the run in order and is a BrokenRunError, which has the result.
         """
-        spec, launcher = self.spec, self.spec.launcher
+        spec, plan, launcher = self.spec, self.plan, self._launcher
         launcher.say = self.tell
-        target = spec.plan.scenario.target
+        target = plan.scenario.target
 
         def heard() -> None:
             try:
@@ -118,15 +91,15 @@ class Run:
                 self._fail(error)
 
         try:
-            self.shards = await launcher.reserve(_most_shards(spec.plan))
+            self.shards = await launcher.reserve(_most_shards(plan))
             if target.preflight:
                 await launcher.look(target, spec.key_password)
             self._collector = Collector(
-                *(spec.plan.strata, self.shards, spec.on_raw, spec.on_outcomes, self._watch.add, spec.frame_s),
+                *(plan.strata, self.shards, self._on_raw, self._on_outcomes, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),
             )
             intake = Intake(self._collector, heard)
-            self._start_ns, self._began_ns = await launcher.start(self._messages(), intake, self._warn)
+            self._start_ns, self._began_ns = await launcher.start(spec, self.shards, intake, self._warn)
             self.started.set()
             if self.interrupted:
                 self._stop(drain=True)
@@ -144,13 +117,13 @@ class Run:
 
     async def _to_the_end(self) -> None:
         try:
-            await self.spec.launcher.wait()
+            await self._launcher.wait()
         except Exception as error:  # noqa: BLE001 - as above
             self._failure = self._failure or error
 
     async def _close(self) -> None:
         try:
-            await self.spec.launcher.close()
+            await self._launcher.close()
         except Exception as error:
             if not self.started.is_set():
                 raise
@@ -164,7 +137,7 @@ class Run:
 
     def _result(self, facts: RunFacts) -> RunResult:
         result = result_of(self._collector, facts)
-        courses = self._watch.courses(stopped_ns_of(self._collector, self.spec.plan))
+        courses = self._watch.courses(stopped_ns_of(self._collector, self.plan))
         return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
@@ -188,7 +161,7 @@ class Run:
             self._stop(drain=True)
 
     def _stop(self, *, drain: bool) -> None:
-        task = asyncio.get_running_loop().create_task(self.spec.launcher.stop(drain=drain))
+        task = asyncio.get_running_loop().create_task(self._launcher.stop(drain=drain))
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
 
@@ -206,10 +179,10 @@ class Run:
 
     def _warn(self) -> None:
         """Every shard is ready: say what will not be as asked, such as fewer connections than the scenario's."""
-        plan = self.spec.plan
+        plan = self.plan
         for line in self._watch.powerless():
             self.say(line)
-        if _one_watch(plan) and self.spec.launcher.offered > 1:
+        if _one_watch(plan) and self._launcher.offered > 1:
             self.say(
                 "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "
                 "([retry] switch_off = false lets them be shared out)"
@@ -223,45 +196,26 @@ class Run:
                 f"raise it (ulimit -n {wanted + RESERVED}), use more workers, or ask for fewer connections"
             )
 
-    def _messages(self) -> list[PlanMessage]:
-        spec = self.spec
-        return [
-            PlanMessage(
-                run_id=spec.run_id,
-                scenario=spec.plan.scenario.document(),
-                seed=spec.plan.seed,
-                shard=number,
-                shards=self.shards,
-                secret=None if spec.secret is None else spec.secret.reveal(),
-                version=__version__,
-                epoch_ns=spec.epoch_ns,
-                key_password=None if spec.key_password is None else spec.key_password.reveal(),
-                old_secret=None if spec.old_secret is None else spec.old_secret.reveal(),
-                raw=spec.on_raw is not None,
-                outcomes=spec.on_outcomes is not None,
-                recorded={name: list(events) for name, events in spec.recorded.items()},
-                pace=list(spec.pace),
-                frame_s=spec.frame_s,
-                hidden=sorted(spec.hidden),
-            )
-            for number in range(self.shards)
-        ]
-
     def _facts(self) -> RunFacts:
-        spec = self.spec
         return RunFacts(
-            plan=spec.plan,
-            run_id=spec.run_id,
+            spec=self.spec,
+            plan=self.plan,
             started_at=_iso(self._start_ns),
             ended_at=_iso(self._start_ns + max(0, self._elapsed_ns())),
             workers=self.shards,
             interrupted=self.interrupted,
             aborted=self.aborted,
             environment=environment(),
-            epoch_ns=spec.epoch_ns,
-            document=spec.document,
-            allow_lost=spec.allow_lost,
         )
+
+
+def launcher_for(spec: RunSpec) -> Launcher:
+    """What starts shards where the run asks for them."""
+    if spec.cluster is None:
+        return LocalShards(spec.workers)
+    from loadsim.launch.dask.shards import DaskShards
+
+    return DaskShards(spec.cluster)
 
 
 def _one_watch(plan: Plan) -> bool:

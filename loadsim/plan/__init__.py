@@ -21,6 +21,7 @@ from loadsim.plan.scenario import (
     Target,
     ValidityRules,
 )
+from loadsim.plan.spec import RunSpec
 from loadsim.plan.units import (
     UnitError,
     format_duration,
@@ -42,6 +43,7 @@ __all__ = [
     "Phase",
     "Plan",
     "PlannedPhase",
+    "RunSpec",
     "Scenario",
     "ScenarioError",
     "Target",

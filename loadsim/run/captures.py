@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadsim.events import RecordedEvent, read_recorded, recorded_pace
+from loadsim.events import read_recorded, recorded_pace
+from loadsim.model import RecordedEvent
 from loadsim.plan import Scenario
 from loadsim.plan.arrivals import process_of
 from loadsim.settings import read_bytes_file

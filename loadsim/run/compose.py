@@ -1,4 +1,4 @@
-"""What a user asks of a load run, in words, becomes one validated request; whoever asks, the same rules hold.
+"""What a user asks of a load run, in words, becomes one validated RunSpec; whoever asks, the same rules hold.
 
 Decides which settings win over which, and finds everything that can be wrong before the first event. Refuses to know
 whether a command line or a page asked: how each calls an option is an argument.
@@ -7,21 +7,24 @@ whether a command line or a page asked: how each calls an option is an argument.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from loadsim.cases import RequestMaker, by_part, case_rules, check_cases, check_headers
+import msgspec
+
+from loadsim.cases import by_part, case_rules, check_cases, check_headers, request_maker
 from loadsim.events import catalogue
 from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.values import parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
-from loadsim.launch.cluster import Cluster, cluster_of
+from loadsim.launch.cluster import cluster_of
 from loadsim.launch.environment import available_cores
-from loadsim.model import Objective, UsageError
+from loadsim.model import Objective, Secret, UsageError
 from loadsim.plan import (
     EMBEDDED,
+    RunSpec,
     Scenario,
     Target,
     UnitError,
@@ -32,24 +35,24 @@ from loadsim.plan import (
     parse_rate,
     quick_scenario,
 )
+from loadsim.plan.cluster import Cluster
+from loadsim.plan.spec import MOST_WORKERS
 from loadsim.run.captures import captures_of
-from loadsim.run.keys import read_secrets
-from loadsim.run.load import EMBEDDED_SECRET, LoadRequest, free_directory
+from loadsim.run.keys import with_keys
+from loadsim.run.load import free_directory
+from loadsim.run.options import RunOptions
 from loadsim.settings import (
     ELSEWHERE,
     Config,
     load_config,
-    read_key_password,
     read_text_file,
-    resolve_headers,
     resolve_target,
 )
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 
-_TARGET_KEYS = (
-    *("scheme", "secret_env", "secret_file", "timeout", "drain", "cacert", "cert", "key", "key_password_env"),
-    *("transport", "reuse", "connect_to", "unix", "proxy", "ledger"),
-)
+_OF_OPTIONS = frozenset(RunOptions.__struct_fields__) - {"connections", "headers"}
+_TARGET_KEYS = tuple(name for name in Target.__struct_fields__ if name in _OF_OPTIONS)
+"""Options that replace the key of the same name in `[target]`."""
 _CLUSTER_KEYS = {
     "per_host": "per_host",
     "ship_secret": "ship_secret",
@@ -60,6 +63,7 @@ _CLUSTER_KEYS = {
     "cluster_key": "key",
 }
 """Option → what `cluster_of` calls it."""
+Value = TypeVar("Value")
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 
 
@@ -88,16 +92,8 @@ COMMAND_LINE = Words(
         "workers": "-w",
     },
 )
-DEFAULTS: Mapping[str, Any] = {
-    **dict.fromkeys(_TARGET_KEYS),
-    **dict.fromkeys((*_QUICK_ONLY, "target", "seed", "epoch", "retry", "time_scale")),
-    **dict.fromkeys(("mix", "headers", "objectives", "aborting"), ()),
-    **dict.fromkeys(("insecure", "raw", "check", "outcomes"), False),
-    "out": "reports",
-    "workers": "1",
-    "gate": "point",
-}
-"""What `compose` takes for what nobody said."""
+STAND_IN = Secret("00" * 24)
+"""Stands for a secret that is not here, where only the form of requests matters; good in every form that a key has."""
 
 
 def read_config() -> Config:
@@ -105,8 +101,8 @@ def read_config() -> Config:
     return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
-def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) -> LoadRequest:
-    """The request that a SCENARIO or TARGET and these options (as in DEFAULTS) mean.
+def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunSpec:
+    """The run that a SCENARIO or TARGET and these options mean.
 
     Everything that can be wrong is found here, before the first event. Raises UsageError, and LoadsimError where no
     result could be written.
@@ -118,48 +114,40 @@ def compose(what: str, options: Mapping[str, Any], words: Words = COMMAND_LINE) 
     check_headers(target.headers, described)
     objectives = _objectives(what, scenario, added=len(_added(options)))
     scenario = by_part(scenario, described)
-    if options.get("gate") == "confident" and any(objective.abort for objective in objectives):
+    if options.gate == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
-    cluster = _cluster(options, target)
-    there = cluster is not None and not cluster.ship_secret and not cluster.local and target.url != EMBEDDED
-    secret = old_secret = None
-    if target.url != EMBEDDED and not there:
-        secret, old_secret = read_secrets(scenario, words.remedy)
-    # an image or a path that no event has is found here and not by a shard
     recorded, pace = captures_of(scenario)
-    url = target.public_url or target.url
-    RequestMaker(
-        scenario.events,
-        described,
-        secret or EMBEDDED_SECRET,
-        0,
-        cases=scenario.cases,
-        secrets=[phase.secrets for phase in scenario.phases],
-        old_secret=old_secret or EMBEDDED_SECRET,
-        url=url,
-        recorded=recorded,
-    )
-    request = LoadRequest(
+    spec = RunSpec(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
-        secret=secret,
-        old_secret=old_secret,
-        key_password=None if there else read_key_password(target.key_password_env),
-        headers=dict(target.headers) if there else resolve_headers(target.headers),
-        out=Path(options["out"]),
-        workers=_workers(options["workers"], words),
-        cluster=cluster,
-        raw=options["raw"],
-        outcomes=options.get("outcomes", False) or scenario.outcomes,
-        gate=options.get("gate", "point"),
-        epoch_ns=None if options["epoch"] is None else parse_epoch(options["epoch"]),
+        gate=options.gate,
+        epoch_ns=None if options.epoch is None else parse_epoch(options.epoch),
         recorded=recorded,
         pace=pace,
+        workers=_workers(options.workers, words),
+        cluster=_cluster(options, target),
+        raw=options.raw,
+        outcomes=options.outcomes or scenario.outcomes,
+        out=Path(options.out),
     )
-    if not options["check"]:
-        free_directory(request.out)
-    return request
+    if _keys_are_here(spec):
+        spec = with_keys(spec, words.remedy)
+    _check_requests(spec)
+    if not options.check:
+        free_directory(spec.out)
+    return spec
+
+
+def _keys_are_here(spec: RunSpec) -> bool:
+    """Whether this machine reads secrets, and not each host of a cluster its own."""
+    cluster = spec.cluster
+    return cluster is None or cluster.ship_secret or bool(cluster.local) or spec.scenario.target.url == EMBEDDED
+
+
+def _check_requests(spec: RunSpec) -> None:
+    """An image or a path that no event has is found here and not by a shard."""
+    request_maker(msgspec.structs.replace(spec, secret=spec.secret or STAND_IN, old_secret=spec.old_secret or STAND_IN))
 
 
 def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
@@ -173,41 +161,38 @@ def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective
     return objectives_of(scenario.objectives, vocabulary)
 
 
-def _added(options: Mapping[str, Any]) -> list[str | dict[str, Any]]:
+def _added(options: RunOptions) -> list[str | dict[str, Any]]:
     """The objectives beside the scenario's own, as a scenario file has them."""
-    return [*options["objectives"], *({"objective": text, "abort": True} for text in options.get("aborting", ()))]
+    return [*options.objectives, *({"objective": text, "abort": True} for text in options.aborting)]
 
 
-def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
+def _scenario(what: str, options: RunOptions, words: Words) -> Scenario:
     types, schemes = [event.name for event in catalogue()], scheme_names()
     config = read_config()
     changes = _target_changes(options)
-    retry = {
-        key: options[option]
-        for key, option in (("profile", "retry"), ("time_scale", "time_scale"))
-        if options.get(option) is not None
-    }
+    asked = {"profile": options.retry, "time_scale": options.time_scale}
+    retry = {key: value for key, value in asked.items() if value is not None}
     if not what.endswith(".toml"):
-        if options["target"]:
+        if options.target:
             name = words.names["target"]
             raise UsageError(f"{name} replaces a scenario's target: name either a scenario or a target, not both")
         endpoint = resolve_target(what, config, words.target)
         table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
-        payload = options["payload"]
-        if payload and options["mix"]:
+        payload = options.payload
+        if payload and options.mix:
             names = words.names
             raise UsageError(f"{names['payload']} sends the file's own bodies: leave {names['mix']} out")
         return quick_scenario(
             endpoint.url,
-            connections=options["connections"],
-            rate=_unit("rate", options, words),
-            duration=_unit("duration", options, words),
-            events=options["events"],
-            mix=_mix(options["mix"], endpoint.events, words),
+            connections=options.connections,
+            rate=_read(parse_rate, options.rate, words.names["rate"]),
+            duration=_read(parse_duration, options.duration, words.names["duration"]),
+            events=options.events,
+            mix=_mix(options.mix, endpoint.events, words),
             objectives=_added(options),
             retry=retry,
             target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
-            seed=options["seed"],
+            seed=options.seed,
             known_types=types,
             known_schemes=schemes,
             types_of=types_of,
@@ -215,12 +200,12 @@ def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
             source=words.source,
             payloads=(Path(payload).stem, payload) if payload else None,
         )
-    given = [name for name in _QUICK_ONLY if options[name]]
+    given = [name for name in _QUICK_ONLY if getattr(options, name)]
     if given:
         flags = ", ".join(words.names[name] for name in given)
         raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
-    if options["target"]:
-        elsewhere = dict(resolve_target(options["target"], config).given)
+    if options.target:
+        elsewhere = dict(resolve_target(options.target, config).given)
         if "scheme" in changes:
             elsewhere.pop("custom", None)
         changes = {**elsewhere, **changes}
@@ -239,17 +224,16 @@ def _scenario(what: str, options: Mapping[str, Any], words: Words) -> Scenario:
         target=changes,
         objectives=_added(options),
         retry=retry,
-        seed=options["seed"],
+        seed=options.seed,
         known_schemes=schemes,
         source=words.source,
     )
 
 
-def _target_changes(options: Mapping[str, Any]) -> dict[str, Any]:
-    changes: dict[str, Any] = {name: options[name] for name in _TARGET_KEYS if options.get(name) is not None}
-    if options["insecure"]:
-        changes["insecure"] = True
-    headers = parse_headers(options["headers"])
+def _target_changes(options: RunOptions) -> dict[str, Any]:
+    given = {name: getattr(options, name) for name in _TARGET_KEYS}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, False)}
+    headers = parse_headers(options.headers)
     if headers:
         changes["headers"] = headers
     return changes
@@ -270,28 +254,24 @@ def _mix(given: tuple[str, ...], registered: tuple[str, ...], words: Words) -> l
     return mix or [(name, 1.0) for name in registered]
 
 
-def _unit(option: str, options: Mapping[str, Any], words: Words) -> Any:
-    text = options[option]
-    if text is None:
-        return None
+def _read(parse: Callable[[str], Value], text: str | None, name: str) -> Value | None:
     try:
-        return parse_rate(text) if option == "rate" else parse_duration(text)
+        return None if text is None else parse(text)
     except UnitError as error:
-        raise UsageError(f"{words.names[option]}: {error}") from None
+        raise UsageError(f"{name}: {error}") from None
 
 
-def _cluster(options: Mapping[str, Any], target: Target) -> Cluster | None:
+def _cluster(options: RunOptions, target: Target) -> Cluster | None:
     """Where `--cluster` spreads the run, and whether this target can be reached from there."""
-    text = options.get("cluster")
-    given = {key: options[key] for key in _CLUSTER_KEYS if options.get(key)}
-    if not text:
+    given = {key: value for key in _CLUSTER_KEYS if (value := getattr(options, key))}
+    if not options.cluster:
         if given:
             flags = ", ".join(f"--{key.replace('_', '-')}" for key in given)
             raise UsageError(f"{flags}: only with --cluster")
         return None
-    if options["workers"] != "1":
+    if options.workers != "1":
         raise UsageError("-w: with --cluster, --per-host says how many generator processes there are")
-    found = cluster_of(text, **{_CLUSTER_KEYS[key]: value for key, value in given.items()})
+    found = cluster_of(options.cluster, **{_CLUSTER_KEYS[key]: value for key, value in given.items()})
     if target.url == EMBEDDED and not found.here:
         raise UsageError("the embedded receiver is on this machine only: no other host can fire at it")
     return found
@@ -300,6 +280,6 @@ def _cluster(options: Mapping[str, Any], target: Target) -> Cluster | None:
 def _workers(text: str, words: Words) -> int:
     if text == "auto":
         return available_cores()
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
-        raise UsageError(f"{words.names['workers']} {text}: a number from 1 to 256, or auto")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_WORKERS:
+        raise UsageError(f"{words.names['workers']} {text}: a number from 1 to {MOST_WORKERS}, or auto")
     return int(text)

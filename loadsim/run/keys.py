@@ -1,12 +1,33 @@
-"""What signs a scenario's events, read from the environment and the files of the machine that asks."""
+"""What signs a run's events, and what its headers hold, read from the environment and the files of the machine that
+asks."""
 
 from __future__ import annotations
 
+import msgspec
+
 from loadsim.cases import needs_old_secret
 from loadsim.model import Secret
-from loadsim.plan import Scenario
-from loadsim.settings import ELSEWHERE, read_secret
+from loadsim.plan import EMBEDDED, RunSpec, Scenario
+from loadsim.settings import ELSEWHERE, read_key_password, read_secret, resolve_headers
 from loadsim.signing import scheme
+
+
+def with_keys(spec: RunSpec, remedy: str = ELSEWHERE) -> RunSpec:
+    """The run with everything secret that this machine has for it; see `read_secrets`.
+
+    The embedded receiver and its sender get random secrets when it is started.
+    """
+    target = spec.scenario.target
+    secret = old_secret = None
+    if target.url != EMBEDDED:
+        secret, old_secret = read_secrets(spec.scenario, remedy)
+    return msgspec.structs.replace(
+        spec,
+        secret=secret,
+        old_secret=old_secret,
+        key_password=read_key_password(target.key_password_env),
+        headers=resolve_headers(target.headers),
+    )
 
 
 def read_secrets(scenario: Scenario, remedy: str = ELSEWHERE) -> tuple[Secret, Secret | None]:

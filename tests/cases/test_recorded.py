@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadsim.cases import RequestMaker
-from loadsim.events import RecordedEvent
-from loadsim.model import Secret
+from loadsim.model import RecordedEvent, Secret
 from loadsim.plan import EventMix
 from loadsim.signing import scheme
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.dashboard import choices
-from loadsim.dashboard.asking import asked_run, said
+from loadsim.dashboard.asking import asked_run
+from loadsim.dashboard.copying import as_run
 from loadsim.events import EventSource, catalogue
 from loadsim.model import UsageError
 from loadsim.single.prepare import made_event
@@ -161,4 +162,4 @@ async def test_a_plan_is_shown_and_nothing_else_happens(directory: Path) -> None
 
 def test_what_nobody_said_is_no_part_of_a_command() -> None:
     what, options = asked_run({"kind": "quick", "target": "x", "model": "connections"}, Path("reports"), check=False)
-    assert (what, said(options)) == ("x", {})
+    assert as_run(what, options) == "loadsim run x"

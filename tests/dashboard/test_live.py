@@ -15,8 +15,8 @@ from aiohttp import web
 from loadsim.dashboard.live import LiveRun, reasons_of
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import Validity, load_result
+from loadsim.plan import RunSpec
 from loadsim.plan.scenario import ValidityRules
-from loadsim.run.load import LoadRequest
 from tests.builders import refused, run_result
 from tests.cli.loopback import serving
 from tests.dashboard.support import COOKIE, TOKEN, Client, page
@@ -148,7 +148,7 @@ async def test_the_end_of_the_page_keeps_what_was_measured(tmp_path: Path) -> No
 
 
 async def test_an_error_of_ours_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(request: LoadRequest, watch: object) -> None:
+    async def broken(spec: RunSpec, watch: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("loadsim.dashboard.live.run_load", broken)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from fractions import Fraction
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadsim.engine.messages import (
@@ -12,20 +15,66 @@ from loadsim.engine.messages import (
     Frame,
     FromShard,
     Last,
-    PlanMessage,
     Ready,
     Start,
     Stop,
     ToShard,
+    assignments,
     encode,
     from_shard,
     read_message,
+    spec_of,
     to_shard,
 )
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
+from loadsim.model import Objective, RecordedEvent, Secret
+from loadsim.plan import Case, EventMix, ObjectiveRule, Phase, RunSpec, Scenario, Target, ValidityRules
+from loadsim.plan.behaviour import Behaviour
+from loadsim.plan.cluster import Cluster
+from loadsim.plan.retry import Retry
+from loadsim.plan.units import Share, Span
 
-PLAN = PlanMessage("r", {"name": "x", "phases": [{"rate": "1/s"}]}, 7, 1, 2, "päss", "0.1.0", 1_746_123_456 * 10**9)
+SPEC = RunSpec(
+    scenario=Scenario(
+        name="x",
+        target=Target(
+            url="embedded", scheme="custom", custom={"signed": ["body"]}, headers={"A": ("b", "c"), "Token": "env:T"}
+        ),
+        phases=(
+            Phase(name="open", duration=10**9, from_=Fraction(1, 3), to=Fraction(2)),
+            Phase(name="closed", connections=2, events=7, shares={"stale": 0.5}, secrets="both"),
+        ),
+        events=(EventMix(type="a", set={"b.c": [1, None, {"d": 0.5}]}, payloads="f.ndjson"),),
+        objectives=("p(99) < 1s", ObjectiveRule(objective="success: rate > 0", abort=True)),
+        cases=(Case(kind="stale", share=0.1, expect="refuse", by=5),),
+        validity=ValidityRules(lag=3),
+        receiver=Behaviour(slow=Share(5, 0.1), fail=(Share(503, 0.5),), down=(Span(1, 2), Span(3, 4)), read_rate=9),
+        retry=Retry(profile="stripe"),
+        outcomes=True,
+    ),
+    seed=2**64 - 1,
+    run_id="r",
+    url="http://127.0.0.1:1/",
+    headers={"Token": "tok_1"},
+    secret=Secret("päss"),
+    old_secret=Secret("old pass"),
+    key_password=Secret("key pass"),
+    epoch_ns=1_746_123_456 * 10**9,
+    recorded={"a": (RecordedEvent(b"\x00\xff", "t", 5, (("X-Own", "é"),)),)},
+    pace=(0, 2**40),
+    objectives=(Objective("p(99) < 1s", "response", "p(99)", "<", 1000.0, (("phase", "open"),), window_ns=5),),
+    gate="confident",
+    workers=3,
+    cluster=Cluster(address="tls://h:1", allow_lost=1, ca="ca.pem"),
+    raw=True,
+    outcomes=True,
+    noted=True,
+    out=Path("a/b"),
+    drawn=False,
+    frame_s=0.5,
+)
+PLAN = assignments(SPEC, 3, 5.0)[1]
 FRAME = Frame(
     seq=3,
     elapsed_ns=2**40,
@@ -84,3 +133,32 @@ async def test_a_stream_that_breaks_off_has_ended(length: int) -> None:
 
 async def test_a_length_that_nobody_would_send_ends_the_stream() -> None:
     assert await read((MAX_MESSAGE + 1).to_bytes(4, "big") + b"x") is None
+
+
+def test_a_run_is_the_same_run_in_its_shard() -> None:
+    """Every field, and in the same types: none is left at its default here, so that none is left out."""
+    got = spec_of(PLAN)
+    assert got == SPEC
+    for name in RunSpec.__struct_fields__:
+        assert type(getattr(got, name)) is type(getattr(SPEC, name)), name
+    plain = RunSpec(scenario=Scenario(name="y", target=SPEC.scenario.target, phases=()), seed=0)
+    alike = [name for name in RunSpec.__struct_fields__ if getattr(SPEC, name) == getattr(plain, name)]
+    assert alike == []
+    assert got.plan().kind_of(5) == SPEC.plan().kind_of(5)
+
+
+def test_secrets_travel_to_shards_and_show_nowhere_else() -> None:
+    told = bytes(PLAN.spec)
+    for secret in ("päss", "old pass", "key pass", "tok_1"):
+        assert secret.encode() in told
+        assert secret not in f"{SPEC!r} {SPEC} {PLAN!r}"
+    with pytest.raises(TypeError):
+        msgspec.msgpack.encode(SPEC)
+    with pytest.raises(TypeError):
+        msgspec.json.encode(SPEC)
+
+
+def test_what_no_run_can_be_is_refused_where_it_is_made() -> None:
+    for change in ({"seed": -1}, {"seed": 2**64}, {"workers": 0}, {"frame_s": 0.0}):
+        with pytest.raises(ValueError, match="not"):
+            msgspec.structs.replace(SPEC, **change)

@@ -11,27 +11,30 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadsim import __version__
 from loadsim.engine.fake import START_NS, VirtualLoop
 from loadsim.engine.messages import (
     Alive,
+    Assignment,
     Failed,
     Frame,
     FromShard,
     Last,
-    PlanMessage,
     Ready,
     Start,
     Stop,
     ToShard,
+    assignments,
     encode,
     from_shard,
     read_message,
 )
-from loadsim.engine.shard import Keys, ShardRun
-from loadsim.plan import Plan, Scenario, from_document
+from loadsim.engine.shard import ShardRun
+from loadsim.model import Secret
+from loadsim.plan import Plan, RunSpec, from_document
 from tests.launch.support import PATIENCE_S, endpoint
 
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")
@@ -91,8 +94,13 @@ def document(url: str, **phase: Any) -> dict[str, Any]:
     }
 
 
-def message(doc: dict[str, Any], number: int = 0, shards: int = 1, version: str = __version__) -> PlanMessage:
-    return PlanMessage("run-1", doc, 11, number, shards, "a secret", version)
+def spec(doc: dict[str, Any], **changes: Any) -> RunSpec:
+    values = {"run_id": "run-1", "seed": 11, "secret": Secret("a secret"), **changes}
+    return RunSpec(scenario=from_document(doc, "test"), **values)
+
+
+def message(doc: dict[str, Any], number: int = 0, shards: int = 1, lease_s: float = 0.0, **changes: Any) -> Assignment:
+    return assignments(spec(doc, **changes), shards, lease_s)[number]
 
 
 def now() -> Start:
@@ -121,9 +129,7 @@ async def test_the_shards_together_send_the_plan_and_nothing_else() -> None:
 
 async def test_frames_are_numbered_and_cumulative() -> None:
     async with endpoint() as served, shard() as one:
-        plan = message(document(served.url, rate="200/s", duration="1200ms"))
-        plan.frame_s = 0.1
-        one.tell(plan)
+        one.tell(message(document(served.url, rate="200/s", duration="1200ms"), frame_s=0.1))
         assert isinstance(await one.hear(), Ready)
         one.tell(now())
         *frames, last = await one.hear_all()
@@ -185,7 +191,9 @@ async def test_stop_with_drain_lets_what_is_under_way_end() -> None:
 
 async def test_another_version_is_refused_in_words() -> None:
     async with shard() as one:
-        one.tell(message(document("http://127.0.0.1:9/"), version="0.0.0"))
+        plan = message(document("http://127.0.0.1:9/"))
+        plan.version, plan.spec = "0.0.0", msgspec.Raw(msgspec.msgpack.encode({"of": "another shape"}))
+        one.tell(plan)
         (failed,) = await one.hear_all()
         assert isinstance(failed, Failed)
         assert "0.0.0" in failed.text
@@ -202,9 +210,7 @@ async def test_the_first_word_must_be_the_plan() -> None:
 
 async def test_a_shard_that_hears_nothing_for_its_lease_stops_by_itself() -> None:
     async with endpoint() as served, shard() as one:
-        plan = message(document(served.url, rate="100/s", duration="1h"))
-        plan.lease_s = 0.5
-        one.tell(plan, now())
+        one.tell(message(document(served.url, rate="100/s", duration="1h"), lease_s=0.5), now())
         heard = await one.hear_all()
         assert await one.ended() == 0
     assert isinstance(heard[-1], Last)
@@ -212,8 +218,7 @@ async def test_a_shard_that_hears_nothing_for_its_lease_stops_by_itself() -> Non
 
 def test_every_word_renews_the_lease() -> None:
     loop = VirtualLoop()
-    plan = message(document("http://127.0.0.1:9/"))
-    plan.lease_s = 2.5
+    plan = message(document("http://127.0.0.1:9/"), lease_s=2.5)
 
     async def go() -> list[ToShard]:
         reader, heard = asyncio.StreamReader(), list[ToShard]()
@@ -229,7 +234,7 @@ def test_every_word_renews_the_lease() -> None:
     loop.close()
 
 
-def _no_keys(scenario: Scenario) -> Keys:
+def _no_keys(spec: RunSpec) -> RunSpec:
     raise AssertionError("the plan brings them")
 
 
@@ -251,10 +256,9 @@ async def test_a_shard_reads_the_secret_that_the_plan_does_not_bring(monkeypatch
     monkeypatch.setenv("TOKEN", "tok_of_this_host")
     for name, says in (("OURS", ""), ("NOT_OURS", "NOT_OURS is not set")):
         async with endpoint() as served, shard() as one:
-            plan = message(document(served.url))
-            plan.secret = None
-            plan.scenario["target"] |= {"secret_env": name, "headers": {"Authorization": "env:TOKEN"}}
-            one.tell(plan)
+            doc = document(served.url)
+            doc["target"] |= {"secret_env": name, "headers": {"Authorization": "env:TOKEN"}}
+            one.tell(message(doc, secret=None))
             heard = await one.hear()
             if says:
                 assert isinstance(heard, Failed)

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from loadsim.cases import RequestMaker
-from loadsim.events import RecordedEvent
-from loadsim.model import Secret
+from loadsim.model import RecordedEvent, Secret
 from loadsim.plan import EventMix
 from loadsim.signing import scheme
 from tests.engine.running import TRANSPORTS, run, scenario

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.events import RecordedEvent, RecordedSource, read_recorded, recorded_pace
+from loadsim.events import RecordedSource, read_recorded, recorded_pace
 from loadsim.events.recorded import LARGEST
-from loadsim.model import UsageError
+from loadsim.model import RecordedEvent, UsageError
 
 
 def row(**fields: object) -> bytes:

@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadsim.launch.collect import Collector
 from loadsim.launch.local import LocalShards
-from loadsim.launch.run import BrokenRunError, Run, RunSpec
+from loadsim.launch.run import BrokenRunError, Run
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import load_result
-from loadsim.model import LoadsimError, Secret
-from loadsim.run.compose import DEFAULTS, compose
+from loadsim.model import LoadsimError
+from loadsim.run.compose import compose
 from loadsim.run.load import run_load
+from loadsim.run.options import RunOptions
 from tests.launch.support import (
     SECRET,
     SECRET_ENV,
@@ -202,7 +204,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
         raise KeyError("unforeseen")
 
     async with endpoint() as served:
-        run = Run(RunSpec(planned(served, duration="1h", connections=4), Secret(SECRET), "broken", frame_s=0.05))
+        run = Run(msgspec.structs.replace(planned(served, duration="1h", connections=4), frame_s=0.05))
         with pytest.raises(BrokenRunError, match="KeyError: 'unforeseen'") as raised:
             await asyncio.wait_for(run.execute(listen), 60)
     result = raised.value.result
@@ -241,10 +243,9 @@ async def test_the_result_is_on_disk_whatever_fails(
     else:
         monkeypatch.setattr(owner, name, failing)
     async with endpoint() as served:
-        options = {**DEFAULTS, "rate": "100/s", "duration": "1500ms"}
-        request = compose(served.url, options)
+        spec = compose(served.url, RunOptions(rate="100/s", duration="1500ms"))
         with pytest.raises(LoadsimError, match="KeyError: 'unforeseen'") as raised:
-            await asyncio.wait_for(run_load(request, no_watch), 60)
+            await asyncio.wait_for(run_load(spec, no_watch), 60)
     (path,) = (tmp_path / "reports").glob("*/result.json")
     assert f"kept in {path.parent.relative_to(tmp_path)}/" in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -262,7 +263,7 @@ async def test_a_frame_that_cannot_be_taken_in_costs_its_shard_alone(monkeypatch
 
     monkeypatch.setattr(Collector, "frame", frame)
     async with endpoint() as served:
-        spec = RunSpec(planned(served, events=2000, connections=4), Secret(SECRET), "one", LocalShards(2))
+        spec = msgspec.structs.replace(planned(served, events=2000, connections=4), workers=2)
         result = await asyncio.wait_for(Run(spec).execute(), 60)
     assert [shard.lost for shard in result.shards] == [False, True]
     assert "KeyError: 'unforeseen'" in result.shards[1].reason

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from loadsim.judge import evaluate
-from loadsim.launch.local import LocalShards
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S, Secret
-from loadsim.plan import Plan, from_document
+from loadsim.plan import RunSpec, from_document
 from tests.launch.support import (
     PATIENCE_S,
     SECRET,
@@ -200,8 +200,8 @@ async def test_a_run_that_is_killed_takes_its_processes_with_it(tmp_path: Path) 
 async def test_a_killed_shard_ends_invalid_with_what_was_measured(tmp_path: Path) -> None:
     """What was measured: of a shard that has been heard; here that is known, and not a matter of time."""
     async with endpoint() as served:
-        plan = planned(served, rate="100/s", duration="1h")
-        run = Run(RunSpec(plan, Secret(SECRET), "killed", launcher=LocalShards(2), frame_s=0.05))
+        spec = planned(served, rate="100/s", duration="1h")
+        run = Run(msgspec.structs.replace(spec, workers=2, frame_s=0.05))
         fired = asyncio.create_task(run.execute())
         await run.started.wait()
         await until(lambda: min(ended(run)) >= 20)
@@ -215,7 +215,7 @@ async def test_a_killed_shard_ends_invalid_with_what_was_measured(tmp_path: Path
     assert balanced(result)
     assert result.shards[0].completed >= before[0] + 20
     assert result.shards[1].completed >= before[1]
-    judged = evaluate(result, (), plan.scenario.validity)
+    judged = evaluate(result, (), spec.scenario.validity)
     assert judged.verdict.outcome == "invalid"
     assert any("shard 1" in reason and "signal 9" in reason for reason in judged.validity.reasons)
 
@@ -281,7 +281,7 @@ async def test_a_wall_clock_that_is_set_back_leaves_a_run_that_ends_after_it_beg
     back = SimpleNamespace(time_ns=lambda: time.time_ns() - 3600 * NS_PER_S, monotonic_ns=time.monotonic_ns)
     monkeypatch.setattr("loadsim.launch.run.time", back)
     async with endpoint() as served:
-        run = Run(RunSpec(planned(served, connections=2, events=40), Secret(SECRET), "set-back"))
+        run = Run(planned(served, connections=2, events=40))
         result = await run.execute()
     assert result.run.ended_at >= result.run.started_at
     assert 0 < run.progress().elapsed_s < 600
@@ -290,7 +290,7 @@ async def test_a_wall_clock_that_is_set_back_leaves_a_run_that_ends_after_it_beg
 async def test_a_live_view_may_ask_for_frames_more_often_and_what_has_ended_cannot_be_interrupted() -> None:
     heard: list[int] = []
     async with endpoint(answering=False) as served:
-        run = Run(RunSpec(planned(served, connections=2, events=40), Secret(SECRET), "often", frame_s=0.01))
+        run = Run(msgspec.structs.replace(planned(served, connections=2, events=40), frame_s=0.01))
 
         def hear() -> None:
             heard.append(run.progress().done)
@@ -306,11 +306,11 @@ async def test_a_live_view_may_ask_for_frames_more_often_and_what_has_ended_cann
     assert not run.interrupted
 
 
-def planned(served: Endpoint, **load: object) -> Plan:
+def planned(served: Endpoint, **load: object) -> RunSpec:
     document = {
         "name": "planned here",
         "target": {"url": served.url},
         "events": [{"type": "desktop.activity_tracking.captured"}],
         "phases": [{"name": "load", **load}],
     }
-    return Plan(from_document(document, "test"), 1)
+    return RunSpec(scenario=from_document(document, "test"), seed=1, secret=Secret(SECRET), run_id="here")

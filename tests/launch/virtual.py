@@ -19,16 +19,15 @@ from loadsim.cases import case_rules
 from loadsim.engine import shard
 from loadsim.engine.engine import Engine
 from loadsim.engine.fake import Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
-from loadsim.engine.messages import FromShard, PlanMessage, Start, Stop, encode
-from loadsim.engine.shard import Keys, ShardRun
+from loadsim.engine.messages import FromShard, Start, Stop, assignments, encode
+from loadsim.engine.shard import ShardRun
 from loadsim.engine.transport import Transport
 from loadsim.judge import evaluate, objectives_of, vocabulary_of_scenario
 from loadsim.launch import run
 from loadsim.launch.launcher import Beginning, Intake
-from loadsim.launch.run import RunSpec
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, Secret
-from loadsim.plan import Plan, Scenario, Target, from_document
+from loadsim.plan import RunSpec, Target, from_document
 from loadsim.receiver.service import Queue
 
 TYPE = "desktop.app_tracking.captured"
@@ -74,9 +73,9 @@ class OneShard:
     async def look(self, target: Target, key_password: Secret | None) -> None:
         """See Launcher."""
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
+    async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """See Launcher."""
-        (plan,) = plans
+        (plan,) = assignments(spec, shards)
         self._reader = asyncio.StreamReader()
 
         def hear(message: FromShard) -> None:
@@ -107,7 +106,7 @@ class OneShard:
             await asyncio.gather(self._shard, return_exceptions=True)
 
 
-def _no_keys(_: Scenario) -> Keys:
+def _no_keys(_: RunSpec) -> RunSpec:
     raise AssertionError("the plan brings its secret")
 
 
@@ -152,9 +151,9 @@ def run_virtually(
         {"name": "virtual", "events": [{"type": TYPE}], **document}, "test", known_cases=case_rules()
     )
     objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
-    spec = RunSpec(Plan(scenario, 1), Secret("whsec_test"), "run", OneShard(), objectives=objectives)
+    spec = RunSpec(scenario=scenario, seed=1, secret=Secret("whsec_test"), run_id="run", objectives=objectives)
     with virtual_shards(monkeypatch, script, misses) as loop:
-        result = loop.run_until_complete(run.Run(spec).execute())
+        result = loop.run_until_complete(run.Run(spec, OneShard()).execute())
     return evaluate(result, objectives, scenario.validity)
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from distributed import Client, Security
 from distributed.versions import VersionMismatchWarning, get_versions
 
-from loadsim.launch.cluster import Cluster
 from loadsim.launch.dask.own import OwnCluster
 from loadsim.model import LoadsimError, UsageError
+from loadsim.plan.cluster import Cluster
 
 CONNECT_S = 10.0
 CALL_S = 2.0

@@ -16,16 +16,17 @@ import msgspec
 from distributed.client import FutureCancelledError
 
 from loadsim.addresses import is_loopback
-from loadsim.engine.messages import PlanMessage, Start, Stop, encode
+from loadsim.engine.messages import Start, Stop, assignments, encode
 from loadsim.launch.clock import RoundTrip, compare
-from loadsim.launch.cluster import Cluster, check_versions, host_of, hosts_of
+from loadsim.launch.cluster import check_versions, hosts_of
 from loadsim.launch.dask import scheduler, worker
 from loadsim.launch.dask.hosts import Host, Hosts
 from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
 from loadsim.launch.host import LEASE_S, Sealed
 from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.model import NS_PER_S, LoadsimError, Secret, UnreachableError, UsageError
-from loadsim.plan import Target, from_document
+from loadsim.plan import RunSpec, Target
+from loadsim.plan.cluster import Cluster, host_of
 from loadsim.plan.redact import variables_of
 from loadsim.signing import scheme
 
@@ -89,19 +90,17 @@ class DaskShards:
             if found:
                 raise UnreachableError(f"{host.label}: {found}")
 
-    async def start(self, plans: Sequence[PlanMessage], intake: Intake, on_ready: Callable[[], None]) -> Beginning:
+    async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Hold every host, hand out the plans, agree on the start by each host's clock; see `Launcher`."""
         self._intake = intake
         self._hosts.take_up(intake)
-        if plans[0].secret is not None:
+        if spec.secret is not None:
             self._check_way()
-        self._topic = f"loadsim-{plans[0].run_id}"
+        self._topic = f"loadsim-{spec.run_id}"
         self._link.listen(self._topic, lambda event: self._hosts.hear(event[1], time.monotonic_ns()))
         await self._link.at_scheduler(scheduler.prepare(), self._topic, self._link.name)
-        await self._hold(_read_there(plans[0]))
-        for plan in plans:
-            plan.lease_s = LEASE_S
-        sealed = {plan.shard: Sealed(encode(plan)) for plan in plans}
+        await self._hold(_read_there(spec))
+        sealed = {part.shard: Sealed(encode(part)) for part in assignments(spec, shards, LEASE_S)}
         # each host gets its own alone, and the others' secrets stay away from it
         await asyncio.gather(*(self._tell([host], {n: sealed[n] for n in host.shards}) for host in self._hosts.all))
         self._tasks.append(asyncio.create_task(self._renew()))
@@ -250,9 +249,9 @@ class DaskShards:
         return await self._link.ask(host.worker, host.label, function, *args, within_s=within_s)
 
 
-def _read_there(plan: PlanMessage) -> list[str]:
-    """The variables that hosts read secrets from; none where the plan brings them."""
-    if plan.secret is not None:
+def _read_there(spec: RunSpec) -> list[str]:
+    """The variables that hosts read secrets from; none where the run brings them."""
+    if spec.secret is not None:
         return []
-    target = from_document(plan.scenario, source="plan").target
+    target = spec.scenario.target
     return sorted(variables_of(target, scheme(target.scheme, target.custom).default_secret_env))

@@ -24,10 +24,10 @@ from loadsim.launch.run import Run
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_S
-from loadsim.plan import Phase, Scenario, redact_url
+from loadsim.plan import Phase, RunSpec, Scenario, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
-from loadsim.run.load import LoadRequest, new_id, run_load
+from loadsim.run.load import new_id, run_load
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import SCHEMA, AbResult, CheckRow, Ending, GateRow, PairRow, SideRow, dump_ab
@@ -41,8 +41,8 @@ AB = "ab.json"
 class AbRequest:
     """A comparison as the user asked for it. With `same`, B is A and the machine's own noise is measured."""
 
-    a: LoadRequest
-    b: LoadRequest
+    a: RunSpec
+    b: RunSpec
     gates: tuple[Gate, ...]
     pairs: int
     seed: int
@@ -112,7 +112,7 @@ class AbComparison:
 
     async def _side(self, number: int, side: Side, serial: int, directory: Path) -> SideRow:
         load = self.request.a if side == "a" else self.request.b
-        load = replace(
+        load = msgspec.structs.replace(
             load,
             scenario=with_warm_up(load.scenario, self.request.warm_up_ns),
             seed=load.seed + serial,  # other ids each time: an endpoint may drop what it knows

@@ -19,12 +19,12 @@ from loadsim import __version__
 from loadsim.events import catalogue
 from loadsim.judge.validity import invalid_reasons
 from loadsim.launch.environment import environment
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import Run
 from loadsim.launch.store import write_whole
 from loadsim.measure.generator_limits import dump_limits, limits_name
 from loadsim.measure.result import Environment, GeneratorLimits, Pace, RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret
-from loadsim.plan import Phase, Plan, Scenario, Target, ValidityRules
+from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
@@ -87,7 +87,7 @@ async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
         events=(EventMix(type=EVENT if EVENT in known else min(known)),),
         phases=(warm_up, phase),
     )
-    return await Run(RunSpec(Plan(scenario, 1), secret, new_id("bench"))).execute()
+    return await Run(RunSpec(scenario=scenario, seed=1, secret=secret, run_id=new_id("bench"))).execute()
 
 
 def _kept(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunResult]]) -> Calibration:

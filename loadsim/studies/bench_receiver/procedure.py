@@ -21,11 +21,11 @@ import msgspec
 from loadsim import __version__
 from loadsim.judge.validity import invalid_reasons
 from loadsim.launch.environment import environment
-from loadsim.launch.run import Run, RunSpec
+from loadsim.launch.run import Run
 from loadsim.measure.result import Environment, RunResult
 from loadsim.measure.timing import WIDEST, median_interval, spread
 from loadsim.model import NS_PER_MS, NS_PER_S, NS_PER_US, UnreachableError
-from loadsim.plan import Phase, Plan, Scenario, Target, ValidityRules
+from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
 from loadsim.run.load import new_id
 from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartRow, ReceiverBench, ReceiverRow
@@ -164,7 +164,7 @@ class ReceiverBenchmark:
             events=tuple(EventMix(type=name) for name in setting.events),
             phases=(warm_up, phase),
         )
-        run = Run(RunSpec(Plan(scenario, 1), setting.secret, new_id("bench")))
+        run = Run(RunSpec(scenario=scenario, seed=1, secret=setting.secret, run_id=new_id("bench")))
         try:
             before = cpu_ns(entry.started.pid)
             result = await run.execute()

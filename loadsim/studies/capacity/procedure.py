@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -20,16 +19,14 @@ import msgspec
 from loadsim import __version__
 from loadsim.judge import evaluate
 from loadsim.launch.environment import environment
-from loadsim.launch.local import LocalShards
-from loadsim.launch.run import BrokenRunError, Run, RunSpec
+from loadsim.launch.run import BrokenRunError, Run
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.model import NS_PER_S, Objective, Secret, UnreachableError, own_fault
-from loadsim.plan import Phase, Plan, Scenario, format_rate, redact_url, redacted
+from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
+from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
-from loadsim.plan.redact import from_environment
 from loadsim.report.formats import report_files
-from loadsim.run.load import LoadRequest, new_id, receiving
+from loadsim.run.load import new_id, receiving
 from loadsim.studies.capacity.judgement import StepVerdict, cannot_pass, events_needed, judge_step
 from loadsim.studies.capacity.report import capacity_report, rate_words
 from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
@@ -50,7 +47,7 @@ _LONGEST_REST_S = 30.0
 class CapacityRequest:
     """A search as the user asked for it. Rates in events per second, times in ns."""
 
-    load: LoadRequest
+    load: RunSpec
     lowest: Fraction
     highest: Fraction | None
     step_ns: int
@@ -93,12 +90,11 @@ class CapacitySearch:
         self._id = new_id(f"capacity-{load.scenario.name}")
         self._started = _now()
         search = RateSearch(request.lowest, request.highest, request.precision)
-        secret = load.secret or Secret(secrets.token_hex(24))
         lost = ""
-        async with receiving(load.scenario, secret) as (url, _):
+        async with receiving(load) as (load, _):
             while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
                 try:
-                    verdict = await self._try(trial, url, secret)
+                    verdict = await self._try(trial, load)
                 except Exception as error:
                     if not self.steps:
                         raise
@@ -110,11 +106,11 @@ class CapacitySearch:
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
-    async def _try(self, trial: Trial, url: str, secret: Secret) -> StepVerdict:
+    async def _try(self, trial: Trial, load: RunSpec) -> StepVerdict:
         """Run one rate; look again, for longer, when that was not clear, and when the generator was only disturbed."""
         longer, second_look = 2 if trial.kind == "confirming" else 1, False
         for _ in range(_LOOKS):
-            verdict, result = await self._step(trial, url, secret, longer=longer)
+            verdict, result = await self._step(trial, load, longer=longer)
             if self.interrupted or verdict.outcome in ("pass", "fail"):
                 break
             if verdict.outcome == "unclear":
@@ -125,30 +121,19 @@ class CapacitySearch:
                 break  # it was at its limit, and would be again
         return verdict
 
-    async def _step(self, trial: Trial, url: str, secret: Secret, *, longer: int) -> tuple[StepVerdict, RunResult]:
-        load = self.request.load
+    async def _step(self, trial: Trial, load: RunSpec, *, longer: int) -> tuple[StepVerdict, RunResult]:
         number = len(self.steps) + 1
-        scenario = self.scenario_at(trial.rate, url, longer=longer)
-        plan = Plan(scenario, load.seed + number)  # other ids each time: an endpoint may drop what it knows
-        asked = msgspec.structs.replace(scenario, target=load.scenario.target, receiver=load.scenario.receiver)
-        document = redacted(asked.document())
+        spec = msgspec.structs.replace(
+            load,
+            run_id=f"{self._id}-{number:02d}",
+            scenario=self.scenario_at(trial.rate, longer=longer),
+            seed=load.seed + number,  # other ids each time: an endpoint may drop what it knows
+            # a step is ended early by the search's own rules
+            objectives=tuple(replace(objective, abort=False) for objective in load.objectives),
+        )
         self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
         await self._rest()
-        run_id = f"{self._id}-{number:02d}"
-        # a step is ended early by the search's own rules
-        objectives = [replace(objective, abort=False) for objective in load.objectives]
-        spec = RunSpec(
-            plan,
-            secret,
-            run_id,
-            LocalShards(load.workers),
-            recorded=load.recorded,
-            key_password=load.key_password,
-            document=document,
-            objectives=objectives,
-            hidden=from_environment(load.scenario.target.headers),
-        )
-        watch = _Watch(plan, load.objectives, float(trial.rate))
+        watch = _Watch(spec.plan(), load.objectives, float(trial.rate))
         broken = None
         try:
             result = await self._reached(lambda: self._fire(Run(spec), watch))
@@ -166,7 +151,7 @@ class CapacitySearch:
         self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
         return verdict, result
 
-    def scenario_at(self, rate: Fraction, url: str, *, longer: int = 1) -> Scenario:
+    def scenario_at(self, rate: Fraction, *, longer: int = 1) -> Scenario:
         """The request's scenario with its phases replaced by a settle time and one step at this rate."""
         request = self.request
         base = request.load.scenario
@@ -182,8 +167,7 @@ class CapacitySearch:
             base,
             name=f"{base.name} at {rate_words(float(rate))}",
             phases=tuple(phases),
-            receiver=None,  # it has its orders
-            target=msgspec.structs.replace(base.target, url=url, headers=request.load.headers, preflight=True),
+            target=msgspec.structs.replace(base.target, preflight=True),
         )
 
     def _needed(self) -> float:

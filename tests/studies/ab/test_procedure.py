@@ -16,9 +16,9 @@ from loadsim.judge.gates import parse_gates
 from loadsim.launch.store import run_directory
 from loadsim.measure.result import RunResult, Totals
 from loadsim.model import NS_PER_S, Secret, UnreachableError
-from loadsim.plan import EventMix, Phase, Scenario, Target
+from loadsim.plan import EventMix, Phase, RunSpec, Scenario, Target
 from loadsim.plan.scenario import ValidityRules
-from loadsim.run.load import LoadOutcome, LoadRequest, Watch
+from loadsim.run.load import LoadOutcome, Watch
 from loadsim.studies.ab import procedure as ab
 from loadsim.studies.ab.result import AbResult
 from tests.builders import refused, run_info, run_result, stats, totals
@@ -33,7 +33,9 @@ def scenario(url: str) -> Scenario:
 
 
 def request(tmp_path: Path, b: str = SLOW, *, same: bool = False, fail: tuple[str, ...] = ()) -> ab.AbRequest:
-    side_a, side_b = (LoadRequest(scenario(url), 100, (), Secret("s"), {}, tmp_path / "elsewhere") for url in (FAST, b))
+    side_a, side_b = (
+        RunSpec(scenario=scenario(url), seed=100, secret=Secret("s"), out=tmp_path / "elsewhere") for url in (FAST, b)
+    )
     return ab.AbRequest(
         a=side_a,
         b=side_a if same else side_b,
@@ -50,11 +52,11 @@ class Runs:
     """Stands for `run_load`: results whose p99 wavers by 3 %, the slow target's being 30 % higher."""
 
     def __init__(self) -> None:
-        self.made: list[LoadRequest] = []
+        self.made: list[RunSpec] = []
         self.broken: dict[int, RunResult | Exception] = {}
         self._noise = np.random.default_rng(3)
 
-    async def __call__(self, load: LoadRequest, watch: Watch) -> LoadOutcome:
+    async def __call__(self, load: RunSpec, watch: Watch) -> LoadOutcome:
         self.made.append(load)
         scale = 1.3 if load.scenario.target.url == SLOW else 1.0
         scale *= float(np.exp(self._noise.normal(0, 0.03)))
@@ -141,7 +143,7 @@ def test_too_few_samples_are_invalid(tmp_path: Path, runs: Runs) -> None:
 
 
 def test_fast_refusals_are_a_regression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: Runs) -> None:
-    async def answer(load: LoadRequest, watch: Watch) -> LoadOutcome:
+    async def answer(load: RunSpec, watch: Watch) -> LoadOutcome:
         outcome = await runs(load, watch)
         wrong = load.scenario.target.url == SLOW
         return LoadOutcome(judged(refused()) if wrong else judged(totals()), outcome.directory, ())

@@ -16,11 +16,9 @@ import pytest
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.result import load_result
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret, UnreachableError
-from loadsim.plan import from_document
+from loadsim.plan import RunSpec, from_document
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.run.load import LoadRequest
-from loadsim.studies.capacity import procedure as capacity
 from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
 from loadsim.studies.capacity.result import CapacityResult
 from tests.lateness import lateness
@@ -53,12 +51,11 @@ def request(
         "validity": {"lag": lag},
     }
     scenario = from_document(document, "test")
-    load = LoadRequest(
+    load = RunSpec(
         scenario=scenario,
         seed=1,
         objectives=objectives_of(scenario.objectives, vocabulary_of_scenario(scenario)),
         secret=SECRET,
-        headers={},
         out=out,
     )
     base = CapacityRequest(
@@ -91,7 +88,7 @@ def assert_kept(outcome: CapacityOutcome) -> None:
 def test_it_lands_within_five_percent_of_a_known_capacity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, delay_ms: int, lowest: int
 ) -> None:
-    monkeypatch.setattr(capacity, "LocalShards", OneShard)
+    monkeypatch.setattr("loadsim.launch.run.LocalShards", OneShard)
     wanted = request(
         "http://127.0.0.1:9/",
         tmp_path,

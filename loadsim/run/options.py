@@ -1,0 +1,74 @@
+"""What a user may say about a run, whoever asks: a field for each option, with what it means when nobody says it.
+
+Values are as they were written (`rate="500/s"`); `compose` reads them. A key of a scenario's `[target]` that is an
+option has the same name here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from loadsim.plan.spec import GateMode
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of a run. None, an empty tuple or False: not given."""
+
+    # a load without a scenario
+    connections: int | None = None
+    rate: str | None = None
+    duration: str | None = None
+    events: int | None = None
+    mix: tuple[str, ...] = ()
+    """TYPE or TYPE=WEIGHT, each."""
+    payload: str | None = None
+
+    # the target
+    target: str | None = None
+    """Fire a scenario at this one."""
+    headers: tuple[str, ...] = ()
+    """`NAME: VALUE`, each."""
+    scheme: str | None = None
+    secret_env: str | None = None
+    secret_file: str | None = None
+    timeout: str | None = None
+    drain: str | None = None
+    insecure: bool = False
+    cacert: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    key_password_env: str | None = None
+    transport: str | None = None
+    reuse: int | None = None
+    connect_to: str | None = None
+    unix: str | None = None
+    proxy: str | None = None
+    ledger: str | None = None
+
+    # the run
+    seed: int | None = None
+    epoch: str | None = None
+    retry: str | None = None
+    time_scale: float | None = None
+    workers: str = "1"
+    raw: bool = False
+    outcomes: bool = False
+    out: str = "reports"
+    check: bool = False
+    """Only look what would be done: no result has to be writable."""
+
+    # the verdict
+    objectives: tuple[str, ...] = ()
+    aborting: tuple[str, ...] = ()
+    """Objectives that end the run as soon as they cannot hold."""
+    gate: GateMode = "point"
+
+    # a cluster
+    cluster: str | None = None
+    per_host: int | None = None
+    ship_secret: bool = False
+    allow_lost: int | None = None
+    insecure_cluster: bool = False
+    cluster_ca: str | None = None
+    cluster_cert: str | None = None
+    cluster_key: str | None = None
