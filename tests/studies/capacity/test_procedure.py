@@ -16,7 +16,7 @@ import pytest
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.result import load_result
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret, UnreachableError
-from loadsim.plan import RunSpec, from_document
+from loadsim.plan import Case, RunSpec, from_document
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
@@ -255,3 +255,17 @@ async def test_what_cannot_be_searched_is_refused(arguments: list[str], expected
     done = await loadsim("capacity", "http://127.0.0.1:9/", *arguments, cwd=tmp_path)
     assert (done.code, done.err.count("\n")) == (2, 1), done.err
     assert expected in done.err
+
+
+def test_a_step_has_every_secret_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadsim.launch.run.LocalShards", OneShard)
+    wanted = request("http://127.0.0.1:9/", tmp_path, 100, highest=Fraction(100), objectives=("med < 1s",))
+    scenario = msgspec.structs.replace(
+        wanted.load.scenario, cases=(Case(kind="retired_secret", share=0.5, expect="refuse"),)
+    )
+    load = msgspec.structs.replace(wanted.load, scenario=scenario, old_secret=Secret("whsec_of_last_year"))
+    with virtual_shards(monkeypatch, limited_to(8, 1)) as loop:
+        outcome = loop.run_until_complete(CapacitySearch(replace(wanted, load=load), lambda _: None).execute())
+    step = outcome.result.steps[0]
+    result = load_result((outcome.directory / step.result).read_bytes(), source=step.result)
+    assert result.by_case["retired_secret"].sent > 0
