@@ -33,6 +33,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s)."),
     click.option("--drain", metavar="TIME", help="At the end wait so long for answers (default: the timeout)."),
     click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective."),
+    click.option("--name", metavar="NAME", help="Call the run so, in reports and its directory (default: scenario's)."),
     click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random)."
     ),

@@ -107,7 +107,7 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunS
     Everything that can be wrong is found here, before the first event. Raises UsageError, and LoadsimError where no
     result could be written.
     """
-    scenario = _scenario(what, options, words)
+    scenario = _named(_scenario(what, options, words), options.name)
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
@@ -228,6 +228,14 @@ def _scenario(what: str, options: RunOptions, words: Words) -> Scenario:
         known_schemes=schemes,
         source=words.source,
     )
+
+
+def _named(scenario: Scenario, name: str | None) -> Scenario:
+    if name is None:
+        return scenario
+    if not name.strip():
+        raise UsageError("--name: is empty")
+    return msgspec.structs.replace(scenario, name=name)
 
 
 def _target_changes(options: RunOptions) -> dict[str, Any]:

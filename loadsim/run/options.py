@@ -46,6 +46,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str | None = None
 
     # the run
+    name: str | None = None
+    """In place of the scenario's, in reports and in the name of the result's directory."""
     seed: int | None = None
     epoch: str | None = None
     retry: str | None = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
+from loadsim.cli.options import run_options
+from loadsim.cli.run import command
 from loadsim.inputs.values import parse_headers
 from loadsim.plan import headers_over
+from loadsim.run.compose import compose
+from loadsim.run.options import RunOptions
 from tests.cli.running import Run
 
 
@@ -66,3 +71,31 @@ def test_a_header_of_the_command_line_replaces_one_of_the_file_in_whichever_case
         "X": "1",
         "authorization": ("b", "c"),
     }
+
+
+SCENARIO = 'name = "s"\n[target]\nurl = "embedded"\n[[phases]]\nname = "load"\nconnections = 1\nduration = "1s"\n'
+
+
+@pytest.mark.parametrize("what", ["s.toml", "embedded"])
+def test_a_run_can_be_given_a_name(run: Run, what: str) -> None:
+    Path("s.toml").write_text(SCENARIO, encoding="utf-8")
+    done = run("run", what, "--check", "--name", "nightly, release 3.1")
+    assert (done.code, "nightly, release 3.1" in done.out) == (0, True)
+    spec = compose(what, RunOptions(name="nightly, release 3.1"))
+    assert spec.scenario.name == "nightly, release 3.1"
+    refused = run("run", what, "--check", "--name", " ")
+    assert (refused.code, refused.err) == (2, "loadsim: --name: is empty\n")
+
+
+def test_the_options_of_a_run_are_those_of_its_command() -> None:
+    """Each is given on the command line, and means the same there as for whoever leaves it out."""
+    given = command.make_context("run", ["embedded"]).params
+    assert set(given) - {"what", "json_file", "quiet"} == set(RunOptions.__struct_fields__)
+    assert run_options(given) == RunOptions()
+
+
+@pytest.mark.parametrize("name", ["run", "capacity", "ab"])
+def test_every_command_that_fires_a_plan_reads_secrets_from_the_same_options(name: str) -> None:
+    other = importlib.import_module(f"loadsim.cli.{name}").command
+    given = {param.name for param in other.params}
+    assert {"secret_env", "secret_file", "key_password_env", "scheme", "name"} <= given
