@@ -7,9 +7,10 @@ import os
 # Tests run in a process per core: a pool of threads for linear algebra in each would only spin against the others.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - before anything imports numpy
 
+import gc
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,11 @@ TOGETHER = (
 """What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
 
 
+def slow_but(quick: Collection[Any], values: Iterable[Any]) -> list[Any]:
+    """Parameters of one test, all slow but those that are to be tried every time."""
+    return [value if value in quick else pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
     """Share tests out one by one, but the files that belong together whole."""
@@ -63,6 +69,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
             return file if file in TOGETHER else nodeid
 
     return Whole(config, log) if config.getoption("dist") == "load" else None
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: no collection of garbage need look at them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

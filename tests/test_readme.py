@@ -123,6 +123,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_the_page_starts_as_it_stands(session: Session) -> None:
     (text,) = [block.text for block in BLOCKS if block.marker == "keeps running: the page"]
     command = text.replace("loadsim dashboard", f'exec "{sys.executable}" -m loadsim dashboard --port 0 --no-browser')
@@ -141,16 +142,10 @@ def test_the_page_starts_as_it_stands(session: Session) -> None:
         assert process.wait(timeout=PATIENCE_S) == 0, process.stderr.read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
-    [
-        pytest.param(
-            number,
-            id=text.strip().splitlines()[-1][:60],
-            marks=[pytest.mark.slow] if "--cluster" in text else [],
-        )
-        for number, text in enumerate(COMMANDS)
-    ],
+    [pytest.param(number, id=text.strip().splitlines()[-1][:60]) for number, text in enumerate(COMMANDS)],
 )
 def test_every_command_runs_as_it_stands(session: Session, number: int) -> None:
     done = session.typed(number)
@@ -159,6 +154,7 @@ def test_every_command_runs_as_it_stands(session: Session, number: int) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_judged_again_run_shows_its_exit_code(session: Session) -> None:
     (number,) = [number for number, text in enumerate(COMMANDS) if "loadsim judge" in text]
     assert "exit code 99" in session.typed(number).stdout

@@ -14,6 +14,7 @@ from loadsim.engine.fake import Reply
 from loadsim.model import NS_PER_MS, Secret
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
+from tests.conftest import slow_but
 from tests.launch.support import (
     SECRET,
     SECRET_ENV,
@@ -106,7 +107,7 @@ async def test_a_descriptor_limit_below_its_connections_is_said_before_and_after
 
 
 @pytest.mark.needs("prlimit")
-@pytest.mark.parametrize("descriptors", [12, 14, 18, 32])
+@pytest.mark.parametrize("descriptors", slow_but([18], [12, 14, 18, 32]))
 @pytest.mark.parametrize("target", ["URL", "embedded"])
 async def test_a_descriptor_limit_below_any_use_is_one_line(tmp_path: Path, target: str, descriptors: int) -> None:
     async with endpoint() as served:

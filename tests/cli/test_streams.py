@@ -8,11 +8,13 @@ import pytest
 
 from loadsim.measure.result import dump_result, load_result
 from tests.commands import Command
+from tests.conftest import slow_but
 from tests.launch.support import Done, endpoint, finish, started, stored
 from tests.launch.test_run import INTERPRETER
 from tests.report.results import failed
 
 ENCODINGS = ("latin-1", "cp1252", "ascii", "cp437", "utf-8")
+REDIRECTIONS = (">/dev/full", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full")
 QUICK = ("-n", "40", "-c", "4", "--objective", "p(50) < 10s")
 PRINTING = (
     ("report", "RESULT"),
@@ -55,7 +57,7 @@ def result(tmp_path: Path) -> str:
     return "result.json"
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", slow_but(["cp1252"], ENCODINGS))
 async def test_a_run_passes_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     async with endpoint() as served:
         done = await ran(tmp_path, INTERPRETER, "run", served.url, *QUICK, PYTHONIOENCODING=encoding)
@@ -64,7 +66,7 @@ async def test_a_run_passes_in_every_encoding(tmp_path: Path, encoding: str) -> 
     assert "Saved to reports/" in done.out
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+@pytest.mark.parametrize("arguments", slow_but(PRINTING[:1], PRINTING), ids=" ".join)
 async def test_every_command_prints_in_an_encoding_that_lacks_most_signs(
     tmp_path: Path, result: str, arguments: tuple[str, ...]
 ) -> None:
@@ -75,7 +77,7 @@ async def test_every_command_prints_in_an_encoding_that_lacks_most_signs(
     assert poor.out.count("\n") == plain.out.count("\n") > 0
 
 
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("redirection", slow_but(REDIRECTIONS[:1], REDIRECTIONS))
 async def test_a_run_keeps_its_verdict_whatever_its_streams_take(tmp_path: Path, redirection: str) -> None:
     async with endpoint() as served:
         done = await ran(tmp_path, through(redirection), "run", served.url, *QUICK)
@@ -109,7 +111,7 @@ async def test_json_that_was_asked_for_and_has_no_room_is_no_pass(tmp_path: Path
     assert stored(tmp_path).verdict.outcome == "pass"
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+@pytest.mark.parametrize("arguments", slow_but(PRINTING[:1], PRINTING), ids=" ".join)
 async def test_output_that_has_no_room_is_one_line(tmp_path: Path, result: str, arguments: tuple[str, ...]) -> None:
     words = tuple(word.replace("RESULT", result) for word in arguments)
     done = await ran(tmp_path, through(">/dev/full"), *words)
@@ -117,7 +119,7 @@ async def test_output_that_has_no_room_is_one_line(tmp_path: Path, result: str, 
     assert done.err == "loadsim: standard output cannot be written: no space left on device\n"
 
 
-@pytest.mark.parametrize("arguments", JUDGING, ids=" ".join)
+@pytest.mark.parametrize("arguments", slow_but(JUDGING[:1], JUDGING), ids=" ".join)
 async def test_a_verdict_stands_where_its_report_has_no_room(
     tmp_path: Path, result: str, arguments: tuple[str, ...]
 ) -> None:

@@ -18,7 +18,7 @@ from aiohttp import web
 from playwright.sync_api import Browser, BrowserContext, Route, ViewportSize, expect
 
 from tests.cli.loopback import serving
-from tests.conftest import BROWSER_PATIENCE_MS
+from tests.conftest import BROWSER_PATIENCE_MS, slow_but
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -148,6 +148,7 @@ def test_a_first_event_from_the_address_to_the_panel(user: User) -> None:
     user.well()
 
 
+@pytest.mark.slow
 def test_a_wrong_secret_and_an_endpoint_that_is_down_are_told_with_what_to_do(user: User) -> None:
     user.send("wrong")
     assert (user.field("status"), user.field("result")) == ("401 Unauthorized", "Failed")
@@ -170,6 +171,7 @@ def test_an_answer_is_text_and_runs_nothing(user: User) -> None:
     user.well()
 
 
+@pytest.mark.slow
 def test_the_payload_is_checked_as_one_types_and_sent_as_it_was_edited(user: User) -> None:
     page = user.page
     user.send("good")
@@ -199,6 +201,7 @@ def test_the_payload_is_checked_as_one_types_and_sent_as_it_was_edited(user: Use
     user.well(refused=1)
 
 
+@pytest.mark.slow
 def test_history_shows_and_sends_again(user: User) -> None:
     page = user.page
     user.send("good")
@@ -219,6 +222,7 @@ def test_history_shows_and_sends_again(user: User) -> None:
     user.well()
 
 
+@pytest.mark.slow
 def test_copied_is_what_is_shown(user: User) -> None:
     user.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=user.base)
     user.send("good")
@@ -230,6 +234,7 @@ def test_copied_is_what_is_shown(user: User) -> None:
     user.well()
 
 
+@pytest.mark.slow
 def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> None:
     page = user.page
     page.get_by_role("link", name="Load runs").click()
@@ -268,6 +273,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     user.well(refused=1)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_at_once_is_over_whatever_comes_late(user: User) -> None:
     page = user.page
     page.goto(f"{user.base}/load")
@@ -289,7 +295,7 @@ def test_a_run_that_is_stopped_at_once_is_over_whatever_comes_late(user: User) -
     user.well()
 
 
-@pytest.mark.parametrize("width", [390, 768, 1600])
+@pytest.mark.parametrize("width", slow_but([390], [390, 768, 1600]))
 def test_it_fits_light_and_dark_and_everything_has_a_name(browser: Browser, address: str, width: int) -> None:
     size = ViewportSize(width=width, height=800)
     context = browser.new_context(viewport=size, color_scheme="dark" if width == 390 else "light")
@@ -311,6 +317,7 @@ NAMELESS = """[...document.querySelectorAll('input, select, textarea, button, pr
     .map(e => e.outerHTML)"""
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_sends_an_event(user: User) -> None:
     page = user.page
     before = page.locator("#history tr").count()
@@ -327,7 +334,7 @@ def test_the_keyboard_alone_sends_an_event(user: User) -> None:
     user.well()
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("host", slow_but(["localhost"], ["localhost", "127.0.0.1"]))
 def test_another_site_cannot_post_even_from_this_browser(user: User, host: str) -> None:
     """Its post arrives without the cookie; from another port of this host, which is the same site, it has that too."""
     before = user.page.locator("#history tr").count()

@@ -55,6 +55,7 @@ def lost(result: RunResult) -> dict[str, str]:
 # -- what goes out ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_the_hosts_together_send_the_plan_and_count_what_the_endpoint_counts(
     shared: Cluster, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def _result(directory: Path) -> RunResult:
     return load_result((directory / "result.json").read_bytes(), str(directory))
 
 
+@pytest.mark.slow
 async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: Cluster, tmp_path: Path) -> None:
     async with endpoint(answering=False) as served:
         options = ("run", served.url, "-n", "20", "-c", "2", "--secret-env", "OURS", "--cluster", shared.address, *EASY)
@@ -110,6 +112,7 @@ async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: C
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 async def test_ctrl_c_lets_what_is_under_way_end_on_every_host(shared: Cluster, tmp_path: Path) -> None:
     options = ("-r", "100/s", "-d", "1h", "--cluster", shared.address)
     async with endpoint() as served, started("run", served.url, *options, cwd=tmp_path) as process:
@@ -125,6 +128,7 @@ async def test_ctrl_c_lets_what_is_under_way_end_on_every_host(shared: Cluster, 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 async def test_a_launcher_that_is_killed_leaves_no_load_behind(shared: Cluster, tmp_path: Path) -> None:
     options = ("-r", "100/s", "-d", "1h", "--cluster", shared.address)
     async with endpoint() as served, started("run", served.url, *options, cwd=tmp_path) as process:

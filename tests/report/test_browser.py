@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from loadsim.measure.result import RunResult
 from loadsim.report import charts
+from tests.conftest import slow_but
 from tests.report.rendering import render_page
 from tests.report.results import closed, course
 from tests.report.test_page import hostile
@@ -59,8 +60,8 @@ def written(tmp_path: Path, result: RunResult, *, library: bool = True) -> Path:
 ALL = ["chart-percentiles", "chart-latency", "chart-rates", "chart-heat"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+@pytest.mark.parametrize("scheme", slow_but(["light"], ["light", "dark"]))
+@pytest.mark.parametrize("size", slow_but([WIDE], [WIDE, NARROW]), ids=["1280", "390"])
 def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: ViewportSize) -> None:
     context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light", offline=True)
     watched = Watched(context.new_page())
@@ -74,6 +75,7 @@ def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: V
     context.close()
 
 
+@pytest.mark.slow
 def test_a_change_of_colours_redraws_and_paper_is_light(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(viewport=WIDE, color_scheme="light")
     watched = Watched(context.new_page())
