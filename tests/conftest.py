@@ -59,6 +59,12 @@ def slow_but(quick: Collection[Any], values: Iterable[Any]) -> list[Any]:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` means: tests wait for other processes for half of their time."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
     """Share tests out one by one, but the files that belong together whole."""
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
