@@ -9,8 +9,6 @@ import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import msgspec
-
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
@@ -151,7 +149,8 @@ class SignedRequest(NamedTuple):
         return pairs
 
 
-class RecordedEvent(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
     """One row of a capture. `at_ns` is in ns since 1970."""
 
     body: bytes

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-# Tests run in a process per core: a pool of threads for linear algebra in each would only spin against the others.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - before anything imports numpy
-
 import gc
+import os
 import shutil
 import signal
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -111,15 +107,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _child_processes_import_this_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests start commands in other directories; those must run the code that is tested, compiled once for all."""
+def _child_processes_import_this_package() -> Iterator[None]:
+    """Tests start commands in other directories; those must run the code that is tested."""
     root = str(Path(loadsim.__file__).parent.parent)
     before = os.environ.get("PYTHONPATH")  # noqa: TID251
     os.environ["PYTHONPATH"] = root if not before else root + os.pathsep + before  # noqa: TID251
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # noqa: TID251
-        base = tmp_path_factory.getbasetemp()
-        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # noqa: TID251
-        os.environ["PYTHONPYCACHEPREFIX"] = str(shared / "bytecode")  # noqa: TID251
     yield
     commands.close()
 
