@@ -49,9 +49,15 @@ TOGETHER = (
 """What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
 
 
-def slow_but(quick: Collection[Any], values: Iterable[Any]) -> list[Any]:
-    """Parameters of one test, all slow but those that are to be tried every time."""
-    return [value if value in quick else pytest.param(value, marks=pytest.mark.slow) for value in values]
+def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = False) -> list[Any]:
+    """What a test is parametrized with: slow, but for the values that are to be tried every time.
+
+    `several`: each value is a tuple for as many arguments.
+    """
+    slow = pytest.mark.slow
+    return [
+        value if value in quick else pytest.param(*(value if several else (value,)), marks=slow) for value in values
+    ]
 
 
 @pytest.hookimpl(optionalhook=True)

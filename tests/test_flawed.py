@@ -138,6 +138,7 @@ async def test_nothing_is_found_against_a_sound_receiver(tmp_path: Path, events:
     assert sum(case.sent for case in result.by_case.values()) == events == result.totals.sent + due
 
 
+@pytest.mark.slow
 async def test_a_receiver_that_fails_open_under_load_is_found(tmp_path: Path) -> None:
     result, _ = await result_against(tmp_path, (Flaw.fails_open,))
     assert failed(result) == {"forged_accepted: count == 0"}
@@ -149,6 +150,7 @@ async def test_a_receiver_that_fails_open_under_load_is_found(tmp_path: Path) ->
     assert [line[:35] for line in findings(result)] == ["the check fails open now and then: "]
 
 
+@pytest.mark.slow
 async def test_a_receiver_that_reserialises_is_found_both_ways(tmp_path: Path) -> None:
     result, _ = await result_against(tmp_path, (Flaw.reserialises,))
     assert failed(result) == {"forged_accepted: count == 0", "success: rate >= 100%"}
@@ -166,6 +168,7 @@ async def test_a_receiver_that_reserialises_is_found_both_ways(tmp_path: Path) -
     assert "parsed and serialised again before it is verified" in findings(result)[0]
 
 
+@pytest.mark.slow
 async def test_a_receiver_that_takes_any_future_time_is_found(tmp_path: Path) -> None:
     result, _ = await result_against(tmp_path, (Flaw.any_future,))
     assert failed(result) == {"forged_accepted: count == 0"}
@@ -203,6 +206,7 @@ async def test_every_flaw_is_found_beside_the_others(tmp_path: Path, events: int
     assert 0 <= accepted - books.forged_accepted <= receiver.lost - books.lost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flaws", [(), (Flaw.not_idempotent,)])
 async def test_copies_at_the_same_time_find_who_looks_before_and_remembers_after(
     tmp_path: Path, flaws: tuple[Flaw, ...]

@@ -130,6 +130,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_any_change_of_a_result_is_read_or_refused_in_one_line(data: st.DataObject) -> None:

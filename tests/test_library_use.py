@@ -121,6 +121,7 @@ async def test_flask(tmp_path: Path) -> None:
         server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("secret")
 async def test_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library("fastapi")

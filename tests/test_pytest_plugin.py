@@ -55,6 +55,7 @@ def test_a_run_is_a_fixture(pytester: pytest.Pytester) -> None:
     done.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_run_inside_of_a_running_loop(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         f"""

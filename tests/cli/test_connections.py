@@ -121,6 +121,7 @@ def one_line(done: Done) -> str:
     return done.err
 
 
+@pytest.mark.slow
 async def test_reuse_1_opens_a_connection_per_event_and_shows_what_that_costs(tmp_path: Path) -> None:
     async with serving() as seen:
         done = await fire(tmp_path, f"http://127.0.0.1:{seen.port}/hook", "--reuse", "1")
@@ -131,6 +132,7 @@ async def test_reuse_1_opens_a_connection_per_event_and_shows_what_that_costs(tm
     assert "connect" in done.out.split("Latency")[1]
 
 
+@pytest.mark.slow
 async def test_kept_connections_are_no_row_of_the_report(tmp_path: Path) -> None:
     async with serving() as seen:
         url = f"http://127.0.0.1:{seen.port}/hook"
@@ -146,6 +148,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     assert (set(seen.hosts), set(seen.paths), len(seen.hosts)) == ({"hooks.test"}, {"/in?a=1"}, EVENTS)
 
 
+@pytest.mark.slow
 async def test_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
     done = await fire(tmp_path, "http://hooks.test/", "--unix", tmp_path / "none.sock")
     assert done.code == 1
@@ -158,6 +161,7 @@ async def test_an_address_where_nobody_listens_is_named(tmp_path: Path) -> None:
     assert "hooks.test: cannot be reached at 127.0.0.1:1: " in one_line(done)
 
 
+@pytest.mark.slow
 async def test_connect_to_keeps_the_name_for_the_host_header_and_for_tls(tmp_path: Path, ca: Authority) -> None:
     async with serving(tls=server_context(ca.issue("there"))) as seen:
         url = "https://localhost:4443/hook"
@@ -171,6 +175,7 @@ async def test_connect_to_keeps_the_name_for_the_host_header_and_for_tls(tmp_pat
     assert "certificate" in elsewhere.err
 
 
+@pytest.mark.slow
 async def test_the_host_header_can_be_another(tmp_path: Path) -> None:
     async with serving() as seen:
         done = await fire(tmp_path, f"http://127.0.0.1:{seen.port}/", "-H", "Host: tenant.example.test")
@@ -187,6 +192,7 @@ async def test_tls_by_the_right_authority_is_measured(tmp_path: Path, ca: Author
     assert "TLS handshake" in done.out
 
 
+@pytest.mark.slow
 async def test_an_expired_certificate_is_said_before_the_run(tmp_path: Path, ca: Authority) -> None:
     async with serving(tls=server_context(ca.issue("expired", expired=True))) as seen:
         url = f"https://localhost:{seen.port}/"
@@ -206,6 +212,7 @@ async def test_a_wrong_authority_is_said_before_the_run(tmp_path: Path, ca: Auth
     assert "--cacert" in one_line(done)
 
 
+@pytest.mark.slow
 async def test_without_the_preflight_a_wrong_authority_is_a_kept_result(tmp_path: Path, ca: Authority) -> None:
     async with serving(tls=server_context(ca.issue("good"))) as seen:
         (tmp_path / "s.toml").write_text(
@@ -233,6 +240,7 @@ async def test_a_client_certificate(tmp_path: Path, ca: Authority) -> None:
     assert "Traceback" not in without.err
 
 
+@pytest.mark.slow
 async def test_an_encrypted_client_key_is_opened_by_the_shards_too(
     tmp_path: Path, ca: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +292,7 @@ async def test_plain_http_goes_through_a_proxy(tmp_path: Path) -> None:
     assert "hidden" not in done.out + done.err
 
 
+@pytest.mark.slow
 async def test_https_goes_through_a_tunnel(tmp_path: Path, ca: Authority) -> None:
     async with serving(tls=server_context(ca.issue("good"))) as seen, proxying() as proxy:
         url = f"https://localhost:{seen.port}/hook"
@@ -302,6 +311,7 @@ async def test_a_proxy_that_refuses_the_tunnel(tmp_path: Path) -> None:
     assert "\x1b" not in done.err
 
 
+@pytest.mark.slow
 async def test_a_proxy_that_refuses_during_the_run_is_a_kept_result(tmp_path: Path) -> None:
     async with proxying(refusal="407 Proxy Authentication Required") as proxy:
         (tmp_path / "s.toml").write_text(

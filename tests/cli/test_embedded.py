@@ -10,6 +10,7 @@ import pytest
 from loadsim.plan.behaviour import ENGINES, Engine
 from tests.benchmarks import forged
 from tests.cli.running import Run
+from tests.conftest import slow_but
 
 DOWN = """
 name = "outage"
@@ -54,7 +55,7 @@ def test_the_plan_shows_what_the_receiver_was_told(run: Run) -> None:
     assert "receiver   engine bare, down 300ms:600ms\n" in ended.out
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 def test_no_forged_event_gets_in_at_full_rate(run: Run, engine: Engine) -> None:
     Path("forged.toml").write_text(forged.scenario(engine, 3_000), encoding="utf-8")
     ended = run("run", "forged.toml", "-q", "--json", "out.json", "--seed", "3")

@@ -121,6 +121,7 @@ async def test_a_descriptor_limit_below_any_use_is_one_line(tmp_path: Path, targ
     assert served.arrivals == []
 
 
+@pytest.mark.slow
 @pytest.mark.needs("prlimit")
 async def test_a_descriptor_limit_that_may_be_raised_is_raised(tmp_path: Path) -> None:
     async with endpoint() as served:
@@ -147,6 +148,7 @@ def test_a_slow_endpoint_is_not_the_generators_fault(monkeypatch: pytest.MonkeyP
     assert lag.max == 0
 
 
+@pytest.mark.slow
 async def test_1500_connections_in_one_process(tmp_path: Path) -> None:
     options = ReceiverOptions(engine="bare", admin=None)
     async with await start_receiver(options, Secret(SECRET)) as receiver:

@@ -60,6 +60,7 @@ async def test_a_run_is_reconciled_with_the_embedded_receiver_and_with_a_file(tm
     assert (written.lost, written.source) == (1, "lossy.ndjson")
 
 
+@pytest.mark.slow
 async def test_a_ledger_that_cannot_be_read_makes_what_needs_it_invalid(tmp_path: Path) -> None:
     ledger = ("--ledger", "http://127.0.0.1:9/ledger?key=hidden")
     async with endpoint() as served:

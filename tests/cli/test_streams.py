@@ -103,6 +103,7 @@ async def test_a_reader_that_had_enough_changes_no_verdict(tmp_path: Path) -> No
     assert stored(tmp_path).verdict.outcome == "pass"
 
 
+@pytest.mark.slow
 async def test_json_that_was_asked_for_and_has_no_room_is_no_pass(tmp_path: Path) -> None:
     async with endpoint() as served:
         done = await ran(tmp_path, through(">/dev/full"), "run", served.url, *QUICK, "-q", "--json", "-")

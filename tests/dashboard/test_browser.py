@@ -334,6 +334,7 @@ def test_the_keyboard_alone_sends_an_event(user: User) -> None:
     user.well()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", slow_but(["localhost"], ["localhost", "127.0.0.1"]))
 def test_another_site_cannot_post_even_from_this_browser(user: User, host: str) -> None:
     """Its post arrives without the cookie; from another port of this host, which is the same site, it has that too."""

@@ -48,7 +48,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # -- signals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", slow_but(ENDING[:1], ENDING))
 async def test_a_run_ends_in_order_and_keeps_its_result(tmp_path: Path, number: signal.Signals) -> None:
     async with endpoint() as served, started("run", served.url, *FOR_LONG, cwd=tmp_path) as process:
         await served.seen(10)
@@ -62,7 +62,7 @@ async def test_a_run_ends_in_order_and_keeps_its_result(tmp_path: Path, number: 
     assert "planned" in done.out
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", slow_but(ENDING[:1], ENDING))
 async def test_before_the_first_event_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
     connected = asyncio.Event()
 
@@ -96,6 +96,7 @@ async def test_a_signal_to_every_process_of_a_run_loses_nothing(tmp_path: Path) 
     assert result.totals.succeeded == result.totals.planned == len(served.arrivals)
 
 
+@pytest.mark.slow
 async def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As under nohup: the terminal may go, the run goes on."""
     nohup = ("sh", "-c", 'trap "" HUP; exec "$0" "$@"', *INTERPRETER)
@@ -179,6 +180,7 @@ async def test_the_calibration_is_interrupted_and_leaves_no_process(tmp_path: Pa
     assert (done.code, done.err.splitlines()[-1]) == (130, "loadsim: interrupted")
 
 
+@pytest.mark.slow
 async def test_a_run_whose_receiver_is_stopped_for_good_says_that_its_ledger_is_not_whole(tmp_path: Path) -> None:
     options = ("-r", "50/s", "-d", "1s", "--timeout", "1s", "--objective", "lost: count == 0")
     async with started("run", "embedded", *options, cwd=tmp_path) as process:
@@ -221,14 +223,18 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [
-        (ObjectiveWatch, "look"),
-        (Collector, "silent"),
-        (LocalShards, "close"),
-        ("loadsim.run.load", "known_floor"),
-        ("loadsim.run.load", "evaluate"),
-        ("loadsim.run.load", "run_files"),
-    ],
+    slow_but(
+        [("loadsim.run.load", "evaluate"), (Collector, "silent")],
+        [
+            (ObjectiveWatch, "look"),
+            (Collector, "silent"),
+            (LocalShards, "close"),
+            ("loadsim.run.load", "known_floor"),
+            ("loadsim.run.load", "evaluate"),
+            ("loadsim.run.load", "run_files"),
+        ],
+        several=True,
+    ),
 )
 async def test_the_result_is_on_disk_whatever_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
@@ -275,6 +281,7 @@ async def test_a_frame_that_cannot_be_taken_in_costs_its_shard_alone(monkeypatch
     assert result.shards[0].completed == 1000
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_goes_away_takes_nothing_with_it(tmp_path: Path) -> None:
     """The master side of a pseudo terminal is closed, which hangs the command up and breaks both of its streams."""
     import pty

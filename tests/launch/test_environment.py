@@ -74,6 +74,7 @@ async def test_no_process_of_a_run_has_what_is_not_its_own(
         assert len(below(process.pid)) >= processes
 
 
+@pytest.mark.slow
 async def test_the_cluster_of_a_run_lets_nobody_else_in(tmp_path: Path) -> None:
     async with started(*RUN, "--cluster", "local:2", cwd=tmp_path, env=UNRELATED) as process:
         await until(lambda: len(below(process.pid)) >= 5)

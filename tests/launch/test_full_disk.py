@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.launch.support import stored
 
 LARGEST_KB = 1024
 """Enough for result.json and too little for a page with its charts."""
 
 
+@pytest.mark.slow
 def test_the_result_is_kept_when_a_report_does_not_fit(tmp_path: Path) -> None:
     command = f'ulimit -f {LARGEST_KB}; exec "{sys.executable}" -m loadsim run embedded -r 50/s -n 20 -q'
     done = subprocess.run(

@@ -90,6 +90,7 @@ rate = "100/s"
 QUEUEING = DROPPING.replace('overflow = "drop"', "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "expected"), [(DROPPING, {"dropped", "timeout"}), (QUEUEING, {"timeout", "unfinished"})]
 )

@@ -76,6 +76,7 @@ def lost(result: RunResult) -> list[tuple[int, str]]:
 # -- what goes out ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_the_same_seed_and_epoch_give_the_same_bodies_from_any_number_of_shards(tmp_path: Path) -> None:
     sent = []
     for workers in ("1", "2"):
@@ -88,6 +89,7 @@ async def test_the_same_seed_and_epoch_give_the_same_bodies_from_any_number_of_s
     assert sent[0] == sent[1]
 
 
+@pytest.mark.slow
 async def test_every_event_of_a_run_is_unlike_the_others_and_another_seed_gives_others(tmp_path: Path) -> None:
     sent = []
     for seed in ("5", "6"):
@@ -120,6 +122,7 @@ async def test_secrets_show_nowhere(tmp_path: Path) -> None:
         assert not [text for text in (*shown, done.out, done.err) if secret in text]
 
 
+@pytest.mark.slow
 async def test_modules_of_the_users_directory_stand_in_for_nothing(tmp_path: Path) -> None:
     for name in ("queue", "secrets", "signal"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')\n")
@@ -220,6 +223,7 @@ async def test_a_killed_shard_ends_invalid_with_what_was_measured(tmp_path: Path
     assert any("shard 1" in reason and "signal 9" in reason for reason in judged.validity.reasons)
 
 
+@pytest.mark.slow
 async def test_a_shard_killed_before_its_first_frame_leaves_the_others_books(tmp_path: Path) -> None:
     async with endpoint(answering=False) as served, two_shards(served, tmp_path, "600ms") as (process, pids):
         os.kill(pids[0], signal.SIGKILL)
@@ -258,6 +262,7 @@ async def test_a_run_that_is_stopped_and_continued_hears_what_was_said_meanwhile
     assert result.totals.completed == 600
 
 
+@pytest.mark.slow
 async def test_all_shards_killed_is_a_result_too(tmp_path: Path) -> None:
     async with endpoint() as served, two_shards(served, tmp_path, "1h") as (process, pids):
         for pid in pids:

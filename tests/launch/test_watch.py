@@ -184,6 +184,7 @@ async def test_a_real_run_ends_early_fails_and_balances(tmp_path: Path) -> None:
     assert len(served.arrivals) == result.totals.sent
 
 
+@pytest.mark.slow
 async def test_windows_of_a_run_are_those_of_its_slices(tmp_path: Path) -> None:
     async with endpoint() as served:
         texts = ["p(50) < 59m over 500ms", "events: count > 0 over 500ms", "success: rate > 1% over 500ms"]

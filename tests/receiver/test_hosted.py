@@ -10,6 +10,7 @@ import pytest
 from loadsim.receiver.hosted import AppOrder, find_app, is_asgi
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
+from tests.conftest import slow_but
 
 from .raw_client import PATIENCE_S, exchange, request
 
@@ -59,7 +60,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["make", "make_later", "made", "bare"])
+@pytest.mark.parametrize("name", slow_but(["make"], ["make", "make_later", "made", "bare"]))
 async def test_it_serves_what_it_is_named_until_it_is_told_to_stop(name: str) -> None:
     if name == "bare":
         pytest.importorskip("uvicorn", reason="needs uvicorn: install the extra `interop`")

@@ -16,6 +16,7 @@ from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
+from tests.conftest import slow_but
 from tests.receiver.hostile import CORPUS, OTHER, TE, framed, mutations
 from tests.receiver.raw_client import PATIENCE_S, SECRET, connect, exchange, request, signature
 
@@ -145,7 +146,7 @@ async def test_changed_at_random_nothing_gets_in_fails_or_hangs(receiver: Runnin
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["at once", "after a genuine one"])
-@pytest.mark.parametrize("cut", [0, 90, len(request()) - 5], ids=["line", "head", "body"])
+@pytest.mark.parametrize("cut", slow_but([90], [0, 90, len(request()) - 5]), ids=["line", "head", "body"])
 async def test_a_trickle_has_a_deadline(receiver: RunningReceiver, cut: int, *, second: bool) -> None:
     data = request()
     trickle = [data[:cut], *(data[place : place + 1] for place in range(cut, len(data) - 1)), *[b""] * 1000]

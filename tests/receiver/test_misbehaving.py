@@ -18,6 +18,7 @@ from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Share, Span
 from loadsim.receiver.service import RESET, fault_plan
+from tests.conftest import slow_but
 from tests.receiver.raw_client import PATIENCE_S, SECRET, RawClient, connect, exchange, request
 
 HOUR_NS = 3600 * NS_PER_S
@@ -39,7 +40,7 @@ async def ask(running: RunningReceiver) -> tuple[int, int]:
     return sent, answered
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_a_delay_is_never_shorter_than_asked(engine: Engine) -> None:
     delay = 7 * NS_PER_MS
     async with await start_receiver(ReceiverOptions(engine=engine, delay_ns=delay, admin=None), SECRET) as running:
@@ -47,14 +48,14 @@ async def test_a_delay_is_never_shorter_than_asked(engine: Engine) -> None:
     assert min(answered - sent for sent, answered in asked) >= delay
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_a_refusal_takes_no_service(engine: Engine) -> None:
     options = ReceiverOptions(engine=engine, delay_ns=HOUR_NS, slots=1, admin=None)
     async with await start_receiver(options, SECRET) as running:
         assert (await exchange(running.port, request(headers=b""))).status == 400
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_slots_bound_the_capacity(engine: Engine) -> None:
     delay, slots, events = 20 * NS_PER_MS, 2, 10
     options = ReceiverOptions(engine=engine, delay_ns=delay, slots=slots, admin=None)
@@ -66,7 +67,7 @@ async def test_slots_bound_the_capacity(engine: Engine) -> None:
         assert answered - begin >= (place // slots + 1) * delay
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_pipelined_events_are_served_one_after_the_other(engine: Engine) -> None:
     delay = 10 * NS_PER_MS
     async with await start_receiver(ReceiverOptions(engine=engine, delay_ns=delay, admin=None), SECRET) as running:
@@ -79,7 +80,9 @@ async def test_pipelined_events_are_served_one_after_the_other(engine: Engine) -
         await client.close()
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
+@pytest.mark.parametrize(
+    ("engine", "workers"), slow_but([("bare", 2)], [("aiohttp", 1), ("bare", 1), ("bare", 2)], several=True)
+)
 async def test_a_stall_silences_every_worker_once(engine: Engine, workers: int) -> None:
     stall = Span(50 * NS_PER_MS, 300 * NS_PER_MS)
     options = ReceiverOptions(engine=engine, workers=workers, stall=stall, admin=None)
@@ -125,7 +128,9 @@ async def attempts(port: int, outcome: str, not_before: int = 0) -> list[tuple[s
     return tried
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
+@pytest.mark.parametrize(
+    ("engine", "workers"), slow_but([("bare", 2)], [("aiohttp", 1), ("bare", 1), ("bare", 2)], several=True)
+)
 async def test_down_is_away_for_every_connection(engine: Engine, workers: int) -> None:
     spans = (Span(50 * NS_PER_MS, HOUR_NS),)
     options = ReceiverOptions(engine=engine, workers=workers, down=spans, admin=None)
@@ -139,7 +144,9 @@ async def test_down_is_away_for_every_connection(engine: Engine, workers: int) -
         assert {(await attempt(running.port))[0] for _ in range(20)} == {"refused"}
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("aiohttp", 1), ("bare", 1), ("bare", 2)])
+@pytest.mark.parametrize(
+    ("engine", "workers"), slow_but([("bare", 2)], [("aiohttp", 1), ("bare", 1), ("bare", 2)], several=True)
+)
 async def test_who_was_down_comes_back_and_never_too_early(engine: Engine, workers: int) -> None:
     spans = (Span(50 * NS_PER_MS, 200 * NS_PER_MS), Span(500 * NS_PER_MS, 100 * NS_PER_MS))
     options = ReceiverOptions(engine=engine, workers=workers, down=spans[::-1], admin=None)
@@ -191,7 +198,7 @@ async def test_failures_are_the_seeded_share_and_still_verified() -> None:
     assert await statuses(2) != first
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_every_event_meets_the_fate_that_anybody_can_work_out(engine: Engine) -> None:
     options = ReceiverOptions(
         engine=engine,
@@ -227,7 +234,7 @@ async def test_every_event_meets_the_fate_that_anybody_can_work_out(engine: Engi
     assert total.status["429"] == expected.count(429)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_drawn_delays_are_kept_event_by_event(engine: Engine) -> None:
     median, tail, slow = 4 * NS_PER_MS, 20 * NS_PER_MS, 500 * NS_PER_MS
     options = ReceiverOptions(
@@ -242,7 +249,7 @@ async def test_drawn_delays_are_kept_event_by_event(engine: Engine) -> None:
     assert min(took) < slow, "not all of them are slow"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_a_slow_reader_takes_so_many_bytes_per_second(engine: Engine) -> None:
     options = ReceiverOptions(engine=engine, read_rate=100_000, admin=None)
     data = request(b'"' + b"x" * 30_000 + b'"')
@@ -258,7 +265,7 @@ async def test_a_slow_reader_takes_so_many_bytes_per_second(engine: Engine) -> N
     assert took >= len(data) * 10_000 - LOOP_NS
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_each_connection_has_a_reading_rate_of_its_own(engine: Engine) -> None:
     options = ReceiverOptions(engine=engine, read_rate=150, read_timeout_ns=HOUR_NS, admin=None)
     async with await start_receiver(options, SECRET) as running:
@@ -269,7 +276,7 @@ async def test_each_connection_has_a_reading_rate_of_its_own(engine: Engine) -> 
         slow.writer.transport.abort()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", slow_but(ENGINES[:1], ENGINES))
 async def test_idle_connections_are_closed_and_busy_ones_are_not(engine: Engine) -> None:
     options = ReceiverOptions(
         engine=engine, idle_timeout_ns=200 * NS_PER_MS, delay_ns=600 * NS_PER_MS, read_timeout_ns=HOUR_NS, admin=None

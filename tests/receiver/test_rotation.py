@@ -9,6 +9,7 @@ from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from loadsim.receiver.rotation import Rotating
 from loadsim.signing import Rejection, scheme
+from tests.conftest import slow_but
 from tests.receiver.raw_client import BODY, SECRET, exchange, request, signature
 
 NOW_S = 1_746_123_456
@@ -44,7 +45,7 @@ async def statuses(options: ReceiverOptions, *secrets: Secret) -> list[int]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", slow_but([2], [1, 2]))
 async def test_a_receiver_drops_the_old_secret_so_long_after_its_first_request(engine: Engine, workers: int) -> None:
     # The first request is at the age of nothing, every later one is older than a nanosecond.
     at_once = ReceiverOptions(engine=engine, workers=workers, retire_ns=1, admin=None)

@@ -104,6 +104,7 @@ def test_an_attack_runs_nothing(browser: Browser, tmp_path: Path) -> None:
     context.close()
 
 
+@pytest.mark.slow
 def test_without_scripts_every_table_is_open(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(viewport=WIDE, java_script_enabled=False)
     watched = Watched(context.new_page())
@@ -115,6 +116,7 @@ def test_without_scripts_every_table_is_open(browser: Browser, tmp_path: Path) -
     context.close()
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(viewport=WIDE)
     watched = Watched(context.new_page())

@@ -55,6 +55,7 @@ def careless():
 """
 
 
+@pytest.mark.slow
 async def test_a_sitting_measures_what_is_right_and_names_what_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
 from loadsim.studies.capacity.result import CapacityResult
+from tests.conftest import slow_but
 from tests.lateness import lateness
 from tests.launch.support import endpoint, loadsim
 from tests.launch.virtual import OneShard, limited_to, virtual_shards
@@ -84,7 +85,10 @@ def assert_kept(outcome: CapacityOutcome) -> None:
         assert row.result in (outcome.directory / "summary.md").read_text(encoding="utf-8").replace("\\", "")
 
 
-@pytest.mark.parametrize(("slots", "delay_ms", "lowest"), [(20, 50, 255), (20, 50, 10), (2, 10, 1), (5, 100, 40)])
+@pytest.mark.parametrize(
+    ("slots", "delay_ms", "lowest"),
+    slow_but([(20, 50, 255)], [(20, 50, 255), (20, 50, 10), (2, 10, 1), (5, 100, 40)], several=True),
+)
 def test_it_lands_within_five_percent_of_a_known_capacity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, delay_ms: int, lowest: int
 ) -> None:
@@ -132,6 +136,7 @@ async def test_so_it_does_with_a_real_receiver_in_real_time(tmp_path: Path) -> N
     assert_kept(outcome)
 
 
+@pytest.mark.slow
 async def test_up_to_the_rate_asked_for(tmp_path: Path) -> None:
     async with endpoint() as served:
         outcome = await search(request(served.url, tmp_path, 40, highest=Fraction(60)))
@@ -187,6 +192,7 @@ async def mortal() -> AsyncIterator[tuple[str, asyncio.Event]]:
         await dying
 
 
+@pytest.mark.slow
 async def test_an_endpoint_that_dies_in_the_middle_ends_the_search_and_leaves_what_was_learned(tmp_path: Path) -> None:
     async with mortal() as (url, death):
 
@@ -208,6 +214,7 @@ def test_nothing_there_at_all_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 async def test_an_interrupted_search_keeps_its_steps(tmp_path: Path) -> None:
     async with endpoint() as served:
         wanted = request(served.url, tmp_path, 20)

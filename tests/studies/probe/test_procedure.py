@@ -26,6 +26,7 @@ from loadsim.studies.probe.report import (
     probe_document,
 )
 from tests.cli.loopback import serving
+from tests.conftest import slow_but
 from tests.report.rendering import render_text
 from tests.studies.probe.flawed_http import SECRET, receiver
 
@@ -56,7 +57,12 @@ def classes(report: ProbeReport) -> set[str]:
 # -- bytes ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("engine", "name"), [("aiohttp", "trackpilots"), ("bare", "trackpilots"), ("bare", "linear")])
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    slow_but(
+        [("bare", "linear")], [("aiohttp", "trackpilots"), ("bare", "trackpilots"), ("bare", "linear")], several=True
+    ),
+)
 async def test_nothing_is_found_on_the_companion_receiver(engine: Any, name: str) -> None:
     assert engine in ENGINES
     options = ReceiverOptions(scheme=name, engine=engine, admin=None)
