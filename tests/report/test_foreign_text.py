@@ -24,6 +24,7 @@ from loadsim.report.books import render_books
 from loadsim.report.formats import FORMATS
 from loadsim.report.github import step_summary, workflow_commands
 from tests.builders import shard
+from tests.conftest import slow_but
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
 from tests.report.results import aborted, compared, failed, invalid, pairs, searched, stormed
 
@@ -109,7 +110,7 @@ def documents(text: str) -> dict[str, list[str]]:
     return made
 
 
-@pytest.fixture(scope="module", params=range(len(CORPUS)))
+@pytest.fixture(scope="module", params=slow_but([0], range(len(CORPUS))))
 def rendered(request: pytest.FixtureRequest) -> dict[str, list[str]]:
     return documents(CORPUS[request.param])
 
