@@ -40,7 +40,7 @@ def show(name: str, custom: str | None) -> None:
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
-    from loadsim.signing.description import KEY_FORMS
+    from loadsim.signing.scheme_data import KEY_FORMS
 
     found = _scheme(name, custom)
     several = found.signature.separator
@@ -125,7 +125,7 @@ def _print_list() -> None:
     from rich.table import Table
 
     from loadsim.signing import scheme, scheme_names
-    from loadsim.signing.description import KEY_FORMS
+    from loadsim.signing.scheme_data import KEY_FORMS
 
     console = Console()
     rows = []

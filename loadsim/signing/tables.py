@@ -14,7 +14,8 @@ from typing import Any, get_args
 
 from loadsim.model import UsageError
 from loadsim.signing.attempts import FIRST, REASONS
-from loadsim.signing.description import Digest, Encoding, Field, KeyForm, Scheme, SignatureHeader, Timestamp
+from loadsim.signing.description import Scheme
+from loadsim.signing.scheme_data import Digest, Encoding, Field, KeyForm, SignatureHeader, Timestamp
 from loadsim.signing.timestamps import Unit
 
 DEFAULT_SECRET_ENV = "LOADSIM_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
