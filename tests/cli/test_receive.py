@@ -138,7 +138,7 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--max-body", "1GB"], "unknown unit"),
         (["--slots", "2"], "slots"),
         (["--path", "hooks"], "path"),
-        (["--scheme", "trackpilot", "--no-verify"], "did you mean trackpilots"),
+        (["--scheme", "trackpilot", "--no-verify"], 'did you mean "trackpilots"'),
         (["--no-verify", "--secret-env", "X"], "--no-verify"),
     ],
 )

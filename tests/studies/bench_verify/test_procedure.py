@@ -184,7 +184,7 @@ async def test_a_verifier_that_errs_is_named_and_has_no_times(tmp_path: Path) ->
         (["--verifier", "shop"], "write package.module:name"),
         (["--verifier", "shop:verify", "--scheme", "stripe", "--scheme", "slack"], "goes with one --scheme"),
         (["--secret-env", "X"], "for --verifier only"),
-        (["--scheme", "strip"], "did you mean stripe?"),
+        (["--scheme", "strip"], 'did you mean "stripe"?'),
         (["--size", "10B"], "must lie between"),
         (["--size", "ten"], "--size"),
     ],
