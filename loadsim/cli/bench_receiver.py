@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.exit_codes import BENCHES
 from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark, ReceiverRequest
     from loadsim.studies.bench_receiver.result import ReceiverBench
-
-EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 
 
 @click.command()
@@ -68,7 +67,7 @@ def command(**options: Any) -> None:
         with report_of(directory):
             print_report(receiver_report(result))
             put_line(f"\nSaved to {directory}/: receiver.json, summary.md, report.html")
-    sys.exit(EXIT_CODES[result.ending])
+    sys.exit(BENCHES[result.ending])
 
 
 async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.exit_codes import BENCHES
 from loadsim.interrupts import interrupts_here
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.studies.bench_verify.procedure import VerifyRequest
-
-EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 
 
 @click.command()
@@ -75,7 +74,7 @@ def command(**options: Any) -> None:
         with report_of(directory):
             print_report(report)
             put_line(f"\nSaved to {directory}/: verify.json, summary.md, report.html")
-    sys.exit(EXIT_CODES[result.ending])
+    sys.exit(BENCHES[result.ending])
 
 
 def _compose(options: dict[str, Any]) -> VerifyRequest:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.output import put_line, report_of
+from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
     from loadsim.signing import Scheme
-
-FINDING = 99
 
 
 @click.group("schemes", invoke_without_command=True)
@@ -108,7 +107,7 @@ def verify(name: str, **options: Any) -> None:
         put_line(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
         for finding in told.findings[1:]:
             put_line(f"  - {finding}")
-    sys.exit(FINDING)
+    sys.exit(Exit.failed)
 
 
 def _scheme(name: str, custom: str | None) -> Scheme:

@@ -14,6 +14,9 @@ from loadsim.signing.verify import BodyTimeVerifier, Verifier
 class Scheme(SchemeData):
     """A provider's signature scheme."""
 
+    accepts: Scheme | None = None
+    """This scheme with the header names of another one. A receiver accepts these too; a sender never writes them."""
+
     def signer(self, secret: Secret, *, url: str | None = None, event: str = "") -> Signer:
         """The signer for deliveries to `url` of events called `event`.
 
