@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put_line, report_of
 from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, UsageError
@@ -64,8 +65,7 @@ def show(name: str, custom: str | None) -> None:
 @click.option("--headers", "headers_file", metavar="FILE", help="The headers, 'Name: value' a line, or a JSON object.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="One header; repeatable.")
 @click.option("--body-file", required=True, metavar="FILE", help="The raw body; - is standard input.")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
-@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
+@with_options(*secret_options())
 @click.option("--url", metavar="URL", help="The URL that the sender has on file, for schemes that sign it.")
 @click.option("--now", metavar="T", help="Verify as of T: unix seconds or ISO 8601 (default: now).")
 @click.option("--tolerance", metavar="TIME", help="How old or new the timestamp may be; 0s takes any.")
