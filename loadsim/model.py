@@ -9,6 +9,8 @@ import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from loadsim.exit_codes import Exit
+
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
@@ -17,19 +19,19 @@ NS_PER_US = 1_000
 class LoadsimError(Exception):
     """A failure that is explained to the user in one line. `exit_code` is what the command ends with."""
 
-    exit_code = 1
+    exit_code: int = Exit.error
 
 
 class UsageError(LoadsimError):
     """The command, the scenario or a setting is wrong; the text names what, where and why."""
 
-    exit_code = 2
+    exit_code = Exit.usage
 
 
 class UnreachableError(LoadsimError):
     """The endpoint could not be reached at all (refused, DNS, TLS, timeout)."""
 
-    exit_code = 1
+    exit_code = Exit.error
 
 
 def own_fault(error: Exception) -> str:

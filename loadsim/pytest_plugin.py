@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from loadsim.exit_codes import Exit
+
 if TYPE_CHECKING:
     from loadsim.measure.result import RunResult, Totals
 
 Option = str | int | float | bool | Path | Iterable[str]
-_HAS_RESULT = (0, 3, 99)
+_HAS_RESULT = (Exit.ok, Exit.invalid, Exit.failed)
 _OF_THE_STEP = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 """The step is the test suite's, and so is its summary."""
 

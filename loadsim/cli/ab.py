@@ -12,6 +12,7 @@ import msgspec
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
+from loadsim.exit_codes import PAIRS
 from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from loadsim.judge.gates import Gate
     from loadsim.plan import RunSpec
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
-
-EXIT_CODES = {"pass": 0, "fail": 99, "invalid": 3, "interrupted": 130}
 
 
 @click.command()
@@ -81,7 +80,7 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     with report_of(outcome.directory):
         print_report(ab_report(outcome.result))
         put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
-    sys.exit(EXIT_CODES[outcome.result.ending])
+    sys.exit(PAIRS[outcome.result.ending])
 
 
 async def _execute(comparison: AbComparison) -> AbOutcome:

@@ -8,6 +8,7 @@ import sys
 import click
 
 from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.exit_codes import Exit
 from loadsim.model import UsageError
 
 
@@ -50,4 +51,4 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
             print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
             if calibration.path is not None:
                 put_line(f"\nSaved to {calibration.path}")
-    sys.exit(3 if calibration.reasons else 0)
+    sys.exit(Exit.invalid if calibration.reasons else Exit.ok)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.exit_codes import BENCHES
 from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark, ReceiverRequest
     from loadsim.studies.bench_receiver.result import ReceiverBench
-
-EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 
 
 @click.command()
@@ -26,8 +26,7 @@ EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 @click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
 @click.option("--public-url", metavar="URL", help="The URL that is signed, for schemes that sign it.")
-@click.option("--secret-env", metavar="NAME", help="Variable with the secret that your application checks with.")
-@click.option("--secret-file", metavar="PATH", help="File with the secret that your application checks with.")
+@with_options(*secret_options("the secret that your application checks with"))
 @click.option("-r", "--rate", "rates", multiple=True, metavar="RATE", help="A load; repeatable. [1000/s 4000/s 8000/s]")
 @click.option("--rounds", type=click.IntRange(3, 100), default=7, show_default=True, help="Windows at full speed.")
 @click.option("--step", default="2s", show_default=True, metavar="TIME", help="How long a window is.")
@@ -68,7 +67,7 @@ def command(**options: Any) -> None:
         with report_of(directory):
             print_report(receiver_report(result))
             put_line(f"\nSaved to {directory}/: receiver.json, summary.md, report.html")
-    sys.exit(EXIT_CODES[result.ending])
+    sys.exit(BENCHES[result.ending])
 
 
 async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:

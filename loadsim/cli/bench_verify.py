@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.exit_codes import BENCHES
 from loadsim.interrupts import interrupts_here
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.studies.bench_verify.procedure import VerifyRequest
-
-EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 
 
 @click.command()
@@ -23,8 +23,7 @@ EXIT_CODES = {"pass": 0, "fail": 99, "unsure": 3, "interrupted": 130}
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
 @click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Body size, e.g. 1KB; repeatable. [64B to 256KB]")
 @click.option("--verifier", metavar="PACKAGE.MODULE:FUNCTION", help="Your own, called as (headers, body).")
-@click.option("--secret-env", metavar="NAME", help="Variable with the secret that your verifier checks with.")
-@click.option("--secret-file", metavar="PATH", help="File with the secret that your verifier checks with.")
+@with_options(*secret_options("the secret that your verifier checks with"))
 @click.option("--url", metavar="URL", help="The URL that schemes sign which sign it.")
 @click.option("--rounds", type=click.IntRange(6, 1000), default=15, show_default=True, help="Timings of every row.")
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the figures are kept.")
@@ -75,7 +74,7 @@ def command(**options: Any) -> None:
         with report_of(directory):
             print_report(report)
             put_line(f"\nSaved to {directory}/: verify.json, summary.md, report.html")
-    sys.exit(EXIT_CODES[result.ending])
+    sys.exit(BENCHES[result.ending])
 
 
 def _compose(options: dict[str, Any]) -> VerifyRequest:

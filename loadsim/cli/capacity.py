@@ -13,13 +13,12 @@ import click
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
+from loadsim.exit_codes import CAPACITY
 from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
 if TYPE_CHECKING:
     from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
-
-EXIT_CODES = {"found": 0, "none": 99, "generator": 3, "interrupted": 130, "lost": 1}
 
 
 @click.command()
@@ -63,7 +62,7 @@ def command(what: str, **options: Any) -> None:
         put_line(
             f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
         )
-    sys.exit(EXIT_CODES[outcome.result.ending])
+    sys.exit(CAPACITY[outcome.result.ending])
 
 
 async def _search(search: CapacitySearch) -> CapacityOutcome:

@@ -9,11 +9,10 @@ import click
 
 from loadsim.cli.output import report_of, write_document, write_line
 from loadsim.cli.stored import read_result
+from loadsim.exit_codes import COMPARED
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
 from loadsim.model import UsageError
-
-EXIT_CODES = {"none": 0, "pass": 0, "fail": 99, "invalid": 3}
 
 
 @click.command(name="compare")
@@ -65,7 +64,7 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     else:
         write_whole(output, data)
         write_line(f"wrote {output}")
-    ctx.exit(EXIT_CODES[compared.outcome])
+    ctx.exit(COMPARED[compared.outcome])
 
 
 def _rendered(compared: CompareResult, form: str) -> bytes:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import click
 
+from loadsim.cli.options import Decorator, with_options
 from loadsim.plan import units
 from loadsim.receiver.options import ENGINES
 
@@ -49,7 +49,7 @@ FAILURE = Quantity("status:share", units.parse_failure)
 SPEED = Quantity("size/s", units.parse_speed)
 ADDRESS = Quantity("host:port", parse_address)
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+_OPTIONS: tuple[Decorator, ...] = (
     click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."),
     click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine."),
     click.option("--max-body", type=SIZE, default="1MB", show_default=True, help="Larger bodies get 413."),
@@ -128,8 +128,5 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def conduct_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with these options, listed in this order; their values go to ReceiverOptions by name."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+conduct_options = with_options(*_OPTIONS)
+"""Their values go to ReceiverOptions by name."""

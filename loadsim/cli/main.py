@@ -15,8 +15,9 @@ from loadsim import __version__
 from loadsim.cli.lazy import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
 from loadsim.cli.streams import prepare
+from loadsim.exit_codes import Exit
 from loadsim.interrupts import taken_as_one
-from loadsim.model import LoadsimError, UsageError, own_fault
+from loadsim.model import LoadsimError, own_fault
 
 COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
@@ -71,21 +72,21 @@ def _run() -> int:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
-        code = 130
+        code = Exit.interrupted
     except LoadsimError as error:
         say(str(error))
         code = error.exit_code
     except OSError as error:
         if _is_of_key_log(error):
             say(f"SSLKEYLOGFILE: cannot write {error.filename}: {(error.strerror or str(error)).lower()}")
-            return UsageError.exit_code
+            return Exit.usage
         few = error.errno in (errno.EMFILE, errno.ENFILE)
         say(f"{own_fault(error)}{'; raise the limit (ulimit -n)' if few else ''}")
-        code = LoadsimError.exit_code
+        code = Exit.error
     except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote what an endpoint said
         traceback.print_exc()
-        code = 1
-    return code if isinstance(code, int) else 0
+        code = Exit.error
+    return code if isinstance(code, int) else Exit.ok
 
 
 def _is_of_key_log(error: OSError) -> bool:

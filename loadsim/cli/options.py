@@ -10,7 +10,29 @@ import click
 if TYPE_CHECKING:
     from loadsim.run.options import RunOptions
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+Decorator = Callable[[Any], Any]
+
+
+def secret_options(what: str = "the signing secret", prefix: str = "") -> tuple[Decorator, Decorator]:
+    """The two options that say where a secret is read, the same in every command; `settings.read_secret` reads it."""
+    return (
+        click.option(f"--{prefix}secret-env", metavar="NAME", help=f"Environment variable that holds {what}."),
+        click.option(f"--{prefix}secret-file", metavar="PATH", help=f"File that holds {what}."),
+    )
+
+
+def with_options(*options: Decorator) -> Decorator:
+    """The command with these options, listed in this order."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_OPTIONS: tuple[Decorator, ...] = (
     click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes."),
     click.option(
         "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
@@ -28,8 +50,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Extra header; VALUE env:VAR reads a variable.",
     ),
     click.option("--scheme", help="Signature scheme (default trackpilots)."),
-    click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret."),
-    click.option("--secret-file", metavar="PATH", help="File that holds the signing secret."),
+    *secret_options(),
     click.option("--timeout", metavar="TIME", help="Give an event up after this long (default 10s)."),
     click.option("--drain", metavar="TIME", help="At the end wait so long for answers (default: the timeout)."),
     click.option("--objective", "objectives", multiple=True, metavar="'p(99) < 250ms'", help="Adds an objective."),
@@ -57,7 +78,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-_CLUSTER: tuple[Callable[[Any], Any], ...] = (
+_CLUSTER: tuple[Decorator, ...] = (
     click.option(
         "--cluster",
         metavar="ADDRESS",
@@ -81,18 +102,9 @@ _CLUSTER: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with the options that spread a run over hosts."""
-    for option in reversed(_CLUSTER):
-        command = option(command)
-    return command
-
-
-def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with these options, listed in this order."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+cluster_options = with_options(*_CLUSTER)
+"""Those that spread a run over hosts."""
+target_options = with_options(*_OPTIONS)
 
 
 def run_options(given: Mapping[str, Any]) -> RunOptions:

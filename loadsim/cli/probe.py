@@ -14,6 +14,7 @@ import click
 
 from loadsim.cli.output import put, report_of
 from loadsim.cli.single import event_for, single_options, target_with
+from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from loadsim.studies.probe.asker import ProbeRequest
     from loadsim.studies.probe.report import ClockReport, ProbeReport
 
-FINDING = 99
 LIMIT = "24h"
 LONGEST_S = 10 * 365 * 86_400
 
@@ -60,7 +60,7 @@ def command(target: str, **options: Any) -> None:
     """
     report = asyncio.run(_probe(target, options))
     _show(report, as_json=options["as_json"])
-    sys.exit(FINDING if report.findings else 0)
+    sys.exit(Exit.failed if report.findings else Exit.ok)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
 from typing import Any
 
 import click
 
 from loadsim.addresses import is_loopback
 from loadsim.cli.conduct import ADDRESS, DURATION, conduct_options
+from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import write_line
 from loadsim.interrupts import interrupts
 from loadsim.model import NS_PER_S, UsageError
@@ -30,9 +30,7 @@ from loadsim.signing import scheme as find_scheme
 @click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
 @click.option("--public-url", metavar="URL", help="The URL that senders have on file, for schemes that sign it.")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the secret.")
-@click.option("--secret-file", metavar="PATH", type=click.Path(path_type=Path), help="File that holds the secret.")
-@click.option("--old-secret-env", metavar="NAME", help="A secret that is rotated out: accepted beside the other one.")
+@with_options(*secret_options(), *secret_options("one that is rotated out, accepted beside it", "old-"))
 @click.option("--retire-after", type=DURATION, help="Refuse the old secret from so long after the first request on.")
 @click.option("--no-verify", is_flag=True, help="Take everything without looking at signatures.")
 @click.option("--tolerance", type=DURATION, help="How old or new a timestamp may be; 0s = any. [default: the scheme's]")
@@ -69,8 +67,9 @@ def command(
     custom: str | None,
     public_url: str | None,
     secret_env: str | None,
-    secret_file: Path | None,
+    secret_file: str | None,
     old_secret_env: str | None,
+    old_secret_file: str | None,
     retire_after: int | None,
     no_verify: bool,
     tolerance: int | None,
@@ -113,13 +112,14 @@ def command(
         log_json=log_json,
         **conduct,
     )
-    if no_verify and (secret_env or secret_file or old_secret_env):
-        raise UsageError("--no-verify needs no secret: leave out --secret-env, --secret-file and --old-secret-env")
-    if retire_after is not None and old_secret_env is None:
-        raise UsageError("--retire-after needs the secret that it retires: give --old-secret-env too")
+    has_old = old_secret_env is not None or old_secret_file is not None
+    if no_verify and (secret_env or secret_file or has_old):
+        raise UsageError("--no-verify needs no secret: leave out the options that name one")
+    if retire_after is not None and not has_old:
+        raise UsageError("--retire-after needs the secret that it retires: give --old-secret-env or --old-secret-file")
     secret = old_secret = None
-    if old_secret_env is not None:
-        old_secret = read_secret(secret_env=old_secret_env, secret_file=None, default_env=None)
+    if has_old:
+        old_secret = read_secret(secret_env=old_secret_env, secret_file=old_secret_file, default_env=None)
     if not no_verify:
         default_env = find_scheme(options.scheme, options.custom).default_secret_env
         secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)

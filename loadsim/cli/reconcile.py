@@ -9,8 +9,7 @@ import msgspec
 
 from loadsim.cli.output import put, report_of, say, write_line
 from loadsim.cli.stored import read_result, result_path
-
-FINDING = 99
+from loadsim.exit_codes import Exit
 
 
 @click.command(name="reconcile")
@@ -62,4 +61,4 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
         path = result_path(result)
         write_whole(path, dump_result(msgspec.structs.replace(stored, reconciliation=joined)))
         write_line(f"wrote {path}")
-    ctx.exit(FINDING if found_in(joined) else 0)
+    ctx.exit(Exit.failed if found_in(joined) else Exit.ok)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put_line, report_of
+from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
     from loadsim.signing import Scheme
-
-FINDING = 99
 
 
 @click.group("schemes", invoke_without_command=True)
@@ -40,7 +40,7 @@ def show(name: str, custom: str | None) -> None:
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
-    from loadsim.signing.description import KEY_FORMS
+    from loadsim.signing.scheme_data import KEY_FORMS
 
     found = _scheme(name, custom)
     several = found.signature.separator
@@ -65,8 +65,7 @@ def show(name: str, custom: str | None) -> None:
 @click.option("--headers", "headers_file", metavar="FILE", help="The headers, 'Name: value' a line, or a JSON object.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="One header; repeatable.")
 @click.option("--body-file", required=True, metavar="FILE", help="The raw body; - is standard input.")
-@click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret.")
-@click.option("--secret-file", metavar="PATH", help="File that holds the signing secret.")
+@with_options(*secret_options())
 @click.option("--url", metavar="URL", help="The URL that the sender has on file, for schemes that sign it.")
 @click.option("--now", metavar="T", help="Verify as of T: unix seconds or ISO 8601 (default: now).")
 @click.option("--tolerance", metavar="TIME", help="How old or new the timestamp may be; 0s takes any.")
@@ -108,7 +107,7 @@ def verify(name: str, **options: Any) -> None:
         put_line(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
         for finding in told.findings[1:]:
             put_line(f"  - {finding}")
-    sys.exit(FINDING)
+    sys.exit(Exit.failed)
 
 
 def _scheme(name: str, custom: str | None) -> Scheme:
@@ -125,7 +124,7 @@ def _print_list() -> None:
     from rich.table import Table
 
     from loadsim.signing import scheme, scheme_names
-    from loadsim.signing.description import KEY_FORMS
+    from loadsim.signing.scheme_data import KEY_FORMS
 
     console = Console()
     rows = []

@@ -12,6 +12,7 @@ import click
 
 from loadsim.cli.output import put, report_of
 from loadsim.cli.single import event_for, single_options, target_with
+from loadsim.exit_codes import Exit
 from loadsim.model import UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from loadsim.report.panel import Simulation
     from loadsim.settings import Endpoint
     from loadsim.single.prepare import Delivery, OneEvent
-
-NOT_DELIVERED = 99
 
 
 @click.command()
@@ -55,7 +54,7 @@ def command(target: str, **options: Any) -> None:
     _show(simulation, as_json=options["as_json"])
     if simulation.failure is not None:
         raise UnreachableError(simulation.failure.text)
-    sys.exit(0 if simulation.delivered else NOT_DELIVERED)
+    sys.exit(Exit.ok if simulation.delivered else Exit.failed)
 
 
 def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:

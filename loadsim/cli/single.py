@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from loadsim.cli.options import Decorator, secret_options, with_options
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
     from loadsim.settings import Endpoint
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+_OPTIONS: tuple[Decorator, ...] = (
     click.option("--scheme", metavar="NAME", help="Signature scheme (default trackpilots)."),
-    click.option("--secret-env", metavar="NAME", help="Environment variable that holds the signing secret."),
-    click.option("--secret-file", metavar="PATH", help="File that holds the signing secret."),
+    *secret_options(),
     click.option(
         "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."
     ),
@@ -24,11 +24,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def single_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with these options, listed in this order."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+single_options = with_options(*_OPTIONS)
 
 
 def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from loadsim import __version__
+from loadsim.exit_codes import Exit
 from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
@@ -112,7 +113,7 @@ class Failed(msgspec.Struct, tag="error"):
     """The shard cannot go on."""
 
     text: str
-    exit_code: int = 1
+    exit_code: int = Exit.error
 
 
 ToShard = Assignment | Start | Alive | Stop

@@ -48,6 +48,7 @@ from loadsim.engine.raw import RawRows
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
+from loadsim.exit_codes import Exit
 from loadsim.interrupts import left_to_the_parent
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import flags_of
@@ -99,17 +100,17 @@ async def _serve(frames: BinaryIO, with_keys: WithKeys) -> int:
     try:
         data = await read_message(reader)
         if data is None:
-            return 0
+            return Exit.ok
         message = to_shard.decode(data)
         if not isinstance(message, Assignment):
             raise LoadsimError("the first message must be the plan")
         await ShardRun(message, reader, say, with_keys).run()
     except LoadsimError as error:
         say(Failed(str(error), error.exit_code))
-        return 1
+        return Exit.error
     finally:
         await _flush(writer)
-    return 0
+    return Exit.ok
 
 
 async def _flush(writer: asyncio.WriteTransport) -> None:

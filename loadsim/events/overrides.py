@@ -6,12 +6,12 @@ fields that exist.
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import orjson
 
 from loadsim.model import JsonValue, UsageError
+from loadsim.spelling import nearest
 
 
 def parse_override(text: str) -> tuple[str, JsonValue]:
@@ -63,12 +63,12 @@ def _what_exists(node: Any, steps: list[str], number: int, sample: JsonValue) ->
     here = ".".join(steps[:number])
     where = f"{here!r}" if here else "the payload"
     if isinstance(node, dict):
-        near = difflib.get_close_matches(steps[number], list(node), n=1)
-        hint = f"; did you mean {'.'.join([*steps[:number], near[0]])!r}?" if near else ""
+        near = nearest(steps[number], node)
+        hint = f'; did you mean "{".".join([*steps[:number], near])}"?' if near else ""
         return f"{where} has no field {steps[number]!r}, only {', '.join(node) or 'none'}{hint}"
     if isinstance(node, list):
         through = [*steps[:number], "0", *steps[number:]]
-        hint = f"; did you mean {'.'.join(through)!r}?" if _resolves(sample, through) else ""
+        hint = f'; did you mean "{".".join(through)}"?' if _resolves(sample, through) else ""
         return f"{where} is a list of {len(node)}, so the next step is an index from 0{hint}"
     return f"{where} is a plain value and has nothing inside it"
 

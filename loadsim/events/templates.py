@@ -6,7 +6,6 @@ directories named after their signature scheme; such a file also says which fiel
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import orjson
 
 from loadsim.model import JsonValue, UsageError
+from loadsim.spelling import did_you_mean
 
 TRACKPILOTS = "trackpilots"
 _DESCRIPTIONS = {
@@ -91,8 +91,7 @@ def event_type(name: str) -> EventType:
         if known.name == name:
             return known
     names = [known.name for known in catalogue()]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(name, names, after=" ")
     shown = ", ".join(default_types())
     raise UsageError(
         f"unknown event type {name!r}: {hint}known types are {shown}, and those of other providers: loadsim events"

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from loadsim.exit_codes import VERDICTS, Exit
 from loadsim.judge.objectives import unit_of
 from loadsim.judge.observe import observe
 from loadsim.judge.validity import invalid_reasons
@@ -31,9 +32,6 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 ORDERED = ("<", "<=", ">", ">=")
-
-EXIT_CODES: dict[str, int] = {"pass": 0, "fail": 99, "invalid": 3}
-EXIT_INTERRUPTED = 130
 
 
 def evaluate(
@@ -71,11 +69,11 @@ def exit_code(result: RunResult, *, interrupted: bool) -> int:
     """130 when interrupted, else 3 for INVALID, 99 for FAIL, 0 for PASS. Raises ValueError for a result not judged
     yet."""
     if interrupted:
-        return EXIT_INTERRUPTED
+        return Exit.interrupted
     outcome = result.verdict.outcome
-    if outcome not in EXIT_CODES:
+    if outcome not in VERDICTS:
         raise ValueError("the result has not been judged")
-    return EXIT_CODES[outcome]
+    return VERDICTS[outcome]
 
 
 def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[ObjectiveRow, str]:

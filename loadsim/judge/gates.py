@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadsim.judge.vocabulary import did_you_mean
 from loadsim.measure.hdr import PERCENTILES
 from loadsim.measure.result import RunResult
 from loadsim.model import UsageError
+from loadsim.spelling import did_you_mean
 
 DEFAULT_GATE = "p99:5%"
 
@@ -51,11 +51,11 @@ def parse_gate(text: str) -> Gate:
     metric = match["metric"] or "response"
     figure = {"med": "p50", "avg": "mean"}.get(match["figure"], match["figure"]).replace(".", "_")
     if metric not in METRICS:
-        hint = did_you_mean(metric, METRICS)
+        hint = did_you_mean(metric, METRICS, ", ")
         raise UsageError(f"--fail {text!r}: unknown metric {metric!r}{hint} (known: {', '.join(METRICS)})")
     if figure not in FIGURES:
         known = [name.replace("_", ".") for name in FIGURES]
-        hint = did_you_mean(match["figure"], known)
+        hint = did_you_mean(match["figure"], known, ", ")
         raise UsageError(f"--fail {text!r}: unknown figure {match['figure']!r}{hint} (known: {', '.join(known)})")
     effect = float(match["percent"]) / 100
     if effect > 10:

@@ -6,7 +6,6 @@ Objectives are checked against it before the first event; an error names the kno
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +17,7 @@ from loadsim.model import Objective, UsageError, case_kind
 from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
+from loadsim.spelling import did_you_mean
 
 MetricKind = Literal["trend", "rate", "counter"]
 
@@ -70,16 +70,10 @@ NAMES_SUCCESS = ("success", "errors")
 """Metrics about failures. When an objective names one of them, the default objective is not added."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`", did you mean 'x'?"`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
 def unknown(text: str, what: str, word: str, known: Iterable[str]) -> UsageError:
     """The error, in one line, for a word that is not known."""
     names = list(known)
-    hint = did_you_mean(word, names)
+    hint = did_you_mean(word, names, ", ")
     return UsageError(f"objective {text!r}: unknown {what} {word!r}{hint} (known: {', '.join(names)})")
 
 

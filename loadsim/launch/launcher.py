@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, Self
 
 from loadsim.engine.messages import Failed, Frame, Last, Ready, from_shard
+from loadsim.exit_codes import Exit
 from loadsim.launch.collect import Collector
 from loadsim.model import LoadsimError, Secret, UnreachableError, UsageError, own_fault
 from loadsim.plan import RunSpec, Target
 
 READY_S = 30.0
-_ERRORS: dict[int, type[LoadsimError]] = {1: UnreachableError, 2: UsageError}
+_ERRORS: dict[int, type[LoadsimError]] = {Exit.error: UnreachableError, Exit.usage: UsageError}
 
 
 class Intake:

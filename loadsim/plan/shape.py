@@ -7,7 +7,6 @@ keys.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ import msgspec
 import msgspec.inspect as inspect
 
 from loadsim.plan import units
+from loadsim.spelling import did_you_mean
 
 T = TypeVar("T")
 
@@ -118,10 +118,7 @@ def _values(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean "rate"?` when something known is close, else the known names."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f'; did you mean "{close[0]}"?'
-    return f"; known: {', '.join(known)}" if known else ""
+    return did_you_mean(name, known, "; ") or (f"; known: {', '.join(known)}" if known else "")
 
 
 def read(document: Any, kind: type[T]) -> T:

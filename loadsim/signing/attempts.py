@@ -11,7 +11,7 @@ from loadsim.model import ERROR_BASE, ErrorKind
 from loadsim.signing.timestamps import write_tick
 
 if TYPE_CHECKING:
-    from loadsim.signing.description import Scheme
+    from loadsim.signing.scheme_data import SchemeData
 
 FIRST = ("retry", "attempt")
 """Fields that have a value in the first delivery too: 0 for `retry`, 1 for `attempt`."""
@@ -41,7 +41,7 @@ def reason_of(code: int) -> str:
     return "redirect" if 300 <= code < 400 else "status"
 
 
-def attempt_headers(scheme: Scheme, attempt: int, code: int, first_ns: int) -> dict[str, str]:
+def attempt_headers(scheme: SchemeData, attempt: int, code: int, first_ns: int) -> dict[str, str]:
     """The headers by which attempt `attempt` (2 or more) differs from the first delivery, which was at `first_ns` (ns
     since 1970). `code` is the outcome code of the attempt before."""
     words = dict(scheme.retry_reasons)
@@ -58,7 +58,7 @@ def attempt_headers(scheme: Scheme, attempt: int, code: int, first_ns: int) -> d
     return found
 
 
-def counted(scheme: Scheme, body: bytes, attempt: int) -> bytes:
+def counted(scheme: SchemeData, body: bytes, attempt: int) -> bytes:
     """The body of an attempt; if the scheme has a counter in the body, it is set to the attempt."""
     if scheme.attempt_field is None or attempt < 2:
         return body

@@ -19,7 +19,7 @@ from loadsim.model import Secret, UsageError
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from loadsim.signing.description import Encoding, Field, Scheme
+    from loadsim.signing.scheme_data import Encoding, Field, SchemeData
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -41,7 +41,7 @@ class MessageMac:
 
     __slots__ = ("_constant", "_encode", "_last", "_lead", "_middle", "_outer", "_parts", "_start", "_tail")
 
-    def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None) -> None:
+    def __init__(self, scheme: SchemeData, secret: Secret, url: str | None = None) -> None:
         """`url` is needed by schemes that sign it. Raises UsageError for it, or for a secret in the wrong form."""
         key = derive_key(scheme, secret)
         block = hashlib.new(scheme.digest)
@@ -165,7 +165,7 @@ def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:
     return tuple(pieces)
 
 
-def derive_key(scheme: Scheme, secret: Secret) -> bytes:
+def derive_key(scheme: SchemeData, secret: Secret) -> bytes:
     """The secret as key bytes. Raises UsageError, which never shows the secret."""
     text = secret.reveal()
     is_verbatim = scheme.key == "utf8" or (scheme.key == "whsec-or-utf8" and not text.startswith(WHSEC))
@@ -195,14 +195,14 @@ def _from_base64(text: str) -> bytes:
     return base64.b64decode(text if "=" in text else text + "=" * (-len(text) % 4), validate=True)
 
 
-def message(scheme: Scheme, url: str | None, timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
+def message(scheme: SchemeData, url: str | None, timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
     """The message that the scheme signs, as one bytes object, for other uses than HMAC."""
     fields = {"timestamp": timestamp, "id": event_id, "body": body}
     parts = (_part(scheme, part, url) for part in scheme.signed)
     return b"".join(part if isinstance(part, bytes) else fields[part] for part in parts)
 
 
-def url_text(scheme: Scheme, url: str) -> str:
+def url_text(scheme: SchemeData, url: str) -> str:
     """The URL as the scheme signs it: `url_decoded` characters percent-decoded, without user info and fragment."""
     url = url.partition("#")[0]
     start, separator, rest = url.partition("://")
@@ -214,7 +214,7 @@ def url_text(scheme: Scheme, url: str) -> str:
     return url
 
 
-def _part(scheme: Scheme, part: Field | bytes, url: str | None) -> bytes | str:
+def _part(scheme: SchemeData, part: Field | bytes, url: str | None) -> bytes | str:
     """A part of the message: bytes if it is equal for every delivery, else the name of the field."""
     if isinstance(part, bytes):
         return part

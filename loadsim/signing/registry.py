@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from loadsim.model import UsageError
 from loadsim.signing.description import Scheme
 from loadsim.signing.tables import read_table
+from loadsim.spelling import did_you_mean
 
 CUSTOM = "custom"
 """The name of a scheme that the user describes."""
@@ -55,10 +55,9 @@ def scheme(name: str, custom: Mapping[str, Any] | None = None, *, where: str = C
         raise UsageError(f'{where}: goes with scheme = "{CUSTOM}" only')
     if name in _tables():
         return _known(name)
-    near = difflib.get_close_matches(name, [*_tables(), CUSTOM], n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join([*_tables(), CUSTOM])
-    raise UsageError(f"unknown signature scheme {name!r}: {hint}known schemes are {known}")
+    known = [*_tables(), CUSTOM]
+    hint = did_you_mean(name, known, after=" ")
+    raise UsageError(f"unknown signature scheme {name!r}: {hint}known schemes are {', '.join(known)}")
 
 
 def family(found: Scheme) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:
-    from loadsim.signing.description import Scheme, Timestamp
+    from loadsim.signing.scheme_data import SchemeData, Timestamp
 
 _ID = b"\0"
 """Placeholder of the id in the lines of one timestamp; no header can contain this byte."""
@@ -37,7 +37,7 @@ class Signer:
         "_unit",
     )
 
-    def __init__(self, scheme: Scheme, secret: Secret, url: str | None = None, event: str = "") -> None:
+    def __init__(self, scheme: SchemeData, secret: Secret, url: str | None = None, event: str = "") -> None:
         mac = MessageMac(scheme, secret, url)
         self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)

@@ -17,8 +17,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from loadsim.model import Secret, UsageError
-from loadsim.signing.description import KEY_FORMS, Field, Scheme
+from loadsim.signing.description import Scheme
 from loadsim.signing.mac import MessageMac, derive_key, message
+from loadsim.signing.scheme_data import KEY_FORMS, Field
 
 Codes = Callable[[bytes, bytes, bytes], str]
 """(timestamp, id, body) -> the code as it would stand in the header."""

@@ -6,7 +6,6 @@ The form of the table is the same in `schemes.toml` and in a user's own `[target
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from typing import Any, get_args
 
 from loadsim.model import UsageError
 from loadsim.signing.attempts import FIRST, REASONS
-from loadsim.signing.description import Digest, Encoding, Field, KeyForm, Scheme, SignatureHeader, Timestamp
+from loadsim.signing.description import Scheme
+from loadsim.signing.scheme_data import Digest, Encoding, Field, KeyForm, SignatureHeader, Timestamp
 from loadsim.signing.timestamps import Unit
+from loadsim.spelling import did_you_mean
 
 DEFAULT_SECRET_ENV = "LOADSIM_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
 DEFAULT_TOLERANCE = "5m"
@@ -294,5 +295,4 @@ def _secret_env(name: str) -> str:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+    return did_you_mean(name, known, "; ") or f"; known: {', '.join(known)}"

@@ -23,7 +23,7 @@ from loadsim.signing.mac import Code, MessageMac
 from loadsim.signing.timestamps import TimestampReader, unix_s
 
 if TYPE_CHECKING:
-    from loadsim.signing.description import Scheme
+    from loadsim.signing.scheme_data import SchemeData
 
 LONGEST_SIGNATURE_HEADER = 16_384
 MOST_ENTRIES = 400
@@ -96,7 +96,7 @@ class Verifier:
         "header_names",
     )  # fmt: skip
 
-    def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
+    def __init__(self, scheme: SchemeData, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """`tolerance_s` None or 0 accepts any time; `url` is needed by schemes that sign it."""
         mac = self._mac = MessageMac(scheme, secret, url)
         timestamp = scheme.timestamp if scheme.timestamp and scheme.timestamp.place != "body" else None
@@ -220,7 +220,7 @@ class BodyTimeVerifier(Verifier):
 
     __slots__ = ("_field", "_unit", "_window_s")
 
-    def __init__(self, scheme: Scheme, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
+    def __init__(self, scheme: SchemeData, secret: Secret, tolerance_s: float | None, url: str | None = None) -> None:
         """As `Verifier`, for a scheme that has a timestamp."""
         super().__init__(scheme, secret, None, url)
         if scheme.timestamp is None:

@@ -93,7 +93,7 @@ def test_the_exact_body_is_that_of_the_run(
         ([APP, "--seed", "1", "--index", "-1"], "--index"),
         ([APP, "--seed", "1", "--index", str(2**48)], "--index"),
         ([APP, "--image", "buffer:1KB"], "carry no image"),
-        ([APP, "--set", "data.user.userId=1"], "did you mean 'data.0.user.userId'"),
+        ([APP, "--set", "data.user.userId=1"], 'did you mean "data.0.user.userId"'),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(run: Run, arguments: list[str], message: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from loadsim.cli.main import cli
 from loadsim.cli.options import run_options
 from loadsim.cli.run import command
 from loadsim.inputs.values import parse_headers
@@ -94,8 +96,30 @@ def test_the_options_of_a_run_are_those_of_its_command() -> None:
     assert run_options(given) == RunOptions()
 
 
+def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """Every command, by the word that calls it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        yield from commands(found) if isinstance(found, click.Group) else ((name, found),)
+
+
+def test_every_command_says_in_the_same_way_where_its_secrets_are() -> None:
+    told = []
+    for name, one in commands(cli):
+        params = {param.name: param for param in one.params if isinstance(param, click.Option)}
+        for key in [key for key in params if key and key.endswith("secret_env")]:
+            env, file = params[key], params[key.replace("_env", "_file")]
+            assert str(env.help).startswith("Environment variable that holds "), name
+            assert str(file.help) == str(env.help).replace("Environment variable", "File"), name
+            assert (env.metavar, file.metavar, env.type, file.type) == ("NAME", "PATH", click.STRING, click.STRING)
+            told.append(name)
+    assert {"run", "capacity", "ab", "simulate", "probe", "receive", "verify", "receiver"} <= set(told)
+
+
 @pytest.mark.parametrize("name", ["run", "capacity", "ab"])
-def test_every_command_that_fires_a_plan_reads_secrets_from_the_same_options(name: str) -> None:
-    other = importlib.import_module(f"loadsim.cli.{name}").command
-    given = {param.name for param in other.params}
-    assert {"secret_env", "secret_file", "key_password_env", "scheme", "name"} <= given
+def test_every_command_that_fires_a_plan_has_the_options_of_a_target(name: str) -> None:
+    other = cli.get_command(click.Context(cli), name)
+    assert other is not None
+    assert {"secret_env", "secret_file", "key_password_env", "scheme", "name"} <= {param.name for param in other.params}

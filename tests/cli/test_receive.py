@@ -138,8 +138,12 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--max-body", "1GB"], "unknown unit"),
         (["--slots", "2"], "slots"),
         (["--path", "hooks"], "path"),
-        (["--scheme", "trackpilot", "--no-verify"], "did you mean trackpilots"),
+        (["--scheme", "trackpilot", "--no-verify"], 'did you mean "trackpilots"'),
         (["--no-verify", "--secret-env", "X"], "--no-verify"),
+        (["--no-verify", "--old-secret-file", "x"], "--no-verify"),
+        (["--retire-after", "1s"], "--old-secret-file"),
+        (["--old-secret-file", "/nonexistent"], "/nonexistent"),
+        (["--old-secret-file", "x", "--old-secret-env", "X"], "keep one of them"),
     ],
 )
 def test_bad_input_is_exit_2_and_one_message(

@@ -113,7 +113,7 @@ def test_a_signed_url_and_a_scheme_of_the_users_own(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("githob", ["-H", "A: b"], "did you mean github?"),
+        ("githob", ["-H", "A: b"], 'did you mean "github"?'),
         ("github", [], "no headers: give them with --headers FILE"),
         ("github", ["-H", "nonsense"], "header 1 is not written 'Name: value'"),
         ("github", ["--headers", "nowhere"], "cannot read nowhere"),

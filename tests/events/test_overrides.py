@@ -92,7 +92,7 @@ def test_overrides_apply_in_order_and_may_lead_into_each_other() -> None:
 @pytest.mark.parametrize(
     ("name", "path", "message"),
     [
-        (APP, "data.user.userId", "'data' is a list of 1, so .* did you mean 'data.0.user.userId'"),
+        (APP, "data.user.userId", "'data' is a list of 1, so .* did you mean \"data.0.user.userId\""),
         (APP, "data.1.user", "'data' is a list of 1"),
         (APP, "data.-1.user", "'data' is a list of 1"),
         (APP, "data.٠.user", "'data' is a list of 1"),
@@ -103,7 +103,7 @@ def test_overrides_apply_in_order_and_may_lead_into_each_other() -> None:
             "'data.0.user' has no field 'userID', only userId; did you mean",
         ),
         (APP, "data.0.user.userId.x", "'data.0.user.userId' is a plain value"),
-        (APP, "vrsion", "the payload has no field 'vrsion', only event, .* did you mean 'version'"),
+        (APP, "vrsion", "the payload has no field 'vrsion', only event, .* did you mean \"version\""),
         (APP, "", "the payload has no field ''"),
         (ACTIVITY, "data.0.user", "'data' has no field '0'"),
     ],

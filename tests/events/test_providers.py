@@ -94,5 +94,5 @@ def test_a_field_can_be_set_and_there_is_no_image_to_ask_for() -> None:
     assert sample_payload("github.push", overrides=[("ref", "r")])["ref"] == "r"
     with pytest.raises(UsageError, match=r"events of type github.push carry no image"):
         EventSource("github.push", 7, image="buffer:9B")
-    with pytest.raises(UsageError, match=r"did you mean github.push\?"):
+    with pytest.raises(UsageError, match=r"did you mean \"github.push\"\?"):
         EventSource("github.pusch", 7)

@@ -151,7 +151,7 @@ def test_the_pinned_body_of_a_seed() -> None:
 
 
 def test_an_unknown_type_is_told_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"did you mean desktop\.app_tracking\.captured\? known types are "):
+    with pytest.raises(UsageError, match=r"did you mean \"desktop\.app_tracking\.captured\"\? known types are "):
         EventSource("desktop.app_traking.captured", 1)
 
 

@@ -56,7 +56,7 @@ def test_a_description_may_start_from_a_known_scheme() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"signd": "x"}, "signd: unknown key; did you mean signed?"),
+        ({"signd": "x"}, 'signd: unknown key; did you mean "signed"?'),
         ({"headers": None}, 'headers: must be a list of strings "Name: value"'),
         ({"headers": []}, "headers: is missing"),
         ({"headers": ["Acme"]}, 'headers: "Acme" is not written "Name: value"'),
@@ -66,7 +66,7 @@ def test_a_description_may_start_from_a_known_scheme() -> None:
         ({"headers": ["A: {signature}", "B: {signature}"]}, "headers: {signature} stands in A and in B: keep one"),
         ({"headers": ["A: x\ny", "B: {signature}"]}, "headers: the value of A must be printable ASCII"),
         ({"headers": ["A: {event}"]}, "headers: no value holds {signature}"),
-        ({"headers": ["A: {signatur}"]}, "headers: unknown field {signatur}; did you mean {signature}?"),
+        ({"headers": ["A: {signatur}"]}, 'headers: unknown field {signatur}; did you mean "{signature}"?'),
         ({"headers": ["A: {signature"]}, 'headers: "{signature" has a brace without its partner'),
         ({"headers": ["A: {signature}x"]}, "headers: A: nothing can stand behind {signature}"),
         ({"headers": ["A: {id}={signature}"]}, "headers: A: only {timestamp} can stand before {signature}"),
@@ -80,7 +80,7 @@ def test_a_description_may_start_from_a_known_scheme() -> None:
         ({"headers": ["A: {signature}"], "timestamp_field": "at"}, "signed: holds {timestamp}, but no header carries"),
         ({"headers": ["T: {timestamp}", "A: {signature}"]}, "signed: holds {id}, but no header carries it"),
         ({"signed": "{timestamp}"}, "signed: does not hold {body}: a signature that does not cover the body"),
-        ({"signed": "{body}{boddy}"}, "signed: unknown field {boddy}; did you mean {body}?"),
+        ({"signed": "{body}{boddy}"}, 'signed: unknown field {boddy}; did you mean "{body}"?'),
         ({"signed": 7}, "signed: must be a string"),
         ({"digest": "md5"}, 'digest: "md5" is not one of sha1, sha256, sha512'),
         ({"encoding": "b64"}, 'encoding: "b64" is not one of hex, base64, base64url'),

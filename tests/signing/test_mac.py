@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.model import Secret
-from loadsim.signing.description import Digest, Encoding, Field, Scheme, SignatureHeader
+from loadsim.signing.description import Scheme
 from loadsim.signing.mac import MessageMac
+from loadsim.signing.scheme_data import Digest, Encoding, Field, SignatureHeader
 
 URL = "https://example.test/hooks"
 PARTS = st.sampled_from([Field.timestamp, Field.id, Field.method, Field.url, Field.body]) | st.binary(max_size=4)

@@ -155,6 +155,6 @@ def test_a_key_that_does_not_decode_is_refused_without_showing_it(secret: str) -
 
 
 def test_an_unknown_scheme_is_told_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"did you mean github\? known schemes are trackpilots, standard-"):
+    with pytest.raises(UsageError, match=r'did you mean "github"\? known schemes are trackpilots, standard-'):
         scheme("githob")
     assert scheme_names()[0] == "trackpilots"

@@ -15,8 +15,8 @@ from multidict import CIMultiDict
 
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret, SignedRequest
 from loadsim.signing import Scheme
-from loadsim.signing.description import Field
 from loadsim.signing.mac import url_text
+from loadsim.signing.scheme_data import Field
 from loadsim.studies.bench_verify.verifiers import Question
 
 SMALLEST_BODY = 64

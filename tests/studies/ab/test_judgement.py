@@ -142,8 +142,8 @@ def test_gates(text: str, metric: str, figure: str, effect: float, label: str) -
     [
         ("p99", "such as p99:5%"),
         ("p99:5", "such as p99:5%"),
-        ("p98:5%", "unknown figure 'p98', did you mean 'p99'?"),
-        ("servce.p99:5%", "unknown metric 'servce', did you mean 'service'?"),
+        ("p98:5%", "unknown figure 'p98', did you mean \"p99\"?"),
+        ("servce.p99:5%", "unknown metric 'servce', did you mean \"service\"?"),
         ("p99:2000%", "never be reached"),
         ("p99:-5%", "such as p99:5%"),
     ],

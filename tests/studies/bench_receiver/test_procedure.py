@@ -102,7 +102,7 @@ def test_everything_is_kept(tmp_path: Path) -> None:
         (["--step", "1ms"], "between 1s and 60s"),
         (["-r", "0.5/s"], "whole number"),
         (["--app", "a:b", "--path", "hook"], "begins with '/'"),
-        (["--scheme", "strip"], "did you mean stripe?"),
+        (["--scheme", "strip"], 'did you mean "stripe"?'),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_started(

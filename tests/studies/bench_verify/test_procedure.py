@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.cli.bench_verify import EXIT_CODES
+from loadsim.exit_codes import BENCHES
 from loadsim.imports import load_object
 from loadsim.measure.timing import WIDEST
 from loadsim.model import Secret, UsageError
@@ -157,7 +157,7 @@ async def test_the_users_own_verifier_is_judged_then_timed(tmp_path: Path) -> No
     done = await loadsim("bench", "verify", "--verifier", "shop:verify", *size, "--json", cwd=tmp_path)
     result = msgspec.json.decode(done.out, type=VerifyBench)
     # a busy machine may make the times unsure, or miss a bound on them, which decides nothing here
-    assert done.code == EXIT_CODES[result.ending], done.err
+    assert done.code == BENCHES[result.ending], done.err
     assert {row.name for row in result.rows if row.kind == "verifier"} == {"loadsim", "shop:verify"}
     assert not any(found.faults for found in result.judged)
     assert SECRET not in done.out + done.err
@@ -184,7 +184,7 @@ async def test_a_verifier_that_errs_is_named_and_has_no_times(tmp_path: Path) ->
         (["--verifier", "shop"], "write package.module:name"),
         (["--verifier", "shop:verify", "--scheme", "stripe", "--scheme", "slack"], "goes with one --scheme"),
         (["--secret-env", "X"], "for --verifier only"),
-        (["--scheme", "strip"], "did you mean stripe?"),
+        (["--scheme", "strip"], 'did you mean "stripe"?'),
         (["--size", "10B"], "must lie between"),
         (["--size", "ten"], "--size"),
     ],
