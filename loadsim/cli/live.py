@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from loadsim.cli import output
+from loadsim.cli.stopping import STOPPING
 from loadsim.model import NS_PER_S
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ async def _redraw(run: Run, console: Console) -> None:
 
 def _stopping(run: Run) -> str:
     if run.interrupted:
-        return "stopping: what is under way may still end (Ctrl-C again ends at once)"
+        return STOPPING
     return "" if run.aborted is None else f"ending the run: {run.aborted.objective}: {run.aborted.why}"
 
 

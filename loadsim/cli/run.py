@@ -13,7 +13,7 @@ import click
 
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
-from loadsim.cli.stopping import STOPPING
+from loadsim.cli.stopping import stopping
 from loadsim.interrupts import interrupts
 from loadsim.model import LoadsimError, UsageError
 
@@ -140,11 +140,7 @@ async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
 async def _interruptible(run: Run, *, quietly: bool) -> AsyncIterator[None]:
     """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
 
-    def interrupt() -> None:
-        first = not (run.interrupted or run.ended.is_set())
-        run.interrupt()
-        if first and not quietly:
-            say(STOPPING)
+    interrupt = stopping(run, (lambda _: None) if quietly else say)
 
     async def listen() -> None:
         await run.started.wait()

@@ -21,12 +21,13 @@ class Interruptible(Protocol):
         """First: in order. Second: at once."""
 
 
-def stopping(work: Interruptible) -> Callable[[], None]:
-    """Interrupts `work` each time that it is called, and says so."""
+def stopping(work: Interruptible, tell: Callable[[str], None] = say) -> Callable[[], None]:
+    """Interrupts `work` each time that it is called, and says so, unless it had ended."""
 
     def interrupt() -> None:
-        line = "stopping" if work.interrupted else STOPPING
+        before = work.interrupted
         work.interrupt()
-        say(line)
+        if work.interrupted:
+            tell("stopping" if before else STOPPING)
 
     return interrupt

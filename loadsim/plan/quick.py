@@ -1,6 +1,6 @@
 """Scenarios without a file: what the options of a command mean, and options laid over a scenario.
 
-Decides the defaults of a run that names only a target. Both ways end in `from_document`, so that every rule holds here
+Decides the defaults of a run that names only a target. Both ways end in the same checks, so that every rule holds here
 as it holds for a file.
 """
 
@@ -10,11 +10,15 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import msgspec
+
 from loadsim.model import NS_PER_S
 from loadsim.plan.headers import headers_over
 from loadsim.plan.reading import Settle, TypesOf, from_document
-from loadsim.plan.retry import profile_of
-from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, Scenario, ScenarioError
+from loadsim.plan.retry import Retry, check_retry, profile_of
+from loadsim.plan.rules import check, refuse_secrets
+from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, ObjectiveRule, Scenario, ScenarioError, Target
+from loadsim.plan.shape import DocumentError, read
 from loadsim.plan.units import format_duration, format_rate
 
 COMMAND_LINE = "command line"
@@ -86,9 +90,9 @@ def _open_duration(rate: Fraction, duration: int | None, events: int | None, sou
     return needed if duration is None else min(needed, duration)
 
 
-def _deadline(scenario: Scenario) -> int:
+def _deadline(retry: Retry | None) -> int:
     """The timeout that a scenario has when it names none."""
-    profile = None if scenario.retry is None else profile_of(scenario.retry)
+    profile = None if retry is None else profile_of(retry)
     return profile.deadline_ns if profile is not None and profile.deadline_ns else DEFAULT_TIMEOUT_NS
 
 
@@ -107,25 +111,55 @@ def override(
     `retry` changes keys of `[retry]`; another profile comes with its own schedule, and with its deadline where the
     scenario had none of its own.
     """
-    document = scenario.document()
-    changes = dict(target or {})
-    table = document["target"]
+    try:
+        changed = _changed(scenario, dict(target or {}), dict(retry or {}), list(objectives))
+        if seed is not None:
+            changed = msgspec.structs.replace(changed, seed=seed)
+        check(changed, known_types=None, known_schemes=known_schemes, known_cases=None)
+    except DocumentError as error:
+        raise ScenarioError(source, error.key, error.reason) from None
+    return changed
+
+
+class _Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is laid over a scenario, in its own types."""
+
+    target: Target
+    retry: Retry
+    objectives: tuple[str | ObjectiveRule, ...]
+
+
+def _changed(
+    scenario: Scenario,
+    target: dict[str, Any],
+    retry: dict[str, Any],
+    objectives: list[str | Mapping[str, Any]],
+) -> Scenario:
+    """The scenario with values in file units laid over it, not yet checked. Raises DocumentError."""
+    refuse_secrets("target", target)
+    before = scenario.target
+    changes = read({"target": {"url": before.url, **target}, "retry": retry, "objectives": objectives}, _Changes)
+    new = {key: getattr(changes.target, key) for key in target}
+    new["headers"] = headers_over(before.headers, changes.target.headers)
+    if "secret_env" in target or "secret_file" in target:
+        new = {"secret_env": None, "secret_file": None, **new}
+    if "scheme" in target:
+        new = {"custom": None, **new}
+    if "url" in target:
+        new = {"ledger": None, **new}  # it was that of another receiver
+    policy = scenario.retry
     if retry:
-        document["retry"] = {**({} if "profile" in retry else document.get("retry", {})), **retry}
-        if "profile" in retry and scenario.target.timeout == _deadline(scenario):
-            table.pop("timeout")
-    if "secret_env" in changes or "secret_file" in changes:
-        table.pop("secret_env", None)
-        table.pop("secret_file", None)
-    if "scheme" in changes:
-        table.pop("custom", None)
-    if "url" in changes:
-        table.pop("ledger", None)  # it was that of another receiver
-    headers = headers_over(table["headers"], changes.pop("headers", {}))
-    document["target"] = {**table, **changes, "headers": headers}
-    if document["target"]["url"] != EMBEDDED:
-        document.pop("receiver", None)  # meant for the receiver that was replaced
-    document["objectives"] = [*document["objectives"], *objectives]
-    if seed is not None:
-        document["seed"] = seed
-    return from_document(document, source, known_schemes=known_schemes)
+        own = Retry() if policy is None or "profile" in retry else policy
+        policy = msgspec.structs.replace(own, **{key: getattr(changes.retry, key) for key in retry})
+        check_retry(policy)
+        if "profile" in retry and before.timeout == _deadline(scenario.retry):
+            new = {"timeout": _deadline(policy), **new}
+    resolved = msgspec.structs.replace(before, **new)
+    return msgspec.structs.replace(
+        scenario,
+        target=resolved,
+        retry=policy,
+        objectives=(*scenario.objectives, *changes.objectives),
+        # meant for the receiver that was replaced
+        receiver=scenario.receiver if resolved.url == EMBEDDED else None,
+    )
