@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadsim.exit_codes import Exit
-
 if TYPE_CHECKING:
     from loadsim.measure.result import RunResult, Totals
 
 Option = str | int | float | bool | Path | Iterable[str]
-_HAS_RESULT = (Exit.ok, Exit.invalid, Exit.failed)
 _OF_THE_STEP = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 """The step is the test suite's, and so is its summary."""
 
@@ -77,6 +74,8 @@ def loadsim_run(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     option, True is a flag. `env` adds environment variables, such as the secret. A run that cannot start fails the
     test with its one line of explanation.
     """
+    from loadsim.exit_codes import Exit
+
     out = tmp_path_factory.mktemp("loadsim")
 
     def run(what: str | Path, *, env: Mapping[str, str] | None = None, **options: Option) -> LoadRun:
@@ -84,7 +83,7 @@ def loadsim_run(tmp_path_factory: pytest.TempPathFactory) -> Runner:
         command = [sys.executable, "-m", "loadsim", "run", str(what), "--quiet", f"--out={out}", *_arguments(options)]
         before = set(out.iterdir())
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(env))
-        if done.returncode not in _HAS_RESULT:
+        if done.returncode not in (Exit.ok, Exit.invalid, Exit.failed):  # those with a result
             pytest.fail(done.stderr.strip() or f"loadsim run ended with exit code {done.returncode}", pytrace=False)
         (directory,) = set(out.iterdir()) - before
         return _load(directory)

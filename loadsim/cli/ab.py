@@ -136,7 +136,7 @@ def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:
     """Refuse runs that are too short for what is asked of them, as far as the plan can tell."""
     from loadsim.measure.hdr import PERCENTILES, least_count
 
-    plan = load.plan()
+    plan = load.shown_plan()
     expected = [plan.expected_events(phase.number) for phase in plan.phases if phase.record]
     if None in expected:
         return

@@ -184,4 +184,4 @@ def _check_json(json_file: str | None) -> None:
 def _show_plan(spec: RunSpec) -> None:
     from loadsim.report.plan_text import render_plan
 
-    put(render_plan(spec.plan(), spec.objectives))
+    put(render_plan(spec.shown_plan(), spec.objectives))

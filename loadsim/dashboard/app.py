@@ -231,7 +231,7 @@ class _LoadRuns:
     async def plan(self, request: web.Request) -> web.Response:
         what, options = asked_run(await _body(request), self._out, check=True)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
-        text = render_plan(composed.plan(), composed.objectives)
+        text = render_plan(composed.shown_plan(), composed.objectives)
         return _json({"plan": text, "command": as_run(what, options)})
 
     async def start(self, request: web.Request) -> web.Response:

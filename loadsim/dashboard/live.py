@@ -47,7 +47,7 @@ class LiveRun:
         self.first = 0
         """The number of the first point that is kept."""
         self.points: deque[dict[str, Any]] = deque(maxlen=KEPT_POINTS)
-        self.plan = self.spec.plan()
+        self.plan = self.spec.shown_plan()
         self._run: Run | None = None
         self._before: Progress | None = None
         self._rates: dict[str, float | None] = dict.fromkeys(("due_rate", "sent_rate", "done_rate", "failed_rate"))

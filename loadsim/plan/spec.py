@@ -100,5 +100,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         return 0 if self.cluster is None else self.cluster.allow_lost
 
     def plan(self) -> Plan:
-        """When each event is due, and what it is."""
+        """When each event is due, and what it is. Its target has the real URL and headers: see `shown_plan`."""
         return Plan(self.fired, self.seed, self.pace)
+
+    def shown_plan(self) -> Plan:
+        """The same of the scenario as it was asked for, to be shown to whoever asked."""
+        return Plan(self.scenario, self.seed, self.pace)
