@@ -240,7 +240,7 @@ def _named(scenario: Scenario, name: str | None) -> Scenario:
 
 def _target_changes(options: RunOptions) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in _TARGET_KEYS}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, False)}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None and value is not False}
     headers = parse_headers(options.headers)
     if headers:
         changes["headers"] = headers
