@@ -40,7 +40,7 @@ def own_fault(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror.lower()}{'' if error.filename is None else f': {error.filename}'}"
-    return f"an error of loadsim's own: {type(error).__name__}: {' '.join(str(error).split())}"
+    return f"internal error of loadsim: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 class ErrorKind(enum.IntEnum):
