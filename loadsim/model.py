@@ -34,8 +34,13 @@ class UnreachableError(LoadsimError):
     exit_code = Exit.error
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def own_fault(error: Exception) -> str:
-    """In a line, what a failure is that nobody foresaw; one of ours says it itself."""
+    """An unexpected exception as one line; a LoadsimError has its line already."""
     if isinstance(error, LoadsimError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

@@ -31,7 +31,7 @@ COMMANDS: Table = {
     "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),
     "compare": ("compare", "Compare two stored results, percentile by percentile.", False),
     "bench": ("bench", "What the generator, the receiver and verification cost on this machine.", False),
-    "reconcile": ("reconcile", "Join a stored result with the books of your own endpoint.", False),
+    "reconcile": ("reconcile", "Join a stored result with a file of what your own endpoint received.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with these or other objectives.", False),
     "shard": ("shard", "One generator process (started by loadsim itself).", True),

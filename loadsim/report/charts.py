@@ -200,7 +200,7 @@ def latency_figure(course: Course, phases: list[tuple[str, float]], limits: Sequ
 def trend_figure(
     lines: dict[str, list[float | None]], labels: list[str], texts: list[str], outcomes: list[str]
 ) -> Figure:
-    """Percentiles from run to run, oldest first; the marks have the colours of the verdicts."""
+    """Percentiles from run to run, oldest first; the points have the colours of the verdicts."""
     x = list(range(1, len(labels) + 1))
     kinds = {"pass": "var(--good)", "fail": "var(--bad)", "invalid": "var(--warn)"}
     colours = [kinds.get(outcome, "var(--muted)") for outcome in outcomes]

@@ -50,9 +50,9 @@ async def test_a_run_is_reconciled_with_the_embedded_receiver_and_with_a_file(tm
         told = CliRunner().invoke(command, [str(directory), str(file), "--id", "order.id"])
         assert told.exit_code == code, told.output
         assert f"joined with {name}.ndjson" in told.output
-        lost = "1 event answered 2xx, and not in the receiver's books (first: index 7)"
+        lost = "1 event answered 2xx, but not in the receiver's ledger (first: index 7)"
         assert (lost in told.output) == (name == "lossy")
-        assert ("more often than they should be (first: index 5)" in told.output) == (name == "eager")
+        assert ("more often than expected (first: index 5)" in told.output) == (name == "eager")
     lossy = str(tmp_path / "lossy.ndjson")
     assert CliRunner().invoke(command, [str(directory), lossy, "--id", "order.id", "--write"]).exit_code == 99
     written = stored(tmp_path).reconciliation

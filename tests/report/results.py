@@ -48,7 +48,7 @@ def closed() -> RunResult:
 
 
 @functools.cache
-def stormed() -> RunResult:
+def retried() -> RunResult:
     """An open run through an outage, under a retry profile."""
     result = run_result(retries=retries())
     return evaluate(result, objectives_of(["given_up: count == 0"], vocabulary_of(result)), ValidityRules())

@@ -122,7 +122,7 @@ def at(ms: list[float], **changes: object) -> RunResult:
 
 def in_time(result: RunResult) -> dict[str, int]:
     rows: list[DeadlineRow] = deadline_rows(result)
-    assert all(row.in_time + row.late == result.totals.sent for row in rows)
+    assert all(row.in_time + row.past_deadline == result.totals.sent for row in rows)
     return {row.provider.name: row.in_time for row in rows}
 
 

@@ -36,7 +36,7 @@ from loadsim.studies.bench_engine.report import floor_report
 from tests.builders import run_result, with_course
 from tests.plan.support import TYPES, scenario_of
 from tests.report.rendering import render_page, render_summary, render_text
-from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, searched, stormed
+from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, retried, searched
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -50,8 +50,8 @@ def rendered() -> dict[str, str]:
         "failed-80-colour.txt": render_text(failed(), width=80, colour=True),
         "invalid-100.txt": render_text(invalid(), width=100),
         "closed-80.txt": render_text(closed(), width=80),
-        "storm-100.txt": render_text(stormed(), width=100),
-        "storm.md": render_summary(stormed()),
+        "retried-100.txt": render_text(retried(), width=100),
+        "retried.md": render_summary(retried()),
         "failed.md": render_summary(failed()),
         "invalid.md": render_summary(invalid()),
         "failed.hgrm": render_hgrm(failed()),

@@ -224,7 +224,7 @@ def clock_report(result: ClockReport) -> Report:
     rows = []
     for edge, side in result.widths():
         due = side in ("equal", "measured")
-        mark = Cell("as due" if due else "finding", "good" if due else "bad", mark=True)
+        mark = Cell("as due" if due else "finding", "good" if due else "bad", sign=True)
         rows.append((mark, edge.direction, result.limit_words(edge), side, wanted))
     clock = [_clock_words(result.offset)] if result.edges and result.offset is not None else []
     table = Table("Window of time", _SIDES_OF_WINDOW, rows)
@@ -272,7 +272,7 @@ def _form(row: Row) -> tuple[Cell | str, ...]:
     tone = _TONES[row.mark]
     outcome = _WORDS[row.told] if row.told is not None else f"not sent: {row.why}"
     answer = row.answer if row.told not in (None, "accepted") else ""
-    return Cell(row.mark, tone, mark=True), row.name, row.bytes_class, Cell(outcome, note=answer)
+    return Cell(row.mark, tone, sign=True), row.name, row.bytes_class, Cell(outcome, note=answer)
 
 
 def _findings(findings: tuple[Finding, ...]) -> Section:

@@ -30,7 +30,7 @@ FLOOR = GeneratorLimits(
     service_p99_ms=0.123,
     paces=[Pace(1000.0, 0.055, 0.149, 0.061, 0.123)],
 )
-LINE = "this generator's own floor here: service p50 61.0 µs, p99 123 µs, at most 74,321/s per process"
+LINE = "this generator's limits here: service p50 61.0 µs, p99 123 µs, at most 74,321/s per process"
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ async def test_a_run_shows_the_floor_of_its_machine(tmp_path: Path) -> None:
         done = await loadsim("run", served.url, "-n", "20", "-c", "2", "-q", cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert stored(tmp_path).generator_limits == FLOOR
-    assert "this generator's own floor here" in done.out
+    assert "this generator's limits here" in done.out
 
 
 def test_a_rate_that_another_was_the_limit_of_is_no_upper_bound() -> None:
