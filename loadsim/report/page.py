@@ -39,6 +39,7 @@ CLASSES: dict[Tone, str] = {"good": "good", "bad": "bad", "warn": "warn", "dim":
 
 def render(report: Report, library: str | None) -> bytes:
     """The whole page. `library`: the source of plotly.js, or None for a page without charts."""
+    library = library if next(charts_of(report), None) else None  # a page without charts needs no library
     drawn = library is not None
     body = [
         tag("a", "Skip to the report", class_="skip", href=f"#{report.sections[0].anchor}" if report.sections else "#"),

@@ -30,7 +30,7 @@ from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Secret, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.formats import run_files
-from loadsim.run.calibration import known_floor
+from loadsim.run.calibration import known_limits
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ async def _joined(
     result: RunResult, run: Run, receiver: RunningReceiver | None, collector: OutcomeCollector | None
 ) -> RunResult:
     """The result with what is known beside it: the generator's floor, the receiver's counts and its ledger."""
-    floor = known_floor(result.environment)
+    floor = known_limits(result.environment)
     result = msgspec.structs.replace(result, receiver=_counted(receiver), generator_limits=floor)
     if collector is None or not run.spec.scenario.has_ledger:
         return result

@@ -229,7 +229,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
             (ObjectiveWatch, "look"),
             (Collector, "silent"),
             (LocalShards, "close"),
-            ("loadsim.run.load", "known_floor"),
+            ("loadsim.run.load", "known_limits"),
             ("loadsim.run.load", "evaluate"),
             ("loadsim.run.load", "run_files"),
         ],

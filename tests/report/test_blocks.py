@@ -12,13 +12,13 @@ from loadsim.report.blocks import Report, cell, tables
 from loadsim.report.reconciliation import reconcile_report
 from tests.builders import run_result, shard
 from tests.report.rendering import report_of
-from tests.report.results import aborted, closed, compared, failed, invalid, pairs, retried, searched
+from tests.report.results import aborted, closed, compared, failed, invalid, pairs, probed, retried, searched
 from tests.report.test_reconciliation import BAD, CLEAN
 
 REPORTS = [
     report_of(result)
     for result in (
-        *(failed(), closed(), invalid(), aborted(), retried(), searched(), compared()),
+        *(failed(), closed(), invalid(), aborted(), retried(), searched(), compared(), probed()),
         *(pairs(same=True), pairs(slower=1.2)),
         run_result(shards=[shard(0, host="a", clock_ahead_ms=1.0, clock_residual_ms=0.1), shard(1, host="b")]),
     )

@@ -8,7 +8,6 @@ receivers share one core, the generator has another.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from loadsim.plan.scenario import EventMix
 from loadsim.run.load import new_id
 from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartRow, ReceiverBench, ReceiverRow
 from loadsim.studies.bench_receiver.subjects import OWN, Running, Setting, faults, running
+from loadsim.studies.save import utc_now
 from loadsim.studies.timer import cpu_ns, one_core
 
 CONNECTIONS = 64
@@ -101,7 +101,7 @@ class ReceiverBenchmark:
 
     async def execute(self) -> ReceiverBench:
         """Start all receivers, ask them, load them. Raises LoadsimError in one line."""
-        started_at, where, cores = _now(), environment(), _two_cores()
+        started_at, where, cores = utc_now(), environment(), _two_cores()
         setting = self._request.setting
         async with contextlib.AsyncExitStack() as stack:
             if cores is not None:
@@ -190,7 +190,7 @@ class ReceiverBenchmark:
             schema=SCHEMA,
             id=new_id("bench-receiver"),
             started_at=started_at,
-            ended_at=_now(),
+            ended_at=utc_now(),
             version=__version__,
             scheme=self._request.setting.scheme,
             app=self._request.setting.app,
@@ -313,7 +313,3 @@ def _two_cores() -> tuple[int, int] | None:
         return None
     mine = sorted(os.sched_getaffinity(0))
     return (mine[0], mine[1]) if len(mine) > 1 else None
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,7 +6,6 @@ meets everything, and right answers before any time. Each verifier is asked agai
 
 from __future__ import annotations
 
-import datetime
 import secrets
 import ssl
 import statistics
@@ -27,6 +26,7 @@ from loadsim.studies.bench_verify.deliveries import Delivery as Made
 from loadsim.studies.bench_verify.deliveries import Maker
 from loadsim.studies.bench_verify.result import SCHEMA, BoundRow, Delivery, Ending, Judged, VerifyBench, VerifyRow
 from loadsim.studies.bench_verify.verifiers import Contender
+from loadsim.studies.save import utc_now
 from loadsim.studies.timer import one_core, timed
 
 SIZES = (64, 300, 1_000, 7_000, 20_000, 256_000)
@@ -102,7 +102,7 @@ class VerifyBenchmark:
 
     def execute(self) -> VerifyBench:
         """Judge, warm up, measure, judge again."""
-        started = _now()
+        started = utc_now()
         self._judge()
         for found in self._judged.values():
             for fault in found.faults:
@@ -199,7 +199,7 @@ class VerifyBenchmark:
             schema=SCHEMA,
             id=new_id("bench-verify"),
             started_at=started,
-            ended_at=_now(),
+            ended_at=utc_now(),
             version=__version__,
             openssl=ssl.OPENSSL_VERSION,
             core=core,
@@ -323,7 +323,3 @@ def _ending(bounds: Sequence[BoundRow], *, faulty: bool, whole: bool) -> Ending:
     if "unsure" in outcomes:
         return "unsure"
     return "fail" if "missed" in outcomes else "pass"
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,7 +8,6 @@ pass is `judge.steps`'s. Every step's result is on disk before the next one begi
 from __future__ import annotations
 
 import asyncio
-import datetime
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -31,6 +30,7 @@ from loadsim.studies.capacity.judgement import StepVerdict, cannot_pass, events_
 from loadsim.studies.capacity.report import capacity_report, rate_words
 from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
 from loadsim.studies.capacity.search import RateSearch, Told, Trial
+from loadsim.studies.save import utc_now
 
 SETTLE, STEP = "settle", "step"
 MOST_STEPS = 40
@@ -88,7 +88,7 @@ class CapacitySearch:
         request = self.request
         load = request.load
         self._id = new_id(f"capacity-{load.scenario.name}")
-        self._started = _now()
+        self._started = utc_now()
         search = RateSearch(request.lowest, request.highest, request.precision)
         lost = ""
         async with receiving(load) as (load, _):
@@ -247,7 +247,7 @@ class CapacitySearch:
             id=self._id,
             name=request.load.scenario.name,
             started_at=self._started,
-            ended_at=_now(),
+            ended_at=utc_now(),
             version=__version__,
             seed=request.load.seed,
             workers=request.load.workers,
@@ -333,7 +333,3 @@ def _told(verdict: StepVerdict) -> Told:
     if verdict.outcome == "invalid":
         return "generator"
     return "pass" if verdict.outcome == "pass" else "fail"
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

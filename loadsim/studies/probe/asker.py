@@ -29,7 +29,7 @@ from loadsim.signing.suspects import Codes
 from loadsim.signing.timestamps import write_tick
 from loadsim.single.exchange import exchange
 from loadsim.studies.probe.judgement import Seen
-from loadsim.studies.probe.report import Subject
+from loadsim.studies.probe.result import Subject
 from loadsim.studies.probe.window import Clocks
 
 PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")

@@ -19,7 +19,7 @@ from loadsim.signing.suspects import suspects
 from loadsim.studies.probe.asker import PLAIN, Asker, ProbeRequest
 from loadsim.studies.probe.clock_search import EdgeSearch
 from loadsim.studies.probe.judgement import Seen, meaning_of
-from loadsim.studies.probe.report import SHOWN_ANSWER, ClockReport, Finding, ProbeReport, Row
+from loadsim.studies.probe.result import ClockResult, Finding, ProbeResult, Row
 from loadsim.studies.probe.window import Direction, Edge, offset_of
 
 UNVERIFIED = Finding(
@@ -28,10 +28,12 @@ UNVERIFIED = Finding(
     "runs after the answer or is switched off here, nothing keeps a forged event out",
     proven=True,
 )
+SHOWN_ANSWER = 60
+"""Characters of an answer that a result keeps."""
 _DIRECTIONS: tuple[tuple[Direction, int], ...] = (("stale", -1), ("future", 1))
 
 
-async def probe_rawness(request: ProbeRequest) -> ProbeReport:
+async def probe_rawness(request: ProbeRequest) -> ProbeResult:
     """Send the corpus and say what the endpoint's verification breaks on.
 
     Raises UnreachableError when a plain event gets no answer. About 50 events; where something fails, one more each,
@@ -41,7 +43,7 @@ async def probe_rawness(request: ProbeRequest) -> ProbeReport:
     asker = Asker(request)
     stopped, forged = await _controls(asker)
     if stopped is not None:
-        return ProbeReport(request.subject, asker.requests, (stopped,))
+        return ProbeResult(request.subject, asker.requests, (stopped,))
     strict = not (await asker.ask(PLAIN_MEMBER)).accepted
     rows: list[Row] = []
     failing: list[Sent] = []
@@ -55,11 +57,11 @@ async def probe_rawness(request: ProbeRequest) -> ProbeReport:
         row = _row(form, await asker.ask(form), forged)
         rows.append(row)
         sent = Sent(form, asker.body_sent)
-        if row.told == "accepted":
+        if row.meaning == "accepted":
             accepted.append(sent)
         else:
             given_up = await _no_more(asker, form)
-        if row.told in ("signature", "unclear"):
+        if row.meaning in ("signature", "unclear"):
             failing.append(sent)
     sendable = [form for form in TELLING if not _unsendable(form, request.scheme, strict=strict)]
     search = prove(failing, accepted, [Sent(form, form.of(asker.plain_sent)) for form in sendable])
@@ -68,10 +70,10 @@ async def probe_rawness(request: ProbeRequest) -> ProbeReport:
     findings, notes = _conclusions(rows, proofs)
     if strict:
         notes.insert(0, "events with one field more are refused: forms that add one were not sent")
-    return ProbeReport(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
+    return ProbeResult(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
 
 
-async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit_s: int) -> ClockReport:
+async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit_s: int) -> ClockResult:
     """Find the window of time that is accepted, to the second, up to `limit_s` both ways.
 
     Raises UnreachableError when an event gets no answer, or one that says nothing of its time. At most
@@ -80,10 +82,10 @@ async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit
     asker = Asker(request)
     stopped, _ = await _controls(asker)
     if stopped is not None:
-        return ClockReport(request.subject, asker.requests, tolerance_s, limit_s, stopped=stopped)
+        return ClockResult(request.subject, asker.requests, tolerance_s, limit_s, stopped=stopped)
     edges = [await _edge(asker, direction, sign, limit_s) for direction, sign in _DIRECTIONS]
     offset = offset_of(asker.clocks, *edges)
-    return ClockReport(request.subject, asker.requests, tolerance_s, limit_s, tuple(edges), offset)
+    return ClockResult(request.subject, asker.requests, tolerance_s, limit_s, tuple(edges), offset)
 
 
 # -- controls -------------------------------------------------------------------------------------------------------
@@ -170,14 +172,14 @@ async def _answered(asker: Asker, search: Generator[Question, Heard, list[Proof]
 
 def _proven(row: Row, proofs: Iterable[Proof]) -> Row:
     """An unclear row that a proof explains is a failing signature."""
-    if row.told == "unclear" and any(row.name in proof.names for proof in proofs):
-        return dataclasses.replace(row, told="signature", is_finding=True)
+    if row.meaning == "unclear" and any(row.name in proof.names for proof in proofs):
+        return dataclasses.replace(row, meaning="signature", is_finding=True)
     return row
 
 
 def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], list[str]]:
     forms = {form.name: form for form in CORPUS}
-    failing = [row for row in rows if row.told == "signature"]
+    failing = [row for row in rows if row.meaning == "signature"]
     findings, notes = [], []
     for proof in proofs:
         classes = tuple(row.name for row in failing if row.name in proof.names)
@@ -188,21 +190,21 @@ def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], l
     explained = {name for proof in proofs for name in proof.names}
     for row in rows:
         form = forms[row.name]
-        if row.told == "signature" and row.name not in explained:
+        if row.meaning == "signature" and row.name not in explained:
             text = f"the signature fails on {form.bytes_class}; known to break on it: {form.breaks}"
             if row.is_finding:
                 findings.append(Finding(text, "verify over the raw bytes of the request", (row.name,)))
             else:
                 notes.append(f"{text}; no known provider sends it")
-        elif row.told == "broken":
+        elif row.meaning == "broken":
             text = f"{form.bytes_class} break{'' if ' and ' in form.bytes_class else 's'} the endpoint: {row.answer}"
             findings.append(
                 Finding(text, f"see its log; known to break on it: {form.breaks}", (row.name,), proven=True)
             )
-        elif row.told == "refused" and row.is_finding:
+        elif row.meaning == "refused" and row.is_finding:
             text = f"a genuine event is refused for {form.bytes_class}: {row.answer}"
             findings.append(Finding(text, f"known to break on it: {form.breaks}", (row.name,), proven=True))
-        elif row.told == "unclear":
+        elif row.meaning == "unclear":
             notes.append(
                 f"{form.bytes_class}: refused as a forged event is, but {form.lenient}: no telling which it was"
             )
