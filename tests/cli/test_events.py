@@ -32,7 +32,7 @@ def test_a_schemes_own_event_needs_no_prefix(run: Run) -> None:
     assert run("events", "--scheme", "stripe", "charge.succeeded").code == 0
     other = run("events", "--scheme", "github", "stripe.charge.succeeded")
     assert (other.code, other.out) == (2, "")
-    assert "stripe.charge.succeeded is no event of scheme github" in other.err
+    assert "stripe.charge.succeeded is not an event of scheme github" in other.err
 
 
 def test_the_list_can_be_that_of_one_scheme(run: Run) -> None:

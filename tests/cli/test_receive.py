@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.cli.conduct import parse_address
 from loadsim.cli.main import main
+from loadsim.cli.receiver_options import parse_address
 from loadsim.plan.units import Span, UnitError, parse_share, parse_span
 from tests import commands
 from tests.commands import Command

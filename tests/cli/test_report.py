@@ -21,7 +21,7 @@ from loadsim.studies.probe.result import ClockResult, ProbeResult, dump_probe
 from loadsim.studies.stored import FILES
 from tests.builders import run_info, run_result, with_course
 from tests.cli.running import report, stored_result
-from tests.report.rendering import render_page, render_summary, render_text
+from tests.report.rendering import Stored, render_page, render_summary, render_text
 from tests.report.results import pairs, probed, searched
 
 
@@ -118,13 +118,16 @@ def stored_probe(result: ProbeResult | ClockResult) -> bytes:
 
 BENCHMARKS = Path(__file__).parents[2] / "reports" / "benchmarks"
 VERIFY, RECEIVER = ((BENCHMARKS / name).read_bytes() for name in ("verify.json", "receiver.json"))
-STUDIES = {
+STUDIES: dict[str, tuple[Stored, bytes]] = {
     "capacity.json": (searched(), dump_capacity(searched())),
     "ab.json": (pairs(slower=1.2), dump_ab(pairs(slower=1.2))),
     "probe.json": (probed(), stored_probe(probed())),
     "verify.json": (msgspec.json.decode(VERIFY, type=VerifyBench), VERIFY),
     "receiver.json": (msgspec.json.decode(RECEIVER, type=ReceiverBench), RECEIVER),
 }
+
+
+DAMAGES: tuple[object, ...] = (None, "x", -1, [], {}, [None], 1e308)
 
 
 def test_every_kind_of_study_that_has_a_directory_is_here() -> None:
@@ -157,7 +160,7 @@ def test_a_format_that_a_study_does_not_have_is_one_clear_line(tmp_path: Path, f
 def test_a_damaged_study_is_one_clear_line(tmp_path: Path, name: str) -> None:
     document = msgspec.json.decode(STUDIES[name][1], type=dict[str, object])
     for key in document:
-        for value in (None, "x", -1, [], {}, [None], 1e308):
+        for value in DAMAGES:
             damaged = msgspec.json.encode(document | {key: value})
             (tmp_path / name).write_bytes(damaged)
             done = report(tmp_path)

@@ -114,11 +114,11 @@ async def test_where_ctrl_c_is_ignored_the_others_are_not(tmp_path: Path) -> Non
     """A shell that is not interactive starts its background jobs so."""
     background = ("sh", "-c", 'trap "" INT; exec "$0" "$@"', *INTERPRETER)
     async with started("dashboard", "--no-browser", "--port", "0", cwd=tmp_path, command=background) as process:
-        await said(process, "Ctrl-C stops")
+        await said(process, "press Ctrl-C to stop")
         process.send_signal(signal.SIGTERM)
         assert (await finish(process)).code == 0
     async with started("receive", "--port", "0", "--admin", "127.0.0.1:0", cwd=tmp_path, command=background) as process:
-        await said(process, "Ctrl-C stops")
+        await said(process, "press Ctrl-C to stop")
         process.send_signal(signal.SIGTERM)
         assert (await finish(process)).code == 0
 

@@ -182,7 +182,7 @@ async def test_a_verifier_that_errs_is_named_and_has_no_times(tmp_path: Path) ->
         (["--verifier", "shop:KEY"], "is not a function"),
         (["--verifier", "nowhere.at.all:x"], "the module nowhere is neither here"),
         (["--verifier", "shop"], "write package.module:name"),
-        (["--verifier", "shop:verify", "--scheme", "stripe", "--scheme", "slack"], "goes with one --scheme"),
+        (["--verifier", "shop:verify", "--scheme", "stripe", "--scheme", "slack"], "needs exactly one --scheme"),
         (["--secret-env", "X"], "for --verifier only"),
         (["--scheme", "strip"], 'did you mean "stripe"?'),
         (["--size", "10B"], "must lie between"),
