@@ -57,7 +57,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
 
 def _ending(objective: Objective, plan: Plan) -> str:
     why = why_never_certain(objective, plan)
-    return f" (cannot end the run early: {why})" if why else " (ends the run once it cannot pass)"
+    return f" (cannot end the run early: {why})" if why else " (ends the run once it cannot be met)"
 
 
 def _retries(retry: Retry) -> str:

@@ -84,8 +84,8 @@ def test_the_exact_body_is_that_of_the_run(
     [
         (["nope"], "unknown event type 'nope': known types are desktop.activity_tracking.captured, "),
         (["--seed", "1"], "these options need an event type"),
-        ([APP, "--index", "1"], "give the run's --seed too"),
-        ([APP, "--epoch", "1"], "give the run's --seed too"),
+        ([APP, "--index", "1"], "need the seed of the run: give --seed too"),
+        ([APP, "--epoch", "1"], "need the seed of the run: give --seed too"),
         ([APP, "--seed", "1", "--epoch", "noon"], "--epoch noon: write unix seconds or ISO 8601"),
         ([APP, "--seed", "1", "--epoch", "nan"], "--epoch nan: write unix seconds"),
         ([APP, "--seed", "1", "--epoch", "999999999999"], "between the years 1970 and 9999"),
