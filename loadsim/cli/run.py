@@ -185,6 +185,7 @@ def _check_json(json_file: str | None) -> None:
 
 
 def _show_plan(spec: RunSpec) -> None:
+    from loadsim.plan import Plan
     from loadsim.report.plan_text import render_plan
 
-    put(render_plan(spec.plan(), spec.objectives))
+    put(render_plan(Plan(spec.scenario, spec.seed, spec.pace), spec.objectives))

@@ -27,7 +27,7 @@ from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.result_store import ResultStore
 from loadsim.dashboard.run_slot import RunSlot
 from loadsim.model import LoadsimError, UsageError
-from loadsim.plan import EMBEDDED
+from loadsim.plan import EMBEDDED, Plan
 from loadsim.report import charts, page
 from loadsim.report.blocks import Report
 from loadsim.report.compare import compare_report
@@ -234,7 +234,7 @@ class _LoadRuns:
     async def plan(self, request: web.Request) -> web.Response:
         what, options = read_run_form(await _body(request), self._out, check=True)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
-        text = render_plan(composed.plan(), composed.objectives)
+        text = render_plan(Plan(composed.scenario, composed.seed, composed.pace), composed.objectives)
         return _json({"plan": text, "command": run_command(what, options)})
 
     async def start(self, request: web.Request) -> web.Response:
