@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
-    """Measure what verifying one delivery costs, in this process, on one core.
+    """Measure cost of verifying one delivery, in this process, on one core.
 
     Measures our verifier, the MAC functions of Python's hmac and of cryptography, the providers' own libraries where
     they are installed, and your own function. Each verifier must first accept a genuine delivery and refuse tampered,

@@ -28,5 +28,5 @@ def check_descriptors() -> None:
     """
     if raise_descriptor_limit(1) < 1:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        text = f"the descriptor limit ({soft}) leaves no room for a connection"
+        text = f"the descriptor limit ({soft}) allows no connection"
         raise LoadsimError(f"{text}: raise it (ulimit -n {2 * RESERVED} or more)")

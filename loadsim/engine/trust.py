@@ -94,7 +94,7 @@ def _identify(context: ssl.SSLContext, cert: str, key: str | None, password: Sec
             text = f"{file}: the client key is encrypted: name the variable that holds its pass phrase with "
             raise UsageError(f"{text}--key-password-env NAME (key_password_env in a file)") from None
         if asked:
-            raise UsageError(f"{file}: the client key does not open with the pass phrase that was given") from None
+            raise UsageError(f"{file}: the pass phrase does not open the client key") from None
         if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
             raise UsageError(f"{file}: this key does not belong to the client certificate {cert}") from None
         what, path = ("key", file) if _has_certificate(cert) else ("certificate", cert)
@@ -111,5 +111,5 @@ def _has_certificate(path: str) -> bool:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"not in PEM form ({(error.reason or 'nothing of the kind in it').replace('_', ' ').lower()})"
+        return f"not in PEM form ({(error.reason or 'it contains none').replace('_', ' ').lower()})"
     return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)

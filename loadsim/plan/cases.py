@@ -24,7 +24,7 @@ def check_cases(cases: tuple[Case, ...], known_cases: Mapping[str, CaseRule] | N
             hint = suggestion(case.kind, known_cases)
             raise DocumentError(f"{path}.kind", f'no such case kind: "{case.kind}"{hint}')
         if case.kind in seen or case.kind == "genuine":
-            raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
+            raise DocumentError(f"{path}.kind", f'"{case.kind}" is given twice: give it one share')
         seen.add(case.kind)
         for key in _OPTIONS:
             value = getattr(case, key)

@@ -80,7 +80,7 @@ def _open_duration(rate: Fraction, duration: int | None, events: int | None, sou
     if events is None:
         return DEFAULT_DURATION_NS if duration is None else duration
     if rate <= 0:
-        raise ScenarioError(source, "events", "a rate of 0 never gives an event")
+        raise ScenarioError(source, "events", "a rate of 0 sends no event")
     # Event i is due at floor(i / rate): ending where event `events` would be due leaves exactly that many.
     needed = int(events * NS_PER_S / rate)
     return needed if duration is None else min(needed, duration)

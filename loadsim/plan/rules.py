@@ -36,7 +36,7 @@ _LONGEST_UNIX = 107
 _FRAMING = {
     "content-length": "is set by the request itself",
     "transfer-encoding": "is set by the request itself",
-    "expect": "asks for leave to send the body, which is sent without waiting",
+    "expect": "asks for permission to send the body, which is sent without waiting",
 }
 """Why these headers cannot be given."""
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
@@ -78,16 +78,18 @@ def _check_retries(scenario: Scenario) -> None:
         return
     check_retry(scenario.retry)
     if any(phase.model == "closed" for phase in scenario.phases):
-        raise DocumentError("retry", "goes with phases that have a rate: a closed phase waits for its events")
+        raise DocumentError("retry", "goes with phases that have a rate: a closed phase has no due times")
     if scenario.target.overflow == "drop":
-        raise DocumentError("retry", 'goes with overflow = "queue" only: a provider drops no event for want of room')
+        raise DocumentError("retry", 'goes with overflow = "queue" only: a provider does not drop events')
 
 
 def _check_receiver(scenario: Scenario) -> None:
     if scenario.receiver is None:
         return
     if scenario.target.url != EMBEDDED:
-        raise DocumentError("receiver", f'goes with url = "{EMBEDDED}" only: no other endpoint takes orders from here')
+        raise DocumentError(
+            "receiver", f'goes with url = "{EMBEDDED}" only: the behaviour of other endpoints cannot be set'
+        )
     try:
         scenario.receiver.check()
     except UsageError as error:
@@ -105,7 +107,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if target.ledger is not None and target.url == EMBEDDED:
         raise DocumentError(f"{path}.ledger", "the embedded receiver's own ledger is read: leave this out")
     if target.ledger is not None and not target.trace_header:
-        raise DocumentError(f"{path}.ledger", "needs trace_header = true: a ledger knows events by X-Loadsim-Id")
+        raise DocumentError(f"{path}.ledger", "needs trace_header = true: a ledger identifies events by X-Loadsim-Id")
     if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
         if target.custom is None:
             raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')
@@ -155,7 +157,7 @@ def _check_route(path: str, target: Target) -> None:
     if target.proxy is not None:
         check_url(key, target.proxy)
         if not target.proxy.lower().startswith("http://"):
-            raise DocumentError(key, "a proxy is spoken to in plain HTTP: its URL begins with http://")
+            raise DocumentError(key, "a proxy is used over unencrypted HTTP: its URL begins with http://")
     elif target.transport == "aiohttp":
         raise DocumentError(key, "goes with the direct transport only")
     if target.connect_to is not None:
@@ -194,7 +196,7 @@ def refuse_secrets(path: str, table: object) -> None:
     for key in sorted(_SECRET_KEYS & set(table)) if isinstance(table, dict) else ():
         raise DocumentError(
             f"{path}.{key}",
-            "a secret never stands in a file like this: name its variable in secret_env, or secret_file",
+            "a secret must not be in a file like this: name its variable in secret_env, or its file in secret_file",
         )
 
 
@@ -233,7 +235,7 @@ def header_value_problem(value: str) -> str | None:
     """What keeps a text from being the value of a header, or None; the text itself is not repeated."""
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         return "holds a line break or a control character"
-    return "is not text that UTF-8 can carry" if re.search(r"[\ud800-\udfff]", value) else None
+    return "cannot be encoded as UTF-8" if re.search(r"[\ud800-\udfff]", value) else None
 
 
 def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | None) -> None:
@@ -249,7 +251,7 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
             hint = suggestion(event.type, known_types)
             raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
         if event.type in seen:
-            raise DocumentError(f"{path}.type", f'"{event.type}" stands in the mix twice: give it one weight')
+            raise DocumentError(f"{path}.type", f'"{event.type}" is in the mix twice: give it one weight')
         seen.add(event.type)
         if not math.isfinite(event.weight):
             raise DocumentError(f"{path}.weight", "must be a finite number")

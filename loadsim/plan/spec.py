@@ -76,7 +76,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         if not 1 <= self.workers <= MOST_WORKERS:
             raise ValueError(f"from 1 to {MOST_WORKERS} workers, not {self.workers}")
         if not self.frame_s > 0:
-            raise ValueError(f"frames need time between them, not {self.frame_s} s")
+            raise ValueError(f"the time between frames must be more than 0, not {self.frame_s} s")
 
     def __repr__(self) -> str:
         return f"<RunSpec {self.run_id or self.scenario.name}>"

@@ -220,7 +220,7 @@ def test_tls_is_verified_unless_told_otherwise(run: Run) -> None:
         trusted = run("simulate", url, "-e", APP, "--json", "--cacert", str(CERTIFICATE))
         unchecked = run("simulate", url, "-e", APP, "--json", "--insecure")
         plain = run("simulate", url.replace("https", "http"), "-e", APP, "--json")
-    failed(refused, "tls", "name its authority (cacert), or let it pass (insecure)")
+    failed(refused, "tls", "name its CA (cacert), or accept it (insecure)")
     for ran in (trusted, unchecked):
         timings = orjson.loads(ran.out)["timings_ms"]
         assert ran.code == 0

@@ -195,9 +195,9 @@ def test_marks_in_lines_of_json_by_name_and_by_path(tmp_path: Path) -> None:
     named = write_json(tmp_path / "b.jsonl", *({"request.headers.0.id": mark} for mark in marks))
     for path in (nested, named):
         rows = rows_of(path, "request.headers.0.id")
-        assert rows.books.accepted.tolist() == [1, 1, 0, 2, *[0] * 6]
-        assert rows.books.first_s is not None
-        assert rows.books.first_s[[3, 0, 1]].tolist() == [1, 2, 6]
+        assert rows.ledger.accepted.tolist() == [1, 1, 0, 2, *[0] * 6]
+        assert rows.ledger.first_s is not None
+        assert rows.ledger.first_s[[3, 0, 1]].tolist() == [1, 2, 6]
         assert (rows.rows, rows.others, rows.beyond, rows.example) == (6, 1, 1, "other/1/1")
         assert not rows.by_body
 
@@ -206,7 +206,7 @@ def test_a_column_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "books.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["what", "id"], ["a,\nb", "run/1/1"], ["", "run/1/2"], []])
-    assert rows_of(path, "id").books.accepted.tolist()[:3] == [0, 2, 0]
+    assert rows_of(path, "id").ledger.accepted.tolist()[:3] == [0, 2, 0]
 
 
 @pytest.mark.parametrize("name", [kind.name for kind in catalogue()])
@@ -214,7 +214,7 @@ def test_every_event_is_known_by_an_id_of_its_own(tmp_path: Path, name: str) -> 
     source = EventSource(name, 7)
     path = write_json(tmp_path / "ids.ndjson", *({"id": source.event_id(index)} for index in (5, 2)))
     rows = rows_of(path, "id", types=(name,))
-    assert rows.books.accepted.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
+    assert rows.ledger.accepted.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
     assert rows.by_body
 
 
@@ -222,18 +222,18 @@ def test_ids_in_the_body_of_other_providers(tmp_path: Path) -> None:
     bodies = [json.loads(EventSource("stripe.charge.succeeded", 7).body(index, 10**18)) for index in (4, 1)]
     path = write_json(tmp_path / "stripe.ndjson", *bodies)
     rows = rows_of(path, "id", types=("stripe.charge.succeeded",))
-    assert rows.books.accepted.tolist()[:5] == [0, 1, 0, 0, 1]
+    assert rows.ledger.accepted.tolist()[:5] == [0, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("a.txt", "", "its name ends in none of .ndjson"),
+        ("a.txt", "", "its name must end in one of .ndjson"),
         ("a.ndjson", '{"id": "run/1/1"}\n{"id"', "line 2: not JSON"),
         ("a.ndjson", '{"id": "run/1/1"}\n{}', "line 2: it has no id"),
         ("a.ndjson", "[1]", "line 1: it has no id"),
-        ("a.ndjson", '{"id": 5}', "line 1: id is no text"),
-        ("a.ndjson", '{"id": "other/1/1"}', "none of its 1 rows has an id of run run in id; the first"),
+        ("a.ndjson", '{"id": 5}', "line 1: id is not a string"),
+        ("a.ndjson", '{"id": "other/1/1"}', "none of its 1 rows has an id of the run run in id; the first"),
         ("a.csv", "", "it has no column id, and no header line"),
         ("a.csv", "a,b\n1,2", "it has no column id, only a, b"),
         ("a.csv", "a,id\n1", "line 2: it has no id"),
@@ -253,4 +253,4 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path, name:
 def test_an_endpoint_that_did_nothing_has_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text("", encoding="utf-8")
-    assert rows_of(path, "id").books.accepted.sum() == 0
+    assert rows_of(path, "id").ledger.accepted.sum() == 0

@@ -77,7 +77,7 @@ class Recorded:
             raise DocumentError(f"{path}.speed", f"must be more than 0 and at most {MAX_SPEED:,}")
         if phase.duration is None:
             raise DocumentError(
-                f"{path}.duration", 'is missing: give one such as "30s"; the capture is sent over and over'
+                f"{path}.duration", 'is missing: give one such as "30s"; the capture is repeated until then'
             )
 
     def mean(self, phase: Phase) -> float:

@@ -1,7 +1,7 @@
-"""Asks an endpoint what its verification does to bytes: controls, the rawness corpus, then proofs of the likely causes.
+"""Probes how an endpoint's verification treats bytes: controls, the corpus of forms, then proofs of likely causes.
 
-Decides the order of what is sent, when it is pointless to go on, and what may be concluded. One event at a time, each
-signed anew; the meaning of single answers is `judge`'s, the bytes are `cases`'.
+Events are sent one at a time, each with a new signature. `judgement` gives the meaning of each answer; the forms come
+from `cases`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from loadsim.studies.probe.window import Direction, Edge, offset_of
 UNVERIFIED = Finding(
     "the endpoint does not verify: it accepted an event whose body was changed after signing",
     "compare the signature over the raw body before answering, and answer 401 when it does not match; where the check "
-    "runs after the answer or is switched off here, nothing keeps a forged event out",
+    "runs after the answer or is switched off here, forged events are accepted",
     proven=True,
 )
 SHOWN_ANSWER = 60
@@ -34,7 +34,7 @@ _DIRECTIONS: tuple[tuple[Direction, int], ...] = (("stale", -1), ("future", 1))
 
 
 async def probe_rawness(request: ProbeRequest) -> ProbeResult:
-    """Send the corpus and say what the endpoint's verification breaks on.
+    """Send the corpus and find the forms on which the endpoint's verification fails.
 
     Raises UnreachableError when a plain event gets no answer. About 50 events; where something fails, one more each,
     and up to two for each misreading that may explain it. Where even a plain event is refused, one for each usual
@@ -69,14 +69,14 @@ async def probe_rawness(request: ProbeRequest) -> ProbeResult:
     rows = [_proven(row, proofs) for row in rows]
     findings, notes = _conclusions(rows, proofs)
     if strict:
-        notes.insert(0, "events with one field more are refused: forms that add one were not sent")
+        notes.insert(0, "events with one more field are refused: forms that add one were not sent")
     return ProbeResult(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
 
 
 async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit_s: int) -> ClockResult:
-    """Find the window of time that is accepted, to the second, up to `limit_s` both ways.
+    """Find the window of time that is accepted, to the second, up to `limit_s` in both directions.
 
-    Raises UnreachableError when an event gets no answer, or one that says nothing of its time. At most
+    Raises UnreachableError when an event gets no answer, or one that does not depend on its time. At most
     4 · `limit_s.bit_length()` + 4 events.
     """
     asker = Asker(request)
@@ -96,7 +96,7 @@ _SAYS_UNSIGNED = (400, 401, 403)
 
 
 async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
-    """Why nothing can be asked, and the answer to a forged event."""
+    """The finding that ends the probe, if any, and the answer to a forged event."""
     plain = await asker.ask(PLAIN)
     if plain.status is None:
         raise UnreachableError(plain.text.decode())
@@ -133,7 +133,7 @@ async def _cause(asker: Asker) -> Finding | None:
 
 
 async def _no_more(asker: Asker, form: RawForm) -> str | None:
-    """Why it is pointless to go on after `form` was not accepted: a plain event is not accepted any more either."""
+    """The reason to stop after `form` was not accepted: plain events are not accepted any more either."""
     plain = await asker.ask(PLAIN)
     if plain.accepted:
         return None
@@ -145,8 +145,8 @@ async def _no_more(asker: Asker, form: RawForm) -> str | None:
 
 def _unsendable(form: RawForm, scheme: Scheme, *, strict: bool) -> str:
     if form.whole is not None and scheme.timestamp is not None and scheme.timestamp.place == "body":
-        return f"the scheme {scheme.name} wants its timestamp in the body"
-    return "an event with one field more is refused anyway" if form.member and strict else ""
+        return f"the scheme {scheme.name} needs its timestamp in the body"
+    return "an event with one more field is refused anyway" if form.member and strict else ""
 
 
 # -- conclusions ----------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def _row(form: RawForm, seen: Seen, forged: Seen) -> Row:
 
 
 async def _answered(asker: Asker, search: Generator[Question, Heard, list[Proof]]) -> list[Proof]:
-    """Ask what a search wants to know, until it has its proofs."""
+    """Send what a search asks for, until it has its proofs."""
     try:
         question = next(search)
         while True:
@@ -205,9 +205,7 @@ def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], l
             text = f"a genuine event is refused for {form.bytes_class}: {row.answer}"
             findings.append(Finding(text, f"known to break on it: {form.breaks}", (row.name,), proven=True))
         elif row.meaning == "unclear":
-            notes.append(
-                f"{form.bytes_class}: refused as a forged event is, but {form.lenient}: no telling which it was"
-            )
+            notes.append(f"{form.bytes_class}: refused as a forged event is, but {form.lenient}: it is not known which")
     return findings, notes
 
 
@@ -229,8 +227,8 @@ async def _edge(asker: Asker, direction: Direction, sign: int, limit_s: int) -> 
         seen = await asker.shifted(sign * shift)
         if not seen.accepted and (seen.status is None or not 400 <= seen.status < 500 or seen.status in (408, 429)):
             raise UnreachableError(
-                f"an event signed {shift:,} s {'ago' if sign < 0 else 'ahead'} got an answer that says nothing of its "
-                f"time ({_shown(seen)}): the window cannot be found; --pause sends more slowly"
+                f"an event signed {shift:,} s {'ago' if sign < 0 else 'ahead'} got an answer that shows "
+                f"nothing about its time ({_shown(seen)}): the window cannot be found; --pause sends more slowly"
             )
         search.tell(shift, accepted=seen.accepted)
         nearest, farthest = asker.shift_of(sign)
