@@ -1,4 +1,4 @@
-"""How many connections this process may open."""
+"""The number of connections that this process may open, by its descriptor limit."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def raise_descriptor_limit(connections: int) -> int:
 
 
 def check_descriptors() -> None:
-    """Before a process of our own is started, which inherits the limit: raise it to what each needs at least.
+    """Raise the limit to the minimum for child processes, which inherit it.
 
-    Raises LoadsimError where the system does not let us: such a process would end while it is still being imported.
+    Raises LoadsimError where the system does not allow it: a child would fail during its imports.
     """
     if raise_descriptor_limit(1) < 1:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""One connection before the run, opened and closed without a request: is there anything to fire at?"""
+"""One connection before the run, opened and closed without a request, to check that the endpoint can be reached."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_reachable(wire: Wire, timeout_s: float) -> None:
 
 
 def _failure(wire: Wire, timeout_s: float) -> str:
-    """What keeps a connection from being made, in words; empty when nothing does."""
+    """Why a connection cannot be made, in words; empty if it can."""
     try:
         _connect(wire, timeout_s)
     except ssl.SSLCertVerificationError as error:

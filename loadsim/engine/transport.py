@@ -1,8 +1,8 @@
-"""What the engine asks of a transport, and nothing more.
+"""The interfaces between the engine and a transport.
 
 The engine owns the events and the queue; a transport owns connections. A connection carries one event at a time, and
-its fields are the transport's word on the instants that only it can see. Transports never call the engine back from
-inside `open` or `send`: outcomes come from the loop, so that a refused port cannot recurse.
+its fields have the instants that only the transport can see. Transports never call the engine back from inside `open`
+or `send`: outcomes come from the loop, so that a refused port cannot recurse.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 
 
 class Owner(Protocol):
-    """What a transport calls: the engine."""
+    """The methods of the engine that a transport calls."""
 
     def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
         """A real connection was made for this connection's event; `tls_ns` is 0 without TLS."""

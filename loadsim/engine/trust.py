@@ -1,6 +1,6 @@
-"""The client's side of TLS as settings: whom to trust, and who we are. Made from files, once, before the run.
+"""TLS settings of the client: trusted authorities and client certificate, read from files before the run.
 
-Every file that cannot be used ends in one line that names it. OpenSSL never asks for a pass phrase on the terminal.
+A file that cannot be used gives one line with its name. OpenSSL never asks for a pass phrase on the terminal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Context = TypeVar("Context", bound=ssl.SSLContext)
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to trust over TLS: the system's authorities and those in the PEM file `cacert`, or (`insecure`) anyone."""
+    """The trusted authorities: the system's authorities and those in the PEM file `cacert`, or (`insecure`) anyone."""
 
     insecure: bool = False
     cacert: str | None = None
@@ -32,7 +32,7 @@ class Trust:
 
 
 def trust_of(target: Target, password: Secret | None) -> Trust:
-    """What a target says of TLS; `password`: what its key is encrypted with."""
+    """The TLS settings of a target; `password`: the pass phrase of its key."""
     return Trust(target.insecure, target.cacert, target.cert, target.key, password)
 
 
@@ -62,7 +62,7 @@ def client_context(trust: Trust, kind: type[Context], *, system: bool = True) ->
 
 
 def _log_keys(context: ssl.SSLContext) -> None:
-    """As `ssl.create_default_context` does, for whoever looks at the traffic."""
+    """Write session keys to SSLKEYLOGFILE, as `ssl.create_default_context` does."""
     path = os.environ.get("SSLKEYLOGFILE")
     if not path:
         return
