@@ -94,7 +94,7 @@ def test_a_wrong_target_is_refused_without_its_credentials(argument: str, tmp_pa
         ('[endpoints.x]\nscheme = "trackpilots"\n', "endpoints.x.url: is missing"),
         ('[endpoints.x]\nurl = "h/"\n', "endpoints.x.url: needs an absolute URL"),
         (X + 'secret_envs = "A"\n', 'endpoints.x.secret_envs: unknown key; did you mean "secret_env"?'),
-        (X + 'secret = "hunter2"\n', "endpoints.x.secret: a secret never stands in a file"),
+        (X + 'secret = "hunter2"\n', "endpoints.x.secret: a secret must not be in a file"),
         (X + 'scheme = "trackpilot"\n', 'did you mean "trackpilots"?'),
         (X + "timeout = 3\n", "endpoints.x.timeout: a duration is a text"),
         (X + 'events = "a"\n', "endpoints.x.events: expected a list, got a text"),

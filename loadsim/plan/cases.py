@@ -1,7 +1,4 @@
-"""Rules of `[[cases]]` and of the shares that phases give them.
-
-Decides what a mix of cases may be. Knows no kind by name: which there are, and which keys each has, comes in.
-"""
+"""Rules of `[[cases]]` and of their shares in phases. The known kinds and their keys are arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from loadsim.plan.shape import DocumentError, suggestion
 
 _OPTIONS = ("by", "size", "copies")
 _ROUNDING = 1e-9
-"""Shares are decimal fractions, whose sum may miss 1 in its last digits."""
+"""Tolerance of a sum of shares, which are decimal fractions."""
 
 
 def check_cases(cases: tuple[Case, ...], known_cases: Mapping[str, CaseRule] | None) -> None:

@@ -1,7 +1,6 @@
-"""Scenarios without a file: what the options of a command mean, and options laid over a scenario.
+"""Makes a scenario from the options of a command, and applies options to a scenario.
 
-Decides the defaults of a run that names only a target. Both ways end in `from_document`, so that every rule holds here
-as it holds for a file.
+Both use `from_document`, so that the same rules hold as for a file.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ def quick_scenario(
 ) -> Scenario:
     """One recorded phase: open with `rate` (events/s; `connections` then caps the pool), otherwise closed.
 
-    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (what `types_of` says of
-    the target, else all known types), `payloads` a name and the file of recorded bodies to send under it, `target`
+    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (default: `types_of` the target,
+    else all known types), `payloads` a name and a file of recorded bodies, `target`
     further keys of `[target]` in the file's units, `retry` those of `[retry]`. Raises ScenarioError.
     """
     table: dict[str, Any] = {**(target or {}), "url": url}
@@ -87,7 +86,7 @@ def _open_duration(rate: Fraction, duration: int | None, events: int | None, sou
 
 
 def _deadline(scenario: Scenario) -> int:
-    """The timeout that a scenario has when it names none."""
+    """The default timeout of a scenario."""
     profile = None if scenario.retry is None else profile_of(scenario.retry)
     return profile.deadline_ns if profile is not None and profile.deadline_ns else DEFAULT_TIMEOUT_NS
 

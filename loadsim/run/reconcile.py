@@ -210,9 +210,7 @@ def read_rows(path: Path, id_field: str, *, run: str, seed: int, types: Iterable
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     if not count.known and count.rows:
         seen = f'; the first is "{count.example}"' if count.example else ""
-        raise UsageError(
-            f"{path}: none of its {counted(count.rows, 'row')} has an id of the run {run} in {id_field}{seen}"
-        )
+        raise UsageError(f"{path}: none of {counted(count.rows, 'row')} has an id of the run {run} in {id_field}{seen}")
     ledger = RunLedger(of, count.times, count.times, count.place)
     others = count.rows - count.known
     return Rows(ledger, count.by_body, count.rows, others, count.beyond, count.example)

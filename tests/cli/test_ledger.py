@@ -66,7 +66,7 @@ def test_a_run_is_registered_before_its_first_event(status: int, run: Run, tmp_p
     assert sum(line.startswith("PUT") for line in came) == 1
     assert [line for line in came if line.startswith("POST")] == ["POST /hooks"] * 10
     assert ran.code == 0, ran.err
-    assert ("could not be told of this run" in ran.err) == (status in (403, 500))
+    assert ("could not be registered at the ledger" in ran.err) == (status in (403, 500))
     assert "key=k" not in ran.err
 
 

@@ -258,7 +258,7 @@ async def test_the_result_is_on_disk_whatever_fails(
         with pytest.raises(LoadsimError, match="KeyError: 'unforeseen'") as raised:
             await asyncio.wait_for(run_load(spec, no_watch), 60)
     (path,) = (tmp_path / "reports").glob("*/result.json")
-    assert f"kept in {path.parent.relative_to(tmp_path)}/" in str(raised.value)
+    assert f"saved in {path.parent.relative_to(tmp_path)}/" in str(raised.value)
     assert "\n" not in str(raised.value)
     assert raised.value.exit_code == 1
     assert load_result(path.read_bytes(), "result").totals.completed > 0

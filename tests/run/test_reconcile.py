@@ -91,8 +91,8 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     ("reading", "codes", "problem"),
     [
         ("http://h/ledger: refused", [200], "http://h/ledger: refused"),
-        (None, [200, 401], "knows nothing of this run"),
-        (books(1, incomplete="a worker was replaced"), [200], "not whole: a worker was replaced"),
+        (None, [200, 401], "no entry for this run"),
+        (books(1, incomplete="a worker was replaced"), [200], "not complete: a worker was replaced"),
     ],
 )
 async def test_books_that_cannot_be_trusted_say_why(
@@ -233,7 +233,7 @@ def test_ids_in_the_body_of_other_providers(tmp_path: Path) -> None:
         ("a.ndjson", '{"id": "run/1/1"}\n{}', "line 2: it has no id"),
         ("a.ndjson", "[1]", "line 1: it has no id"),
         ("a.ndjson", '{"id": 5}', "line 1: id is not a string"),
-        ("a.ndjson", '{"id": "other/1/1"}', "none of its 1 rows has an id of the run run in id; the first"),
+        ("a.ndjson", '{"id": "other/1/1"}', "none of 1 row has an id of the run run in id; the first"),
         ("a.csv", "", "it has no column id, and no header line"),
         ("a.csv", "a,b\n1,2", "it has no column id, only a, b"),
         ("a.csv", "a,id\n1", "line 2: it has no id"),

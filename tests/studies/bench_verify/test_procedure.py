@@ -147,7 +147,7 @@ def test_a_bound_that_is_missed_fails_and_a_noisy_sitting_is_refused(monkeypatch
     assert [bound.outcome for bound in slow.bounds] == ["missed", "missed"]
     noisy = sitting(monkeypatch, lambda _, turn: (700, 1000, 1400)[turn % 3])
     assert noisy.ending == "unsure"
-    assert any(f"{WIDEST:.0%} at most may be" in reason for reason in noisy.reasons)
+    assert any(f"more than {WIDEST:.0%}" in reason for reason in noisy.reasons)
     assert "INVALID" in render_text(noisy)
 
 

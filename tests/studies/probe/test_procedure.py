@@ -232,7 +232,7 @@ async def test_an_endpoint_that_knows_its_fields_is_asked_without_more_of_them()
     assert report.findings == ()
     assert {row.name for row in report.rows if row.meaning is None} >= {"letters", "everything", "deep"}
     assert {row.name for row in report.rows if row.meaning == "accepted"} >= {"indented", "crlf-tail", "key-order"}
-    assert "one field more are refused" in report.notes[0]
+    assert "one more field are refused" in report.notes[0]
 
 
 async def test_an_endpoint_that_begins_to_limit_requests_ends_the_probe() -> None:
