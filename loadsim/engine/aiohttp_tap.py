@@ -33,7 +33,7 @@ class Asker(Protocol):
 
     @property
     def bytes_sent(self) -> int:
-        """Of the request under way."""
+        """Of the request in progress."""
 
     @property
     def asking(self) -> bool:

@@ -32,7 +32,7 @@ class Taker(Protocol):
         """No further event is due at this instant."""
 
     def allow(self, connections: int) -> None:
-        """A phase begins that allows so many connections."""
+        """A phase starts that allows this number of connections."""
 
     def spare(self, time_ns: int) -> None:
         """All due events are released, and no other is due for this time."""
@@ -58,7 +58,7 @@ class Arrivals:
         self._planned = [0] * plan.strata
         self.start_ns = 0
         self.stopped_ns = 0
-        """When releasing ended; 0 while it goes on."""
+        """When releasing ended; 0 before that."""
         self.shortage = ""
         """Why fewer users were active than the plan asks for, in words; empty if all were."""
         self.closed = False

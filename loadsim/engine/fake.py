@@ -95,7 +95,7 @@ Script = Callable[[int, int], Reply | None]
 class Sent(NamedTuple):
     """A request as the transport was given it."""
 
-    index: int  # type: ignore[assignment]  # the field's name; nobody asks it for tuple.index
+    index: int  # type: ignore[assignment]  # the field's name; tuple.index is not used
     at_ns: int
     request: SignedRequest
     connection: int

@@ -36,7 +36,7 @@ class Assignment(msgspec.Struct, tag="plan"):
     version: str
     """Of the launcher: a spec is read by the same version alone."""
     lease_s: float = 0.0
-    """A shard that hears nothing for so long stops at once: whoever could stop it is cut off. 0: it waits for ever."""
+    """A shard without a message for this time stops at once, since its parent is gone. 0: no limit."""
 
 
 class Start(msgspec.Struct, tag="start"):

@@ -106,7 +106,7 @@ class Policy(Protocol):
         """No connection could be opened for this event."""
 
     def at_rest(self, until_ns: int) -> bool:
-        """Nothing falls due any more; true if nothing that is held will be under way again until then."""
+        """No event will be due any more. Returns True if no held event will be sent again."""
 
     def finish(self, now: int) -> None:
         """The run is over: record every event of these strata that is not, and do nothing more."""

@@ -18,7 +18,7 @@ from loadsim.model import NS_PER_S, UnreachableError
 
 _MOST_HEAD = 64 * 1024
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
-"""X509_V_ERR_* of OpenSSL for a chain that ends in nobody who is trusted (x509_vfy.h)."""
+"""X509_V_ERR_* of OpenSSL for a certificate chain without a trusted end (x509_vfy.h)."""
 
 
 class _RefusedError(Exception):

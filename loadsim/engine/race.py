@@ -157,7 +157,7 @@ class Race:
         try:
             sock, number, code = begin_next(self._watcher.addresses, self._rest)
         except ResourceLimitError:
-            self._rest.clear()  # what is under way may still succeed
+            self._rest.clear()  # attempts in progress may still succeed
             return
         if code not in UNDER_WAY:
             sock.close()

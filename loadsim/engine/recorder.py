@@ -102,7 +102,7 @@ class Recorder:
     def wants_sample(self, code: int, stratum: int) -> bool:
         """Whether this failing status or error kind has been shown less than three times in its case.
 
-        By case, so that refusals that were due do not use up the room of those that were not.
+        By case, so that expected refusals do not use up the samples of others.
         """
         key = code * self._cases + stratum % self._cases
         seen = self._sampled.get(key, 0)

@@ -85,7 +85,7 @@ class ResponseReader:
     # -- llhttp's callbacks: they note and return, since nothing may be sent from inside the parser ------------------
 
     def on_message_begin(self) -> None:
-        """A message starts; after the final one that is something nobody asked for."""
+        """A message starts; after the final one it is unexpected."""
         if self._done:
             self._extra = True
 

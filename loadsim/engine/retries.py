@@ -43,7 +43,7 @@ class _Held:
         self.born = born
         """When it fell due by plan, ns of the clock."""
         self.attempt = 1
-        """The one under way, or the last."""
+        """The number of the present attempt, or of the last one."""
         self.waits = False
         """For its next attempt to fall due."""
         self.row = b""

@@ -210,7 +210,7 @@ class ShardRun:
         while (message := await self._hear()) is not None:
             if isinstance(message, Stop):
                 self._engine.stop(drain=message.drain)
-        self._engine.stop(drain=False)  # the parent is gone: nobody wants this load any more
+        self._engine.stop(drain=False)  # the parent is gone: the load must stop
 
     async def _hear(self) -> ToShard | None:
         """The parent's next message; None when the pipe has ended, or no message came during the lease."""

@@ -39,7 +39,7 @@ class TlsSession:
         self.ended = False
         """Whether `on_end` was called."""
         self.goodbye = False
-        """Whether the peer ended the stream itself (close_notify), and nobody in between."""
+        """Whether the peer ended the stream itself (close_notify)."""
         self.fault = ""
         """What OpenSSL had against what came behind something: an alert of the peer's, or what is no record."""
         self._arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -22,7 +22,7 @@ class Connection(Protocol):
     """One connection; times are ns of the monotonic clock, 0 where it did not happen."""
 
     event: Any
-    """The engine's note: the event under way, None when idle."""
+    """Set by the engine: the event in progress, None when idle."""
     slot_ns: int
     """When the event was granted this connection: its timeout runs from here."""
     sent_ns: int
@@ -75,7 +75,7 @@ class Owner(Protocol):
         """The connection is ready to send."""
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
-        """The connection's event ended with `code` (see model). The engine closes the connection or goes on with it."""
+        """The connection's event ended with `code` (see model). The engine closes the connection or uses it again."""
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """Several at once, as `on_done` for each: for transports that see answers in batches."""

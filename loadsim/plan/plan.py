@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 class ArrivalBlock(NamedTuple):
     """Arrivals in order of due time, as parallel lists. `due` is ns since the run's start; empty if closed."""
 
-    index: list[int]  # type: ignore[assignment]  # the field's name; nobody asks a block for tuple.index
+    index: list[int]  # type: ignore[assignment]  # the field's name; tuple.index is not used
     due: list[int]
     stratum: list[int]
 

@@ -60,8 +60,8 @@ class Provider:
 
 
 def growing(attempts: int, over_ns: int) -> tuple[int, ...]:
-    """So many pauses that take `over_ns` together, each as many times as long as the one before: from 10 s upward where
-    there is room for that, evenly where there is not. Exponential backoff, as far as its ends are known."""
+    """A model of exponential backoff: pauses with the sum `over_ns`, each longer than the one before by the same
+    factor, from 10 s upward; all equal where `over_ns` is too short for that."""
     if attempts * 10 * _S >= over_ns:
         return (over_ns // attempts,) * attempts
     low, high = 1.0 + 1e-9, 10.0

@@ -217,6 +217,6 @@ def _body(simulation: Simulation, body: bytes) -> str:
 
 
 def _shown(said: str, size: int) -> str:
-    """The beginning of a text of so many bytes, or all of it."""
+    """The text, or its beginning if it is long. `size`: its length in bytes."""
     text = printable(said[: 4 * SHOWN_CHARS], lines=True)
     return text if size <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}… ({size:,} bytes in total; --json has all of them)"

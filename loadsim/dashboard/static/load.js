@@ -91,7 +91,7 @@ const words = () => {
   if (!point) return "";
   const ended = over() || run.state === "judging";
   const [passed, whole] = [`${point.elapsed.toFixed(1)} s`, run.duration_s ? ` of ${run.duration_s} s` : ""];
-  const parts = [ended ? `${passed} in all${run.exit_code === 130 ? ", stopped early" : ""}` : `${point.phase} · ${passed}${whole}`];
+  const parts = [ended ? `${passed} in total${run.exit_code === 130 ? ", stopped early" : ""}` : `${point.phase} · ${passed}${whole}`];
   parts.push(`${ended ? "" : "so far "}p50 ${time(point.total_p50)}, p99 ${time(point.total_p99)}`);
   if (point.lost.length) parts.push(`lost shards: ${point.lost.join(", ")}`);
   return parts.join(" · ");

@@ -90,7 +90,7 @@ def cannot_pass(
     """Why a running step cannot pass any more, in words; empty while it can.
 
     `response`: dense counts so far of the recorded events that the endpoint has to accept. `codes`: how they ended.
-    `events`: how many there will be in all. `backlog_s`: events in flight, as seconds of the step's rate.
+    `events`: their total number. `backlog_s`: events in flight, as seconds of the step's rate.
     """
     failed = sum(count for code, count in codes.items() if not is_success(code))
     limits = []

@@ -203,7 +203,7 @@ class CapacitySearch:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
-            pass  # nobody interrupted
+            pass  # no interrupt came
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
