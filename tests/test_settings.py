@@ -90,7 +90,7 @@ def test_a_wrong_target_is_refused_without_its_credentials(argument: str, tmp_pa
         ("[endpoint.x]\n", 'endpoint: unknown key; did you mean "endpoints"?'),
         ("endpoints = 3\n", "endpoints: expected a table, got a whole number"),
         ("[endpoints]\nx = 3\n", "endpoints.x: expected a table, got a whole number"),
-        ('[endpoints."a.toml"]\nurl = "http://h/"\n', "endpoints.a.toml: this name would be taken for"),
+        ('[endpoints."a.toml"]\nurl = "http://h/"\n', "endpoints.a.toml: this name would mean"),
         ('[endpoints.x]\nscheme = "trackpilots"\n', "endpoints.x.url: is missing"),
         ('[endpoints.x]\nurl = "h/"\n', "endpoints.x.url: needs an absolute URL"),
         (X + 'secret_envs = "A"\n', 'endpoints.x.secret_envs: unknown key; did you mean "secret_env"?'),

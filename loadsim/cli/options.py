@@ -14,7 +14,7 @@ Decorator = Callable[[Any], Any]
 
 
 def secret_options(what: str = "the signing secret", prefix: str = "") -> tuple[Decorator, Decorator]:
-    """The two options that say where a secret is read, the same in every command; `settings.read_secret` reads it."""
+    """The two options for the source of a secret, the same in every command; see `settings.read_secret`."""
     return (
         click.option(f"--{prefix}secret-env", metavar="NAME", help=f"Environment variable that holds {what}."),
         click.option(f"--{prefix}secret-file", metavar="PATH", help=f"File that holds {what}."),
@@ -22,7 +22,7 @@ def secret_options(what: str = "the signing secret", prefix: str = "") -> tuple[
 
 
 def with_options(*options: Decorator) -> Decorator:
-    """The command with these options, listed in this order."""
+    """A decorator that adds these options to a command, in this order."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
