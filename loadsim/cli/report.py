@@ -40,7 +40,7 @@ def command(result: Path, form: str, output: Path | None) -> None:
     \b
     Examples:
       loadsim report reports/20260504-091000-steady-3f2a
-      loadsim report reports/20260504-101500-steady-capacity-91bc --format html -o capacity.html
+      loadsim report reports/20260504-101500-capacity-steady-91bc --format html -o capacity.html
       loadsim report reports/20260504-091000-steady-3f2a --format md >> "$GITHUB_STEP_SUMMARY"
       loadsim report result.json --format html --output steady.html
       loadsim report result.json --format k6 --output load-performance.json

@@ -51,7 +51,7 @@ def test_where_nothing_can_be_saved_nothing_is_sent(run: Run, tmp_path: Path) ->
     with serving(receiver()) as url:
         done = run("probe", url, "--out", "file")
     assert (done.code, done.out) == (1, "")
-    assert "file: no result could be written here" in done.err
+    assert "file: no result can be written here" in done.err
 
 
 def test_findings_are_99_and_stand_in_the_json(run: Run) -> None:

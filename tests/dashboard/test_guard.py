@@ -1,4 +1,4 @@
-"""Who is let in: the token, the names that are ours, the sites that are not; and what every answer carries."""
+"""Who is accepted: the token, the names that are ours, the sites that are not; and what every answer carries."""
 
 from __future__ import annotations
 

@@ -77,9 +77,9 @@ def aborted() -> RunResult:
         WindowCourse("response: p(90)", 2.0, [1, 3, 5, 7], [7.1, 17.9, None, 31.4], [320, 320, 3, 320], 0.25),
         WindowCourse("success: rate", 5.0, [1], [0.95], [1280], 3.25),
     ]
-    books = result.totals
-    late = replace(books, after_end={"200": 60}, rate_completed=(books.completed - 60) / 30)
-    result = msgspec.structs.replace(result, windows=windows, totals=late)
+    totals = result.totals
+    after_end = replace(totals, after_end={"200": 60}, rate_completed=(totals.completed - 60) / 30)
+    result = msgspec.structs.replace(result, windows=windows, totals=after_end)
     texts = ["p(90) < 20ms over 2s", "success: rate >= 90% over 5s", "service: p(99.99) < 1s", "success: rate > 90%"]
     return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
 

@@ -1,4 +1,4 @@
-"""Where a receiver's books come from: a ledger that may be anything, and files of a user's own."""
+"""Where a receiver's ledger comes from: a ledger that may be anything, and files of a user's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN = Plan(scenario([{"rate": "10/s", "duration": "1s"}]), 1)
 TYPES = ("desktop.app_tracking.captured", "desktop.activity_tracking.captured", "github.push", "stripe.charge")
 
 
-def books(*accepted: int, incomplete: str = "") -> RunLedger:
+def ledger_with(*accepted: int, incomplete: str = "") -> RunLedger:
     counts = np.array(accepted, dtype=np.uint8)
     return RunLedger("deliveries", counts, counts, incomplete=incomplete)
 
@@ -71,7 +71,7 @@ async def serving(handler: Callable[[web.Request], Awaitable[web.StreamResponse]
 
 
 async def test_a_ledger_is_read_until_two_readings_agree() -> None:
-    found = await settled(script(None, books(1), books(1, 1), books(1, 1)))
+    found = await settled(script(None, ledger_with(1), ledger_with(1, 1), ledger_with(1, 1)))
     assert found is not None
     assert found.accepted.tolist() == [1, 1]
 
@@ -81,7 +81,7 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     count = iter(range(1, 10**9))
 
     async def read() -> RunLedger | None:
-        return books(*[1] * (next(count) % 7))
+        return ledger_with(*[1] * (next(count) % 7))
 
     with pytest.raises(LoadsimError, match="still changed"):
         await settled(read)
@@ -92,10 +92,10 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     [
         ("http://h/ledger: refused", [200], "http://h/ledger: refused"),
         (None, [200, 401], "no entry for this run"),
-        (books(1, incomplete="a worker was replaced"), [200], "not complete: a worker was replaced"),
+        (ledger_with(1, incomplete="a worker was replaced"), [200], "not complete: a worker was replaced"),
     ],
 )
-async def test_books_that_cannot_be_trusted_say_why(
+async def test_a_ledger_that_cannot_be_trusted_says_why(
     reading: RunLedger | str | None, codes: list[int], problem: str
 ) -> None:
     found = await reconciled(script(reading), sent(*codes), PLAN, "test", 1)
@@ -111,7 +111,7 @@ async def test_a_ledger_that_knows_nothing_is_right_where_nothing_was_acknowledg
 async def test_a_served_ledger() -> None:
     async def handler(request: web.Request) -> web.Response:
         assert request.query["key"] == "hidden"
-        return web.Response(body=encode_ledger(request.query["run"], books(1, 0)))
+        return web.Response(body=encode_ledger(request.query["run"], ledger_with(1, 0)))
 
     async with serving(handler) as url:
         found = await ledger_at(url, "a run", 2)()
@@ -128,7 +128,7 @@ async def test_a_served_ledger() -> None:
         (200, b"<html>", "not a ledger"),
         (200, b'{"run":"\xff"}', "not a ledger"),
         (200, b'{"x":' + 5_000 * b"[" + 5_000 * b"]" + b"}", "not a ledger"),
-        (200, encode_ledger("another", books(1)), "of run 'another'"),
+        (200, encode_ledger("another", ledger_with(1)), "of run 'another'"),
     ],
 )
 async def test_what_is_no_ledger(status: int, body: bytes, reason: str) -> None:
@@ -203,7 +203,7 @@ def test_marks_in_lines_of_json_by_name_and_by_path(tmp_path: Path) -> None:
 
 
 def test_a_column_of_a_table(tmp_path: Path) -> None:
-    path = tmp_path / "books.csv"
+    path = tmp_path / "received.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["what", "id"], ["a,\nb", "run/1/1"], ["", "run/1/2"], []])
     assert rows_of(path, "id").ledger.accepted.tolist()[:3] == [0, 2, 0]

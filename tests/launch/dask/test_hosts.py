@@ -69,7 +69,7 @@ def test_silence_loses_a_host_with_what_of_it_was_under_way() -> None:
     assert [bool(state.lost) for state in fake.collector.states] == [False, True, False, False]
     assert fake.hosts.count_lost() == 1
     assert [host.label for host in fake.hosts.busy] == ["a"]
-    fake.say(1, fake.frame(1, 2), 20)  # too late: its books are closed
+    fake.say(1, fake.frame(1, 2), 20)  # too late: its counts are final
     assert fake.counted == 2
 
 
