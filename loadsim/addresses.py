@@ -1,7 +1,7 @@
-"""What a host's name or address tells: whether it is this machine, and whether a request may name it.
+"""Checks of host names and addresses: is it this machine, and may a request name it in its Host header?
 
-Pages and machines' pages of ours answer to names that are theirs alone. A name that somebody else's DNS made point here
-(DNS rebinding) is none of them, and an address cannot be rebound.
+Our HTTP servers answer only to their own names and to IP addresses. This prevents DNS rebinding, in which a foreign
+name is made to point here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, in a stream that a CI runner or a terminal reads: shown, and never obeyed.
+"""Makes foreign text harmless for a stream that a CI runner or a terminal reads: it is shown, but never obeyed.
 
 A runner looks for commands in whatever a step prints: GitHub takes `::name::` behind blanks at the beginning of a line,
 and `##[name]` anywhere in one, as Azure Pipelines and TeamCity take `##vso[` and `##teamcity[`. The character that
@@ -13,7 +13,7 @@ from typing import Final
 
 _STYLE: Final = rb"\x1b\[[0-9;]*+m"
 _SKIPPED: Final = rb"(?:%b|[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\xff])" % _STYLE
-"""What a runner that compares text by culture may skip: all that is no visible ASCII, no blank and no line end."""
+"""Characters that a runner may ignore when it compares text by culture: not visible ASCII, space or line end."""
 _COMMANDS = re.compile(
     rb"((?<![^\r\n])(?:%(skipped)b| )*+:%(skipped)b*+):|(#%(skipped)b*+#(?:%(skipped)b|[A-Za-z])*+)\["
     % {b"skipped": _SKIPPED}
@@ -27,9 +27,9 @@ _ENDED = re.compile(rb"##(?:[A-Za-z]*+)\Z|#\Z")
 
 
 def harmless(data: bytes, line: bytes = b"") -> bytes:
-    """The text, in UTF-8 or another superset of ASCII, without anything that a runner takes for a command.
+    """The text, in UTF-8 or another superset of ASCII, without anything that a runner would execute as a command.
 
-    `line`: how the line that `data` goes on with began, itself made harmless.
+    `line`: the beginning of the line that `data` continues, already harmless.
     """
     return _COMMANDS.sub(_broken, line + data)[len(line) :]
 
@@ -41,7 +41,7 @@ def _broken(found: re.Match[bytes]) -> bytes:
 def shown(data: bytes, *, escapes: bool = False) -> bytes:
     """UTF-8 text with control and format characters written as `\\uXXXX`; blanks, line ends and colours stay.
 
-    `escapes`: escape sequences and carriage returns stay too, for a terminal on which something is redrawn.
+    `escapes`: escape sequences and carriage returns stay too, for a terminal with a view that is redrawn.
     """
 
     def written(found: re.Match[bytes]) -> bytes:
@@ -54,7 +54,7 @@ def shown(data: bytes, *, escapes: bool = False) -> bytes:
 
 
 def beginning(line: bytes) -> bytes:
-    """All that matters of an unfinished line for what may complete a command in it."""
+    """The part of an unfinished line that later text could complete to a command."""
     seen = re.sub(_SKIPPED, b"", line)
     if (start := seen.lstrip(b" ")) in (b"", b":"):
         return start

@@ -1,7 +1,6 @@
-"""How a user's own code is found by its name, `package.module:name`.
+"""Imports a user's own code by its name, `package.module:name`.
 
-Decides what an import that fails is called. The working directory is looked at last, so that nothing there stands in
-for an installed module.
+The working directory is searched last, so that no file there replaces an installed module.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from loadsim.model import UsageError
 
 
 def load_object(spec: str, option: str) -> Any:
-    """What `package.module:name` names; `name` may have dots. Raises UsageError in one line that begins with `option`.
+    """The object with the name `package.module:name`; `name` may have dots. Raises UsageError in one line that begins
+    with `option`.
 
-    Importing runs the module: whatever it raises becomes that line.
+    Importing runs the module: an exception in it becomes that line.
     """
     module_name, colon, name = spec.partition(":")
     if not colon or not module_name or not name:
@@ -30,7 +30,7 @@ def load_object(spec: str, option: str) -> Any:
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         whose = "" if f"{module_name}.".startswith(f"{missing}.") else f", which {module_name} imports,"
-        where = "neither here nor among what is installed"
+        where = "neither here nor installed"
         raise UsageError(f"{option} {spec}: the module {missing}{whose} is {where}") from None
     except Exception as error:  # noqa: BLE001 - a user's module may raise anything
         raise UsageError(f"{option} {spec}: importing {module_name} raised {_named(error)}") from None

@@ -1,7 +1,7 @@
-"""What ends a command in order: Ctrl-C (SIGINT), SIGTERM and SIGHUP mean the same in every command.
+"""Interrupts of a command: Ctrl-C (SIGINT), SIGTERM and SIGHUP mean the same in every command.
 
-`docker stop`, `timeout`, a cancelled CI job and a closed terminal send the latter two. They are handed on as SIGINT, so
-that whoever handles that, asyncio included, handles all three.
+`docker stop`, `timeout`, a cancelled CI job and a closed terminal send the latter two. They are turned into SIGINT, so
+that code that handles SIGINT, asyncio included, handles all three.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def interrupts(act: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_here(act: Callable[[], None]) -> Iterator[None]:
-    """The same for work without a loop: `act` is called in the midst of it."""
+    """The same for work without an event loop: `act` is called while the work runs."""
     before = signal.signal(signal.SIGINT, lambda number, frame: act())  # noqa: ARG005 - the signature of a handler
     try:
         yield
@@ -64,6 +64,6 @@ def interrupts_here(act: Callable[[], None]) -> Iterator[None]:
 
 
 def left_to_the_parent() -> None:
-    """For a process that another one started and ends: a signal to all of a group shall not end it on its own."""
+    """Ignore these signals, in a child that its parent ends: a signal to the whole process group must not end it."""
     for number in (signal.SIGINT, *_ENDING):
         signal.signal(number, signal.SIG_IGN)

@@ -23,7 +23,7 @@ class LoadsimError(Exception):
 
 
 class UsageError(LoadsimError):
-    """The command, the scenario or a setting is wrong; the text names what, where and why."""
+    """The command, the scenario or a setting is wrong. The text names the place and the reason."""
 
     exit_code = Exit.usage
 
@@ -34,17 +34,22 @@ class UnreachableError(LoadsimError):
     exit_code = Exit.error
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def own_fault(error: Exception) -> str:
-    """In a line, what a failure is that nobody foresaw; one of ours says it itself."""
+    """An unexpected exception as one line; a LoadsimError has its line already."""
     if isinstance(error, LoadsimError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror.lower()}{'' if error.filename is None else f': {error.filename}'}"
-    return f"an error of loadsim's own: {type(error).__name__}: {' '.join(str(error).split())}"
+    return f"internal error of loadsim: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 class ErrorKind(enum.IntEnum):
-    """Why an event has no whole, valid response. The names stand in results; the numbers only in frames."""
+    """Why an event has no complete, valid response. Results have the names, frames the numbers."""
 
     dns = 1
     refused = 2
@@ -52,20 +57,20 @@ class ErrorKind(enum.IntEnum):
     connect_error = 4
     tls = 5
     reset = 6
-    """The connection broke after a byte of ours had left."""
+    """The connection broke after a byte of the request was sent."""
     closed_idle = 7
     """A reused connection was closed before any byte of the response."""
     closed_early = 8
     """A fresh connection was closed before any byte of the response."""
     truncated = 9
-    """The response began and did not end."""
+    """The response started but did not end."""
     timeout = 10
     protocol = 11
-    """No HTTP/1.x, no status from 200 to 599, header block over 64 KiB or 256 fields, bytes that nobody asked for."""
+    """No HTTP/1.x, no status from 200 to 599, header block over 64 KiB or 256 fields, unexpected bytes."""
     body_limit = 12
     """Response body over 16 MiB."""
     internal = 13
-    """Our own fault; makes the run INVALID."""
+    """Internal error of loadsim; makes the run INVALID."""
     switched_off = 14
     """Not sent: the provider had stopped delivering to the endpoint, as its retry profile says."""
 
@@ -74,9 +79,9 @@ class ErrorKind(enum.IntEnum):
 ERROR_BASE = 1000
 """`ERROR_BASE + ErrorKind` is the code of an error."""
 UNFINISHED = 2000
-"""Still under way when the drain ended; its latency is a lower bound."""
+"""Still in flight when the drain ended; its latency is a lower bound."""
 DROPPED = 2001
-"""Refused because `overflow = "drop"` found no free connection."""
+"""Not sent because `overflow = "drop"` found no free connection."""
 
 
 SUCCESS = range(200, 300)
@@ -86,7 +91,8 @@ SUCCESSES = frozenset(SUCCESS)
 
 
 def case_kind(name: str) -> str:
-    """The kind of a case that stands for a part of one: `documentation_key` of `documentation_key.github`."""
+    """The kind of a case, given the name of the case or of a part of it: `documentation_key` of
+    `documentation_key.github`."""
     return name.partition(".")[0]
 
 
@@ -132,7 +138,7 @@ class Secret:
 
 
 class SignedRequest(NamedTuple):
-    """What goes on the wire for one event, except the request line and the connection's own headers.
+    """The bytes that are sent for one event, except the request line and the connection's own headers.
 
     `headers` is zero or more complete header lines, each ending in CRLF (content type and signature headers);
     `body` is the exact bytes that were signed.
@@ -183,7 +189,7 @@ class Column(enum.IntEnum):
     bytes_sent = 9
     bytes_received = 10
     attempt = 11
-    """Which delivery of its event it is, from 1: the number of the attempt, or of the copy. 0: it is none, its event
+    """Which delivery of its event it is, from 1: the number of the attempt, or of the copy. 0: no delivery; the event
     ended without one, or between two."""
 
 
@@ -204,7 +210,7 @@ class Objective:
     translated: str | None = None
     """How the text was read, when a foreign name (k6's) was used."""
     window_ns: int | None = None
-    """Must hold in every full window of this width; None: over the whole run."""
+    """Must hold in every complete window of this length; None: over the whole run."""
     abort: bool = False
     """End the run as soon as it is certain that this will not hold."""
 

@@ -1,9 +1,8 @@
-"""How a process of our own is started, and how one ended: which interpreter, and what it imports.
+"""Starts child processes: command line and environment; and describes how a process ended.
 
-Decides that a child imports exactly what its parent does. `python -m` alone would put the working directory first,
-where a user's own `queue.py` or `secrets.py` would stand in for the standard library's. Of the environment a child gets
-what it needs: the parent's may hold secrets of any name, and what a process has in it every other one of the same user,
-and a core dump, can show.
+A child imports the same modules as its parent. `python -m` alone would search the working directory first, and find a
+user's own `queue.py` or `secrets.py` instead of the standard library's. A child gets only the environment variables
+that it needs: others may be secrets, and other processes of the user can read them.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ def own_command(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def own_environment(also: Collection[str] = (), *, everything: bool = False) -> dict[str, str]:
-    """What a process of ours needs of this one's environment, and the variables in `also`; with `everything` all of it,
-    for a program of the user's own.
+    """The environment variables that a child needs, and those in `also`; with `everything` all of them, for a program
+    of the user.
 
     Its import path is this process's, and it has no pool of threads for linear algebra: it has one core to itself.
     """

@@ -1,7 +1,7 @@
 """A pytest plugin: `loadsim_run` makes a load run part of a test, so that a gate can be an `assert`.
 
-Decides how a test starts a run and how a missed objective reads. The run is the command line's own, in a process of
-its own: a test may have any event loop or none. Imports nothing of loadsim until a test asks for a run.
+The run is a `loadsim run` in a process of its own, so that a test may have any event loop or none. Nothing of loadsim
+is imported until a test asks for a run.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Option = str | int | float | bool | Path | Iterable[str]
 _OF_THE_STEP = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
-"""The step is the test suite's, and so is its summary."""
+"""Removed from the run's environment: the step and its summary belong to the test suite."""
 
 
 class LoadRun:
-    """A judged run. `result` is what `result.json` holds, `directory` where it and the reports are."""
+    """A judged run: its result, and the directory with the result and the reports."""
 
     def __init__(self, result: RunResult, directory: Path) -> None:
         self.result = result
@@ -31,7 +31,7 @@ class LoadRun:
 
     @property
     def totals(self) -> Totals:
-        """The books and latencies of all recorded events."""
+        """Counts and latencies of all recorded events."""
         return self.result.totals
 
     def assert_passed(self) -> None:
@@ -43,7 +43,7 @@ class LoadRun:
     def assert_objective(self, *texts: str) -> None:
         """Fail the test unless the run is valid and meets these objectives, as in `p(99) < 250ms`. Only these count.
 
-        Raises UsageError for a text that means nothing.
+        Raises UsageError for a text that is not an objective.
         """
         from loadsim.judge import evaluate, objectives_of, rules_of, vocabulary_of
 

@@ -1,8 +1,6 @@
-"""Where the outside world is read: `loadsim.toml`, environment variables, secret files.
+"""Reads `loadsim.toml`, environment variables and files: endpoints by name, secrets, header values.
 
-Decides how an endpoint's name becomes a URL with its settings, and where a secret or a header's value comes from.
-Every failure is one line that names the file or the variable, the reason and the remedy; a value that was read is
-never part of it.
+Every error is one line with the file or variable, the reason and the remedy. It never contains a value that was read.
 """
 
 from __future__ import annotations
@@ -26,13 +24,13 @@ from loadsim.plan.scenario import EMBEDDED, Target
 from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
 
 LARGEST_FILE, LARGEST_TEXT = 1 << 30, 1 << 24
-"""Bytes of a result or a capture, and of a file that somebody wrote."""
+"""Largest size in bytes of a result or capture, and of a text file."""
 CONFIG_NAME = "loadsim.toml"
 
 _said: set[str] = set()
 
 ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
-"""What else helps, on a command line, where the secret's variable is not set."""
+"""The end of an error message of a command about a missing secret."""
 
 
 class EndpointTable(Target, frozen=True, kw_only=True):
@@ -42,7 +40,7 @@ class EndpointTable(Target, frozen=True, kw_only=True):
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of `loadsim.toml`."""
+    """The content of `loadsim.toml`."""
 
     endpoints: dict[str, EndpointTable] = msgspec.field(default_factory=dict)
 
@@ -56,7 +54,7 @@ class Endpoint:
     events: tuple[str, ...] = ()
     """The registered event types; empty: all."""
     given: Mapping[str, Any] = field(default_factory=dict)
-    """The `[target]` keys that the endpoint sets, in the file's units: what to lay over a scenario."""
+    """The `[target]` keys that the endpoint sets, in the units of the file. They override those of a scenario."""
 
     @property
     def url(self) -> str:
@@ -66,7 +64,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What `loadsim.toml` says; without the file, nothing. `source` is how messages call it."""
+    """The content of `loadsim.toml`, empty without the file. `source` is its name in messages."""
 
     source: str
     found: bool
@@ -74,7 +72,7 @@ class Config:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether there is one. A name that no file can have is none: whoever reads it says so."""
+    """Whether the path is a directory. False for a name that no file can have; reading it raises the error."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -82,10 +80,10 @@ def is_directory(path: Path) -> bool:
 
 
 def read_bytes_file(path: str | Path, largest: int = LARGEST_FILE) -> bytes:
-    """The content of a file, as it is, of `largest` bytes at most. Raises UsageError naming the path and the reason."""
+    """The content of a file of at most `largest` bytes. Raises UsageError naming the path and the reason."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(largest + 1)  # not its size: a device has none, and may have no end
+            data = file.read(largest + 1)  # not by its size: a device has none, and may be endless
         if len(data) > largest:
             raise UsageError(f"cannot read {path}: larger than {largest >> 20:,} MiB")
         return data
@@ -113,7 +111,7 @@ def _read_toml(path: str | Path) -> dict[str, Any]:
 def read_custom(path: str | Path) -> dict[str, Any]:
     """The description of a signature scheme in a TOML file: the whole of it, or its `[target.custom]`.
 
-    What the description says is not looked at. Raises UsageError naming the path and the reason.
+    The description is not checked here. Raises UsageError naming the path and the reason.
     """
     document = _read_toml(path)
     target = document.get("target")
@@ -128,8 +126,8 @@ def load_config(
     known_schemes: Collection[str] | None = None,
     settle: Settle | None = None,
 ) -> Config:
-    """`loadsim.toml` of a directory; a missing file is an empty one. `settle` finds the scheme of endpoints that name
-    none. Raises UsageError: `FILE: key: reason`."""
+    """`loadsim.toml` of a directory; a missing file is an empty one. `settle` finds the scheme of endpoints without
+    one. Raises UsageError: `FILE: key: reason`."""
     path = Path(directory) / CONFIG_NAME
     source = str(path)
     if not path.exists():
@@ -155,7 +153,7 @@ def _endpoints(
     for name, target in read(document, ConfigFile).endpoints.items():
         path = f"endpoints.{name}"
         if "://" in name or name.endswith(".toml") or name == EMBEDDED:
-            raise DocumentError(path, "this name would be taken for a URL, a scenario file or the embedded receiver")
+            raise DocumentError(path, "this name would mean a URL, a scenario file or the embedded receiver")
         check_target(path, target, known_schemes)
         given = {key: value for key, value in document["endpoints"][name].items() if key != "events"}
         events = target.events
@@ -177,7 +175,7 @@ def _endpoints(
 def resolve_target(argument: str, config: Config, called: str = "TARGET") -> Endpoint:
     """The endpoint that TARGET names: a URL (it contains `://`), `embedded`, or a name from `loadsim.toml`.
 
-    Raises UsageError that lists the known names; user info and query values of what was typed are not repeated.
+    Raises UsageError that lists the known names; user info and query values of the argument are not repeated.
     """
     if "://" in argument:
         try:
@@ -203,8 +201,8 @@ def read_secret(
 ) -> Secret:
     """The signing secret: from `secret_file`, else the variable `secret_env`, else the scheme's `default_env`.
 
-    One newline at its end is no part of it; of a variable that is said.
-    Raises UsageError that says what to set and how, `remedy` at its end.
+    One newline at its end is left out, with a message if it comes from a variable.
+    Raises UsageError that explains what to set, and ends in `remedy`.
     """
     if secret_env is not None and secret_file is not None:
         raise UsageError("secret_env and secret_file are both given: keep one of them")
@@ -220,7 +218,7 @@ def read_secret(
 
 
 def read_key_password(name: str | None) -> Secret | None:
-    """What a client key is encrypted with: the variable `name`. Raises UsageError when it is not set."""
+    """The pass phrase of the client key, from the variable `name`. Raises UsageError when it is not set."""
     return None if name is None else Secret(_variable(name, "the pass phrase of the client key"))
 
 
@@ -240,7 +238,7 @@ def _resolved(header: str, value: str) -> str:
     value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
     problem = header_value_problem(value)
     if problem:
-        raise UsageError(f"the header {header}: what its environment variable holds {problem}")
+        raise UsageError(f"the header {header}: the value of its environment variable {problem}")
     return value
 
 
@@ -250,18 +248,18 @@ class GitHubStep:
 
     summary: Path | None
     annotates: bool
-    """The runner reads workflow commands from our output."""
+    """Whether the runner reads workflow commands from our output."""
 
 
 def github_step() -> GitHubStep:
-    """What `GITHUB_STEP_SUMMARY` and `GITHUB_ACTIONS` say."""
+    """The step, from `GITHUB_STEP_SUMMARY` and `GITHUB_ACTIONS`."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")  # noqa: TID251 - as below
     acts = os.environ.get("GITHUB_ACTIONS") == "true"  # noqa: TID251
     return GitHubStep(Path(summary) if summary else None, annotates=acts)
 
 
 def key_log_file() -> str | None:
-    """Where OpenSSL is asked to write the keys of its sessions."""
+    """The file to which OpenSSL writes session keys, if one is set."""
     return os.environ.get("SSLKEYLOGFILE")  # noqa: TID251 - as above
 
 
@@ -270,7 +268,7 @@ def _without_newline(text: str) -> str:
 
 
 def _say_once(line: str) -> None:
-    """On standard error, once in a process: a page reads the same variable again and again."""
+    """Print a line on standard error, once per process: the dashboard reads the same variables many times."""
     if line not in _said:
         _said.add(line)
         sys.stderr.write(f"loadsim: {line}\n")
@@ -278,8 +276,8 @@ def _say_once(line: str) -> None:
 
 def _variable(name: str, purpose: str, remedy: str = "") -> str:
     if VARIABLE_NAME.fullmatch(name) is None:
-        # Not repeated: whoever writes a secret where its variable's name belongs should not find it in a log.
-        raise UsageError(f"{purpose}: what stands in place of a variable's name is not one (letters, digits and _)")
+        # Not repeated: a secret that was given in place of the variable's name must not appear in a log.
+        raise UsageError(f"{purpose}: the given name is not the name of a variable (letters, digits and _)")
     value = os.environ.get(name)  # noqa: TID251 - this is the place where the environment is read
     if value is None and shown_variable(name) != name:
         raise UsageError(
@@ -300,7 +298,7 @@ def _variable(name: str, purpose: str, remedy: str = "") -> str:
 
 
 def cache_directory() -> Path:
-    """Where what can be measured again is kept: `$XDG_CACHE_HOME/loadsim`, by default `~/.cache/loadsim`.
+    """The directory for cached measurements: `$XDG_CACHE_HOME/loadsim`, by default `~/.cache/loadsim`.
 
     Source: XDG Base Directory Specification, which ignores a relative path. Raises UsageError where there is no home.
     """
@@ -310,4 +308,4 @@ def cache_directory() -> Path:
     try:
         return Path.home() / ".cache" / "loadsim"
     except RuntimeError:
-        raise UsageError("there is no home directory to keep a cache in: set XDG_CACHE_HOME") from None
+        raise UsageError("there is no home directory for a cache: set XDG_CACHE_HOME") from None

@@ -17,8 +17,8 @@ from loadsim.launch.run import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import Secret
 from loadsim.plan import RunSpec, from_document
-from loadsim.report.books import found_in
 from loadsim.report.findings import findings
+from loadsim.report.reconciliation import has_findings
 from loadsim.run.load import run_load
 from loadsim.run.reconcile import reconciled_with_file
 from loadsim.signing import scheme
@@ -126,11 +126,11 @@ async def test_nothing_is_found_against_a_sound_receiver(tmp_path: Path, events:
     # A busy machine may make the run INVALID; what was found of the endpoint stands all the same.
     assert all(row.passed for row in result.verdict.objectives)
     assert receiver.effects == result.totals.succeeded
-    books = result.reconciliation
-    assert books is not None
-    assert books.sent == books.delivered == result.totals.succeeded
-    assert (books.lost, books.duplicated, books.forged_accepted, books.unacknowledged, books.never_sent) == (0,) * 5
-    assert books.examples == {}
+    found = result.reconciliation
+    assert found is not None
+    assert found.sent == found.delivered == result.totals.succeeded
+    assert (found.lost, found.duplicated, found.forged_accepted, found.unacknowledged, found.never_sent) == (0,) * 5
+    assert found.examples == {}
     due = result.totals.refusals_due
     assert due is not None
     assert due > 0.3 * events
@@ -147,7 +147,7 @@ async def test_a_receiver_that_fails_open_under_load_is_found(tmp_path: Path) ->
     assert accepted > 5
     assert sum(violations(result).values()) == accepted
     assert result.totals.refused_badly == 0
-    assert [line[:35] for line in findings(result)] == ["the check fails open now and then: "]
+    assert [line[:45] for line in findings(result)] == ["forged events are accepted some of the time: "]
 
 
 @pytest.mark.slow
@@ -189,21 +189,21 @@ async def test_every_flaw_is_found_beside_the_others(tmp_path: Path, events: int
         "reserialised_body",
         "spaced_body",
         "body_at_limit",
-        "the check fails open now and then",
-        "answered 2xx, and not in the receiver's books",
-        "in the receiver's books more often than they should be",
+        "forged events are accepted some of the time",
+        "answered 2xx, but not in the receiver's ledger",
+        "in the receiver's ledger more often than expected",
     ]
-    books = result.reconciliation
-    assert books is not None
-    assert books.duplicated == result.by_case["duplicate"].sent
-    assert books.lost is not None
-    assert books.lost == books.acknowledged_not_received
-    assert books.lost > 2
+    found = result.reconciliation
+    assert found is not None
+    assert found.duplicated == result.by_case["duplicate"].sent
+    assert found.lost is not None
+    assert found.lost == found.acknowledged_not_received
+    assert found.lost > 2
     accepted = result.totals.forged_accepted
     assert accepted is not None
-    assert books.forged_accepted is not None
+    assert found.forged_accepted is not None
     # what the receiver lost beyond the genuine events may have been forged ones that it had accepted
-    assert 0 <= accepted - books.forged_accepted <= receiver.lost - books.lost
+    assert 0 <= accepted - found.forged_accepted <= receiver.lost - found.lost
 
 
 @pytest.mark.slow
@@ -237,11 +237,11 @@ async def test_copies_at_the_same_time_find_who_looks_before_and_remembers_after
     directory = tmp_path / result.run.id
     file = tmp_path / "done.ndjson"
     file.write_text(receiver.rows(), encoding="utf-8")
-    books, notes = reconciled_with_file(result, directory, file, "event", of="effects")
+    joined, notes = reconciled_with_file(result, directory, file, "event", of="effects")
     assert notes == []
-    assert books.duplicated == (found.events if flaws else 0)
-    assert found_in(books) == bool(flaws)
+    assert joined.duplicated == (found.events if flaws else 0)
+    assert has_findings(joined) == bool(flaws)
     ledger = result.reconciliation
     assert ledger is not None
     # A file has an order, which this ledger leaves out.
-    assert ledger == msgspec.structs.replace(books, source=ledger.source, reordered=None, reorder_extent=None)
+    assert ledger == msgspec.structs.replace(joined, source=ledger.source, reordered=None, reorder_extent=None)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.dashboard.shelf import Shelf
+from loadsim.dashboard.result_store import ResultStore
 from loadsim.judge import evaluate, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.compare import compare_results
 from loadsim.measure.codec import decode
@@ -25,7 +25,7 @@ from loadsim.report.trend import run_line
 from loadsim.settings import LARGEST_TEXT, load_config, read_custom
 from tests.cli.running import Run
 from tests.conftest import slow_but
-from tests.dashboard.test_shelf import kept
+from tests.dashboard.test_result_store import kept
 from tests.report.results import course
 
 NESTED = 5_000
@@ -168,7 +168,7 @@ def test_one_bad_result_hides_no_other(tmp_path: Path, monkeypatch: pytest.Monke
     for number, (_, data, _) in enumerate(RESULTS):
         (tmp_path / f"20260502-bad-{number}").mkdir()
         (tmp_path / f"20260502-bad-{number}" / "result.json").write_bytes(data)
-    listed, _ = Shelf(tmp_path).newest_first()
+    listed, _ = ResultStore(tmp_path).newest_first()
     assert [each.directory for each in listed if each.line] == ["20260501-good"]
     assert all(each.problem for each in listed[1:])
     assert len(listed) == 1 + len(RESULTS)
@@ -176,8 +176,11 @@ def test_one_bad_result_hides_no_other(tmp_path: Path, monkeypatch: pytest.Monke
     def unforeseen(result: RunResult) -> None:
         raise KeyError(result.run.id)
 
-    monkeypatch.setattr("loadsim.dashboard.shelf.run_line", unforeseen)
-    (listed, _), shown = Shelf(tmp_path).newest_first(), f"{tmp_path}/20260501-good/result.json: cannot be listed: "
+    monkeypatch.setattr("loadsim.dashboard.result_store.run_line", unforeseen)
+    (listed, _), shown = (
+        ResultStore(tmp_path).newest_first(),
+        f"{tmp_path}/20260501-good/result.json: cannot be listed: ",
+    )
     assert any(each.problem.startswith(shown) for each in listed)
 
 

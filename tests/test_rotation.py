@@ -107,7 +107,7 @@ async def test_a_rotation_is_judged(tmp_path: Path, scheme_name: str, mistake: s
     elif mistake == "keeps the old one":
         assert failed == {"forged_accepted: count == 0"}
         assert forged.forged_accepted == forged.sent
-        assert "the old secret still opens the door after its end" in findings(result)[0]
+        assert "the old secret is still accepted after its end" in findings(result)[0]
     else:
         assert failed == {"success: rate >= 100%"}
         assert result.by_phase["before"].succeeded == 0

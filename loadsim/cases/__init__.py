@@ -1,6 +1,6 @@
 """Makes the signed request of event *i* in case *c*: events and signatures are combined here.
 
-A case is genuine, forged or awkward, and says whether an endpoint should accept or refuse it.
+A case is genuine, forged or unusual, and says whether an endpoint should accept or refuse it.
 """
 
 from loadsim.cases.check import check_cases, check_headers, needs_old_secret, retirement_ns

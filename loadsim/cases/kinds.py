@@ -1,4 +1,4 @@
-"""The kinds of cases, that is forged or awkward deliveries: how each is made, and whether an endpoint should accept it.
+"""The kinds of cases, that is forged or unusual deliveries: how each is made, and whether an endpoint should accept it.
 
 `CASE_KINDS` is the one table of them: the names, expectations and options that a scenario can use come from it. Each
 kind says how it changes a genuine delivery and which schemes it exists for.

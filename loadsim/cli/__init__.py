@@ -1,1 +1,1 @@
-"""Thin click commands, one file each: parse, compose, print, exit."""
+"""The commands, one file each: parse the options, call the package that does the work, print, exit."""

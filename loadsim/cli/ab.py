@@ -1,4 +1,4 @@
-"""`loadsim ab`: options become one validated comparison by pairs of runs."""
+"""`loadsim ab`: turns the options into one validated comparison by pairs of runs, and runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadsim.cli.output import put_line, report_of, say
 from loadsim.cli.stopping import stopping
 from loadsim.exit_codes import PAIRS
 from loadsim.interrupts import interrupts
-from loadsim.model import UsageError
+from loadsim.model import UsageError, counted
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:
@@ -31,34 +31,34 @@ if TYPE_CHECKING:
     type=click.IntRange(LEAST_PAIRS, MOST_PAIRS),
     default=LEAST_PAIRS,
     show_default=True,
-    help="Pairs of runs.",
+    help="Number of pairs of runs.",
 )
 @click.option(
     "--fail",
     "gates",
     multiple=True,
     metavar="p99:5%",
-    help="Fail when this figure of B is surely higher, and by so much at least (default p99:5%). Repeatable.",
+    help="Fail when this figure of B is significantly higher, by at least this much (default p99:5%). Repeatable.",
 )
-@click.option("--aa", "same", is_flag=True, help="A against itself: how often this machine would cry wolf.")
-@click.option("--scenario", metavar="FILE", help="Run this scenario at both targets.")
+@click.option("--aa", "same", is_flag=True, help="Compare A with itself: the rate of false alarms on this machine.")
+@click.option("--scenario", metavar="FILE", help="Run this scenario against both targets.")
 @click.option(
-    "--warm-up", default="2s", show_default=True, metavar="TIME", help="Load before each run, which does not count."
+    "--warm-up", default="2s", show_default=True, metavar="TIME", help="Load before each run, which is not measured."
 )
 @click.option(
-    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the pool's cap."
+    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the size of the pool."
 )
 @click.option("-r", "--rate", metavar="RATE", help="Open model: events per second, e.g. 500/s.")
-@click.option("-d", "--duration", metavar="TIME", help="How long each run is, e.g. 30s (default 10s).")
+@click.option("-d", "--duration", metavar="TIME", help="Duration of each run, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop each run after this many events.")
 @target_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(target_a: str, target_b: str | None, **options: Any) -> None:
     """Compare two targets by interleaved pairs of runs.
 
-    Every pair is one run at each target, in random order, on this machine. B fails when an exact test over the pairs
-    is sure (5 %, over all gates together) that B is slower, and the median of the pairs says by at least so much. Give
-    runs of at least 100 / (1 - q) events for a percentile q: 10,000 for p99.
+    Each pair is one run against each target, in random order, on this machine. B fails when an exact test over the
+    pairs shows that B is slower (5 % over all gates together), and the median of the pairs is higher by at least the
+    given share. A percentile q needs runs of at least 100 / (1 - q) events: 10,000 for p99.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
 
     \b
     Exit codes: 0 no regression shown, 99 B is worse, 3 a run was INVALID, 1 unreachable, 2 usage, 130 interrupted.
-    Every run's result is kept.
+    The result of every run is saved.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.ab.procedure import AbComparison
@@ -89,7 +89,7 @@ async def _execute(comparison: AbComparison) -> AbOutcome:
 
 
 def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> AbRequest:
-    """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    """Check everything before the first event. Raises UsageError."""
     from pathlib import Path
 
     from loadsim.judge.gates import parse_gates
@@ -133,7 +133,7 @@ def _load(target: str, options: dict[str, Any]) -> RunSpec:
 
 
 def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:
-    """Refuse runs that are too short for what is asked of them, as far as the plan can tell."""
+    """Refuse runs that are too short for their gates, as far as the plan shows. Raises UsageError."""
     from loadsim.measure.hdr import PERCENTILES, least_count
 
     plan = load.shown_plan()
@@ -144,7 +144,9 @@ def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:
     for gate in gates:
         needed = least_count(PERCENTILES[gate.figure]) if gate.figure in PERCENTILES else 1
         if events < needed:
-            raise UsageError(f"--fail {gate.text}: each run has {events:,.0f} events, {gate.label} needs {needed:,}")
+            raise UsageError(
+                f"--fail {gate.text}: each run has {counted(round(events), 'event')}, {gate.label} needs {needed:,}"
+            )
 
 
 def _warm_up(text: str) -> int:

@@ -1,4 +1,4 @@
-"""`loadsim bench`: which benchmarks there are."""
+"""`loadsim bench`: the group of the benchmark commands."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import click
 from loadsim.cli.lazy import LazyGroup, Table
 
 COMMANDS: Table = {
-    "verify": ("bench_verify", "Verification in process: ours, libraries, and your own function.", False),
+    "verify": ("bench_verify", "Verification in one process: ours, libraries, and your own function.", False),
     "receiver": ("bench_receiver", "A receiver over HTTP: ours, and your own application.", False),
-    "engine": ("bench_engine", "The generator against a receiver that does nothing: its speed and its floor.", False),
+    "engine": (
+        "bench_engine",
+        "The generator against a receiver that does nothing: its highest rate and least latency.",
+        False,
+    ),
 }
 
 

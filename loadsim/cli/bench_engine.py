@@ -1,4 +1,4 @@
-"""`loadsim bench engine`: calibrates the generator and keeps what it found for the reports of later runs."""
+"""`loadsim bench engine`: measures the limits of the generator, for the reports of later runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from loadsim.model import UsageError
 def command(step: str, *, as_json: bool, quiet: bool) -> None:
     """Measure the generator against a bare receiver on this machine.
 
-    Finds the most signed events per second that one generator process can fire, the least service time that it can
-    show, and how late it is at several rates. The answer is kept in the user's cache directory, and reports of later
+    Finds the most signed events per second that one generator process can send, the least service time that it can
+    measure, and its lag at several rates. The result is stored in the user's cache directory, and reports of later
     runs on this machine show it beside their figures.
 
     \b
@@ -29,12 +29,12 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
       loadsim bench engine --step 10s --json
 
     \b
-    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy to say, 130 interrupted (nothing is kept).
+    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy, 130 interrupted (nothing is saved).
     """
     from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.studies.bench_engine.procedure import dump, measure_floor
-    from loadsim.studies.bench_engine.report import floor_report
+    from loadsim.studies.bench_engine.procedure import dump, measure_limits
+    from loadsim.studies.bench_engine.report import engine_report
 
     try:
         step_ns = parse_duration(step)
@@ -43,12 +43,12 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     if not 10**9 <= step_ns <= 600 * 10**9:
         raise UsageError(f"--step {step}: must lie between 1s and 10m")
     tell = (lambda _: None) if quiet else say
-    calibration = asyncio.run(measure_floor(step_ns, tell))
+    calibration = asyncio.run(measure_limits(step_ns, tell))
     if as_json:
         put(dump(calibration))
     else:
         with report_of():
-            print_report(floor_report(calibration.floor, calibration.environment, calibration.reasons))
+            print_report(engine_report(calibration.limits, calibration.environment, calibration.reasons))
             if calibration.path is not None:
                 put_line(f"\nSaved to {calibration.path}")
     sys.exit(Exit.invalid if calibration.reasons else Exit.ok)

@@ -1,4 +1,4 @@
-"""`loadsim bench receiver`: options become one sitting; its figures are kept and printed."""
+"""`loadsim bench receiver`: turns the options into one benchmark, runs it, saves and prints its figures."""
 
 from __future__ import annotations
 
@@ -21,25 +21,41 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--app", metavar="PACKAGE.MODULE:NAME", help="Your aiohttp or ASGI application, or what makes it.")
-@click.option("--path", default="/webhooks/trackpilots", show_default=True, help="Where your application takes events.")
+@click.option(
+    "--app", metavar="PACKAGE.MODULE:NAME", help="Your aiohttp or ASGI application, or a function that makes it."
+)
+@click.option(
+    "--path",
+    default="/webhooks/trackpilots",
+    show_default=True,
+    help="The path where your application receives events.",
+)
 @click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
-@click.option("--public-url", metavar="URL", help="The URL that is signed, for schemes that sign it.")
-@with_options(*secret_options("the secret that your application checks with"))
-@click.option("-r", "--rate", "rates", multiple=True, metavar="RATE", help="A load; repeatable. [1000/s 4000/s 8000/s]")
-@click.option("--rounds", type=click.IntRange(3, 100), default=7, show_default=True, help="Windows at full speed.")
-@click.option("--step", default="2s", show_default=True, metavar="TIME", help="How long a window is.")
-@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the figures are kept.")
+@click.option("--public-url", metavar="URL", help="The signed URL, for schemes that sign it.")
+@with_options(*secret_options("the secret of your application"))
+@click.option(
+    "-r",
+    "--rate",
+    "rates",
+    multiple=True,
+    metavar="RATE",
+    help="A rate to measure at; repeatable. [1000/s 4000/s 8000/s]",
+)
+@click.option(
+    "--rounds", type=click.IntRange(3, 100), default=7, show_default=True, help="Number of windows at full speed."
+)
+@click.option("--step", default="2s", show_default=True, metavar="TIME", help="Length of a window.")
+@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
     """Measure what a verified event costs over HTTP on this machine.
 
-    Our receiver on its two engines, verifying and not, and your own application beside it, which is started here in
-    one process: an aiohttp web.Application, an ASGI application (needs uvicorn: the extra asgi), or a function that
-    makes one. It reads its secret from where it always does. Framework and signature are told apart by subtraction;
-    response times are measured at several loads. A receiver that accepts forged events is named and not timed.
+    Measures our receiver on its two engines, with and without verification, and your own application, which is started
+    here in one process: an aiohttp web.Application, an ASGI application (needs uvicorn: the extra asgi), or a function
+    that makes one. It reads its own secret. The costs of framework and signature are separated by subtraction; response
+    times are measured at several rates. A receiver that accepts forged events is named and not timed.
 
     \b
     Examples:
@@ -48,24 +64,27 @@ def command(**options: Any) -> None:
       loadsim bench receiver --app shop.api:app -r 500/s -r 2000/s
 
     \b
-    Exit codes: 0 measured, 99 a receiver errs, 3 the machine was too noisy to say, 2 usage, 130 interrupted.
+    Exit codes: 0 measured, 99 a receiver is wrong, 3 the machine was too noisy, 2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.run.load import free_directory
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
     from loadsim.studies.bench_receiver.report import receiver_report
+    from loadsim.studies.bench_receiver.result import dump_receiver_bench
+    from loadsim.studies.save import save_study
 
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
     tell = (lambda _: None) if options["quiet"] else say
     result = asyncio.run(_execute(ReceiverBenchmark(request, tell)))
-    directory = _keep(result, out)
+    data, report = dump_receiver_bench(result), receiver_report(result)
+    directory = save_study(out, result.id, "receiver.json", data, report)
     if options["as_json"]:
-        put((directory / "receiver.json").read_bytes())
+        put(data)
     else:
         with report_of(directory):
-            print_report(receiver_report(result))
+            print_report(report)
             put_line(f"\nSaved to {directory}/: receiver.json, summary.md, report.html")
     sys.exit(BENCHES[result.ending])
 
@@ -73,19 +92,6 @@ def command(**options: Any) -> None:
 async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
     with interrupts(bench.interrupt):
         return await bench.execute()
-
-
-def _keep(result: ReceiverBench, out: Path) -> Path:
-    from loadsim.launch.store import run_directory, write_whole
-    from loadsim.report.formats import report_files
-    from loadsim.studies.bench_receiver.report import receiver_report
-    from loadsim.studies.bench_receiver.result import dump_receiver_bench
-
-    directory = run_directory(out, result.id)
-    write_whole(directory / "receiver.json", dump_receiver_bench(result))
-    for name, content in report_files(receiver_report(result)).items():
-        write_whole(directory / name, content)
-    return directory
 
 
 def _compose(options: dict[str, Any]) -> ReceiverRequest:
@@ -105,7 +111,7 @@ def _compose(options: dict[str, Any]) -> ReceiverRequest:
     described = scheme(name, custom, where=options["custom"] or "--custom")
     own = options["app"] is not None
     if not own and (options["secret_env"] is not None or options["secret_file"] is not None):
-        raise UsageError("a secret is needed for --app only: without it one is drawn")
+        raise UsageError("a secret is for --app only: without it a random one is used")
     secret = Secret(secrets.token_hex(24))
     if own:
         secret = read_secret(
@@ -113,7 +119,7 @@ def _compose(options: dict[str, Any]) -> ReceiverRequest:
             secret_file=options["secret_file"],
             default_env=described.default_secret_env,
         )
-    described.verifier(secret, url=options["public_url"] or "http://127.0.0.1/")  # a key in the wrong form is said here
+    described.verifier(secret, url=options["public_url"] or "http://127.0.0.1/")  # raises for a key in the wrong format
     if not options["path"].startswith("/"):
         raise UsageError(f"--path {options['path']}: begins with '/'")
     try:

@@ -1,4 +1,4 @@
-"""`loadsim bench verify`: options become one sitting; its figures are kept and printed."""
+"""`loadsim bench verify`: turns the options into one benchmark, runs it, saves and prints its figures."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 @click.option("--scheme", "schemes", multiple=True, metavar="NAME", help="Signature scheme; repeatable. [default: all]")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
 @click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Body size, e.g. 1KB; repeatable. [64B to 256KB]")
-@click.option("--verifier", metavar="PACKAGE.MODULE:FUNCTION", help="Your own, called as (headers, body).")
+@click.option("--verifier", metavar="PACKAGE.MODULE:FUNCTION", help="Your own verifier, called as (headers, body).")
 @with_options(*secret_options("the secret that your verifier checks with"))
-@click.option("--url", metavar="URL", help="The URL that schemes sign which sign it.")
-@click.option("--rounds", type=click.IntRange(6, 1000), default=15, show_default=True, help="Timings of every row.")
-@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Where the figures are kept.")
+@click.option("--url", metavar="URL", help="The signed URL, for schemes that sign it.")
+@click.option("--rounds", type=click.IntRange(6, 1000), default=15, show_default=True, help="Timings of each row.")
+@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
-    """Measure what verifying one delivery costs, in this process, on one core.
+    """Measure cost of verifying one delivery, in this process, on one core.
 
-    Ours, the codes of Python's hmac and of cryptography, the providers' own libraries where they are installed, and
-    your own function. A verifier is asked first whether it accepts a genuine delivery and refuses tampered, forged,
-    unsigned and stale ones; one that errs is named and not timed. Your function is called as (headers, body): it says
-    yes by a true value, or by None where it says no by raising, and gets the secret from where it always does.
+    Measures our verifier, the MAC functions of Python's hmac and of cryptography, the providers' own libraries where
+    they are installed, and your own function. Each verifier must first accept a genuine delivery and refuse tampered,
+    forged, unsigned and stale ones; one that fails this is named and not timed. Your function is called as
+    (headers, body). It accepts by a true value, or by None if it refuses by an exception. It reads its own secret.
 
     \b
     Examples:
@@ -44,16 +44,15 @@ def command(**options: Any) -> None:
       loadsim bench verify --scheme trackpilots --verifier shop.webhooks:verify
 
     \b
-    Exit codes: 0 right and within bounds, 99 a verifier errs or a bound is missed, 3 the machine was too noisy to
-    say, 2 usage, 130 interrupted.
+    Exit codes: 0 right and within bounds, 99 a verifier is wrong or a bound is missed, 3 the machine was too noisy,
+    2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.launch.store import run_directory, write_whole
-    from loadsim.report.formats import report_files
     from loadsim.run.load import free_directory
     from loadsim.studies.bench_verify.procedure import VerifyBenchmark
     from loadsim.studies.bench_verify.report import verify_report
     from loadsim.studies.bench_verify.result import dump_verify_bench
+    from loadsim.studies.save import save_study
 
     request = _compose(options)
     out = Path(options["out"])
@@ -62,12 +61,8 @@ def command(**options: Any) -> None:
     bench = VerifyBenchmark(request, tell)
     with interrupts_here(bench.interrupt):
         result = bench.execute()
-    directory = run_directory(out, result.id)
-    data = dump_verify_bench(result)
-    write_whole(directory / "verify.json", data)
-    report = verify_report(result)
-    for name, content in report_files(report).items():
-        write_whole(directory / name, content)
+    data, report = dump_verify_bench(result), verify_report(result)
+    directory = save_study(out, result.id, "verify.json", data, report)
     if options["as_json"]:
         put(data)
     else:
@@ -91,10 +86,10 @@ def _compose(options: dict[str, Any]) -> VerifyRequest:
     verifier, secret = None, None
     if options["verifier"] is not None:
         if len(names) > 1:
-            raise UsageError("--verifier goes with one --scheme: the one that it verifies")
+            raise UsageError("--verifier needs exactly one --scheme: the one that it verifies")
         names = names or [DEFAULT_SCHEME]
     elif options["secret_env"] is not None or options["secret_file"] is not None:
-        raise UsageError("a secret is needed for --verifier only: without it one is drawn")
+        raise UsageError("a secret is for --verifier only: without it a random one is used")
     found = [
         scheme(name, custom, where=options["custom"]) if name == CUSTOM else scheme(name)
         for name in names or scheme_names()

@@ -1,4 +1,4 @@
-"""`loadsim capacity`: options become one validated search."""
+"""`loadsim capacity`: turns the options into one validated search, and runs it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,28 @@ if TYPE_CHECKING:
 @click.argument("what", metavar="SCENARIO|TARGET")
 @click.option("--from", "lowest", default="50/s", show_default=True, metavar="RATE", help="The lowest rate to try.")
 @click.option("--to", "highest", metavar="RATE", help="The highest rate to try (default: until one fails).")
-@click.option("--step", default="10s", show_default=True, metavar="TIME", help="How long a rate is measured.")
-@click.option("--settle", default="2s", show_default=True, metavar="TIME", help="Load before it, which does not count.")
 @click.option(
-    "--precision", default="2.5%", show_default=True, metavar="SHARE", help="How close pass and fail must come."
+    "--step", default="10s", show_default=True, metavar="TIME", help="Duration of the measurement at each rate."
 )
-@click.option("-c", "--connections", type=click.IntRange(1), help="The pool's cap (default 256).")
+@click.option(
+    "--settle", default="2s", show_default=True, metavar="TIME", help="Load before each step, which is not measured."
+)
+@click.option(
+    "--precision",
+    default="2.5%",
+    show_default=True,
+    metavar="SHARE",
+    help="Largest difference between the passing and the failing rate at the end.",
+)
+@click.option("-c", "--connections", type=click.IntRange(1), help="Size of the pool (default 256).")
 @target_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(what: str, **options: Any) -> None:
     """Find the highest rate that meets the objectives.
 
-    Doubles the rate until a step fails, narrows it down by bisection, and confirms the answer with a longer step. A
-    step passes when the whole confidence interval meets the objective and the endpoint does not fall behind. Of a
-    scenario, the target, the events, the objectives and the arrivals are used; its phases are not.
+    Doubles the rate until a step fails, then uses bisection, and confirms the result with a longer step. A step passes
+    when the whole confidence interval meets the objectives and the endpoint keeps up. Of a scenario, the target, the
+    events, the objectives and the arrivals are used, but not its phases.
 
     \b
     Examples:
@@ -48,7 +56,7 @@ def command(what: str, **options: Any) -> None:
 
     \b
     Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
-    2 usage, 130 interrupted. Every step's result is kept.
+    2 usage, 130 interrupted. The result of every step is saved.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.capacity.procedure import CapacitySearch
@@ -71,7 +79,7 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 
 
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
-    """Everything that can be wrong is found here, before the first event. Raises UsageError."""
+    """Check everything before the first event. Raises UsageError."""
     from loadsim.judge import objectives_of, vocabulary_of_scenario
     from loadsim.run.compose import compose
     from loadsim.studies.capacity.procedure import CapacityRequest
@@ -82,7 +90,7 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
         raise UsageError(f"--to {options['highest']} is below --from {options['lowest']}")
     quick = not what.endswith(".toml")
     if options["connections"] and not quick:
-        raise UsageError(f"-c: a scenario says this itself; change {what}, or name a target instead of a scenario")
+        raise UsageError(f"-c: a scenario sets this itself; change {what}, or name a target instead of a scenario")
     load = compose(what, run_options({**options, "rate": options["lowest"] if quick else None}))
     request = CapacityRequest(
         load=load,

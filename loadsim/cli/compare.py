@@ -1,4 +1,4 @@
-"""`loadsim compare`: two stored results, percentile by percentile."""
+"""`loadsim compare`: compares two stored results, percentile by percentile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from loadsim.model import UsageError
     "gates",
     multiple=True,
     metavar="p99:10%",
-    help="Fail when this percentile of NEW is higher by so much at least, and its interval above 1. Repeatable.",
+    help="Fail when this percentile of NEW is higher by at least this much, and its interval above 1. Repeatable.",
 )
 @click.option(
     "-f",
@@ -32,18 +32,18 @@ from loadsim.model import UsageError
     type=click.Choice(["text", "md", "html"]),
     default="text",
     show_default=True,
-    help="Form to write.",
+    help="Output format.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @click.pass_context
 def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], form: str, output: Path | None) -> None:
     """Compare two stored results: their ratio by percentile, with intervals.
 
-    BASE and NEW are result.json files, or the directories that hold them. One run of each cannot tell a change from
-    the noise between runs, and the report says so; loadsim ab can. --fail is for those who want a gate anyway.
+    BASE and NEW are result.json files, or the directories that hold them. One run of each cannot separate a change
+    from the noise between runs, and the report says so; loadsim ab can. --fail sets a gate all the same.
 
     \b
-    Exit codes: 0, with --fail also 99 NEW is higher, 3 a gate cannot be judged; 2 not two results.
+    Exit codes: 0; with --fail also 99 NEW is higher, 3 a gate cannot be judged; 2 a file is not a result.
 
     \b
     Examples:
@@ -59,11 +59,11 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     except ValueError as error:
         raise UsageError(f"{base} and {new} cannot be compared: {error}") from None
     if output is None:
-        with report_of() if wanted else contextlib.nullcontext():  # without a gate the report is all there is
+        with report_of() if wanted else contextlib.nullcontext():  # without a gate there is no verdict
             write_document(data, form)
     else:
         write_whole(output, data)
-        write_line(f"wrote {output}")
+        write_line(f"Saved to {output}")
     ctx.exit(COMPARED[compared.outcome])
 
 

@@ -1,4 +1,4 @@
-"""`loadsim dashboard`: the simulations page, served here until it is told to stop."""
+"""`loadsim dashboard`: serves the dashboard until an interrupt."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ from loadsim.cli.output import say
 from loadsim.model import UsageError
 
 NEEDED = ("jinja2", "plotly")
-"""The extra `dashboard`."""
+"""The packages of the extra `dashboard`."""
 
 
 @click.command("dashboard")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; loopback keeps it yours.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 = a free port.")
-@click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; others cannot reach a loopback address.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free port.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.option(
     "--out",
     default="reports",
     show_default=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Where results are kept and listed.",
+    help="Directory for the results, which are also listed.",
 )
 def command(*, host: str, port: int, no_browser: bool, out: Path) -> None:
-    """Serve the simulations page: choose an endpoint and an event, send it, see what came back.
+    """Serve web pages: choose an endpoint and an event, send it, and see the answer.
 
-    It also starts load runs and draws them while they go on, and lists the results under reports/. Endpoints are those
-    of loadsim.toml; secrets are read here and never reach the page. The address that is printed holds a token: only who
-    has it can use the page. Ctrl-C stops; a run that goes on is drained and kept.
+    The pages also start load runs, show them while they are in progress, and list the results under reports/.
+    Endpoints come from loadsim.toml. Secrets are read here and never sent to the browser. The printed address holds a
+    token, without which the pages cannot be used. Ctrl-C stops; a run in progress is drained and its result saved.
 
     \b
     Examples:

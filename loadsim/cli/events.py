@@ -1,4 +1,4 @@
-"""`loadsim events`: the catalogue, a sample payload, or the exact body of one event of a run."""
+"""`loadsim events`: prints the catalogue, a sample payload, or the exact body of one event of a run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from loadsim.model import UsageError
 
 @click.command()
 @click.argument("event", required=False)
-@click.option("--scheme", metavar="NAME", help="Only what is sent with this signature scheme.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="The seed of a run: print one exact body.")
-@click.option("--index", type=click.IntRange(0, 2**48 - 1), metavar="I", help="Which event of the run (default 0).")
-@click.option("--epoch", metavar="T", help="The instant of the body: unix seconds or ISO 8601 (default: now).")
-@click.option("--live", is_flag=True, help='Without the field "simulation", as live events are.')
+@click.option("--scheme", metavar="NAME", help="Only the events of this signature scheme.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    metavar="S",
+    help="The seed of a run: print the exact body of one event.",
+)
+@click.option(
+    "--index", type=click.IntRange(0, 2**48 - 1), metavar="I", help="Index of the event in the run (default 0)."
+)
+@click.option("--epoch", metavar="T", help="The time in the body: unix seconds or ISO 8601 (default: now).")
+@click.option("--live", is_flag=True, help='Leave out the field "simulation", as live events do.')
 @click.option("--image", metavar="FORM", help="imageBuffer: placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. data.0.user.userId=u1."
@@ -52,32 +59,32 @@ def command(
 
     if event is None:
         if seed is not None or index is not None or epoch or live or image or overrides:
-            raise UsageError("these options need an event type: loadsim events EVENT [options]; see loadsim events")
+            raise UsageError("these options need an event type: loadsim events EVENT [options]")
         _print_catalogue(None if scheme is None else family(find_scheme(scheme)))
         return
     if scheme is not None:
         event = _of_scheme(event, scheme, family(find_scheme(scheme)))
     if seed is None:
         if index is not None or epoch:
-            raise UsageError("--index and --epoch say which body of a run: give the run's --seed too")
+            raise UsageError("--index and --epoch need the seed of the run: give --seed too")
         _print_sample(event, live, image, overrides)
     else:
         _print_body(event, seed, index or 0, epoch, live, image, overrides)
 
 
 def _of_scheme(event: str, scheme: str, schemes: tuple[str, ...]) -> str:
-    """The full name of one of a scheme's own events. Raises UsageError for another's."""
+    """The full name of an event of this scheme. Raises UsageError for an event of another scheme."""
     from loadsim.events import default_types, event_type
     from loadsim.inputs.event_names import full_name
 
     name = event_type(full_name(event, schemes)).name
     if name not in default_types(schemes):
-        raise UsageError(f"{name} is no event of scheme {scheme}: see loadsim events --scheme {scheme}")
+        raise UsageError(f"{name} is not an event of scheme {scheme}: see loadsim events --scheme {scheme}")
     return name
 
 
 def _print_catalogue(schemes: tuple[str, ...] | None) -> None:
-    """All types, or those of the first of `schemes` that has any, by provider."""
+    """Print all event types by provider, or those of the first of `schemes` that has any."""
     from rich.console import Console
     from rich.table import Table
 
@@ -99,7 +106,7 @@ def _print_catalogue(schemes: tuple[str, ...] | None) -> None:
 
 
 def _print_sample(event: str, live: bool, image: str | None, overrides: tuple[str, ...]) -> None:
-    """The documented sample, indented, changed only as the options ask."""
+    """Print the documented sample, indented, with the changes of the options."""
     import orjson
 
     from loadsim.events import parse_override, sample_payload
@@ -119,7 +126,7 @@ def _print_body(
     image: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """The bytes alone, so that they can be hashed and compared; a terminal gets a newline after them."""
+    """Print the exact bytes, so that they can be hashed and compared; on a terminal, with a newline after them."""
     from loadsim.events import EventSource, parse_override
     from loadsim.inputs.values import parse_epoch
 

@@ -1,7 +1,7 @@
-"""Tells GitHub Actions how a run ended, where it runs in such a step: its summary and its annotations.
+"""Reports a run to GitHub Actions, if it runs in a step of one: a summary and annotations.
 
-Decides nothing about their content. What cannot be written is said on stderr and changes no verdict: the result is
-safe by then. Annotations go to stderr, which the runner reads too, so that `--json -` stays JSON.
+A summary that cannot be written is reported on stderr and does not change the verdict. Annotations go to stderr, which
+the runner reads too, so that the output of `--json -` stays JSON.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_comman
 from loadsim.settings import github_step
 
 
-def tell_github(result: RunResult) -> None:
-    """Append the summary to the step's file and print the annotations; nothing outside of GitHub Actions."""
+def report_to_github(result: RunResult) -> None:
+    """Append the summary to the step's file and print the annotations. Does nothing outside of GitHub Actions."""
     step = github_step()
     if step.annotates:
         for line in workflow_commands(result):

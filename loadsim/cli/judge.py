@@ -1,4 +1,4 @@
-"""`loadsim judge`: a stored result, judged again by its own or by other objectives."""
+"""`loadsim judge`: judges a stored result again, by its own or by other objectives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from loadsim.report.run_report import verdict_report
     "texts",
     multiple=True,
     metavar="TEXT",
-    help="Judge by this instead of the run's own objectives, as in 'p(99) < 250ms'. Repeatable.",
+    help="Judge by this instead of the run's own objectives, e.g. 'p(99) < 250ms'. Repeatable.",
 )
 @gate_option
 @click.option("--write", is_flag=True, help="Store the new verdict in the result.")
@@ -32,11 +32,11 @@ from loadsim.report.run_report import verdict_report
 def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: GateMode, *, write: bool) -> None:
     """Judge a stored result again.
 
-    RESULT is a result.json, or the directory that holds it. Without --objective the run's own objectives are taken.
-    'success: rate >= 99%' is added unless an objective names success, errors or http_req_failed.
+    RESULT is a result.json, or the directory that holds it. Without --objective, the run's own objectives are used.
+    'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed.
 
     \b
-    Exit codes: 0 pass, 99 an objective failed, 3 the run is invalid, 2 an objective means nothing.
+    Exit codes: 0 pass, 99 an objective failed, 3 INVALID measurement, 2 an objective cannot be used.
 
     \b
     Examples:
@@ -52,5 +52,5 @@ def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: Gate
     if write:
         path = result_path(result)
         write_whole(path, dump_result(judged))
-        write_line(f"wrote {path}")
+        write_line(f"Saved to {path}")
     ctx.exit(exit_code(judged, interrupted=False))

@@ -1,4 +1,4 @@
-"""A group of commands that are imported only when they are asked for, so that `--help` loads nothing heavy."""
+"""A group of commands that are imported only when they are run, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Table = dict[str, tuple[str, str, bool]]
 
 
 class LazyGroup(click.Group):
-    """A group whose commands stand in a table."""
+    """A group whose commands are listed in a table."""
 
     def __init__(self, *args: Any, table: Table, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,6 +1,6 @@
-"""The live view of a run, on stderr: a table that redraws on a terminal, a line every five seconds elsewhere.
+"""The live view of a run on stderr: a table that is redrawn on a terminal, a line every five seconds elsewhere.
 
-Drawn in the parent process at most four times a second, so that it never disturbs the load.
+It is drawn in the parent process, at most four times a second, so that it does not disturb the load.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from loadsim.cli import output
 from loadsim.cli.stopping import STOPPING
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_S, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,7 @@ _LINES_S = 5.0
 
 
 def terminal() -> Console | None:
-    """Standard error as a terminal that can be redrawn; None where it is none, whatever forces colours."""
+    """Standard error as a terminal that can be redrawn; None where it is not one, even if colours are forced."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
@@ -34,7 +34,7 @@ def terminal() -> Console | None:
 
 @contextlib.asynccontextmanager
 async def live_view(run: Run, console: Console | None, *, quiet: bool) -> AsyncIterator[None]:
-    """Show the run's progress while the context lasts, redrawn on `console` or in lines."""
+    """Context in which the run's progress is shown, redrawn on `console` or in lines."""
     if quiet:
         yield
         return
@@ -45,7 +45,7 @@ async def live_view(run: Run, console: Console | None, *, quiet: bool) -> AsyncI
         view.cancel()
         await asyncio.wait([view])
         if not view.cancelled():
-            view.exception()  # a view that cannot be drawn, on a terminal that went away, is no matter of the run
+            view.exception()  # an error of the view, such as a closed terminal, must not end the run
 
 
 async def _redraw(run: Run, console: Console) -> None:
@@ -74,7 +74,7 @@ async def _lines(run: Run) -> None:
     await run.started.wait()
     plan = run.plan
     total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
-    output.say(f"{plan.scenario.name}: seed {plan.seed}, {run.shards} shard(s){total}")
+    output.say(f"{plan.scenario.name}: seed {plan.seed}, {counted(run.shards, 'shard')}{total}")
     while True:
         await asyncio.sleep(_LINES_S)
         progress = run.progress()

@@ -1,7 +1,4 @@
-"""The `loadsim` command: which subcommands there are, and how a failure becomes one line and an exit code.
-
-Subcommands are imported only when they are asked for, so that `--help` loads nothing heavy.
-"""
+"""The `loadsim` command: its subcommands, and how a failure becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -22,18 +19,18 @@ from loadsim.model import LoadsimError, own_fault
 COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
     "events": ("events", "List the event types, or print the exact body of one event.", False),
-    "run": ("run", "Fire a load run at an endpoint and judge it.", False),
+    "run": ("run", "Run a load against an endpoint and judge it.", False),
     "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
-    "probe": ("probe", "Find out which bytes, and which times, an endpoint's verification breaks on.", False),
+    "probe": ("probe", "Find the bytes and times on which an endpoint's verification fails.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
-    "dashboard": ("dashboard", "Serve the simulations page: send, watch and compare in a browser.", False),
+    "dashboard": ("dashboard", "Serve web pages to send events, watch load runs and compare results.", False),
     "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
     "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),
     "compare": ("compare", "Compare two stored results, percentile by percentile.", False),
-    "bench": ("bench", "What the generator, the receiver and verification cost on this machine.", False),
-    "reconcile": ("reconcile", "Join a stored result with the books of your own endpoint.", False),
+    "bench": ("bench", "Measure the generator, the receiver and verification on this machine.", False),
+    "reconcile": ("reconcile", "Join a stored result with a file of what your own endpoint received.", False),
     "report": ("report", "Write a stored result again in any format.", False),
-    "judge": ("judge", "Judge a stored result again, with these or other objectives.", False),
+    "judge": ("judge", "Judge a stored result again, with the same or other objectives.", False),
     "shard": ("shard", "One generator process (started by loadsim itself).", True),
 }
 
@@ -52,7 +49,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; every foreseen failure is one line on stderr and its exit code."""
+    """Run the command line; every expected failure is one line on stderr and its exit code."""
     prepare()
     with guarded_output():
         code = _run()
@@ -83,21 +80,21 @@ def _run() -> int:
         few = error.errno in (errno.EMFILE, errno.ENFILE)
         say(f"{own_fault(error)}{'; raise the limit (ulimit -n)' if few else ''}")
         code = Exit.error
-    except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote what an endpoint said
+    except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote an endpoint
         traceback.print_exc()
         code = Exit.error
     return code if isinstance(code, int) else Exit.ok
 
 
 def _is_of_key_log(error: OSError) -> bool:
-    """Whether OpenSSL could not open its key log: the first TLS settings show it, and the import of a library may."""
+    """Whether OpenSSL could not open its key log, which fails at the first TLS context or at an import."""
     from loadsim.settings import key_log_file
 
     return error.filename is not None and error.filename == key_log_file()
 
 
 def _show(error: click.ClickException) -> None:
-    """One line, as for every other failure; the help itself where nothing was asked for."""
+    """Print the error in one line, or the help where the command line is empty."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return

@@ -1,7 +1,7 @@
-"""Standard output and standard error of the commands: nothing that is printed steers a CI runner or a terminal.
+"""Standard output and standard error of the commands, guarded so that no text controls a terminal or a CI runner.
 
-Decides that this holds for every command, message, report, log line and traceback alike, since all of them end up in
-these two streams. What is safe to print is `foreign`'s business.
+The guard is in the streams themselves, so that it holds for every message, report, log line and traceback. The rules
+for safe text are in `foreign`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from loadsim.report.figures import printable
 
 
 class Guarded(io.BufferedIOBase):
-    """Writes what it is given to `under`, made harmless. A command that comes in several pieces is broken as well."""
+    """Writes text to the stream `under` after making it harmless, also where a command comes in several pieces."""
 
     def __init__(self, under: BinaryIO, *, utf8: bool) -> None:
         self._under = under
@@ -29,8 +29,8 @@ class Guarded(io.BufferedIOBase):
         self._line = b""
 
     def write(self, data: object) -> int:
-        """Write all of it; how much it was."""
-        given = bytes(data)  # type: ignore[call-overload]  # whatever has bytes
+        """Write all of the data; returns its length."""
+        given = bytes(data)  # type: ignore[call-overload]  # any buffer
         safe = shown(given, escapes=self.isatty()) if self._utf8 else given
         safe = harmless(safe, self._line)
         self._under.write(safe)
@@ -39,35 +39,35 @@ class Guarded(io.BufferedIOBase):
         return len(given)
 
     def write_exact(self, data: bytes) -> None:
-        """Write bytes that must stay as they are, and that nobody but us or the user made."""
+        """Write trusted bytes, made by us or by the user, unchanged."""
         self._under.write(data)
         self._line = b"" if data.endswith(b"\n") else b"x"
 
     def writable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def isatty(self) -> bool:
-        """As the stream below."""
+        """As the stream below it."""
         return self._under.isatty()
 
     def fileno(self) -> int:
-        """As the stream below."""
+        """As the stream below it."""
         return self._under.fileno()
 
     def flush(self) -> None:
-        """Pass on what the stream below holds."""
+        """Flush the stream below it."""
         if not self._under.closed:
             self._under.flush()
 
     def close(self) -> None:
-        """The stream below stays open: it is the process's own."""
+        """Flush only: the stream below it belongs to the process and stays open."""
         self.flush()
 
 
 @contextlib.contextmanager
 def guarded_output() -> Iterator[None]:
-    """Both standard streams are guarded while this lasts, for whoever prints."""
+    """Context in which both standard streams are guarded."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = guards = _guarded(sys.stdout), _guarded(sys.stderr)
     try:
@@ -75,16 +75,16 @@ def guarded_output() -> Iterator[None]:
     finally:
         for stream in guards:
             if stream is not None and not stream.closed:
-                with contextlib.suppress(OSError):  # nobody reads any more
+                with contextlib.suppress(OSError):  # the pipe is closed
                     stream.flush()
-        # Where nobody reads any more, click has put something in their place that is silent about it.
+        # Where a pipe was closed, click has replaced the stream by one that ignores this.
         sys.stdout = before[0] if sys.stdout is guards[0] else sys.stdout
         sys.stderr = before[1] if sys.stderr is guards[1] else sys.stderr
 
 
 def _guarded(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
-        return stream  # there is none, or one without bytes below it
+        return stream  # there is no stream, or one of text only
     utf8 = stream.encoding.lower().replace("_", "-") in {"utf-8", "utf8"}
     return io.TextIOWrapper(
         Guarded(stream.buffer, utf8=utf8),  # type: ignore[type-var]
@@ -97,50 +97,53 @@ def _guarded(stream: TextIO) -> TextIO:
 
 
 def say(text: str) -> None:
-    """A message of ours in one line on standard error. It may quote anybody: control characters are shown."""
+    """Print a message in one line on standard error. Control characters in it are shown as escapes."""
     write_line(f"loadsim: {text}")
 
 
 def write_line(text: str) -> None:
-    """The same without our name before it. It may have no reader any more, or no room: what goes on goes on without."""
+    """Print a line on standard error, without `loadsim: `. Errors of the stream are ignored."""
     with contextlib.suppress(OSError):
         click.echo(printable(text), err=True)
 
 
 def write_command(line: str) -> None:
-    """A workflow command of our own, on standard error."""
+    """Print a workflow command of our own on standard error."""
     with contextlib.suppress(OSError):
         _write_exact(sys.stderr, f"{line}\n".encode())
 
 
 def write_exact(data: bytes) -> None:
-    """Bytes on standard output that must stay as they are: those of an event of our own making. Raises OutputError."""
+    """Write bytes unchanged on standard output, such as the body of an event that we made. Raises OutputError."""
     with writing():
         _write_exact(sys.stdout, data)
 
 
 def put(data: str | bytes, *, colour: bool | None = None) -> None:
-    """What a command was asked for, on standard output. Raises OutputError where that takes nothing."""
+    """Print the output of a command on standard output. Raises OutputError where that cannot be written."""
     with writing():
         click.echo(data, nl=False, color=colour)
 
 
 def put_line(text: str = "") -> None:
-    """A line on standard output, as `put`."""
+    """Print a line on standard output, as `put` does."""
     put(f"{text}\n")
 
 
 @contextlib.contextmanager
-def report_of(kept: Path | None = None) -> Iterator[None]:
-    """Show a report beside a verdict, which stands where stdout takes nothing: that is said, and where it is kept."""
+def report_of(saved: Path | None = None) -> Iterator[None]:
+    """Context for printing a report. An error of stdout is a message that names the directory with the report.
+
+    The exit code stays that of the verdict.
+    """
     try:
         yield
     except OutputError as error:
-        say(str(error) if kept is None else f"{error}; the report is in {kept}/")
+        say(str(error) if saved is None else f"{error}; the report is in {saved}/")
 
 
 def write_document(data: bytes, form: str) -> None:
-    """A report in one of its forms, on standard output. A page is harmless as it is, and has a library in it."""
+    """Print a report on standard output. A page is written unchanged: it is safe, and contains a script library."""
     if form == "html":
         write_exact(data)
     else:

@@ -1,4 +1,4 @@
-"""`loadsim probe`: which bytes an endpoint's verification breaks on, and which times it accepts."""
+"""`loadsim probe`: finds the bytes on which an endpoint's verification fails, or the times that it accepts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadsim.cli.output import put, report_of
+from loadsim.cli.output import put, put_line, report_of
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, Secret, UsageError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
     from loadsim.studies.probe.asker import ProbeRequest
-    from loadsim.studies.probe.report import ClockReport, ProbeReport
+    from loadsim.studies.probe.result import ClockResult, ProbeResult
 
 LIMIT = "24h"
 LONGEST_S = 10 * 365 * 86_400
@@ -30,24 +31,26 @@ LONGEST_S = 10 * 365 * 86_400
 
 @click.command()
 @click.argument("target")
-@click.option("--clock", is_flag=True, help="Find the window of time that is accepted, in place of the bytes.")
-@click.option("-e", "--event", metavar="EVENT", help="Event type (default: the first that the endpoint takes).")
-@click.option("--limit", metavar="TIME", help=f"With --clock: how old and how new to try (default {LIMIT}).")
-@click.option("--tolerance", metavar="TIME", help="With --clock: the window that is due (default: the scheme's).")
-@click.option("--pause", metavar="TIME", help="Wait so long between two events (default 0s).")
+@click.option("--clock", is_flag=True, help="Find the window of time that is accepted, instead of testing bytes.")
+@click.option("-e", "--event", metavar="EVENT", help="Event type (default: the first that the endpoint accepts).")
+@click.option("--limit", metavar="TIME", help=f"With --clock: the largest age and lead to try (default {LIMIT}).")
+@click.option("--tolerance", metavar="TIME", help="With --clock: the expected window (default: the scheme's).")
+@click.option("--pause", metavar="TIME", help="Time to wait between two events (default 0s).")
 @single_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the report.")
 def command(target: str, **options: Any) -> None:
-    """Find out what an endpoint's verification breaks on.
+    """Find the bytes on which an endpoint's verification fails.
 
     A genuine event must be accepted and a forged one refused; then about 40 genuine events follow in unusual bytes:
     escapes, letters, numbers, white space, chunks. An endpoint that verifies the raw bytes accepts each. Where one
-    fails, the cause is proven: the body is sent with the signature of what the endpoint is thought to make of it.
+    fails, the cause is proven: the body is sent with the signature that fits the suspected fault of the endpoint.
 
-    With --clock: events that are ever older, then ever newer, until one is refused; the edge is found to the second.
+    With --clock: sends older and older, then newer and newer events until one is refused, and finds both limits to the
+    second.
 
-    TARGET is a URL, the name of an endpoint in loadsim.toml, or embedded. Events are marked as simulations; what is
-    accepted is an event like any other. At most 120 are sent, one after the other.
+    TARGET is a URL, the name of an endpoint in loadsim.toml, or embedded. Events are marked as simulations, but the
+    endpoint processes those that it accepts. At most 120 are sent, one after the other.
 
     \b
     Examples:
@@ -58,14 +61,20 @@ def command(target: str, **options: Any) -> None:
     \b
     Exit codes: 0 nothing found, 99 findings, 1 no answer, 2 usage.
     """
-    report = asyncio.run(_probe(target, options))
-    _show(report, as_json=options["as_json"])
-    sys.exit(Exit.failed if report.findings else Exit.ok)
+    from loadsim.run.load import free_directory
+    from loadsim.studies.save import utc_now
+
+    out = Path(options["out"])
+    started_at = utc_now()
+    result = asyncio.run(_probe(target, options, lambda: free_directory(out)))
+    directory = _save(result, out, started_at)
+    _show(result, directory, as_json=options["as_json"])
+    sys.exit(Exit.failed if result.findings else Exit.ok)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the command line, `loadsim.toml` and the environment say, checked."""
+class _Settings:
+    """The checked settings of a probe, from the command line, `loadsim.toml` and the environment."""
 
     endpoint: Endpoint
     target: Target
@@ -74,22 +83,24 @@ class _Asked:
     headers: Headers
     pause_s: float
     window: tuple[int, float | None] | None
-    """With --clock: how far to look, and what is due."""
+    """With --clock: the limit of the search, and the expected tolerance, in seconds."""
 
 
-async def _probe(argument: str, options: dict[str, Any]) -> ProbeReport | ClockReport:
+async def _probe(argument: str, options: dict[str, Any], prepare: Callable[[], None]) -> ProbeResult | ClockResult:
+    """Probe the endpoint. `prepare` is called once everything was checked, before the first event."""
     from loadsim.studies.probe.procedure import probe_clock, probe_rawness
 
-    asked = _checked(argument, options)
-    async with _asking(asked) as request:
-        if asked.window is None:
+    settings = _checked(argument, options)
+    prepare()
+    async with _request_to(settings) as request:
+        if settings.window is None:
             return await probe_rawness(request)
-        limit_s, tolerance_s = asked.window
+        limit_s, tolerance_s = settings.window
         return await probe_clock(request, tolerance_s=tolerance_s, limit_s=limit_s)
 
 
-def _checked(argument: str, options: dict[str, Any]) -> _Asked:
-    """Everything that can be wrong, before anything is sent. Raises UsageError."""
+def _checked(argument: str, options: dict[str, Any]) -> _Settings:
+    """Check everything before the first event. Raises UsageError."""
     from loadsim.run.compose import read_config
     from loadsim.settings import resolve_headers, resolve_target
     from loadsim.signing import scheme
@@ -97,7 +108,7 @@ def _checked(argument: str, options: dict[str, Any]) -> _Asked:
     endpoint = resolve_target(argument, read_config())
     target = target_with(endpoint, options)
     chosen = scheme(target.scheme, target.custom)
-    return _Asked(
+    return _Settings(
         endpoint,
         target,
         chosen,
@@ -109,10 +120,10 @@ def _checked(argument: str, options: dict[str, Any]) -> _Asked:
 
 
 def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None] | None:
-    """How far to look for the window's edges and what is due, in seconds; None without --clock. Raises UsageError."""
+    """The limit of the search and the expected tolerance, in seconds; None without --clock. Raises UsageError."""
     if not options["clock"]:
         if given := [name for name in ("limit", "tolerance") if options[name] is not None]:
-            raise UsageError(f"--{given[0]} goes with --clock")
+            raise UsageError(f"--{given[0]} needs --clock")
         return None
     if scheme.timestamp is None:
         raise UsageError(f"the scheme {scheme.name} signs no timestamp: there is no window of time to probe")
@@ -122,23 +133,23 @@ def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None]
         raise UsageError("--limit: give whole seconds, from 1s to ten years")
     if tolerance_s is not None and not 1 <= tolerance_s < limit_s - 1:
         raise UsageError(
-            f"a window of {tolerance_s:g} s is due: it must be at least 1 s, and --limit ({limit_s:g} s) beyond it"
+            f"the expected window is {tolerance_s:g} s: it must be at least 1 s, and --limit ({limit_s:g} s) beyond it"
         )
     return int(limit_s), tolerance_s
 
 
 @contextlib.asynccontextmanager
-async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
+async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
     """The request to the endpoint; with `embedded`, to a receiver that lives as long as the context."""
     from loadsim.plan import EMBEDDED
     from loadsim.settings import read_secret
 
-    target, scheme = asked.target, asked.scheme
+    target, scheme = settings.target, settings.scheme
     if target.url != EMBEDDED:
         secret = read_secret(
             secret_env=target.secret_env, secret_file=target.secret_file, default_env=scheme.default_secret_env
         )
-        yield _request(asked, target.url, secret)
+        yield _request(settings, target.url, secret)
         return
     from loadsim.receiver.embedded import start_receiver
     from loadsim.receiver.options import ReceiverOptions
@@ -146,27 +157,27 @@ async def _asking(asked: _Asked) -> AsyncIterator[ProbeRequest]:
     secret = Secret(secrets.token_hex(24))
     options = ReceiverOptions(scheme=target.scheme, custom=target.custom, public_url=target.public_url, admin=None)
     async with await start_receiver(options, secret) as receiver:
-        yield _request(asked, receiver.url, secret)
+        yield _request(settings, receiver.url, secret)
 
 
-def _request(asked: _Asked, url: str, secret: Secret) -> ProbeRequest:
+def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
     from loadsim.engine.trust import trust_of
     from loadsim.plan.redact import from_environment
     from loadsim.settings import read_key_password
     from loadsim.studies.probe.asker import ProbeRequest
-    from loadsim.studies.probe.report import Subject
+    from loadsim.studies.probe.result import Subject
 
-    target = asked.target
+    target = settings.target
     return ProbeRequest(
-        Subject(url, asked.scheme.name, asked.event, asked.endpoint.name),
-        asked.scheme,
+        Subject(url, settings.scheme.name, settings.event, settings.endpoint.name),
+        settings.scheme,
         secret,
         target.public_url or url,
-        asked.headers,
+        settings.headers,
         target.timeout / NS_PER_S,
         trust_of(target, read_key_password(target.key_password_env)),
         from_environment(target.headers),
-        asked.pause_s,
+        settings.pause_s,
     )
 
 
@@ -179,17 +190,32 @@ def _seconds(option: str, text: str) -> float:
         raise UsageError(f"{option}: {error}") from None
 
 
-def _show(report: ProbeReport | ClockReport, *, as_json: bool) -> None:
-    """The table, or the JSON object, on standard output."""
+def _save(result: ProbeResult | ClockResult, out: Path, started_at: str) -> Path:
+    """Store the result in a directory of its own, with its page and summary."""
+    from loadsim import __version__
+    from loadsim.run.load import new_id
+    from loadsim.studies.probe.report import probe_any_report
+    from loadsim.studies.probe.result import dump_probe
+    from loadsim.studies.save import save_study, utc_now
+
+    probe_id = new_id("probe")
+    data = dump_probe(result, probe_id=probe_id, started_at=started_at, ended_at=utc_now(), version=__version__)
+    return save_study(out, probe_id, "probe.json", data, probe_any_report(result))
+
+
+def _show(result: ProbeResult | ClockResult, directory: Path, *, as_json: bool) -> None:
+    """Print the report, or the JSON object, on standard output."""
     import orjson
 
     from loadsim.cli.terminal import print_report
-    from loadsim.studies.probe.report import ClockReport, clock_document, probe_any_report, probe_document
+    from loadsim.studies.probe.report import clock_document, probe_any_report, probe_document
+    from loadsim.studies.probe.result import ClockResult
 
     if not as_json:
-        with report_of():
-            print_report(probe_any_report(report))
-    elif isinstance(report, ClockReport):
-        put(orjson.dumps(clock_document(report)) + b"\n")
+        with report_of(directory):
+            print_report(probe_any_report(result))
+            put_line(f"\nSaved to {directory}/: probe.json, summary.md, report.html")
+    elif isinstance(result, ClockResult):
+        put(orjson.dumps(clock_document(result)) + b"\n")
     else:
-        put(orjson.dumps(probe_document(report)) + b"\n")
+        put(orjson.dumps(probe_document(result)) + b"\n")

@@ -1,4 +1,4 @@
-"""`loadsim reconcile`: a stored result joined with books that the user's own endpoint kept."""
+"""`loadsim reconcile`: joins a stored result with a file of what the user's own endpoint received."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadsim.cli.output import put, report_of, say, write_line
+from loadsim.cli.output import report_of, say, write_line
 from loadsim.cli.stored import read_result, result_path
 from loadsim.exit_codes import Exit
 
@@ -20,23 +20,23 @@ from loadsim.exit_codes import Exit
     "id_field",
     required=True,
     metavar="FIELD",
-    help="The column, or the dotted path, that holds the value of X-Loadsim-Id, or the event's own id.",
+    help="The column or dotted path with the value of X-Loadsim-Id, or with the event's own id.",
 )
 @click.option(
     "--deliveries",
     is_flag=True,
-    help="RECEIVED has a row for each delivery that came, as an access log has; else one for what was done.",
+    help="RECEIVED has a row for each delivery, as an access log has. Default: a row for each processed event.",
 )
-@click.option("--write", is_flag=True, help="Store what was found in the result, for its reports.")
+@click.option("--write", is_flag=True, help="Store the findings in the result, for its reports.")
 @click.pass_context
 def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, deliveries: bool, write: bool) -> None:
-    """Join a run with the books of your own endpoint.
+    """Join a run with a file of what your own endpoint received.
 
     RESULT is the directory of a run that was made with --outcomes (or `outcomes = true` in its scenario). RECEIVED is
     an .ndjson or .csv file with a row for each event that the endpoint processed, in the order in which it did.
 
     \b
-    Exit codes: 0 nothing was found, 99 events were lost, duplicated or let in, 2 a file cannot be used.
+    Exit codes: 0 nothing found; 99 events were lost or duplicated, or forged ones accepted; 2 a file cannot be used.
 
     \b
     Examples:
@@ -44,9 +44,10 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
       loadsim reconcile reports/20260504-091000-steady-3f2a orders.csv --id event_id
       loadsim reconcile reports/20260504-091000-steady-3f2a access.csv --id loadsim_id --deliveries
     """
+    from loadsim.cli.terminal import print_report
     from loadsim.launch.store import write_whole
     from loadsim.measure.result import dump_result
-    from loadsim.report.books import found_in, render_books
+    from loadsim.report.reconciliation import has_findings, reconcile_report
     from loadsim.run.reconcile import reconciled_with_file
 
     stored = read_result(result)
@@ -54,11 +55,11 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
         stored, result_path(result).parent, received, id_field, of="deliveries" if deliveries else "effects"
     )
     with report_of():
-        put(render_books(joined, stored.run.id))
+        print_report(reconcile_report(stored, joined))
     for note in notes:
         say(note)
     if write:
         path = result_path(result)
         write_whole(path, dump_result(msgspec.structs.replace(stored, reconciliation=joined)))
-        write_line(f"wrote {path}")
-    ctx.exit(Exit.failed if found_in(joined) else Exit.ok)
+        write_line(f"Saved to {path}")
+    ctx.exit(Exit.failed if has_findings(joined) else Exit.ok)

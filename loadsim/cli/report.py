@@ -1,51 +1,79 @@
-"""`loadsim report`: a stored result, written again in any form."""
+"""`loadsim report`: writes a stored result again, in any format."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from loadsim.cli.output import write_document, write_line
-from loadsim.cli.stored import read_result
+from loadsim.cli.stored import report_file
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
+from loadsim.measure.result import load_result
 from loadsim.model import UsageError
-from loadsim.report.formats import FORMATS
+from loadsim.report.blocks import Report
+from loadsim.report.formats import FORMATS, REPORT_FORMATS
 from loadsim.report.run_report import run_report
+from loadsim.settings import read_bytes_file
+from loadsim.studies.stored import study_report
 
 
 @click.command(name="report")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
-    "-f", "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="Form to write."
+    "-f", "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="Output format."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, standard output.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 def command(result: Path, form: str, output: Path | None) -> None:
     """Write a stored result again, for people (text, html, md) or for programs.
 
     html is one self-contained page; hgrm and hlog are HdrHistogram's files, k6 is the summary that GitLab's load
     performance widget reads, junit the verdict as test cases, openmetrics the figures for Prometheus, csv the series.
 
-    RESULT is a result.json, or the directory that holds it.
+    RESULT is a result directory, or the file in it: of a run (result.json), or of capacity, ab, probe, bench verify or
+    bench receiver. The latter have the formats text, html and md.
 
     \b
     Examples:
       loadsim report reports/20260504-091000-steady-3f2a
+      loadsim report reports/20260504-101500-capacity-steady-91bc --format html -o capacity.html
       loadsim report reports/20260504-091000-steady-3f2a --format md >> "$GITHUB_STEP_SUMMARY"
       loadsim report result.json --format html --output steady.html
       loadsim report result.json --format k6 --output load-performance.json
     """
-    stored = read_result(result)
+    path = report_file(result)
+    document = _document(read_bytes_file(path), str(path), form)
     try:
         if form == "text" and output is None:
-            print_report(run_report(stored))
+            print_report(document.report())
             return
-        data = FORMATS[form].render(stored)
+        content = document.content()
     except ValueError as error:
-        raise UsageError(f"{result}: the result cannot be drawn as {form}: {error}") from None
+        raise UsageError(f"{path}: cannot be written as {form}: {error}") from None
     if output is None:
-        write_document(data, form)
+        write_document(content, form)
     else:
-        write_whole(output, data)
-        write_line(f"wrote {output}")
+        write_whole(output, content)
+        write_line(f"Saved to {output}")
+
+
+class _Document(NamedTuple):
+    """A stored result in one format: its report, and its content as bytes."""
+
+    report: Callable[[], Report]
+    content: Callable[[], bytes]
+
+
+def _document(data: bytes, source: str, form: str) -> _Document:
+    """Raises UsageError where the data is no stored result, or of a kind that does not have the format."""
+    study = study_report(data, source)
+    if study is None:
+        stored = load_result(data, source=source)
+        return _Document(partial(run_report, stored), partial(FORMATS[form].render, stored))
+    if form not in REPORT_FORMATS:
+        raise UsageError(f"{source}: has the formats {', '.join(REPORT_FORMATS)}; {form} is for the result of a run")
+    return _Document(lambda: study, partial(REPORT_FORMATS[form], study))

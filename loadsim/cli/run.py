@@ -1,4 +1,4 @@
-"""`loadsim run`: options become one validated run; nothing else sees the command line."""
+"""`loadsim run`: turns the options into one validated run, runs it, and prints its report."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("what", metavar="SCENARIO|TARGET")
 @click.option(
-    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the pool's cap."
+    "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the size of the pool."
 )
-@click.option(
-    "-r", "--rate", metavar="RATE", help="Open model: events per second in all, e.g. 500/s. Never per worker."
-)
-@click.option("-d", "--duration", metavar="TIME", help="How long, e.g. 30s (default 10s).")
+@click.option("-r", "--rate", metavar="RATE", help="Open model: events per second of all workers together, e.g. 500/s.")
+@click.option("-d", "--duration", metavar="TIME", help="Duration of the load, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop after this many events.")
 @target_options
 @cluster_options
@@ -40,35 +38,37 @@ if TYPE_CHECKING:
     "aborting",
     multiple=True,
     metavar="'p(99) < 250ms over 10s'",
-    help="Adds an objective, and ends the run as soon as it is certain not to hold.",
+    help="Add an objective, and end the run as soon as it cannot be met.",
 )
 @gate_option
 @click.option(
-    "--epoch", metavar="T", help="Body times start at T (unix seconds or ISO 8601): bodies become byte-identical."
+    "--epoch",
+    metavar="T",
+    help="Times in bodies start at T (unix seconds or ISO 8601), so that bodies are byte-identical.",
 )
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
 )
-@click.option("--retry", metavar="PROVIDER", help="Deliver again what fails, as this provider does, e.g. stripe.")
+@click.option("--retry", metavar="PROVIDER", help="Retry failed events as this provider does, e.g. stripe.")
 @click.option(
-    "--time-scale", type=float, metavar="N", help="With --retry or [retry]: the provider's time passes N times as fast."
+    "--time-scale", type=float, metavar="N", help="With --retry or [retry]: divide the provider's pauses by N."
 )
 @click.option(
     "--ledger",
     metavar="URL",
-    help="The receiver's books, such as http://127.0.0.1:8081/ledger: they tell what was lost or duplicated.",
+    help="The receiver's ledger, e.g. http://127.0.0.1:8081/ledger, which shows lost and duplicated events.",
 )
 @click.option(
-    "--outcomes", is_flag=True, help="Also keep what became of each event (outcomes.bin), for loadsim reconcile."
+    "--outcomes", is_flag=True, help="Also save the outcome of each event (outcomes.bin), for loadsim reconcile."
 )
-@click.option("--raw", is_flag=True, help="Also keep every delivery: raw.ndjson, in the fields of vegeta's results.")
+@click.option("--raw", is_flag=True, help="Also save every delivery: raw.ndjson, with the fields of vegeta's results.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 def command(what: str, **options: Any) -> None:
-    """Fire a load run and judge it.
+    """Run a load and judge it.
 
-    An objective is '[metric{tag:value}: ]aggregation op value'; with 'over 10s' behind it, it must hold in every full
-    window of that width.
+    An objective is '[metric{tag:value}: ]aggregation op value'. With 'over 10s' at its end, it must be met in every
+    complete window of that length.
 
     SCENARIO is a file that ends in .toml. TARGET is a URL, a name from loadsim.toml, or "embedded": the companion
     receiver, started beside the run on a free port with a random secret.
@@ -87,9 +87,9 @@ def command(what: str, **options: Any) -> None:
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
-    130 interrupted (the result so far is written).
+    130 interrupted (the result so far is saved).
     """
-    from loadsim.cli.github import tell_github
+    from loadsim.cli.github import report_to_github
     from loadsim.judge import exit_code
     from loadsim.run.compose import compose
 
@@ -99,7 +99,7 @@ def command(what: str, **options: Any) -> None:
         return
     _check_json(options["json_file"])
     outcome = asyncio.run(_run(spec, quiet=options["quiet"]))
-    tell_github(outcome.result)
+    report_to_github(outcome.result)
     show(outcome, options["json_file"])
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
@@ -117,7 +117,7 @@ async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
         def before(line: str) -> None:
-            # once a live view is drawn it says by itself that the run is stopping, and why
+            # the live view shows by itself that the run is stopping, and why
             if console is None or not run.started.is_set():
                 say(line)
 
@@ -129,7 +129,6 @@ async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
                     console.print(f"loadsim: {printable(line)}", markup=False)  # above the view that is redrawn
 
         run.say, run.tell = before, during
-        # the live view of a terminal says by itself that the run is stopping
         async with _interruptible(run, quietly=console is not None), live_view(run, console, quiet=quiet):
             yield
 
@@ -138,7 +137,7 @@ async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
 
 @contextlib.asynccontextmanager
 async def _interruptible(run: Run, *, quietly: bool) -> AsyncIterator[None]:
-    """From the first event on Ctrl-C stops the run in an orderly way; before, there is nothing to keep."""
+    """From the first event on, Ctrl-C stops the run in order. Before, nothing was measured, and it ends at once."""
 
     interrupt = stopping(run, (lambda _: None) if quietly else say)
 
@@ -153,7 +152,7 @@ async def _interruptible(run: Run, *, quietly: bool) -> AsyncIterator[None]:
 
 
 def show(outcome: LoadOutcome, json_file: str | None) -> None:
-    """The report on stdout (or the JSON alone), and where the files are."""
+    """Print the report (or the JSON alone) and the place of the files on stdout."""
     from loadsim.cli.terminal import print_report
     from loadsim.launch.store import write_whole
     from loadsim.measure.result import dump_result
@@ -170,7 +169,7 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
 
 
 def _check_json(json_file: str | None) -> None:
-    """Raise UsageError where the result could not be written after the run."""
+    """Check before the run that the JSON file can be written. Raises UsageError."""
     from loadsim.launch.store import check_writable
 
     if json_file is None or json_file == "-":

@@ -1,4 +1,4 @@
-"""`loadsim schemes`: which signature schemes there are, and why a delivery does not verify."""
+"""`loadsim schemes`: lists the signature schemes, and explains why a delivery does not verify."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def show(name: str, custom: str | None) -> None:
     rows = [
         ("scheme", f"{found.name} ({found.title})"),
         *(("header", f"{header}: {value}") for header, value in found.header_templates()),
-        *(("again", f"{header}: {value}") for header, value in found.retry_headers),
+        *(("retries", f"{header}: {value}") for header, value in found.retry_headers),
         ("signature", found.formula),
         ("key", KEY_FORMS[found.key]),
         ("timestamp", _timestamp(found)),
@@ -62,13 +62,15 @@ def show(name: str, custom: str | None) -> None:
 
 @command.command("verify")
 @click.argument("name")
-@click.option("--headers", "headers_file", metavar="FILE", help="The headers, 'Name: value' a line, or a JSON object.")
+@click.option(
+    "--headers", "headers_file", metavar="FILE", help="File with the headers: lines 'Name: value', or a JSON object."
+)
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="One header; repeatable.")
-@click.option("--body-file", required=True, metavar="FILE", help="The raw body; - is standard input.")
+@click.option("--body-file", required=True, metavar="FILE", help="File with the raw body; -: standard input.")
 @with_options(*secret_options())
-@click.option("--url", metavar="URL", help="The URL that the sender has on file, for schemes that sign it.")
+@click.option("--url", metavar="URL", help="The URL that the sender uses, for schemes that sign it.")
 @click.option("--now", metavar="T", help="Verify as of T: unix seconds or ISO 8601 (default: now).")
-@click.option("--tolerance", metavar="TIME", help="How old or new the timestamp may be; 0s takes any.")
+@click.option("--tolerance", metavar="TIME", help="Largest age and lead of the timestamp; 0s: any.")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
 def verify(name: str, **options: Any) -> None:
     """Verify one captured delivery and explain a failure.
@@ -95,17 +97,17 @@ def verify(name: str, **options: Any) -> None:
         secret_env=options["secret_env"], secret_file=options["secret_file"], default_env=found.default_secret_env
     )
     if found.signs_url and options["url"] is None:
-        raise UsageError(f"scheme {found.name} signs the URL too: give the one that the sender has with --url")
+        raise UsageError(f"scheme {found.name} signs the URL too: give the one that the sender uses with --url")
     now_s = time.time() if options["now"] is None else parse_epoch(options["now"], "--now") / NS_PER_S
-    told = explain(
+    explained = explain(
         found, secret, headers, body, now_s, tolerance_s=_tolerance(options["tolerance"]), url=options["url"]
     )
     with report_of():
-        if told.rejection is None:
-            put_line(f"verified: {told.findings[0]}")
+        if explained.rejection is None:
+            put_line(f"verified: {explained.findings[0]}")
             return
-        put_line(f"refused ({told.rejection.name.replace('_', ' ')}): {told.findings[0]}")
-        for finding in told.findings[1:]:
+        put_line(f"refused ({explained.rejection.name.replace('_', ' ')}): {explained.findings[0]}")
+        for finding in explained.findings[1:]:
             put_line(f"  - {finding}")
     sys.exit(Exit.failed)
 
@@ -129,7 +131,7 @@ def _print_list() -> None:
     console = Console()
     rows = []
     for each in map(scheme, scheme_names()):
-        read = ", ".join(_spelt(each, name) for name in each.header_names())
+        read = ", ".join(_original_spelling(each, name) for name in each.header_names())
         rows.append((each.name, read, each.formula, _window(each), KEY_FORMS[each.key]))
     if not console.is_terminal:
         for row in rows:
@@ -143,15 +145,15 @@ def _print_list() -> None:
     console.print(table)
 
 
-def _spelt(found: Scheme, name: str) -> str:
+def _original_spelling(found: Scheme, name: str) -> str:
     """A header's name as the provider writes it."""
-    return next(spelt for spelt, _ in found.header_templates() if spelt.lower() == name)
+    return next(spelling for spelling, _ in found.header_templates() if spelling.lower() == name)
 
 
 def _timestamp(found: Scheme) -> str:
     timestamp = found.timestamp
     if timestamp is None:
-        return "none: a replay looks the same"
+        return "none: a replay cannot be recognised"
     units = {"s": "seconds since 1970", "ms": "milliseconds since 1970", "rfc3339": "RFC 3339"}
     places = {
         "header": f"in the header {timestamp.name}",
@@ -166,7 +168,7 @@ def _window(found: Scheme) -> str:
 
 
 def _headers(path: str | None, texts: tuple[str, ...]) -> dict[str, str]:
-    """By lower-case name; a repeated one is joined by ", " as a receiver does it."""
+    """The headers by lower-case name. Repeated ones are joined by ", ", as a receiver does."""
     from loadsim.settings import read_text_file
 
     lines = list(texts)
@@ -195,7 +197,7 @@ def _json_lines(path: str, text: str) -> list[str]:
     except orjson.JSONDecodeError as error:
         raise UsageError(f"{path}: not JSON: {error}") from None
     if not all(isinstance(value, str) for value in table.values()):
-        raise UsageError(f"{path}: every header must be a text")
+        raise UsageError(f"{path}: every header must be a string")
     return [f"{name}: {value}" for name, value in table.items()]
 
 

@@ -9,7 +9,7 @@ import click
 
 @click.command(hidden=True)
 def command() -> None:
-    """One generator process: plan in on stdin, frames out on stdout. Started by loadsim itself."""
+    """One generator process, started by loadsim itself: reads the run from stdin and writes frames to stdout."""
     from loadsim.engine.shard import main
     from loadsim.run.keys import with_keys
 

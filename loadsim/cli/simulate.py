@@ -1,4 +1,4 @@
-"""`loadsim simulate`: one signed event, and the result panel."""
+"""`loadsim simulate`: sends one signed event and prints the result panel."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target")
-@click.option("-e", "--event", metavar="EVENT", help="Event type (default: the endpoint's, if it has registered one).")
+@click.option(
+    "-e", "--event", metavar="EVENT", help="Event type (default: the endpoint's, if it has registered exactly one)."
+)
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. data.user.userId=u1.")
 @click.option("--payload", metavar="FILE", help="Send this JSON file, byte for byte, as the body.")
-@click.option("--live", is_flag=True, help='Without the field "simulation", as live events are.')
+@click.option("--live", is_flag=True, help='Leave out the field "simulation", as live events do.')
 @click.option("--image", metavar="FORM", help="imageBuffer: placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="Event 0 of this seed (default random).")
 @single_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the panel.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the panel.")
 def command(target: str, **options: Any) -> None:
     """Send one signed event and show the result panel.
 
-    TARGET is a URL or the name of an endpoint in loadsim.toml; an endpoint's registered events limit the choice. A
-    header given with -H wins over the one that loadsim would send. Redirects are not followed.
+    TARGET is a URL or the name of an endpoint in loadsim.toml; only its registered events can be sent. A header given
+    with -H replaces the one that loadsim would send. Redirects are not followed.
 
     \b
     Examples:
@@ -58,7 +60,7 @@ def command(target: str, **options: Any) -> None:
 
 
 def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
-    """Everything that can be wrong is found here, before anything is sent. Raises UsageError."""
+    """Check everything before anything is sent. Raises UsageError."""
     from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
     from loadsim.single.prepare import check_reachable, prepare
@@ -91,7 +93,7 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
 
 
 def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> OneEvent:
-    """The body of a file, which nothing may change."""
+    """The body of a file, sent unchanged."""
     from loadsim.inputs.event_names import full_name
     from loadsim.settings import read_bytes_file
     from loadsim.signing import family, scheme
@@ -101,7 +103,7 @@ def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> On
     given = [f"--{name}" for name in ("live", "image", "seed") if options[name] not in (None, False)]
     given += ["--set"] if options["overrides"] else []
     if given:
-        raise UsageError(f"--payload sends {path} as it is: leave {', '.join(given)} out, or change the file")
+        raise UsageError(f"--payload sends {path} unchanged: leave out {', '.join(given)}, or change the file")
     asked = options["event"]
     if asked is not None:
         asked = full_name(asked, family(scheme(target.scheme, target.custom)))
@@ -112,7 +114,7 @@ def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> On
 
 
 def _show(simulation: Simulation, *, as_json: bool) -> None:
-    """The panel, or the JSON object, on standard output."""
+    """Print the panel, or the JSON object, on standard output."""
     import orjson
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What the commands share that send single events: their options, and how these lie over an endpoint's settings."""
+"""Shared by the commands that send single events: their options, which override an endpoint's settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."
     ),
-    click.option("--timeout", metavar="TIME", help="Give up after this long (default 10s)."),
+    click.option("--timeout", metavar="TIME", help="Longest time of an event, to the last byte (default 10s)."),
     click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),
     click.option("--cacert", metavar="FILE", help="Trust this CA certificate (PEM)."),
 )
@@ -28,7 +28,7 @@ single_options = with_options(*_OPTIONS)
 
 
 def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
-    """The endpoint's own settings with the options laid over them. Raises UsageError."""
+    """The endpoint's settings, overridden by the options. Raises UsageError."""
     from loadsim.inputs.event_names import settled
     from loadsim.inputs.values import parse_headers
     from loadsim.model import UsageError
@@ -59,9 +59,9 @@ def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
 
 
 def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will_do: bool = False) -> str:
-    """The type to send: what was asked for, if it is registered, or the only one there is to choose.
+    """The event type to send: the given one, if it is registered, or the only one that the endpoint accepts.
 
-    With `any_will_do` the first one that the endpoint takes. Raises UsageError.
+    With `any_will_do`, the first one that it accepts. Raises UsageError.
     """
     from loadsim.events import event_type
     from loadsim.inputs.event_names import full_name
@@ -73,7 +73,7 @@ def event_for(endpoint: Endpoint, target: Target, asked: str | None, *, any_will
     if asked is None:
         if len(offered) == 1 or any_will_do:
             return offered[0]
-        raise UsageError(f"which event? name one with -e: {', '.join(offered)}")
+        raise UsageError(f"no event type was given: name one with -e: {', '.join(offered)}")
     name = event_type(full_name(asked, family(scheme(target.scheme, target.custom)))).name
     check_registered(endpoint, name)
     return name

@@ -1,4 +1,4 @@
-"""What an interrupt does to a run or a study: the first lets what is under way end, the second ends at once."""
+"""Interrupts of a run or a study: the first one lets events in flight end, the second one ends it at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from loadsim.cli.output import say
 
-STOPPING = "stopping: what is under way may still end (Ctrl-C again ends at once)"
+STOPPING = "stopping: events in flight may still end (Ctrl-C again ends at once)"
 
 
 class Interruptible(Protocol):
@@ -15,14 +15,14 @@ class Interruptible(Protocol):
 
     @property
     def interrupted(self) -> bool:
-        """It was interrupted before."""
+        """Whether it was interrupted before."""
 
     def interrupt(self) -> None:
-        """First: in order. Second: at once."""
+        """The first call stops in order, the second at once."""
 
 
 def stopping(work: Interruptible, tell: Callable[[str], None] = say) -> Callable[[], None]:
-    """Interrupts `work` each time that it is called, and says so, unless it had ended."""
+    """A function that interrupts `work` each time that it is called, and says so, unless it had ended."""
 
     def interrupt() -> None:
         before = work.interrupted

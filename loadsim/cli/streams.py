@@ -1,7 +1,6 @@
-"""What stands behind standard output and standard error: any encoding, a full disk, a reader that went away.
+"""Makes standard output and standard error safe to write to, with any encoding, a full disk or a closed pipe.
 
-Decides that characters which an encoding lacks are replaced and not refused, and that a stdout which takes nothing is
-one line. Refuses to know what is printed (`output` does).
+Characters that the encoding lacks are replaced. An error of standard output becomes one line.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TextIO
 
 from loadsim.model import LoadsimError
 
-_INSTEAD = {
+_REPLACEMENTS = {
     "✓": "+",
     "✗": "x",
     "≥": ">=",
@@ -46,33 +45,33 @@ _INSTEAD = {
     "░": ".",
     **dict.fromkeys("▁▂▃▄▅▆▇█▉▊▋▌▍▎▏", "#"),
 }
-"""What stands for a character that an encoding does not have; of others their escape is shown."""
+"""Replacements for characters that an encoding lacks; other characters become an escape."""
 _ERRORS = "loadsim.instead"
 
 
 class OutputError(LoadsimError):
-    """Standard output takes nothing more."""
+    """Standard output cannot be written any more."""
 
 
 def prepare() -> None:
-    """Make both streams usable: whatever encoding they have, and also where the caller closed them."""
+    """Make both streams usable, whatever their encoding, and also if the caller closed them."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which no later file may get
+            os.open(os.devnull, os.O_RDWR)  # gets this number, the lowest free one, so that no later file does
     sys.stdout = sys.stdout or _stream(1)
     sys.stderr = sys.stderr or _stream(2)
-    codecs.register_error(_ERRORS, _instead)
+    codecs.register_error(_ERRORS, _replaced)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            with contextlib.suppress(OSError):  # a stream whose descriptor was replaced by one of another kind
+            with contextlib.suppress(OSError):  # the descriptor was replaced by one of another kind
                 stream.reconfigure(errors=_ERRORS)
 
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
-    """Writes to standard output. Raises OutputError in one line, but not where the reader went away: it had enough."""
+    """Context for writing to standard output. Raises OutputError, in one line, except for a closed pipe."""
     try:
         yield
     except OSError as error:
@@ -86,18 +85,18 @@ def _stream(number: int) -> TextIO:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what is buffered go nowhere, or the interpreter would try again at its end and change the exit code."""
+    """Discard the buffered text. Otherwise the interpreter would write it again at exit and change the exit code."""
     with contextlib.suppress(OSError, ValueError):
         number, nowhere = stream.fileno(), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)
         os.close(nowhere)
 
 
-def _instead(error: UnicodeError) -> tuple[str | bytes, int]:
+def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     characters = error.object[error.start : error.end]
-    return "".join(_INSTEAD.get(each) or _escape(each) for each in characters), error.end
+    return "".join(_REPLACEMENTS.get(each) or _escape(each) for each in characters), error.end
 
 
 def _escape(character: str) -> str:

@@ -1,4 +1,4 @@
-"""Prints a report on standard output as the terminal there can take it: its width, and colour only where wanted."""
+"""Prints a report on standard output, in the width of the terminal, and in colour where that is wanted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NARROWEST, WIDEST, UNKNOWN = 80, 160, 100
 
 
 def print_report(report: Report, *, details: bool = True) -> None:
-    """The report; without `details`, what a run's own output leaves out.
+    """Print the report; without `details`, without its detail sections.
 
-    No colour when NO_COLOR is set, the terminal is dumb, or there is none.
+    There is no colour when NO_COLOR is set, the terminal is dumb, or the output is not a terminal.
     """
     console = Console(file=sys.stdout)
     width = max(NARROWEST, min(console.width, WIDEST)) if console.is_terminal else UNKNOWN

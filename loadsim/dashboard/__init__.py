@@ -1,4 +1,4 @@
-"""The simulations page: choose, send, see, in a browser; load runs to watch, and the results that are kept.
+"""The dashboard: web pages to send single simulations, to start and watch load runs, and to read stored results.
 
-Decides what a page offers and shows. What is sent, judged and drawn comes from the same rooms as on the command line.
+Sending, judging and reporting use the same packages as the command line.
 """

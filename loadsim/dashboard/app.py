@@ -1,7 +1,7 @@
-"""Which address does what: the routes of the page, and how a failure is told on it.
+"""The HTTP routes of the dashboard, and how it answers a request that fails.
 
-Decides paths, forms of answers, and that what takes the processor for long runs in a thread. Bodies come as JSON, which
-no form of another site can send.
+Work that needs much processor time runs in a thread. Request bodies must be JSON, because an HTML form of another
+site cannot send JSON.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import orjson
 from aiohttp import web
 
 from loadsim.dashboard import choices
-from loadsim.dashboard.asking import WORDS, asked_run
-from loadsim.dashboard.copying import as_run
-from loadsim.dashboard.desk import Desk, Sent
+from loadsim.dashboard.command_lines import run_command
+from loadsim.dashboard.forms import WORDS, read_run_form
 from loadsim.dashboard.guard import Refuse, add_headers, guard
-from loadsim.dashboard.live import LiveRun, Stand
+from loadsim.dashboard.history import History, Sent
+from loadsim.dashboard.live import LiveRun
 from loadsim.dashboard.pages import Pages, static_file
-from loadsim.dashboard.shelf import Shelf
+from loadsim.dashboard.result_store import ResultStore
+from loadsim.dashboard.run_slot import RunSlot
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import EMBEDDED
 from loadsim.report import charts, page
@@ -51,30 +52,32 @@ STATIC = {
 TYPES = {"html": "text/html", "json": "application/json", "k6": "application/json", "junit": "application/xml"}
 
 
-def make_app(out: Path, token: str, cookie: str, names: tuple[str, ...]) -> tuple[web.Application, Stand]:
-    """The page, and where its load runs are. `cookie` names the one that holds the token, `names` our host names."""
+def make_app(out: Path, token: str, cookie: str, names: tuple[str, ...]) -> tuple[web.Application, RunSlot]:
+    """The application and its run slot. `cookie` is the name of the token's cookie, `names` are our host names."""
     pages = Pages()
-    stand = Stand()
+    slot = RunSlot()
     refuse = _problem(pages)
     app = web.Application(
         client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, names, refuse), _failures(refuse)]
     )
     app.on_response_prepare.append(add_headers)
-    for part in (_Simulations(pages), _LoadRuns(pages, stand, out), _Runs(pages, stand, Shelf(out))):
+    for part in (_Simulations(pages), _LoadRuns(pages, slot, out), _Runs(pages, slot, ResultStore(out))):
         app.add_routes(part.routes())
     app.add_routes([web.get("/static/plotly.js", _library), web.get("/static/{name}", _static)])
-    return app, stand
+    return app, slot
 
 
 # -- failures ---------------------------------------------------------------------------------------------------------
 
 
 def _problem(pages: Pages) -> Refuse:
-    """Draws a failure in the form that was asked for: a page, or JSON for a script."""
+    """Answers a failed request with a page for a browser, or with JSON for a script."""
 
     def refuse(request: web.Request, status: int, text: str) -> web.Response:
         if "text/html" in request.headers.get("Accept", ""):
-            template = "refused.html" if status == HTTPStatus.FORBIDDEN else "problem.html"  # its style would be, too
+            template = (
+                "refused.html" if status == HTTPStatus.FORBIDDEN else "problem.html"
+            )  # a page with our style sheet would have it refused too
             page = pages.render(template, here=None, status=status, text=text)
             return web.Response(text=page, content_type="text/html", status=status)
         return _json({"error": text}, status)
@@ -142,7 +145,7 @@ async def _library(request: web.Request) -> web.Response:  # noqa: ARG001 - aioh
 class _Simulations:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._desk = Desk()
+        self._history = History()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -155,30 +158,30 @@ class _Simulations:
 
     async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
         offer = choices.offer()
-        rows = [self._pages.row(sent) for sent in self._desk.newest_first()]
+        rows = [self._pages.row(sent) for sent in self._history.newest_first()]
         return _html(self._pages.render("simulations.html", here="simulations", offer=offer, rows=rows))
 
     async def sample(self, request: web.Request) -> web.Response:
         return _json(choices.sample(request.match_info["event"], time.time_ns()))
 
     async def send(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        endpoint, target = choices.chosen(asked)
-        event = choices.edited(endpoint, asked)
-        return self._answer(await self._desk.send(prepare(endpoint, target, event, choices.REMEDY)))
+        form = await _body(request)
+        endpoint, target = choices.read_endpoint(form)
+        event = choices.read_event(endpoint, form)
+        return self._answer(await self._history.send(prepare(endpoint, target, event, choices.REMEDY)))
 
     async def again(self, request: web.Request) -> web.Response:
         await _body(request)
-        sent = self._found(request)
-        return self._answer(await self._desk.send(sent.delivery, again=sent.number))
+        sent = self._requested(request)
+        return self._answer(await self._history.send(sent.delivery, again=sent.number))
 
     async def show(self, request: web.Request) -> web.Response:
-        return self._answer(self._found(request))
+        return self._answer(self._requested(request))
 
-    def _found(self, request: web.Request) -> Sent:
-        sent = self._desk.find(int(request.match_info["number"]))
+    def _requested(self, request: web.Request) -> Sent:
+        sent = self._history.find(int(request.match_info["number"]))
         if sent is None:
-            raise UsageError("that simulation is no longer remembered")
+            raise UsageError("that simulation is no longer in the history")
         return sent
 
     def _answer(self, sent: Sent) -> web.Response:
@@ -190,7 +193,7 @@ class _Simulations:
                 "number": sent.number,
                 "panel": self._pages.panel(sent),
                 "row": self._pages.row(sent),
-                "said": f"{word}: {status}",
+                "announcement": f"{word}: {status}",
             }
         )
 
@@ -199,9 +202,9 @@ class _Simulations:
 
 
 class _LoadRuns:
-    def __init__(self, pages: Pages, stand: Stand, out: Path) -> None:
+    def __init__(self, pages: Pages, slot: RunSlot, out: Path) -> None:
         self._pages = pages
-        self._stand = stand
+        self._slot = slot
         self._out = out
 
     def routes(self) -> list[web.RouteDef]:
@@ -214,7 +217,7 @@ class _LoadRuns:
         ]
 
     async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        run = self._stand.run
+        run = self._slot.run
         return _html(
             self._pages.render(
                 "load.html",
@@ -229,34 +232,34 @@ class _LoadRuns:
         )
 
     async def plan(self, request: web.Request) -> web.Response:
-        what, options = asked_run(await _body(request), self._out, check=True)
+        what, options = read_run_form(await _body(request), self._out, check=True)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
         text = render_plan(composed.shown_plan(), composed.objectives)
-        return _json({"plan": text, "command": as_run(what, options)})
+        return _json({"plan": text, "command": run_command(what, options)})
 
     async def start(self, request: web.Request) -> web.Response:
-        self._stand.refuse_second()
-        what, options = asked_run(await _body(request), self._out, check=False)
+        self._slot.refuse_second()
+        what, options = read_run_form(await _body(request), self._out, check=False)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
-        run = self._stand.start(composed, as_run(what, options))
+        run = self._slot.start(composed, run_command(what, options))
         return _json({"run": run.document(), "command": run.command})
 
     async def stop(self, request: web.Request) -> web.Response:
         await _body(request)
-        run = self._stand.run
+        run = self._slot.run
         if run is None or run.over:
-            raise UsageError("no run is under way")
+            raise UsageError("no run is in progress")
         run.stop()
         return _json({"run": run.document()})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: every kept point of the latest run, then each as it comes; `state` when that changes.
+        """Server-sent events: every stored point of the latest run, then each new one; `state` when that changes.
 
-        A reader that lost its connection names the last point that it has, and goes on from there.
+        A client that lost its connection names the last point that it has, and continues from there.
         """
-        run = self._stand.run
+        run = self._slot.run
         if run is None:
-            return web.Response(status=HTTPStatus.NO_CONTENT)  # tells an EventSource not to come again
+            return web.Response(status=HTTPStatus.NO_CONTENT)  # an EventSource does not reconnect after this status
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         async with contextlib.aclosing(_events(run, request.headers.get("Last-Event-ID", ""))) as events:
@@ -268,30 +271,30 @@ class _LoadRuns:
 async def _events(run: LiveRun, last_id: str) -> AsyncGenerator[bytes, None]:
     number, _, point = last_id.partition("-")
     at = int(point) + 1 if number == str(run.number) and point.isascii() and point.isdigit() else 0
-    told: bytes | None = None
+    last_state: bytes | None = None
     while True:
         for index in range(max(at, run.first), run.first + len(run.points)):
             data = orjson.dumps(run.points[index - run.first])
             yield b"event: point\nid: %d-%d\ndata: %s\n\n" % (run.number, index, data)
             at = index + 1
         state = orjson.dumps(run.document())
-        if state != told:
+        if state != last_state:
             yield b"event: state\ndata: %s\n\n" % state
-            told = state
+            last_state = state
         if run.over and at == run.first + len(run.points):
             return
         if not await run.changed(HEARTBEAT_S):
-            yield b": still here\n\n"
+            yield b": heartbeat\n\n"
 
 
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
 class _Runs:
-    def __init__(self, pages: Pages, stand: Stand, shelf: Shelf) -> None:
+    def __init__(self, pages: Pages, slot: RunSlot, store: ResultStore) -> None:
         self._pages = pages
-        self._stand = stand
-        self._shelf = shelf
+        self._slot = slot
+        self._store = store
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -302,20 +305,20 @@ class _Runs:
         ]
 
     async def page(self, request: web.Request) -> web.Response:
-        kept, older = await asyncio.to_thread(self._shelf.newest_first)
+        results, older = await asyncio.to_thread(self._store.newest_first)
         name = request.query.get("scenario") or None
-        names = sorted({each.line.name for each in kept if each.line})
-        chosen = [each for each in kept if name is None or (each.line and each.line.name == name)]
+        names = sorted({each.line.name for each in results if each.line})
+        chosen = [each for each in results if name is None or (each.line and each.line.name == name)]
         section = None if name is None else trend([each.line for each in chosen if each.line])
         return _html(
             self._pages.render(
                 "runs.html",
                 here="runs",
-                kept=chosen,
+                results=chosen,
                 older=older,
                 names=names,
                 name=name,
-                out=str(self._shelf.out),
+                out=str(self._store.out),
                 trend=None if section is None else page.chart(section, drawn=True),
                 figures={} if section is None else {section.name: section.figure},
             )
@@ -323,7 +326,7 @@ class _Runs:
 
     async def report(self, request: web.Request) -> web.Response:
         run_id = request.match_info["id"]
-        result = await asyncio.to_thread(self._shelf.read, run_id)
+        result = await asyncio.to_thread(self._store.read, run_id)
         report = await asyncio.to_thread(run_report, result)
         return self._show(report, run_id, tuple(FORMATS))
 
@@ -331,16 +334,16 @@ class _Runs:
         chosen = request.query.getall("run", [])
         if len(chosen) != 2 or chosen[0] == chosen[1]:
             raise UsageError("choose two runs to compare")
-        compared = await asyncio.to_thread(self._shelf.compare, *chosen)
+        compared = await asyncio.to_thread(self._store.compare, *chosen)
         report = await asyncio.to_thread(compare_report, compared)
         return self._show(report, None, ())
 
     async def file(self, request: web.Request) -> web.Response:
-        """A form of the report to save; never shown here, since a page to save has its scripts in it."""
+        """One report format as a download. It is not shown here, since a saved page has its scripts inside."""
         form = FORMATS.get(request.match_info["form"])
         if form is None:
             raise web.HTTPNotFound
-        result = await asyncio.to_thread(self._shelf.read, request.match_info["id"])
+        result = await asyncio.to_thread(self._store.read, request.match_info["id"])
         data = await asyncio.to_thread(form.render, result)
         return web.Response(
             body=data,

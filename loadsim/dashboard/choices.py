@@ -1,7 +1,7 @@
-"""What the page offers: endpoints with their registered event types, schemes, sample payloads, scenarios.
+"""What the dashboard offers to choose (endpoints, event types, schemes, samples, scenarios), and what was chosen.
 
-Decides how a choice on the page becomes an endpoint and an event. Read anew each time, as every command does, so that
-an edited `loadsim.toml` counts at once. A secret is read to see that it is there; the page learns its variable's name.
+`loadsim.toml` is read again for each request, so that an edited file counts at once. A secret is read only to check
+that it is set; the page receives the name of its variable.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
 from loadsim.single.prepare import OneEvent, changed_target, check_reachable, made_event, offered_types, own_event
 
 REMEDY = " and start the dashboard again"
-"""What helps, on a page, where a secret is not set."""
+"""The end of an error message about a missing secret."""
 PAGE = "this page"
 SCENARIOS = Path("scenarios")
 _SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 
 
 class ScenarioFile(NamedTuple):
-    """A scenario to choose: its path, and the first line of it, which says what it asks."""
+    """A scenario file to choose: its path, and the question in its first line."""
 
     path: str
     question: str
 
 
 def offer() -> dict[str, Any]:
-    """Everything that the page's script chooses from; `problem` where `loadsim.toml` cannot be read."""
+    """All choices, as the page's script reads them. `problem` says why `loadsim.toml` cannot be read."""
     config, problem = _config()
     known = [name for name in scheme_names() if name != CUSTOM]
     return {
@@ -75,7 +75,7 @@ def _by_url(name: str) -> dict[str, Any]:
 
 
 def _signing(target: Target, described: Scheme) -> dict[str, Any]:
-    """In words, how it will be signed; `problem` where the secret is not there."""
+    """A sentence that says how events will be signed, or (`unsigned`) why they cannot be."""
     variable = target.secret_env or described.default_secret_env
     place = "a secret file" if target.secret_file else f"the variable {variable}"
     try:
@@ -90,32 +90,32 @@ def _signing(target: Target, described: Scheme) -> dict[str, Any]:
     return {"signed": f"Signed as {target.scheme} does, with the secret in {place}.", "unsigned": None}
 
 
-def chosen(asked: Mapping[str, Any]) -> tuple[Endpoint, Target]:
-    """The endpoint that the page names, or its URL with the scheme and the variable given. Raises UsageError."""
-    given = _word(asked, "target") or ""
+def read_endpoint(form: Mapping[str, Any]) -> tuple[Endpoint, Target]:
+    """The chosen endpoint: a named one, or a URL with its scheme and secret variable. Raises UsageError."""
+    given = _text(form, "target") or ""
     if not given:
-        raise UsageError("which endpoint? choose one, or write its URL")
+        raise UsageError("no endpoint was given: choose one, or write its URL")
     endpoint = resolve_target(given, read_config(), "URL")
     changes: dict[str, Any] = {}
     if endpoint.name is None:
-        named = {"scheme": _word(asked, "scheme"), "secret_env": _word(asked, "secret_env")}
+        named = {"scheme": _text(form, "scheme"), "secret_env": _text(form, "secret_env")}
         changes = {key: value for key, value in named.items() if value}
     check_reachable(endpoint)
     return endpoint, changed_target(endpoint, changes, PAGE)
 
 
 def sample(name: str, now_ns: int) -> dict[str, Any]:
-    """A sample payload of a type, set out for editing. Raises UsageError."""
+    """A sample payload of an event type, indented for editing. Raises UsageError."""
     seed = secrets.randbits(32)
     event = made_event(EventSource(name, seed), name, seed, now_ns)
     return {"event": event.name, "payload": orjson.dumps(orjson.loads(event.body), option=orjson.OPT_INDENT_2).decode()}
 
 
-def edited(endpoint: Endpoint, asked: Mapping[str, Any]) -> OneEvent:
-    """The event whose payload stands on the page. Raises UsageError."""
-    name, text = _word(asked, "event"), asked.get("payload")
+def read_event(endpoint: Endpoint, form: Mapping[str, Any]) -> OneEvent:
+    """The event with the payload that was edited on the page. Raises UsageError."""
+    name, text = _text(form, "event"), form.get("payload")
     if not name:
-        raise UsageError("which event type? choose one")
+        raise UsageError("no event type was given: choose one")
     if not isinstance(text, str) or not text.strip():
         raise UsageError("the payload is empty: take a new sample")
     try:
@@ -126,7 +126,7 @@ def edited(endpoint: Endpoint, asked: Mapping[str, Any]) -> OneEvent:
 
 
 def compact(body: bytes) -> bytes:
-    """JSON without the white space between its values, as providers send it; nothing else of it is touched."""
+    """JSON without the white space between its values, as providers send it. Everything else stays as it is."""
     return _SPACE.sub(lambda found: found[1] or b"", body)
 
 
@@ -140,7 +140,7 @@ def scenarios() -> list[ScenarioFile]:
             text = read_text_file(path)
             is_scenario = "phases" in parse_toml(text)
         except (UsageError, DocumentError):
-            continue  # nothing that could be run
+            continue  # not a scenario
         if is_scenario:
             first = text.partition("\n")[0]
             asks = first.startswith("#") and first.endswith("?")
@@ -148,6 +148,6 @@ def scenarios() -> list[ScenarioFile]:
     return found
 
 
-def _word(asked: Mapping[str, Any], key: str) -> str | None:
-    value = asked.get(key)
+def _text(form: Mapping[str, Any], key: str) -> str | None:
+    value = form.get(key)
     return value.strip() or None if isinstance(value, str) else None

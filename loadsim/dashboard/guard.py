@@ -1,9 +1,8 @@
-"""Who may use the page: whoever has the token, from a page of our own, under a name that is ours.
+"""Access control of the dashboard: which requests are accepted, and the security headers of every answer.
 
-Decides what is let in and which headers every answer carries. Refuses to know what the pages do. The token comes once,
-in the URL, and becomes a cookie that no script can read and no other site can send. The Host header is checked against
-DNS rebinding (a name that somebody else's DNS made ours is not in the list, and an address cannot be rebound), the
-Origin header against posts from other sites.
+A request needs the token. It comes once, in the URL, and becomes a cookie that no script can read and no other site
+can send. The Host header is checked against DNS rebinding (only our own names and IP addresses are accepted), the
+Origin header against requests from other sites.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Scripts from here alone; the chart library writes styles into its elements."""
+"""Scripts come from here alone. Inline styles are allowed: the chart library writes them into its elements."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -33,16 +32,16 @@ HEADERS = {
 }
 Refuse = Callable[[web.Request, int, str], web.StreamResponse]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_GO_ON = (
+_CONTINUE_PAGE = (
     '<!doctype html>\n<html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">'
-    '<title>loadsim</title><p><a href="/">Go on to loadsim</a></p></html>\n'
+    '<title>loadsim</title><p><a href="/">Continue to loadsim</a></p></html>\n'
 )
 
 
 def guard(token: str, cookie: str, names: Collection[str], refuse: Refuse) -> Middleware:
-    """Let in what has the token. `names`: the host names that are ours beside localhost and addresses.
+    """Middleware that accepts requests with the token. `names`: our host names beside localhost and IP addresses.
 
-    `refuse` draws the answer to a request that is not let in: a status and a sentence.
+    `refuse` makes the answer to a refused request from a status and a sentence.
     """
     known = {name.lower() for name in names}
 
@@ -57,8 +56,12 @@ def guard(token: str, cookie: str, names: Collection[str], refuse: Refuse) -> Mi
         given = request.query.get(TOKEN)
         if given is not None and request.method in SAFE:
             if not _same(given, token):
-                return refuse(request, HTTPStatus.FORBIDDEN, "That token is not the one of this dashboard.")
-            return _admit(request, cookie, token)
+                return refuse(
+                    request,
+                    HTTPStatus.FORBIDDEN,
+                    "This token belongs to another dashboard, or to an earlier start of this one.",
+                )
+            return _set_cookie(request, cookie, token)
         if not _same(request.cookies.get(cookie, ""), token):
             text = 'Open the address that "loadsim dashboard" printed when it started: it holds the token.'
             return refuse(request, HTTPStatus.FORBIDDEN, text)
@@ -74,16 +77,16 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
     response.headers.setdefault("Cache-Control", "no-store")
 
 
-def _admit(request: web.Request, cookie: str, token: str) -> web.Response:
-    """Give the cookie, and lead on to an address without the token.
+def _set_cookie(request: web.Request, cookie: str, token: str) -> web.Response:
+    """Set the cookie, and lead to the address without the token.
 
-    Who follows a link from elsewhere (a file that opened the browser) is led on by a page of ours: a cookie that is
-    strict about sites would not travel with a redirect that another site began.
+    After a link from elsewhere (such as the file that opened the browser) a page does this in place of a redirect:
+    a browser does not send a SameSite=Strict cookie along a redirect that another site started.
     """
     if request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
         response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/"})
     else:
-        response = web.Response(text=_GO_ON, content_type="text/html")
+        response = web.Response(text=_CONTINUE_PAGE, content_type="text/html")
     response.set_cookie(cookie, token, httponly=True, samesite="Strict", path="/")
     return response
 

@@ -1,8 +1,7 @@
-"""One load run at a time, watched while it goes on: what the page is told twice a second, and how it is stopped.
+"""A load run as the dashboard shows it: its state, its chart points twice a second, and how it is stopped.
 
-Decides the states of a run on the page and what a point of a chart is. The run itself is `studies.load`'s, the same as
-on the command line. Counts come from the shards' frames, asked for as often as the page is told: between two frames
-nothing new is known, and a rate is counted on the frames' own clock.
+The run itself is `run.load`'s, the same as on the command line. Counts come from the shards' frames, which come as
+often as the points. Rates are taken over the time between two frames, by the frames' own clock.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from loadsim.judge import exit_code
 from loadsim.launch.run import Run
 from loadsim.measure.progress import Progress
 from loadsim.measure.result import RunResult
-from loadsim.model import NS_PER_S, LoadsimError, UsageError
+from loadsim.model import NS_PER_S, LoadsimError
 from loadsim.plan import RunSpec
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.facts import VERDICTS, headline, objective_lines
@@ -28,13 +27,13 @@ from loadsim.run.load import LoadOutcome, run_load
 
 State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5
-KEPT_POINTS = 7_200
-"""An hour at 2 Hz; of a longer run the latest."""
-OVER = frozenset({"done", "failed", "cancelled"})
+LARGEST_HISTORY = 7_200
+"""Number of points that are kept: one hour at 2 Hz. Of a longer run, the latest are kept."""
+FINAL_STATES = frozenset({"done", "failed", "cancelled"})
 
 
 class LiveRun:
-    """A run from the button to its verdict."""
+    """A load run that was started on the page, until its verdict."""
 
     def __init__(self, number: int, spec: RunSpec, command: str) -> None:
         self.number = number
@@ -45,8 +44,8 @@ class LiveRun:
         self.notes: list[str] = []
         self.outcome: LoadOutcome | None = None
         self.first = 0
-        """The number of the first point that is kept."""
-        self.points: deque[dict[str, Any]] = deque(maxlen=KEPT_POINTS)
+        """The number of the first point in `points`."""
+        self.points: deque[dict[str, Any]] = deque(maxlen=LARGEST_HISTORY)
         self.plan = self.spec.shown_plan()
         self._run: Run | None = None
         self._before: Progress | None = None
@@ -56,26 +55,26 @@ class LiveRun:
 
     @property
     def name(self) -> str:
-        """The scenario's."""
+        """The name of the scenario."""
         return self.spec.scenario.name
 
     @property
     def over(self) -> bool:
-        """Nothing more will happen."""
-        return self.state in OVER
+        """Whether the run has reached a final state."""
+        return self.state in FINAL_STATES
 
     def stop(self) -> None:
-        """First: release nothing more, let what is under way end, keep the result. Again: end at once."""
+        """First call: release no more events, let those in flight end, store the result. Second call: end at once."""
         if self.over or self.state == "judging":
             return
         if self._run is None or not self._run.started.is_set():
             self.task.cancel()
             return
         self._run.interrupt()
-        self._tell("stopping")
+        self._set_state("stopping")
 
     async def changed(self, seconds: float) -> bool:
-        """Wait until there is news; False when there was none for so long."""
+        """Wait for a new point or state. Returns False when there was none within `seconds`."""
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except TimeoutError:
@@ -83,7 +82,7 @@ class LiveRun:
         return True
 
     def document(self) -> dict[str, Any]:
-        """The state, for the page."""
+        """The run's state as the page's script reads it."""
         duration = self.plan.duration_ns
         result = None if self.outcome is None else self.outcome.result
         return {
@@ -108,14 +107,14 @@ class LiveRun:
         try:
             self.outcome = await run_load(self.spec, self._watch)
         except LoadsimError as error:
-            self._tell("failed", str(error))
+            self._set_state("failed", str(error))
         except asyncio.CancelledError:
-            self._tell("cancelled", "stopped before the first event: nothing was sent")
+            self._set_state("cancelled", "stopped before the first event: nothing was sent")
         except Exception as error:
-            self._tell("failed", f"an error of loadsim's own: {type(error).__name__}")
+            self._set_state("failed", f"internal error of loadsim: {type(error).__name__}")
             raise
         else:
-            self._tell("done")
+            self._set_state("done")
 
     @contextlib.asynccontextmanager
     async def _watch(self, run: Run) -> AsyncIterator[None]:
@@ -131,31 +130,31 @@ class LiveRun:
                 await sampling
 
     async def _sample(self, run: Run) -> None:
-        """Half-way between two frames, so that none is missed when one of them is late."""
+        """Take a point half-way between two frames, so that a late frame is not missed."""
         await run.started.wait()
-        self._tell("running")
+        self._set_state("running")
         while not run.ended.is_set():
             progress = run.progress()
-            self._take(progress)
+            self._add_point(progress)
             with contextlib.suppress(TimeoutError):
                 rest = PERIOD_S - (progress.elapsed_s + PERIOD_S / 2) % PERIOD_S
                 await asyncio.wait_for(run.ended.wait(), rest)
-        self._take(run.progress())
-        self._tell("judging")
+        self._add_point(run.progress())
+        self._set_state("judging")
 
-    def _take(self, progress: Progress) -> None:
+    def _add_point(self, progress: Progress) -> None:
         before = self._before
         fresh = before is None or progress.as_of_s > before.as_of_s
         if fresh:
             self._count_rates(before, progress)
             self._before = progress
-        if len(self.points) == KEPT_POINTS:
+        if len(self.points) == LARGEST_HISTORY:
             self.first += 1
         self.points.append(self._point(progress, fresh=fresh))
         self._wake()
 
     def _count_rates(self, before: Progress | None, now: Progress) -> None:
-        """Over the time from frame to frame; a frame that comes right after another is too short a time."""
+        """Take rates over the time between two frames. Two frames that come close together give no new rates."""
         passed = now.as_of_s - (before.as_of_s if before else 0.0)
         if passed < PERIOD_S / 2:
             return
@@ -196,7 +195,7 @@ class LiveRun:
         now_ns = elapsed_s * NS_PER_S
         return next((p.name for p in self.plan.phases if p.end_ns is None or now_ns < p.end_ns), "draining")
 
-    def _tell(self, state: State, text: str = "") -> None:
+    def _set_state(self, state: State, text: str = "") -> None:
         self.state, self.text = state, text
         self._wake()
 
@@ -206,37 +205,10 @@ class LiveRun:
 
 
 def reasons_of(result: RunResult) -> list[str]:
-    """What stands behind a verdict that is no pass, in sentences."""
+    """The reasons for a verdict other than pass, in sentences."""
     missed = [f"{line.text}: {line.observed}" for line in objective_lines(result) if line.passed is False]
     return [*result.validity.reasons, *missed, *diagnosis(result), *findings(result)]
 
 
 def _failed(progress: Progress) -> int:
     return progress.failed_status + progress.errors
-
-
-class Stand:
-    """Where runs are started: one at a time, since two would measure each other."""
-
-    def __init__(self) -> None:
-        self.run: LiveRun | None = None
-        self._number = 0
-
-    def start(self, spec: RunSpec, command: str) -> LiveRun:
-        """Begin. Raises UsageError while another run goes on."""
-        self.refuse_second()
-        self._number += 1
-        self.run = LiveRun(self._number, spec, command)
-        return self.run
-
-    def refuse_second(self) -> None:
-        """Raise UsageError while a run goes on."""
-        if self.run is not None and not self.run.over:
-            raise UsageError(f"{self.run.name} is still running, and two runs would measure each other: stop it first")
-
-    async def close(self) -> None:
-        """Stop in order what is going on, and wait for its result."""
-        if self.run is not None and not self.run.over:
-            self.run.stop()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.run.task

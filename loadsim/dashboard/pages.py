@@ -1,7 +1,4 @@
-"""Templates become pages: everything that goes into one is escaped unless `report` made it.
-
-Decides how a page is put together. Refuses to know requests; what an endpoint answered is text here and nothing else.
-"""
+"""Makes the dashboard's pages from templates. Every value is escaped, except markup that `report` made."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from typing import Any
 
 import jinja2
 
-from loadsim.dashboard.copying import as_curl, as_simulation
-from loadsim.dashboard.desk import Sent
+from loadsim.dashboard.command_lines import curl_command, simulate_command
+from loadsim.dashboard.history import Sent
 from loadsim.plan.redact import redact_url
 from loadsim.report import figures
 from loadsim.report.markup import embedded_json
@@ -22,7 +19,7 @@ CLASSES = {2: "good", 3: "warn"}
 
 
 class Pages:
-    """The page's templates."""
+    """The templates of all pages."""
 
     def __init__(self) -> None:
         self._environment = jinja2.Environment(
@@ -42,7 +39,7 @@ class Pages:
         )
 
     def render(self, template: str, **values: Any) -> str:
-        """A page, or a part of one."""
+        """A page or a part of one."""
         return self._environment.get_template(template).render(values)
 
     def panel(self, sent: Sent) -> str:
@@ -53,33 +50,33 @@ class Pages:
             sent=sent,
             shown=panel_document(simulation),
             kind=kind_of(sent),
-            curl=as_curl(simulation, delivery.target, f"{sent.at:%Y-%m-%d %H:%M:%S} UTC"),
-            command=as_simulation(simulation, delivery.endpoint, delivery.target),
+            curl=curl_command(simulation, delivery.target, f"{sent.at:%Y-%m-%d %H:%M:%S} UTC"),
+            command=simulate_command(simulation, delivery.endpoint, delivery.target),
         )
 
     def row(self, sent: Sent) -> str:
-        """Its line in the history."""
+        """The simulation's row in the history."""
         return self.render("row.html", sent=sent, kind=kind_of(sent), status=status_of(sent))
 
 
 def kind_of(sent: Sent) -> str:
-    """The colour of a status: good, warn or bad."""
+    """The colour class of the response status: good, warn or bad."""
     answer = sent.simulation.answer
     return "bad" if answer is None else CLASSES.get(answer.status // 100, "bad")
 
 
 def status_of(sent: Sent) -> str:
-    """The status, or that there is none."""
+    """The response status, or `no answer`."""
     answer = sent.simulation.answer
     return "no answer" if answer is None else str(answer.status)
 
 
 def static_file(name: str) -> bytes:
-    """A style sheet or a script of ours; the report's own come from there. Raises OSError when there is none."""
-    room = "loadsim.report" if name in ("page.css", "page.js") else "loadsim.dashboard"
-    place = resources.files(room)
-    return (place if room == "loadsim.report" else place / "static").joinpath(name).read_bytes()
+    """A style sheet or script, of the dashboard or of the report page. Raises OSError when there is none."""
+    if name in ("page.css", "page.js"):
+        return resources.files("loadsim.report").joinpath(name).read_bytes()
+    return resources.files("loadsim.dashboard").joinpath("static", name).read_bytes()
 
 
-def _clock(moment: datetime.datetime) -> str:
-    return f"{moment:%H:%M:%S}"
+def _clock(instant: datetime.datetime) -> str:
+    return f"{instant:%H:%M:%S}"

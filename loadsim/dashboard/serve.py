@@ -1,6 +1,6 @@
-"""The page's life: a token, a socket, a browser, until it is told to stop.
+"""Starts the dashboard's server, opens a browser, and serves until an interrupt.
 
-Decides where it listens and what it says. A run that goes on when it is told to stop ends in order and is kept.
+A load run that is in progress at the interrupt ends in order, and its result is stored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from loadsim.addresses import is_loopback
 from loadsim.dashboard.app import make_app
-from loadsim.dashboard.live import Stand
+from loadsim.dashboard.run_slot import RunSlot
 from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
 
@@ -32,7 +32,7 @@ CLOSING_S = 1.0
 
 @dataclass(frozen=True)
 class DashboardOptions:
-    """Where the page is served. Port 0: a free one."""
+    """Where the dashboard listens and stores results. Port 0 means any free port."""
 
     host: str = "127.0.0.1"
     port: int = 8765
@@ -41,32 +41,32 @@ class DashboardOptions:
 
 
 async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
-    """Serve until an interrupt. Raises UsageError where nothing can listen."""
+    """Serve until an interrupt. Raises UsageError where the address cannot be listened on."""
     listener = _listen(options)
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(24)
-    app, stand = make_app(options.out, token, f"loadsim_{port}", (options.host,))
+    app, slot = make_app(options.out, token, f"loadsim_{port}", (options.host,))
     stop = asyncio.Event()
-    web_log.server_logger.addFilter(_own_fault)
+    web_log.server_logger.addFilter(_not_client_error)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()
         url = f"http://{_in_url(options.host)}:{port}/?token={token}"
-        with interrupts(lambda: _interrupt(stop, stand, say)):
+        with interrupts(lambda: _interrupt(stop, slot, say)):
             say(f"the simulations page is at {url}")
             if not is_loopback(options.host):
-                say(f"{options.host} is not loopback: whoever reaches it with this token can send from here, openly")
-            say("Ctrl-C stops")
+                say(f"{options.host} is not loopback: anyone with this token can send events from here; not encrypted")
+            say("press Ctrl-C to stop")
             with _opened(url) if options.browser else contextlib.nullcontext():
                 await stop.wait()
-                await stand.close()
+                await slot.close()
     finally:
         await runner.cleanup()
 
 
-def _own_fault(record: logging.LogRecord) -> bool:
-    """Whether it tells of one: that somebody sent what is not HTTP is none of ours, and fills no terminal."""
+def _not_client_error(record: logging.LogRecord) -> bool:
+    """Whether to log the record. Requests that are not HTTP are not logged: they could fill the terminal."""
     return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
@@ -80,20 +80,20 @@ def _listen(options: DashboardOptions) -> socket.socket:
         raise UsageError(f"cannot listen on {where}: {reason}; choose another port with --port") from None
 
 
-def _interrupt(stop: asyncio.Event, stand: Stand, say: Callable[[str], None]) -> None:
-    """The first one stops in order; another one while a run drains ends that at once."""
-    run = stand.run
-    going = run is not None and not run.over
+def _interrupt(stop: asyncio.Event, slot: RunSlot, say: Callable[[str], None]) -> None:
+    """The first interrupt stops in order. Another one, while a run drains, ends the run at once."""
+    run = slot.run
+    in_progress = run is not None and not run.over
     if stop.is_set():
-        if run is not None and going:
+        if run is not None and in_progress:
             run.stop()
         return
     stop.set()
-    say("stopping: the run's result is kept (Ctrl-C again ends it at once)" if going else "stopping")
+    say("stopping: the run's result will be stored (Ctrl-C again ends it at once)" if in_progress else "stopping")
 
 
 def _in_url(host: str) -> str:
-    """A host that a browser can be sent to."""
+    """The host as it stands in a URL that a browser can open."""
     if host in ("0.0.0.0", "::"):
         return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
     return f"[{host}]" if ":" in host else host
@@ -101,16 +101,16 @@ def _in_url(host: str) -> str:
 
 @contextlib.contextmanager
 def _opened(url: str) -> Iterator[None]:
-    """A browser that shows the page, where there is one with windows.
+    """Open the page in a graphical browser, if there is one.
 
-    It is led there by a file that only we can read: an address among a browser's arguments would show its token to
-    everybody on the machine.
+    The browser gets the URL from a file that only this user can read. On the browser's command line, every user of
+    the machine could see the token.
     """
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
         browser = None
-    if browser is None or type(browser) is webbrowser.GenericBrowser:  # the latter takes the terminal
+    if browser is None or type(browser) is webbrowser.GenericBrowser:  # a GenericBrowser may run in the terminal
         yield
         return
     with tempfile.NamedTemporaryFile("w", prefix="loadsim-", suffix=".html", encoding="utf-8") as file:

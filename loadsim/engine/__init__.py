@@ -1,1 +1,1 @@
-"""Fires one shard of a Plan on one event loop: here alone a run sleeps, connects and sends."""
+"""One generator process: sends the events of one shard of a plan on one event loop."""

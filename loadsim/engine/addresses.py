@@ -1,8 +1,8 @@
-"""Which of an endpoint's addresses a connection tries, in which order, and what each of them took.
+"""The order in which a connection tries an endpoint's addresses, and the counts of each address.
 
-Many clients of a name with several addresses spread over them; so do the connections of a run. Addresses of the family
-that the resolver puts first take turns, the other family stands behind as a second choice (RFC 8305, section 4). An
-address that failed, or was overtaken by another one, is tried last for a while. Knows no clock: time is an argument.
+The connections of a run are spread over the addresses, like many separate clients. Addresses of the family that the
+resolver puts first take turns, those of the other family come after them (RFC 8305, section 4). An address that failed,
+or was slower than another one, is tried last for some time. Time is an argument.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from loadsim.measure.result import AddressRow
 from loadsim.model import NS_PER_MS, NS_PER_S
 
 Address = tuple[int, object]
-"""Socket family and what `connect` takes."""
+"""Socket family and the argument of `connect`."""
 
 ATTEMPT_DELAY_NS = 250 * NS_PER_MS
-"""An attempt to connect that takes longer gets company by the next address (RFC 8305, section 5)."""
+"""After this time of an attempt, the next address is tried in parallel (RFC 8305, section 5)."""
 AVOID_NS = 10 * NS_PER_S
-"""So long an address that failed is tried last. Then one connection tries it first again."""
+"""Time for which a failed address is tried last. Then one connection tries it first again."""
 
 
 class Addresses:
-    """The addresses of one endpoint, for all connections of one transport. Addresses go by their number."""
+    """The addresses of one endpoint, for all connections of one transport. Addresses are identified by number."""
 
     def __init__(self, found: Sequence[Address], first: int = 0) -> None:
-        """`found` in the resolver's order. `first`: whose turn it is, so that several processes begin apart."""
+        """`found` in the resolver's order. `first`: the address to start with, which differs between processes."""
         self.found = tuple(found)
         self._turn = first
         families: dict[int, list[int]] = {}
@@ -35,14 +35,14 @@ class Addresses:
         self._families = list(families.values())
         self._avoided_until = [0] * len(self.found)
         self.connections = [0] * len(self.found)
-        """How many were made to each."""
+        """Number of connections made to each."""
         self.failures = [0] * len(self.found)
-        """How many attempts to connect to each failed, or were overtaken by a later one."""
+        """Number of attempts to each that failed or were slower than a later one."""
         self.answers = [0] * len(self.found)
-        """How many each gave on connections that are closed."""
+        """Number of answers of each on connections that are closed."""
 
     def order(self, now_ns: int) -> list[int]:
-        """In which order one connection tries them."""
+        """The order in which one connection tries the addresses."""
         if len(self.found) == 1:
             return [0]
         turn, self._turn = self._turn, self._turn + 1
@@ -59,17 +59,17 @@ class Addresses:
         return [again, *order, *(number for number in avoided if number != again)]
 
     def made(self, number: int) -> None:
-        """A connection to it was made."""
+        """Record a connection to the address."""
         self.connections[number] += 1
         self._avoided_until[number] = 0
 
     def failed(self, number: int, now_ns: int) -> None:
-        """An attempt to connect to it failed, or was overtaken."""
+        """Record an attempt that failed or was slower than another one."""
         self.failures[number] += 1
         self._avoided_until[number] = now_ns + AVOID_NS
 
     def won(self, order: Sequence[int], peer: object, now_ns: int) -> int:
-        """Of attempts in this order the one to `peer` was the first to be connected: returns its number."""
+        """Record that of attempts in this order the one to `peer` connected first. Returns its number."""
         number = next((number for number in order if self.found[number][1] == peer), order[0])
         for slower in order[: order.index(number)]:
             self.failed(slower, now_ns)
@@ -77,7 +77,8 @@ class Addresses:
         return number
 
     def taken(self, live: Iterable[tuple[int, int]]) -> list[AddressRow]:
-        """What each of several addresses took so far. `live`: of each open connection, its address and its answers."""
+        """The counts of each of several addresses so far. `live`: of each open connection, its address and its
+        answers."""
         if len(self.found) < 2:
             return []
         answers = list(self.answers)

@@ -1,8 +1,8 @@
 """Stands between a socket and aiohttp's client: answers are read here, as the direct transport reads them.
 
-Decides what an answer is, by the same reader and the same tables of errors, and shows aiohttp a plain one in its place,
-so that its client goes on or closes. aiohttp never sees a byte of the endpoint's: its own reading differs in dozens of
-odd answers, and a flood of interim ones (1xx) would hold up the loop. Knows no event and no request.
+Uses the same parser and the same table of errors as the direct transport, and gives aiohttp a simple answer instead, so
+that its client continues or closes. aiohttp never sees the endpoint's bytes: its own parser treats dozens of unusual
+answers differently, and a flood of interim answers (1xx) would block the loop.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Asker(Protocol):
-    """Whose answers a tap reads: a connection of the transport."""
+    """The connection whose answers a tap reads."""
 
     served: int
     first_ns: int
 
     @property
     def bytes_sent(self) -> int:
-        """Of the request under way."""
+        """Of the request in progress."""
 
     @property
     def asking(self) -> bool:
         """Whether an event waits for its answer."""
 
     def arrived(self, size: int) -> None:
-        """So many bytes came."""
+        """Bytes arrived."""
 
     def answered(self, code: int, why: str) -> None:
-        """The answer is whole (a status), or will never be (minus the ErrorKind)."""
+        """The answer is complete (a status), or has failed (minus the ErrorKind)."""
 
     def unasked(self) -> None:
-        """Bytes came that nobody asked for."""
+        """Unexpected bytes arrived."""
 
     def went(self) -> None:
         """The connection is gone."""
@@ -60,7 +60,7 @@ class Tap(asyncio.Protocol):
         self.reader = ResponseReader(memo)
         self._closed_well = False
         self.ended = False
-        """Nothing more comes."""
+        """The stream has ended."""
 
     @property
     def keeps(self) -> bool:
@@ -79,7 +79,7 @@ class Tap(asyncio.Protocol):
             self._conclude(code)
 
     def eof_received(self) -> None:
-        """See asyncio.Protocol. Over TLS: the peer said so itself."""
+        """See asyncio.Protocol. Over TLS, the peer has announced the end."""
         self.ended = self._closed_well = True
         if self._owner.asking:
             code = self.reader.eof()
@@ -124,7 +124,7 @@ class Tap(asyncio.Protocol):
 
 
 def text_of(error: BaseException) -> str:
-    """What the operating system or OpenSSL said; never the text of an exception that knows the URL."""
+    """The text of the operating system or OpenSSL; never that of an exception that contains the URL."""
     if isinstance(error, ClientHttpProxyError):
         return f"the proxy refused the tunnel: {error.status}"
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error

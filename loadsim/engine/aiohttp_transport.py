@@ -1,10 +1,8 @@
-"""The aiohttp transport: the way through proxies, and of every platform without epoll.
+"""The aiohttp transport, for proxies and for platforms without epoll.
 
-Decides how aiohttp's client becomes connections that carry one event at a time, and which ErrorKind its exceptions
-are. A connection here is a session with a pool of its own, because the engine must know which event meets which
+A connection here is an aiohttp session with a pool of its own, because the engine must know which event uses which
 connection: `reuse`, `closed_idle` and the counts of connections depend on it. aiohttp connects and writes; answers are
-read by a tap on the socket. Never prints an exception of aiohttp: their texts carry the URL, and a URL may carry a
-secret.
+read by a tap on the socket. Exceptions of aiohttp are never printed: they contain the URL, which may hold a secret.
 """
 
 from __future__ import annotations
@@ -33,12 +31,12 @@ from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest
 
 _WHOLE_BODY = 1 << 20
-"""aiohttp hands bodies up to here over in one piece; larger ones it wants as a file."""
+"""aiohttp writes bodies up to this size in one piece; larger ones must be files."""
 _ONLY_OURS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _UNTIMED = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 _serving: ContextVar[AiohttpConnection] = ContextVar("connection")
-"""Whose task this is: aiohttp's hooks do not say."""
+"""The connection of the present task, which aiohttp's hooks do not have."""
 
 
 class _Request(aiohttp.ClientRequest):
@@ -51,9 +49,9 @@ class _Request(aiohttp.ClientRequest):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connects to the addresses that were looked up before the run, in the order that the connection at hand is due.
+    """Connects to the addresses that were looked up before the run, in the order of the present connection.
 
-    As they were found, too: aiohttp's own form of them has lost the zone of a link-local address.
+    aiohttp's own form of addresses loses the zone of a link-local address.
     """
 
     async def _resolve_host(self, *_: Any, **__: Any) -> list[ResolveResult]:
@@ -73,7 +71,7 @@ class AiohttpConnection:
         self._stream: asyncio.Transport | None = None
         self._waiting: asyncio.Future[tuple[SignedRequest, str]] | None = None
         self._code = 0
-        """What became of the event under way: a status, minus an ErrorKind, or 0 while it is open."""
+        """The outcome of the event in progress: a status, minus an ErrorKind, or 0 while it is open."""
         self._why = ""
         self._opening_ns = 0
         self._order = transport.addresses.order(monotonic_ns())
@@ -138,7 +136,7 @@ class AiohttpConnection:
         """See Connection."""
         return self._why
 
-    # -- what the tap and the hooks tell ------------------------------------------------------------------------------
+    # -- called by the tap and the hooks ------------------------------------------------------------------------------
 
     def opening(self) -> None:
         """aiohttp begins to connect."""
@@ -174,7 +172,7 @@ class AiohttpConnection:
             self.sent_ns = monotonic_ns()
         self._written += size
 
-    # -- what the tap tells, see Asker --------------------------------------------------------------------------------
+    # -- called by the tap, see Asker ---------------------------------------------------------------------------------
 
     @property
     def asking(self) -> bool:
@@ -296,13 +294,13 @@ class AiohttpConnection:
 
 
 class AiohttpTransport:
-    """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not tell them apart."""
+    """aiohttp's client as a Transport. `connect` includes the TLS handshake: aiohttp does not separate them."""
 
     name = "aiohttp"
     makes_cycles = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
-        """`first`: whose turn it is among the endpoint's addresses."""
+        """`first`: the number of the address to start with."""
         self.loop = loop
         self.wire = wire
         self.trace = f"{trace_id}/%d/%d" if trace_id else ""
@@ -355,7 +353,7 @@ class AiohttpTransport:
             connection.task.add_done_callback(self._ending.discard)
 
     def session(self, socket_factory: Any) -> aiohttp.ClientSession:
-        """A client for one connection, which follows, decodes, remembers and times nothing."""
+        """A client for one connection, without redirects, decompression, cookies and timeouts."""
         return aiohttp.ClientSession(
             connector=_Connector(
                 limit=0,

@@ -1,8 +1,7 @@
 """When the next event of a shard is due: the phases of its plan, their arrivals, and the users of closed phases.
 
-Decides which event falls due at which wake-up, how many connections its phase allows, and when the plan is over. What
-falls due is handed on at once. Refuses to know connections, requests and outcomes: of an event that ended it learns
-only, in a closed phase, that its user is free again.
+Releases events at each wake-up, sets the number of connections that a phase allows, and ends the plan. Of an event that
+ended it needs to know only, in a closed phase, that its user is free again.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ Turn = tuple[int, int]
 
 
 class Taker(Protocol):
-    """What takes the events: the engine."""
+    """Receives the events: the engine."""
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
-        """An event fell due at `due` and was released at `woken`, ns of the clock."""
+        """An event was due at `due` and is released at `woken`, ns of the clock."""
 
     def flush(self) -> None:
         """No further event is due at this instant."""
 
     def allow(self, connections: int) -> None:
-        """A phase begins that allows so many connections."""
+        """A phase starts that allows this number of connections."""
 
     def spare(self, time_ns: int) -> None:
-        """Whatever was due is released, and nothing more falls due for so long."""
+        """All due events are released, and no other is due for this time."""
 
     def over(self) -> None:
-        """No further event will ever fall due."""
+        """No further event will be due."""
 
 
 USERS_AT_ONCE = 512
-"""A user's first event opens a connection, which may take 100 µs: the loop must not be held up by thousands."""
+"""A user's first event opens a connection, which may take 100 µs: the loop must not be blocked by thousands of them."""
 
 
 class Arrivals:
@@ -59,11 +58,11 @@ class Arrivals:
         self._planned = [0] * plan.strata
         self.start_ns = 0
         self.stopped_ns = 0
-        """When releasing ended; 0 while it goes on."""
+        """When releasing ended; 0 before that."""
         self.shortage = ""
-        """Why fewer users were at work than the plan asks for, in words; empty when all were."""
+        """Why fewer users were active than the plan asks for, in words; empty if all were."""
         self.closed = False
-        """Whether the phase that goes on is a closed one."""
+        """Whether the present phase is a closed one."""
         self._phase_no = -1
         self._phase: PlannedPhase | None = None
         self._phase_end = NEVER
@@ -75,8 +74,7 @@ class Arrivals:
         self._strata: list[int] = []
         self._indexes: Iterator[int] = iter(())
         self._turns: Iterator[Turn] = iter(())
-        """A closed phase's block, what is left of its indexes, and of both: whoever takes there leaves the counting
-        for later."""
+        """A closed phase's block and the indexes left in it. Events are taken there without being counted at once."""
         self._counted = 0
         """How many of those taken are in `_planned`."""
         self._users = 0
@@ -102,7 +100,7 @@ class Arrivals:
 
     @property
     def planned(self) -> list[int]:
-        """Events whose due time has come, by stratum."""
+        """Number of events that have become due, by stratum."""
         self._count_turns()
         return self._planned
 

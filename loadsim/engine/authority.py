@@ -1,8 +1,8 @@
-"""How the host of a URL is written: for the resolver, for the Host header, and for TLS.
+"""The host of a URL in its different forms: for the resolver, for the Host header, and for TLS.
 
-They differ. An international name goes out as punycode (RFC 5891). The zone of an IPv6 address (RFC 6874) has a meaning
-on this machine only, so that no peer may see it. The dot at the end of an absolute name is no part of what a
-certificate is for, nor of SNI (RFC 6066, section 3).
+An international name is sent as punycode (RFC 5891). The zone of an IPv6 address (RFC 6874) has a meaning
+on this machine only, so it is not sent to a peer. The dot at the end of an absolute name is not part of the name
+in a certificate or in SNI (RFC 6066, section 3).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from loadsim.model import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Host and port of a URL, in the forms that they are needed in."""
+    """Host and port of a URL in all needed forms."""
 
     lookup: str
-    """What is looked up: ASCII, an IPv6 address with its zone."""
+    """The name to look up: ASCII, or an IPv6 address with its zone."""
     port: int
     header: str
     """Value of the Host header: the port only where the URL has it."""
     tls_name: str
-    """What SNI carries and the certificate must be for."""
+    """The name for SNI and for the check of the certificate."""
 
     full: str
-    """Host and port without a zone, the port spelled out: what a proxy is asked for a tunnel to."""
+    """Host and port without a zone, the port spelled out: for the CONNECT request to a proxy."""
 
 
 def authority(url: str) -> Authority:
-    """The Authority of an http or https URL. Raises UsageError for none, or a host that no name can be made of."""
+    """The Authority of an http or https URL. Raises UsageError for another URL, or an invalid host."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -70,7 +70,7 @@ def shown_authority(url: str) -> str:
 
 
 def request_target(url: str) -> str:
-    """What stands in the request line: path and query in ASCII (RFC 3986, section 2.5), the rest as it is written."""
+    """The target of the request line: path and query in ASCII (RFC 3986, section 2.5), the rest as it is written."""
     parts = urlsplit(url)
     path = parts.path or "/"
     return "".join(

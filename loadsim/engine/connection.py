@@ -1,7 +1,6 @@
-"""One connection of the direct transport: how it is opened, written, read and given up.
+"""One connection of the direct transport: it opens, writes, reads, and decides whether it can be used again.
 
-Decides what a failure is called and what a connection is still good for. Refuses to know what an event is (it carries
-bytes and tells instants) and how readiness is learned: the transport calls.
+It carries bytes and reports instants. The transport calls it when its socket is ready.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ CONNECTING, FAILING, HANDSHAKE, READY, CLOSED = range(5)
 
 
 class ConnectionSet(Watcher, Protocol):
-    """What a connection asks of the set that watches its socket."""
+    """The interface of the set that watches the sockets of connections."""
 
     owner: Owner
     memo: Memo
@@ -52,7 +51,7 @@ class ConnectionSet(Watcher, Protocol):
         """Watch an attempt's socket no more; it stays as it is."""
 
     def bury(self, sock: socket.socket) -> None:
-        """Close a socket, after the batch if one is under way."""
+        """Close a socket; during a batch, after it."""
 
     def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """Write requests, see Transport."""
@@ -108,9 +107,9 @@ class DirectConnection:
         self._race: Race | None = None
         self._tls: TlsSession | None = None
         self.pending: bytes | memoryview = b""
-        """What the kernel has not taken yet, as it goes over the wire."""
+        """The bytes that the kernel has not accepted yet, encrypted if over TLS."""
         self.overhead = 0
-        """By how much what is written is longer than the request: TLS."""
+        """Number of bytes by which the written data is longer than the request, because of TLS."""
         self._why = ""
         self.event: Any = None
         self.served = 0
@@ -169,7 +168,7 @@ class DirectConnection:
         self._handshake()
 
     def connect_failed(self, code: int) -> None:
-        """This address does not work: go on with the next one, or give up with the event."""
+        """This address failed: try the next one, or end the event."""
         if self.state == CLOSED:
             return
         self._set.addresses.failed(self.address, monotonic_ns())
@@ -223,7 +222,7 @@ class DirectConnection:
         self._set.send_all([(self, request, index)], attempt)
 
     def unsealed(self, error: OSError) -> None:
-        """The session takes nothing more: nothing of a request was sent."""
+        """The TLS session has ended: no byte of the request was sent."""
         self.sent_ns = self.first_ns = self.bytes_sent = self.bytes_received = 0
         self._why = f"TLS: {error.strerror or error}"
         self._set.soon(self._give_up)
@@ -233,7 +232,7 @@ class DirectConnection:
             self._fail(ErrorKind.tls)
 
     def _peer_ended(self) -> None:
-        """What was just read is the last that comes."""
+        """The stream ends after the bytes just read."""
         self.reusable = False
 
     def unsent(self, error: OSError) -> None:
@@ -243,14 +242,14 @@ class DirectConnection:
         self._set.later(self, error.errno or errno.EIO)
 
     def partly_sent(self, data: bytes, sent: int) -> None:
-        """The kernel took only so much of a request."""
+        """The kernel accepted only a part of a request."""
         self.bytes_sent = 0
         self._count(sent)
         self.pending = memoryview(data)[sent:]
         self._watch(IN | OUT)
 
     def _count(self, sent: int) -> None:
-        """So much more was written. What it is longer by than the request is taken to have gone first."""
+        """Count written bytes. The overhead of TLS is assumed to be written first."""
         over = min(sent, self.overhead)
         self.overhead -= over
         self.bytes_sent += sent - over
@@ -314,7 +313,7 @@ class DirectConnection:
     def take(self, data: bytes, now: int) -> None:
         """Something was read at `now`: part of a response, all of it, or its end."""
         if self.event is None:
-            self._set.lost(self)  # closed by the peer while idle, or bytes that nobody asked for
+            self._set.lost(self)  # closed by the peer while idle, or unexpected bytes
         elif not data:
             self._ended(now)
         else:
@@ -351,7 +350,7 @@ class DirectConnection:
         self._fail(kind_of_break(reused=self.served > 0, sent=self.bytes_sent > 0, answered=self.first_ns > 0))
 
     def _over(self, code: int) -> int:
-        """The event is over with an answer that is whole, or faulty (`code` below 0). Returns its outcome code."""
+        """End the event with a complete answer, or a faulty one (`code` below 0). Returns its outcome code."""
         self.served += 1
         if self.pending:  # answered before it was asked in full: true, but the connection is out of step
             self.pending = b""

@@ -1,10 +1,9 @@
 """The direct transport: every connection of a shard in one epoll set, and that set one reader of the loop.
 
-Decides who is read and written when: one loop event per batch of ready sockets, in place of one per socket, is what
-makes it fast. What becomes of a connection is `connection`'s.
+It is fast because there is one loop event per batch of ready sockets, and not one per socket.
 
-Two rules keep it sound. A socket closed while a batch is drained is really closed after the batch, or a reused
-descriptor would receive its neighbour's readiness; and no error of one connection leaves the drain callback.
+Two rules keep it correct. A socket closed during a batch is really closed after the batch; otherwise a reused
+descriptor would get the readiness of another socket. And no error of one connection leaves the drain callback.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ _SMALL = 479
 _FITS = 384
 """The largest answer that such a read takes in one piece, in a TLS record too."""
 _FRAMINGS = 4096
-"""How many lengths of bodies are kept with the header line that tells them."""
+"""Number of body lengths whose header line is cached."""
 _ROUNDS = 4
-"""How often one wake-up looks again for ready sockets before the loop has its turn."""
+"""Number of times that one wake-up polls for ready sockets before the loop continues."""
 
 
 class _Framings(dict[int, bytes]):
-    """By size of a body, the header line that tells it and the blank line. Kept, since bodies have few sizes."""
+    """The header line with the length of a body, and the empty line, by size. Cached, since bodies have few sizes."""
 
     def __missing__(self, size: int) -> bytes:
         framing = b"Content-Length: %d\r\n\r\n" % size
@@ -51,7 +50,7 @@ class DirectTransport:
     makes_cycles = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
-        """`first`: whose turn it is among the endpoint's addresses."""
+        """`first`: the number of the address to start with."""
         self._loop = loop
         self._epoll = select.epoll()
         self._table: dict[int, DirectConnection] = {}
@@ -61,7 +60,7 @@ class DirectTransport:
         self._graveyard: list[socket.socket] = []
         self._draining = False
         self.answers: list[Answer] = []
-        """Those that were read in this batch."""
+        """The connections that were read in this batch."""
         self.wire = wire
         self.tls = wire.tls is not None
         self.head = wire.head
@@ -175,7 +174,7 @@ class DirectTransport:
         return self._loop.call_later(delay_s, call)
 
     def bury(self, sock: socket.socket) -> None:
-        """Close a socket, after the batch if one is under way."""
+        """Close a socket; during a batch, after it."""
         if self._draining:
             self._graveyard.append(sock)
         else:

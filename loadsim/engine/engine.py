@@ -1,9 +1,8 @@
-"""Fires one shard of a plan: gives each event that falls due a connection, has it sent, records what came back.
+"""Sends the events of one shard: gives each due event a connection, sends it, and records its outcome.
 
-Decides which event goes on which connection, and when the run is over. Refuses to know when events fall due
-(`arrivals`), how bytes travel (`transport`), what is in them (`cases`) and what the numbers mean (`measure`). The clock
-is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event. Where an event is
-more than one delivery, the `policy` of its stratum is asked.
+`arrivals` releases the events, `cases` makes their requests, `transport` carries them, `measure` counts the outcomes.
+The clock is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event. Where an
+event is more than one delivery, the engine asks the `policy` of its stratum.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ from loadsim.plan import Plan
 _BATCH = 64
 """Released events that are made and sent together."""
 _TIMED_EVERY = 16
-"""Of so many batches of several events the making of one event is timed: by itself it costs more than among others."""
+"""One event is timed in each group of this many batches: making it alone costs more than making it with others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
 _TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_timeout)
-"""What stays what it is, however late it is seen."""
+"""Outcomes that do not change, however late they are noticed."""
 
 
 class Engine:
@@ -82,14 +81,14 @@ class Engine:
         self._limit = 0
         self.wall_offset = wall() - clock()
         self._ready: list[Connection] = []
-        """Those whose event is to be made and sent."""
+        """Connections whose event is to be made and sent."""
         self._untimed = _TIMED_EVERY
-        """Batches since a making was timed."""
+        """Batches since the last timing."""
         self.open_count = 0
         self.open_peak = 0
         self.opened = 0
         self.limit_reached = ""
-        """What kept us from opening a connection that the scenario allows."""
+        """Why a connection that the scenario allows could not be opened."""
         self._saturated_since = 0
         self._saturated_ns = 0
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
@@ -101,7 +100,7 @@ class Engine:
     # -- the run ------------------------------------------------------------------------------------------------------
 
     async def run(self, start_ns: int) -> int:
-        """Fire everything from `start_ns` of the clock, drain, close. Returns the instant at which it was all over."""
+        """Send all events from `start_ns` of the clock on, drain, close. Returns the instant of the end."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         self.start_ns = start_ns
@@ -121,7 +120,7 @@ class Engine:
         return end
 
     def stop(self, *, drain: bool = True) -> None:
-        """Release nothing more. With `drain`, what is under way may still end within the drain's time."""
+        """Release no more events. With `drain`, events in flight may still end within the drain's time."""
         self._arrivals.stop()
         if not drain:
             self._drain_ns = 0
@@ -130,7 +129,7 @@ class Engine:
 
     @property
     def planned(self) -> list[int]:
-        """Events whose due time has come, by stratum."""
+        """Number of events that have become due, by stratum."""
         return self._arrivals.planned
 
     @property
@@ -145,13 +144,13 @@ class Engine:
         return sum(self.planned) - self.recorder.ended - len(self.recorder.rows) - held
 
     def addresses(self) -> list[AddressRow]:
-        """What each of the endpoint's addresses took so far; empty where it has one."""
+        """The counts of each of the endpoint's addresses so far; empty where it has only one."""
         connections = self._transport.connections()
         return self._transport.addresses.taken((connection.address, connection.served) for connection in connections)
 
     @property
     def stopped_ns(self) -> int:
-        """When releasing ended, ns since the start; 0 while it goes on."""
+        """When releasing ended, ns since the start; 0 before that."""
         stopped = self._arrivals.stopped_ns
         return stopped - self.start_ns if stopped else 0
 
@@ -161,14 +160,14 @@ class Engine:
         return len(self._queue) + (self._gatherer.queued if self._gatherer is not None else 0)
 
     def saturated_ns(self) -> int:
-        """How long, up to now, every connection was busy while an event waited."""
+        """Time so far during which every connection was busy while an event waited."""
         since = self._saturated_since
         return self._saturated_ns + (self.clock() - since if since else 0)
 
     # -- what falls due -----------------------------------------------------------------------------------------------
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
-        """See Taker. It gets a connection, or leave to open one, or a place in the queue."""
+        """See Taker. It gets a connection, or permission to open one, or a place in the queue."""
         policy = self._policy_of[stratum]
         if policy is not None and policy.due((index, stratum, due, woken)):
             return
@@ -195,8 +194,8 @@ class Engine:
             self.open_count -= 1
 
     def spare(self, time_ns: int) -> None:
-        """See Taker. Where events fall due at short, even intervals, no time is ever enough: then a small bite is
-        taken when the next event is as far off as it ever is."""
+        """See Taker. Where events are due at short, regular intervals, there is never much time: a few rows are then
+        folded when the next event is as far away as it ever is."""
         rows = len(self.recorder.rows)
         if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
             self.recorder.fold()
@@ -237,8 +236,8 @@ class Engine:
     def flush(self) -> None:
         """See Taker. Make the requests of all events that have a connection, then send them.
 
-        Not one after the other, because making is all ours and sending all the kernel's: turn by turn each finds the
-        caches full of the other's, which costs a quarter of the throughput.
+        Not one after the other: making runs in our code and sending in the kernel, and alternating between them misses
+        the processor's caches, which costs a quarter of the throughput.
         """
         if not self._ready:
             return
@@ -273,7 +272,7 @@ class Engine:
         return others
 
     def _made(self, ready: list[Connection]) -> Iterable[Made]:
-        """The requests of the events of these connections. One that cannot be made must not hold up the others."""
+        """The requests of the events of these connections. An error in making one must not stop the others."""
         events = [connection.event for connection in ready]
         if self._epoch_ns is None:
             with contextlib.suppress(Exception):  # made one by one, it is seen which
@@ -292,7 +291,7 @@ class Engine:
         return made
 
     def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
-        """As cheaply as they can be; one making is timed of each batch of one event, and of a few of the others."""
+        """Make the requests. One event is timed in each batch of one event, and in a few other batches."""
         index, stratum, due, _ = events[0]
         indexes = [event[0] for event in events]
         before = self.clock()
@@ -336,7 +335,7 @@ class Engine:
         self.on_answers([(connection, code, done_ns)])
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner. What ended later than the timeout had timed out, whoever saw it first."""
+        """See Owner. An answer later than the timeout counts as timed out."""
         timeout_ns = self._timeout_ns
         for connection, _, now in answers:
             if now - connection.slot_ns > timeout_ns:
@@ -345,7 +344,7 @@ class Engine:
         self._settle(answers)
 
     def _in_time(self, answer: Answer) -> Answer:
-        """The answer, or the timeout that stands in the place of one that came too late."""
+        """The outcome: the answer, or a timeout in place of an answer that was too late."""
         connection, code, now = answer
         if now - connection.slot_ns <= self._timeout_ns:
             return answer
@@ -357,7 +356,7 @@ class Engine:
         return ERROR_BASE + (ErrorKind.timeout if connection.opened else ErrorKind.connect_timeout)
 
     def _settle(self, answers: Sequence[Answer]) -> None:
-        """Record how events ended, and go on. This is the hot path: the common case calls as little as it can."""
+        """Record how events ended, and continue. This is the hot path: the common case makes few calls."""
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         next_turn = self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
@@ -413,7 +412,7 @@ class Engine:
         self.on_done(connection, ERROR_BASE + ErrorKind.internal, self.clock())
 
     def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
-        """A connection is free: it takes the event that waited longest, or waits itself."""
+        """A connection is free: it gets the event that waited longest, or becomes idle."""
         if turn is not None:
             self._queue.append(turn)
         elif self._gatherer is not None and self._gatherer.free(connection, now):
@@ -430,7 +429,7 @@ class Engine:
         self._settle_queue(now)
 
     def _open_for_waiting(self, turn: Waiting | None, now: int) -> None:
-        """A connection went: whoever waits may open another."""
+        """A connection was closed: a waiting event may open another."""
         if turn is not None:
             self._queue.append(turn)
         if self._gatherer is not None:
@@ -463,7 +462,7 @@ class Engine:
         self.flush()
 
     def _turn(self, stratum: int, now: int) -> Waiting | None:
-        """What the user whose event of `stratum` ended does next; None when it ends, or was none."""
+        """The next event of the user whose event of `stratum` ended; None when the user ends, or there was none."""
         pair = self._arrivals.next_turn(now) if self._of_user[stratum] else None
         return None if pair is None else (*pair, now, now)
 
@@ -559,7 +558,7 @@ class Engine:
         body: str = "",
         error: str = "",
     ) -> None:
-        """Keep a sample, in the form in which the result has it."""
+        """Keep a sample, in the form of the result."""
         _, type_number, case = self._plan.unpack(event[1])
         row = SampleRow(
             kind=kind_name(code),
@@ -576,9 +575,9 @@ class Engine:
     # -- timeouts and the end -----------------------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
-        """Give up events whose time is over. A sweep over the connections costs less than a timer per event."""
+        """End events after their timeout. A sweep over the connections costs less than a timer per event."""
         while True:
-            # often enough that nobody waits much longer, rarely enough for thousands of connections
+            # often enough to be exact, rarely enough for thousands of connections
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self.clock()
@@ -595,7 +594,7 @@ class Engine:
             await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
 
     def _finish_all(self) -> int:
-        """What is left is unfinished, with what it waited so far as a lower bound."""
+        """Record the remaining events as unfinished, with their time so far as a lower bound."""
         now = self.clock()
         for policy in self._policies:
             policy.finish(now)

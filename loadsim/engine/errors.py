@@ -1,7 +1,7 @@
 """Which ErrorKind a failure of the network is: the one table for every transport.
 
-Decides from facts that any transport can see: what the operating system said, whether a connection had served before,
-whether a byte of ours had left and whether a byte of the answer had come. Knows no socket and no library's exceptions.
+It depends on facts that every transport has: the error of the operating system, whether the connection was used before,
+whether a byte of the request was sent, and whether a byte of the answer arrived.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import errno
 from loadsim.model import ErrorKind
 
 NO_RESOURCE = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
-"""What the operating system says when no descriptor or local port is left."""
+"""Errors of the operating system when no descriptor or local port is left."""
 
 _CONNECTING = {
     errno.ECONNREFUSED: ErrorKind.refused,
@@ -26,7 +26,7 @@ def kind_of_errno(code: int | None) -> ErrorKind:
 
 
 def kind_of_end(*, reused: bool, answered: bool) -> ErrorKind:
-    """The kind of an orderly end (FIN) before the answer was whole; `answered` = some byte of it had come."""
+    """The kind of an orderly end (FIN) before the answer was complete; `answered` = some byte of it had come."""
     if answered:
         return ErrorKind.truncated
     return ErrorKind.closed_idle if reused else ErrorKind.closed_early

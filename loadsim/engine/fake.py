@@ -1,7 +1,7 @@
 """A scripted endpoint, pacer and clock: an Engine runs on them without a socket and without waiting.
 
-Decides nothing but what the script says: when the clock leaps, how late a wake-up comes, what becomes of a request.
-Time is whole nanoseconds and moves only when nothing is left to do, so that a run of hours is exact, and over at once.
+A script gives the time of each wake-up and the outcome of each request. Time is in whole nanoseconds and moves only
+when nothing is left to do, so that a run of hours is exact and takes only a moment.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from loadsim.engine.transport import Made, Owner, ResourceLimitError
 from loadsim.model import ERROR_BASE, NS_PER_S, SignedRequest
 
 START_NS = NS_PER_S
-"""Where virtual clocks begin: 0 would read as "did not happen"."""
+"""The start of virtual clocks: 0 would mean "did not happen"."""
 
 
 class _Leaping(selectors.SelectSelector):
-    """In place of waiting, the clock leaps to the end of the wait."""
+    """Moves the clock to the end of each wait, instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _Leaping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on virtual time. `now_ns` is its clock, for whoever takes a clock."""
+    """An event loop on virtual time. `now_ns` reads its clock."""
 
     def __init__(self) -> None:
         self._leaping = _Leaping()
@@ -80,7 +80,7 @@ class ScriptedPacer:
 
 
 class Reply(NamedTuple):
-    """What becomes of a request: `code` (see model) `after_ns`; `keep` says whether the connection stays."""
+    """The outcome of a request: `code` (see model) `after_ns`; `keep` says whether the connection stays."""
 
     after_ns: int
     code: int = 200
@@ -95,7 +95,7 @@ Script = Callable[[int, int], Reply | None]
 class Sent(NamedTuple):
     """A request as the transport was given it."""
 
-    index: int  # type: ignore[assignment]  # the field's name; nobody asks it for tuple.index
+    index: int  # type: ignore[assignment]  # the field's name; tuple.index is not used
     at_ns: int
     request: SignedRequest
     connection: int

@@ -1,7 +1,7 @@
 """The header block of a response, where the parser's own view of it is not enough.
 
-Decides where it ends, what its framing fields mean, and which deviations a client may mend (RFC 9110, RFC 9112). Called
-for unusual answers only, which the parser refuses or leaves open. Knows no connection.
+Finds its end, reads its framing fields, and corrects deviations that a client may accept (RFC 9110, RFC 9112). Called
+for unusual answers only, which the parser refuses or cannot decide.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ Fields = tuple[tuple[str, str], ...]
 
 
 def beginning(raw: bytes, position: int) -> int:
-    """Where the status line begins that is next: empty lines before it do not count."""
+    """Start of the next status line, after any empty lines."""
     while raw[position : position + 1] in (b"\r", b"\n"):
         position += 1
     return position
 
 
 def ending(raw: bytes, start: int) -> int:
-    """Where the header block that begins at `start` ends, its blank line included; -1 where that has not come."""
+    """End of the header block that starts at `start`, with its empty line; -1 where it has not arrived."""
     found = _BLANK.search(raw, start)
     return found.end() if found else -1
 
 
 def is_http1(raw: bytes, start: int) -> bool:
-    """Whether a status line of HTTP/1.x begins there: no other version, and no protocol that looks like it."""
+    """Whether a status line of HTTP/1.x begins there: not another version or a similar protocol."""
     return _STATUS_LINE.match(raw, start) is not None
 
 
@@ -62,7 +62,8 @@ def mended(head: bytes) -> bytes:
 
 
 class _Parsed:
-    """What a response, or the beginning of one, holds. Its parser is nowhere kept: the pair would be a cycle."""
+    """What a response, or the beginning of one, holds. Its parser is not kept, since the pair would be a reference
+    cycle."""
 
     def __init__(self) -> None:
         self.fields: list[tuple[str, str]] = []

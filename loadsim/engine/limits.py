@@ -1,4 +1,4 @@
-"""How many connections this process may open."""
+"""The number of connections that this process may open, by its descriptor limit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def raise_descriptor_limit(connections: int) -> int:
 
 
 def check_descriptors() -> None:
-    """Before a process of our own is started, which inherits the limit: raise it to what each needs at least.
+    """Raise the limit to the minimum for child processes, which inherit it.
 
-    Raises LoadsimError where the system does not let us: such a process would end while it is still being imported.
+    Raises LoadsimError where the system does not allow it: a child would fail during its imports.
     """
     if raise_descriptor_limit(1) < 1:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        text = f"the descriptor limit ({soft}) leaves no room for a connection"
+        text = f"the descriptor limit ({soft}) allows no connection"
         raise LoadsimError(f"{text}: raise it (ulimit -n {2 * RESERVED} or more)")

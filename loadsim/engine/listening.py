@@ -1,21 +1,18 @@
-"""Whether somebody is silent, asked by a process that may itself have been stopped for a while.
-
-Decides how much of the time that passed was spent listening. Knows no clock: instants are arguments.
-"""
+"""A clock for noticing silent processes, which does not count time in which this process itself was stopped."""
 
 from __future__ import annotations
 
 from loadsim.model import NS_PER_S
 
 LOOK_NS = NS_PER_S // 2
-"""How often, at least, whoever listens looks whether anybody is silent."""
+"""Longest time between two checks for silent processes."""
 
 
 class Listening:
-    """Time as it passes for somebody who listens: between two looks no more than a look may take.
+    """A clock that advances between two checks by at most the time that they may be apart.
 
-    A process that was stopped and continued (Ctrl-Z, a frozen machine) has heard nothing meanwhile, and what was said
-    waits to be read: its own pause makes nobody silent.
+    A process that was stopped and continued (Ctrl-Z, a frozen machine) has read no messages meanwhile. They still wait
+    to be read, so its own pause must not make others appear silent.
     """
 
     def __init__(self) -> None:
@@ -23,7 +20,7 @@ class Listening:
         self._seen_ns: int | None = None
 
     def at(self, now_ns: int) -> int:
-        """The instant `now_ns` in such time; to be asked at every look and every word."""
+        """The instant `now_ns` on this clock. Call it at every check and every message."""
         if self._seen_ns is not None:
             self._at_ns += min(max(0, now_ns - self._seen_ns), LOOK_NS)
         self._seen_ns = now_ns

@@ -1,6 +1,6 @@
-"""What a launcher and a shard say to each other: length-prefixed msgpack, the same over a pipe or a cluster.
+"""The messages between a launcher and a shard: length-prefixed msgpack, the same over a pipe or a cluster.
 
-Decides the wire form and nothing else. Both ways a message is a 4-byte big-endian length and one msgpack map with a
+In both directions a message is a 4-byte big-endian length and one msgpack map with a
 `type`. To the shard: `plan`, `start`, `alive`, `stop`. From it: `ready`, `frame`s as often as the plan asks for them,
 `last`, `error`.
 """
@@ -36,7 +36,7 @@ class Assignment(msgspec.Struct, tag="plan"):
     version: str
     """Of the launcher: a spec is read by the same version alone."""
     lease_s: float = 0.0
-    """A shard that hears nothing for so long stops at once: whoever could stop it is cut off. 0: it waits for ever."""
+    """A shard without a message for this time stops at once, since its parent is gone. 0: no limit."""
 
 
 class Start(msgspec.Struct, tag="start"):
@@ -47,11 +47,11 @@ class Start(msgspec.Struct, tag="start"):
 
 
 class Alive(msgspec.Struct, tag="alive"):
-    """Go on: renews the lease."""
+    """Continue: renews the lease."""
 
 
 class Stop(msgspec.Struct, tag="stop"):
-    """Release nothing more; with `drain`, let what is under way end within the drain's time."""
+    """Release no more events; with `drain`, let events in flight end within the drain's time."""
 
     drain: bool = True
 
@@ -67,7 +67,7 @@ class Ready(msgspec.Struct, tag="ready"):
 
 
 class Frame(msgspec.Struct, tag="frame"):
-    """A shard's books so far (cumulative) and what was counted since the last frame."""
+    """A shard's totals so far (cumulative) and its counts since the last frame."""
 
     seq: int
     elapsed_ns: int
@@ -92,11 +92,11 @@ class Frame(msgspec.Struct, tag="frame"):
     retries: RetryCounts | None = None
     """Of deliveries that are made again, cumulative; None where the plan makes none."""
     addresses: list[AddressRow] = []
-    """Of an endpoint that has several, what each took, cumulative."""
+    """The counts of each address of an endpoint with several, cumulative."""
     raw: bytes = b""
-    """Where the plan asks for it: what ended since the last frame, as `engine.raw` has it."""
+    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw`."""
     outcomes: bytes = b""
-    """The same, as `measure.outcomes` packs it."""
+    """If requested: their outcomes, packed by `measure.outcomes`."""
 
 
 class Last(msgspec.Struct, tag="last"):
@@ -104,7 +104,7 @@ class Last(msgspec.Struct, tag="last"):
 
     frame: Frame
     start_offset_ns: int
-    """How late it began, against the agreed instant."""
+    """How much later than agreed it started."""
     stopped_ns: int
     """When it stopped releasing events, since the start."""
 

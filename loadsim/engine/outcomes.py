@@ -1,7 +1,6 @@
-"""Keeps what became of every delivery, for a run that is reconciled with what the receiver says.
+"""Records the outcome of every delivery (event, stratum, code), for a run that is reconciled with a ledger.
 
-Decides what is kept: event, stratum and code. A run without a ledger has none of these. Nothing stays here: each frame
-takes along what ended.
+Each frame carries the outcomes since the last one, so that nothing accumulates here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """When to wake: one timer on the run's clock, by timerfd where there is one.
 
-Decides how a due time becomes a wake-up. Refuses to know what is due. A wake-up is a hint, never a promise: timers fire
-late, and libuv's (whole milliseconds) even early, so the engine reads the clock again before it releases anything.
+A wake-up may come late, and with libuv's timers (whole milliseconds) even early, so the engine reads the clock again
+before it releases an event.
 """
 
 from __future__ import annotations

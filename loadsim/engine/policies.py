@@ -1,4 +1,4 @@
-"""Which policies a plan needs, and one timer for all that the engine and they wait for."""
+"""Makes the policies that a plan needs, with one timer for them and the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loadsim.plan import Plan
 
 @dataclass(frozen=True)
 class Policies:
-    """Those of one shard; None where the plan has none of the kind."""
+    """The policies of one shard; None for a kind that the plan does not need."""
 
     pacer: Pacer
     """What is left of the given one for the engine."""
@@ -37,7 +37,7 @@ def policies_of(
     epoch_ns: int | None = None,
     most_held: int = MOST_HELD,
 ) -> Policies:
-    """The policies of a shard of this plan; `pacer` wakes whoever of them and of the engine needs it."""
+    """The policies of a shard of this plan; `pacer` is shared by them and the engine."""
     volleys = Volleys(plan, maker) if any(case.copies for case in plan.scenario.cases) else None
     if plan.scenario.retry is None:
         return Policies(pacer, None, volleys)

@@ -1,7 +1,7 @@
-"""What a policy is: it decides what becomes of the deliveries of some strata, where an event is not one delivery.
+"""The interface of a policy, which handles the deliveries of strata whose events are not a single delivery.
 
-The engine asks the policy of an event's stratum at each turn of the event's life. A question is answered with True when
-the policy has taken the matter over, and with False when the engine is to do what it does without a policy. Strata
+The engine asks the policy of an event's stratum at each step of the event. The policy answers True when
+it has handled the step, and False when the engine must handle it as usual. Strata
 without a policy are not asked about. A policy acts through `Deliveries` alone, the engine's methods that are made for
 it.
 """
@@ -19,7 +19,8 @@ from loadsim.model import SignedRequest
 
 
 class Deliveries(Protocol):
-    """What a policy may ask of the engine. Events are (index, stratum, due, woken), instants ns of the clock."""
+    """The methods of the engine that a policy may call. Events are (index, stratum, due, woken), instants ns of the
+    clock."""
 
     recorder: Recorder
     clock: Clock
@@ -33,7 +34,7 @@ class Deliveries(Protocol):
         """Whether more connections are open than this phase allows."""
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
-        """A delivery of this event is due: it gets a connection, or leave to open one, or a place in the queue."""
+        """A delivery of this event is due: it gets a connection, or permission to open one, or a place in the queue."""
 
     def flush(self) -> None:
         """Send the requests of all events that got a connection."""
@@ -48,7 +49,7 @@ class Deliveries(Protocol):
         """Write this request at once on connections of the caller's; `Policy.ended` follows for each."""
 
     def internal(self, connection: Connection, error: Exception) -> None:
-        """Soon end what is under way on this connection as our own fault."""
+        """End the event of this connection soon, as an internal error."""
 
     def release(self, connection: Connection, now: int) -> None:
         """The caller needs this connection no more: another event gets it, or it waits, or it is closed."""
@@ -66,10 +67,10 @@ class Deliveries(Protocol):
         """Whether this connection may carry another delivery."""
 
     def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
-        """Keep what the endpoint said, where too little like it has been kept."""
+        """Keep a sample of the endpoint's answer, if there are few of its kind."""
 
     def note(self, event: Waiting, code: int, text: str) -> None:
-        """Keep why there was no answer, where too little like it has been kept."""
+        """Keep a sample of the reason of no answer, if there are few of its kind."""
 
     def under_way(self, strata: Collection[int]) -> list[Connection]:
         """Connections that carry, or are opened for, an event of these strata."""
@@ -79,15 +80,15 @@ class Deliveries(Protocol):
 
 
 class Policy(Protocol):
-    """What becomes of the events of some strata."""
+    """Handles the events of some strata."""
 
     @property
     def strata(self) -> Collection[int]:
-        """Those whose events it decides about."""
+        """The strata whose events it handles."""
 
     @property
     def held(self) -> int:
-        """Events that are not over and of which nothing is under way."""
+        """Number of events that have not ended and have no delivery in progress."""
 
     def start(self, engine: Deliveries) -> None:
         """The run begins."""
@@ -105,7 +106,7 @@ class Policy(Protocol):
         """No connection could be opened for this event."""
 
     def at_rest(self, until_ns: int) -> bool:
-        """Nothing falls due any more; true if nothing that is held will be under way again until then."""
+        """No event will be due any more. Returns True if no held event will be sent again."""
 
     def finish(self, now: int) -> None:
         """The run is over: record every event of these strata that is not, and do nothing more."""

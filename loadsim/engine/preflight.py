@@ -1,4 +1,4 @@
-"""One connection before the run, opened and closed without a request: is there anything to fire at?"""
+"""One connection before the run, opened and closed without a request, to check that the endpoint can be reached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from loadsim.model import NS_PER_S, UnreachableError
 
 _MOST_HEAD = 64 * 1024
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
-"""X509_V_ERR_* of OpenSSL for a chain that ends in nobody who is trusted (x509_vfy.h)."""
+"""X509_V_ERR_* of OpenSSL for a certificate chain without a trusted end (x509_vfy.h)."""
 
 
 class _RefusedError(Exception):
@@ -37,7 +37,7 @@ def check_reachable(wire: Wire, timeout_s: float) -> None:
 
 
 def _failure(wire: Wire, timeout_s: float) -> str:
-    """What keeps a connection from being made, in words; empty when nothing does."""
+    """Why a connection cannot be made, in words; empty if it can."""
     try:
         _connect(wire, timeout_s)
     except ssl.SSLCertVerificationError as error:

@@ -1,7 +1,7 @@
 """Further attempts to open one connection of the direct transport, at the endpoint's next addresses (RFC 8305).
 
-Decides when another address is tried: at once where an attempt fails, after 250 ms where none has ended. The first
-attempt belongs to the connection itself, which is why a connection to a single address knows nothing of this.
+Another address is tried at once where an attempt fails, and after 250 ms where none has ended. The first attempt
+belongs to the connection itself, so that a connection to a single address does not use this module.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Race:
         try:
             sock, number, code = begin_next(self._watcher.addresses, self._rest)
         except ResourceLimitError:
-            self._rest.clear()  # what is under way may still succeed
+            self._rest.clear()  # attempts in progress may still succeed
             return
         if code not in UNDER_WAY:
             sock.close()

@@ -15,7 +15,7 @@ WIDTH = 1 + len(Column)
 
 
 class RawRows:
-    """A `recorder.Log` that keeps rows until somebody takes them.
+    """A `recorder.Log` that keeps rows until they are taken.
 
     `wall_offset_ns`: what turns an instant of the engine's clock into ns since 1970.
     """

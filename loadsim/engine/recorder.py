@@ -1,7 +1,6 @@
-"""Takes outcomes from the hot path at the price of packing a row, and folds them into the tally in small bites.
+"""Buffers packed outcome rows of the hot path, and folds them into the tally in small groups.
 
-Decides when folding happens, because folding is paid by lag: BITE rows at a time, or whenever there is time before the
-next due event. Knows nothing of connections.
+Folding delays due events, so it is done BITE rows at a time, or when there is time before the next due event.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SAMPLES_PER_CODE = 3
 
 
 class Log(Protocol):
-    """What also gets every row, for a run that was asked for more than figures."""
+    """Receives every row as well, for a raw log or a reconciliation."""
 
     def add(self, table: Ints, *, outcomes: bool) -> None:
         """Rows as int64 (n, columns of `model.Column`). `outcomes`: one for each event, as it ended; else deliveries
@@ -103,7 +102,7 @@ class Recorder:
     def wants_sample(self, code: int, stratum: int) -> bool:
         """Whether this failing status or error kind has been shown less than three times in its case.
 
-        By case, so that refusals that were due do not use up the room of those that were not.
+        By case, so that expected refusals do not use up the samples of others.
         """
         key = code * self._cases + stratum % self._cases
         seen = self._sampled.get(key, 0)

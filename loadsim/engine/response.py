@@ -1,6 +1,6 @@
 """Reads HTTP/1.x responses off one connection, for every transport: bytes in, a status or an error kind out.
 
-Decides when a response is whole and valid, and which error it is when it is not. llhttp (httptools) does the parsing;
+llhttp (httptools) does the parsing;
 the rules that it leaves open are ours: 1xx is skipped, 101 refused, nothing but HTTP/1.x with a status from 200 to 599
 is an answer, a body without length ends with the connection, header block and body are bounded, and bytes that nobody
 asked for are a protocol error. A header block that llhttp refuses although a client may accept it (RFC 9112) is mended
@@ -85,7 +85,7 @@ class ResponseReader:
     # -- llhttp's callbacks: they note and return, since nothing may be sent from inside the parser ------------------
 
     def on_message_begin(self) -> None:
-        """A message starts; after the final one that is something nobody asked for."""
+        """A message starts; after the final one it is unexpected."""
         if self._done:
             self._extra = True
 

@@ -1,11 +1,10 @@
 """The policy that delivers again what failed, as a provider's retry profile says.
 
-Decides what is kept of an event between its attempts, which of its attempts becomes its one outcome, and what the
-endpoint still gets once the provider has switched it off. Pauses and rules are `plan`'s.
+`plan` has the rules of providers: pauses, and when an endpoint is switched off.
 
 An event that failed is held until it ends: its next attempt, if any, and the row of the last one that ended, packed.
 That row becomes the event's outcome when nothing follows it, and an attempt among others once the next one has ended.
-Only genuine events are delivered again: whoever forges one does not keep to a schedule.
+Only genuine events are retried.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from loadsim.plan.endpoint_watch import EndpointWatch
 from loadsim.plan.retry import policy_of
 
 MOST_HELD = 250_000
-"""Events of a run that may be held at once, about 80 MB; what fails beyond that is given up, and said so."""
+"""Largest number of held events, about 80 MB; events that fail beyond it are given up, and counted."""
 _INTERNAL = ERROR_BASE + ErrorKind.internal
 
 
@@ -44,7 +43,7 @@ class _Held:
         self.born = born
         """When it fell due by plan, ns of the clock."""
         self.attempt = 1
-        """The one under way, or the last."""
+        """The number of the present attempt, or of the last one."""
         self.waits = False
         """For its next attempt to fall due."""
         self.row = b""

@@ -1,8 +1,7 @@
 """One shard process: plan in on stdin, frames out on stdout.
 
-Decides how a process lives: file descriptor 1 is kept for frames (stray prints go to stderr), signals that end
-a command are ignored (the parent says `stop`), the end of stdin means that the parent is gone, and a full pipe never
-blocks the load loop.
+File descriptor 1 is used for frames only (other prints go to stderr). Signals that end a command are ignored, since the
+parent sends `stop`. The end of stdin means that the parent is gone. A full pipe never blocks the load loop.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ class _Share(TypedDict):
 
 
 WithKeys = Callable[[RunSpec], RunSpec]
-"""Adds what a run is signed with, as the shard's host has it. Raises UsageError that says what to set there."""
+"""Adds the secrets of a run from the shard's host. Raises UsageError that explains what to set there."""
 
 
 def main(with_keys: WithKeys) -> int:
@@ -211,10 +210,10 @@ class ShardRun:
         while (message := await self._hear()) is not None:
             if isinstance(message, Stop):
                 self._engine.stop(drain=message.drain)
-        self._engine.stop(drain=False)  # the parent is gone: nobody wants this load any more
+        self._engine.stop(drain=False)  # the parent is gone: the load must stop
 
     async def _hear(self) -> ToShard | None:
-        """The parent's next word; None when it is gone: its end of the pipe, or its word for longer than the lease."""
+        """The parent's next message; None when the pipe has ended, or no message came during the lease."""
         word = asyncio.create_task(read_message(self._reader))
         try:
             look_s = LOOK_NS / NS_PER_S
@@ -262,7 +261,7 @@ class ShardRun:
         )
 
     def _sample(self, of: SampleRow) -> SampleRow:
-        """An answer as others may see it: without our secrets, should it repeat them."""
+        """An answer with our secrets masked, should it repeat them."""
         headers = [(name, conceal(value, self._secrets)) for name, value in of.headers]
         body, error = conceal(of.body, self._secrets), conceal(of.error, self._secrets)
         return msgspec.structs.replace(of, headers=headers, body=body, error=error)

@@ -1,8 +1,7 @@
 """TLS between a request and its socket: bytes are sealed into records and opened from them in memory.
 
-Decides how OpenSSL is fed: not with the socket. Reading needs one `recv` then for what OpenSSL itself reads as a
-record's head and its body by turns, and a batch can be sealed before any of it is written. Refuses to know events,
-readiness and when anything happens.
+OpenSSL does not use the socket itself. One `recv` then replaces several small reads of OpenSSL, and a batch can be
+encrypted before any of it is written.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class TlsSession:
         self.ended = False
         """Whether `on_end` was called."""
         self.goodbye = False
-        """Whether the peer ended the stream itself (close_notify), and nobody in between."""
+        """Whether the peer ended the stream itself (close_notify)."""
         self.fault = ""
         """What OpenSSL had against what came behind something: an alert of the peer's, or what is no record."""
         self._arrived, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -102,7 +101,7 @@ class TlsSession:
         return data
 
     def _open_rest(self) -> bytes:
-        """What else is there. An end, or an error, behind it must not take it away: it is told of later."""
+        """The remaining bytes. An end, or an error, behind it must not take it away: it is reported later."""
         rest = b""
         try:
             while more := self._decrypt(_RECORD):

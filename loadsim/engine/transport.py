@@ -1,8 +1,8 @@
-"""What the engine asks of a transport, and nothing more.
+"""The interfaces between the engine and a transport.
 
 The engine owns the events and the queue; a transport owns connections. A connection carries one event at a time, and
-its fields are the transport's word on the instants that only it can see. Transports never call the engine back from
-inside `open` or `send`: outcomes come from the loop, so that a refused port cannot recurse.
+its fields have the instants that only the transport can see. Transports never call the engine back from inside `open`
+or `send`: outcomes come from the loop, so that a refused port cannot recurse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Connection(Protocol):
     """One connection; times are ns of the monotonic clock, 0 where it did not happen."""
 
     event: Any
-    """The engine's note: the event under way, None when idle."""
+    """Set by the engine: the event in progress, None when idle."""
     slot_ns: int
     """When the event was granted this connection: its timeout runs from here."""
     sent_ns: int
@@ -66,7 +66,7 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 
 
 class Owner(Protocol):
-    """What a transport calls: the engine."""
+    """The methods of the engine that a transport calls."""
 
     def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
         """A real connection was made for this connection's event; `tls_ns` is 0 without TLS."""
@@ -75,7 +75,7 @@ class Owner(Protocol):
         """The connection is ready to send."""
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
-        """The connection's event ended with `code` (see model). The engine closes the connection or goes on with it."""
+        """The connection's event ended with `code` (see model). The engine closes the connection or uses it again."""
 
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """Several at once, as `on_done` for each: for transports that see answers in batches."""

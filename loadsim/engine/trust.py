@@ -1,6 +1,6 @@
-"""The client's side of TLS as settings: whom to trust, and who we are. Made from files, once, before the run.
+"""TLS settings of the client: trusted authorities and client certificate, read from files before the run.
 
-Every file that cannot be used ends in one line that names it. OpenSSL never asks for a pass phrase on the terminal.
+A file that cannot be used gives one line with its name. OpenSSL never asks for a pass phrase on the terminal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Context = TypeVar("Context", bound=ssl.SSLContext)
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to trust over TLS: the system's authorities and those in the PEM file `cacert`, or (`insecure`) anyone."""
+    """The trusted authorities: the system's authorities and those in the PEM file `cacert`, or (`insecure`) anyone."""
 
     insecure: bool = False
     cacert: str | None = None
@@ -32,7 +32,7 @@ class Trust:
 
 
 def trust_of(target: Target, password: Secret | None) -> Trust:
-    """What a target says of TLS; `password`: what its key is encrypted with."""
+    """The TLS settings of a target; `password`: the pass phrase of its key."""
     return Trust(target.insecure, target.cacert, target.cert, target.key, password)
 
 
@@ -62,7 +62,7 @@ def client_context(trust: Trust, kind: type[Context], *, system: bool = True) ->
 
 
 def _log_keys(context: ssl.SSLContext) -> None:
-    """As `ssl.create_default_context` does, for whoever looks at the traffic."""
+    """Write session keys to SSLKEYLOGFILE, as `ssl.create_default_context` does."""
     path = os.environ.get("SSLKEYLOGFILE")
     if not path:
         return
@@ -94,7 +94,7 @@ def _identify(context: ssl.SSLContext, cert: str, key: str | None, password: Sec
             text = f"{file}: the client key is encrypted: name the variable that holds its pass phrase with "
             raise UsageError(f"{text}--key-password-env NAME (key_password_env in a file)") from None
         if asked:
-            raise UsageError(f"{file}: the client key does not open with the pass phrase that was given") from None
+            raise UsageError(f"{file}: the pass phrase does not open the client key") from None
         if getattr(error, "reason", "") == "KEY_VALUES_MISMATCH":
             raise UsageError(f"{file}: this key does not belong to the client certificate {cert}") from None
         what, path = ("key", file) if _has_certificate(cert) else ("certificate", cert)
@@ -111,5 +111,5 @@ def _has_certificate(path: str) -> bool:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"not in PEM form ({(error.reason or 'nothing of the kind in it').replace('_', ' ').lower()})"
+        return f"not in PEM form ({(error.reason or 'it contains none').replace('_', ' ').lower()})"
     return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)

@@ -1,8 +1,5 @@
 """The policy that releases some events as several identical deliveries, on different connections, at the same instant.
 
-Decides how the connections of a volley are gathered, what its copies amount to as one event, and that it comes once
-more when all are answered.
-
 A volley holds every connection that it has until all are there, ready to send; only then its request is made, once, and
 written to each in turn. Volleys gather one after the other, and before events that wait for a single connection.
 """
@@ -22,7 +19,7 @@ from loadsim.plan import Plan
 
 
 class _Volley:
-    """One event under way as several deliveries."""
+    """One event in progress as several deliveries."""
 
     __slots__ = ("event", "left", "opening", "ready", "repeated", "request", "rows", "sent", "wanted")
 

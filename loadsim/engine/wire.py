@@ -1,7 +1,6 @@
-"""Where the bytes go: an endpoint's addresses, TLS and the constant part of every request.
+"""A resolved endpoint: its addresses, its TLS settings, and the constant part of every request.
 
-Decides how a URL becomes addresses to try in turn and a request head. Name resolution happens once, before the run,
-so that no event pays for it.
+The name is resolved once, before the run, so that no event has to wait for it.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Wire:
     host: str = ""
     """What the Host header says by default."""
     authority: str = ""
-    """Host and port, the port spelled out: what a proxy is asked for a tunnel to."""
+    """Host and port, the port spelled out: for the CONNECT request to a proxy."""
 
     @property
     def shown(self) -> str:

@@ -1,1 +1,1 @@
-"""What users write, as values: times, headers, event names and the scheme that follows from them."""
+"""Parses values that users write: times, headers, and event names with the scheme that follows from them."""

@@ -1,7 +1,7 @@
-"""Which scheme signs the events that somebody names, and which events a scheme's user means.
+"""Finds the scheme for the given event types, and the full names of event types given without prefix.
 
-Decides that the scheme follows from the events where nobody names one, and that a scheme's own events need no prefix:
-`charge.succeeded` under `stripe` is `stripe.charge.succeeded`.
+Without a given scheme, it follows from the events. With one, its events need no prefix: `charge.succeeded` under
+`stripe` is `stripe.charge.succeeded`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from loadsim.signing import family, scheme
 def settled(target: Target, types: Sequence[str], *, names_scheme: bool) -> tuple[str, tuple[str, ...]]:
     """The scheme that signs events of these types for the target, and the types by their full names.
 
-    `names_scheme`: somebody chose the target's scheme, so it stays. Raises UsageError for events of several providers
-    that nobody chose a scheme for. A type that is not known stays as it is.
+    `names_scheme`: the target's scheme was given, so it is not changed. Raises UsageError for events of several
+    providers without a given scheme. An unknown type is returned unchanged.
     """
     schemes = family(scheme(target.scheme, target.custom)) if names_scheme else ()
     full = tuple(full_name(name, schemes) for name in types)
@@ -35,7 +35,8 @@ def settled(target: Target, types: Sequence[str], *, names_scheme: bool) -> tupl
 
 
 def full_name(name: str, schemes: Sequence[str]) -> str:
-    """What the catalogue calls an event type that is written without its provider, the nearest scheme's first."""
+    """The catalogue's name of an event type that is given without its provider. Schemes are tried in the given
+    order."""
     known = {each.name for each in catalogue()}
     if name in known:
         return name

@@ -1,4 +1,4 @@
-"""What the values of shared options mean: instants and headers, as they are typed."""
+"""Parses the values of shared options: times and headers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATEST_S = 253_402_300_799
 
 
 def parse_epoch(text: str, option: str = "--epoch") -> int:
-    """Unix seconds (decimals allowed) or ISO 8601 (UTC unless it says otherwise), as ns since 1970; or UsageError."""
+    """Unix seconds (decimals allowed) or ISO 8601 (UTC by default), as ns since 1970; or UsageError."""
     seconds = (
         Decimal(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text, re.ASCII) else _iso_seconds(text, option)
     )
@@ -39,7 +39,8 @@ def _iso_seconds(text: str, option: str) -> Decimal:
 
 
 def parse_headers(texts: Iterable[str]) -> Headers:
-    """`Name: value` texts by name, as the first of each writes it. Raises UsageError, which never repeats a value."""
+    """`Name: value` texts as a mapping by name, in the spelling of the first. Raises UsageError, which never repeats
+    a value."""
     headers: dict[str, tuple[str, list[str]]] = {}
     for text in texts:
         name, colon, value = text.partition(":")
@@ -50,7 +51,7 @@ def parse_headers(texts: Iterable[str]) -> Headers:
 
 
 def types_of(target: Target) -> tuple[str, ...]:
-    """The event types that a target is sent unless some are named: those of its scheme's provider."""
+    """The event types for a target by default: those of its scheme's provider."""
     from loadsim.events import default_types
     from loadsim.signing import family, scheme
 

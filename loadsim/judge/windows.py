@@ -62,7 +62,7 @@ def value_of(objective: Objective, cells: Cells, width_s: float | None) -> tuple
 
 
 def counts_of(objective: Objective, cells: Cells) -> tuple[int, int]:
-    """How many outcomes a rate or a counter counts, and how many there are in all without dropped ones."""
+    """The outcomes that a rate or a counter counts, and the total of outcomes without dropped ones."""
     where = _COUNTS[objective.metric]
     status = dict(objective.tags).get("status")
     mine = where(cells.keys) if status is None else cells.keys == int(status)

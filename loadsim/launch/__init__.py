@@ -1,1 +1,1 @@
-"""Splits a Plan into shards, starts one process per shard, merges their frames as they arrive."""
+"""The parent of a run: starts the shards, follows them, and merges their frames into a result."""

@@ -1,6 +1,6 @@
 """How far another host's clock is ahead of ours, from round trips.
 
-Decides which round trip to believe. Knows no clock itself: the three instants of each are given. Source: Cristian,
+The three instants of each round trip are arguments. Source: Cristian,
 "Probabilistic clock synchronization" (1989): a reading is wrong by half its round trip at most, so the shortest wins.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class RoundTrip(NamedTuple):
-    """One question for the time: asked and answered by our clock, told by theirs; ns."""
+    """One request for the time: sent and answered by our clock, read by theirs; ns."""
 
     asked_ns: int
     told_ns: int
@@ -26,6 +26,6 @@ class Clock(NamedTuple):
 
 
 def compare(trips: Iterable[RoundTrip]) -> Clock:
-    """What the shortest of at least one round trip says."""
-    asked, told, answered = min(trips, key=lambda trip: trip.answered_ns - trip.asked_ns)
-    return Clock(told - (asked + answered) // 2, (answered - asked + 1) // 2)
+    """The offset by the shortest round trip, of at least one."""
+    asked, read, answered = min(trips, key=lambda trip: trip.answered_ns - trip.asked_ns)
+    return Clock(read - (asked + answered) // 2, (answered - asked + 1) // 2)

@@ -1,7 +1,7 @@
-"""Which cluster a run is spread over, as the user says it, and whether it may be.
+"""The cluster of a run, from the command line, and the checks whether it may be used.
 
-Decides what an address means and which ones are refused: whoever reaches a Dask scheduler can run code on it, and so
-plain TCP stays on this machine unless that is asked for. Knows nothing of how a cluster is spoken to (`dask` does).
+Anyone who can reach a Dask scheduler can run code on it. Unencrypted TCP to other machines is therefore refused unless
+it is explicitly allowed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def cluster_of(
     cert: str | None = None,
     key: str | None = None,
 ) -> Cluster:
-    """What `--cluster TEXT` and the options beside it ask for. Raises UsageError, in one line."""
+    """The cluster of `--cluster TEXT` and its other options. Raises UsageError, in one line."""
     local, remote = _LOCAL.match(text), _ADDRESS.match(text)
     if local is None and (remote is None or int(remote[3]) > 65535):
         raise UsageError(f"--cluster {text}: write tcp://HOST:PORT, tls://HOST:PORT, or local:N")
@@ -60,24 +60,28 @@ def _check_security(cluster: Cluster) -> None:
     files = {"--cluster-ca": cluster.ca, "--cluster-cert": cluster.cert, "--cluster-key": cluster.key}
     given = [flag for flag, path in files.items() if path]
     if given and (cluster.local or not cluster.encrypted):
-        raise UsageError(f"{', '.join(given)}: only a tls:// cluster takes certificates")
+        raise UsageError(f"{', '.join(given)}: only a tls:// cluster uses certificates")
     for flag, path in files.items():
         if path and not _is_file(path):
             raise UsageError(f"{flag} {path}: there is no such file")
     if cluster.key and b"ENCRYPTED" in Path(cluster.key).read_bytes():
-        raise UsageError(f"--cluster-key {cluster.key}: is encrypted, and Dask takes no pass phrase: decrypt it")
+        raise UsageError(
+            f"--cluster-key {cluster.key}: is encrypted, and Dask has no option for a pass phrase: decrypt it"
+        )
     if given and len(given) < len(files):
         missing = ", ".join(flag for flag in files if flag not in given)
-        raise UsageError(f"{', '.join(given)}: {missing} must be given too (both sides show a certificate)")
+        raise UsageError(f"{', '.join(given)}: {missing} must be given too (both sides need a certificate)")
     if cluster.encrypted or cluster.here:
         return
     if not cluster.insecure:
         raise UsageError(
-            f"--cluster {cluster.shown}: whoever reaches a Dask scheduler over plain TCP can run code on it: use "
-            "tls://, or say --insecure-cluster where the network is yours alone"
+            f"--cluster {cluster.shown}: anyone can run code on a Dask scheduler with unencrypted TCP: use "
+            "tls://, or give --insecure-cluster on a network of your own"
         )
     if cluster.ship_secret:
-        raise UsageError("--ship-secret: a secret travels over tls:// or within this machine, not over plain TCP")
+        raise UsageError(
+            "--ship-secret: a secret is sent over tls:// or within this machine only, not over unencrypted TCP"
+        )
 
 
 def _is_file(path: str) -> bool:
@@ -96,10 +100,10 @@ def hosts_of(workers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def check_versions(found: Mapping[str, Any], hosts: Mapping[str, str]) -> None:
-    """Refuse a cluster whose parts are not of one make. Raises LoadsimError, in one line.
+    """Refuse a cluster with different versions. Raises LoadsimError, in one line.
 
-    `found` as Dask's `get_versions` gives it, `hosts`: worker → the name of its host. The scheduler only passes things
-    on: it needs no loadsim.
+    `found` as Dask's `get_versions` gives it, `hosts`: worker → the name of its host. The scheduler only forwards
+    messages and needs no loadsim.
     """
     ours = _versions(found["client"])
     theirs = {"the scheduler": _versions(found["scheduler"])}
@@ -109,7 +113,7 @@ def check_versions(found: Mapping[str, Any], hosts: Mapping[str, str]) -> None:
         for what, version in versions.items():
             if version != ours[what]:
                 has = f"has {what} {version}" if version else f"has no {what}"
-                raise LoadsimError(f"{name} {has}, this machine {ours[what]}: every host needs the same")
+                raise LoadsimError(f"{name} {has}, this machine {ours[what]}: all hosts need the same version")
 
 
 def _versions(of: Mapping[str, Any] | None) -> dict[str, str | None]:

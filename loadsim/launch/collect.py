@@ -1,7 +1,6 @@
-"""Adds up what the shards say, and tells at any moment how the run stands.
+"""Collects the frames of the shards: merged cells, live progress, and which shards are lost.
 
-Decides what a shard's frames amount to together: merged cells, books, live progress, and when a shard counts as lost.
-Refuses to know how messages travel (`local` does) and what time it is: instants are arguments.
+Instants are arguments: this module reads no clock.
 """
 
 from __future__ import annotations
@@ -25,26 +24,26 @@ from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_succes
 from loadsim.plan.spec import FRAME_S
 
 SILENCE_NS = 2_500_000_000
-"""A shard from which nothing came for so long is lost."""
+"""A shard without a frame for this time is lost."""
 RATES = 40
-"""So many past seconds a live view can look back on."""
+"""Number of past seconds whose rates are kept for a live view."""
 MOST_HOSTS = 20
-"""A live view has no room for more."""
+"""Largest number of failures or hosts in a live view."""
 
 
 @dataclass
 class ShardState:
-    """What is known of one shard."""
+    """The state of one shard."""
 
     number: int
     place: str = ""
-    """What the launcher calls the host that it runs on; empty where there is but one."""
+    """The launcher's name of its host; empty where there is only one."""
     clock: Clock | None = None
     ready: Ready | None = None
     frame: Frame | None = None
     frames: int = 0
     heard_ns: int = 0
-    """In the time of `Listening`."""
+    """By the clock of `Listening`."""
     done: bool = False
     lost: str = ""
     start_offset_ns: int | None = None
@@ -54,7 +53,7 @@ class ShardState:
 
     @property
     def ended(self) -> bool:
-        """Nothing more will come."""
+        """Whether no more frames will come."""
         return self.done or bool(self.lost)
 
 
@@ -80,7 +79,7 @@ class Collector:
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self._on_cells = on_cells
         self._counted = (0.0, 0, 0, 0)
-        """Of which moment (s) and how many planned, sent and done, when rates were last taken."""
+        """Time (s) and counts of planned, sent and done events when rates were last taken."""
         self._rate = (0.0, 0.0, 0.0)
         self._rates: deque[float] = deque(maxlen=RATES)
         self._live = Live(strata, max(1, round(1 / frame_s)))
@@ -88,20 +87,19 @@ class Collector:
     # -- messages -----------------------------------------------------------------------------------------------------
 
     def ready(self, shard: int, message: Ready, now_ns: int) -> None:
-        """A shard has its plan."""
+        """Record that a shard has its plan."""
         state = self.states[shard]
         state.ready = message
         state.heard_ns = self._listening.at(now_ns)
 
     def started(self, now_ns: int) -> None:
-        """The shards are under way: from now on silence tells."""
+        """The shards have started: from now on, missing frames are noticed."""
         heard_ns = self._listening.at(now_ns)
         for state in self.states:
             state.heard_ns = max(state.heard_ns, heard_ns)
 
     def frame(self, shard: int, frame: Frame, now_ns: int) -> None:
-        """What a shard counted since its last frame. One that comes twice, or after a later one, is not counted: what
-        it carries is there, or missing."""
+        """Add the counts of a frame. A repeated frame, or one after a later one, is not added."""
         state = self.states[shard]
         if frame.seq <= state.frames:
             return
@@ -123,7 +121,7 @@ class Collector:
             frame.outcomes = b""
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
-        """A shard's farewell."""
+        """Record the last message of a shard."""
         self.frame(shard, message.frame, now_ns)
         state = self.states[shard]
         state.done = True
@@ -131,13 +129,13 @@ class Collector:
         state.stopped_ns = message.stopped_ns
 
     def lose(self, shard: int, reason: str) -> None:
-        """Nothing more will come from a shard that had not finished."""
+        """Record that a shard is lost."""
         state = self.states[shard]
         if not state.ended:
             state.lost = reason
 
     def silent(self, now_ns: int) -> list[int]:
-        """Shards that should have spoken by now. To be asked every LOOK_NS, with what waits to be read in between."""
+        """The shards whose frames are overdue. Call it every LOOK_NS, after all waiting frames were read."""
         listened_ns = self._listening.at(now_ns)
         return [s.number for s in self.states if not s.ended and listened_ns - s.heard_ns > SILENCE_NS]
 
@@ -145,10 +143,10 @@ class Collector:
         """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""
         return min((s.ready.descriptors for s in self.states if s.ready is not None), default=None)
 
-    # -- the books ----------------------------------------------------------------------------------------------------
+    # -- accounting ---------------------------------------------------------------------------------------------------
 
     def planned(self) -> list[int]:
-        """Events whose due time has come, by stratum."""
+        """Number of events that have become due, by stratum."""
         total = [0] * self.strata
         for state in self.states:
             if state.frame is not None:
@@ -160,7 +158,7 @@ class Collector:
         return self.merged.counter("ended", strata)
 
     def extra_unfinished(self) -> list[int]:
-        """By stratum: what lost shards had planned and not ended as of their last frame."""
+        """By stratum: events of lost shards that had become due and not ended, by their last frame."""
         total = [0] * self.strata
         for state in self.states:
             if state.lost and state.frame is not None:
@@ -175,7 +173,7 @@ class Collector:
     # -- the live view ------------------------------------------------------------------------------------------------
 
     def progress(self, elapsed_s: float) -> Progress:
-        """How the run stands; takes what is fresh since the last call as "the last second"."""
+        """The progress of the run. "The last second" is the time since the last call."""
         frames = [s.frame for s in self.states if s.frame is not None]
         hosts = self._hosts()
         codes = self._live.codes()
@@ -209,7 +207,8 @@ class Collector:
         )
 
     def _rates_of(self, as_of_s: float, *counts: int) -> tuple[float, float, float]:
-        """Per second over about the last second of the shards' own clocks: when we happen to look moves no rate."""
+        """Per second over about the last second of the shards' own clocks: so that rates do not depend on when they
+        are read."""
         at_s, *before = self._counted
         passed_s = as_of_s - at_s
         if passed_s >= 0.9:
@@ -220,7 +219,7 @@ class Collector:
         return self._rate
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
-        """How the events of some strata stand as of the latest frames."""
+        """The counts of some strata by the latest frames."""
         return SoFar(
             response=self.merged.counts(Metric.response, strata),
             codes=self.merged.codes(strata),

@@ -1,4 +1,4 @@
-"""What machine and which versions a run was made with."""
+"""The machine and the versions of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("aiohttp", "uvloop", "httptools", "orjson", "numpy", "msgspec", "cli
 
 
 def environment() -> Environment:
-    """This process's surroundings. Nothing in it identifies a person."""
+    """The environment of this process. Nothing in it identifies a person."""
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),

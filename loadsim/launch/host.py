@@ -1,7 +1,7 @@
 """The shards of one host of a cluster: their processes, and messages in and out of them.
 
-Decides how shards live beside a cluster's own worker: each in a process of its own, fed by a thread that may block, and
-none for longer than the launcher's word is heard. Refuses to know by what the messages come and go.
+Each shard is a process of its own beside the cluster's worker, with threads that may block. All shards end when no
+message comes from the launcher any more.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from loadsim.model import NS_PER_S
 from loadsim.processes import own_command, own_environment
 
 BEAT_S = 0.5
-"""Whoever said nothing for so long gives a sign of life."""
+"""After this time without a message, a sign of life is sent."""
 LEASE_S = 5.0
-"""Without a word for so long the launcher is gone or cut off, and nobody wants this load any more."""
+"""After this time without a message, the launcher is gone or disconnected, and the shards end."""
 START_LEASE_S = 60.0
 """The same before the plan has come."""
 KILL_S = 2.0
-"""So long a shard may take to end when it is told to."""
+"""Time for a shard to end after it was asked to."""
 
 Say = Callable[[dict[str, Any]], None]
 """Takes `{host}`, a sign of life; `{host, shard, data}`, a shard's message; `{host, shard, code}`, its end."""
 
 
 class Sealed:
-    """Bytes that show in no log: a plan may hold secrets."""
+    """Bytes that never appear in a log, since a plan may hold secrets."""
 
     __slots__ = ("data",)
 
@@ -54,7 +54,7 @@ class HostShards:
     def __init__(
         self, host: int, shards: Sequence[int], variables: Sequence[str], say: Say, connected: Callable[[], bool]
     ) -> None:
-        """`variables`: those of this host that the shards read secrets from."""
+        """`variables`: the environment variables of this host with secrets for the shards."""
         self._host = host
         self._say = say
         self._connected = connected
@@ -68,7 +68,7 @@ class HostShards:
         self._left = len(shards)
 
     def serve(self) -> None:
-        """Start every shard and stay until all have ended. Ends them when the launcher is not heard any more."""
+        """Start every shard and stay until all have ended. Ends them when no message comes from the launcher."""
         listening, until_ns = Listening(), int(START_LEASE_S * NS_PER_S)
         try:
             for number in self._numbers:
@@ -93,7 +93,7 @@ class HostShards:
                 self._shards[number].write(message.data)
 
     def renew(self) -> None:
-        """The launcher lives."""
+        """Record a sign of life of the launcher."""
         self._renewed = True
         for process in self._shards.values():
             process.write(encode(Alive()))
@@ -133,11 +133,11 @@ class _Process:
             threading.Thread(target=work, daemon=True).start()
 
     def write(self, data: bytes) -> None:
-        """Hand on a message; never blocks."""
+        """Queue a message for the shard; never blocks."""
         self._queue.put(data)
 
     def end(self) -> None:
-        """The end of its stdin means stop at once."""
+        """Close the shard's stdin, which means stop at once."""
         if not self._ending:
             self._ending = True
             self._queue.put(None)
@@ -152,7 +152,7 @@ class _Process:
     def _write(self) -> None:
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - asked for as a pipe
-        # A pipe breaks when the process has ended: its reader tells.
+        # A pipe breaks when the process has ended; the reader reports that.
         with contextlib.suppress(OSError, ValueError):
             while (data := self._queue.get()) is not None:
                 stdin.write(data)

@@ -1,7 +1,6 @@
-"""What a run needs of whatever starts its shards: an interface, and how that which arrives is taken in.
+"""The interface of launchers, which start the shards of a run, and the handling of the shards' messages.
 
-Decides the order of a launcher's life and what a message from a shard means for all of them. Refuses to know where a
-shard lives and how its messages travel: `local` and `dask` do.
+`local` and `dask` implement it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _ERRORS: dict[int, type[LoadsimError]] = {Exit.error: UnreachableError, Exit.usa
 
 
 class Intake:
-    """Where all shards' messages go, whichever way they came."""
+    """Receives the messages of all shards, for every launcher."""
 
     def __init__(self, collector: Collector, on_frame: Callable[[], None]) -> None:
         self.collector = collector
@@ -31,11 +30,12 @@ class Intake:
         self._failure: LoadsimError | None = None
 
     def take(self, number: int, data: bytes) -> bool:
-        """One message of a shard, without its length. False where it cannot be taken in: then that shard is lost."""
+        """Process one message of a shard, without its length. False where it cannot be processed: the shard is then
+        lost."""
         try:
             self._take(number, data)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other shards are heard all the same
-            self.lose(number, f"what it said cannot be taken in: {own_fault(error)}")
+        except Exception as error:  # noqa: BLE001 - messages of the other shards must still be processed
+            self.lose(number, f"its message cannot be processed: {own_fault(error)}")
             return False
         return True
 
@@ -43,7 +43,7 @@ class Intake:
         now = time.monotonic_ns()
         message = from_shard.decode(data)
         if self.collector.states[number].ended:
-            return  # it was given up, and its books are closed
+            return  # it was given up, and its counts are final
         if isinstance(message, Ready):
             self.collector.ready(number, message, now)
         elif isinstance(message, Frame):
@@ -60,14 +60,14 @@ class Intake:
         self._look()
 
     def lose(self, number: int, reason: str) -> None:
-        """A shard from which nothing more will come."""
+        """Record that a shard will send nothing more."""
         self.collector.lose(number, reason)
         if self.collector.states[number].ready is None and self._failure is None:
             self._failure = LoadsimError(f"a shard was lost before it was ready: {reason}")
         self._look()
 
     async def ready(self) -> None:
-        """Until every shard has its plan. Raises what a shard failed with before."""
+        """Wait until every shard has its plan. Raises the error of a shard that failed before."""
         try:
             await asyncio.wait_for(self._settled.wait(), READY_S)
         except TimeoutError:
@@ -93,36 +93,37 @@ class Beginning(NamedTuple):
 
     @classmethod
     def ahead(cls, lead_ns: int) -> Self:
-        """So far from now. Both clocks are read here, so that a wall clock that is set later moves nothing."""
+        """An instant this far from now. Both clocks are read here, so that a later change of the wall clock has no
+        effect."""
         return cls(time.time_ns() + lead_ns, time.monotonic_ns() + lead_ns)
 
 
 class Launcher(Protocol):
-    """Starts the shards of one run where it was made for, hears them, and ends them."""
+    """Starts the shards of one run, receives their messages, and ends them."""
 
     say: Callable[[str], None]
-    """Hears, in a line each, of what a user should know before the result does."""
+    """Called with lines that the user should see during the run."""
 
     offered: int
-    """How many shards it would start for a plan that can be shared out at will."""
+    """Number of shards that it would start for a plan that can be divided freely."""
 
     async def reserve(self, most: int) -> int:
-        """How many shards there will be, `most` at most. Raises LoadsimError when there can be none."""
+        """Number of shards that will be started, at most `most`. Raises LoadsimError when there can be none."""
 
     async def look(self, target: Target, key_password: Secret | None) -> None:
-        """See from where the shards will be whether anything is there to fire at. Raises UnreachableError."""
+        """Check from the places of the shards that the endpoint can be reached. Raises UnreachableError."""
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Start every shard of the run, wait until all are ready, agree on the start, and return it.
 
-        Raises what a shard failed with before it began.
+        Raises the error of a shard that failed before the start.
         """
 
     async def wait(self) -> None:
-        """Until every shard is done or lost; silent ones are given up."""
+        """Wait until every shard is done or lost; silent ones are given up."""
 
     async def stop(self, *, drain: bool) -> None:
         """Tell every shard to release nothing more."""
 
     async def close(self) -> None:
-        """No shard survives this."""
+        """End all shards."""

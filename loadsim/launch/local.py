@@ -1,7 +1,6 @@
 """Starts shard processes on this machine and carries their messages.
 
-Decides how a local shard is born, heard and ended; the same command, `loadsim shard`, serves every launcher. What the
-messages amount to is `collect`'s business.
+The command `loadsim shard` is the same for every launcher.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from loadsim.plan import RunSpec, Target
 from loadsim.processes import ending, own_command, own_environment
 
 LEAD_NS = 50_000_000
-"""How far ahead the agreed start lies: time for the word to reach every shard."""
+"""How far ahead the agreed start lies: time for the message to reach every shard."""
 
 
 class LocalShards:
@@ -47,7 +46,7 @@ class LocalShards:
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Start every shard of the run, wait until all are ready, agree on the start, and return it.
 
-        Raises what a shard failed with before it began.
+        Raises the error of a shard that failed before the start.
         """
         self._intake = intake
         check_descriptors()
@@ -72,7 +71,7 @@ class LocalShards:
         return begins
 
     async def wait(self) -> None:
-        """Until every shard is done or lost; silent ones are given up."""
+        """Wait until every shard is done or lost; silent ones are given up."""
         while not all(state.ended for state in self._intake.collector.states):
             await asyncio.wait(
                 [task for task in self._readers if not task.done()] or [asyncio.create_task(asyncio.sleep(0))],
@@ -90,7 +89,7 @@ class LocalShards:
                 await self._say(state.number, encode(Stop(drain)))
 
     async def close(self) -> None:
-        """No shard survives this."""
+        """End all shards."""
         for process in self._processes:
             if process.stdin is not None:
                 process.stdin.close()

@@ -1,6 +1,6 @@
 """The raw log of a run: one JSON object per line and delivery, in the fields of vegeta's results.
 
-Decides what each field says. `vegeta report`, `plot` and `encode` read it; they skip the fields that only we have (from
+`vegeta report`, `plot` and `encode` read it; they skip our own fields (from
 `type` on; instants in ns since 1970, 0 where it did not happen). Written while frames arrive: memory does not grow
 with the run. Source: vegeta's README, "encode", and its JSON result.
 
@@ -32,7 +32,7 @@ FILE = "raw.ndjson"
 class RawLog:
     """A file that takes the raw rows of every shard. Raises LoadsimError, in one line, when it cannot be made.
 
-    A disk that fills up later ends the log and not the run: `failure` then says so.
+    A full disk ends the log and not the run; `failure` then has the reason.
     """
 
     def __init__(self, path: Path, plan: Plan, run_id: str) -> None:
@@ -54,18 +54,18 @@ class RawLog:
             self._safely(lambda: self._file.write(b"".join(map(self._line, rows))))
 
     def keep(self, directory: Path) -> Path:
-        """Close the log and move it into the run's directory. Raises LoadsimError when it is not whole."""
-        kept = directory / FILE
+        """Close the log and move it into the run's directory. Raises LoadsimError when it is not complete."""
+        path = directory / FILE
         self._safely(self._file.close)
         if not self.failure:
-            self._safely(lambda: self.path.replace(kept))
+            self._safely(lambda: self.path.replace(path))
         if self.failure:
             self.discard()
             raise LoadsimError(self.failure)
-        return kept
+        return path
 
     def discard(self) -> None:
-        """Leave nothing half-written; a log that was kept stays."""
+        """Remove an unfinished log; one that was moved to its directory stays."""
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
@@ -75,7 +75,7 @@ class RawLog:
         try:
             act()
         except OSError as error:
-            self.failure = f"{self.path.parent}: the raw log could not be written whole: {error.strerror}"
+            self.failure = f"{self.path.parent}: the raw log could not be written completely: {error.strerror}"
 
     def _line(self, row: list[int]) -> bytes:
         index, stratum, code, due, woken, slot, sent, first, done, bytes_out, bytes_in, attempt, outcome = row

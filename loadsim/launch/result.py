@@ -1,4 +1,4 @@
-"""From what the collector knows to a RunResult: names, durations and one row per shard."""
+"""Makes the RunResult from the collected frames: names, durations and one row per shard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loadsim.measure.hdr import percentile
 from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, ShardRow
 from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
-from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.model import NS_PER_MS, NS_PER_S, counted
 from loadsim.plan import Plan, RunSpec, redacted
 from loadsim.plan.retry import profile_of
 
@@ -22,7 +22,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the run knows of itself, beside what was counted."""
+    """Facts about the run that are not in the frames."""
 
     spec: RunSpec
     plan: Plan
@@ -35,7 +35,7 @@ class RunFacts:
 
 
 def stratum_names(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> StratumNames:
-    """What the strata of a plan are called; `durations_ns` where they are known already."""
+    """The names of a plan's strata; `durations_ns` where they are known already."""
     return StratumNames(
         phases=tuple(phase.name for phase in plan.phases),
         types=plan.types,
@@ -48,10 +48,10 @@ def stratum_names(plan: Plan, durations_ns: Sequence[int | None] | None = None) 
 
 
 def stopped_ns_of(collector: Collector, plan: Plan) -> int:
-    """When releasing ended, ns since the start: the latest word of any shard."""
-    told = [state.stopped_ns for state in collector.states if state.stopped_ns is not None]
+    """When releasing ended, ns since the start: by the latest shard."""
+    stops = [state.stopped_ns for state in collector.states if state.stopped_ns is not None]
     seen = [state.frame.elapsed_ns for state in collector.states if state.lost and state.frame is not None]
-    latest = max([*told, *seen], default=0)
+    latest = max([*stops, *seen], default=0)
     return latest if plan.duration_ns is None else min(latest, plan.duration_ns)
 
 
@@ -101,7 +101,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
 
 
 def _retry_scope(plan: Plan, durations: list[int], planned: list[int]) -> RetryScope | None:
-    """What the result says of a retry profile; None without one."""
+    """The retries of the result; None without a retry profile."""
     retry = plan.scenario.retry
     if retry is None:
         return None
@@ -124,7 +124,7 @@ def _allowed_connections(plan: Plan) -> int:
 
 
 def _durations(plan: Plan, stopped_ns: int) -> list[int]:
-    """How long each phase really lasted."""
+    """The actual duration of each phase."""
     ends = [stopped_ns if phase.end_ns is None else min(phase.end_ns, stopped_ns) for phase in plan.phases]
     return [max(0, end - phase.start_ns) for end, phase in zip(ends, plan.phases, strict=True)]
 
@@ -137,19 +137,19 @@ def _saturated_share(collector: Collector, recorded_ns: int) -> float | None:
 
 
 def _shortage(collector: Collector) -> str:
-    """What kept a shard from opening the connections that were asked for, in words; empty when nothing did."""
+    """Why shards could not open all their connections, in words; empty if they could."""
     for state in collector.states:
         if state.frame is not None and state.frame.limit_reached:
-            allowed = f"; the descriptor limit leaves room for about {state.ready.descriptors:,}" if state.ready else ""
+            allowed = f"; the descriptor limit allows about {state.ready.descriptors:,}" if state.ready else ""
             return (
-                f"shard {state.number} could open only {state.frame.connections_peak:,} connections: "
+                f"shard {state.number} could open only {counted(state.frame.connections_peak, 'connection')}: "
                 f"{state.frame.limit_reached}{allowed}"
             )
     return ""
 
 
 def _cpu_share(state: ShardState) -> float | None:
-    """Of one core, between the first frame and the last: the start-up is not the run."""
+    """CPU share of one core between the first and the last frame, so without the start-up."""
     first, last = state.first, state.frame
     if first is None or last is None or last.elapsed_ns - first.elapsed_ns < NS_PER_S // 2:
         return None

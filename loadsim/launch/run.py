@@ -1,7 +1,4 @@
-"""One load run: look whether anything is there, start the shards, follow them, add up their books.
-
-Decides the order of a run's life and what ends it. The verdict is `judge`'s business and files are the caller's.
-"""
+"""One load run: checks the endpoint, starts the shards, follows them, and returns the result, not yet judged."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from loadsim.plan.retry import profile_of
 
 
 class BrokenRunError(LoadsimError):
-    """Something failed after the first event. `result` is what was measured until then, not judged."""
+    """An error after the first event. `result` has the measurements until then, not judged."""
 
     def __init__(self, cause: Exception, result: RunResult) -> None:
         super().__init__(f"the run was ended: {own_fault(cause)}")
@@ -36,7 +33,7 @@ class BrokenRunError(LoadsimError):
 
 
 class Run:
-    """A run that can be watched and interrupted while it goes on."""
+    """A run that can be watched and interrupted."""
 
     def __init__(
         self,
@@ -46,38 +43,38 @@ class Run:
         on_raw: Callable[[bytes], None] | None = None,
         on_outcomes: Callable[[bytes], None] | None = None,
     ) -> None:
-        """`launcher` serves this run alone (default: the one that the run asks for). `on_raw` and `on_outcomes` take
-        what shards keep where `spec.raw` and `spec.noted` say so, packed."""
+        """`launcher` is used for this run only (default: the one for its cluster). `on_raw` and `on_outcomes` get
+        the packed rows of shards where `spec.raw` and `spec.noted` are set."""
         self.spec = spec
         self.plan = spec.plan()
         self._launcher = launcher_for(spec) if launcher is None else launcher
         self._on_raw, self._on_outcomes = on_raw, on_outcomes
         self.shards = 0
-        """How many there are; 0 before the run has begun."""
+        """Number of shards; 0 before the run has started."""
         self.interrupted = False
         self.aborted: Aborted | None = None
         """The objective that ended the run, if one did."""
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
-        """Every shard is done or lost: what remains is adding up."""
+        """Every shard is done or lost: only the result remains to be made."""
         self.say: Callable[[str], None] = lambda _: None
-        """Hears, before the first event, of what will limit the run, and later why it is ended early."""
+        """Called with lines about limits before the first event, and with the reason of an early end."""
         self.tell: Callable[[str], None] = lambda _: None
-        """Hears of hosts that were lost, at any time."""
+        """Called with lines about lost hosts, at any time."""
         self._names = stratum_names(self.plan)
         self._watch = ObjectiveWatch(self.plan, self._names, spec.objectives)
         self._collector: Collector
         self._start_ns = self._began_ns = 0
         self._stops: set[asyncio.Task[None]] = set()
         self._failure: Exception | None = None
-        """The first that happened after the start."""
+        """The first error after the start."""
 
     async def execute(self, on_frame: Callable[[], None] = lambda: None) -> RunResult:
-        """Fire the whole plan and return its result, not yet judged.
+        """Run the whole plan and return its result, not yet judged.
 
-        Raises UnreachableError when nothing answers the first connection, UsageError for settings that only now turn
-        out to be impossible. A lost shard raises nothing: it stands in the result. Whatever else fails after the first
-        event, `on_frame` included, ends the run in order and is a BrokenRunError, which has the result.
+        Raises UnreachableError when nothing answers the first connection, UsageError for settings that turn
+        out to be impossible only now. A lost shard raises nothing: it is in the result. Any other error after the first
+        event, also of `on_frame`, ends the run in order and becomes a BrokenRunError with the result.
         """
         spec, plan, launcher = self.spec, self.plan, self._launcher
         launcher.say = self.tell
@@ -87,7 +84,7 @@ class Run:
             try:
                 self._look()
                 on_frame()
-            except Exception as error:  # noqa: BLE001 - whatever it is, what was measured is kept
+            except Exception as error:  # noqa: BLE001 - after any error the measurements so far are kept
                 self._fail(error)
 
         try:
@@ -130,7 +127,7 @@ class Run:
             self._failure = self._failure or error
 
     def _fail(self, error: Exception) -> None:
-        """End at once, and in order: the shards still say what they have."""
+        """End at once, but in order: the shards still send their last frames."""
         if self._failure is None:
             self._failure = error
             self._stop(drain=False)
@@ -141,7 +138,7 @@ class Run:
         return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
-        """First call: release nothing more and drain. Second: end at once. Of what has ended nothing changes.
+        """First call: release no more events and drain. Second: end at once. No effect on a run that has ended.
 
         A run that has not started yet stops as soon as it has.
         """
@@ -152,7 +149,7 @@ class Run:
         self.interrupted = True
 
     def _look(self) -> None:
-        """End the run in an orderly way when an objective that may do so cannot hold any more."""
+        """End the run in order when an objective with `abort` cannot be met any more."""
         if self.aborted is not None or self.interrupted:
             return
         self.aborted = self._watch.look(self._collector)
@@ -166,26 +163,26 @@ class Run:
         task.add_done_callback(self._stops.discard)
 
     def progress(self) -> Progress:
-        """How the run stands."""
+        """The progress of the run."""
         return self._collector.progress(self._elapsed_ns() / NS_PER_S)
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
-        """How the events of some strata stand as of the latest frames."""
+        """The counts of some strata by the latest frames."""
         return self._collector.so_far(strata)
 
     def _elapsed_ns(self) -> int:
-        """Since the agreed start; below 0 before it. The wall clock dates the start, and may be set while we run."""
+        """Time since the agreed start; below 0 before it. Measured without the wall clock, which may be changed."""
         return time.monotonic_ns() - self._began_ns if self._began_ns else 0
 
     def _warn(self) -> None:
-        """Every shard is ready: say what will not be as asked, such as fewer connections than the scenario's."""
+        """Once every shard is ready, report what will differ from the scenario, such as fewer connections."""
         plan = self.plan
         for line in self._watch.powerless():
             self.say(line)
         if _one_watch(plan) and self._launcher.offered > 1:
             self.say(
-                "one worker is used: this retry profile may switch the endpoint off, by all deliveries together "
-                "([retry] switch_off = false lets them be shared out)"
+                "one worker is used: this retry profile may switch the endpoint off, which depends on all deliveries "
+                "([retry] switch_off = false allows more workers)"
             )
         most = max([plan.scenario.target.connections, *(phase.connections or 0 for phase in plan.phases)])
         wanted = -(-most // self.shards)
@@ -210,7 +207,7 @@ class Run:
 
 
 def launcher_for(spec: RunSpec) -> Launcher:
-    """What starts shards where the run asks for them."""
+    """The launcher for the run's cluster, or for this machine."""
     if spec.cluster is None:
         return LocalShards(spec.workers)
     from loadsim.launch.dask.shards import DaskShards
@@ -224,7 +221,7 @@ def _one_watch(plan: Plan) -> bool:
 
 
 def _most_shards(plan: Plan) -> int:
-    """Each shard needs a connection, and a volley all of its own in one shard."""
+    """Each shard needs a connection, and one shard needs all those of a volley."""
     if _one_watch(plan):
         return 1
     connections = min(

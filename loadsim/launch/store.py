@@ -1,7 +1,4 @@
-"""Where a run is kept: one directory per run, every file whole or absent.
-
-Decides names and how bytes reach the disk. Knows nothing of what is in them.
-"""
+"""Stores results: one directory per run, with each file complete or absent."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from pathlib import Path
 from loadsim.model import LoadsimError
 
 _IN_THE_WAY = (errno.EACCES, errno.EPERM, errno.EBUSY)
-"""Why a file cannot be put in another one's place that can be written itself."""
+"""Errors of replacing a file that can still be written in place."""
 
 
 def run_directory(out: Path, run_id: str) -> Path:
@@ -34,14 +31,14 @@ def run_directory(out: Path, run_id: str) -> Path:
             else:
                 return path
     except OSError as error:
-        raise LoadsimError(f"{out}: cannot make the result directory: {error.strerror}") from None
+        raise LoadsimError(f"{out}: cannot create the result directory: {error.strerror}") from None
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees half of it. Raises LoadsimError in one line.
+    """Write a file atomically, so that no reader sees a part of it. Raises LoadsimError in one line.
 
-    Links are followed. What is no regular file (a device, a FIFO) is written to as it is, and so is a file that
-    nothing can be put in the place of: one that is mounted by itself, or lies in a directory of somebody else's.
+    Links are followed. A device or FIFO is written in place, and so is a file that cannot be replaced, such as a
+    mounted file or one in a directory of another user.
     """
     try:
         if _stays(path):
@@ -61,7 +58,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before a run what would keep a file from being written after it. Raises LoadsimError in one line."""
+    """Check before a run that a file can be written after it. Raises LoadsimError in one line."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -84,8 +81,8 @@ def _unwritable(path: Path, error: OSError) -> LoadsimError:
 
 
 def _stays(path: Path) -> bool:
-    """Whether there is something that no other file may take the place of: no regular file, or one that is open already
-    (`/dev/stdout`, `/dev/fd/3`)."""
+    """Whether the path must not be replaced: not a regular file, or one that is open already (`/dev/stdout`,
+    `/dev/fd/3`)."""
     if not path.exists():
         return False
     link = path
@@ -102,7 +99,7 @@ def _write_through(path: Path, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Under a temporary name, fsync, rename."""
+    """Write to a temporary file, fsync, rename."""
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".loadsim-")

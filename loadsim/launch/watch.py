@@ -1,7 +1,6 @@
-"""Objectives that are followed while a run goes on: those over windows, and those that may end it.
+"""Follows objectives during a run: those over windows, and those that may end the run early.
 
-Decides which counts each of them needs, how many events may still come, and when a breach is certain. Every figure is
-`judge`'s. Refuses to know how a run is stopped.
+Keeps the counts that each of them needs, and decides when it cannot be met any more. The figures come from `judge`.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from loadsim.plan import Plan, PlannedPhase
 from loadsim.plan.arrivals import process_of
 
 SURELY_WOKEN_NS = NS_PER_S
-"""So long after its due time an event is on the engine's books, or the generator is hopelessly late."""
+"""Within this time after its due time an event is counted as due by the engine, unless the generator is far behind."""
 
 
 class ObjectiveWatch:
-    """All of them; `add` and `look` after each frame, `courses` when the run is over."""
+    """All followed objectives. Call `add` and `look` after each frame, `courses` at the end of the run."""
 
     def __init__(self, plan: Plan, names: StratumNames, objectives: Iterable[Objective]) -> None:
         self._plan = plan
@@ -36,18 +35,18 @@ class ObjectiveWatch:
         ]
 
     def powerless(self) -> list[str]:
-        """Of the objectives that may end the run: those whose breach cannot be certain before its end, and why."""
+        """Messages on objectives with `abort` that can never be certain before the end of the run, with the reason."""
         asked = [each.objective for each in self._watched if each.objective.abort]
         found = [(objective.text, why_never_certain(objective, self._plan)) for objective in asked]
         return [f"{text!r} cannot end this run early: {why}" for text, why in found if why]
 
     def add(self, cells: Cells) -> None:
-        """The compacted cells of a frame."""
+        """Add the compacted cells of a frame."""
         for each in self._watched:
             each.add(cells)
 
     def look(self, collector: Collector) -> Aborted | None:
-        """The first objective that cannot hold any more, of those that may end the run."""
+        """The first objective with `abort` that cannot be met any more."""
         if not any(each.objective.abort for each in self._watched):
             return None
         heard = [state.frame.elapsed_ns for state in collector.states if state.frame is not None and not state.lost]
@@ -60,7 +59,7 @@ class ObjectiveWatch:
         return None
 
     def courses(self, stopped_ns: int) -> list[WindowCourse]:
-        """What every objective over windows looked at, each figure once."""
+        """The windows of every objective over windows, each figure once."""
         found = [each.course(stopped_ns) for each in self._watched if each.grid is not None]
         return list({(one.figure, one.width_s): one for one in found}.values())
 
@@ -80,16 +79,16 @@ class _Watched:
         self._metric, strata = selection_of(objective, names)
         self._counts = WindowCounts(self._metric, strata, self.grid)
         self._late: WindowCounts | None = None
-        """Answers that are in no rate, where the objective is one."""
+        """Answers after the end of recording, which a rate does not count."""
         if objective.metric == "events" and objective.aggregation == "rate" and self.grid is None:
             self._late = WindowCounts(Metric.after_end, strata, None)
         self._of_phase = named is not None
         self._expected = _expected(plan, self._phases) if objective.abort and self.grid is None else None
         self._ended = 0
-        """So many windows are over."""
+        """Number of complete windows."""
         self._changed: set[int] = set()
         self._doubtful: set[int] = set()
-        """Windows that would not hold, were there nothing to come."""
+        """Windows in which the objective is not met by the events so far."""
 
     def add(self, cells: Cells) -> None:
         self._changed |= self._counts.add(cells)
@@ -103,7 +102,7 @@ class _Watched:
         return course(self.objective, self.grid, parts, stopped_ns)
 
     def look(self, collector: Collector, elapsed_ns: int) -> str:
-        """Why the objective cannot hold any more; empty while it can. All shards have told of what came before."""
+        """Why the objective cannot be met any more; empty while it can. All shards have reported until `elapsed_ns`."""
         if self.grid is None:
             return self._look_at_all(collector)
         over = len(self.grid.whole(elapsed_ns))
@@ -139,7 +138,7 @@ class _Watched:
         return reach(self.objective, cells, to_come, width_s)
 
     def _to_come(self, number: int, collector: Collector, elapsed_ns: int) -> int | None:
-        """The most events that may still be added to a window."""
+        """Largest number of events that may still be added to a window."""
         assert self.grid is not None  # noqa: S101 - asked of windows only
         start_ns, end_ns = self.grid.start_ns(number), self.grid.end_ns(number)
         if self._metric is Metric.ended:
@@ -154,14 +153,14 @@ class _Watched:
 
 
 def without_late(ended: Cells, late: Cells, *, of_phase: bool) -> Cells:
-    """Outcomes by code without the answers that came too late for a rate (keys as of `Metric.after_end`)."""
+    """Outcomes by code without the answers after the end of recording (keys as of `Metric.after_end`)."""
     mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= AFTER_RECORDING
     gone = Cells(late.keys[mine] % AFTER_RECORDING, -late.counts[mine])
     return compact([ended, gone])
 
 
 def _expected(plan: Plan, phases: Sequence[PlannedPhase]) -> int | None:
-    """How many events phases have at most; None where only the endpoint's speed decides."""
+    """Largest number of events in the phases; None where it depends on the endpoint's speed."""
     counts = [plan.count(phase.number) for phase in phases]
     return None if None in counts else sum(count for count in counts if count is not None)
 

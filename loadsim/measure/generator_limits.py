@@ -15,10 +15,12 @@ from loadsim.model import UsageError
 
 SCHEMA = "loadsim.floor/1"
 
-__all__ = ["GeneratorLimits", "Pace", "dump_limits", "limits_name", "load_limits"]
+__all__ = ["GeneratorLimits", "Pace", "StoredLimits", "dump_limits", "limits_name", "load_limits"]
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class StoredLimits(msgspec.Struct, frozen=True):
+    """The limits in their stored form, with the machine that they were measured on."""
+
     schema: str
     environment: Environment
     version: str
@@ -34,15 +36,15 @@ def limits_name(environment: Environment, version: str) -> str:
 
 def dump_limits(floor: GeneratorLimits, environment: Environment, version: str) -> bytes:
     """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(_Kept(SCHEMA, environment, version, floor)), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(StoredLimits(SCHEMA, environment, version, floor)), indent=2) + b"\n"
 
 
 def load_limits(data: bytes, source: str) -> GeneratorLimits:
     """The inverse of `dump_limits`. Raises UsageError in one line."""
     try:
-        kept = msgspec.json.decode(data, type=_Kept)
+        stored = msgspec.json.decode(data, type=StoredLimits)
     except UNREADABLE as error:
         raise UsageError(f"{source}: not a stored calibration ({error}); run loadsim bench engine again") from None
-    if kept.schema != SCHEMA:
-        raise UsageError(f"{source}: its schema is {kept.schema!r}, not {SCHEMA}; run loadsim bench engine again")
-    return kept.floor
+    if stored.schema != SCHEMA:
+        raise UsageError(f"{source}: its schema is {stored.schema!r}, not {SCHEMA}; run loadsim bench engine again")
+    return stored.floor

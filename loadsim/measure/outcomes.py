@@ -38,7 +38,7 @@ class Ending(enum.IntEnum):
     unsent = 1
     """It ended, and no byte of it was handed to the kernel."""
     unanswered = 2
-    """Sent, and no complete answer came: a timeout, a broken connection, or still under way at the end."""
+    """Sent, and no complete answer came: a timeout, a broken connection, or still in flight at the end."""
     answered = 3
     """An answer of neither 2xx nor 4xx."""
     refused = 4

@@ -74,4 +74,4 @@ class SoFar:
     """Dense counts by bucket."""
     codes: dict[int, int]
     in_flight: int
-    """In the whole run: events under way or waiting for a connection."""
+    """In the whole run: events in flight or waiting for a connection."""

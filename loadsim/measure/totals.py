@@ -27,7 +27,7 @@ class Accounts:
     """Makes `Totals` of any group of strata.
 
     `planned` and `extra_unfinished` are per stratum, int64 (strata,): the events due before the stop, as the shards
-    counted them, and the events that lost shards had begun and whose end nobody knows. `extra_attempts`: deliveries
+    counted them, and the events that lost shards had started and whose end is not known. `extra_attempts`: deliveries
     beyond the first of each event, by stratum.
     """
 

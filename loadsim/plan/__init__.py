@@ -1,7 +1,6 @@
 """Turns a scenario file into a Plan that answers, purely: when is event *i* due, of which type, in which case.
 
-Decides arrivals, phases, the mix and the words of every scenario error. Refuses to know the clock, the endpoint, what
-an event contains and which event types, schemes or cases exist: the caller names those.
+The known event types, schemes and cases are arguments. Nothing here reads a clock or knows the endpoint.
 """
 
 from loadsim.plan.headers import Headers, header_pairs, headers_over

@@ -80,9 +80,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
             (self.max_body < 1, "max-body: give at least 1B"),
             (
                 self.max_buffered < self.max_body * self.workers,
-                "max-buffered: every worker must be able to hold one body, so give at least max-body for each",
+                "max-buffered: every worker must be able to buffer one body, so give at least max-body for each",
             ),
-            (self.slots is not None and not waits, "slots without delay hold nothing back: give delay too"),
+            (self.slots is not None and not waits, "slots without delay have no effect: give delay too"),
             (
                 self.slots is not None and self.slots < self.workers,
                 f"slots {self.slots} with {self.workers} workers: every worker needs at least one slot",
@@ -97,11 +97,11 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
             ),
             (
                 self.retry_after_ns is not None and not ASKS_TO_WAIT & {status for status, _ in self.failing()},
-                "retry-after goes with answers of 429 or 503: give fail with one of them",
+                "retry-after needs answers of 429 or 503: give fail with one of them",
             ),
             (
                 self.retry_after_ns is not None and self.retry_after_ns % NS_PER_S != 0,
-                "retry-after: HTTP says it in whole seconds",
+                "retry-after: HTTP has whole seconds only",
             ),
             (self.read_timeout_ns < SHORTEST_NS, "read-timeout: give at least 10ms"),
             (self.idle_timeout_ns < SHORTEST_NS, "idle-timeout: give at least 10ms"),
@@ -114,9 +114,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
         end = -1
         for span in self.outages:
             if span.for_ns <= 0:
-                raise UsageError(f"down {units.format_span(span)}: lasts no time")
+                raise UsageError(f"down {units.format_span(span)}: its duration is 0")
             if span.after_ns <= end:
-                raise UsageError(f"down {units.format_span(span)}: begins before the one before it has ended")
+                raise UsageError(f"down {units.format_span(span)}: starts before the earlier one has ended")
             end = span.after_ns + span.for_ns
 
     def changed(self) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,4 @@
-"""Rules of `[[cases]]` and of the shares that phases give them.
-
-Decides what a mix of cases may be. Knows no kind by name: which there are, and which keys each has, comes in.
-"""
+"""Rules of `[[cases]]` and of their shares in phases. The known kinds and their keys are arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from loadsim.plan.shape import DocumentError, suggestion
 
 _OPTIONS = ("by", "size", "copies")
 _ROUNDING = 1e-9
-"""Shares are decimal fractions, whose sum may miss 1 in its last digits."""
+"""Tolerance of a sum of shares, which are decimal fractions."""
 
 
 def check_cases(cases: tuple[Case, ...], known_cases: Mapping[str, CaseRule] | None) -> None:
@@ -24,7 +21,7 @@ def check_cases(cases: tuple[Case, ...], known_cases: Mapping[str, CaseRule] | N
             hint = suggestion(case.kind, known_cases)
             raise DocumentError(f"{path}.kind", f'no such case kind: "{case.kind}"{hint}')
         if case.kind in seen or case.kind == "genuine":
-            raise DocumentError(f"{path}.kind", f'"{case.kind}" cannot stand here twice: give it one share')
+            raise DocumentError(f"{path}.kind", f'"{case.kind}" is given twice: give it one share')
         seen.add(case.kind)
         for key in _OPTIONS:
             value = getattr(case, key)

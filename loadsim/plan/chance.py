@@ -1,8 +1,8 @@
-"""Random numbers that are addresses, not a sequence: block b of a stream can be drawn without drawing those before it.
+"""Counter-based random numbers: block b of a stream can be drawn without drawing the blocks before it.
 
 Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), a counter-based generator: the key
-is (seed, stream), the counter starts at (0, 0, block, phase). The mapping from raw words to numbers is written here and
-not left to numpy's distributions, whose streams may change between versions.
+is (seed, stream), the counter starts at (0, 0, block, phase). The mapping from raw words to numbers is written here,
+since the streams of numpy's distributions may change between versions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCK = 4096
 
 
 class Stream(enum.IntEnum):
-    """What the numbers are for; streams of one seed are independent."""
+    """The uses of random numbers. Streams of one seed are independent."""
 
     types = 1
     cases = 2

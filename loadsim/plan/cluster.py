@@ -1,4 +1,4 @@
-"""Which cluster a run is spread over. `launch.cluster` makes it from what a user says, and refuses what is unsafe."""
+"""The cluster of a run. `launch.cluster` makes it from the user's options, and refuses unsafe ones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from loadsim.addresses import is_loopback
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """The scheduler of a Dask cluster, and what of the run may go there."""
+    """The scheduler of a Dask cluster, and the settings of a run on it."""
 
     address: str
-    """`tcp://HOST:PORT`, `tls://HOST:PORT`, or empty: one of our own on this machine."""
+    """`tcp://HOST:PORT`, `tls://HOST:PORT`, or empty for a cluster of our own on this machine."""
     local: int = 0
-    """Workers of a cluster of our own; 0: it is somebody else's."""
+    """Number of workers of a cluster of our own; 0 for another cluster."""
     per_host: int = 1
-    """Shards on each host."""
+    """Number of shards on each host."""
     ship_secret: bool = False
     allow_lost: int = 0
-    """So many hosts may be lost: the others go on, and the run stays valid."""
+    """Number of hosts that may be lost: the others continue, and the run stays valid."""
     insecure: bool = False
     ca: str | None = None
     cert: str | None = None
@@ -26,12 +26,12 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def encrypted(self) -> bool:
-        """Whether what is said to the cluster cannot be read on the way, and nobody else can speak to it."""
+        """Whether the connection to the cluster is encrypted, and needs a certificate."""
         return bool(self.local) or self.address.startswith("tls://")
 
     @property
     def here(self) -> bool:
-        """Whether the scheduler is on this machine, as far as its address tells."""
+        """Whether the scheduler is on this machine, by its address."""
         return bool(self.local) or is_loopback(host_of(self.address))
 
     @property

@@ -1,8 +1,4 @@
-"""How an endpoint stands with a provider that switches off those which keep failing.
-
-Decides, attempt by attempt, whether the provider's rule has come true. Time is an argument. Refuses to know what is
-done about it.
-"""
+"""Follows the attempts at an endpoint, and decides when a provider's rule switches it off. Time is an argument."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from loadsim.plan.providers import SwitchOff
 from loadsim.plan.retry import GONE
 
 _PARTS = 60
-"""A window is looked at in so many parts, and counts once it is whole."""
+"""Number of parts of a window. A window counts once it is complete."""
 
 
 class EndpointWatch:
@@ -30,7 +26,7 @@ class EndpointWatch:
         """Why the provider has switched the endpoint off, in words; empty while it has not."""
 
     def answered(self, code: int, ok: bool, now: int) -> None:
-        """An attempt ended, well or not."""
+        """Record the end of an attempt, successful or not."""
         rule = self._rule
         if ok:
             self._failing_since, self._given_up = None, 0
@@ -44,7 +40,7 @@ class EndpointWatch:
             self._count(rule.share, ok, now)
 
     def gave_up(self) -> None:
-        """An event had its last attempt, and that failed."""
+        """Record an event whose last attempt failed."""
         self._given_up += 1
         if self._rule.given_up is not None and self._given_up >= self._rule.given_up:
             many = self._given_up

@@ -1,4 +1,4 @@
-"""Headers that a user gives: a name once, or one name with several values, each of which is a line of its own."""
+"""Headers that a user gives. A name may have several values, which become a line each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Headers = dict[str, str | tuple[str, ...]]
 
 
 def header_pairs(headers: Mapping[str, str | tuple[str, ...]]) -> list[tuple[str, str]]:
-    """The lines that the headers are, as (name, value)."""
+    """The header lines as (name, value)."""
     return [
         (name, value)
         for name, values in headers.items()
@@ -20,6 +20,6 @@ def header_pairs(headers: Mapping[str, str | tuple[str, ...]]) -> list[tuple[str
 def headers_over(
     below: Mapping[str, str | tuple[str, ...]], above: Mapping[str, str | tuple[str, ...]]
 ) -> dict[str, str | tuple[str, ...]]:
-    """Both; those of `below` that `above` names, in whichever case, are left out."""
+    """Both sets of headers. A header of `above` replaces one of `below` with the same name, in any case."""
     replaced = {name.lower() for name in above}
     return {name: value for name, value in below.items() if name.lower() not in replaced} | dict(above)

@@ -1,7 +1,6 @@
-"""Of which type and in which case event i is: a pure function of (seed, i) and of its phase's shares of cases.
+"""The type and the case of event i: a pure function of (seed, i) and of its phase's shares of cases.
 
-Decides how weights and shares become choices; what is drawn for an event is the same whatever they are. Refuses to
-know when an event is due.
+The random number of an event does not depend on weights and shares, only the choice does.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ Ints = npt.NDArray[np.int64]
 
 
 class Kinds:
-    """The kind of every index, as one number `type · cases + case`, drawn by blocks and kept for the last two."""
+    """The kind of every index, as one number `type · cases + case`. Drawn in blocks, of which the last two are
+    cached."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self._seed = seed
@@ -51,13 +51,13 @@ class Kinds:
 
 
 def _bounds(cases: Sequence[Case], phase: Phase) -> npt.NDArray[np.float64]:
-    """Upper bounds of the cases of a phase; the genuine one, which stands first, has what the others leave."""
+    """Upper bounds of the cases of a phase; the genuine one, which is the first, gets the rest."""
     shares = [phase.shares.get(case.kind, case.share) for case in cases]
     return _cumulative([max(0.0, 1.0 - sum(shares)), *shares])
 
 
 def _cumulative(weights: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Upper bounds of each choice in [0, 1]; what rounding leaves open belongs to the last choice that has a weight."""
+    """Upper bounds of each choice in [0, 1]; the rest by rounding goes to the last choice with a weight."""
     relative = np.asarray(weights, dtype=np.float64) / max(weights)
     bounds = np.cumsum(relative)
     bounds /= bounds[-1]

@@ -1,8 +1,7 @@
 """The Plan: which event is due when, of which type and in which case, for the whole run and for each shard of it.
 
-Decides indexes: open phases take them from 0 upward in phase order, closed phases take those after all open ones.
-Walks blocks of 4,096 arrivals, so that nothing grows with the run. Refuses to know the clock, the endpoint and what an
-event contains.
+Open phases get the indexes from 0 upward, in the order of phases; closed phases get those after all open ones. Arrivals
+come in blocks of 4,096, so that nothing grows with the run.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 class ArrivalBlock(NamedTuple):
     """Arrivals in order of due time, as parallel lists. `due` is ns since the run's start; empty if closed."""
 
-    index: list[int]  # type: ignore[assignment]  # the field's name; nobody asks a block for tuple.index
+    index: list[int]  # type: ignore[assignment]  # the field's name; tuple.index is not used
     due: list[int]
     stratum: list[int]
 
@@ -41,26 +40,26 @@ class PlannedPhase:
     model: Literal["open", "closed"]
     start_ns: int
     end_ns: int | None
-    """None: it ends with its last event."""
+    """None: the phase ends with its last event."""
     record: bool
     connections: int | None
     """In flight over all shards, in a closed phase."""
     first_index: int
-    """The lowest index of an open phase; in a closed phase, where the indexes of all closed phases begin."""
+    """The lowest index of an open phase; in a closed phase, the first index of all closed phases."""
     limit: int | None
     """The number of events: exact for open phases (None: Poisson, not counted yet), the most for closed ones."""
 
 
 def share_of(total: int, shard: int, shards: int) -> int:
-    """The part of `total` that falls to a shard: parts differ by at most one and add up."""
+    """A shard's part of `total`. Parts differ by at most one, and their sum is `total`."""
     return total // shards + (shard < total % shards)
 
 
 class Plan:
-    """What a scenario and a seed (0 <= seed < 2⁶⁴) say about every event.
+    """The due time, type and case of every event, from a scenario and a seed (0 <= seed < 2⁶⁴).
 
-    Making one is cheap, unless a Poisson phase has another open or closed phase behind it: then its events are counted
-    once (about 15 ns each), because they decide where the next indexes begin.
+    Making one is fast, except where another phase follows a Poisson phase: its events are then counted once (about 15
+    ns each), because the next indexes depend on their number.
     """
 
     def __init__(self, scenario: Scenario, seed: int, pace: Sequence[int] = ()) -> None:
@@ -106,7 +105,7 @@ class Plan:
         return divmod(kind, len(self.cases))
 
     def expected_events(self, phase: int) -> float | None:
-        """How many events a phase has (for Poisson the mean); None where only the endpoint's speed decides."""
+        """How many events a phase has (for Poisson the mean); None where it depends on the endpoint's speed."""
         planned = self.phases[phase]
         if planned.limit is not None:
             return float(planned.limit)
@@ -114,8 +113,8 @@ class Plan:
         return process_of(of).mean(of) if planned.model == "open" else None
 
     def count(self, phase: int) -> int | None:
-        """How many events a phase has, exactly if it is open, at most if closed; None where only the endpoint's speed
-        decides. Poisson arrivals that nobody has counted yet are counted here, about 15 ns each."""
+        """How many events a phase has, exactly if it is open, at most if closed; None where it depends on the
+        endpoint's speed. Poisson arrivals are counted here if they were not before, about 15 ns each."""
         planned = self.phases[phase]
         if planned.limit is not None or planned.model == "closed":
             return planned.limit
@@ -123,7 +122,7 @@ class Plan:
         return process_of(of).count(of, self._place(phase, planned.first_index))
 
     def blocks(self, phase: int, shard: int = 0, shards: int = 1, taken: int = 0) -> Iterator[ArrivalBlock]:
-        """The arrivals of one phase that fall to a shard, by blocks; some may be empty.
+        """The arrivals of a shard in one phase, in blocks, of which some may be empty.
 
         Open: those with index % shards == shard, until the phase ends. Closed: the shard's j-th event, j from `taken`
         (how many it used in closed phases before) upward, has index first_index + j · shards + shard; the blocks end
@@ -202,7 +201,7 @@ class Plan:
 
 
 def _order(phase: PlannedPhase) -> tuple[int, int]:
-    """Where a phase stands in the order of indexes; of those that begin at one index all but the last are empty."""
+    """Sort key of a phase by its first index. Of phases with the same first index, all but the last are empty."""
     return phase.first_index, phase.number
 
 

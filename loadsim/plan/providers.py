@@ -1,8 +1,6 @@
-"""How webhook providers treat an endpoint: how long they wait for an answer, and what they do when none comes.
+"""The published delivery rules of webhook providers: deadline, retries, and when they switch an endpoint off.
 
-Decides nothing: these are the providers' published rules. Where one publishes how often and for how long it tries, and
-not when, the pauses are a model of ours (`modelled`). A tester of endpoints asks three things of them: which share of
-deliveries would each one count as failed, when would it send them again, and when would it stop sending anything.
+Where a provider publishes only the number of retries and their total time, the pauses are our model (`modelled`).
 """
 
 from __future__ import annotations
@@ -20,17 +18,17 @@ _DAY = 24 * _H
 
 @dataclass(frozen=True, slots=True)
 class SwitchOff:
-    """When a provider stops delivering to an endpoint at all. Any one of the rules that are given will do."""
+    """When a provider stops delivering to an endpoint at all. Any one of the given rules is enough."""
 
     given_up: int | None = None
-    """So many events one after the other were given up after their last attempt."""
+    """Number of consecutive events that were given up after their last attempt."""
     failing_ns: int | None = None
-    """Every attempt failed for so long."""
+    """Time in which every attempt failed."""
     share: float | None = None
     """Fewer attempts than this share were answered well within `window_ns`."""
     window_ns: int = 0
     gone: bool = False
-    """One answer 410 ends it."""
+    """A single answer 410 is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +36,32 @@ class Provider:
     """One provider's delivery rules. Times in ns."""
 
     name: str
-    """As it stands in scenario files."""
+    """Its name in scenario files."""
     title: str
     deadline_ns: int
-    """From sending to the whole answer; later counts as failed."""
+    """Longest time from sending to the complete answer; later answers count as failed."""
     retries_ns: tuple[int, ...]
-    """Pause between the end of each attempt and the next; empty: never again."""
+    """Pause between the end of each attempt and the next; empty: no retries."""
     afterwards: str
-    """What the provider says of further attempts and of endpoints that keep failing, in words."""
+    """The rules on further attempts and on endpoints that keep failing, in words."""
     modelled: bool = False
-    """The pauses are ours: only their number and the time that they take are published."""
+    """The pauses are modelled: only their number and their sum are published."""
     jitter: float = 0.0
     """Share by which a pause varies either way."""
     retry_after: float | None = None
-    """`Retry-After` is honoured up to so many times the planned pause; None: not at all."""
+    """`Retry-After` is obeyed up to this multiple of the planned pause; None: not at all."""
     ends_on_4xx: bool = False
     """An answer of 4xx other than 429 is final."""
     stop_header: tuple[str, str] | None = None
-    """A header, lower case, and its value with which an answer says that it wants no further attempt."""
+    """A header, lower case, and its value, with which an answer asks for no further attempt."""
     switch_off: SwitchOff | None = None
     source: str = ""
-    """Where it is published."""
+    """Where the rules are published."""
 
 
 def growing(attempts: int, over_ns: int) -> tuple[int, ...]:
-    """So many pauses that take `over_ns` together, each as many times as long as the one before: from 10 s upward where
-    there is room for that, evenly where there is not. Exponential backoff, as far as its ends are known."""
+    """A model of exponential backoff: pauses with the sum `over_ns`, each longer than the one before by the same
+    factor, from 10 s upward; all equal where `over_ns` is too short for that."""
     if attempts * 10 * _S >= over_ns:
         return (over_ns // attempts,) * attempts
     low, high = 1.0 + 1e-9, 10.0
@@ -189,4 +187,4 @@ PROVIDERS: tuple[Provider, ...] = (
         source="sanity.io/docs, 2026-04-29",
     ),
 )
-"""Shortest deadline first. Trackpilots publishes neither a deadline nor a schedule."""
+"""Ordered by deadline, the shortest first. Trackpilots publishes neither a deadline nor a schedule."""

@@ -1,6 +1,6 @@
-"""Scenarios without a file: what the options of a command mean, and options laid over a scenario.
+"""Makes a scenario from the options of a command, and applies options to a scenario.
 
-Decides the defaults of a run that names only a target. Both ways end in the same checks, so that every rule holds here
+The defaults of a run that names only a target. Both ways end in the same checks, so that every rule holds here
 as it holds for a file.
 """
 
@@ -48,8 +48,8 @@ def quick_scenario(
 ) -> Scenario:
     """One recorded phase: open with `rate` (events/s; `connections` then caps the pool), otherwise closed.
 
-    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (what `types_of` says of
-    the target, else all known types), `payloads` a name and the file of recorded bodies to send under it, `target`
+    `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (default: `types_of` the target,
+    else all known types), `payloads` a name and a file of recorded bodies, `target`
     further keys of `[target]` in the file's units, `retry` those of `[retry]`. Raises ScenarioError.
     """
     table: dict[str, Any] = {**(target or {}), "url": url}
@@ -84,7 +84,7 @@ def _open_duration(rate: Fraction, duration: int | None, events: int | None, sou
     if events is None:
         return DEFAULT_DURATION_NS if duration is None else duration
     if rate <= 0:
-        raise ScenarioError(source, "events", "a rate of 0 never gives an event")
+        raise ScenarioError(source, "events", "a rate of 0 sends no event")
     # Event i is due at floor(i / rate): ending where event `events` would be due leaves exactly that many.
     needed = int(events * NS_PER_S / rate)
     return needed if duration is None else min(needed, duration)

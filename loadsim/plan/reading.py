@@ -1,6 +1,6 @@
-"""From the text or the document of a scenario to a `Scenario`, or to one line that says what is wrong.
+"""Turns the text or the document of a scenario into a `Scenario`, or raises an error in one line.
 
-Decides the form of the message: `FILE: key.path: reason`. Reads no file: the text is an argument.
+The error has the form `FILE: key.path: reason`. The text is an argument: no file is read here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from loadsim.plan.shape import DocumentError, parse_toml, read
 
 NO_CASES: Mapping[str, CaseRule] = MappingProxyType({})
 TypesOf = Callable[[Target], Sequence[str]]
-"""The event types that a target's scenario without `[[events]]` sends."""
+"""The default event types for a target, where a scenario has no `[[events]]`."""
 
 
 class Settle(Protocol):
@@ -39,10 +39,10 @@ def load_scenario(
     settle: Settle | None = None,
     signing: Mapping[str, Any] | None = None,
 ) -> Scenario:
-    """The scenario that a TOML text describes. `source` is how messages call the file.
+    """The scenario that a TOML text describes. `source` is the name of the file in messages.
 
-    Without `[[events]]` the mix is what `types_of` says of the target, else every known type, in equal weight. What a
-    case leaves out is its kind's default. `signing` holds another `scheme`, with its `custom`, than the file's. Raises
+    Without `[[events]]` the mix is `types_of` the target, else all known types, with equal weights. Missing keys of a
+    case have the default of its kind. `signing` replaces the file's `scheme` and `custom`. Raises
     ScenarioError.
     """
     try:
@@ -74,8 +74,8 @@ def from_document(
     types_of: TypesOf | None = None,
     settle: Settle | None = None,
 ) -> Scenario:
-    """The inverse of `Scenario.document`. `settle` finds the scheme where the target names none. A set of known names
-    that is None leaves those names unchecked.
+    """The inverse of `Scenario.document`. `settle` finds the scheme where the target names none. Names are
+    not checked where the set of known names is None.
     """
     try:
         refuse_secrets("target", document.get("target"))
@@ -97,7 +97,7 @@ def from_document(
 
 
 def _settled(scenario: Scenario, settle: Settle, *, names_scheme: bool) -> Scenario:
-    """With the scheme and the full names of its events; those that are read from a file keep theirs."""
+    """The scenario with its scheme and the full names of its events. Names of recorded events stay unchanged."""
     own = [event for event in scenario.events if event.payloads is None]
     try:
         scheme, names = settle(scenario.target, [event.type for event in own], names_scheme=names_scheme)
@@ -113,7 +113,7 @@ def _settled(scenario: Scenario, settle: Settle, *, names_scheme: bool) -> Scena
 
 
 def _with_deadline(scenario: Scenario, document: Mapping[str, Any]) -> Scenario:
-    """With a retry profile, an attempt has as long as that provider waits, unless the target says otherwise."""
+    """With a retry profile, the default timeout of an attempt is the provider's deadline."""
     if scenario.retry is None or "timeout" in document.get("target", {}):
         return scenario
     deadline = profile_of(scenario.retry).deadline_ns

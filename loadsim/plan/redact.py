@@ -1,7 +1,8 @@
-"""What must never be shown: signing secrets, header values that are credentials, user info and query values of URLs.
+"""Masks values that must never be shown: signing secrets, header values that are credentials, user info and query
+values of URLs.
 
-A header's value is a credential where its name says so, without regard to case, or where the environment holds it. An
-endpoint that repeats one in its answer does not make it less of a secret.
+A header's value is a credential by the header's name, in any case, or if it came from the environment. Credentials are
+also masked where an endpoint repeats them in its answer.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 MASK = "***"
 Value = TypeVar("Value", bound=object)
 ENV_PREFIX = "env:"
-"""Before the name of a variable, in place of a header's value."""
+"""Prefix of the name of a variable, in place of a header's value."""
 SHORTEST_SECRET = 4
-"""Shorter values are not looked for in what an endpoint says: they stand everywhere."""
+"""Shorter values are not masked in answers of an endpoint, since they occur in any text."""
 SHORTEST_VALUE = 8
-"""The same of a URL's query values and of parts of a secret, most of which are ordinary words where they are short."""
+"""The same for query values of a URL and for parts of a secret, which are often ordinary words if short."""
 
 _TELLING = re.compile(r"^(?:proxy-)?authorization$|^(?:set-)?cookie$|token|key|secret", re.IGNORECASE)
 _USUAL_NAME = re.compile(r"[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})*", re.ASCII)
-"""What variables are mostly called, and secrets never: short words of capitals that end in a few digits at most."""
+"""Usual names of variables, which no secret has: short words of capitals with a few digits at the end at most."""
 _URL = re.compile(r"(?s)([^?#]*)(\?[^#]*)?(#.*)?")
 
 
@@ -40,7 +41,7 @@ def is_telling(name: str) -> bool:
 
 
 def shown_variable(name: str) -> str:
-    """What stands where a variable's name belongs: `***` where it could as well be a secret, such as whsec_…"""
+    """The name of a variable as it is shown: `***` where it could be a secret, such as whsec_…"""
     return name if _USUAL_NAME.fullmatch(name) else MASK
 
 
@@ -50,7 +51,7 @@ def from_environment(headers: Mapping[str, str | tuple[str, ...]]) -> frozenset[
 
 
 def variables_of(target: Target, default_secret_env: str) -> frozenset[str]:
-    """The variables that a target's secrets are read from. `default_secret_env`: its scheme's own."""
+    """The variables of a target's secrets. `default_secret_env`: the default of its scheme."""
     values = [value for _, value in header_pairs(target.headers)]
     named = {value.removeprefix(ENV_PREFIX).strip() for value in values if value.startswith(ENV_PREFIX)}
     if target.secret_file is None:
@@ -59,7 +60,7 @@ def variables_of(target: Target, default_secret_env: str) -> frozenset[str]:
 
 
 def redact_headers(headers: Mapping[str, Value], hidden: Collection[str] = ()) -> dict[str, Value | str]:
-    """The headers with the values of telling ones, and of those whose lower-case names are in `hidden`, as `***`."""
+    """The headers with `***` for the values of sensitive ones, and of those whose lower-case names are in `hidden`."""
     return {name: MASK if is_telling(name) or name.lower() in hidden else value for name, value in headers.items()}
 
 
@@ -70,8 +71,8 @@ def secrets_in(
     url: str = "",
     keys: Iterable[Secret | None] = (),
 ) -> tuple[str, ...]:
-    """What an endpoint could repeat and nobody should read, longest first: the values that `redact_headers` masks, what
-    stands behind a word such as Bearer in them, what `redact_url` masks, and `keys`."""
+    """Secrets that an endpoint could repeat, longest first: the values that `redact_headers` masks, their parts after a
+    word such as Bearer, the values that `redact_url` masks, and `keys`."""
     masked = [value for name, value in header_pairs(headers) if is_telling(name) or name.lower() in hidden]
     found = {text.strip() for value in masked for text in (value, value.partition(" ")[2])}
     found.update(_secrets_of_url(url), *(_forms_of_key(key.reveal()) for key in keys if key is not None))
@@ -80,14 +81,14 @@ def secrets_in(
 
 
 def _forms_of_key(key: str) -> Iterator[str]:
-    """A signing secret as it is, and without the prefix that some providers put before it."""
+    """A signing secret, and the same without the prefix of some providers."""
     yield key
     if len(rest := key.partition("_")[2]) >= SHORTEST_VALUE:
         yield rest
 
 
 def _secrets_of_url(url: str) -> Iterator[str]:
-    """User info as it stands in the URL, in the clear, and as Basic credentials; query values, but for short ones."""
+    """User info as written in the URL, decoded, and as Basic credentials; query values, except short ones."""
     base, query, _ = re.fullmatch(_URL, url).groups()  # type: ignore[union-attr]  # matches any text
     info = base.partition("://")[2].partition("/")[0].rpartition("@")[0]
     if info:
@@ -109,7 +110,7 @@ def conceal(text: str, values: Iterable[str]) -> str:
 
 
 def _begun(text: str, value: str) -> int:
-    """How many characters of a value, SHORTEST_SECRET or more, stand at the end of the text."""
+    """Number of first characters of a value, SHORTEST_SECRET or more, at the end of the text."""
     sizes = range(min(len(text), len(value) - 1), SHORTEST_SECRET - 1, -1)
     return next((size for size in sizes if text.endswith(value[:size])), 0)
 
@@ -133,7 +134,7 @@ def _masked_pair(pair: str) -> str:
 
 
 def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A scenario's document, fit to be stored and shown."""
+    """A scenario's document with secrets masked, to be stored and shown."""
     shown = copy.deepcopy(dict(document))
     target = shown.get("target")
     if isinstance(target, dict):

@@ -1,8 +1,7 @@
-"""When a delivery that failed is made again: a provider's schedule, its jitter, what an answer may ask for.
+"""The pauses between attempts: a provider's schedule, its jitter, and `Retry-After`; and the keys of `[retry]`.
 
-Decides the pause before each further attempt, purely: the same seed, event and attempt give the same pause. The keys of
-`[retry]` are here too. `time_scale` divides every span of the provider's, so that hours pass in seconds; what the
-endpoint takes to answer stays what it is. Refuses to know clocks, connections and what waits.
+The same seed, event and attempt give the same pause. `time_scale` divides all times of the provider, so that hours
+become seconds; the time of the endpoint does not change.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _UNIT = 2.0**-53
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """`[retry]`: deliver as this provider does. `schedule` in ns."""
+    """`[retry]`: retry as this provider does. `schedule` in ns."""
 
     profile: str = CUSTOM
-    """A provider's name, or "custom" with a `schedule` of one's own."""
+    """A provider's name, or "custom" with a `schedule`."""
     time_scale: Annotated[float, msgspec.Meta(gt=0, le=1e9)] = 1.0
-    """How many times as fast as in life the provider's time passes."""
+    """The factor by which the provider's times are divided."""
     schedule: tuple[Duration, ...] | None = None
     """Pauses before each further attempt, in place of the profile's."""
     jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
@@ -46,7 +45,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def profile_of(retry: Retry) -> Provider:
-    """The provider whose rules these are, with what the table changes of them."""
+    """The provider's rules with the changes of the table."""
     found = next((provider for provider in PROVIDERS if provider.name == retry.profile), None)
     if found is None:
         found = Provider(CUSTOM, "custom schedule", 0, (), "as the scenario says")
@@ -81,7 +80,7 @@ def check_retry(retry: Retry) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What becomes of a failed attempt. Times in ns of the run, already compressed."""
+    """The retry policy after a failed attempt. Times in ns, already divided by `time_scale`."""
 
     provider: Provider
     scale: float
@@ -89,7 +88,7 @@ class Policy:
 
     @property
     def reads_headers(self) -> bool:
-        """Whether the headers of a failed answer matter."""
+        """Whether the headers of a failed answer are needed."""
         return self.provider.retry_after is not None or self.provider.stop_header is not None
 
     @property

@@ -1,7 +1,7 @@
 """Rules between the keys of a scenario, and of texts that a type cannot describe.
 
-Each check raises DocumentError with the key and the reason. What the caller knows (event types, signature schemes,
-kinds of cases) comes in as names.
+Each check raises DocumentError with the key and the reason. Known names (event types, signature schemes, kinds of
+cases) are arguments.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from loadsim.plan.shape import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
 MAX_RATE = 10**8
-"""Events per second; beyond any machine, and due times would fall together."""
+"""Highest rate, events per second: more than any machine can send."""
 MAX_DURATION_NS = 366 * 24 * 3600 * 10**9
 MAX_CONNECTIONS = 10**6
-"""Beyond what one machine has ports and descriptors for."""
+"""Most connections: more than the ports and descriptors of one machine."""
 MAX_EVENTS = 10**14
-"""Events of a run, and requests of a connection: years at any rate, and every index still fits its field."""
+"""Most events of a run, and most requests of a connection: more than any run needs."""
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-"""What an environment variable may be called."""
+"""A valid name of an environment variable."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _LONGEST_UNIX = 107
 _FRAMING = {
     "content-length": "is set by the request itself",
     "transfer-encoding": "is set by the request itself",
-    "expect": "asks for leave to send the body, which is sent without waiting",
+    "expect": "asks for permission to send the body, which is sent without waiting",
 }
-"""Why these headers cannot be given."""
+"""Headers that cannot be given, and why."""
 _SECRET_KEYS = {"secret", "signing_secret", "secret_key", "password", "token"}
 _UNNAMEABLE = re.compile(r"[{},\x00-\x1f\x7f]")
 
@@ -50,7 +50,7 @@ def check(
     known_schemes: Collection[str] | None,
     known_cases: Mapping[str, CaseRule] | None,
 ) -> None:
-    """Every rule over a whole scenario; None for a set of known names leaves those names unchecked."""
+    """Every rule over a whole scenario; names are not checked where the set of known names is None."""
     if not scenario.name.strip():
         raise DocumentError("name", "is empty")
     check_target("target", scenario.target, known_schemes)
@@ -66,7 +66,7 @@ def check(
 
 
 def _check_captures(scenario: Scenario) -> None:
-    """Without a rate, one capture says when event i is due and what it carries."""
+    """Recorded arrivals need exactly one capture, for the due times and bodies."""
     for number, phase in enumerate(scenario.phases):
         captured = not process_of(phase).has_rate
         if captured and (len(scenario.events) != 1 or scenario.events[0].payloads is None):
@@ -78,16 +78,18 @@ def _check_retries(scenario: Scenario) -> None:
         return
     check_retry(scenario.retry)
     if any(phase.model == "closed" for phase in scenario.phases):
-        raise DocumentError("retry", "goes with phases that have a rate: a closed phase waits for its events")
+        raise DocumentError("retry", "goes with phases that have a rate: a closed phase has no due times")
     if scenario.target.overflow == "drop":
-        raise DocumentError("retry", 'goes with overflow = "queue" only: a provider drops no event for want of room')
+        raise DocumentError("retry", 'goes with overflow = "queue" only: a provider does not drop events')
 
 
 def _check_receiver(scenario: Scenario) -> None:
     if scenario.receiver is None:
         return
     if scenario.target.url != EMBEDDED:
-        raise DocumentError("receiver", f'goes with url = "{EMBEDDED}" only: no other endpoint takes orders from here')
+        raise DocumentError(
+            "receiver", f'goes with url = "{EMBEDDED}" only: the behaviour of other endpoints cannot be set'
+        )
     try:
         scenario.receiver.check()
     except UsageError as error:
@@ -105,7 +107,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     if target.ledger is not None and target.url == EMBEDDED:
         raise DocumentError(f"{path}.ledger", "the embedded receiver's own ledger is read: leave this out")
     if target.ledger is not None and not target.trace_header:
-        raise DocumentError(f"{path}.ledger", "needs trace_header = true: a ledger knows events by X-Loadsim-Id")
+        raise DocumentError(f"{path}.ledger", "needs trace_header = true: a ledger identifies events by X-Loadsim-Id")
     if (target.scheme == CUSTOM_SCHEME) != (target.custom is not None):
         if target.custom is None:
             raise DocumentError(f"{path}.scheme", f'is "custom": describe it in [{path}.custom]')
@@ -142,7 +144,7 @@ def _check_most(key: str, count: int | None, most: int) -> None:
 
 
 def _check_route(path: str, target: Target) -> None:
-    """One way around the URL's host at most, and one that the transport can go."""
+    """At most one of connect_to, unix and proxy, and only with a transport that supports it."""
     ways = {"connect_to": target.connect_to, "unix": target.unix, "proxy": target.proxy}
     given = [key for key, value in ways.items() if value is not None]
     if not given:
@@ -155,7 +157,7 @@ def _check_route(path: str, target: Target) -> None:
     if target.proxy is not None:
         check_url(key, target.proxy)
         if not target.proxy.lower().startswith("http://"):
-            raise DocumentError(key, "a proxy is spoken to in plain HTTP: its URL begins with http://")
+            raise DocumentError(key, "a proxy is used over unencrypted HTTP: its URL begins with http://")
     elif target.transport == "aiohttp":
         raise DocumentError(key, "goes with the direct transport only")
     if target.connect_to is not None:
@@ -190,11 +192,11 @@ def _check_variable(key: str, name: str) -> None:
 
 
 def refuse_secrets(path: str, table: object) -> None:
-    """A key that looks like the secret itself gets told where secrets stand."""
+    """Refuse keys that look like the secret itself, and explain where secrets are given."""
     for key in sorted(_SECRET_KEYS & set(table)) if isinstance(table, dict) else ():
         raise DocumentError(
             f"{path}.{key}",
-            "a secret never stands in a file like this: name its variable in secret_env, or secret_file",
+            "a secret must not be in a file like this: name its variable in secret_env, or its file in secret_file",
         )
 
 
@@ -218,7 +220,7 @@ def check_url(key: str, url: str, alternative: str = "") -> None:
 
 
 def check_headers(key: str, headers: Headers) -> None:
-    """Names are HTTP tokens, values have no line break, and none would break the framing of the message."""
+    """Names are HTTP tokens, values have no line break, and none changes the framing of the message."""
     for name, value in header_pairs(headers):
         if _HEADER_NAME.fullmatch(name) is None:
             raise DocumentError(key, f"{name!r} is not the name of an HTTP header")
@@ -230,10 +232,10 @@ def check_headers(key: str, headers: Headers) -> None:
 
 
 def header_value_problem(value: str) -> str | None:
-    """What keeps a text from being the value of a header, or None; the text itself is not repeated."""
+    """Why a text cannot be the value of a header, or None. The text itself is not repeated."""
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         return "holds a line break or a control character"
-    return "is not text that UTF-8 can carry" if re.search(r"[\ud800-\udfff]", value) else None
+    return "cannot be encoded as UTF-8" if re.search(r"[\ud800-\udfff]", value) else None
 
 
 def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | None) -> None:
@@ -249,7 +251,7 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
             hint = suggestion(event.type, known_types)
             raise DocumentError(f"{path}.type", f'no such event type: "{event.type}"{hint}')
         if event.type in seen:
-            raise DocumentError(f"{path}.type", f'"{event.type}" stands in the mix twice: give it one weight')
+            raise DocumentError(f"{path}.type", f'"{event.type}" is in the mix twice: give it one weight')
         seen.add(event.type)
         if not math.isfinite(event.weight):
             raise DocumentError(f"{path}.weight", "must be a finite number")
@@ -259,7 +261,7 @@ def check_events(events: tuple[EventMix, ...], known_types: Collection[str] | No
 
 
 def _check_payloads(path: str, event: EventMix) -> None:
-    """Rules of an `[[events]]` with recorded bodies: they are sent as they are, under any name."""
+    """Rules of an `[[events]]` with recorded bodies: they are sent unchanged, under any name."""
     if not event.type.strip() or any(char in "{}," or not char.isprintable() for char in event.type):
         raise DocumentError(f"{path}.type", "must be a text without braces, commas and control characters")
     if event.set or event.image != "placeholder" or not event.simulation:
@@ -280,7 +282,7 @@ def check_image(key: str, image: str) -> None:
 
 
 def check_phases(phases: tuple[Phase, ...]) -> None:
-    """Rules of `[[phases]]`, each alone and all together."""
+    """Rules of each phase, and of all phases together."""
     if not phases:
         raise DocumentError("phases", "there is none: give at least one [[phases]]")
     names: set[str] = set()

@@ -1,7 +1,6 @@
-"""What a scenario says: the shape of the file, key by key, with its defaults.
+"""The types of a scenario file: names, types, ranges and defaults of all keys.
 
-Decides names, types, ranges and defaults of every key. Rules between keys are in `rules`, reading a file in `reading`.
-Knows no event type, signature scheme or case by name.
+Rules between keys are in `rules`; `reading` reads a file.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from loadsim.plan.shape import Duration, Rate, Size, write
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
 EMBEDDED = "embedded"
-"""The url that stands for the companion receiver, started beside the run."""
+"""The URL that means the companion receiver, started beside the run."""
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-"""Of all events of a phase."""
+"""A share of all events of a phase."""
 Expectation = Literal["accept", "refuse"]
-"""What an endpoint owes a request: an answer of 2xx, or one of 400-499."""
+"""The expected answer: 2xx (`accept`) or 400-499 (`refuse`)."""
 
 
 class ScenarioError(UsageError):
@@ -42,7 +41,7 @@ class ScenarioError(UsageError):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoint and how it is spoken to. `timeout` in ns. `headers` may hold `env:NAME` in place of a value."""
+    """The endpoint and the connection to it. `timeout` in ns. `headers` may hold `env:NAME` in place of a value."""
 
     url: str
     scheme: str = "trackpilots"
@@ -51,18 +50,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     secret_env: str | None = None
     secret_file: str | None = None
     old_secret_env: str | None = None
-    """The secret that is rotated out, for phases with `secrets = "old"` or `"both"`."""
+    """The variable of the old secret, for phases with `secrets = "old"` or `"both"`."""
     old_secret_file: str | None = None
     public_url: str | None = None
     connections: Count = 256
     timeout: Duration = DEFAULT_TIMEOUT_NS
     drain: Duration | None = None
-    """How long, in ns, what is under way when the load ends may still take (default: `timeout`); 0 ends it at once."""
+    """Time in ns for events in flight to end after the load (default: `timeout`); 0: none."""
     reuse: Count | None = None
-    """Close a connection after so many requests; None keeps it."""
+    """Close a connection after this many requests; None: never."""
     overflow: Literal["queue", "drop"] = "queue"
     headers: Headers = msgspec.field(default_factory=dict)
-    """A list of values is sent as so many lines."""
+    """A list of values is sent as one line each."""
     trace_header: bool = True
     preflight: bool = True
     transport: Literal["direct", "aiohttp"] = "direct"
@@ -71,7 +70,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     unix: str | None = None
     """Path of a unix socket to connect to in place of the URL's host."""
     proxy: str | None = None
-    """URL of an HTTP proxy; goes with the aiohttp transport, which it brings along."""
+    """URL of an HTTP proxy; goes with the aiohttp transport, which it selects."""
     insecure: bool = False
     cacert: str | None = None
     cert: str | None = None
@@ -79,7 +78,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     key_password_env: str | None = None
     """The environment variable that holds the pass phrase of the private key, where it has one."""
     ledger: str | None = None
-    """URL of the receiver's books, see `measure.ledger`; the embedded receiver's are found without."""
+    """URL of the receiver's ledger, see `measure.ledger`; that of the embedded receiver is known."""
 
 
 class EventMix(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +92,11 @@ class EventMix(msgspec.Struct, frozen=True, kw_only=True):
     set: dict[str, Any] = msgspec.field(default_factory=dict)
     """Dotted path in the body → JSON value."""
     payloads: str | None = None
-    """A file of recorded bodies to send in place of made ones; `type` is then any name."""
+    """A file of recorded bodies to send; `type` is then any name."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """A stretch of the run: open (`rate`, or `from`/`to`) or closed (`connections`). `duration` and `burst` in ns."""
+    """A part of the run: open (`rate`, or `from`/`to`) or closed (`connections`). `duration` and `burst` in ns."""
 
     name: str
     duration: Duration | None = None
@@ -107,15 +106,15 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     arrivals: str = "constant"
     """The arrival process of an open phase, one of `arrivals.PROCESSES`."""
     burst: Duration | None = None
-    """The period of `arrivals = "burst"`; one second unless given."""
+    """The period of `arrivals = "burst"`; default: one second."""
     speed: float | None = None
-    """How many times as fast as they were recorded events of `arrivals = "recorded"` are due."""
+    """The factor by which events of `arrivals = "recorded"` are faster than recorded."""
     connections: Count | None = None
     events: Count | None = None
-    """A closed phase ends after so many events, if its duration has not ended it before."""
+    """A closed phase ends after this many events, or after its duration, whichever comes first."""
     record: bool = True
     secrets: Literal["old", "both", "new"] = "new"
-    """Which secret signs. "both": two signatures where the scheme has a list of them, else by turns."""
+    """The secret that signs. "both": two signatures where the scheme has a list of them, else alternately."""
     shares: dict[str, Share] = msgspec.field(default_factory=dict)
     """Kind of case → its share in this phase, in place of the one in `[[cases]]`."""
 
@@ -126,16 +125,16 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A forged or awkward kind of request, its share of all events and what the endpoint owes it.
+    """A kind of forged or unusual request, its share of all events and the expected answer.
 
-    Which of the further keys a kind has, and their defaults, is its `CaseRule`.
+    The `CaseRule` of a kind has its further keys and their defaults.
     """
 
     kind: str
     share: Share
     expect: Expectation | None = None
     by: Duration | None = None
-    """How far a timestamp lies from now."""
+    """Difference of the timestamp from now."""
     size: Size | None = None
     """A body limit of the endpoint."""
     copies: Annotated[int, msgspec.Meta(ge=2, le=100)] | None = None
@@ -143,14 +142,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class CaseRule:
-    """What the caller knows of a kind of case: the expectation by default, and its further keys with their defaults."""
+    """The rule of a kind of case: the expected answer by default, and its further keys with their defaults."""
 
     expect: Expectation
     options: Mapping[str, int] = field(default_factory=dict)
 
 
 class ObjectiveRule(msgspec.Struct, frozen=True, kw_only=True):
-    """An objective with more to say than its text. `abort`: end the run as soon as it can no longer hold."""
+    """An objective with options. `abort`: end the run as soon as it cannot be met any more."""
 
     objective: str
     abort: bool = False
@@ -163,7 +162,7 @@ class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole scenario, validated: everything about a run but its seed (unless given), its clock and its secrets."""
+    """A complete, validated scenario. It has everything about a run except clock and secrets; the seed is optional."""
 
     name: str
     target: Target
@@ -173,22 +172,22 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[Case, ...] = ()
     validity: ValidityRules = ValidityRules()
     receiver: Behaviour | None = None
-    """How the embedded receiver behaves."""
+    """The behaviour of the embedded receiver."""
     retry: Retry | None = None
-    """How deliveries that fail are made again; None: never, and every event is one delivery."""
+    """The retries of failed deliveries; None: none, and every event is one delivery."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     outcomes: bool = False
-    """Keep what became of every event with the result, for `loadsim reconcile`."""
+    """Save the outcome of every event with the result, for `loadsim reconcile`."""
 
     @property
     def has_ledger(self) -> bool:
-        """Whether the receiver's books can be had when the run is over."""
+        """Whether the receiver's ledger can be read at the end of the run."""
         return self.target.ledger is not None or (self.target.url == EMBEDDED and self.target.trace_header)
 
     def document(self) -> dict[str, Any]:
-        """The scenario as JSON carries it: the file's keys and units, every default spelled out, absent keys left out.
+        """The scenario as JSON carries it: the file's keys and units, with all defaults, without absent keys.
 
-        `from_document` is its inverse. Header values stand as they were given: see `redacted` before showing it.
+        `from_document` is its inverse. Header values are as given: see `redacted` before showing it.
         """
         document: dict[str, Any] = write(self)
         return document

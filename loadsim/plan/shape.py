@@ -1,8 +1,7 @@
-"""Reads a plain document (TOML tables, JSON objects) into typed structs, and says in one line what is wrong with it.
+"""Reads a plain document (TOML tables, JSON objects) into typed structs, or raises an error in one line.
 
-The annotations of the struct are the one description of a file: which keys there are, their types and ranges, and,
-by `Duration`, `Rate` and `Size`, which values are texts with a unit. Knows no particular file and no rule between two
-keys.
+The annotations of the struct are the only description of a file: which keys there are, their types and ranges, and,
+by `Duration`, `Rate` and `Size`, which values are texts with a unit.
 """
 
 from __future__ import annotations
@@ -75,13 +74,13 @@ _AT = re.compile(r"(?s)(.*?)(?: - at `(?:key(?: in)? `?)?\$\.?(.*?)`)?")
 
 
 def one_line(text: str) -> str:
-    """The text as it may stand in a message: control characters escaped, cut where it gets too long to be read."""
+    """The text for a message: control characters escaped, and cut if it is too long."""
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
 class DocumentError(ValueError):
-    """What is wrong with a document. `key` is the dotted path ("" for the whole), `reason` one line."""
+    """An error in a document. `key` is the dotted path ("" for the whole), `reason` one line."""
 
     def __init__(self, key: str, reason: str) -> None:
         self.key = one_line(key)
@@ -90,7 +89,8 @@ class DocumentError(ValueError):
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The document of a TOML text. Raises DocumentError, in one line, for a text that is none, or nested too deeply."""
+    """The document of a TOML text. Raises DocumentError, in one line, for a text that is not TOML, or nested too
+    deeply."""
     document: dict[str, Any] | None
     try:
         document = tomllib.loads(text)
@@ -104,7 +104,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _depth(document: Any) -> int:
-    """How many levels of tables and lists lie in each other; without recursion, which has its own limit."""
+    """Depth of nested tables and lists, computed without recursion, which has its own limit."""
     depth, level = 0, [document]
     while level := [inner for each in level if isinstance(each, dict | list) for inner in _values(each)]:
         depth += 1
@@ -122,12 +122,12 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def read(document: Any, kind: type[T]) -> T:
-    """The struct that a document describes. Raises DocumentError at the first thing that is wrong."""
+    """The struct that a document describes. Raises DocumentError at the first error."""
     return _convert(_prepare(document, inspect.type_info(kind), ""), kind, "")
 
 
 def write(value: Any) -> Any:
-    """The document of a struct: units as texts, every default spelled out, absent (None) keys left out."""
+    """The document of a struct: units as texts, with all defaults, without absent (None) keys."""
     return _plain(value, inspect.type_info(type(value)))
 
 
@@ -199,7 +199,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _translated(message: str, path: str) -> DocumentError:
-    """msgspec's message in the words of the file, its `$.a[0].b` as the key below `path`."""
+    """msgspec's message in the terms of the file, its `$.a[0].b` as the key below `path`."""
     text, below = re.fullmatch(_AT, message).groups()  # type: ignore[union-attr]  # the pattern matches any text
     words = re.sub(r"`(\w+(?: \| \w+)*)`", lambda names: _either(names[1].split(" | ")), text)
     return DocumentError(_join(path, below) if below else path, words[:1].lower() + words[1:])

@@ -1,8 +1,7 @@
-"""A run as one value: made once, by `run.compose`, changed by `msgspec.structs.replace` alone, and sent to every shard
-as it is.
+"""A run as one value: made once by `run.compose`, changed only by `msgspec.structs.replace`, and sent to every shard.
 
-Command line, page, studies and cluster use nothing else. What a run only has while it goes on (launcher, logs) is no
-part of it.
+Command line, dashboard, studies and cluster all use it. Objects of a run in progress (launcher, logs) are not part of
+it.
 """
 
 from __future__ import annotations
@@ -27,48 +26,48 @@ MOST_WORKERS = 256
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides what a run fires and how it is judged. Raises ValueError for values that no run can have.
+    """All settings of a run: its load and how it is judged. Raises ValueError for impossible values.
 
     Its `repr` names the run and shows nothing else: headers and URLs may hold credentials.
     """
 
     scenario: Scenario
-    """As it was asked for: the target may be `embedded`, and values of its headers may be `env:NAME`."""
+    """The scenario as given: the target may be `embedded`, and values of its headers may be `env:NAME`."""
     seed: int
     run_id: str = ""
     url: str | None = None
     """Where events are posted; None: at the target's own URL."""
     headers: Headers | None = None
-    """The target's headers with the values of variables put in; None: as they stand in the scenario."""
+    """The target's headers with the values of variables inserted; None: as in the scenario."""
     secret: Secret | None = None
     """None: each shard reads its secrets, and the variables of headers, where it runs (see `run.keys`)."""
     old_secret: Secret | None = None
-    """The one that is rotated out, where events are signed with it."""
+    """The old secret of a rotation, where events are signed with it."""
     key_password: Secret | None = None
-    """Of the client key."""
+    """The pass phrase of the client key."""
     epoch_ns: int | None = None
-    """Where the times in bodies begin, ns since 1970; None: they are the real ones."""
+    """Start of the times in bodies, ns since 1970; None: real times."""
     recorded: dict[str, tuple[RecordedEvent, ...]] = msgspec.field(default_factory=dict)
-    """The captures of event types that are sent from one."""
+    """The captures, by event type."""
     pace: tuple[int, ...] = ()
-    """When the rows of the capture were recorded, ns since the first, where arrivals are as recorded."""
+    """The recorded times of the capture's rows, ns since the first, for recorded arrivals."""
     objectives: tuple[Objective, ...] = ()
     gate: GateMode = "point"
     workers: int = 1
     """Generator processes on this machine, where there is no cluster."""
     cluster: Cluster | None = None
     raw: bool = False
-    """Keep one line for every delivery."""
+    """Save one line for every delivery."""
     outcomes: bool = False
-    """Keep what became of every event with the result, to be reconciled later."""
+    """Save the outcome of every event with the result, to be reconciled later."""
     noted: bool = False
-    """Shards say what became of every delivery: where somebody asks, for the file or for the receiver's ledger."""
+    """Whether shards report the outcome of every delivery, for the file or for the receiver's ledger."""
     out: Path = Path("reports")
-    """Where the directory of the result is made."""
+    """The directory for results."""
     drawn: bool = True
-    """Also write what is drawn from the result; a study of many runs keeps the results alone."""
+    """Also write reports; studies of many runs store only the results."""
     frame_s: Annotated[float, msgspec.Meta(gt=0)] = FRAME_S
-    """Seconds between two frames of a shard: how often a live view learns something new."""
+    """Seconds between two frames of a shard: the shortest time between two updates of a live view."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 64:
@@ -76,14 +75,14 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         if not 1 <= self.workers <= MOST_WORKERS:
             raise ValueError(f"from 1 to {MOST_WORKERS} workers, not {self.workers}")
         if not self.frame_s > 0:
-            raise ValueError(f"frames need time between them, not {self.frame_s} s")
+            raise ValueError(f"the time between frames must be more than 0, not {self.frame_s} s")
 
     def __repr__(self) -> str:
         return f"<RunSpec {self.run_id or self.scenario.name}>"
 
     @property
     def fired(self) -> Scenario:
-        """The scenario as shards fire it: with the real URL and headers, and without orders for a receiver."""
+        """The scenario for the shards: with the real URL and headers, and without `[receiver]`."""
         target = self.scenario.target
         headers = target.headers if self.headers is None else self.headers
         target = msgspec.structs.replace(target, url=self.url or target.url, headers=headers)
@@ -91,12 +90,12 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def hidden(self) -> frozenset[str]:
-        """Lower-case names of the headers whose values come from the environment: no sample shows them."""
+        """Lower-case names of the headers whose values come from the environment: they are masked in samples."""
         return from_environment(self.scenario.target.headers)
 
     @property
     def allow_lost(self) -> int:
-        """So many hosts may be lost without making the run INVALID."""
+        """Number of hosts that may be lost without making the run INVALID."""
         return 0 if self.cluster is None else self.cluster.allow_lost
 
     def plan(self) -> Plan:

@@ -1,7 +1,6 @@
-"""Durations, rates and sizes as people write them, both ways.
+"""Parses and formats durations, rates and sizes, such as `30s`, `500/s` and `64KB`.
 
-Decides which units there are and that a bare number is an error, because nobody remembers whether `10` meant seconds.
-Parsing and formatting are exact: `parse(format(x)) == x`.
+A number without a unit is an error. Parsing and formatting are exact: `parse(format(x)) == x`.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ _NUMBER_AND_UNIT = re.compile(r"\s*(-?)([0-9]{1,18}(?:\.[0-9]{1,12})?|\.[0-9]{1,
 
 
 class UnitError(ValueError):
-    """A text is not a quantity in one of our units; the message says what is wrong and shows a right one."""
+    """A text is not a quantity in a known unit. The message has the reason and a valid example."""
 
 
 class Span(NamedTuple):
-    """A stretch of time that begins `after_ns` after an agreed instant and lasts `for_ns`."""
+    """A time span that starts `after_ns` after an agreed instant and lasts `for_ns`."""
 
     after_ns: int
     for_ns: int
 
 
 class Share(NamedTuple):
-    """What a share of the events meets: a status, or a duration in ns."""
+    """A share of the events, and what happens to them: a status, or a duration in ns."""
 
     value: int
     share: float

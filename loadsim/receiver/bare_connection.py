@@ -324,7 +324,8 @@ class Connection(asyncio.Protocol):
     # Called by the engine.
 
     def tick(self, read: int, idle: int, linger: int) -> None:
-        """Count one tick, and end what has lasted for more than so many ticks: reading, idling, lingering."""
+        """Count one tick, and end states that have lasted longer than the given number of ticks: reading, idling,
+        lingering."""
         if self._transport is None:
             return
         self._ticks += 1

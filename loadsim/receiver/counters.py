@@ -90,7 +90,7 @@ class SharedCounters:
 
     @staticmethod
     def size(workers: int) -> int:
-        """Bytes of memory for so many workers."""
+        """Bytes of memory for this number of workers."""
         return (HEADER + workers * ROW) * WORD
 
     @classmethod

@@ -31,7 +31,7 @@ _check = msgspec.json.Decoder(msgspec.Raw).decode
 class HeaderNames(dict[bytes, str | None]):
     """Maps the spelling of a header name to its lower-case name if it is needed, else to ""; `apart` maps to None.
 
-    It learns a limited number of spellings, so that a header that nobody needs costs one look-up only.
+    It learns a limited number of spellings, so that an unused header costs only one look-up.
     """
 
     def __init__(self, needed: Iterable[str], *, apart: str | None = None) -> None:

@@ -31,7 +31,7 @@ START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
 """How long after its own deadline a worker that does not stop is killed."""
 PATIENCE_S = 5.0
-"""How long a worker may take to enter its deliveries; normally it does so many times a second."""
+"""How long a worker may take to enter its deliveries; normally it does this several times a second."""
 NOTHING = RunLedger("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
 RETRY_S = 0.5
 """Pause before replacing a worker that never became ready, so that a repeated error does not make a busy loop."""

@@ -1,1 +1,1 @@
-"""Pure functions from RunResult (and Verdict) to text, Markdown, HDR percentiles and CSV."""
+"""Reports: the blocks of a report, its three renderers, and the other output formats. All functions are pure."""

@@ -1,28 +1,25 @@
-"""Which of an endpoint's addresses took what, in sentences; an endpoint with one address has none."""
+"""Sentences on the connections and answers of each IP address of an endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from loadsim.measure.result import AddressRow
+from loadsim.model import counted
 
 _MOST = 8
-"""So many addresses are named."""
+"""The number of addresses that are named."""
 
 
 def address_lines(rows: Sequence[AddressRow]) -> list[str]:
-    """Which of an endpoint's addresses took what; the busiest first where there are many."""
+    """One sentence for each address; the busiest first where there are many."""
     busiest = rows if len(rows) <= _MOST else sorted(rows, key=lambda row: -row.answers)[:_MOST]
     lines = []
     for row in busiest:
-        failed = f", {_counted(row.failures, 'failed attempt')} to connect" if row.failures else ""
-        took = f"{_counted(row.answers, 'answer')} on {_counted(row.connections, 'connection')}"
+        failed = f", {counted(row.failures, 'failed attempt')} to connect" if row.failures else ""
+        took = f"{counted(row.answers, 'answer')} on {counted(row.connections, 'connection')}"
         lines.append(f"address {row.address}: {took}{failed}")
     if len(rows) > len(busiest):
         left = sum(row.answers for row in rows) - sum(row.answers for row in busiest)
-        lines.append(f"{len(rows) - len(busiest)} more addresses: {_counted(left, 'answer')}")
+        lines.append(f"other addresses ({len(rows) - len(busiest):,}): {counted(left, 'answer')}")
     return lines
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,7 +1,7 @@
-"""What a report is: sections of blocks, built once for a kind of result and drawn by three renderers.
+"""The report model: a report is a list of sections of blocks, built once and drawn by three renderers.
 
-A block says what there is to show, never how: `terminal`, `markdown` and `page` decide that, each in one place. All
-texts are plain text; a renderer escapes them for its own form.
+A block holds what is shown; `terminal`, `markdown` and `page` decide how. All texts are plain text: each renderer
+escapes them for its format.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Tone = Literal["", "good", "bad", "warn", "dim"]
-"""What a text says beside its words: as it should be, a finding, a doubt, of less weight."""
+"""The meaning of a colour: as expected, a finding, a doubt, less important."""
 
 
 class Cell(NamedTuple):
@@ -20,24 +20,24 @@ class Cell(NamedTuple):
     text: str
     tone: Tone = ""
     note: str = ""
-    """A remark behind the text."""
+    """A remark after the text."""
     under: str = ""
-    """What belongs below a figure, such as its interval."""
-    mark: bool = False
-    """The text is the outcome of its row, and a sign may stand for it."""
+    """A text below a figure, such as its interval."""
+    sign: bool = False
+    """The text is the outcome of its row; a terminal shows a sign such as ✓ in place of it."""
     code: bool = False
-    """The text is what somebody typed."""
+    """The text is something that a user typed, such as an objective."""
 
 
 class Column(NamedTuple):
-    """One column of a table. Figures stand to the right, words to the left."""
+    """One column of a table. Figures are aligned to the right, words to the left."""
 
     title: str
     words: bool = False
     long: bool = False
     """Words that may be broken into several lines."""
     spare: bool = False
-    """Left out where there is little width."""
+    """Left out in a narrow terminal."""
 
 
 Row = Sequence[Cell | str]
@@ -45,17 +45,17 @@ Row = Sequence[Cell | str]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a caption. The first column that is not a mark names its row."""
+    """Rows under a caption. The first column that is not a sign names its row."""
 
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Row]
     short: str = ""
-    """A sentence that stands for the rows where there is no room to fold them away."""
+    """A sentence in place of the rows, for formats that cannot fold a table."""
 
 
 class Figure(NamedTuple):
-    """One figure that people quote: its name, its value, what stands below it, what it counts."""
+    """One important figure: its name, its value, a text below it, and its meaning."""
 
     name: str
     value: str
@@ -72,7 +72,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Sentences. With a tone they stand out."""
+    """Sentences, highlighted when they have a tone."""
 
     lines: Sequence[str]
     tone: Tone = ""
@@ -80,7 +80,7 @@ class Lines:
 
 
 class Item(NamedTuple):
-    """One thing that was found, and what there is to know about it, in further lines."""
+    """One finding, with details in further lines."""
 
     text: str
     details: Sequence[str] = ()
@@ -88,14 +88,14 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Things that were found."""
+    """A list of findings."""
 
     items: Sequence[Item]
     tone: Tone = "bad"
 
 
 class Quote(NamedTuple):
-    """What somebody else said: of which kind, on which occasion, and the text, which may have several lines."""
+    """A text from the endpoint: its kind, the event, and the text, which may have several lines."""
 
     kind: str
     occasion: str
@@ -104,7 +104,7 @@ class Quote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """Foreign texts, shortened where there is little room."""
+    """Texts from the endpoint. A terminal and Markdown shorten them."""
 
     caption: str
     quotes: Sequence[Quote]
@@ -112,7 +112,7 @@ class Quotes:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text for programs, such as a scenario, word for word. Only a page has room for it."""
+    """A text for programs, such as a scenario, unchanged. Only a page shows it."""
 
     caption: str
     text: str
@@ -120,11 +120,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing, the words that say the same, and every point as a table. Only a page can draw it."""
+    """A chart, a description of it in words, and every point as a table. Only a page shows it."""
 
     name: str
     figure: dict[str, Any]
-    """Data and layout, as plotly has them."""
+    """Plotly's data and layout."""
     words: str
     points: Table
 
@@ -134,31 +134,31 @@ Block = Table | Figures | Lines | Items | Quotes | Source | Chart
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks under a title. `anchor`: its name in a page's address."""
+    """Blocks under a title. `anchor`: its fragment in the page's URL."""
 
     anchor: str
     title: str
     blocks: Sequence[Block]
     note: str = ""
     detail: bool = False
-    """Where and how it was measured: a terminal shows it when asked."""
+    """A section that a terminal shows only on request, such as the environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is said of one result."""
+    """The whole report of one result."""
 
     outcome: str
     """The verdict in a word."""
     tone: Tone
     name: str
     headline: str
-    """What the verdict rests on, in a few words."""
+    """The reason for the verdict in a few words."""
     about: Sequence[str]
-    """Which measurement this is, in lines."""
+    """Lines that identify the measurement."""
     sections: Sequence[Section]
     key: Sequence[Figure] = ()
-    """The figures that stand out."""
+    """The most important figures, shown first."""
     footer: str = ""
 
 
@@ -168,26 +168,26 @@ def words(*titles: str) -> tuple[Column, ...]:
 
 
 def sections(*found: Section | None) -> list[Section]:
-    """Those that have something to say."""
-    return [section for section in found if section is not None and any(map(_says_something, section.blocks))]
+    """The sections that are not empty."""
+    return [section for section in found if section is not None and any(map(_has_content, section.blocks))]
 
 
 def tables(report: Report) -> Iterable[Table]:
-    """Every table of a report, but for the points of its charts."""
+    """Every table of a report, except the points of its charts."""
     return (block for section in report.sections for block in section.blocks if isinstance(block, Table))
 
 
 def cell(content: Cell | str) -> Cell:
-    """A text as a cell without anything beside it."""
+    """A plain text as a cell; a cell is returned unchanged."""
     return content if isinstance(content, Cell) else Cell(content)
 
 
 def sentence(text: str) -> str:
-    """Words as a sentence of their own; empty stays empty."""
+    """The words as a sentence: capital letter, full stop. An empty text stays empty."""
     return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
 
 
-def _says_something(block: Block) -> bool:
+def _has_content(block: Block) -> bool:
     match block:
         case Table():
             return bool(block.rows)

@@ -1,6 +1,6 @@
-"""Limits over windows in a chart of latency over time: a line as long as the windows, bands and marks where it broke.
+"""Draws the limits of `window_limits` in the chart of latency over time: a line, and bands and crosses where missed.
 
-Decides traces and shapes in Plotly's schema, colours by name; what is drawn comes from `window_limits`.
+Returns traces and shapes in Plotly's schema, with colours as CSS variables.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ def limit_traces(limits: Sequence[WindowLimit]) -> Iterator[dict[str, Any]]:
 
 
 def _missed(limit: WindowLimit, text: str) -> dict[str, Any]:
-    """A bar as wide as the window at its figure, a cross in its middle."""
+    """For each missed window, a bar over its width at its figure, with a cross in the middle."""
     x: list[float | None] = []
     y: list[float | None] = []
-    said: list[str] = []
+    texts: list[str] = []
     for t, value in limit.missed:
         x += [t, t + limit.width_s / 2, t + limit.width_s, None]
         y += [value, value, value, None]
         where = f"{t:g} to {t + limit.width_s:g} s: {figures.milliseconds(value)}, missed {text}"
-        said += ["", where, "", ""]
+        texts += ["", where, "", ""]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "x": x,
         "y": y,
-        "text": said,
+        "text": texts,
         "hovertemplate": "%{text}<extra></extra>",
         "name": f"missed {text}",
         "showlegend": False,
@@ -67,7 +67,7 @@ def _missed(limit: WindowLimit, text: str) -> dict[str, Any]:
 
 
 def limit_bands(limits: Sequence[WindowLimit]) -> list[dict[str, Any]]:
-    """A tinted stretch, over the whole height, wherever windows missed a limit."""
+    """A tinted band, over the whole height, wherever windows missed a limit."""
     return [
         {
             "type": "rect",
@@ -88,5 +88,5 @@ def limit_bands(limits: Sequence[WindowLimit]) -> list[dict[str, Any]]:
 
 
 def plain(text: str) -> str:
-    """Text where Plotly would read tags."""
+    """Text escaped for Plotly, which reads tags in texts."""
     return figures.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,6 +1,6 @@
-"""The sections with a chart: each is a drawing, words that say the same, and a table of every point.
+"""The report's sections with a chart: each has the chart, a description in words, and a table of every point.
 
-Decides words and tables; the points come from `curves`, the drawing from `charts`.
+The points come from `curves`, the charts from `charts`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PERCENTILES = ("p50", "p90", "p99", "p99_9")
 
 
 def chart_sections(result: RunResult) -> list[Section]:
-    """A section for each chart, in order; those for which nothing was measured are missing."""
+    """A section for each chart, in order; without those that have nothing to show."""
     course = curves.course(result)
     phases = curves.phase_starts(result)
     found = {"Latency by percentile": _percentiles(result)}
@@ -76,8 +76,8 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: lis
         worst = course.t_s[course.max.index(max(tops))]
         words += f"; the worst was {figures.milliseconds(max(tops))}, {worst:g} s after the start"
     if any(value is None for value in course.p99):
-        words += "; a gap in a line is a stretch with too few samples for that percentile"
-    words += ". Tinted stretches are windows that missed a limit" if any(limit.missed for limit in limits) else ""
+        words += "; a gap in a line is a time with too few samples for that percentile"
+    words += ". Tinted bands are windows that missed a limit" if any(limit.missed for limit in limits) else ""
     words = ". ".join([words, *(limit_words(limit) for limit in limits)])
     columns = (course.p50, course.p90, course.p99, course.max)
     rows = [
@@ -112,7 +112,7 @@ def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, flo
         )
         for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
     ]
-    header = ("From", "planned", "sent", "completed", "answer not 2xx", "no whole answer", "in flight at its end")
+    header = ("From", "planned", "sent", "completed", "answer not 2xx", "no complete answer", "in flight at its end")
     return Chart("rates", charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
 
 

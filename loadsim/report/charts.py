@@ -1,8 +1,7 @@
 """The page's charts as Plotly figures, and Plotly's own script: the only file that knows the library.
 
-Decides traces, axes and what a pointer shows. Colours are CSS variables by name, which the page's script resolves, so
-that light, dark and paper each have their own. The figures are plain data in Plotly's documented schema: making them
-needs no library, showing them does.
+Colours are names of CSS variables, which the page's script replaces, so that light, dark and print have their own. The
+figures are plain data in Plotly's documented schema: the library is needed to show them, not to make them.
 """
 
 from __future__ import annotations
@@ -200,7 +199,7 @@ def latency_figure(course: Course, phases: list[tuple[str, float]], limits: Sequ
 def trend_figure(
     lines: dict[str, list[float | None]], labels: list[str], texts: list[str], outcomes: list[str]
 ) -> Figure:
-    """Percentiles from run to run, oldest first; the marks have the colours of the verdicts."""
+    """Percentiles from run to run, oldest first; the points have the colours of the verdicts."""
     x = list(range(1, len(labels) + 1))
     kinds = {"pass": "var(--good)", "fail": "var(--bad)", "invalid": "var(--warn)"}
     colours = [kinds.get(outcome, "var(--muted)") for outcome in outcomes]

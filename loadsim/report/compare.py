@@ -1,7 +1,4 @@
-"""What is said of two results side by side, with their curves laid over each other.
-
-Decides words, tables and which curves lie over each other. Refuses to know how the ratios were found.
-"""
+"""The report on two compared results: their figures side by side, and their curves in one chart."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ VERDICTS: dict[str, tuple[str, Tone]] = {
     "fail": ("FAIL", "bad"),
     "invalid": ("INVALID", "warn"),
 }
-SAYS = {"higher": "higher in these runs", "lower": "lower in these runs", "unsure": "unsure"}
+DIRECTIONS = {"higher": "higher in these runs", "lower": "lower in these runs", "unsure": "unsure"}
 OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
     True: ("not failed", "good"),
     False: ("failed", "bad"),
@@ -31,12 +28,12 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
 COLUMNS = (
     Column("Percentile", words=True),
     *map(Column, ("Base", "New", "New / base", "95 % interval")),
-    Column("Says", words=True),
+    Column("Result", words=True),
 )
 GATES = (Column("Gate", words=True), Column("New / base"), Column("Result", words=True), Column("Note", True, True))
 CAVEAT = (
-    "One run of each: the intervals hold what varies within a run, and two runs of one thing often differ by more. "
-    "loadsim ab decides, by interleaved pairs."
+    "One run of each: the intervals cover variation within a run, and two runs of one target often differ by more. "
+    "Use loadsim ab, which compares interleaved pairs of runs."
 )
 
 
@@ -51,7 +48,7 @@ def compare_report(result: CompareResult) -> Report:
         headline=headline(result),
         about=_sides(result),
         sections=sections(
-            Section("unlike", "Not alike", [Lines(result.differences, tone="warn")]),
+            Section("unlike", "Differences of the runs", [Lines(result.differences, tone="warn")]),
             Section("gates", "Gates", [Table("Gates", GATES, _gate_rows(result))]),
             *(_percentiles(result, metric) for metric in metrics),
             _overlay(result),
@@ -68,16 +65,16 @@ def _percentiles(result: CompareResult, metric: str) -> Section:
 
 
 def headline(result: CompareResult) -> str:
-    """The answer in a few words."""
+    """The outcome in a few words."""
     if result.outcome == "invalid":
         return "a gate cannot be judged"
     if result.outcome == "fail":
         return f"{', '.join(row.gate.label for row in result.gates if row.passed is False)} higher than the gate allows"
-    told = [row for row in result.ratios if row.direction != "unsure"]
-    if not told:
-        return "unsure: nothing differs by more than varies within these runs"
-    named = ", ".join(f"{_label(row)} × {row.ratio:.2f}" for row in told[:3])
-    return f"these runs differ ({named}{', …' * (len(told) > 3)}); whether what they ran against does is unsure"
+    differing = [row for row in result.ratios if row.direction != "unsure"]
+    if not differing:
+        return "unsure: no difference is larger than the variation within these runs"
+    named = ", ".join(f"{_label(row)} × {row.ratio:.2f}" for row in differing[:3])
+    return f"these runs differ ({named}{', …' * (len(differing) > 3)}); whether their targets differ is unsure"
 
 
 def _label(row: Ratio) -> str:
@@ -103,7 +100,7 @@ def _rows(result: CompareResult, metric: str) -> list[tuple[str, ...]]:
             figures.milliseconds(row.new_ms),
             f"{row.ratio:.3f}",
             figures.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
-            SAYS[row.direction],
+            DIRECTIONS[row.direction],
         )
         for row in result.ratios
         if row.metric == metric
@@ -123,7 +120,7 @@ def _gate_rows(result: CompareResult) -> list[tuple[Cell | str, ...]]:
 
 
 def _curves(result: CompareResult) -> tuple[str, PercentileCurve, PercentileCurve] | None:
-    """The headline metric of both runs."""
+    """The name of the headline metric, and its curve of either run."""
     metric = metrics_of(result.base, result.new)[0]
     found = []
     for run in (result.base, result.new):
@@ -140,7 +137,7 @@ def _overlay(result: CompareResult) -> Section | None:
     if found is None:
         return None
     metric, base, new = found
-    # the two colours of the page's percentile chart
+    # drawn in the two colours of the percentile chart
     drawn = [replace(base, metric="service"), replace(new, metric="response")]
     figure = charts.percentile_figure(drawn, [], {"service": "base", "response": "new"})
     words = f"{metric.capitalize()} time of both runs by percentile; the bands are 95 % intervals within each run."

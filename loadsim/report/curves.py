@@ -1,7 +1,7 @@
-"""What the page's charts show, as plain numbers: the same figures go into each chart and into the table below it.
+"""The numbers of the page's charts: the same figures are in each chart and in the table below it.
 
-Decides which points a curve has and how slices are joined: percentiles over time come from added counts, and a stretch
-with too few samples for a percentile has none. Refuses to know colours, libraries and markup.
+Percentiles over time come from the added counts of neighbouring slices. An interval with too few samples for a
+percentile has none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.units import UnitError, parse_duration
 
 MOST_POINTS = 120
-"""Stretches of time in a chart; more would be finer than a screen."""
+"""Largest number of time intervals in a chart; a screen cannot show more."""
 FEWEST_POINTS = 12
 NINES = 6
 STEPS_PER_NINE = 12
@@ -48,12 +48,12 @@ class PercentileCurve:
     ms: list[float]
     band: list[tuple[float, float]]
     firm: int
-    """So many points rest on enough samples for a finite 95 % interval; the rest is shown as uncertain."""
+    """Number of points with enough samples for a finite 95 % interval; the others are shown as uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The run over time, in stretches of `width_s`. Rates per second, latencies of what was due then, in ms."""
+    """The run over time, in intervals of `width_s`. Rates per second; latencies in ms, by due time."""
 
     width_s: float
     t_s: list[float]
@@ -68,13 +68,13 @@ class Course:
     refused: list[float]
     """Answers that are not 2xx."""
     broken: list[float]
-    """Events that ended without a whole answer."""
+    """Events that ended without a complete answer."""
     in_flight: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """How many events by time (rows of `counts`: stretches) and latency (columns: bins from `edges[i]` to `[i+1]`)."""
+    """How many events by time (rows of `counts`: intervals) and latency (columns: bins from `edges[i]` to `[i+1]`)."""
 
     width_s: float
     t_s: list[float]
@@ -133,7 +133,7 @@ def limits(result: RunResult) -> list[Limit]:
 
 
 def course(result: RunResult) -> Course:
-    """The series in as many stretches as a chart can show and p99 can bear; empty lists for an empty run."""
+    """The series in as many intervals as a chart can show, each with enough samples for p99 if possible."""
     rows = result.series
     slices = slices_of(result, "response")
     joined = _slices_per_point(rows, slices)

@@ -1,7 +1,7 @@
-"""What each webhook provider would have made of this run: which share of the answers came within its deadline.
+"""The share of answers that came within each webhook provider's deadline.
 
-Decides what counts as in time. Service time is the provider's clock: it starts when the request is sent. Events without
-a whole answer are never in time; where a timeout of ours hid how late an answer was, it is taken as too late.
+The deadline is compared with service time, since a provider's clock starts when the request is sent. Events without a
+complete answer are past every deadline; so is an event that ended by our own timeout, however long that is.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 
 
 class DeadlineCells(NamedTuple):
-    """A row as every report shows it."""
+    """One provider's row in a report, as text."""
 
     provider: str
     deadline: str
     in_time: str
     """Share of the events sent."""
-    late: str
+    past_deadline: str
     afterwards: str
-    """What the provider would do with those."""
+    """What the provider would do with the others."""
     good: bool
 
 
 class DeadlineRow(NamedTuple):
-    """One provider: how many of the events sent were answered in time, and how many were not. At the least."""
+    """One provider: events answered within its deadline (a lower bound), and all other events sent."""
 
     provider: Provider
     in_time: int
-    late: int
+    past_deadline: int
 
 
 def deadline_rows(result: RunResult) -> list[DeadlineRow]:
-    """Shortest deadline first; none where nothing was sent."""
+    """One row for each provider, shortest deadline first; none where nothing was sent."""
     whole = whole_of(result, "service") or whole_of(result, "response")
     totals = result.totals
     if whole is None or not totals.sent:
@@ -57,15 +57,15 @@ def deadline_rows(result: RunResult) -> list[DeadlineRow]:
 
 
 def deadline_cells(result: RunResult) -> list[DeadlineCells]:
-    """`deadline_rows` in words."""
+    """`deadline_rows` as text."""
     return [
         DeadlineCells(
             row.provider.title,
             f"{row.provider.deadline_ns / NS_PER_S:g} s",
             figures.share(row.in_time / result.totals.sent),
-            figures.count(row.late),
+            figures.count(row.past_deadline),
             row.provider.afterwards,
-            good=not row.late,
+            good=not row.past_deadline,
         )
         for row in deadline_rows(result)
     ]

@@ -1,7 +1,4 @@
-"""What a refusal most likely means: the two diagnoses that Trackpilots documents for 401 and 400 answers.
-
-Decides when they are worth saying (half of the answers or more) and how. Knows no terminal and no file format.
-"""
+"""The likely cause of refusals: the two diagnoses that Trackpilots documents for 401 and 400 answers."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ DIAGNOSED = (401, 400)
 def diagnosis_of(status: int, *, scheme: str = "trackpilots", secret_env: str | None = None) -> str | None:
     """The likely cause of one refusal, in a sentence; None for any other status.
 
-    `secret_env`: our own variable, where it has another name than the receiver's.
+    `secret_env`: the variable of our own secret, if its name differs from the receiver's.
     """
     known = scheme == "trackpilots"
     if status == 401:
@@ -34,7 +31,7 @@ def diagnosis_of(status: int, *, scheme: str = "trackpilots", secret_env: str | 
 
 
 def diagnosis(result: RunResult) -> list[str]:
-    """The diagnoses of a run in which half of the answers or more are 401 or 400, the commoner first."""
+    """The diagnoses of a run in which half of the answers or more are 401 or 400, the more frequent first."""
     status = result.totals.status
     counts = {code: status.get(str(code), 0) for code in DIAGNOSED}
     if not result.totals.completed or 2 * sum(counts.values()) < result.totals.completed:

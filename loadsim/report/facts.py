@@ -1,7 +1,4 @@
-"""What every human report says, in words and figures, before any layout.
-
-Decides which rows there are, in which order, and how each figure reads. Refuses to know terminals, Markdown or pages.
-"""
+"""Rows and sentences about a run that several outputs need: the report, annotations, JUnit, the dashboard."""
 
 from __future__ import annotations
 
@@ -20,20 +17,21 @@ from loadsim.measure.result import (
     Stats,
     Totals,
 )
-from loadsim.model import UsageError
+from loadsim.model import UsageError, counted
 from loadsim.report import figures
 from loadsim.report.addresses import address_lines
 from loadsim.report.blocks import Figure
 
 BUSY_CORE = 0.9
-"""Share of its core from which a generator process was at its own limit."""
+"""From this share of its core on, a generator process was at its own limit."""
 
 PERCENTILES = ("p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
 
 MOST_ROWS = 500
+"""Rows of a window table."""
 _MANY_CONNECTIONS = 0.01
-"""Share of events that opened a connection."""
+"""From this share of events that opened a connection on, the time to connect is shown."""
 
 ERROR_MEANINGS = {
     "dns": "the name could not be resolved",
@@ -44,17 +42,17 @@ ERROR_MEANINGS = {
     "reset": "connection broken after part of the request was sent",
     "closed_idle": "reused connection closed before any answer",
     "closed_early": "fresh connection closed before any answer",
-    "truncated": "the answer began and did not end",
-    "timeout": "no whole answer within the timeout",
+    "truncated": "the answer started but did not end",
+    "timeout": "no complete answer within the timeout",
     "protocol": "the answer is not valid HTTP",
     "body_limit": "answer body over 16 MiB",
-    "internal": "loadsim's own fault",
+    "internal": "internal error of loadsim",
     "switched_off": "not sent: the provider had switched the endpoint off",
 }
 
 
 class ObjectiveLine(NamedTuple):
-    """One judged objective. `passed` is None when there was too little to judge it."""
+    """One judged objective. `passed` is None when it could not be judged."""
 
     passed: bool | None
     text: str
@@ -65,14 +63,14 @@ class ObjectiveLine(NamedTuple):
 
 
 class WindowTable(NamedTuple):
-    """One figure by window: start, samples, figure."""
+    """One figure by window. Each row is (start, samples, figure)."""
 
     title: str
     rows: list[tuple[str, str, str]]
 
 
 class LatencyRow(NamedTuple):
-    """One metric: its raw figures, and the label that the model of the run gives it."""
+    """One latency metric: its label, which depends on the load model, and its figures."""
 
     label: str
     stats: Stats
@@ -87,7 +85,7 @@ class GroupRow(NamedTuple):
 
 
 class CaseRow(NamedTuple):
-    """One case: what was owed to it and how often it came otherwise. `upper` bounds the share let in, as text."""
+    """One case: the expected answer and the violations. `upper`: upper bound of the accepted share, as text."""
 
     name: str
     expects: str
@@ -100,7 +98,7 @@ class CaseRow(NamedTuple):
 
 
 class OutcomeRow(NamedTuple):
-    """How often one status or error kind came."""
+    """The count of one status or error kind."""
 
     name: str
     times: int
@@ -110,7 +108,7 @@ class OutcomeRow(NamedTuple):
 
 
 class AnswerRow(NamedTuple):
-    """What the endpoint said, for one status or error kind: (which event, what), identical answers joined."""
+    """Answers of the endpoint with one status or error kind: (events, text), identical texts joined."""
 
     kind: str
     times: int
@@ -118,38 +116,38 @@ class AnswerRow(NamedTuple):
 
 
 def run_words(result: RunResult) -> list[str]:
-    """Which run this is: id, model, workers, seed, recorded time."""
+    """What identifies the run: id, model, workers, seed, recorded time."""
     run = result.run
     duration = result.totals.duration_s
-    words = [f"run {run.id}", f"{run.model} model", f"{run.workers} worker{'s' * (run.workers != 1)}"]
+    words = [f"run {run.id}", f"{run.model} model", counted(run.workers, "worker")]
     words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)}"]
     words += [f"ended early at {run.aborted.at_s:.1f} s"] if run.aborted is not None else []
     return [*words, "interrupted"] if run.interrupted else words
 
 
 def count_figures(result: RunResult) -> list[Figure]:
-    """The accounting of the events: each count with its rate or share below it, and what it counts."""
+    """The counts of events: each with its rate or share below it, and its meaning."""
     totals = result.totals
     planned, sent, completed = map(figures.per_second, (totals.rate_planned, totals.rate_sent, totals.rate_completed))
     received = f"{figures.size(totals.bytes_received)} in"
     return [
-        Figure("planned", figures.count(totals.planned), planned, "events that fell due"),
-        Figure("sent", figures.count(totals.sent), sent, "taken on, also while they waited for a connection"),
+        Figure("planned", figures.count(totals.planned), planned, "events that became due"),
+        Figure("sent", figures.count(totals.sent), sent, "started, including those that waited for a connection"),
         Figure(
             "completed",
             figures.count(totals.completed),
             completed,
-            "whole answers; the rate is of those that came while recording",
+            "complete answers; the rate counts those that came while recording",
         ),
         Figure(
             "2xx", figures.count(totals.succeeded), figures.share(totals.success_rate), "the share is of those sent"
         ),
         Figure("failed", figures.count(totals.failed), "", "sent and not answered 2xx"),
         Figure(
-            "dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario said not to wait"
+            "dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario says not to wait"
         ),
-        Figure("unfinished", figures.count(totals.unfinished), "", "still under way when the drain ended"),
-        Figure("bytes out", figures.size(totals.bytes_sent), received, "requests sent and, below, answers in"),
+        Figure("unfinished", figures.count(totals.unfinished), "", "still in flight when the drain ended"),
+        Figure("bytes out", figures.size(totals.bytes_sent), received, "bytes of requests and, below, of answers"),
     ]
 
 
@@ -160,27 +158,28 @@ def target_of(result: RunResult) -> dict[str, Any]:
 
 
 def receiver_words(result: RunResult) -> str:
-    """What the embedded receiver counted by itself, beside what was sent; empty for other targets."""
-    counted = result.receiver
-    if counted is None:
+    """The embedded receiver's own counts beside the number sent; empty for other targets."""
+    seen = result.receiver
+    if seen is None:
         return ""
     sent = sum(phase.attempts + (phase.refusals_due or 0) for phase in result.by_phase.values())
     recorded = result.totals.attempts + (result.totals.refusals_due or 0)
-    words = f"the receiver counted {counted['received']:,} events, {counted['verified']:,} verified; sent were {sent:,}"
-    return words + (" with the warm-up" if sent != recorded else "")
+    words = (
+        f"the receiver counted {counted(seen['received'], 'event')}, {seen['verified']:,} verified; {sent:,} were sent"
+    )
+    return words + (", warm-up included" if sent != recorded else "")
 
 
 def headline(result: RunResult) -> str:
-    """What the verdict rests on, in a few words."""
+    """The reason for the verdict in a few words."""
     rows = result.verdict.objectives
     failed = sum(row.passed is False for row in rows)
     passed = sum(row.passed is True for row in rows)
     outcome = result.verdict.outcome
     if outcome == "none":
-        return "nobody has judged this run yet"
+        return "not judged yet"
     if outcome == "invalid":
-        reasons = len(result.validity.reasons)
-        return f"the run proves nothing, for {reasons} reason{'s' * (reasons != 1)}"
+        return f"invalid measurement: {counted(len(result.validity.reasons), 'reason')}"
     if outcome == "fail":
         early = f"; {result.run.aborted.objective} ended the run early" if result.run.aborted is not None else ""
         return f"{failed} of {len(rows)} objectives failed{early}"
@@ -198,7 +197,7 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
         notes.insert(0, "default")
     try:
         objective = parse_objective(row.text)
-    except UsageError:  # stored by a version with other words
+    except UsageError:  # stored by a version with other names
         limit, bound = "", None
     else:
         bound = objective.value
@@ -210,8 +209,10 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
 
 
 def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:
-    """response, service, lag and wait; a closed run has no response time of its own and no lag to judge. connect and
-    tls where opening connections is more than how a run begins."""
+    """response, service, lag and wait. A closed run has no lag, and its response time is its service time.
+
+    connect and tls are shown only where many events opened a connection.
+    """
     latency = (group or result.totals).latency_ms
     labels = {"response": "response", "service": "service", "lag": "lag", "wait": "wait"}
     if result.run.model == "closed":
@@ -224,12 +225,12 @@ def latency_rows(result: RunResult, group: Totals | None = None) -> list[Latency
 
 
 def window_tables(result: RunResult) -> list[WindowTable]:
-    """Every window that an objective of the run looked at, as far as a table can be read."""
+    """The windows of every objective over windows, at most MOST_ROWS of each."""
     found = []
     for course in result.windows:
         try:
             objective = parse_objective(f"{course.figure} > 0")
-        except UsageError:  # stored by a version with other words
+        except UsageError:  # stored by a version with other names
             continue
         unit = unit_of(objective.metric, objective.aggregation)
         rows = [
@@ -242,7 +243,7 @@ def window_tables(result: RunResult) -> list[WindowTable]:
 
 
 def headline_metric(result: RunResult) -> str:
-    """What the latency columns of the smaller tables show."""
+    """The metric in the latency columns of the smaller tables."""
     return "service time (closed model)" if result.run.model == "closed" else "response time"
 
 
@@ -261,7 +262,7 @@ def group_rows(result: RunResult, which: str) -> list[GroupRow]:
 
 
 def case_rows(result: RunResult) -> list[CaseRow]:
-    """Every case, the genuine one first; none in a run without cases."""
+    """Every case, genuine first; none in a run without cases."""
     return [_case_row(name, totals) for name, totals in result.by_case.items()] if len(result.by_case) > 1 else []
 
 
@@ -277,28 +278,31 @@ def _case_row(name: str, totals: Totals) -> CaseRow:
 
 
 def forged_words(result: RunResult) -> str:
-    """How events to which a refusal was due came out; empty where there were none."""
+    """The answers to events that were to be refused; empty where there were none."""
     totals = result.totals
     if not totals.refusals_due:
         return ""
-    let_in = f"{figures.count(totals.forged_accepted)} accepted (at most {figures.share(totals.forged_accepted_upper)}"
-    badly = f"{figures.count(totals.refused_badly)} refused badly (at most {figures.share(totals.refused_badly_upper)}"
-    return f"of {figures.count(totals.refusals_due)} events to be refused: {let_in} at 95 %), {badly})"
+    accepted = (
+        f"{figures.count(totals.forged_accepted)} accepted (at most {figures.share(totals.forged_accepted_upper)}"
+    )
+    share = figures.share(totals.refused_badly_upper)
+    wrong = f"{counted(totals.refused_badly or 0, 'wrong refusal')} (at most {share}"
+    return f"of {counted(totals.refusals_due, 'event')} to be refused: {accepted} at 95 %), {wrong})"
 
 
 def spread_words(result: RunResult) -> str:
-    """How close together the copies of duplicated events were released; empty where there were none."""
+    """The times between the copies of duplicated events; empty where there were none."""
     found = result.duplicates
     if found is None:
         return ""
     p50, p99, most = (
         figures.milliseconds(ms) for ms in (found.spread_p50_ms, found.spread_p99_ms, found.spread_max_ms)
     )
-    return f"the copies of {figures.count(found.events)} events left within {p50} (p50), {p99} (p99), {most} at most"
+    return f"the copies of {counted(found.events, 'event')} were sent within {p50} (p50), {p99} (p99), {most} at most"
 
 
 def duplicate_rows(result: RunResult) -> list[tuple[str, DuplicateRow]]:
-    """How duplicated events were answered, by when a copy came; none in a run without."""
+    """The answers to duplicated events, by when a copy came; none in a run without duplicates."""
     found = result.duplicates
     if found is None:
         return []
@@ -311,13 +315,13 @@ def duplicate_rows(result: RunResult) -> list[tuple[str, DuplicateRow]]:
 
 
 def duplicate_answers(row: DuplicateRow) -> str:
-    """`200: 40, 409: 12`: what a row of duplicates came to."""
+    """The answers of one row of duplicates: `200: 40, 409: 12`."""
     counts = {**row.status, **row.errors} | ({"unfinished": row.unfinished} if row.unfinished else {})
     return ", ".join(f"{name}: {figures.count(n)}" for name, n in _ranked(counts))
 
 
 def outcome_rows(result: RunResult) -> list[OutcomeRow]:
-    """Statuses, then error kinds, each commonest first; then what was left unfinished or dropped."""
+    """Statuses, then error kinds, the most frequent first; then the unfinished events."""
     totals = result.totals
     rows = [
         OutcomeRow(code, n, _share(n, totals.sent), _status_words(code), good=code.startswith("2"))
@@ -330,7 +334,7 @@ def outcome_rows(result: RunResult) -> list[OutcomeRow]:
     if totals.unfinished:
         share = _share(totals.unfinished, totals.sent)
         rows.append(
-            OutcomeRow("unfinished", totals.unfinished, share, "still under way when the drain ended", good=False)
+            OutcomeRow("unfinished", totals.unfinished, share, "still in flight when the drain ended", good=False)
         )
     return rows
 
@@ -353,7 +357,7 @@ def _status_words(code: str) -> str:
 
 
 def answer_rows(result: RunResult) -> list[AnswerRow]:
-    """The first answers of each failing status and error kind, commonest kind first."""
+    """The first answers of each failing status and error kind, the most frequent kind first."""
     kinds: dict[str, list[SampleRow]] = {}
     for sample in result.samples:
         kinds.setdefault(sample.kind, []).append(sample)
@@ -375,31 +379,31 @@ def _said(samples: list[SampleRow]) -> list[tuple[str, str]]:
 
 
 def limit_lines(result: RunResult) -> list[str]:
-    """What limited the run, in sentences."""
+    """The limits of the run in sentences: connections, addresses, lag, the generator."""
     limits = result.limits
-    # a generator that was late, or lost, is a limit of its own: the verdict says so
+    # a generator that lagged or was lost is a limit too, and the verdict names it
     lines = [note for note in limits.notes if result.validity.valid or note != UNLIMITED]
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
     if result.generator_limits is not None:
-        lines.append(floor_words(result.generator_limits))
+        lines.append(generator_words(result.generator_limits))
     if result.totals.after_end:
-        late = sum(result.totals.after_end.values())
-        lines.append(f"{late:,} answers came after recording had ended: the rate of what was completed is without them")
+        after_end = counted(sum(result.totals.after_end.values()), "answer")
+        lines.append(f"{after_end} came after recording had ended: the completed rate is without them")
     if result.totals.unsent:
-        lines.append(f"{result.totals.unsent:,} events ended without a byte sent")
+        lines.append(f"{counted(result.totals.unsent, 'event')} ended without a byte sent")
     return lines
 
 
-def floor_words(floor: GeneratorLimits) -> str:
-    """How much of a latency is the tool."""
-    p50, p99 = figures.milliseconds(floor.service_p50_ms), figures.milliseconds(floor.service_p99_ms)
-    share = floor.generator_cpu_share
-    # with a core to spare it was not the generator that set the rate: it could do more
+def generator_words(limits: GeneratorLimits) -> str:
+    """The generator's own limits on this machine: the latency that it adds, and its highest rate."""
+    p50, p99 = figures.milliseconds(limits.service_p50_ms), figures.milliseconds(limits.service_p99_ms)
+    share = limits.generator_cpu_share
+    # with processor time left, the generator did not limit the rate: it could have sent more
     bound = "at least" if share is not None and share < BUSY_CORE else "at most"
     return (
-        f"this generator's own floor here: service p50 {p50}, p99 {p99}, {bound} {figures.count(floor.rate_max)}/s per "
-        f"process (measured {floor.measured_at[:10]})"
+        f"this generator's limits here: service p50 {p50}, p99 {p99}, {bound} {figures.count(limits.rate_max)}/s per "
+        f"process (measured {limits.measured_at[:10]})"
     )

@@ -1,6 +1,6 @@
-"""How a figure is written: units that fit the size, three significant digits, n/a for what is not known.
+"""Formats figures for people: a unit that fits the size, three significant digits, n/a for an unknown figure.
 
-Also makes foreign text safe to show: nothing that an endpoint sends may steer a terminal.
+`printable` makes foreign text safe to show: nothing that an endpoint sends may control a terminal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def interval(low: float, high: float, like: float | None = None) -> str:
 
 
 def time_unit(ms: float) -> tuple[float, str]:
-    """The factor from ms and the name of the unit that suits this size."""
+    """The factor from ms, and the name of the unit that fits this size."""
     rounded = float(f"{abs(ms):.3g}")
     if rounded >= 1000:
         return 0.001, "s"
@@ -40,7 +40,7 @@ def time_unit(ms: float) -> tuple[float, str]:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """So many significant digits without an exponent, whole numbers in full: `1.10`, `12.3`, `352`, `3,520`."""
+    """`digits` significant digits without an exponent, whole numbers in full: `1.10`, `12.3`, `352`, `3,520`."""
     if value == 0:
         return "0"
     rounded = float(f"{value:.{digits}g}")
@@ -88,7 +88,7 @@ def size(value: int | None) -> str:
 def observed(value: float | None, unit: str, limit: float | None = None) -> str:
     """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`).
 
-    With a limit, as many digits as it takes to see on which side of it the figure lies: 250.04 ms is not `250 ms`.
+    With a limit, it has enough digits to show on which side of the limit it lies: 250.04 ms is not `250 ms`.
     """
     if value is None:
         return NOT_KNOWN
@@ -115,7 +115,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     """The text as one line, with every control, format and unassigned character written as an escape, and what a CI
     runner would take for a command broken by one.
 
-    `lines`: line breaks stay, for what may stand in several lines, such as a body.
+    `lines`: line breaks are kept, for texts of several lines such as a body.
     """
     kept = "\n" if lines else ""
     shown = "".join(

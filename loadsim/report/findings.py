@@ -1,7 +1,4 @@
-"""What the cases of a run say about an endpoint, in sentences: which door is open, and how wide.
-
-Decides the words for each kind of case that came out otherwise than was owed to it. Refuses to judge: objectives do.
-"""
+"""Findings about an endpoint, in sentences: which cases it answered wrongly, and what that means."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from collections.abc import Iterator
 from loadsim.measure.result import RunResult, Totals
 from loadsim.model import case_kind
 from loadsim.report import figures
-from loadsim.report.books import book_findings
+from loadsim.report.reconciliation import reconciliation_findings
 
 MOSTLY = 0.5
-"""From this share on a door is open, below it something fails now and then."""
+"""From this share of wrong answers on, a case is reported on its own; below it, as a fault that comes and goes."""
 
 _COPIED = "what is signed with {} is accepted: the secret was copied from documentation"
 ACCEPTED = {
@@ -25,7 +22,7 @@ ACCEPTED = {
     "documentation_key.standard-webhooks": _COPIED.format("the key in the examples of Standard Webhooks and Svix"),
     "documentation_key.prefix": _COPIED.format("the bare prefix whsec_"),
     "documentation_key.test": _COPIED.format("the placeholder whsec_test"),
-    "retired_secret": "the old secret still opens the door after its end",
+    "retired_secret": "the old secret is still accepted after its end",
     "missing_signature": "events without a signature are accepted",
     "missing_timestamp": "events without a timestamp are accepted",
     "malformed_signature": "signatures that are cut short, empty or followed by other bytes are accepted",
@@ -35,36 +32,36 @@ ACCEPTED = {
     "malformed_signature.empty": "empty signatures are accepted",
     "non_ascii_signature": "signatures with a byte outside ASCII are accepted",
     "long_signature_list": "a long list without a valid signature is accepted",
-    "stale_timestamp": "any old timestamp is accepted: a captured delivery can be replayed for ever",
-    "future_timestamp": "any future timestamp is accepted: a delivery signed ahead stays valid until then",
+    "stale_timestamp": "any old timestamp is accepted: a captured delivery can be replayed at any later time",
+    "future_timestamp": "any future timestamp is accepted: a delivery with one stays valid until then",
     "tampered_body": "a body changed after signing is accepted",
-    "tampered_replay": "another body under the headers of an accepted event is accepted: verdicts are remembered",
+    "tampered_replay": "another body with the headers of an accepted event is accepted: decisions are cached",
     "reserialised_body": "a re-serialised body is accepted: it is parsed and serialised again before it is verified",
-    "malformed_json": "bodies that are no JSON are accepted",
+    "malformed_json": "bodies that are not JSON are accepted",
     "wrong_content_type": "any content type is accepted",
     "body_over_limit": "bodies over the limit are accepted",
 }
-"""By case, when most of it was accepted although a refusal was due."""
+"""By case: the finding when most of its events were accepted although they were to be refused."""
 
 REFUSED = {
-    "spaced_body": "genuine JSON with blanks in it is refused: it is not verified byte for byte as it came",
+    "spaced_body": "genuine JSON with spaces in it is refused: it is not verified byte for byte as received",
     "long_signature_list_valid": "a valid signature at the end of a long list is not found",
     "body_at_limit": "bodies at the limit are refused",
-    "replayed": "a delivery that comes again is not answered 2xx: a provider would go on retrying it",
+    "replayed": "a repeated delivery is not answered 2xx: a provider would continue to retry it",
 }
-"""By case, when most of it failed although acceptance was due."""
+"""By case: the finding when most of its events failed although they were to be accepted."""
 
 
 def findings(result: RunResult) -> list[str]:
-    """One line per kind of case that was violated, one for what fails now and then over several kinds, and one for
-    each thing that the receiver's books show."""
+    """One line for each case with wrong answers, one for all cases that were accepted some of the time, and one for
+    each finding in the receiver's ledger."""
     lines = [line for name, case in _cases(result).items() for line in _of_case(name, case)]
-    return [*lines, *_now_and_then(result), *book_findings(result.reconciliation)]
+    return [*lines, *_some_of_the_time(result), *reconciliation_findings(result.reconciliation)]
 
 
 def _cases(result: RunResult) -> dict[str, Totals]:
-    """The cases, those that consist of several part by part: an endpoint has one of the published keys, not a fifth of
-    each."""
+    """The cases; a case that consists of parts is replaced by them, since an endpoint has one of the published keys
+    and not a fifth of each."""
     parts = result.by_case_part
     whole = {case_kind(name) for name in parts}
     return {**{name: case for name, case in result.by_case.items() if name not in whole}, **parts}
@@ -78,14 +75,14 @@ def _of_case(name: str, case: Totals) -> Iterator[str]:
             yield f"{name}: {REFUSED[name]} ({_of(case.failed, case.sent)})"
         return
     if case.forged_accepted >= MOSTLY * case.sent:
-        words = ACCEPTED.get(name, "accepted although a refusal was due")
+        words = ACCEPTED.get(name, "accepted although it was to be refused")
         yield f"{name}: {words} ({_of(case.forged_accepted, case.sent)})"
     if case.refused_badly:
         kinds = [code for code in case.status if code[0] not in "24"] + list(case.errors)
-        yield f"{name}: ends in {', '.join(kinds)} and not in a clean refusal ({_of(case.refused_badly, case.sent)})"
+        yield f"{name}: ends in {', '.join(kinds)} and not in a 4xx refusal ({_of(case.refused_badly, case.sent)})"
 
 
-def _now_and_then(result: RunResult) -> Iterator[str]:
+def _some_of_the_time(result: RunResult) -> Iterator[str]:
     some = {
         name: case
         for name, case in _cases(result).items()
@@ -94,7 +91,7 @@ def _now_and_then(result: RunResult) -> Iterator[str]:
     accepted = sum(case.forged_accepted or 0 for case in some.values())
     sent = sum(case.sent for case in some.values())
     if accepted:
-        yield f"the check fails open now and then: {_of(accepted, sent)} accepted, of {', '.join(some)}"
+        yield f"forged events are accepted some of the time: {_of(accepted, sent)}, of {', '.join(some)}"
 
 
 def _of(part: int, whole: int) -> str:

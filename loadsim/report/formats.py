@@ -1,7 +1,4 @@
-"""Which forms a result can be written in: name, file name and renderer of each.
-
-Decides nothing about content. Every renderer is a pure function from RunResult to bytes.
-"""
+"""The formats that a report can be written in: name, file name and renderer of each."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from loadsim.report.series_csv import render_series
 
 
 class Format(NamedTuple):
-    """One form: the name of its file in a result directory, and what writes it."""
+    """One format: its file name in a result directory, and its renderer."""
 
     filename: str
     render: Callable[[RunResult], bytes]
@@ -34,7 +31,7 @@ REPORT_FORMATS: dict[str, Callable[[Report], bytes]] = {
     "html": lambda report: page.render(report, charts.library()),
     "md": lambda report: markdown.render(report).encode(),
 }
-"""The forms that any report can be written in, whatever it is of."""
+"""The formats for any kind of report."""
 
 FORMATS: dict[str, Format] = {
     "text": Format("report.txt", lambda result: REPORT_FORMATS["text"](run_report(result)), run=False),
@@ -51,10 +48,10 @@ FORMATS: dict[str, Format] = {
 
 
 def report_files(report: Report) -> dict[str, bytes]:
-    """File name → content of what stands beside any stored result: the page and the Markdown summary."""
+    """File name → content of the files beside every stored result: the page and the Markdown summary."""
     return {FORMATS[form].filename: REPORT_FORMATS[form](report) for form in ("html", "md")}
 
 
 def run_files(result: RunResult) -> dict[str, bytes]:
-    """File name → content of everything that a run writes beside its `result.json`."""
+    """File name → content of all files that a run writes beside its `result.json`."""
     return {form.filename: form.render(result) for form in FORMATS.values() if form.run}

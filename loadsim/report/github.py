@@ -1,12 +1,13 @@
-"""What GitHub Actions shows of a run: a Markdown summary of bounded size, and a few annotations.
+"""Output for GitHub Actions: a Markdown summary of limited size, and a few annotations.
 
-Decides what is left out when there is too much: a step's summary may hold 1 MiB and is lost whole above it, and ten
-annotations of a kind are shown per step. Source: GitHub's workflow commands. Refuses to know where either is written.
+A step's summary may hold 1 MiB, above which GitHub shows none of it; of each kind of annotation, a step shows ten.
+Source: GitHub's documentation of workflow commands.
 """
 
 from __future__ import annotations
 
 from loadsim.measure.result import RunResult
+from loadsim.model import counted
 from loadsim.report import facts, figures, markdown
 from loadsim.report.run_report import run_report
 
@@ -14,21 +15,21 @@ LARGEST_SUMMARY = 1 << 20
 MOST_ANNOTATIONS = 10
 _IN_TEXT = "%\r\n"
 _IN_PROPERTY = _IN_TEXT + ":,"
-_CUT = "\n\n… cut: the step's summary is full; the whole report is among the run's files.\n"
+_CUT = "\n\n… cut: the summary would be too long; the complete report is among the run's files.\n"
 
 
-def step_summary(result: RunResult, room: int = LARGEST_SUMMARY) -> bytes:
-    """The Markdown summary in at most `room` bytes, cut between blocks; empty where not even its head fits."""
+def step_summary(result: RunResult, limit: int = LARGEST_SUMMARY) -> bytes:
+    """The Markdown summary in at most `limit` bytes, cut between blocks; empty where not even its head fits."""
     whole = markdown.render(run_report(result)).encode()
-    if len(whole) < room:
+    if len(whole) < limit:
         return whole
-    rest = room - 1 - len(_CUT.encode())
+    rest = limit - 1 - len(_CUT.encode())
     end = whole.rfind(b"\n\n", 0, max(rest, 0))
     return whole[:end] + _CUT.encode() if end > 0 else b""
 
 
 def workflow_commands(result: RunResult) -> list[str]:
-    """At most ten annotations: a total, then what failed or why nothing is proven; none for a run that passed."""
+    """At most ten annotations: the verdict, then its reasons or the failed objectives; none for a run that passed."""
     if result.verdict.outcome in ("pass", "none"):
         return []
     title = f"{facts.VERDICTS[result.verdict.outcome]}: {result.run.name}"
@@ -37,7 +38,7 @@ def workflow_commands(result: RunResult) -> list[str]:
     lines = [_command(title, facts.headline(result)), *(_command(kind, text) for kind, text in texts)]
     if len(lines) > MOST_ANNOTATIONS:
         left_out = len(lines) - MOST_ANNOTATIONS + 1
-        lines[MOST_ANNOTATIONS - 1 :] = [_command("and more", f"{left_out} further findings are in the report")]
+        lines[MOST_ANNOTATIONS - 1 :] = [_command("and more", f"{counted(left_out, 'further finding')} in the report")]
     return lines
 
 

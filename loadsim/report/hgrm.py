@@ -1,7 +1,7 @@
 """The percentile distribution of response time in HdrHistogram's text form (`.hgrm`), in milliseconds.
 
-Decides the ladder: always the same quantiles, so that the plotter, which overlays files row by row, compares like with
-like. Four fields and single spaces between them, because that plotter splits on spaces only and skips other rows.
+The rows always have the same quantiles, because HdrHistogram's plotter overlays files row by row. Fields are separated
+by single spaces, because it skips other rows.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from loadsim.measure.hdr import MICROSECONDS, rank
 from loadsim.measure.result import RunResult, Stats
 
 HALVINGS = 20
-"""The ladder ends where 2^-20 of the samples remain above: 99.9999 %."""
+"""The last row before 100 % is that with 2^-20 of the samples above it: 99.9999 %."""
 TICKS = 5
 """Rows per halving of the distance to 100 %, HdrHistogram's own default."""
 METRIC = "response"
 US_PER_MS = 1000
 
 
-def ladder() -> Iterator[Fraction]:
+def quantiles() -> Iterator[Fraction]:
     """The quantiles of the rows, from 0 to 1."""
     for halving in range(HALVINGS):
         rest = Fraction(1, 2**halving)
@@ -55,7 +55,7 @@ def _rows(blob: str, stats: Stats) -> Iterator[str]:
     n = int(running[-1])
     if n == 0:
         return
-    for quantile in ladder():
+    for quantile in quantiles():
         index = np.searchsorted(running, rank(quantile, n))
         value = int(config.highest_equivalent(np.asarray(index))) / US_PER_MS
         if stats.max is not None:

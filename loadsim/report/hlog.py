@@ -1,7 +1,7 @@
-"""The course of latencies as a tagged histogram log (`.hlog`, format 1.3): one HDR interval per slice and metric.
+"""Latencies over time as a tagged histogram log (`.hlog`, format 1.3): one HDR histogram per slice and metric, in µs.
 
-Decides tags, times and order of the lines; the histograms are those of the result, in µs. The form is HdrHistogram's
-(HistogramLogWriter, HistogramLogReader): any stretch of time can be rebuilt by adding its intervals.
+The format is HdrHistogram's (HistogramLogWriter, HistogramLogReader). Adding the histograms of neighbouring intervals
+gives the histogram of any longer interval.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def render_hlog(result: RunResult) -> str:
 
 
 def _started(at: str) -> list[str]:
-    """When the run began; nothing where the result tells no time that can be read."""
+    """The start of the run; empty where the stored time cannot be read."""
     try:
         started = datetime.fromisoformat(at)
     except ValueError:

@@ -1,7 +1,4 @@
-"""What the hosts of a run have to say of each other: one row each, and whether they ran the same run.
-
-Decides how far hosts may be apart before it is told. Has nothing to say of a run on one machine.
-"""
+"""The hosts of a run on a cluster: one row each, and sentences on how much they differ. Empty for one machine."""
 
 from __future__ import annotations
 
@@ -10,24 +7,25 @@ from typing import NamedTuple
 
 from loadsim.judge.validity import loss_allowed
 from loadsim.measure.result import RunResult, ShardRow
+from loadsim.model import counted
 from loadsim.report import figures
 
-HEADER = ("Host", "Processes", "Sent", "Completed", "p50", "Began late", "Clock ahead", "Note")
+HEADER = ("Host", "Processes", "Sent", "Completed", "p50", "Start delay", "Clock ahead", "Note")
 APART_MS = 50.0
-"""Shards that begin further apart than this do not fire one load together."""
+"""Shards that start further apart than this do not make one load together."""
 UNLIKE = 2.0
-"""Medians, or in a closed run counts, that differ by this factor are no chance."""
+"""Medians, or counts of a closed run, that differ by this factor are reported."""
 
 
 class HostRow(NamedTuple):
-    """One host, in words; the columns of HEADER."""
+    """One host as text, in the columns of HEADER."""
 
     name: str
     processes: str
     sent: str
     completed: str
     p50: str
-    late: str
+    start_delay: str
     clock: str
     note: str
 
@@ -74,7 +72,7 @@ def _span(values: Sequence[float]) -> str:
 
 
 def skew_lines(result: RunResult) -> list[str]:
-    """How far the hosts were apart in starting and in what they saw, in sentences; what is too far says so."""
+    """Sentences on how far apart the hosts started, and how much their figures differ."""
     return list(_skew(result)) if on_cluster(result) else []
 
 
@@ -84,7 +82,7 @@ def _skew(result: RunResult) -> Iterator[str]:
     if len(late) > 1:
         apart = max(late) - min(late) + 2 * residual
         most = figures.milliseconds(apart)
-        word = f"the shards began within {most} of each other (clocks agree to ± {figures.milliseconds(residual)})"
+        word = f"the shards started within {most} of each other (clocks agree to ± {figures.milliseconds(residual)})"
         yield word if apart <= APART_MS else f"{word}: too far apart to be one load"
     medians = [(row.p50_ms, row.host) for row in result.shards if row.p50_ms]
     if len(medians) > 1 and max(medians)[0] > UNLIKE * min(medians)[0]:
@@ -97,7 +95,7 @@ def _skew(result: RunResult) -> Iterator[str]:
     whole = [(row.sent, row.host) for row in result.shards if not row.lost]
     if len(whole) > 1 and max(whole)[0] > UNLIKE * min(whole)[0] and max(whole)[0] > len(whole):
         (few, slow), (many, fast) = min(whole), max(whole)
-        yield f"the load was uneven: {figures.count(many)} events from {fast}, {figures.count(few)} from {slow}"
+        yield f"the load was uneven: {counted(many, 'event')} from {fast}, {figures.count(few)} from {slow}"
     if loss_allowed(result):
         lost = {row.host for row in result.shards if row.lost}
-        yield f"{len(lost)} of {len({row.host for row in result.shards})} hosts lost, which was allowed"
+        yield f"{len(lost)} of {counted(len({row.host for row in result.shards}), 'host')} lost, which was allowed"

@@ -1,7 +1,7 @@
 """The verdict as JUnit XML, in the shape that k6 writes: one suite of thresholds, one case per objective.
 
-Decides what a CI job sees as failed (an objective) and as broken (a measurement that proves nothing). Sources: k6's
-`jUnit` summary (one suite, `metric - threshold`, a `failure` with a message); the figures are added to the message.
+A missed objective is a `failure`, an invalid measurement an `error`. Source: k6's `jUnit` summary (one suite, cases
+named `metric - threshold`, a `failure` with a message); the message has the observed figure in addition.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def render_junit(result: RunResult) -> bytes:
         if line.passed is False:
             SubElement(case, "failure", message=figures.printable(f"observed {seen}, must be {line.limit}"))
         elif line.passed is None:
-            SubElement(case, "error", message="too little was measured to judge it")
+            SubElement(case, "error", message="could not be judged")
     root = Element("testsuites")
     for element in (root, suite):
         element.set("tests", str(len(suite)))
@@ -43,7 +43,7 @@ def _add_validity(suite: Element, result: RunResult) -> None:
     case = _case(suite, "validity - the measurement can be trusted", result)
     reasons = result.validity.reasons
     if result.verdict.outcome == "none":
-        SubElement(case, "error", message="nobody has judged this run yet")
+        SubElement(case, "error", message="not judged yet")
     elif reasons:
         SubElement(case, "error", message=figures.printable("; ".join(reasons)))
 
@@ -60,6 +60,6 @@ def _name(text: str) -> str:
     if not metric:
         try:
             metric = parse_objective(text).metric
-        except UsageError:  # stored by a version with other words
+        except UsageError:  # stored by a version with other names
             metric = "objective"
     return f"{metric} - {test}"

@@ -1,7 +1,7 @@
 """The result as k6's end-of-test summary, in the flat form of `--summary-export` that GitLab's widget reads.
 
-Decides which of our figures k6's names stand for; a figure that is not known is left out. Trends are in ms. In that
-form k6 writes a threshold as true when it was *crossed*; so do we, since its readers expect it.
+Our figures appear under k6's names; an unknown figure is left out. Trends are in ms. As k6 does in this format, a
+threshold is written as true when it was *crossed*.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def render_k6_summary(result: RunResult) -> bytes:
     for row in result.verdict.objectives:
         try:
             objective = parse_objective(row.text)
-        except UsageError:  # stored by a version with other words
+        except UsageError:  # stored by a version with other names
             continue
         name = _name(objective)
         crossed = None if row.passed is None else not row.passed
@@ -82,7 +82,7 @@ def _counter(count: int, duration_s: float | None, *, without: int = 0) -> dict[
 
 
 def _rate(passes: int, fails: int) -> dict[str, Any]:
-    """As k6 counts: `passes` are the samples that were true, whatever the metric's name wishes for."""
+    """As k6 counts: `passes` are the samples that were true, whether true is good or bad."""
     share = {"value": passes / (passes + fails)} if passes + fails else {}
     return {"passes": passes, "fails": fails} | share
 
@@ -94,7 +94,7 @@ def _name(objective: Objective) -> str:
 
 
 def _tagged(result: RunResult, objective: Objective) -> dict[str, Any]:
-    """The figures of a sub-metric with one tag; nothing where no group stands for it."""
+    """The figures of a sub-metric with one tag; empty where the result has no such group."""
     if len(objective.tags) != 1:
         return {}
     tag, value = objective.tags[0]

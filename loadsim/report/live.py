@@ -1,7 +1,7 @@
-"""The live view as text: a small table for a terminal, one line for everything else. Pure: progress in, text out.
+"""The live view of a run as text: a table for a terminal, one line for other outputs.
 
-Decides what stands where at which width. Nothing wraps and columns keep their places while figures grow, so that a view
-that is redrawn four times a second stands still. Below NARROW columns the tables are turned by a quarter.
+Nothing wraps and columns keep their places while figures grow, so that the view, redrawn four times a second, does not
+jump. Below NARROW columns, rows and columns of the tables are exchanged.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ def _current(plan: Plan, progress: Progress) -> PlannedPhase | None:
 def _stage(phase: PlannedPhase | None, progress: Progress) -> str:
     if phase is not None:
         return printable(phase.name)
-    return "draining" if progress.in_flight else "adding up"
+    return "draining" if progress.in_flight else "judging"
 
 
 def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iterator[RenderableType]:
-    """Name, phase, and how far the run is: by its time, or by its events where those end it."""
+    """Name, phase, and progress: by time, or by events where their number ends the run."""
     title = _line((_short(plan.scenario.name), "bold"), "  ", _short(_stage(_current(plan, progress), progress)))
-    at, whole, words = _way(plan, progress, ending=ending)
+    at, whole, words = _progress_of(plan, progress, ending=ending)
     if not whole:
         yield title if narrow else _line(title, "  ", words)
         return
@@ -108,8 +108,8 @@ def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iter
     yield line
 
 
-def _way(plan: Plan, progress: Progress, *, ending: bool) -> tuple[float, float, str]:
-    """So much of so much is done, and that in words; of 0 where nobody knows how much there is."""
+def _progress_of(plan: Plan, progress: Progress, *, ending: bool) -> tuple[float, float, str]:
+    """The amount done, the total, and both in words. The total is 0 where it is not known."""
     elapsed_s = max(0.0, progress.elapsed_s)
     if plan.duration_ns is not None:
         total_s = plan.duration_ns / NS_PER_S

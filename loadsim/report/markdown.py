@@ -1,4 +1,4 @@
-"""A report as Markdown: what a merge request or a job page shows. Everything that is not ours is escaped."""
+"""Renders a report as Markdown, for a merge request or a CI job's page. Foreign text is escaped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUOTED_CHARS = 500
 
 _MARKUP = re.compile(r"([\\`*_\[\]|~]|^[-+]|^\d+(?=[.)](?:\s|$))|(?<=www)\.|:(?=//))")
 _REFERENCE = re.compile(r"([@#])(?=\w)")
-"""A code host makes mentions and references of the rendered text, where a backslash no longer helps."""
+"""A code host turns `@name` and `#1` of the rendered text into links, which a backslash does not prevent."""
 
 
 def render(report: Report) -> str:
@@ -48,7 +48,7 @@ def escape(text: str) -> str:
 
 
 def table(header: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already."""
+    """A Markdown table. The cells are Markdown, not escaped here."""
     rules = [":--" if column.words else "--:" for column in header]
     titles = [escape(column.title) for column in header]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (titles, rules, *rows))
@@ -85,7 +85,7 @@ def _block(block: Block, section: Section) -> Iterator[str]:
                 f"- **{escape(quote.kind)}** {escape(quote.occasion)}: {escape(quote.text[:QUOTED_CHARS])}"
                 for quote in block.quotes
             )
-        case _:  # a page alone has room for charts and sources
+        case _:  # charts and sources are for pages only
             return
 
 
@@ -102,7 +102,7 @@ def _table(block: Table, section: Section) -> Iterator[str]:
 
 
 def _cell(content: Cell) -> str:
-    text = ICONS[content.tone] + f" {escape(content.text)}" if content.mark else escape(content.text)
+    text = ICONS[content.tone] + f" {escape(content.text)}" if content.sign else escape(content.text)
     if content.under:
         text += f" ({escape(content.under)})"
     return f"{text} ({escape(content.note)})" if content.note else text

@@ -1,7 +1,4 @@
-"""HTML in small safe pieces: whatever goes in is text, unless it came out of here.
-
-Decides how text is escaped and what a table is. Refuses to know what the page says.
-"""
+"""Builds HTML from small safe pieces: every argument is escaped, unless it was made here."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ class Markup(str):
     __slots__ = ()
 
     def __html__(self) -> str:
-        """What template engines ask for: it needs no escaping."""
+        """The method by which template engines recognise safe HTML."""
         return str(self)
 
 
@@ -28,7 +25,7 @@ Text = str | Markup
 
 
 def safe(text: Text) -> Markup:
-    """The text with markup escaped and control characters shown; Markup as it is."""
+    """The text with markup escaped and control characters shown; Markup is returned unchanged."""
     return text if isinstance(text, Markup) else Markup(html.escape(printable(text, lines=True)))
 
 
@@ -40,7 +37,7 @@ def tag(name: str, *inside: Text, **attributes: str | None) -> Markup:
 
 
 def join(parts: Iterable[Text], between: str = "") -> Markup:
-    """Pieces one after the other."""
+    """The pieces, joined by a separator."""
     return Markup(between.join(safe(part) for part in parts))
 
 

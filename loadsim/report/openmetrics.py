@@ -1,7 +1,6 @@
 """The result as OpenMetrics text: for a scrape of files, a push, or a CI system that compares metrics.
 
-Decides names and labels; times are in seconds, as the format asks. A figure that is not known has no sample. Source:
-OpenMetrics 1.0, text format.
+Times are in seconds, as the format requires. An unknown figure has no sample. Source: OpenMetrics 1.0, text format.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Labels = dict[str, str]
 
 def render_openmetrics(result: RunResult) -> str:
     """Every family with its type and help, `# EOF` at the end."""
-    lines = [*_run(result), *_verdict(result), *_books(result), *_latency(result), "# EOF"]
+    lines = [*_run(result), *_verdict(result), *_accounting(result), *_latency(result), "# EOF"]
     return "\n".join(lines) + "\n"
 
 
@@ -40,13 +39,13 @@ def _verdict(result: RunResult) -> Iterator[str]:
             yield _sample("loadsim_objective_met", {"objective": row.text}, int(bool(row.passed)))
 
 
-def _books(result: RunResult) -> Iterator[str]:
+def _accounting(result: RunResult) -> Iterator[str]:
     totals = result.totals
-    yield from _family("loadsim_events", "counter", "Recorded events by what became of them.")
+    yield from _family("loadsim_events", "counter", "Recorded events by outcome.")
     for name in ("planned", "sent", "completed", "succeeded", "failed", "dropped", "unfinished"):
         yield _sample("loadsim_events_total", {"state": name}, getattr(totals, name))
     yield from _counted("loadsim_answers", "Answers by HTTP status.", "status", totals.status)
-    yield from _counted("loadsim_errors", "Events without a whole answer, by kind.", "kind", totals.errors)
+    yield from _counted("loadsim_errors", "Events without a complete answer, by kind.", "kind", totals.errors)
     rates = {"planned": totals.rate_planned, "sent": totals.rate_sent, "completed": totals.rate_completed}
     yield from _family("loadsim_rate_events_per_second", "gauge", "Events per second of recorded time.")
     for name, rate in rates.items():

@@ -1,4 +1,4 @@
-// Draws the figures over the tables, in the colours of the moment: light, dark or paper.
+// Draws the charts above their tables, in the present colours: light, dark or print.
 (() => {
   "use strict";
   const figures = JSON.parse(document.getElementById("figures").textContent);
@@ -40,7 +40,7 @@
     }
   };
 
-  root.classList.add("charts"); // gives the charts their room
+  root.classList.add("charts"); // makes space for the charts
   draw(false);
   for (const table of document.querySelectorAll("figure + details")) table.open = false;
 

@@ -1,7 +1,6 @@
-"""A report as one self-contained page that opens offline and asks the network for nothing.
+"""Renders a report as one self-contained HTML page that opens offline and makes no network request.
 
-Decides how the page degrades: scripts draw charts over a page whose tables hold every number without them. The chart
-library is an argument: with None the page has tables only.
+Without scripts, its tables still hold every number. The chart library is an argument: with None there are no charts.
 """
 
 from __future__ import annotations
@@ -34,12 +33,13 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-"""Nothing may be fetched, whatever stands in the page."""
+"""The page may load nothing, whatever it contains."""
 CLASSES: dict[Tone, str] = {"good": "good", "bad": "bad", "warn": "warn", "dim": "none", "": "none"}
 
 
 def render(report: Report, library: str | None) -> bytes:
-    """The whole page. `library`: the source of plotly.js, or None for a page of tables."""
+    """The whole page. `library`: the source of plotly.js, or None for a page without charts."""
+    library = library if next(charts_of(report), None) else None  # a page without charts needs no library
     drawn = library is not None
     body = [
         tag("a", "Skip to the report", class_="skip", href=f"#{report.sections[0].anchor}" if report.sections else "#"),
@@ -64,14 +64,14 @@ def render(report: Report, library: str | None) -> bytes:
 
 
 def inside(report: Report, *, drawn: bool) -> Markup:
-    """Header, links and sections: what stands in the body of any page. `drawn`: with places for the charts."""
+    """Header, links and sections, for the body of any page. `drawn`: with elements for the charts."""
     links = (tag("a", section.title, href=f"#{section.anchor}") for section in report.sections)
     main = tag("main", *(_section(section, drawn=drawn) for section in report.sections))
     return join([_header(report), tag("nav", *links, aria_label="Sections"), main], "\n")
 
 
 def data(report: Report) -> Markup:
-    """The figures of every chart, where `page.js` looks for them."""
+    """The data of every chart in the element where `page.js` reads it."""
     return tag(
         "script",
         embedded_json({chart.name: chart.figure for chart in charts_of(report)}),
@@ -86,7 +86,7 @@ def charts_of(report: Report) -> Iterator[Chart]:
 
 
 def chart(block: Chart, *, drawn: bool) -> Markup:
-    """A chart with its words and its points; `drawn`: with a place to draw it."""
+    """A chart with its description and its points. `drawn`: with an element to draw it in."""
     name = block.name
     details = tag("details", tag("summary", "The same as a table"), _table(block.points), open="")
     place = tag("div", "", class_="chart", id=f"chart-{name}", role="img", aria_labelledby=f"words-{name}")
@@ -174,7 +174,7 @@ def _table(block: Table) -> Markup:
 
 def _cell(content: Cell, column: Column) -> Markup:
     text: Markup
-    if content.tone in ("good", "bad", "warn") and (content.mark or column.words or content.text):
+    if content.tone in ("good", "bad", "warn") and (content.sign or column.words or content.text):
         text = tag("span", content.text, class_=f"chip {content.tone}") if content.text else Markup("")
     elif content.code:
         text = tag("code", content.text)

@@ -1,7 +1,7 @@
 """The result panel of one simulated event: what was sent, what came back, how long it took.
 
-Decides the fields, their order and their words, for the terminal and as JSON. Refuses to know how the event was sent;
-nothing that an endpoint answers can steer the terminal, and values of telling headers are masked.
+For the terminal and as JSON. Nothing that an endpoint answers can control the terminal, and values of sensitive headers
+are masked.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ STATUS_STYLES = {2: "bold black on green", 3: "bold black on yellow", 4: "bold w
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds each step took; None where it did not happen (no name to resolve, no TLS) or did not end."""
+    """Milliseconds of each step; None for a step that did not happen (no name to resolve, no TLS) or did not end."""
 
     dns: float | None = None
     connect: float | None = None
     tls: float | None = None
     first_byte: float | None = None
-    """From the request being sent to the head of the response."""
+    """From the sent request to the head of the response."""
     total: float = 0.0
-    """From the beginning of it all to the last byte of the response, or to the failure."""
+    """From the start to the last byte of the response, or to the failure."""
 
     def steps(self) -> dict[str, float | None]:
         """By name, in the order in which they happen."""
@@ -52,7 +52,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint answered. `truncated`: the body went on beyond what is kept."""
+    """What the endpoint answered. `truncated`: the body was longer than what is kept."""
 
     status: int
     reason: str
@@ -71,7 +71,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """One simulated event and what became of it."""
+    """One simulated event and its outcome."""
 
     event: str
     url: str
@@ -88,7 +88,7 @@ class Simulation:
     hidden: frozenset[str] = frozenset()
     """Lower-case names of headers whose values are secrets whatever their names say: they came from the environment."""
     secret: Secret | None = None
-    """What it was signed with, which an endpoint may repeat."""
+    """The signing secret, which an endpoint may repeat in its answer."""
 
     @property
     def answer(self) -> Answer | None:
@@ -97,7 +97,7 @@ class Simulation:
 
     @property
     def failure(self) -> Failure | None:
-        """Why it did not, if it did not."""
+        """Why there was no answer, if there was none."""
         return self.outcome if isinstance(self.outcome, Failure) else None
 
     @property
@@ -110,16 +110,16 @@ class Simulation:
         return redact_headers(self.headers, self.hidden)
 
     def answer_headers(self) -> list[tuple[str, str]]:
-        """The same of the answer's, of which one name may come several times."""
+        """The answer's headers, with secrets masked. A name may occur several times."""
         pairs = self.answer.headers if self.answer else ()
         return [(name, self.concealed(redact_headers({name: value}, self.hidden)[name])) for name, value in pairs]
 
     def concealed(self, text: str) -> str:
-        """What the endpoint said, without the secrets that it repeated."""
+        """A text from the endpoint with our secrets masked, should it repeat them."""
         return conceal(text, secrets_in(self.headers, self.hidden, url=self.url, keys=(self.secret,)))
 
     def advice(self) -> str | None:
-        """The likely cause where a refusal has a usual one."""
+        """The likely cause of a refusal, where there is a usual one."""
         if self.answer is None:
             return None
         if 300 <= self.answer.status < 400:
@@ -217,6 +217,6 @@ def _body(simulation: Simulation, body: bytes) -> str:
 
 
 def _shown(said: str, size: int) -> str:
-    """The beginning of a text of so many bytes, or all of it."""
+    """The text, or its beginning if it is long. `size`: its length in bytes."""
     text = printable(said[: 4 * SHOWN_CHARS], lines=True)
-    return text if size <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}… ({size:,} bytes in all; --json has them)"
+    return text if size <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}… ({size:,} bytes in total; --json has all of them)"

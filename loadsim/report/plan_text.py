@@ -1,4 +1,4 @@
-"""What a run would send, for `--check`: the plan in a few lines. Pure."""
+"""The plan of a run in a few lines, for `--check`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from loadsim.judge.abort import why_never_certain
-from loadsim.model import NS_PER_MS, NS_PER_S, Objective
+from loadsim.model import NS_PER_MS, NS_PER_S, Objective, counted
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.plan.retry import Retry, profile_of
@@ -23,12 +23,12 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     lines = [
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
-        f"           {target.scheme}, at most {target.connections} connections, {timeout}",
+        f"           {target.scheme}, at most {counted(target.connections, 'connection')}, {timeout}",
         "events     " + ", ".join(_event(event) for event in scenario.events),
     ]
     if scenario.receiver is not None:
         lines.append(
-            "receiver   " + (", ".join(f"{key} {text}" for key, text in scenario.receiver.changed()) or "as is")
+            "receiver   " + (", ".join(f"{key} {text}" for key, text in scenario.receiver.changed()) or "defaults")
         )
     if scenario.retry is not None:
         lines.append(f"retries    {_retries(scenario.retry)}")
@@ -39,12 +39,16 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
         expected = plan.expected_events(planned.number)
         total = None if expected is None or total is None else total + expected
         about = "about " if process_of(phase).random else ""
-        count = "as many events as the endpoint takes" if expected is None else f"{about}{expected:,.0f} events"
+        count = (
+            "as many events as the endpoint takes"
+            if expected is None
+            else f"{about}{counted(round(expected), 'event')}"
+        )
         length = "until its last event" if phase.duration is None else f"for {format_duration(phase.duration)}"
         note = "" if phase.record else " (not recorded)"
         lines.append(f"  {planned.name}: {_load(phase)} {length}: {count}{note}{_mix(phase)}")
     if total is not None and plan.duration_ns is not None:
-        lines.append(f"in all     {total:,.0f} events in {plan.duration_ns / NS_PER_S:g} s")
+        lines.append(f"total      {counted(round(total), 'event')} in {plan.duration_ns / NS_PER_S:g} s")
     lines.append("objectives")
     lines += [f"  {o.text}{' (default)' if o.default else ''}{_ending(o, plan) if o.abort else ''}" for o in objectives]
     lines.append("Nothing was sent.")
@@ -53,7 +57,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
 
 def _ending(objective: Objective, plan: Plan) -> str:
     why = why_never_certain(objective, plan)
-    return f" (cannot end the run early: {why})" if why else " (ends the run once it is lost)"
+    return f" (cannot end the run early: {why})" if why else " (ends the run once it cannot be met)"
 
 
 def _retries(retry: Retry) -> str:

@@ -1,7 +1,6 @@
-"""What is said of a run: every section of its report, in order, from the stored result.
+"""The report of a run: all its sections in order, built from the stored result.
 
-Decides which tables there are and which figures stand in them; words and rows that other outputs need too are in
-`facts`. Refuses to know terminals, Markdown and pages: they draw the same blocks.
+Rows and sentences that other outputs need too are in `facts`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from loadsim.measure.result import RunResult, Stats
+from loadsim.model import counted
 from loadsim.report import facts, figures, hosts
 from loadsim.report.blocks import (
     Cell,
@@ -30,12 +30,12 @@ from loadsim.report.blocks import (
     sections,
     words,
 )
-from loadsim.report.books import book_rows, source_words
 from loadsim.report.chart_sections import chart_sections
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
-from loadsim.report.storm import attempt_rows, profile_words, storm_rows
+from loadsim.report.reconciliation import reconciliation_section
+from loadsim.report.retries import attempt_rows, profile_words, retry_rows
 
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "invalid": "warn", "none": "dim"}
 OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
@@ -45,7 +45,7 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
 }
 LATENCIES = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
 _SPARE = ("min", "mean", "p75", "p99_99")
-"""Those that a narrow terminal leaves out."""
+"""The columns that a narrow terminal leaves out."""
 _SPARE_OF_HOSTS = ("Processes", "Completed")
 _NO_STATS = Stats(count=0)
 
@@ -64,7 +64,7 @@ def run_report(result: RunResult) -> Report:
         _retries(result),
         _groups(result, "event", "By event type"),
         _cases(result),
-        _reconciliation(result),
+        reconciliation_section(result.reconciliation),
         _duplicates(result),
         _groups(result, "phase", "By phase"),
         _said(result),
@@ -86,7 +86,7 @@ def run_report(result: RunResult) -> Report:
 
 
 def verdict_report(result: RunResult) -> Report:
-    """The verdict, what makes it invalid, and the objectives alone."""
+    """A report with the verdict, the reasons of an invalid measurement, and the objectives only."""
     whole = run_report(result)
     return replace(whole, sections=[part for part in whole.sections if part.anchor in ("validity", "objectives")])
 
@@ -119,17 +119,22 @@ def _objectives(result: RunResult) -> Section:
         word, tone = OUTCOMES[line.passed]
         objective = Cell(line.text, note=line.note, code=True)
         seen = Cell(line.observed, "bad" if line.passed is False else "")
-        rows.append((Cell(word, tone, mark=True), objective, seen, line.limit, line.interval))
+        rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval))
     columns = (Column("Result", words=True), Column("Objective", words=True, long=True), Column("Observed"))
     limits = Table("Objectives", (*columns, Column("Limit"), Column("95 % interval")), rows)
     return Section("objectives", "Objectives", [limits, *_windows(result)])
 
 
 def _windows(result: RunResult) -> list[Table]:
-    """One table for each figure that an objective looks at by windows."""
+    """One table for each figure that an objective judges by windows."""
     columns = (Column("From", words=True), Column("Samples"), Column("Observed"))
     return [
-        Table(rows.title, columns, rows.rows, short=f"{len(rows.rows):,} windows, each with its figure in the page")
+        Table(
+            rows.title,
+            columns,
+            rows.rows,
+            short=f"{counted(len(rows.rows), 'window')}; the page shows the figure of each",
+        )
         for rows in facts.window_tables(result)
     ]
 
@@ -195,7 +200,7 @@ def _groups(result: RunResult, which: str, title: str) -> Section:
 
 
 def _cases(result: RunResult) -> Section:
-    """What was owed to each case, what it got and how long that took."""
+    """For each case the expected answer, the counts of the answers, and their latency."""
     rows: list[Row] = [
         (
             row.name,
@@ -210,23 +215,6 @@ def _cases(result: RunResult) -> Section:
     titles = ("Sent", "2xx", "4xx", "Wrong", "Accepted (95 %)", "p50", "p99")
     columns = (*words("Case", "Expects"), *(Column(title) for title in titles))
     return Section("by-case", "By case", [Table("By case", columns, rows)], facts.headline_metric(result))
-
-
-def _reconciliation(result: RunResult) -> Section | None:
-    books = result.reconciliation
-    if books is None:
-        return None
-    rows = [
-        (Cell(row.name, "bad" if row.bad else ""), figures.count(row.events), row.meaning) for row in book_rows(books)
-    ]
-    columns = (Column("Events", words=True), Column("Count"), Column("Meaning", words=True, long=True))
-    lines = Lines([source_words(books)] if books.problem else [], bullets=False)
-    return Section(
-        "reconciled",
-        "Reconciled",
-        [lines, Table("Reconciled", columns, rows)],
-        "" if books.problem else f"joined with {source_words(books)}",
-    )
 
 
 def _duplicates(result: RunResult) -> Section:
@@ -247,8 +235,8 @@ def _duplicates(result: RunResult) -> Section:
 
 
 def _retries(result: RunResult) -> Section:
-    """What a retry profile made of the run, and its attempts."""
-    rows = [(row.name, Cell(row.value, "bad" if row.bad else ""), row.meaning) for row in storm_rows(result)]
+    """The figures on retries, and the deliveries by attempt number."""
+    rows = [(row.name, Cell(row.value, "bad" if row.bad else ""), row.meaning) for row in retry_rows(result)]
     meaning = Column("Meaning", words=True, long=True)
     blocks = [Table("Retries", (Column("What", words=True), Column("Figure"), meaning), rows)]
     columns = (Column("Attempt", words=True), Column("Deliveries"), Column("2xx"), Column("Answers", True, True))
@@ -264,19 +252,18 @@ def _said(result: RunResult) -> Section:
 
 
 def _deadlines(result: RunResult) -> Section:
-    """What each provider would have counted as delivered in time."""
+    """The share of events that each provider would have counted as delivered in time."""
     known = deadline_cells(result)
     rows = [
-        (row.provider, row.deadline, row.in_time, Cell(row.late, "" if row.good else "bad"), row.afterwards)
+        (row.provider, row.deadline, row.in_time, Cell(row.past_deadline, "" if row.good else "bad"), row.afterwards)
         for row in known
     ]
     titles = (Column("Deadline"), Column("In time"), Column("Past the deadline"))
     columns = (Column("Provider", words=True), *titles, Column("What it would do then", words=True, long=True))
     short = ""
     if known and all(row.good for row in known):
-        short = (
-            f"every event within that of all {len(known)} providers, from {known[0].provider}'s {known[0].deadline} on"
-        )
+        shortest = f"the shortest is {known[0].deadline} ({known[0].provider})"
+        short = f"every event was within the deadline of all {len(known)} providers; {shortest}"
     note = "share of the events sent that were answered in time, by service time"
     return Section("deadlines", "Provider deadlines", [Table("Provider deadlines", columns, rows, short)], note)
 
@@ -291,7 +278,7 @@ def _hosts(result: RunResult) -> Section:
 
 
 def _environment(result: RunResult) -> Section:
-    """Which run this was, where it ran, its generator processes and its scenario."""
+    """The run, the machine, the generator processes and the scenario."""
     run, place = result.run, result.environment
     rows = [
         ("run", run.id),

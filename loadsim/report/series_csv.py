@@ -1,7 +1,4 @@
-"""The time series as CSV (RFC 4180): one row per slice, in the fields of `series`.
-
-Decides nothing but the form: an unknown figure is an empty cell, never 0.
-"""
+"""The time series as CSV (RFC 4180): one row per slice, with the fields of `series`. An unknown figure is empty."""
 
 from __future__ import annotations
 

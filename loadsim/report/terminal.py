@@ -1,6 +1,6 @@
-"""A report in a terminal of any width from 80 columns on, with colours or without any escape sequence.
+"""Renders a report for a terminal of 80 or more columns, with colours or without any escape sequence.
 
-Refuses to know where it is printed: the caller says the width and whether there is colour.
+The caller gives the width and says whether there is colour.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loadsim.report.blocks import Block, Cell, Figures, Items, Lines, Quotes, Re
 from loadsim.report.figures import printable
 
 WIDE = 110
-"""From this width on a table has its spare columns too."""
+"""From this width on, tables show their spare columns."""
 BADGES: dict[Tone, str] = {
     "good": "bold black on green",
     "bad": "bold white on red",
@@ -29,25 +29,25 @@ STYLES: dict[Tone, str] = {"good": "green", "bad": "red", "warn": "yellow", "dim
 SIGNS: dict[Tone, str] = {"good": "✓", "bad": "✗", "warn": "?", "dim": "·", "": " "}
 QUOTED_LINES, QUOTED_CHARS = 4, 300
 PER_ROW = 4
-"""Single figures side by side."""
+"""Number of figures side by side."""
 
 
 def render(report: Report, *, width: int = 100, colour: bool = False, details: bool = True) -> str:
-    """The whole report. Ends in a newline. Without `details`, sections of that kind are left out."""
+    """The report as text that ends in a newline. Without `details`, detail sections are left out."""
     shown = [section for section in report.sections if details or not section.detail]
     parts = (part for section in shown for part in _section(section, width))
     return drawn(Group(*_head(report), *parts), width, colour=colour)
 
 
 def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
-    """What rich draws at this width, without blanks at the ends of lines."""
+    """What rich prints at this width, without spaces at the ends of lines."""
     console, text = recording(width, colour=colour)
     console.print(what)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
 
 
 def recording(width: int, *, colour: bool) -> tuple[Console, io.StringIO]:
-    """A console of this width, and the text that is printed on it."""
+    """A console of this width, and a buffer with the text that is printed on it."""
     text = io.StringIO()
     console = Console(
         file=text,
@@ -99,7 +99,7 @@ def _block(block: Block, section: Section, width: int) -> Iterator[RenderableTyp
             yield from _items(block)
         case Quotes():
             yield from _quotes(block)
-        case _:  # a page alone has room for charts and sources
+        case _:  # charts and sources are for pages only
             return
 
 
@@ -126,7 +126,7 @@ def _items(block: Items) -> Iterator[RenderableType]:
 
 
 def _figures(block: Figures) -> RenderableType:
-    """Name and value, four in a row; what stands under a value is below it."""
+    """Names and values, four in a row, with the text under a value on the next line."""
     grid = _grid()
     for _ in range(PER_ROW):
         grid.add_column(no_wrap=True, style="dim")
@@ -149,10 +149,10 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
         yield Text(f"\n{printable(block.caption)}", style="dim")
     shown = [i for i, column in enumerate(block.columns) if width >= WIDE or not column.spare]
     rows = [[cell(row[i]) for i in shown] for row in block.rows]
-    marks = {i for i in range(len(shown)) if all(row[i].mark for row in rows)}
+    signs = {i for i in range(len(shown)) if all(row[i].sign for row in rows)}
     grid = _grid(header=any(block.columns[i].title for i in shown))
     for i, column in enumerate(block.columns[i] for i in shown):
-        if i in marks:
+        if i in signs:
             grid.add_column("", width=1)
         elif column.words:
             grid.add_column(printable(column.title), overflow="fold", no_wrap=not column.long)
@@ -160,12 +160,12 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
             grid.add_column(printable(column.title), justify="right", no_wrap=True)
     under = any(each.under for row in rows for each in row)
     for row in rows:
-        grid.add_row(*(_cell(each, sign=i in marks, under=under) for i, each in enumerate(row)))
+        grid.add_row(*(_cell(each, sign=i in signs, under=under) for i, each in enumerate(row)))
     yield grid
 
 
 def _cell(content: Cell, *, sign: bool, under: bool) -> Text:
-    """A cell; as high as the others of its row where any has something under it."""
+    """A cell. `under`: every cell has a second line, since some cell has a text under it."""
     if sign:
         return Text(SIGNS[content.tone], style=STYLES[content.tone])
     text = Text(printable(content.text), style=STYLES[content.tone])
@@ -185,12 +185,12 @@ def _quotes(block: Quotes) -> Iterator[RenderableType]:
         yield Padding(Text(_excerpt(quote.text), overflow="fold"), (0, 0, 0, 6))
 
 
-def _excerpt(said: str) -> str:
-    lines = [line for line in printable(said, lines=True).split("\n") if line.strip()]
+def _excerpt(text: str) -> str:
+    lines = [line for line in printable(text, lines=True).split("\n") if line.strip()]
     short = "\n".join(lines[:QUOTED_LINES])[:QUOTED_CHARS]
     return short if len(short) == len("\n".join(lines)) else short + " …"
 
 
 def _grid(*, header: bool = False) -> Grid:
-    """A borderless table over the whole width."""
+    """An empty table without borders."""
     return Grid(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))

@@ -1,7 +1,4 @@
-"""Many runs at a glance: a line for each, and how a scenario's runs went over time.
-
-Decides which figures stand for a run in a list, and what a trend shows. Refuses to know where results are kept.
-"""
+"""Figures of many runs: one line for each run, and a chart of a scenario's runs over time."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from loadsim.report.blocks import Chart
 from loadsim.report.chart_sections import point_table
 
 LEAST = 2
-"""Runs that make a trend."""
+"""The fewest runs that make a trend."""
 HEADER = ("Run", "Verdict", "Events", "Completed", "2xx", "p50", "p99", "max")
 
 
@@ -36,16 +33,16 @@ class RunLine(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """`PASS`, `FAIL`, `INVALID` or `NOT JUDGED`."""
         return facts.VERDICTS[self.outcome]
 
     @property
     def began(self) -> str:
-        """`2026-11-24 09:10:03`, UTC."""
+        """The start of the run: `2026-11-24 09:10:03`, UTC."""
         return self.started_at[:19].replace("T", " ")
 
     def cells(self) -> tuple[str, ...]:
-        """Events, rate completed, share of 2xx, p50, p99 and max, as they are written."""
+        """Events, completed rate, share of 2xx, p50, p99 and max, as text."""
         return (
             figures.count(self.sent),
             figures.per_second(self.rate),
@@ -55,7 +52,7 @@ class RunLine(NamedTuple):
 
 
 def run_line(result: RunResult) -> RunLine:
-    """The figures that stand for a run."""
+    """The figures of one run."""
     totals = result.totals
     stats = totals.latency_ms.get("response") or Stats(count=0)
     return RunLine(
@@ -75,7 +72,7 @@ def run_line(result: RunResult) -> RunLine:
 
 
 def trend(lines: Sequence[RunLine]) -> Chart | None:
-    """How the runs of one scenario went, in any order given; None where there are too few to speak of a trend."""
+    """A chart of the runs of one scenario, given in any order; None where there are too few."""
     ordered = sorted(lines, key=lambda line: line.started_at)
     if len(ordered) < LEAST or all(line.p50 is None for line in ordered):
         return None
@@ -88,8 +85,8 @@ def trend(lines: Sequence[RunLine]) -> Chart | None:
         [line.outcome for line in ordered],
     )
     words = (
-        f"{len(ordered)} runs of {ordered[-1].name}, oldest first; the marks have the colours of the verdicts. Runs on "
-        "different machines, targets or loads are not comparable: the table says what each was."
+        f"{len(ordered)} runs of {ordered[-1].name}, oldest first; the points have the colours of the verdicts. Runs "
+        "on different machines, targets or loads are not comparable: the table says what each was."
     )
     rows = [(line.began, line.verdict, *line.cells()) for line in ordered]
     return Chart("trend", figure, words, point_table("Runs, oldest first", HEADER, rows, words=(0, 1)))

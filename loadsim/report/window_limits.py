@@ -1,7 +1,6 @@
-"""Objectives that bound each window of a latency: what is drawn over time, and the words and cells that say the same.
+"""Objectives on each window of a latency, as the chart of latency over time shows them, and the same in words.
 
-Decides which objectives a chart of latency over time can show and which windows missed. The figures of windows are
-`judge`'s. Refuses to know colours, libraries and markup.
+The figures of the windows come from `judge`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from loadsim.judge.evaluate import OPERATORS
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.windows import course_of
 from loadsim.measure.result import ObjectiveRow, RunResult
-from loadsim.model import UsageError
+from loadsim.model import UsageError, counted
 from loadsim.report import figures
 
 _SHOWN = ("response", "service")
@@ -20,7 +19,7 @@ _SHOWN = ("response", "service")
 
 @dataclass(frozen=True, slots=True)
 class WindowLimit:
-    """An objective over windows and the whole windows it looked at: starts in s, figures and limit in ms."""
+    """An objective over windows, and its complete windows: starts in s, figures and limit in ms."""
 
     text: str
     ms: float
@@ -33,12 +32,12 @@ class WindowLimit:
 
     @property
     def spans(self) -> list[tuple[float, float]]:
-        """From where to where there are windows, neighbours joined."""
+        """(start, end) of the windows, neighbours joined."""
         return _joined(self.t_s, self.width_s)
 
     @property
     def missed_spans(self) -> list[tuple[float, float]]:
-        """From where to where windows missed the limit, neighbours joined."""
+        """(start, end) of the windows that missed the limit, neighbours joined."""
         return _joined([t for t, _ in self.missed], self.width_s)
 
     @property
@@ -49,7 +48,7 @@ class WindowLimit:
 
 
 def window_limits(result: RunResult) -> list[WindowLimit]:
-    """Every objective over windows of response or service time, in order; what this result cannot show is left out."""
+    """Every objective over windows of response or service time, in order, as far as the result has its windows."""
     found = (_limit(result, row) for row in result.verdict.objectives)
     return [limit for limit in found if limit is not None]
 
@@ -60,7 +59,7 @@ def _limit(result: RunResult, row: ObjectiveRow) -> WindowLimit | None:
         if objective.window_ns is None or objective.metric not in _SHOWN:
             return None
         course = course_of(result, objective)
-    except UsageError:  # stored by a version with other words, or without such windows
+    except UsageError:  # stored by a version with other names, or without such windows
         return None
     if not course.t_s:
         return None
@@ -72,8 +71,8 @@ def _limit(result: RunResult, row: ObjectiveRow) -> WindowLimit | None:
 
 
 def words(limit: WindowLimit) -> str:
-    """How many windows missed the limit, and which one by most."""
-    whole = f"{len(limit.t_s):,} window{'s' * (len(limit.t_s) != 1)}"
+    """A sentence: the number of windows that missed the limit, and the worst of them."""
+    whole = counted(len(limit.t_s), "window")
     few = limit.held.count(None)
     unknown = f"; {few:,} had too few samples" if few else ""
     if not limit.missed:

@@ -1,1 +1,1 @@
-"""One load run: from what a user asks for to a stored, judged result."""
+"""One load run: from the user's options to a stored, judged result."""

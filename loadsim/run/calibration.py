@@ -1,4 +1,4 @@
-"""Where a calibration of this machine is kept, and whether there is one."""
+"""Finds the generator limits that `loadsim bench engine` stored for this machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from loadsim.model import UsageError
 from loadsim.settings import cache_directory
 
 
-def known_floor(where: Environment) -> GeneratorLimits | None:
-    """The floor that was measured on such a machine with these versions; None when there is none that can be read."""
+def known_limits(where: Environment) -> GeneratorLimits | None:
+    """The limits stored for such a machine and these versions; None when there are none that can be read."""
     try:
         path = cache_directory() / limits_name(where, __version__)
         return load_limits(path.read_bytes(), str(path))
     except (OSError, UsageError):
-        return None  # a report does not fail for a line that it could have had
+        return None  # a report needs them only for one line

@@ -1,4 +1,4 @@
-"""The captures that a scenario names: read once, before the first event."""
+"""Reads the captures that a scenario names, once, before the first event."""
 
 from __future__ import annotations
 

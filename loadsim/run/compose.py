@@ -1,7 +1,6 @@
-"""What a user asks of a load run, in words, becomes one validated RunSpec; whoever asks, the same rules hold.
+"""Turns the options of a load run into one validated RunSpec, for the command line and for the dashboard.
 
-Decides which settings win over which, and finds everything that can be wrong before the first event. Refuses to know
-whether a command line or a page asked: how each calls an option is an argument.
+All input is checked here, before the first event. The names of the options in error messages are an argument.
 """
 
 from __future__ import annotations
@@ -62,21 +61,21 @@ _CLUSTER_KEYS = {
     "cluster_cert": "cert",
     "cluster_key": "key",
 }
-"""Option → what `cluster_of` calls it."""
+"""Option → argument of `cluster_of`."""
 Value = TypeVar("Value")
 _QUICK_ONLY = ("connections", "rate", "duration", "events", "mix", "payload")
 
 
 @dataclass(frozen=True)
 class Words:
-    """How whoever asks calls what it asks with: an option of a command line, a field of a page."""
+    """The names of options in error messages: options of a command line, or fields of a form."""
 
     source: str
     names: Mapping[str, str]
     target: str = "TARGET"
-    """What a URL is called that is none."""
+    """Name of the target argument in error messages."""
     remedy: str = ELSEWHERE
-    """What else helps where a secret is not set."""
+    """The end of an error message about a missing secret."""
 
 
 COMMAND_LINE = Words(
@@ -93,18 +92,18 @@ COMMAND_LINE = Words(
     },
 )
 STAND_IN = Secret("00" * 24)
-"""Stands for a secret that is not here, where only the form of requests matters; good in every form that a key has."""
+"""A stand-in for a secret that is not on this machine. It is valid in every key format."""
 
 
 def read_config() -> Config:
-    """`loadsim.toml` of the working directory, held against every event type and scheme that there is."""
+    """`loadsim.toml` of the working directory, checked against all known event types and schemes."""
     return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
 def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunSpec:
-    """The run that a SCENARIO or TARGET and these options mean.
+    """The run for a SCENARIO or TARGET and these options.
 
-    Everything that can be wrong is found here, before the first event. Raises UsageError, and LoadsimError where no
+    All input is checked here, before the first event. Raises UsageError, and LoadsimError where no
     result could be written.
     """
     scenario = _named(_scenario(what, options, words), options.name)
@@ -140,18 +139,18 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunS
 
 
 def _keys_are_here(spec: RunSpec) -> bool:
-    """Whether this machine reads secrets, and not each host of a cluster its own."""
+    """Whether this machine reads the secrets, and not each host of a cluster."""
     cluster = spec.cluster
     return cluster is None or cluster.ship_secret or bool(cluster.local) or spec.scenario.target.url == EMBEDDED
 
 
 def _check_requests(spec: RunSpec) -> None:
-    """An image or a path that no event has is found here and not by a shard."""
+    """Check images and paths of fields here, before a shard would find an error."""
     request_maker(msgspec.structs.replace(spec, secret=spec.secret or STAND_IN, old_secret=spec.old_secret or STAND_IN))
 
 
 def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
-    """The scenario's own objectives and, after them, those that the command line added; a wrong one names its file."""
+    """The scenario's own objectives and, after them, those of the command line. An error names the file."""
     vocabulary = vocabulary_of_scenario(scenario)
     if what.endswith(".toml"):
         try:
@@ -181,7 +180,7 @@ def _scenario(what: str, options: RunOptions, words: Words) -> Scenario:
         payload = options.payload
         if payload and options.mix:
             names = words.names
-            raise UsageError(f"{names['payload']} sends the file's own bodies: leave {names['mix']} out")
+            raise UsageError(f"{names['payload']} sends the file's own bodies: leave out {names['mix']}")
         return quick_scenario(
             endpoint.url,
             connections=options.connections,
@@ -203,7 +202,7 @@ def _scenario(what: str, options: RunOptions, words: Words) -> Scenario:
     given = [name for name in _QUICK_ONLY if getattr(options, name)]
     if given:
         flags = ", ".join(words.names[name] for name in given)
-        raise UsageError(f"{flags}: a scenario says this itself; change {what}, or name a target instead of a scenario")
+        raise UsageError(f"{flags}: a scenario sets this itself; change {what}, or name a target instead of a scenario")
     if options.target:
         elsewhere = dict(resolve_target(options.target, config).given)
         if "scheme" in changes:
@@ -270,7 +269,7 @@ def _read(parse: Callable[[str], Value], text: str | None, name: str) -> Value |
 
 
 def _cluster(options: RunOptions, target: Target) -> Cluster | None:
-    """Where `--cluster` spreads the run, and whether this target can be reached from there."""
+    """The cluster of `--cluster`; None without it. Raises UsageError where the target cannot be reached from it."""
     given = {key: value for key in _CLUSTER_KEYS if (value := getattr(options, key))}
     if not options.cluster:
         if given:

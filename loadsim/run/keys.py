@@ -1,5 +1,4 @@
-"""What signs a run's events, and what its headers hold, read from the environment and the files of the machine that
-asks."""
+"""Reads the secrets of a run, and the values of its headers, from environment and files of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from loadsim.signing import scheme
 
 
 def with_keys(spec: RunSpec, remedy: str = ELSEWHERE) -> RunSpec:
-    """The run with everything secret that this machine has for it; see `read_secrets`.
+    """The run with all its secrets, as far as this machine has them; see `read_secrets`.
 
     The embedded receiver and its sender get random secrets when it is started.
     """
@@ -31,7 +30,7 @@ def with_keys(spec: RunSpec, remedy: str = ELSEWHERE) -> RunSpec:
 
 
 def read_secrets(scenario: Scenario, remedy: str = ELSEWHERE) -> tuple[Secret, Secret | None]:
-    """The secret, and the one that is rotated out where events are signed with it. Raises UsageError that ends in
+    """The secret, and the old one of a rotation where events are signed with it. Raises UsageError that ends in
     `remedy` where a variable is not set."""
     target = scenario.target
     old_secret = None

@@ -1,7 +1,7 @@
-"""One judged load run, kept on disk: the receiver beside it if asked for, the run, the verdict, the files.
+"""Runs one load run with its embedded receiver, if any, stores the result, judges it and writes the reports.
 
-Decides the order in which things are made safe: the result is written before anybody judges it or draws from it. What
-takes the processor or the disk for long runs in a thread: a page may be served beside it.
+The result is written before it is judged. Long work of processor or disk is done in a thread, because the dashboard may
+be served in this process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Secret, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.formats import run_files
-from loadsim.run.calibration import known_floor
+from loadsim.run.calibration import known_limits
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
-"""What stands beside a run while it goes on: a live view, a signal handler."""
+"""A context around a run in progress, such as a live view or a signal handler."""
 
 
 @dataclass(frozen=True)
 class LoadOutcome:
-    """A judged run and where it is kept."""
+    """A judged run and its directory."""
 
     result: RunResult
     directory: Path
@@ -51,7 +51,7 @@ class LoadOutcome:
 
 
 async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
-    """Run, keep, judge, report. Raises LoadsimError; once events were fired their result is on disk first."""
+    """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored."""
     noted = spec.outcomes or spec.scenario.has_ledger
     spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted)
     collector = OutcomeCollector() if noted else None
@@ -80,21 +80,21 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
 
 @contextlib.contextmanager
 def _kept_in(directory: Path) -> Iterator[None]:
-    """A failure that says where the result is, which is on disk by now. Raises LoadsimError in one line."""
+    """Context in which an error names the directory of the stored result. Raises LoadsimError in one line."""
     try:
         yield
     except Exception as error:
-        kept = LoadsimError(f"{own_fault(error)}; what was measured is kept in {directory}/")
-        kept.exit_code = error.exit_code if isinstance(error, LoadsimError) else kept.exit_code
-        raise kept from error
+        located = LoadsimError(f"{own_fault(error)}; the measurements so far are saved in {directory}/")
+        located.exit_code = error.exit_code if isinstance(error, LoadsimError) else located.exit_code
+        raise located from error
 
 
 async def _joined(
     result: RunResult, run: Run, receiver: RunningReceiver | None, collector: OutcomeCollector | None
 ) -> RunResult:
-    """The result with what is known beside it: the generator's floor, the receiver's counts and its ledger."""
-    floor = known_floor(result.environment)
-    result = msgspec.structs.replace(result, receiver=_counted(receiver), generator_limits=floor)
+    """The result with the generator's limits, the receiver's counts and the reconciliation added."""
+    limits = known_limits(result.environment)
+    result = msgspec.structs.replace(result, receiver=_counted(receiver), generator_limits=limits)
     if collector is None or not run.spec.scenario.has_ledger:
         return result
     noted = await asyncio.to_thread(collector.outcomes)
@@ -113,7 +113,7 @@ def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
 def _keep_events(
     collector: OutcomeCollector | None, log: RawLog | None, spec: RunSpec, directory: Path
 ) -> tuple[tuple[Path, ...], LoadsimError | None]:
-    """The files that hold every event, where they were asked for, and the first that could not be written."""
+    """The requested files with every event, and the error of the first that could not be written."""
     files, problem = [], None
     try:
         if log is not None:
@@ -130,7 +130,7 @@ def _keep_events(
 
 
 async def _register(receiver: RunningReceiver | None, run: Run) -> None:
-    """Tell the ledger of the run before its first event. One that cannot be told shows when it is read."""
+    """Register the run at the ledger before its first event. A failure shows again when the ledger is read."""
     scenario = run.spec.scenario
     try:
         if scenario.target.ledger is not None:
@@ -138,11 +138,11 @@ async def _register(receiver: RunningReceiver | None, run: Run) -> None:
         elif receiver is not None and scenario.has_ledger:
             receiver.register(run.spec.run_id)
     except LoadsimError as error:
-        run.tell(f"the ledger could not be told of this run: {error}")
+        run.tell(f"the run could not be registered at the ledger: {error}")
 
 
 def _ledger(spec: RunSpec, receiver: RunningReceiver | None, events: int) -> ReadLedger | None:
-    """How the receiver's books of this run are read; None where there are none."""
+    """A function that reads the receiver's ledger of this run; None without a ledger."""
     scenario = spec.scenario
     if scenario.target.ledger is not None:
         return ledger_at(scenario.target.ledger, spec.run_id, events)
@@ -157,7 +157,7 @@ def _ledger(spec: RunSpec, receiver: RunningReceiver | None, events: int) -> Rea
 
 @contextlib.contextmanager
 def _raw_log(spec: RunSpec) -> Iterator[RawLog | None]:
-    """The raw log that was asked for, beside the run's directory until that exists; nothing of it stays on failure."""
+    """The raw log, if requested, in a temporary place until the run's directory exists; removed on failure."""
     if not spec.raw:
         yield None
         return
@@ -169,14 +169,14 @@ def _raw_log(spec: RunSpec) -> Iterator[RawLog | None]:
 
 
 def keep(result: RunResult, spec: RunSpec) -> Path:
-    """Write the result, not yet judged, into a directory of its own, before anything can go wrong."""
+    """Write the result into a new directory before it is judged."""
     directory = run_directory(spec.out, result.run.id)
     write_whole(directory / RESULT, dump_result(result))
     return directory
 
 
 def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
-    """Judge the result, write it again with the verdict, then everything that is drawn from it."""
+    """Judge the result, write it again with the verdict, then its reports."""
     path = directory / RESULT
     judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate)
     write_whole(path, dump_result(judged))
@@ -190,9 +190,9 @@ def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
 
 @contextlib.asynccontextmanager
 async def receiving(spec: RunSpec) -> AsyncIterator[tuple[RunSpec, RunningReceiver | None]]:
-    """The run as it can be fired, and the embedded receiver where that is the target.
+    """The run with the URL of its target, and the embedded receiver where that is the target.
 
-    The receiver lives as long as the context; the run then has its URL, and random secrets that both sides know.
+    The receiver runs as long as the context. It shares random secrets with the run.
     """
     scenario = spec.scenario
     target = scenario.target
@@ -203,9 +203,9 @@ async def receiving(spec: RunSpec) -> AsyncIterator[tuple[RunSpec, RunningReceiv
     from loadsim.receiver.options import ReceiverOptions
 
     secret, old_secret = _random_secret(), _random_secret() if needs_old_secret(scenario) else None
-    conduct = msgspec.structs.asdict(scenario.receiver) if scenario.receiver is not None else {}
+    behaviour = msgspec.structs.asdict(scenario.receiver) if scenario.receiver is not None else {}
     options = ReceiverOptions(
-        **conduct,
+        **behaviour,
         port=0,
         scheme=target.scheme,
         custom=target.custom,
@@ -221,17 +221,17 @@ def _random_secret() -> Secret:
 
 
 def new_id(name: str) -> str:
-    """A name for a run or a study: when, what, and something that no other has."""
+    """A unique name for a run or a study: time, name, and random digits."""
     moment = datetime.datetime.now(datetime.UTC)
     return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 
 
 def free_directory(out: Path) -> None:
-    """Fail before the run, not after it, where no result could be written. Raises LoadsimError."""
+    """Check before the run that results can be written. Raises LoadsimError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / f".loadsim-{secrets.token_hex(4)}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise LoadsimError(f"{out}: no result could be written here: {error.strerror}") from None
+        raise LoadsimError(f"{out}: no result can be written here: {error.strerror}") from None

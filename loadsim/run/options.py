@@ -1,7 +1,7 @@
-"""What a user may say about a run, whoever asks: a field for each option, with what it means when nobody says it.
+"""The options of a run, for the command line and the dashboard: one field each, with its default.
 
-Values are as they were written (`rate="500/s"`); `compose` reads them. A key of a scenario's `[target]` that is an
-option has the same name here.
+Values are texts as the user wrote them (`rate="500/s"`); `compose` parses them. A key of a scenario's `[target]` that
+is an option has the same name here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     # the target
     target: str | None = None
-    """Fire a scenario at this one."""
+    """The target of a scenario, instead of its own."""
     headers: tuple[str, ...] = ()
     """`NAME: VALUE`, each."""
     scheme: str | None = None
@@ -47,7 +47,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     # the run
     name: str | None = None
-    """In place of the scenario's, in reports and in the name of the result's directory."""
+    """Name of the run in reports and in the name of its directory, instead of the scenario's."""
     seed: int | None = None
     epoch: str | None = None
     retry: str | None = None
@@ -57,12 +57,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: bool = False
     out: str = "reports"
     check: bool = False
-    """Only look what would be done: no result has to be writable."""
+    """Only check: no result has to be writable."""
 
     # the verdict
     objectives: tuple[str, ...] = ()
     aborting: tuple[str, ...] = ()
-    """Objectives that end the run as soon as they cannot hold."""
+    """Objectives that end the run as soon as they cannot be met."""
     gate: GateMode = "point"
 
     # a cluster

@@ -1,7 +1,7 @@
-"""The receiver's side of a run's books: its ledger over HTTP or of the embedded receiver, or a file of the user's own.
+"""Reads a receiver's ledger of a run (over HTTP, of the embedded receiver, or from a user's file) and joins it.
 
-Decides when a ledger is settled (two readings agree), and which column of a file says which event a row is of. What
-cannot be read becomes a reason in words; what was counted is joined by `measure.reconcile`.
+A ledger is final when two readings agree. `measure.reconcile` joins it with the run's outcomes. A ledger that cannot be
+read gives a reconciliation with the reason.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import Ending, Outcomes, load_outcomes
 from loadsim.measure.reconcile import reconcile
 from loadsim.measure.result import Reconciliation, RunResult
-from loadsim.model import LoadsimError, UsageError, is_success
+from loadsim.model import LoadsimError, UsageError, counted, is_success
 from loadsim.plan import Plan, redact_url
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.settings import read_bytes_file
@@ -37,29 +37,29 @@ if TYPE_CHECKING:
     from aiohttp import StreamReader
 
 SETTLE_S = 0.2
-"""Between two readings: several times what the companion receiver may be behind."""
+"""Time between two readings: several times the delay of the companion receiver's ledger."""
 PATIENCE_S = 20.0
-"""How long a ledger may go on changing after the run."""
+"""Longest time that a ledger may change after the run."""
 READ_TIMEOUT_S = 10.0
 LEDGER_SPARE, LEDGER_EVENT = 1 << 26, 14
-"""Bytes that a ledger may have: for each event of the run its counts and its time in base64, and as many more as the
-companion receiver keeps unless told otherwise, since indexes that the run never sent belong there too."""
+"""Largest size of a ledger in bytes: for each event its counts and time in base64, and room for the companion
+receiver's default limit, since a ledger may have indexes that the run never sent."""
 BATCH = 4096
-"""Rows of a file that are looked at together."""
+"""Rows of a file that are processed together."""
 UNKNOWN = frozenset({404, 405, 501})
-"""What a ledger answers that is not told of runs before they begin."""
+"""Statuses of a ledger at which runs need not be registered."""
 FORMS = (".ndjson", ".jsonl", ".csv")
 _DIGITS = 12
 """Hex digits of the index at the end of an event's own id."""
 ReadLedger = Callable[[], Awaitable[RunLedger | None]]
-"""Reads a ledger once; None where it knows nothing of the run. Raises LoadsimError, in one line."""
+"""Reads a ledger once; None where it has no entry for the run. Raises LoadsimError, in one line."""
 
 
 # -- a receiver's ledger --------------------------------------------------------------------------------------------
 
 
 def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
-    """Reads the ledger of a run of so many events that is served at a URL."""
+    """A function that reads the ledger of a run of `events` events at a URL."""
     from aiohttp import ClientError, ClientSession, ClientTimeout
 
     whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'run': run_id})}"
@@ -88,8 +88,10 @@ def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
 
 
 async def register_at(url: str, run_id: str) -> None:
-    """Tell the ledger at a URL that a run begins, as the companion receiver wants it; one that does not know this need
-    not. Raises LoadsimError, in one line, where it cannot be told."""
+    """Register a run at the ledger at a URL, as the companion receiver needs it; other ledgers may not know this.
+
+    Raises LoadsimError, in one line, where it fails.
+    """
     from aiohttp import ClientError, ClientSession, ClientTimeout
 
     parts = urlsplit(url)
@@ -110,7 +112,7 @@ async def register_at(url: str, run_id: str) -> None:
 
 
 def _why(error: Exception) -> str:
-    """What went wrong, in a line; of a connection that was not made, what the system says."""
+    """The error in one line; for a failed connection, the system's reason."""
     of_system = getattr(error, "os_error", None)
     if isinstance(of_system, OSError):
         code = of_system.errno or 0
@@ -124,12 +126,13 @@ async def _whole(content: StreamReader, most: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > most:
-            raise ValueError(f"it is larger than {most >> 20:,} MiB, which no run of this size can need")
+            raise ValueError(f"it is larger than {most >> 20:,} MiB, which is more than a run of this size needs")
     return b"".join(pieces)
 
 
 async def settled(read: ReadLedger) -> RunLedger | None:
-    """The books once two readings agree. Raises LoadsimError, in one line, when they cannot be read or never do."""
+    """The ledger once two readings agree. Raises LoadsimError, in one line, where it cannot be read, or they never
+    do."""
     deadline = time.monotonic() + PATIENCE_S
     before = await read()
     while time.monotonic() < deadline:
@@ -142,26 +145,26 @@ async def settled(read: ReadLedger) -> RunLedger | None:
 
 
 async def reconciled(read: ReadLedger, outcomes: Outcomes, plan: Plan, source: str, shards: int) -> Reconciliation:
-    """The run's outcomes joined with a ledger; where that cannot be read, why."""
+    """The run's outcomes joined with a ledger, or the reason why it cannot be read."""
     try:
-        books = await settled(read)
+        ledger = await settled(read)
     except LoadsimError as error:
         return Reconciliation(source=source, problem=str(error))
-    if books is None:
+    if ledger is None:
         if (outcomes.ending == Ending.succeeded).any():
             return Reconciliation(
-                source=source, problem="it knows nothing of this run, of which events were answered 2xx"
+                source=source, problem="it has no entry for this run, although events were answered 2xx"
             )
         nothing = np.zeros(0, dtype=np.uint8)
-        books = RunLedger("deliveries", nothing, nothing)
-    if books.incomplete:
-        return Reconciliation(source=source, problem=f"it is not whole: {books.incomplete}")
-    return await asyncio.to_thread(reconcile, outcomes, books, source, ordered=in_order(plan, shards))
+        ledger = RunLedger("deliveries", nothing, nothing)
+    if ledger.incomplete:
+        return Reconciliation(source=source, problem=f"it is not complete: {ledger.incomplete}")
+    return await asyncio.to_thread(reconcile, outcomes, ledger, source, ordered=in_order(plan, shards))
 
 
 def in_order(plan: Plan, shards: int) -> bool:
-    """Whether events were due in the order of their indexes: not where several shards each go at their own pace, and
-    not where indexes of open phases, which come first, lie behind a closed one."""
+    """Whether events were due in the order of their indexes: not for a closed run of several shards, and not where a
+    run has open and closed phases, since the indexes of open phases come first."""
     models = [phase.model for phase in plan.phases]
     return set(models) == {"open"} or (set(models) == {"closed"} and shards == 1)
 
@@ -171,27 +174,27 @@ def in_order(plan: Plan, shards: int) -> bool:
 
 @dataclass
 class Rows:
-    """What a file of the user's own says. Indexes are in the order of the rows."""
+    """The content of a user's file, as a ledger. Places are in the order of the rows."""
 
-    books: RunLedger
+    ledger: RunLedger
     by_body: bool
-    """Events were known by their own ids, and not by the trace header."""
+    """Events were identified by their own ids, and not by X-Loadsim-Id."""
     rows: int = 0
     others: int = 0
-    """Rows of other runs, or whose id is of no form that a run's events have."""
+    """Number of rows of other runs, or with an id that no event of a run has."""
     beyond: int = 0
-    """Rows of events that this run cannot have sent: it had not so many."""
+    """Number of rows with an index above those of this run."""
     example: str = field(default="")
     """The first of those ids."""
 
 
 def read_rows(path: Path, id_field: str, *, run: str, seed: int, types: Iterable[str], events: int, of: Of) -> Rows:
-    """The books in an NDJSON or CSV file, a row for each delivery or effect of a run of so many events.
+    """The ledger in an NDJSON or CSV file, with a row for each delivery or effect of a run of `events` events.
 
-    Raises UsageError, in one line, for a file that cannot be read or in which no row is of this run.
+    Raises UsageError, in one line, for a file that cannot be read or without a row of this run.
     """
     if path.suffix.lower() not in FORMS:
-        raise UsageError(f"{path}: its name ends in none of {', '.join(FORMS)}")
+        raise UsageError(f"{path}: its name must end in one of {', '.join(FORMS)}")
     prefixes = {prefix.encode() for name in types for prefix in id_prefixes(name, seed)}
     count = _Count(run.encode(), prefixes, events)
     try:
@@ -207,14 +210,14 @@ def read_rows(path: Path, id_field: str, *, run: str, seed: int, types: Iterable
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     if not count.known and count.rows:
         seen = f'; the first is "{count.example}"' if count.example else ""
-        raise UsageError(f"{path}: none of its {count.rows:,} rows has an id of run {run} in {id_field}{seen}")
-    books = RunLedger(of, count.times, count.times, count.place)
+        raise UsageError(f"{path}: none of {counted(count.rows, 'row')} has an id of the run {run} in {id_field}{seen}")
+    ledger = RunLedger(of, count.times, count.times, count.place)
     others = count.rows - count.known
-    return Rows(books, count.by_body, count.rows, others, count.beyond, count.example)
+    return Rows(ledger, count.by_body, count.rows, others, count.beyond, count.example)
 
 
 class _Count:
-    """How often each index stands in a file, and where first."""
+    """Counts how often each index occurs in a file, and where first."""
 
     def __init__(self, run: bytes, prefixes: set[bytes], events: int) -> None:
         self._run, self._prefixes = run, prefixes
@@ -274,12 +277,12 @@ def _text_at(row: Any, id_field: str, steps: list[str], where: str) -> bytes:
             raise UsageError(f"{where}: it has no {id_field}")
         node = row
     if not isinstance(node, str):
-        raise UsageError(f"{where}: {id_field} is no text")
+        raise UsageError(f"{where}: {id_field} is not a string")
     return node.encode("utf-8", "replace")
 
 
 def _inside(node: Any, step: str) -> Any:
-    """What an object or a list holds under a name or a number; None where it holds nothing there."""
+    """The value of an object or list at a key or index; None where there is none."""
     if isinstance(node, dict):
         return node.get(step)
     if isinstance(node, list) and step.isdecimal() and int(step[:9]) < len(node):
@@ -308,9 +311,9 @@ def _csv_ids(path: Path, id_field: str) -> Iterator[bytes]:
 def reconciled_with_file(
     result: RunResult, directory: Path, received: Path, id_field: str, *, of: Of
 ) -> tuple[Reconciliation, list[str]]:
-    """A stored run joined with a file of the user's own, and what a reader should know of the file.
+    """A stored run joined with a user's file, and notes about the file.
 
-    Raises UsageError where the run's outcomes were not kept, or the file cannot be used.
+    Raises UsageError where the run's outcomes were not saved, or the file cannot be used.
     """
     run = result.run
     kept = directory / OUTCOMES
@@ -323,11 +326,11 @@ def reconciled_with_file(
     events = len(outcomes.endings)
     rows = read_rows(received, id_field, run=run.id, seed=run.seed, types=result.by_event, events=events, of=of)
     ordered = run.model == "open" or run.workers == 1
-    joined = reconcile(outcomes, rows.books, received.name, ordered=ordered, by_body=rows.by_body)
+    joined = reconcile(outcomes, rows.ledger, received.name, ordered=ordered, by_body=rows.by_body)
     joined = msgspec.structs.replace(joined, never_sent=(joined.never_sent or 0) + rows.beyond)
     notes = []
     if rows.others:
-        notes.append(f"{rows.others:,} of {rows.rows:,} rows are of no event of this run; the first: {rows.example}")
+        notes.append(f"{rows.others:,} of {rows.rows:,} rows belong to no event of this run; the first: {rows.example}")
     if any(shard.lost for shard in result.shards):
-        notes.append("a generator process was lost in this run: what it sent last stands as never sent")
+        notes.append("a generator process was lost in this run: its last events count as never sent")
     return joined, notes

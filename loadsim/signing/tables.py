@@ -245,7 +245,7 @@ def _fields(key: str, template: str, known: Sequence[str]) -> list[str]:
 def _message(template: str) -> tuple[Field | bytes, ...]:
     names = _fields("signed", template, _MESSAGE_FIELDS)
     if "body" not in names:
-        raise TableError("signed", "does not hold {body}: a signature that does not cover the body proves nothing")
+        raise TableError("signed", "does not hold {body}: a signature that does not cover the body is useless")
     parts: list[Field | bytes] = []
     for number, text in enumerate(_FIELD.split(template)):
         if number % 2:

@@ -1,1 +1,1 @@
-"""One event: prepared as a run would send it, sent, and its answer."""
+"""Prepares and sends one event, and returns its answer."""

@@ -1,7 +1,6 @@
-"""Sends one signed event and tells what came of it, step by step.
+"""Sends one signed event and returns the answer, or the reason why there was none, with the time of each step.
 
-Decides how the exchange is timed and what a failure to answer is called, with a line that says what to check. Uses
-aiohttp's client and its tracing; redirects are not followed, nothing is retried, no proxy is used.
+Uses aiohttp's client and its tracing. Redirects are not followed, nothing is retried, no proxy is used.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from loadsim.report.panel import Answer, Failure, Timings
 _CLOSING_TURNS = 8
 _HTTP1 = b"HTTP/1."
 RESPONSE_LIMIT = 1_000_000
-"""Bytes of a response that are kept; the rest is not waited for."""
+"""Bytes of a response that are kept; the rest is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What was sent and what became of it."""
+    """The sent request and its outcome."""
 
     headers: Headers
     timings: Timings
@@ -46,7 +45,7 @@ class Exchange:
 
 
 class _Context(ssl.SSLContext):
-    """Notes when a handshake begins, which the client's tracing does not tell apart from connecting."""
+    """Records the start of a TLS handshake, which the client's tracing does not separate from connecting."""
 
     began: float | None = None
 
@@ -64,14 +63,14 @@ async def exchange(
     trust: Trust,
     chunk: int | None = None,
 ) -> Exchange:
-    """POST `request` to `url`, once. `headers` are added to the request's own and win over them.
+    """POST `request` to `url`, once. `headers` are added to the request's own and replace those with the same name.
 
-    With `chunk` the body goes in chunks of so many bytes, without a length. Returns an Exchange whose outcome is the
-    Answer, whatever its status, or the Failure. Raises UsageError when a file named in `trust` cannot be used.
+    With `chunk` the body is sent in chunks of that many bytes, without a length. Returns an Exchange whose outcome is
+    the Answer, whatever its status, or the Failure. Raises UsageError when a file named in `trust` cannot be used.
     """
     sent = headers_over({"User-Agent": f"loadsim/{__version__}", **dict(request.header_pairs())}, headers)
     if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
-        raise UsageError("credentials stand both in the URL and in an Authorization header: keep one of them")
+        raise UsageError("credentials are given both in the URL and in an Authorization header: keep one of them")
     context = client_context(trust, _Context, system=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -118,7 +117,7 @@ async def _outcome(
 
 
 def _ascii(url: str) -> URL:
-    """The URL as it is sent: what is ASCII in its path stays as it is written."""
+    """The URL as it is sent: ASCII characters in its path stay unchanged."""
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")
     host = authority(url)
@@ -127,7 +126,7 @@ def _ascii(url: str) -> URL:
 
 
 class _Handler(ResponseHandler):
-    """Reads an answer of HTTP/1.x and nothing else: aiohttp takes RTSP/1.0, ICE/1.0 and HTTP/2.0 for the same."""
+    """Accepts answers of HTTP/1.x only: aiohttp would also accept RTSP/1.0, ICE/1.0 and HTTP/2.0."""
 
     _began = b""
 
@@ -140,7 +139,7 @@ class _Handler(ResponseHandler):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Keeps the zone of a link-local address, which aiohttp's own form of an address has lost."""
+    """Keeps the zone of a link-local address, which aiohttp loses."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__(ssl=context, force_close=True)
@@ -179,15 +178,15 @@ class _Clock:
         self._at = {"begin": time.perf_counter()}
 
     def mark(self, name: str) -> None:
-        """It is `name` now."""
+        """Record that `name` happens now."""
         self._at[name] = time.perf_counter()
 
     def reached(self, name: str) -> bool:
-        """Whether the exchange got so far."""
+        """Whether the exchange reached this instant."""
         return name in self._at
 
     def tracing(self) -> aiohttp.TraceConfig:
-        """The client's own trace points, as marks."""
+        """The client's trace points, recorded by name."""
         config = aiohttp.TraceConfig()
         for signal, name in (
             (config.on_dns_resolvehost_start, "dns_begin"),
@@ -206,7 +205,7 @@ class _Clock:
         return mark
 
     def timings(self) -> Timings:
-        """The steps that happened, in ms."""
+        """The duration of each step that happened, in ms."""
         at = dict(self._at)
         handshake = self._context.began
         if handshake is not None:
@@ -226,7 +225,7 @@ def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
 
 
 def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Failure:
-    """The kind and the one line of each way in which there can be no answer."""
+    """The error kind and a line of advice for an exception."""
     place = _place(url)
     match error:
         case TimeoutError() if clock.reached("connect_end"):
@@ -237,7 +236,9 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
             text = f"no connection to {place} within {timeout_s:g} s: is the address right, does a firewall drop it?"
             return Failure(ErrorKind.connect_timeout, text)
         case aiohttp.ClientConnectorDNSError() | UnicodeError():
-            return Failure(ErrorKind.dns, f"cannot resolve the host name {urlsplit(url).hostname}: is it spelt right?")
+            return Failure(
+                ErrorKind.dns, f"cannot resolve the host name {urlsplit(url).hostname}: is it spelled correctly?"
+            )
         case aiohttp.ClientConnectorCertificateError():
             return Failure(ErrorKind.tls, _untrusted(place, error.certificate_error))
         case aiohttp.ClientSSLError():
@@ -263,7 +264,7 @@ def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Fai
 
 def _broken(place: str, cause: BaseException | None) -> Failure:
     if isinstance(cause, ssl.SSLError):
-        text = f"TLS with {place} broke ({_tls_reason(cause)}): see its log, and what lies in between"
+        text = f"TLS with {place} broke ({_tls_reason(cause)}): see its log, and check proxies in between"
         return Failure(ErrorKind.tls, text)
     return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
 
@@ -274,14 +275,12 @@ def _place(url: str) -> str:
 
 
 def _no_http(place: str) -> str:
-    return f"what {place} answered is not HTTP: does another service listen there?"
+    return f"the answer of {place} is not HTTP: does another service listen there?"
 
 
 def _untrusted(place: str, error: Exception) -> str:
     reason = getattr(error, "verify_message", "") or "not trusted"
-    return (
-        f"the certificate of {place} is not accepted ({reason}): name its authority (cacert), or let it pass (insecure)"
-    )
+    return f"the certificate of {place} is not accepted ({reason}): name its CA (cacert), or accept it (insecure)"
 
 
 def _tls_reason(error: BaseException) -> str:

@@ -1,8 +1,4 @@
-"""One simulated event from what the user chose to what became of it.
-
-Decides which event types an endpoint is offered, what makes a body of the user's own acceptable, and what is signed and
-when. Refuses to know who asks, and how the exchange is made (`simulate` does).
-"""
+"""Prepares one event from the user's choices, signs it and sends it; used by the command line and the dashboard."""
 
 from __future__ import annotations
 
@@ -31,11 +27,11 @@ from loadsim.single.exchange import exchange
 
 @dataclass(frozen=True, slots=True)
 class OneEvent:
-    """What is to be sent: `seed` is None where the body is the user's own."""
+    """The event to send. `seed` is None where the body is the user's own."""
 
     name: str
     topic: str
-    """As the provider's headers have it."""
+    """The event's name in the provider's headers."""
     id: str
     body: bytes
     seed: int | None
@@ -43,7 +39,7 @@ class OneEvent:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Everything that sending takes, checked. Sent twice, it is the same event with a fresh signature."""
+    """Everything needed to send, checked. It can be sent several times, each time with a new signature."""
 
     endpoint: Endpoint
     target: Target
@@ -51,18 +47,18 @@ class Delivery:
     event: OneEvent
     signer: Signer
     secret: Secret
-    """What it signs with."""
+    """The signing secret."""
     trust: Trust
 
 
 def check_reachable(endpoint: Endpoint) -> None:
-    """Raise UsageError for the receiver that only exists beside a run."""
+    """Raise UsageError for the embedded receiver, which exists during a run only."""
     if endpoint.url == EMBEDDED:
-        raise UsageError("embedded is for load runs: start `loadsim receive` and simulate to its URL")
+        raise UsageError("embedded is for load runs: start `loadsim receive` and use its URL")
 
 
 def changed_target(endpoint: Endpoint, changes: Mapping[str, Any], source: str) -> Target:
-    """The endpoint's own settings with `changes` (fields of Target) over them. Raises UsageError naming `source`."""
+    """The endpoint's own settings with `changes` (fields of Target) applied. Raises UsageError naming `source`."""
     target: Target = msgspec.structs.replace(endpoint.target, **changes)
     try:
         check_target(source, target, scheme_names())
@@ -84,16 +80,16 @@ def check_registered(endpoint: Endpoint, name: str) -> None:
 
 
 def made_event(source: EventSource, name: str, seed: int, now_ns: int) -> OneEvent:
-    """Event 0 of a seed."""
+    """Event 0 of a run with this seed."""
     return OneEvent(name, source.topic, source.event_id(0), source.body(0, now_ns), seed)
 
 
 def own_event(
-    endpoint: Endpoint, body: bytes, asked: str | None, source: str, remedy: str = "leave -e out or change the file"
+    endpoint: Endpoint, body: bytes, asked: str | None, source: str, remedy: str = "leave out -e or change the file"
 ) -> OneEvent:
-    """The user's own body: any JSON, sent as it is. Its `event` field, where there is one, says the type.
+    """The user's own body: any JSON, sent unchanged. Its `event` field, if there is one, gives the type.
 
-    `source` is how messages call where it stands, `remedy` what helps where it is not of the type asked for. Raises
+    `source` is its name in messages, `remedy` the advice where it has another type than the one asked for. Raises
     UsageError.
     """
     try:
@@ -110,13 +106,13 @@ def own_event(
 
 
 def _topic(name: object) -> str:
-    """What a provider's headers call the event of a recorded body; nothing where nobody says."""
+    """The name of the event of a recorded body in the provider's headers; empty where it is not known."""
     known = {each.name: each.topic for each in catalogue()}
     return known.get(name, name) if isinstance(name, str) else ""
 
 
 def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = ELSEWHERE) -> Delivery:
-    """Read the secret and what the headers name. `remedy` ends the line that says what to set. Raises UsageError."""
+    """Read the secret and the variables that headers name. `remedy` ends an error message. Raises UsageError."""
     chosen = scheme(target.scheme, target.custom)
     secret = read_secret(
         secret_env=target.secret_env,
@@ -130,7 +126,8 @@ def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = E
 
 
 async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
-    """Sign as of `now_ns`, send once, and tell. Raises UsageError when a file of the target's cannot be used."""
+    """Sign with the time `now_ns`, and send once. Raises UsageError when a file that the target names cannot be
+    used."""
     target, event = delivery.target, delivery.event
     signed = delivery.signer.headers(event.body, now_ns, event.id)
     done = await exchange(

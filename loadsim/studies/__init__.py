@@ -1,1 +1,1 @@
-"""Procedures made of several runs: embedded run, capacity, ab, probe, bench."""
+"""Experiments of several runs or events: capacity, ab, probe and the benchmarks, one folder each."""

@@ -1,7 +1,7 @@
-"""The clock of in-process benchmarks: one core, one batch of calls, the CPU time that it took.
+"""The clock of in-process benchmarks: the CPU time of a batch of calls on one core.
 
-As thin as can be: what the times say is `measure.timing`'s business. CPU time of this thread is taken, so that a batch
-from which the core was taken away for a while is not charged for that; wall time beside it shows how much that was.
+CPU time of this thread is measured, so that time in which other programs used the core does not count; wall time shows
+how much that was. `measure.timing` evaluates the times.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 
 class Took(NamedTuple):
-    """ns of one batch."""
+    """Times of one batch, ns."""
 
     cpu: int
     wall: int
 
 
 def timed(call: Callable[..., Any], batch: Sequence[tuple[Any, ...]]) -> Took:
-    """Call once with each of the arguments in `batch`. The cyclic collector is left out, as `timeit` has it."""
+    """Call once with each of the arguments in `batch`. The cyclic collector is off meanwhile, as in `timeit`."""
     clock, wall_clock = time.thread_time_ns, time.perf_counter_ns
     collecting = gc.isenabled()
     gc.disable()
@@ -39,15 +39,15 @@ def timed(call: Callable[..., Any], batch: Sequence[tuple[Any, ...]]) -> Took:
 def cpu_ns(pid: int) -> int:
     """User and system time of another process so far, all its threads, in ns.
 
-    Its CPU-time clock, whose id is that of clock_getcpuclockid(3) on Linux: rusage tells of ended children only, and
-    /proc in steps of 10 ms. Raises OSError when the process is gone.
+    Its CPU-time clock, whose id is that of clock_getcpuclockid(3) on Linux: rusage covers ended children only, and
+    /proc has steps of 10 ms. Raises OSError when the process is gone.
     """
     return time.clock_gettime_ns((~pid << 3) | 2)
 
 
 @contextlib.contextmanager
 def one_core(core: int | None = None) -> Iterator[int | None]:
-    """Hold this thread, and what it starts, to `core` (None: the last that it may use); None where nothing can."""
+    """Pin this thread, and what it starts, to `core` (None: the last that it may use). Returns None if it cannot."""
     if not hasattr(os, "sched_setaffinity"):
         yield None
         return

@@ -117,7 +117,7 @@ ROWS = (
     Row("ours", "loadsim, aiohttp engine", TRACKPILOTS, _ours("aiohttp", TRACKPILOTS)),
     Row(
         "ours-open",
-        "loadsim, aiohttp engine, not verifying",
+        "loadsim, aiohttp engine, without verification",
         TRACKPILOTS,
         _ours("aiohttp", TRACKPILOTS, "--no-verify"),
         verifies=False,
@@ -125,7 +125,7 @@ ROWS = (
     Row("bare", "loadsim, bare engine", TRACKPILOTS, _ours("bare", TRACKPILOTS)),
     Row(
         "bare-open",
-        "loadsim, bare engine, not verifying",
+        "loadsim, bare engine, without verification",
         TRACKPILOTS,
         _ours("bare", TRACKPILOTS, "--no-verify"),
         verifies=False,

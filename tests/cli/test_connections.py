@@ -331,7 +331,7 @@ async def test_a_proxy_that_refuses_during_the_run_is_a_kept_result(tmp_path: Pa
     ("arguments", "expected"),
     [
         (["--unix", "a.sock", "--proxy", "http://127.0.0.1:1"], "keep one of them"),
-        (["--proxy", "https://127.0.0.1:1"], "plain HTTP"),
+        (["--proxy", "https://127.0.0.1:1"], "unencrypted HTTP"),
         (["--connect-to", "somewhere"], "HOST:PORT"),
         (["--connect-to", "127.0.0.1:99999"], "HOST:PORT"),
         (["--unix", "a.sock", "--transport", "aiohttp"], "direct transport"),

@@ -68,7 +68,7 @@ def test_the_browser_is_led_by_a_file_that_only_we_can_read(tmp_path: Path) -> N
     with process.stderr:
         url = re.search(r"http://127\.0\.0\.1:\d+/\?token=(\S+)", process.stderr.readline())
         assert url
-        assert "Ctrl-C stops" in process.stderr.readline()
+        assert "press Ctrl-C to stop" in process.stderr.readline()
         opened = tmp_path / "argument"
         while not opened.exists() or not opened.read_text():
             assert process.poll() is None

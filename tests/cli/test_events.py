@@ -32,7 +32,7 @@ def test_a_schemes_own_event_needs_no_prefix(run: Run) -> None:
     assert run("events", "--scheme", "stripe", "charge.succeeded").code == 0
     other = run("events", "--scheme", "github", "stripe.charge.succeeded")
     assert (other.code, other.out) == (2, "")
-    assert "stripe.charge.succeeded is no event of scheme github" in other.err
+    assert "stripe.charge.succeeded is not an event of scheme github" in other.err
 
 
 def test_the_list_can_be_that_of_one_scheme(run: Run) -> None:
@@ -84,8 +84,8 @@ def test_the_exact_body_is_that_of_the_run(
     [
         (["nope"], "unknown event type 'nope': known types are desktop.activity_tracking.captured, "),
         (["--seed", "1"], "these options need an event type"),
-        ([APP, "--index", "1"], "give the run's --seed too"),
-        ([APP, "--epoch", "1"], "give the run's --seed too"),
+        ([APP, "--index", "1"], "need the seed of the run: give --seed too"),
+        ([APP, "--epoch", "1"], "need the seed of the run: give --seed too"),
         ([APP, "--seed", "1", "--epoch", "noon"], "--epoch noon: write unix seconds or ISO 8601"),
         ([APP, "--seed", "1", "--epoch", "nan"], "--epoch nan: write unix seconds"),
         ([APP, "--seed", "1", "--epoch", "999999999999"], "between the years 1970 and 9999"),

@@ -66,7 +66,7 @@ def test_a_run_is_registered_before_its_first_event(status: int, run: Run, tmp_p
     assert sum(line.startswith("PUT") for line in came) == 1
     assert [line for line in came if line.startswith("POST")] == ["POST /hooks"] * 10
     assert ran.code == 0, ran.err
-    assert ("could not be told of this run" in ran.err) == (status in (403, 500))
+    assert ("could not be registered at the ledger" in ran.err) == (status in (403, 500))
     assert "key=k" not in ran.err
 
 
@@ -75,7 +75,7 @@ def test_a_ledger_that_is_not_there_is_told_of_at_once_and_makes_the_gate_invali
     with serving(foreign(200, came)) as url:
         ran = run("run", f"{url}/hooks", "-c", "1", "-n", "3", "--ledger", "http://127.0.0.1:9/l", "--objective", LOST)
     assert ran.code == 3
-    assert "the ledger could not be told of this run: http://127.0.0.1:9/l: " in ran.err
+    assert "the run could not be registered at the ledger: http://127.0.0.1:9/l: " in ran.err
 
 
 def test_a_run_without_a_ledger_tells_nobody(run: Run) -> None:

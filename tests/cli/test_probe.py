@@ -32,6 +32,28 @@ def test_a_sound_endpoint_is_0_with_a_table_that_shows_no_secret(run: Run, tmp_p
     assert SECRET not in done.out
 
 
+@pytest.mark.parametrize("options", [(), ("--clock", "--limit", "2h")])
+def test_the_result_is_saved_and_reported_again(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
+    with serving(receiver()) as url:
+        done = run("probe", f"{url}/hooks?token=t0ken-77", *options, "--out", "kept")
+    (directory,) = (tmp_path / "kept").iterdir()
+    assert {path.name for path in directory.iterdir()} == {"probe.json", "summary.md", "report.html"}
+    again = run("report", str(directory.relative_to(tmp_path)))
+    saved = f"\nSaved to {directory.relative_to(tmp_path)}/: probe.json, summary.md, report.html\n"
+    assert (again.code, again.out + saved) == (0, done.out)
+    for path in directory.iterdir():
+        assert "t0ken-77" not in path.read_text()
+        assert SECRET not in path.read_text()
+
+
+def test_where_nothing_can_be_saved_nothing_is_sent(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with serving(receiver()) as url:
+        done = run("probe", url, "--out", "file")
+    assert (done.code, done.out) == (1, "")
+    assert "file: no result can be written here" in done.err
+
+
 def test_findings_are_99_and_stand_in_the_json(run: Run) -> None:
     with serving(receiver(lambda body: body.strip())) as url:
         done = run("probe", url, "--json")
@@ -69,7 +91,7 @@ def test_nobody_there_is_1(run: Run) -> None:
     ("arguments", "said"),
     [
         (("embedded", "--clock", "--scheme", "github"), "the scheme github signs no timestamp"),
-        (("embedded", "--limit", "2h"), "--limit goes with --clock"),
+        (("embedded", "--limit", "2h"), "--limit needs --clock"),
         (("embedded", "--clock", "--limit", "5m"), "--limit (300 s) beyond it"),
         (("embedded", "--clock", "--limit", "1500ms"), "--limit: give whole seconds"),
         (("embedded", "--pause", "5"), "--pause: "),

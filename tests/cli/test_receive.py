@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.cli.conduct import parse_address
 from loadsim.cli.main import main
+from loadsim.cli.receiver_options import parse_address
 from loadsim.plan.units import Span, UnitError, parse_share, parse_span
 from tests import commands
 from tests.commands import Command
@@ -123,8 +123,8 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--secret-file", "/nonexistent"], "/nonexistent"),
         (["--delay", "5"], "has no unit"),
         (["--stall", "10s"], "AT:FOR"),
-        (["--down", "1s:2s", "--down", "2s:1s"], "before the one before it has ended"),
-        (["--down", "1s:0s"], "lasts no time"),
+        (["--down", "1s:2s", "--down", "2s:1s"], "before the earlier one has ended"),
+        (["--down", "1s:0s"], "its duration is 0"),
         (["--fail", "200:1%"], "400 to 599"),
         (["--fail", "503:60%", "--reset", "41%"], "more than 100%"),
         (["--fail", "500:1%", "--retry-after", "1s"], "429 or 503"),

@@ -32,10 +32,10 @@ async def test_a_run_is_reconciled_with_the_embedded_receiver_and_with_a_file(tm
     assert "Reconciled  joined with the embedded receiver (counts deliveries)" in done.out
     assert "outcomes.bin" in done.out
     result = stored(tmp_path)
-    books = result.reconciliation
-    assert books is not None
-    assert (books.sent, books.delivered, books.lost, books.duplicated, books.never_sent) == (EVENTS, EVENTS, 0, 0, 0)
-    assert books.reordered is None  # two processes, each at its own pace
+    found = result.reconciliation
+    assert found is not None
+    assert (found.sent, found.delivered, found.lost, found.duplicated, found.never_sent) == (EVENTS, EVENTS, 0, 0, 0)
+    assert found.reordered is None  # two processes, each at its own pace
 
     (directory,) = (tmp_path / "reports").iterdir()
     source = EventSource(TYPE, result.run.seed)
@@ -47,12 +47,12 @@ async def test_a_run_is_reconciled_with_the_embedded_receiver_and_with_a_file(tm
     ):
         file = tmp_path / f"{name}.ndjson"
         file.write_text("".join(json.dumps({"order": {"id": text}}) + "\n" for text in rows), encoding="utf-8")
-        told = CliRunner().invoke(command, [str(directory), str(file), "--id", "order.id"])
-        assert told.exit_code == code, told.output
-        assert f"joined with {name}.ndjson" in told.output
-        lost = "1 event answered 2xx, and not in the receiver's books (first: index 7)"
-        assert (lost in told.output) == (name == "lossy")
-        assert ("more often than they should be (first: index 5)" in told.output) == (name == "eager")
+        ended = CliRunner().invoke(command, [str(directory), str(file), "--id", "order.id"])
+        assert ended.exit_code == code, ended.output
+        assert f"joined with {name}.ndjson" in ended.output
+        lost = "1 event answered 2xx, but not in the receiver's ledger (first: index 7)"
+        assert (lost in ended.output) == (name == "lossy")
+        assert ("more often than expected (first: index 5)" in ended.output) == (name == "eager")
     lossy = str(tmp_path / "lossy.ndjson")
     assert CliRunner().invoke(command, [str(directory), lossy, "--id", "order.id", "--write"]).exit_code == 99
     written = stored(tmp_path).reconciliation

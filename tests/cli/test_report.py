@@ -8,11 +8,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.measure.result import dump_result
+from loadsim.measure.generator_limits import dump_limits
+from loadsim.measure.result import GeneratorLimits, dump_result
 from loadsim.model import LoadsimError, UsageError
-from loadsim.report.formats import FORMATS, run_files
+from loadsim.report.charts import library
+from loadsim.report.formats import FORMATS, REPORT_FORMATS, run_files
+from loadsim.studies.ab.result import dump_ab
+from loadsim.studies.bench_receiver.result import ReceiverBench
+from loadsim.studies.bench_verify.result import VerifyBench
+from loadsim.studies.capacity.result import dump_capacity
+from loadsim.studies.probe.result import ClockResult, ProbeResult, dump_probe
+from loadsim.studies.stored import FILES
 from tests.builders import run_info, run_result, with_course
 from tests.cli.running import report, stored_result
+from tests.report.rendering import Stored, render_page, render_summary, render_text
+from tests.report.results import pairs, probed, searched
 
 
 @pytest.fixture
@@ -97,3 +107,73 @@ def test_a_truncated_newer_or_foreign_result_is_named(
     assert isinstance(done.exception, UsageError)
     assert says in str(done.exception)
     assert not (directory / "report.html").exists()
+
+
+# -- studies --------------------------------------------------------------------------------------------------------
+
+
+def stored_probe(result: ProbeResult | ClockResult) -> bytes:
+    return dump_probe(result, probe_id="probe", started_at="2026-05-04T09:10:00Z", ended_at="", version="0.1.0")
+
+
+BENCHMARKS = Path(__file__).parents[2] / "reports" / "benchmarks"
+VERIFY, RECEIVER = ((BENCHMARKS / name).read_bytes() for name in ("verify.json", "receiver.json"))
+STUDIES: dict[str, tuple[Stored, bytes]] = {
+    "capacity.json": (searched(), dump_capacity(searched())),
+    "ab.json": (pairs(slower=1.2), dump_ab(pairs(slower=1.2))),
+    "probe.json": (probed(), stored_probe(probed())),
+    "verify.json": (msgspec.json.decode(VERIFY, type=VerifyBench), VERIFY),
+    "receiver.json": (msgspec.json.decode(RECEIVER, type=ReceiverBench), RECEIVER),
+}
+
+
+DAMAGES: tuple[object, ...] = (None, "x", -1, [], {}, [None], 1e308)
+
+
+def test_every_kind_of_study_that_has_a_directory_is_here() -> None:
+    assert set(STUDIES) == set(FILES)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_directory_of_a_study_is_a_report_in_every_format(tmp_path: Path, name: str) -> None:
+    result, data = STUDIES[name]
+    (tmp_path / name).write_bytes(data)
+    for place in (tmp_path, tmp_path / name):
+        assert report(place).stdout == render_text(result)
+        assert report(place, "-f", "md").stdout == render_summary(result)
+    written = report(tmp_path, "-f", "html", "-o", tmp_path / "page.html")
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert (tmp_path / "page.html").read_bytes() == render_page(result, library())
+
+
+@pytest.mark.parametrize("form", [name for name in FORMATS if name not in REPORT_FORMATS])
+def test_a_format_that_a_study_does_not_have_is_one_clear_line(tmp_path: Path, form: str) -> None:
+    (tmp_path / "ab.json").write_bytes(STUDIES["ab.json"][1])
+    done = report(tmp_path, "-f", form)
+    assert isinstance(done.exception, UsageError)
+    assert (
+        str(done.exception) == f"{tmp_path}/ab.json: has the formats text, html, md; {form} is for the result of a run"
+    )
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_damaged_study_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    document = msgspec.json.decode(STUDIES[name][1], type=dict[str, object])
+    for key in document:
+        for value in DAMAGES:
+            damaged = msgspec.json.encode(document | {key: value})
+            (tmp_path / name).write_bytes(damaged)
+            done = report(tmp_path)
+            if done.exit_code:
+                assert isinstance(done.exception, UsageError), (key, value, done.exception)
+                assert "\n" not in str(done.exception)
+    (tmp_path / name).write_bytes(STUDIES[name][1][:-20])
+    assert isinstance(report(tmp_path).exception, UsageError)
+
+
+def test_the_limits_of_the_generator_are_a_report(tmp_path: Path) -> None:
+    limits = GeneratorLimits("2026-05-04T09:10:00Z", 81_250.0, 0.97, 0.068, 0.121, [])
+    (tmp_path / "engine-0.json").write_bytes(dump_limits(limits, run_result().environment, "0.1.0"))
+    done = report(tmp_path / "engine-0.json")
+    assert done.exit_code == 0
+    assert "81,250 signed events/s per process" in done.stdout

@@ -47,7 +47,7 @@ def test_every_event_of_an_outage_is_delivered_and_the_books_balance(run: Run) -
     result, shown = result_of(run, STORM, "-w", "2")
     totals, retries = result["totals"], result["retries"]
     assert totals["planned"] == totals["sent"] == totals["succeeded"] == 320
-    assert not any("books" in reason for reason in result["validity"]["reasons"])
+    assert not any("accounts" in reason for reason in result["validity"]["reasons"])
     assert totals["attempts"] == retries["attempts"] == sum(row["deliveries"] for row in retries["by_attempt"])
     assert totals["attempts"] >= 320 + retries["retried"]
     assert 0 < retries["retried"] < 320
@@ -84,7 +84,7 @@ def test_a_provider_that_switches_the_endpoint_off_uses_one_worker_and_says_so(r
     assert retries["undelivered"] == totals["errors"]["switched_off"] > 0
     assert totals["attempts"] == retries["attempts"]
     assert totals["planned"] == totals["sent"] == 320
-    assert not any("books" in reason for reason in result["validity"]["reasons"])
+    assert not any("accounts" in reason for reason in result["validity"]["reasons"])
     assert "switched off" in shown
 
 

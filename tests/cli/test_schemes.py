@@ -117,7 +117,7 @@ def test_a_signed_url_and_a_scheme_of_the_users_own(run: Run) -> None:
         ("github", [], "no headers: give them with --headers FILE"),
         ("github", ["-H", "nonsense"], "header 1 is not written 'Name: value'"),
         ("github", ["--headers", "nowhere"], "cannot read nowhere"),
-        ("square", ["-H", "A: b"], "scheme square signs the URL too: give the one that the sender has with --url"),
+        ("square", ["-H", "A: b"], "scheme square signs the URL too: give the one that the sender uses with --url"),
         ("github", ["-H", "A: b", "--now", "soon"], "--now soon: write unix seconds or ISO 8601"),
         ("github", ["-H", "A: b", "--tolerance", "5"], "--tolerance: '5' has no unit"),
         ("github", ["-H", "A: b", "--secret-env", "NOT_SET"], "NOT_SET is not set"),

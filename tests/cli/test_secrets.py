@@ -69,7 +69,7 @@ def test_no_value_of_a_variable_is_shown_or_kept(name: str, run: Run, url: str, 
     ran = run(command, url, *HEADERS, *options)
     assert ran.code == 99, ran.err
     kept = [path.read_bytes() for path in (tmp_path / "reports").rglob("*") if path.is_file()]
-    assert bool(kept) == (command in ("run", "capacity"))
+    assert bool(kept) == (command in ("run", "capacity", "probe"))
     for text in (ran.out.encode(), ran.err.encode(), *kept):
         assert not [value for value in (*HIDDEN, "bGl0ZXJhbA") if value.encode() in text]
     if command != "capacity":
@@ -78,7 +78,7 @@ def test_no_value_of_a_variable_is_shown_or_kept(name: str, run: Run, url: str, 
 
 def test_nor_on_the_page(run: Run, url: str) -> None:
     pytest.importorskip("jinja2")
-    from loadsim.dashboard.desk import Desk
+    from loadsim.dashboard.history import History
     from loadsim.dashboard.pages import Pages
     from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
@@ -88,7 +88,7 @@ def test_nor_on_the_page(run: Run, url: str) -> None:
     headers = {"X-Tenant": "env:TENANT", "X-Caller": "env:CALLER"}
     target = changed_target(endpoint, {"headers": headers}, "test")
     delivery = prepare(endpoint, target, own_event(endpoint, b'{"event":"x"}', "x", "test"))
-    sent = asyncio.run(Desk().send(delivery))
+    sent = asyncio.run(History().send(delivery))
     page = Pages().panel(sent) + Pages().row(sent)
     assert "X-Tenant" in page
     assert not [value for value in HIDDEN if value in page]

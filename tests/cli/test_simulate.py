@@ -220,7 +220,7 @@ def test_tls_is_verified_unless_told_otherwise(run: Run) -> None:
         trusted = run("simulate", url, "-e", APP, "--json", "--cacert", str(CERTIFICATE))
         unchecked = run("simulate", url, "-e", APP, "--json", "--insecure")
         plain = run("simulate", url.replace("https", "http"), "-e", APP, "--json")
-    failed(refused, "tls", "name its authority (cacert), or let it pass (insecure)")
+    failed(refused, "tls", "name its CA (cacert), or accept it (insecure)")
     for ran in (trusted, unchecked):
         timings = orjson.loads(ran.out)["timings_ms"]
         assert ran.code == 0
@@ -299,7 +299,7 @@ def test_registered_events_limit_the_choice(run: Run, tmp_path: Path) -> None:
     assert f"is not registered for the endpoint staging; registered: {APP}, {ACTIVITY}" in ran.err
     (tmp_path / "shot.json").write_text('{"event": "desktop.screenshot_tracking.captured"}')
     assert "is not registered" in run("simulate", "staging", "--payload", "shot.json").err
-    assert run("simulate", "staging").err == f"loadsim: which event? name one with -e: {APP}, {ACTIVITY}\n"
+    assert run("simulate", "staging").err == f"loadsim: no event type was given: name one with -e: {APP}, {ACTIVITY}\n"
 
 
 def test_the_secret_can_come_from_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,7 @@ def test_the_secret_can_come_from_a_file(run: Run, tmp_path: Path, monkeypatch: 
     [
         (["-e", APP], f"{VARIABLE} is not set"),
         (["-e", "nope"], "unknown event type 'nope'"),
-        ([], f"which event? name one with -e: {', '.join(default_types())}"),
+        ([], f"no event type was given: name one with -e: {', '.join(default_types())}"),
         (["-e", APP, "--set", "x"], "write PATH=VALUE"),
         (["-e", APP, "--set", "x=1"], "the payload has no field 'x'"),
         (["-e", APP, "--scheme", "nope"], "no such signature scheme"),
@@ -326,7 +326,7 @@ def test_the_secret_can_come_from_a_file(run: Run, tmp_path: Path, monkeypatch: 
         (["-e", APP, "--insecure", "--cacert", "x"], "insecure"),
         (["--payload", "missing.json"], "cannot read missing.json: no such file"),
         (["--payload", "bad.json"], "bad.json is not JSON"),
-        (["--payload", "good.json", "--live", "--set", "a=1"], "leave --live, --set out"),
+        (["--payload", "good.json", "--live", "--set", "a=1"], "leave out --live, --set"),
         (["--payload", "good.json", "-e", APP], "its event is other, not desktop.app"),
     ],
 )

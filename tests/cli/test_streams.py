@@ -136,7 +136,7 @@ async def test_a_verdict_is_written_to_the_result_where_its_report_has_no_room(t
     asked = ("judge", result, "--objective", "success: rate >= 0%", "--write")
     done = await ran(tmp_path, through(">/dev/full"), *asked)
     assert done.code == 0, done.err
-    assert done.err.splitlines()[-1] == f"wrote {result}"
+    assert done.err.splitlines()[-1] == f"Saved to {result}"
     assert load_result((tmp_path / result).read_bytes(), result).verdict.outcome == "pass"
 
 
@@ -148,4 +148,4 @@ async def test_a_file_that_is_opened_never_gets_what_a_closed_stream_would_have_
     assert (done.code, done.out, done.err) == (0, "", "")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
-    assert "wrote page.html" not in page
+    assert "Saved to page.html" not in page

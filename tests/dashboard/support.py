@@ -12,7 +12,7 @@ from aiohttp import web
 from yarl import URL
 
 from loadsim.dashboard.app import make_app
-from loadsim.dashboard.live import Stand
+from loadsim.dashboard.run_slot import RunSlot
 
 TOKEN, COOKIE = "a-token-of-this-test", "loadsim_test"
 
@@ -20,11 +20,11 @@ TOKEN, COOKIE = "a-token-of-this-test", "loadsim_test"
 class Client:
     """What a browser of the user's would send to the page."""
 
-    def __init__(self, session: aiohttp.ClientSession, port: int, stand: Stand) -> None:
+    def __init__(self, session: aiohttp.ClientSession, port: int, slot: RunSlot) -> None:
         self.session = session
         self.host = f"127.0.0.1:{port}"
         self.base = f"http://{self.host}"
-        self.stand = stand
+        self.slot = slot
 
     async def get(self, path: str, accept: str = "text/html", **headers: str) -> tuple[int, str]:
         """Status and text of a page."""
@@ -44,14 +44,14 @@ class Client:
 @contextlib.asynccontextmanager
 async def page(out: Path) -> AsyncIterator[Client]:
     """The page on a free port, over the results in `out`."""
-    app, stand = make_app(out, TOKEN, COOKIE, ("ours.example",))
+    app, slot = make_app(out, TOKEN, COOKIE, ("ours.example",))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            yield Client(session, runner.addresses[0][1], stand)
+            yield Client(session, runner.addresses[0][1], slot)
     finally:
-        await stand.close()
+        await slot.close()
         await runner.cleanup()

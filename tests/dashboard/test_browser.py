@@ -144,7 +144,7 @@ def test_a_first_event_from_the_address_to_the_panel(user: User) -> None:
     assert "X-Webhook-Timestamp" in user.field("headers")
     assert user.field("payload").startswith(f'{{"event":"{ACTIVITY}","version":"v1"')
     assert user.field("response")
-    assert page.locator("#said").inner_text() == "delivered: 200"
+    assert page.locator("#announcement").inner_text() == "delivered: 200"
     user.well()
 
 
@@ -238,7 +238,7 @@ def test_copied_is_what_is_shown(user: User) -> None:
 def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> None:
     page = user.page
     page.get_by_role("link", name="Load runs").click()
-    page.get_by_label("Fire at").filter(visible=True).select_option("good")
+    page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
     page.get_by_label("Rate", exact=True).fill("soon")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("Rate: ")
@@ -259,7 +259,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         expect(page.get_by_role("heading", name="Objectives")).to_be_visible()
         page.get_by_role("link", name="Load runs" if times == 1 else "Runs", exact=True).click()
         if times == 1:
-            page.get_by_label("Fire at").filter(visible=True).select_option("good")
+            page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
             page.get_by_label("Rate", exact=True).fill("40/s")
             page.get_by_label("Duration").fill("1s")
     page.get_by_label("Scenario").select_option("quick")
@@ -277,7 +277,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
 def test_a_run_that_is_stopped_at_once_is_over_whatever_comes_late(user: User) -> None:
     page = user.page
     page.goto(f"{user.base}/load")
-    page.get_by_label("Fire at").filter(visible=True).select_option("good")
+    page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
     live = page.locator("#live")
 
     def late(route: Route) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.dashboard import choices
-from loadsim.dashboard.asking import asked_run
-from loadsim.dashboard.copying import as_run
+from loadsim.dashboard.command_lines import run_command
+from loadsim.dashboard.forms import read_run_form
 from loadsim.events import EventSource, catalogue
 from loadsim.model import UsageError
 from loadsim.single.prepare import made_event
@@ -88,13 +88,13 @@ def test_a_wrong_config_is_told_and_a_url_can_still_be_used(directory: Path) -> 
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ({}, "which endpoint"),
+        ({}, "no endpoint was given"),
         ({"target": "nobody"}, 'no endpoint is called "nobody"'),
         ({"target": "embedded"}, "embedded is for load runs"),
         ({"target": "ftp://example.test/"}, "http"),
         ({"target": "https://example.test/", "scheme": "nothing"}, "scheme"),
         ({"target": "https://example.test/", "secret_env": "not a name"}, "secret_env"),
-        ({"target": "staging"}, "which event type"),
+        ({"target": "staging"}, "no event type was given"),
         ({"target": "staging", "event": APP}, "the payload is empty"),
         ({"target": "staging", "event": APP, "payload": "{"}, "the payload is not JSON"),
         ({"target": "staging", "event": APP, "payload": '{"event": "x"}'}, "its event is x, not"),
@@ -105,7 +105,7 @@ def test_a_wrong_config_is_told_and_a_url_can_still_be_used(directory: Path) -> 
 def test_what_is_wrong_is_said_in_words(directory: Path, asked: dict[str, str], problem: str) -> None:
     (directory / "loadsim.toml").write_text(CONFIG)
     with pytest.raises(UsageError) as told:
-        choices.edited(choices.chosen(asked)[0], asked)
+        choices.read_event(choices.read_endpoint(asked)[0], asked)
     assert problem in str(told.value)
     assert "\n" not in str(told.value)
 
@@ -125,17 +125,17 @@ def test_scenarios_are_listed_with_their_question(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "problem"),
     [
-        ({"kind": "scenario", "scenario": "/etc/passwd.toml"}, "which scenario"),
-        ({"kind": "scenario", "scenario": "../secret.toml"}, "which scenario"),
+        ({"kind": "scenario", "scenario": "/etc/passwd.toml"}, "no scenario of the list"),
+        ({"kind": "scenario", "scenario": "../secret.toml"}, "no scenario of the list"),
         ({"kind": "quick", "target": "../secret.toml", "model": "rate", "rate": "1/s"}, "that is a scenario"),
-        ({"kind": "quick", "target": "embedded", "model": "rate"}, "Rate: write how many"),
+        ({"kind": "quick", "target": "embedded", "model": "rate"}, "Rate: write the number"),
         ({"kind": "quick", "target": "embedded", "model": "connections", "connections": "ten"}, "Connections ten"),
-        ({"kind": "quick"}, "which endpoint"),
+        ({"kind": "quick"}, "no endpoint was given"),
     ],
 )
 def test_what_a_run_cannot_be_is_said_in_words(form: dict[str, str], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
-        asked_run(form, Path("reports"), check=True)
+        read_run_form(form, Path("reports"), check=True)
 
 
 async def test_a_plan_is_shown_and_nothing_else_happens(directory: Path) -> None:
@@ -161,5 +161,6 @@ async def test_a_plan_is_shown_and_nothing_else_happens(directory: Path) -> None
 
 
 def test_what_nobody_said_is_no_part_of_a_command() -> None:
-    what, options = asked_run({"kind": "quick", "target": "x", "model": "connections"}, Path("reports"), check=False)
-    assert as_run(what, options) == "loadsim run x"
+    form = {"kind": "quick", "target": "x", "model": "connections"}
+    what, options = read_run_form(form, Path("reports"), check=False)
+    assert run_command(what, options) == "loadsim run x"

@@ -1,4 +1,4 @@
-"""Who is let in: the token, the names that are ours, the sites that are not; and what every answer carries."""
+"""Who is accepted: the token, the names that are ours, the sites that are not; and what every answer carries."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_a_post_from_another_site_is_refused(client: Client, origin: str) 
     for path in ("/simulations", "/simulations/1/again", "/load", "/load/plan", "/load/stop"):
         status, told = await client.post(path, body, Origin=origin)
         assert (status, told) == (403, {"error": "This came from another site and was refused."})
-    assert client.stand.run is None
+    assert client.slot.run is None
 
 
 async def test_a_post_without_an_origin_is_refused(client: Client) -> None:

@@ -63,11 +63,11 @@ async def test_a_run_is_told_stopped_and_kept(tmp_path: Path) -> None:
             assert (status, begun["run"]["state"]) == (200, "starting")
             assert begun["command"] == f"loadsim run {url} -c 4 -d 1h"
             listening = asyncio.create_task(told(client))
-            run = client.stand.run
+            run = client.slot.run
             assert run is not None
             status, refused = await client.post("/load", {**QUICK, "target": url})
             assert status == 400
-            assert "two runs would measure each other" in refused["error"]
+            assert "two runs would disturb each other" in refused["error"]
             await has(run, 20)
             status, stopped = await client.post("/load/stop", {})
             assert (status, stopped["run"]["state"]) == (200, "stopping")
@@ -139,7 +139,7 @@ async def test_the_end_of_the_page_keeps_what_was_measured(tmp_path: Path) -> No
         async with asyncio.timeout(PATIENCE_S):
             async with page(tmp_path / "reports") as client:
                 await client.post("/load", {**QUICK, "target": url})
-                run = client.stand.run
+                run = client.slot.run
                 assert run is not None
                 await has(run, 1)
             assert run.state == "done"
@@ -155,8 +155,8 @@ async def test_an_error_of_ours_is_no_silence(tmp_path: Path, monkeypatch: pytes
     async with asyncio.timeout(PATIENCE_S), page(tmp_path / "reports") as client:
         await client.post("/load", {**QUICK, "target": "embedded"})
         (*_, (_, _, end)) = await told(client)
-        run = client.stand.run
+        run = client.slot.run
         assert run is not None
         with pytest.raises(ZeroDivisionError):
             await run.task
-    assert (end["state"], end["text"]) == ("failed", "an error of loadsim's own: ZeroDivisionError")
+    assert (end["state"], end["text"]) == ("failed", "internal error of loadsim: ZeroDivisionError")

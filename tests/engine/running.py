@@ -1,4 +1,4 @@
-"""Runs a real Engine in this process on a small plan, and reads its books."""
+"""Runs a real Engine in this process on a small plan, and reads its accounts."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def build(
 
 
 def ran(engine: Engine, recorder: KeepingRecorder, policies: Policies, took_s: float) -> Ran:
-    """The books of an engine that has run."""
+    """The accounts of an engine that has run."""
     rows = table_of(recorder.kept)
     handshakes = np.array(recorder.opened, dtype=np.int64).reshape(-1, 4)
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)

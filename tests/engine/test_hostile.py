@@ -350,7 +350,7 @@ def full_backlog() -> Iterator[int]:
 
 
 def fire(url: str, make: MakeTransport, row: Row, clock: Clock = monotonic_ns) -> list[str]:
-    """Two events over one connection at a time; the books must balance. How long a timeout is, test_engine knows."""
+    """Two events over one connection at a time; the accounts must balance. How long a timeout is, test_engine knows."""
     of = scenario([{"connections": 1, "events": 2}], {"url": url, "timeout": "60s", **row.target}, [row.event])
     result = run(of, make, clock=clock)
     result.assert_balanced()

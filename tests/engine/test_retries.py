@@ -21,7 +21,7 @@ REFUSED = ERROR_BASE + ErrorKind.refused
 TIMEOUT = ERROR_BASE + ErrorKind.timeout
 
 
-def storm(schedule: list[str] | None = None, rate: str = "100/s", duration: str = "100ms", **more: Any) -> Scenario:
+def retrying(schedule: list[str] | None = None, rate: str = "100/s", duration: str = "100ms", **more: Any) -> Scenario:
     """Ten events, unless told otherwise."""
     target = {"timeout": "5s", **more.pop("target", {})}
     retry = {"schedule": schedule, **more} if schedule is not None else more
@@ -61,7 +61,7 @@ def failing(times: int, code: int = 503, took: int = 2 * MS, **reply: Any) -> Sc
 
 
 def test_attempts_come_at_the_pauses_of_the_schedule_and_make_one_event() -> None:
-    result, transport, counts = retried(storm(["50ms", "200ms"]), failing(2))
+    result, transport, counts = retried(retrying(["50ms", "200ms"]), failing(2))
     assert result.codes == [200] * 10
     for sent in by_index(transport).values():
         assert [each.attempt for each in sent] == [1, 2, 3]
@@ -73,14 +73,14 @@ def test_attempts_come_at_the_pauses_of_the_schedule_and_make_one_event() -> Non
 
 
 def test_response_and_service_are_those_of_the_last_attempt() -> None:
-    result, _, _ = retried(storm(["50ms"]), failing(1))
+    result, _, _ = retried(retrying(["50ms"]), failing(1))
     for name, column in (("response", Column.due), ("service", Column.sent)):
         took = {done - at for done, at in zip(result.column(Column.done), result.column(column), strict=True)}
         assert took == {2 * MS}, name
 
 
 def test_an_attempt_has_the_body_and_the_id_of_its_event_and_a_signature_of_its_own() -> None:
-    of = storm(["1500ms"], target={"scheme": "standard-webhooks"})
+    of = retrying(["1500ms"], target={"scheme": "standard-webhooks"})
     _, transport, _ = retried(of, failing(1))
     for first, second in by_index(transport).values():
         assert first.request.body == second.request.body
@@ -92,8 +92,8 @@ def test_an_attempt_has_the_body_and_the_id_of_its_event_and_a_signature_of_its_
 
 def test_with_an_epoch_bodies_are_the_same_whatever_happens() -> None:
     epoch = 1_700_000_000 * S
-    _, once, _ = retried(storm(["1500ms"]), after(MS), epoch_ns=epoch)
-    _, again, _ = retried(storm(["1500ms"]), failing(1), epoch_ns=epoch)
+    _, once, _ = retried(retrying(["1500ms"]), after(MS), epoch_ns=epoch)
+    _, again, _ = retried(retrying(["1500ms"]), failing(1), epoch_ns=epoch)
     bodies = {sent.index: sent.request.body for sent in once.sent}
     assert {
         sent.index: {each.request.body for each in again.sent if each.index == sent.index} for sent in once.sent
@@ -101,7 +101,9 @@ def test_with_an_epoch_bodies_are_the_same_whatever_happens() -> None:
 
 
 def test_the_time_scale_compresses_the_pauses_and_not_the_answers() -> None:
-    result, transport, _ = retried(storm(None, profile="zoom", time_scale=2000, target={"timeout": "5s"}), failing(3))
+    result, transport, _ = retried(
+        retrying(None, profile="zoom", time_scale=2000, target={"timeout": "5s"}), failing(3)
+    )
     assert result.codes == [200] * 10
     for sent in by_index(transport).values():
         gaps = [later.at_ns - each.at_ns for each, later in itertools.pairwise(sent)]
@@ -109,31 +111,31 @@ def test_the_time_scale_compresses_the_pauses_and_not_the_answers() -> None:
 
 
 def test_an_event_is_given_up_after_its_last_attempt_with_what_that_came_to() -> None:
-    result, transport, counts = retried(storm(["10ms"]), failing(9))
+    result, transport, counts = retried(retrying(["10ms"]), failing(9))
     assert result.codes == [503] * 10
     assert {len(sent) for sent in by_index(transport).values()} == {2}
     assert counts.given_up == 10
 
 
 def test_attempts_that_broke_after_they_were_sent_leave_doubt() -> None:
-    _, _, counts = retried(storm(["10ms"]), failing(1, TIMEOUT))
+    _, _, counts = retried(retrying(["10ms"]), failing(1, TIMEOUT))
     assert counts.in_doubt == 10
-    _, _, counts = retried(storm(["10ms"]), failing(1, 500))
+    _, _, counts = retried(retrying(["10ms"]), failing(1, 500))
     assert counts.in_doubt == 0
 
 
 def test_retry_after_is_waited_for_as_far_as_the_profile_grants_it() -> None:
     asks = failing(1, headers=(("Retry-After", "1"),))
-    _, transport, _ = retried(storm(["10ms"]), asks)
+    _, transport, _ = retried(retrying(["10ms"]), asks)
     assert {later.at_ns - first.at_ns for first, later in by_index(transport).values()} == {S + 2 * MS}
     asks = failing(1, headers=(("retry-after", "60"),))
-    _, transport, _ = retried(storm(None, profile="svix", time_scale=10, jitter=0), asks)
+    _, transport, _ = retried(retrying(None, profile="svix", time_scale=10, jitter=0), asks)
     assert {later.at_ns - first.at_ns for first, later in by_index(transport).values()} == {S + 2 * MS}
 
 
 def test_a_date_in_retry_after_is_waited_for() -> None:
     asks = failing(1, headers=(("Retry-After", "Fri, 31 Dec 2999 23:59:59 GMT"),))
-    _, transport, _ = retried(storm(["10ms"], time_scale=86_400), asks)
+    _, transport, _ = retried(retrying(["10ms"], time_scale=86_400), asks)
     gaps = {later.at_ns - first.at_ns for first, later in by_index(transport).values()}
     assert gaps == {S + 2 * MS}, "a day at most, so many times as fast"
 
@@ -150,13 +152,13 @@ def headers_of(sent: Sent) -> dict[str, str]:
      (ERROR_BASE + ErrorKind.protocol, "unknown_error", "other_error")],
 )  # fmt: skip
 def test_a_further_attempt_is_marked_as_the_provider_marks_it(code: int, reason: str, square: str) -> None:
-    _, transport, _ = retried(storm(["10ms", "10ms"], target={"scheme": "slack"}), failing(2, code))
+    _, transport, _ = retried(retrying(["10ms", "10ms"], target={"scheme": "slack"}), failing(2, code))
     for first, *others in by_index(transport).values():
         assert not any("retry" in name.lower() for name in headers_of(first))
         for number, again in enumerate(others, 1):
             assert headers_of(again)["X-Slack-Retry-Num"] == str(number)
             assert headers_of(again)["X-Slack-Retry-Reason"] == reason
-    of_square = storm(["1500ms"], target={"scheme": "square", "public_url": "https://h.test/"})
+    of_square = retrying(["1500ms"], target={"scheme": "square", "public_url": "https://h.test/"})
     _, transport, _ = retried(of_square, failing(1, code))
     for first, again in by_index(transport).values():
         assert "square-retry-number" not in headers_of(first)
@@ -173,7 +175,7 @@ def test_a_further_attempt_is_marked_as_the_provider_marks_it(code: int, reason:
     ],
 )
 def test_a_counter_in_every_delivery_counts(scheme: str, name: str, values: list[str]) -> None:
-    _, transport, _ = retried(storm(["10ms", "10ms"], target={"scheme": scheme}), failing(2))
+    _, transport, _ = retried(retrying(["10ms", "10ms"], target={"scheme": scheme}), failing(2))
     for sent in by_index(transport).values():
         assert [headers_of(each)[name] for each in sent] == values
         assert all(len([line for line, _ in each.request.header_pairs() if line == name]) == 1 for each in sent)
@@ -195,7 +197,7 @@ def test_a_counter_in_the_body_counts_and_is_signed() -> None:
 
 def test_an_answer_can_refuse_further_attempts() -> None:
     says_no = failing(9, headers=(("X-Slack-No-Retry", "1"),))
-    result, transport, counts = retried(storm(None, profile="slack", switch_off=False), says_no)
+    result, transport, counts = retried(retrying(None, profile="slack", switch_off=False), says_no)
     assert result.codes == [503] * 10
     assert len(transport.sent) == 10
     assert counts.given_up == 10
@@ -203,7 +205,7 @@ def test_an_answer_can_refuse_further_attempts() -> None:
 
 @pytest.mark.parametrize("drain", [True, False])
 def test_what_still_waits_at_the_end_is_unfinished(drain: bool) -> None:
-    of = storm(["1h"])
+    of = retrying(["1h"])
     result, transport, counts = retried(of, failing(1), stops={95 * MS: drain})
     assert result.outcomes == ["unfinished"] * 10
     assert counts.waiting == 10
@@ -212,7 +214,7 @@ def test_what_still_waits_at_the_end_is_unfinished(drain: bool) -> None:
 
 
 def test_the_drain_still_makes_the_attempts_that_fall_due_in_it() -> None:
-    result, _, counts = retried(storm(["2s", "10s"]), failing(1))
+    result, _, counts = retried(retrying(["2s", "10s"]), failing(1))
     assert result.codes == [200] * 10
     assert counts.waiting == 0
     assert result.took_s < 2.2
@@ -225,7 +227,7 @@ def test_an_outage_and_the_storm_after_it_balance() -> None:
         down = START_NS + 200 * MS <= now < START_NS + 500 * MS
         return Reply(0, REFUSED) if down else Reply(3 * MS)
 
-    of = storm(["100ms", "200ms", "400ms"], "1000/s", "1s", target={"connections": 10})
+    of = retrying(["100ms", "200ms", "400ms"], "1000/s", "1s", target={"connections": 10})
     result, transport, counts = retried(of, script)
     assert result.codes.count(200) == result.planned == 1000
     assert counts.retried == 300
@@ -236,7 +238,7 @@ def test_an_outage_and_the_storm_after_it_balance() -> None:
 
 
 def test_only_so_many_events_are_held() -> None:
-    result, transport, counts = retried(storm(["1s"]), failing(1), most_held=4)
+    result, transport, counts = retried(retrying(["1s"]), failing(1), most_held=4)
     assert Counter(result.codes) == {200: 4, 503: 6}
     assert (counts.retried, counts.no_room) == (4, 6)
     assert len(transport.sent) == 14
@@ -257,7 +259,7 @@ def test_forged_events_are_not_delivered_again() -> None:
 
 def test_a_switched_off_endpoint_gets_nothing_more_and_every_event_has_its_account() -> None:
     """Shopify: the first event that is given up ends the subscription."""
-    of = storm(["100ms"], "100/s", "1s", profile="shopify")
+    of = retrying(["100ms"], "100/s", "1s", profile="shopify")
     result, transport, counts = retried(of, failing(99))
     # the first event fails at 2 ms, again at 104 ms: eleven had fallen due by then
     assert Counter(result.outcomes) == {"503": 11, "switched_off": 89}
@@ -270,7 +272,7 @@ def test_a_switched_off_endpoint_gets_nothing_more_and_every_event_has_its_accou
 
 
 def test_what_queues_when_the_endpoint_is_switched_off_is_not_sent() -> None:
-    of = storm(None, "100/s", "200ms", profile="standard-webhooks", target={"connections": 1, "timeout": "5s"})
+    of = retrying(None, "100/s", "200ms", profile="standard-webhooks", target={"connections": 1, "timeout": "5s"})
     result, transport, counts = retried(of, lambda *_: Reply(75 * MS, 410))
     assert len(transport.sent) == 1
     assert Counter(result.outcomes) == {"410": 1, "switched_off": 19}
@@ -278,7 +280,7 @@ def test_what_queues_when_the_endpoint_is_switched_off_is_not_sent() -> None:
 
 
 def test_an_endpoint_that_may_not_be_switched_off_is_not() -> None:
-    of = storm(["100ms"], "100/s", "1s", profile="shopify", switch_off=False)
+    of = retrying(["100ms"], "100/s", "1s", profile="shopify", switch_off=False)
     result, _, _ = retried(of, failing(99))
     assert result.codes == [503] * 100
 
@@ -291,11 +293,11 @@ def test_our_own_fault_is_not_tried_again() -> None:
         return Reply(MS, ERROR_BASE + ErrorKind.internal)
 
     with pytest.raises(AssertionError, match="as scripted"):
-        play(storm(["10ms"]), breaks)
+        play(retrying(["10ms"]), breaks)
     assert sorted(sent) == list(range(10))
 
 
 def test_a_descriptor_limit_is_a_failed_attempt() -> None:
-    result, _, counts = retried(storm(["10ms"]), after(MS), limit=0)
+    result, _, counts = retried(retrying(["10ms"]), after(MS), limit=0)
     assert result.outcomes == ["connect_error"] * 10
     assert counts.given_up == 10

@@ -29,8 +29,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("mine.pem", "locked.key", None, "locked.key", "the client key is encrypted.*--key-password-env NAME"),
         ("both.pem", None, None, "both.pem", "the client key is encrypted"),
-        ("mine.pem", "locked.key", "wrong", "locked.key", "does not open with the pass phrase"),
-        ("mine.pem", "locked.key", "x" * 2000, "locked.key", "does not open with the pass phrase"),
+        ("mine.pem", "locked.key", "wrong", "locked.key", "the pass phrase does not open the client key"),
+        ("mine.pem", "locked.key", "x" * 2000, "locked.key", "the pass phrase does not open the client key"),
         ("mine.pem", "other.key", None, "other.key", "does not belong to the client certificate .*mine.pem"),
         ("mine.pem", "empty", None, "empty", "cannot be used as a client key: not in PEM form"),
         ("empty", "mine.key", None, "empty", "cannot be used as a client certificate: not in PEM form"),

@@ -168,7 +168,7 @@ def stored(cwd: Path) -> RunResult:
 
 
 def balanced(result: RunResult) -> bool:
-    """Whether the books of the whole run balance."""
+    """Whether the accounts of the whole run balance."""
     t = result.totals
     return t.planned == t.sent + t.dropped and t.sent == t.completed + sum(t.errors.values()) + t.unfinished
 

@@ -30,7 +30,7 @@ def test_a_cluster_on_this_machine_or_behind_tls_is_taken(text: str, encrypted: 
 
 @pytest.mark.parametrize("text", ["tcp://10.0.0.1:8786", "tcp://scheduler.test:8786", "tcp://127.0.0.1.evil.test:1"])
 def test_plain_tcp_leaves_this_machine_only_if_that_is_said(text: str) -> None:
-    with pytest.raises(UsageError, match=r"run code on it.*--insecure-cluster"):
+    with pytest.raises(UsageError, match=r"run code on a Dask scheduler.*--insecure-cluster"):
         cluster_of(text)
     assert not cluster_of(text, insecure=True).here
     with pytest.raises(UsageError, match="--ship-secret"):

@@ -191,7 +191,7 @@ async def test_one_lost_host_is_allowed_and_a_second_stops_the_others(tmp_path: 
     ):
         (frozen,), (orphan,) = found.shards(hosts[1]), found.shards(hosts[2])
         found.workers[hosts[1]].send_signal(signal.SIGSTOP)
-        await said(process, "127.0.0.3 was lost: nothing was heard of it for 2 s")
+        await said(process, "127.0.0.3 was lost: no message from it for 2 s")
         await served.seen(len(served.arrivals) + 50)  # the others go on
         await until(lambda: not alive(frozen))  # its lease ran out: nobody is there to end its stdin
         found.workers[hosts[2]].kill()
@@ -282,7 +282,7 @@ async def test_a_host_that_is_cut_off_is_lost_and_the_others_go_on(tmp_path: Pat
     result = stored(tmp_path)
     assert done.code == 130, done.out
     assert not [reason for reason in result.validity.reasons if "lost" in reason], "one was allowed to be"
-    assert lost(result) == {far: "nothing was heard of it for 2 s"}
+    assert lost(result) == {far: "no message from it for 2 s"}
     assert balanced(result)
     assert next(row for row in result.shards if row.host == near).completed >= 100
 

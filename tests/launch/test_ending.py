@@ -114,11 +114,11 @@ async def test_where_ctrl_c_is_ignored_the_others_are_not(tmp_path: Path) -> Non
     """A shell that is not interactive starts its background jobs so."""
     background = ("sh", "-c", 'trap "" INT; exec "$0" "$@"', *INTERPRETER)
     async with started("dashboard", "--no-browser", "--port", "0", cwd=tmp_path, command=background) as process:
-        await said(process, "Ctrl-C stops")
+        await said(process, "press Ctrl-C to stop")
         process.send_signal(signal.SIGTERM)
         assert (await finish(process)).code == 0
     async with started("receive", "--port", "0", "--admin", "127.0.0.1:0", cwd=tmp_path, command=background) as process:
-        await said(process, "Ctrl-C stops")
+        await said(process, "press Ctrl-C to stop")
         process.send_signal(signal.SIGTERM)
         assert (await finish(process)).code == 0
 
@@ -229,7 +229,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
             (ObjectiveWatch, "look"),
             (Collector, "silent"),
             (LocalShards, "close"),
-            ("loadsim.run.load", "known_floor"),
+            ("loadsim.run.load", "known_limits"),
             ("loadsim.run.load", "evaluate"),
             ("loadsim.run.load", "run_files"),
         ],
@@ -258,7 +258,7 @@ async def test_the_result_is_on_disk_whatever_fails(
         with pytest.raises(LoadsimError, match="KeyError: 'unforeseen'") as raised:
             await asyncio.wait_for(run_load(spec, no_watch), 60)
     (path,) = (tmp_path / "reports").glob("*/result.json")
-    assert f"kept in {path.parent.relative_to(tmp_path)}/" in str(raised.value)
+    assert f"saved in {path.parent.relative_to(tmp_path)}/" in str(raised.value)
     assert "\n" not in str(raised.value)
     assert raised.value.exit_code == 1
     assert load_result(path.read_bytes(), "result").totals.completed > 0

@@ -149,7 +149,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing(tmp_path: Path) -> None:
     log = RawLog(tmp_path / "part", plan(), "id")
     for _ in range(100):
         log.add(raw([ROW] * 100))
-    with pytest.raises(LoadsimError, match="could not be written whole: No space left on device"):
+    with pytest.raises(LoadsimError, match="could not be written completely: No space left on device"):
         log.keep(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -16,9 +16,10 @@ from loadsim.studies.bench_verify.report import verify_report
 from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.capacity.report import capacity_report
 from loadsim.studies.capacity.result import CapacityResult
-from loadsim.studies.probe.report import ClockReport, ProbeReport, probe_any_report
+from loadsim.studies.probe.report import probe_any_report
+from loadsim.studies.probe.result import ClockResult, ProbeResult
 
-Stored = RunResult | CapacityResult | AbResult | CompareResult | VerifyBench | ReceiverBench | ProbeReport | ClockReport
+Stored = RunResult | CapacityResult | AbResult | CompareResult | VerifyBench | ReceiverBench | ProbeResult | ClockResult
 
 
 def report_of(result: Stored) -> Report:

@@ -18,6 +18,7 @@ from loadsim.studies.ab.result import SCHEMA as AB_SCHEMA
 from loadsim.studies.ab.result import AbResult, CheckRow, GateRow, PairRow, SideRow
 from loadsim.studies.capacity.result import SCHEMA as CAPACITY_SCHEMA
 from loadsim.studies.capacity.result import CapacityResult, StepRow
+from loadsim.studies.probe.result import Finding, ProbeResult, Row, Subject
 from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
 
 HOSTILE = 'a"b\\c\n<x> & {y="z"} \x00\x1b[2J ]]> \ud800'
@@ -48,7 +49,7 @@ def closed() -> RunResult:
 
 
 @functools.cache
-def stormed() -> RunResult:
+def retried() -> RunResult:
     """An open run through an outage, under a retry profile."""
     result = run_result(retries=retries())
     return evaluate(result, objectives_of(["given_up: count == 0"], vocabulary_of(result)), ValidityRules())
@@ -76,9 +77,9 @@ def aborted() -> RunResult:
         WindowCourse("response: p(90)", 2.0, [1, 3, 5, 7], [7.1, 17.9, None, 31.4], [320, 320, 3, 320], 0.25),
         WindowCourse("success: rate", 5.0, [1], [0.95], [1280], 3.25),
     ]
-    books = result.totals
-    late = replace(books, after_end={"200": 60}, rate_completed=(books.completed - 60) / 30)
-    result = msgspec.structs.replace(result, windows=windows, totals=late)
+    totals = result.totals
+    after_end = replace(totals, after_end={"200": 60}, rate_completed=(totals.completed - 60) / 30)
+    result = msgspec.structs.replace(result, windows=windows, totals=after_end)
     texts = ["p(90) < 20ms over 2s", "success: rate >= 90% over 5s", "service: p(99.99) < 1s", "success: rate > 90%"]
     return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
 
@@ -183,4 +184,21 @@ def searched() -> CapacityResult:
         reason="1,000/s fails p(99) < 50ms",
         steps=steps,
         environment=run_result().environment,
+    )
+
+
+def probed() -> ProbeResult:
+    """A probe that found a verifier which parses the body, with a row of each outcome."""
+    return ProbeResult(
+        Subject("http://127.0.0.1:8080/a", "trackpilots", TYPES[0], "staging"),
+        requests=52,
+        findings=(Finding("the endpoint parses the body", "verify the raw bytes", ("lf-tail",), proven=True),),
+        rows=(
+            Row("indented", "white space", "accepted", "200"),
+            Row("lf-tail", "a line feed at the end", "signature", "401 Invalid signature", is_finding=True),
+            Row("gzip", "compressed bytes", "refused", "415", why="a parser may refuse it"),
+            Row("deep", "deeply nested values", None, why="an event with one more field is refused anyway"),
+        ),
+        notes=("white space: refused like a forged event",),
+        stopped="after gzip the endpoint does not accept plain events any more (503): did it fail?",
     )

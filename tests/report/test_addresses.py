@@ -29,7 +29,7 @@ def test_of_many_addresses_the_busiest_are_named() -> None:
     lines = address_lines([AddressRow(f"192.0.2.{number}:80", 1, number) for number in range(11)])
     assert len(lines) == 9
     assert lines[0].startswith("address 192.0.2.10:80: 10 answers")
-    assert lines[-1] == "3 more addresses: 3 answers"
+    assert lines[-1] == "other addresses (3): 3 answers"
 
 
 def test_an_endpoint_with_one_address_has_no_line() -> None:

@@ -9,18 +9,21 @@ import pytest
 
 from loadsim.report import markdown, page, terminal
 from loadsim.report.blocks import Report, cell, tables
+from loadsim.report.reconciliation import reconcile_report
 from tests.builders import run_result, shard
 from tests.report.rendering import report_of
-from tests.report.results import aborted, closed, compared, failed, invalid, pairs, searched, stormed
+from tests.report.results import aborted, closed, compared, failed, invalid, pairs, probed, retried, searched
+from tests.report.test_reconciliation import BAD, CLEAN
 
 REPORTS = [
     report_of(result)
     for result in (
-        *(failed(), closed(), invalid(), aborted(), stormed(), searched(), compared()),
+        *(failed(), closed(), invalid(), aborted(), retried(), searched(), compared(), probed()),
         *(pairs(same=True), pairs(slower=1.2)),
         run_result(shards=[shard(0, host="a", clock_ahead_ms=1.0, clock_residual_ms=0.1), shard(1, host="b")]),
     )
 ]
+REPORTS += [reconcile_report(run_result(), found) for found in (CLEAN, BAD)]
 
 
 def forms(report: Report) -> dict[str, str]:
@@ -43,7 +46,7 @@ def test_every_table_of_one_form_is_in_the_others(report: Report) -> None:
                 assert table.short in text, (name, table.caption)
                 continue
             for content in (cell(content) for row in table.rows for content in row):
-                if not (content.mark and name == "terminal"):
+                if not (content.sign and name == "terminal"):
                     assert " ".join(content.text.split()) in text, (name, table.caption, content)
                 assert content.note in text, (name, table.caption, content)
                 assert content.under in text, (name, table.caption, content)

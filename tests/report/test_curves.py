@@ -54,7 +54,7 @@ def test_a_percentile_of_a_stretch_is_no_average_of_its_slices() -> None:
     assert 200 < p99 <= top
 
 
-def test_rates_add_up_to_the_books() -> None:
+def test_rates_add_up_to_the_totals() -> None:
     course = curves.course(RESULT)
     assert sum(course.completed) * course.width_s == pytest.approx(sum(row.completed for row in RESULT.series))
     failures = (sum(course.refused) + sum(course.broken)) * course.width_s
@@ -114,15 +114,15 @@ def test_phases_begin_where_the_scenario_says() -> None:
 def at(ms: list[float], **changes: object) -> RunResult:
     us = np.array([round(value * 1000) for value in ms], dtype=np.int64)
     counts = np.bincount(MICROSECONDS.index(us), minlength=MICROSECONDS.counts_len)
-    books = {"sent": len(ms), "completed": len(ms), "errors": {}, "unfinished": 0, "unsent": 0} | changes
+    fields = {"sent": len(ms), "completed": len(ms), "errors": {}, "unfinished": 0, "unsent": 0} | changes
     return run_result(
-        totals=msgspec.structs.replace(totals(len(ms)), **books), histograms={"service": encode(counts, MICROSECONDS)}
+        totals=msgspec.structs.replace(totals(len(ms)), **fields), histograms={"service": encode(counts, MICROSECONDS)}
     )
 
 
 def in_time(result: RunResult) -> dict[str, int]:
     rows: list[DeadlineRow] = deadline_rows(result)
-    assert all(row.in_time + row.late == result.totals.sent for row in rows)
+    assert all(row.in_time + row.past_deadline == result.totals.sent for row in rows)
     return {row.provider.name: row.in_time for row in rows}
 
 

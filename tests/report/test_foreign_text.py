@@ -19,14 +19,14 @@ from markdown_it import MarkdownIt
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from loadsim.measure.result import Reconciliation, RunResult
-from loadsim.report import figures
-from loadsim.report.books import render_books
+from loadsim.report import figures, terminal
 from loadsim.report.formats import FORMATS
 from loadsim.report.github import step_summary, workflow_commands
+from loadsim.report.reconciliation import reconcile_report
 from tests.builders import shard
 from tests.conftest import slow_but
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
-from tests.report.results import aborted, compared, failed, invalid, pairs, searched, stormed
+from tests.report.results import aborted, compared, failed, invalid, pairs, retried, searched
 
 EVIL = "EVIL"
 CORPUS = (
@@ -73,7 +73,7 @@ def results(text: str) -> list[RunResult]:
         reconciliation=Reconciliation(source="x", problem="y"),
         samples=[msgspec.structs.replace(row, error="") for row in failed().samples],
     )
-    found = [poisoned(each, text) for each in (everything, invalid(), aborted(), stormed())]
+    found = [poisoned(each, text) for each in (everything, invalid(), aborted(), retried())]
     return [*found, reworded(failed(), f"response{{event:{text}}}: p(99) < 1s"), reworded(aborted(), text)]
 
 
@@ -94,7 +94,11 @@ def documents(text: str) -> dict[str, list[str]]:
         "text": lambda result: render_text(result, width=5_000),
         "verdict": lambda result: render_verdict(result, width=5_000),
         "step summary": lambda result: step_summary(result).decode(),
-        "books": lambda result: "" if (books := result.reconciliation) is None else render_books(books, result.run.id),
+        "reconciled": lambda result: (
+            ""
+            if (found := result.reconciliation) is None
+            else terminal.render(reconcile_report(result, found), width=5_000)
+        ),
         "annotations": lambda result: "\n".join(workflow_commands(result)),
     }
     others = ("json", "k6", "html")  # JSON has rules of its own; a page is dear, and one is enough

@@ -50,7 +50,7 @@ def test_never_more_than_ten() -> None:
     result = run_result(verdict=VerdictRow("fail", rows))
     lines = [parsed(line) for line in workflow_commands(result)]
     assert len(lines) == MOST_ANNOTATIONS
-    assert lines[-1] == ("loadsim and more", "32 further findings are in the report")
+    assert lines[-1] == ("loadsim and more", "32 further findings in the report")
 
 
 @given(st.text())

@@ -32,11 +32,11 @@ from loadsim.report.live import progress_line, render_progress
 from loadsim.report.openmetrics import render_openmetrics
 from loadsim.report.plan_text import render_plan
 from loadsim.report.series_csv import render_series
-from loadsim.studies.bench_engine.report import floor_report
+from loadsim.studies.bench_engine.report import engine_report
 from tests.builders import run_result, with_course
 from tests.plan.support import TYPES, scenario_of
 from tests.report.rendering import render_page, render_summary, render_text
-from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, searched, stormed
+from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, retried, searched
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -50,8 +50,8 @@ def rendered() -> dict[str, str]:
         "failed-80-colour.txt": render_text(failed(), width=80, colour=True),
         "invalid-100.txt": render_text(invalid(), width=100),
         "closed-80.txt": render_text(closed(), width=80),
-        "storm-100.txt": render_text(stormed(), width=100),
-        "storm.md": render_summary(stormed()),
+        "retried-100.txt": render_text(retried(), width=100),
+        "retried.md": render_summary(retried()),
         "failed.md": render_summary(failed()),
         "invalid.md": render_summary(invalid()),
         "failed.hgrm": render_hgrm(failed()),
@@ -76,7 +76,7 @@ def rendered() -> dict[str, str]:
         "capacity.md": render_summary(searched()),
         "course.hlog": without_blobs(render_hlog(few_slices())),
         "plan.txt": "\n".join(plans()),
-        "floor.txt": floors(),
+        "bench-engine.txt": engine_limits(),
         "live.txt": "\n".join(live_views()),
     }
 
@@ -121,13 +121,13 @@ def plans() -> Iterator[str]:
         yield render_plan(Plan(scenario, 7), objectives_of(scenario.objectives, vocabulary_of_scenario(scenario)))
 
 
-def floors() -> str:
+def engine_limits() -> str:
     """What a calibration says, kept and not kept."""
     paces = [Pace(1_000.0, 0.061, 0.148, 0.071, 0.134), Pace(20_000.0, 0.083, None, 0.091, 0.412)]
     floor = GeneratorLimits("2026-05-04T09:10:00Z", 81_250.0, 0.97, 0.068, 0.121, paces)
     slow = msgspec.structs.replace(floor, generator_cpu_share=0.61)
     where = run_result().environment
-    found = (floor_report(floor, where), floor_report(slow, where, ["the machine was busy"]))
+    found = (engine_report(floor, where), engine_report(slow, where, ["the machine was busy"]))
     return "".join(map(terminal.render, found))
 
 

@@ -46,7 +46,7 @@ def test_every_report_shows_the_hosts() -> None:
     files = run_files(result)
     for text in (render_text(result, width=80), files["report.html"].decode(), files["summary.md"].decode()):
         assert "10.0.0.2" in text
-        assert "began within" in text
+        assert "started within" in text
         assert "± 400 µs" in " ".join(text.split())
 
 
@@ -64,7 +64,7 @@ def test_every_report_shows_the_hosts() -> None:
 )
 def test_what_is_apart_is_said(rows: tuple[ShardRow, ...], says: list[str]) -> None:
     lines = skew_lines(spread(*rows))
-    assert lines[0].startswith("the shards began within")
+    assert lines[0].startswith("the shards started within")
     for words in says:
         assert any(words in line for line in lines)
     if not says:

@@ -1,4 +1,4 @@
-"""The page without a browser: order, tables that hold every number, nothing fetched, nothing foreign let in."""
+"""The page without a browser: order, tables that hold every number, nothing fetched, no foreign markup."""
 
 from __future__ import annotations
 

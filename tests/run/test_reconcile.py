@@ -1,4 +1,4 @@
-"""Where a receiver's books come from: a ledger that may be anything, and files of a user's own."""
+"""Where a receiver's ledger comes from: a ledger that may be anything, and files of a user's own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAN = Plan(scenario([{"rate": "10/s", "duration": "1s"}]), 1)
 TYPES = ("desktop.app_tracking.captured", "desktop.activity_tracking.captured", "github.push", "stripe.charge")
 
 
-def books(*accepted: int, incomplete: str = "") -> RunLedger:
+def ledger_with(*accepted: int, incomplete: str = "") -> RunLedger:
     counts = np.array(accepted, dtype=np.uint8)
     return RunLedger("deliveries", counts, counts, incomplete=incomplete)
 
@@ -71,7 +71,7 @@ async def serving(handler: Callable[[web.Request], Awaitable[web.StreamResponse]
 
 
 async def test_a_ledger_is_read_until_two_readings_agree() -> None:
-    found = await settled(script(None, books(1), books(1, 1), books(1, 1)))
+    found = await settled(script(None, ledger_with(1), ledger_with(1, 1), ledger_with(1, 1)))
     assert found is not None
     assert found.accepted.tolist() == [1, 1]
 
@@ -81,7 +81,7 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     count = iter(range(1, 10**9))
 
     async def read() -> RunLedger | None:
-        return books(*[1] * (next(count) % 7))
+        return ledger_with(*[1] * (next(count) % 7))
 
     with pytest.raises(LoadsimError, match="still changed"):
         await settled(read)
@@ -91,11 +91,11 @@ async def test_one_that_never_settles_is_given_up(monkeypatch: pytest.MonkeyPatc
     ("reading", "codes", "problem"),
     [
         ("http://h/ledger: refused", [200], "http://h/ledger: refused"),
-        (None, [200, 401], "knows nothing of this run"),
-        (books(1, incomplete="a worker was replaced"), [200], "not whole: a worker was replaced"),
+        (None, [200, 401], "no entry for this run"),
+        (ledger_with(1, incomplete="a worker was replaced"), [200], "not complete: a worker was replaced"),
     ],
 )
-async def test_books_that_cannot_be_trusted_say_why(
+async def test_a_ledger_that_cannot_be_trusted_says_why(
     reading: RunLedger | str | None, codes: list[int], problem: str
 ) -> None:
     found = await reconciled(script(reading), sent(*codes), PLAN, "test", 1)
@@ -111,7 +111,7 @@ async def test_a_ledger_that_knows_nothing_is_right_where_nothing_was_acknowledg
 async def test_a_served_ledger() -> None:
     async def handler(request: web.Request) -> web.Response:
         assert request.query["key"] == "hidden"
-        return web.Response(body=encode_ledger(request.query["run"], books(1, 0)))
+        return web.Response(body=encode_ledger(request.query["run"], ledger_with(1, 0)))
 
     async with serving(handler) as url:
         found = await ledger_at(url, "a run", 2)()
@@ -128,7 +128,7 @@ async def test_a_served_ledger() -> None:
         (200, b"<html>", "not a ledger"),
         (200, b'{"run":"\xff"}', "not a ledger"),
         (200, b'{"x":' + 5_000 * b"[" + 5_000 * b"]" + b"}", "not a ledger"),
-        (200, encode_ledger("another", books(1)), "of run 'another'"),
+        (200, encode_ledger("another", ledger_with(1)), "of run 'another'"),
     ],
 )
 async def test_what_is_no_ledger(status: int, body: bytes, reason: str) -> None:
@@ -195,18 +195,18 @@ def test_marks_in_lines_of_json_by_name_and_by_path(tmp_path: Path) -> None:
     named = write_json(tmp_path / "b.jsonl", *({"request.headers.0.id": mark} for mark in marks))
     for path in (nested, named):
         rows = rows_of(path, "request.headers.0.id")
-        assert rows.books.accepted.tolist() == [1, 1, 0, 2, *[0] * 6]
-        assert rows.books.first_s is not None
-        assert rows.books.first_s[[3, 0, 1]].tolist() == [1, 2, 6]
+        assert rows.ledger.accepted.tolist() == [1, 1, 0, 2, *[0] * 6]
+        assert rows.ledger.first_s is not None
+        assert rows.ledger.first_s[[3, 0, 1]].tolist() == [1, 2, 6]
         assert (rows.rows, rows.others, rows.beyond, rows.example) == (6, 1, 1, "other/1/1")
         assert not rows.by_body
 
 
 def test_a_column_of_a_table(tmp_path: Path) -> None:
-    path = tmp_path / "books.csv"
+    path = tmp_path / "received.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["what", "id"], ["a,\nb", "run/1/1"], ["", "run/1/2"], []])
-    assert rows_of(path, "id").books.accepted.tolist()[:3] == [0, 2, 0]
+    assert rows_of(path, "id").ledger.accepted.tolist()[:3] == [0, 2, 0]
 
 
 @pytest.mark.parametrize("name", [kind.name for kind in catalogue()])
@@ -214,7 +214,7 @@ def test_every_event_is_known_by_an_id_of_its_own(tmp_path: Path, name: str) -> 
     source = EventSource(name, 7)
     path = write_json(tmp_path / "ids.ndjson", *({"id": source.event_id(index)} for index in (5, 2)))
     rows = rows_of(path, "id", types=(name,))
-    assert rows.books.accepted.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
+    assert rows.ledger.accepted.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 0]
     assert rows.by_body
 
 
@@ -222,18 +222,18 @@ def test_ids_in_the_body_of_other_providers(tmp_path: Path) -> None:
     bodies = [json.loads(EventSource("stripe.charge.succeeded", 7).body(index, 10**18)) for index in (4, 1)]
     path = write_json(tmp_path / "stripe.ndjson", *bodies)
     rows = rows_of(path, "id", types=("stripe.charge.succeeded",))
-    assert rows.books.accepted.tolist()[:5] == [0, 1, 0, 0, 1]
+    assert rows.ledger.accepted.tolist()[:5] == [0, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("a.txt", "", "its name ends in none of .ndjson"),
+        ("a.txt", "", "its name must end in one of .ndjson"),
         ("a.ndjson", '{"id": "run/1/1"}\n{"id"', "line 2: not JSON"),
         ("a.ndjson", '{"id": "run/1/1"}\n{}', "line 2: it has no id"),
         ("a.ndjson", "[1]", "line 1: it has no id"),
-        ("a.ndjson", '{"id": 5}', "line 1: id is no text"),
-        ("a.ndjson", '{"id": "other/1/1"}', "none of its 1 rows has an id of run run in id; the first"),
+        ("a.ndjson", '{"id": 5}', "line 1: id is not a string"),
+        ("a.ndjson", '{"id": "other/1/1"}', "none of 1 row has an id of the run run in id; the first"),
         ("a.csv", "", "it has no column id, and no header line"),
         ("a.csv", "a,b\n1,2", "it has no column id, only a, b"),
         ("a.csv", "a,id\n1", "line 2: it has no id"),
@@ -253,4 +253,4 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path, name:
 def test_an_endpoint_that_did_nothing_has_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text("", encoding="utf-8")
-    assert rows_of(path, "id").books.accepted.sum() == 0
+    assert rows_of(path, "id").ledger.accepted.sum() == 0

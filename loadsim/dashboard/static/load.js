@@ -1,9 +1,9 @@
-// Start a run, draw it while it goes on, lead on to its report.
-import { ask, breakable, byId, choose, offer, tell, trying } from "./shared.js";
+// Starts a load run, draws its charts while it is in progress, and links to its report.
+import { ask, breakable, byId, choose, offer, showProblem, trying } from "./shared.js";
 
 const [form, live, state, stop, outcome, problem, mix] = ["start", "live", "state", "stop", "outcome", "problem", "mix"].map(byId);
-const WORDS = { starting: "starting", running: "running", stopping: "stopping: what is under way may still end", judging: "adding up and judging", done: "ended", failed: "failed", cancelled: "stopped" };
-const KEPT = 7200;
+const WORDS = { starting: "starting", running: "running", stopping: "stopping: events in flight may still end", judging: "judging", done: "ended", failed: "failed", cancelled: "stopped" };
+const LARGEST_HISTORY = 7200;
 
 // -- the form ---------------------------------------------------------------------------------------------------------
 
@@ -31,10 +31,10 @@ const where = choose((events) => {
   byId("plan").hidden = true;
 });
 
-const asked = () => {
+const formValues = () => {
   if (kind() === "scenario") return { kind: "scenario", scenario: byId("scenario").value, target: byId("instead").value };
   const chosen = [...mix.querySelectorAll(".kind")].filter((row) => row.querySelector("[type=checkbox]").checked);
-  if (chosen.length === 0) throw new Error("Event types: choose one at least");
+  if (chosen.length === 0) throw new Error("Event types: choose at least one");
   const weights = chosen.map((row) => [row.querySelector("[type=checkbox]").value, row.querySelector("[type=text]").value]);
   const plain = chosen.length === mix.querySelectorAll(".kind").length && weights.every(([, weight]) => weight.trim() === "1");
   const fields = Object.fromEntries(["model", "rate", "connections", "duration", "workers", "objectives"].map((name) => [name, byId(name).value]));
@@ -42,11 +42,11 @@ const asked = () => {
 };
 
 form.addEventListener("change", show);
-form.addEventListener("input", () => tell(problem)); // it was about what stood there before
+form.addEventListener("input", () => showProblem(problem)); // it was about the earlier input
 form.addEventListener("submit", (submitted) => {
   submitted.preventDefault();
   trying(problem, byId("begin"), async () => {
-    const answer = await ask("/load", asked());
+    const answer = await ask("/load", formValues());
     byId("live-command").textContent = answer.command;
     follow(answer.run);
     byId("title-live").focus({ preventScroll: true });
@@ -54,7 +54,7 @@ form.addEventListener("submit", (submitted) => {
   });
 });
 byId("show-plan").addEventListener("click", () => trying(problem, byId("show-plan"), async () => {
-  const answer = await ask("/load/plan", asked());
+  const answer = await ask("/load/plan", formValues());
   byId("plan-text").textContent = answer.plan;
   byId("plan-command").textContent = answer.command;
   byId("plan").hidden = false;
@@ -91,7 +91,7 @@ const words = () => {
   if (!point) return "";
   const ended = over() || run.state === "judging";
   const [passed, whole] = [`${point.elapsed.toFixed(1)} s`, run.duration_s ? ` of ${run.duration_s} s` : ""];
-  const parts = [ended ? `${passed} in all${run.exit_code === 130 ? ", stopped early" : ""}` : `${point.phase} · ${passed}${whole}`];
+  const parts = [ended ? `${passed} in total${run.exit_code === 130 ? ", stopped early" : ""}` : `${point.phase} · ${passed}${whole}`];
   parts.push(`${ended ? "" : "so far "}p50 ${time(point.total_p50)}, p99 ${time(point.total_p99)}`);
   if (point.lost.length) parts.push(`lost shards: ${point.lost.join(", ")}`);
   return parts.join(" · ");
@@ -106,7 +106,7 @@ const line = (name, key, shown, colour, extra = {}) => {
   };
 };
 
-// Logarithmic, as in the report: p50 and max may lie far apart. Ticks at 1, 2 and 5 of each decade, or at 1 only.
+// A logarithmic axis, as in the report, since p50 and max may lie far apart. Ticks at 1, 2 and 5 of each decade, or at 1 only.
 const logarithmic = (traces) => {
   const values = traces.flatMap((trace) => trace.y).filter((value) => value > 0);
   if (values.length === 0) return {};
@@ -134,7 +134,7 @@ const draw = () => {
     const place = byId(`live-${name}`);
     if (place.closest("figure").hidden) continue;
     const empty = chart.traces.every((trace) => trace.y.every((value) => value === null));
-    const few = "nothing has ended yet";
+    const few = "no event has ended yet";
     const layout = {
       annotations: empty && points.length > 3 ? [{ text: few, xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false, font: { color: colour("muted"), size: 13 } }] : [],
       xaxis: { ...axis, ticksuffix: " s", rangemode: "tozero" },
@@ -150,18 +150,18 @@ const draw = () => {
 };
 const redraw = () => { drawing ||= requestAnimationFrame(draw); };
 
-const told = (now) => {
+const showState = (now) => {
   run = now;
   live.dataset.state = run.state;
-  byId("going").hidden = over() && points.length === 0; // nothing was sent: there is nothing to draw
+  byId("going").hidden = over() && points.length === 0; // nothing was sent, so there is nothing to draw
   byId("progress").hidden = byId("going").hidden;
-  for (const lag of [byId("live-lag").closest("figure"), live.querySelector("[data-tile=lag]").parentElement]) lag.hidden = run.model === "closed"; // what is never due is never late
+  for (const lag of [byId("live-lag").closest("figure"), live.querySelector("[data-tile=lag]").parentElement]) lag.hidden = run.model === "closed"; // a closed run has no due times, so it has no lag
   byId("title-live").textContent = run.name;
   const kinds = { pass: "good", fail: "bad", invalid: "warn", none: "none" };
   state.textContent = run.verdict ?? WORDS[run.state];
   state.className = `chip ${over() ? kinds[run.outcome] ?? (run.state === "cancelled" ? "none" : "bad") : "live"}`;
   const nothingToStop = over() || run.state === "judging";
-  if (nothingToStop && document.activeElement === stop) byId("title-live").focus({ preventScroll: true }); // a hidden button keeps no focus
+  if (nothingToStop && document.activeElement === stop) byId("title-live").focus({ preventScroll: true }); // a hidden button cannot keep the focus
   stop.hidden = nothingToStop;
   stop.textContent = run.state === "stopping" ? "End at once" : "Stop";
   byId("begin").disabled = !over();
@@ -192,13 +192,13 @@ const follow = (begun) => {
   live.hidden = false;
   tiles(null);
   byId("progress").value = 0;
-  told(begun);
+  showState(begun);
   redraw();
   source = new EventSource("/load/stream");
   source.addEventListener("point", (message) => {
     const point = JSON.parse(message.data);
     points.push(point);
-    if (points.length > KEPT) points.shift();
+    if (points.length > LARGEST_HISTORY) points.shift();
     tiles(point);
     byId("live-words").textContent = words();
     if (run.duration_s) byId("progress").value = Math.min(1, point.elapsed / run.duration_s);
@@ -206,12 +206,12 @@ const follow = (begun) => {
     redraw();
   });
   source.addEventListener("state", (message) => {
-    told(JSON.parse(message.data));
+    showState(JSON.parse(message.data));
     if (over()) source.close();
   });
 };
 
-// The stream tells what came of it: the answer may come after the end that it caused.
+// The new state comes by the stream: the answer to this request may come after the run has ended.
 stop.addEventListener("click", () => trying(byId("live-problem"), stop, () => ask("/load/stop", {})));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("load", redraw); // the library may come after the first points
@@ -219,6 +219,6 @@ addEventListener("load", redraw); // the library may come after the first points
 if (offer.endpoints.length === 0) byId("target").value = "embedded";
 byId("target").dispatchEvent(new Event("change", { bubbles: true }));
 show();
-for (const button of form.querySelectorAll("button")) button.disabled = false; // what they do is known from here on
+for (const button of form.querySelectorAll("button")) button.disabled = false; // their handlers are attached now
 const current = JSON.parse(byId("run").textContent);
 if (current) follow(current);

@@ -1,4 +1,4 @@
-// Two runs to compare, and one scenario to look at.
+// Chooses two runs to compare, and filters the list by scenario.
 const boxes = [...document.querySelectorAll("#compare input[name=run]")];
 const button = document.getElementById("compare-button");
 const hint = document.getElementById("compare-hint");
@@ -7,7 +7,7 @@ const update = () => {
   const chosen = boxes.filter((box) => box.checked).length;
   for (const box of boxes) box.disabled = chosen === 2 && !box.checked;
   if (button) button.disabled = chosen !== 2;
-  if (hint) hint.textContent = ["Choose two runs.", "Choose one more.", "The older one is the base."][chosen];
+  if (hint) hint.textContent = ["Choose two runs.", "Choose one more.", "The older run is the baseline."][chosen];
 };
 for (const box of boxes) box.addEventListener("change", update);
 update();

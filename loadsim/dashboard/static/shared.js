@@ -1,4 +1,4 @@
-// What both forms share: asking the server, and choosing an endpoint.
+// Used by both forms: requests to the server, and the choice of an endpoint.
 
 export const byId = (id) => document.getElementById(id);
 export const offer = JSON.parse(byId("offer").textContent);
@@ -17,22 +17,22 @@ export const ask = async (path, body) => {
   return answer;
 };
 
-export const tell = (problem, text) => {
+export const showProblem = (problem, text) => {
   problem.textContent = text ?? "";
   problem.hidden = !text;
 };
 
-// A name with places in it where a line may end: behind dots and underscores.
+// A name that may be broken over lines after dots and underscores.
 export const breakable = (name) => name.split(/(?<=[._])/).flatMap((part) => [part, document.createElement("wbr")]);
 
-// Does what a button asks for; what goes wrong is told at `problem`. The button waits meanwhile.
+// Runs the action of a button and shows its error in `problem`. The button is disabled meanwhile.
 export const trying = async (problem, button, action) => {
   button.disabled = true;
-  tell(problem);
+  showProblem(problem);
   try {
     await action();
   } catch (error) {
-    tell(problem, error.message);
+    showProblem(problem, error.message);
   } finally {
     button.disabled = false;
   }
@@ -50,7 +50,7 @@ export const choose = (changed) => {
     variable.placeholder = offer.schemes[scheme.value].variable ?? "NAME_OF_A_VARIABLE";
     const own = free && variable.value.trim() !== "";
     const beside = !free && endpoint === undefined;
-    signing.textContent = own ? `Signed with what ${variable.value.trim()} holds where the dashboard runs.` : beside ? "Signed with a random secret that both sides know." : known.unsigned ?? known.signed;
+    signing.textContent = own ? `Signed with the value of ${variable.value.trim()} in the dashboard's environment.` : beside ? "Signed with a random secret that the companion receiver gets too." : known.unsigned ?? known.signed;
     signing.className = `hint ${!own && !beside && known.unsigned ? "bad" : ""}`;
     changed(known.events);
   };

@@ -1,13 +1,13 @@
-// Choose, edit, send, see; what comes back is escaped by the server and shown as text.
-import { ask, byId, choose, tell, trying } from "./shared.js";
+// Sends a simulation and shows its result and the history. The server escapes everything that an endpoint answered.
+import { ask, byId, choose, showProblem, trying } from "./shared.js";
 
-const [form, event, payload, state, submit, problem, panel, history, said] = ["send", "event", "payload", "payload-state", "submit", "problem", "panel", "history", "said"].map(byId);
-const edits = new Map(); // what was typed for an event type, as long as the page is open
+const [form, event, payload, state, submit, problem, panel, history, announcement] = ["send", "event", "payload", "payload-state", "submit", "problem", "panel", "history", "announcement"].map(byId);
+const edits = new Map(); // the edited payload of each event type, as long as the page is open
 let latest = 0;
 
 const size = (text) => new TextEncoder().encode(JSON.stringify(JSON.parse(text))).length;
 
-// JSON is checked as one types.
+// Checks the payload after each change.
 const check = () => {
   let words = "";
   try {
@@ -23,9 +23,9 @@ const check = () => {
   return valid;
 };
 
-const take = async (fresh) => {
+const loadSample = async (fresh) => {
   const kind = event.value;
-  const mine = ++latest;
+  const request = ++latest;
   if (!fresh && edits.has(kind)) {
     payload.value = edits.get(kind);
     check();
@@ -34,12 +34,12 @@ const take = async (fresh) => {
   edits.delete(kind);
   try {
     const sample = await ask(`/samples/${encodeURIComponent(kind)}`);
-    if (mine !== latest) return; // another type was chosen meanwhile
+    if (request !== latest) return; // another type was chosen meanwhile
     payload.value = sample.payload;
     check();
-    tell(problem);
+    showProblem(problem);
   } catch (error) {
-    tell(problem, error.message);
+    showProblem(problem, error.message);
   }
 };
 
@@ -47,7 +47,7 @@ const where = choose((events) => {
   const before = event.value;
   event.replaceChildren(...events.map((name) => new Option(name, name)));
   if (events.includes(before)) event.value = before;
-  if (event.value !== before || payload.value === "") take(false);
+  if (event.value !== before || payload.value === "") loadSample(false);
 });
 
 const localTimes = (root) => {
@@ -55,17 +55,17 @@ const localTimes = (root) => {
 };
 
 const show = (answer) => {
-  panel.innerHTML = answer.panel; // made by our templates, which escape whatever is not theirs
+  panel.innerHTML = answer.panel; // made by our templates, which escape every value
   localTimes(panel);
   for (const row of history.rows) row.classList.toggle("shown", row.dataset.number === String(answer.number));
 };
 
-const arrived = (answer) => {
+const showNew = (answer) => {
   history.insertAdjacentHTML("afterbegin", answer.row);
   localTimes(history.rows[0]);
   history.closest(".scroll").hidden = false;
   byId("no-history").hidden = true;
-  said.textContent = answer.said;
+  announcement.textContent = answer.announcement;
   show(answer);
   byId("title-result").focus({ preventScroll: true });
   byId("result").scrollIntoView({ block: "nearest" });
@@ -87,7 +87,7 @@ form.addEventListener("submit", (submitted) => {
     payload.focus();
     return;
   }
-  during(submit, "Sending…", async () => arrived(await ask("/simulations", { ...where(), event: event.value, payload: payload.value })));
+  during(submit, "Sending…", async () => showNew(await ask("/simulations", { ...where(), event: event.value, payload: payload.value })));
 });
 payload.addEventListener("keydown", (pressed) => {
   if (pressed.key === "Enter" && (pressed.ctrlKey || pressed.metaKey)) form.requestSubmit();
@@ -96,9 +96,9 @@ payload.addEventListener("input", () => {
   edits.set(event.value, payload.value);
   check();
 });
-form.addEventListener("input", () => tell(problem)); // it was about what stood there before
-event.addEventListener("change", () => take(false));
-byId("fresh").addEventListener("click", () => take(true));
+form.addEventListener("input", () => showProblem(problem)); // it was about the earlier input
+event.addEventListener("change", () => loadSample(false));
+byId("fresh").addEventListener("click", () => loadSample(true));
 
 const copy = async (button, source) => {
   const before = button.textContent;
@@ -106,7 +106,7 @@ const copy = async (button, source) => {
     await navigator.clipboard.writeText(source.textContent);
     button.textContent = "Copied";
   } catch {
-    // no clipboard for this page: show it selected, so that a key copies it
+    // no access to the clipboard: select the text, so that the user can copy it
     source.closest("details").open = true;
     getSelection().selectAllChildren(source);
     button.textContent = "Selected: copy it";
@@ -118,9 +118,9 @@ document.addEventListener("click", (clicked) => {
   const button = clicked.target.closest("button");
   if (!button) return;
   const { again, show: shown, copy: source } = button.dataset;
-  if (again) during(button, "Sending…", async () => arrived(await ask(`/simulations/${again}/again`, {})));
+  if (again) during(button, "Sending…", async () => showNew(await ask(`/simulations/${again}/again`, {})));
   if (shown) during(button, "Show", async () => show(await ask(`/simulations/${shown}`)));
   if (source) copy(button, byId(source));
 });
 localTimes(document);
-submit.disabled = false; // what it does is known from here on
+submit.disabled = false; // its handler is attached now

@@ -1,8 +1,4 @@
-"""What is known of the hosts of a run: which of them are up, heard, done or lost.
-
-Decides when a host counts as lost and what becomes of its shards. Knows neither `distributed` nor what time it is:
-words and instants are arguments.
-"""
+"""The state of the hosts of a run: ready, running, done or lost. Messages and instants are arguments."""
 
 from __future__ import annotations
 
@@ -17,28 +13,28 @@ from loadsim.model import NS_PER_S
 from loadsim.processes import ending
 
 SILENCE_NS = 2 * NS_PER_S
-"""A host from which nothing came for so long is lost; each says something every `host.BEAT_S`, or little later."""
+"""A host without a message for this time is lost; each sends one at least every `host.BEAT_S`, or a little later."""
 
 
 @dataclass
 class Host:
-    """One host of the run: the worker that serves it and what was heard of it."""
+    """One host of the run: its worker and its state."""
 
     number: int
     label: str
     worker: str
     shards: list[int] = field(default_factory=list)
     heard_ns: int = 0
-    """In the time of `Listening`."""
+    """By the clock of `Listening`."""
     up: bool = False
     lost: str = ""
 
 
 class Hosts:
-    """All of them; `intake` takes what their shards say."""
+    """All hosts. `intake` gets the messages of their shards."""
 
     def __init__(self, places: Sequence[tuple[str, str]], shards: int) -> None:
-        """`places`: (label, worker) of each host, over which the shards are dealt out evenly."""
+        """`places`: (label, worker) of each host, over which the shards are spread evenly."""
         self.all = [Host(number, *place) for number, place in enumerate(places)]
         for number in range(shards):
             self.all[number % len(self.all)].shards.append(number)
@@ -51,7 +47,7 @@ class Hosts:
         """Set when a shard has ended."""
 
     def take_up(self, intake: Intake) -> None:
-        """From now on they belong to a run."""
+        """Assign the hosts to a run."""
         self.intake = intake
         for host in self.all:
             for number in host.shards:
@@ -59,12 +55,12 @@ class Hosts:
 
     @property
     def living(self) -> list[Host]:
-        """Those that were not lost."""
+        """The hosts that are not lost."""
         return [host for host in self.all if not host.lost]
 
     @property
     def busy(self) -> list[Host]:
-        """Those of which some shard has neither ended nor been lost."""
+        """The hosts with a shard that has neither ended nor been lost."""
         states = self.intake.collector.states
         return [host for host in self.all if not host.lost and not all(states[n].ended for n in host.shards)]
 
@@ -73,13 +69,13 @@ class Hosts:
         return self.all[shard % len(self.all)]
 
     def started(self, now_ns: int) -> None:
-        """The run has begun: from now on silence tells."""
+        """The run has started: from now on, missing messages are noticed."""
         heard_ns = self._listening.at(now_ns)
         for host in self.all:
             host.heard_ns = max(host.heard_ns, heard_ns)
 
     def hear(self, word: dict[str, Any], now_ns: int) -> None:
-        """What a host says (`host.Say`)."""
+        """Process a message of a host (`host.Say`)."""
         host = self.all[word["host"]]
         host.heard_ns = self._listening.at(now_ns)
         if not host.up:
@@ -97,14 +93,14 @@ class Hosts:
             self.news.set()
 
     def look(self, now_ns: int) -> None:
-        """Give up those that were silent for too long."""
+        """Give up hosts without a message for too long."""
         listened_ns = self._listening.at(now_ns)
         for host in self.busy:
             if listened_ns - host.heard_ns > SILENCE_NS:
-                self.lose(host, f"nothing was heard of it for {SILENCE_NS / NS_PER_S:g} s")
+                self.lose(host, f"no message from it for {SILENCE_NS / NS_PER_S:g} s")
 
     def lose(self, host: Host, reason: str, *, tell: bool = True) -> None:
-        """Nothing more will come from a host; shards of it that ended before stay as they are."""
+        """Record that a host is lost; its shards that ended before stay ended."""
         if host.lost:
             return
         if tell and host in self.busy:
@@ -116,5 +112,5 @@ class Hosts:
             self.intake.lose(number, reason)
 
     def count_lost(self) -> int:
-        """How many hosts have a lost shard."""
+        """Number of hosts with a lost shard."""
         return len({state.place for state in self.intake.collector.states if state.lost})

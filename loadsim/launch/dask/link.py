@@ -1,6 +1,6 @@
-"""How a cluster is spoken to: the connection, and calls that go to its hosts once and are kept nowhere.
+"""The connection to a cluster, and direct calls to its hosts, which are neither stored nor repeated.
 
-Decides how long each may take, and turns whatever Dask raises into one line of ours. Refuses to know what is said.
+Every call has a time limit, and an error of Dask becomes one line.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from loadsim.plan.cluster import Cluster
 
 CONNECT_S = 10.0
 CALL_S = 2.0
-"""So long a host may take to answer a call before it is left behind."""
+"""Time for a host to answer a call before it is given up."""
 CLOSE_S = 5.0
 
 
 class Link:
-    """A connection to a cluster, or to one of our own that ends with it. Calls are for after `open`."""
+    """A connection to a cluster, or to one of our own that ends with it. Call `open` first."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._asked = cluster
@@ -37,7 +37,7 @@ class Link:
         """Connect. Raises LoadsimError."""
         asked = self._asked
         for name in ("distributed", "distributed.client", "tornado.application"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what is wrong is told by ourselves, in a line
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # errors are reported by us, in one line
         warnings.filterwarnings("ignore", category=VersionMismatchWarning)  # differences are refused later
         try:
             address, security = asked.address, _security(asked)
@@ -53,11 +53,11 @@ class Link:
                 name="loadsim",
             )
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-            raise LoadsimError(f"{asked.shown}: no Dask scheduler to be had: {one_line(error)}") from None
+            raise LoadsimError(f"{asked.shown}: cannot connect to a Dask scheduler: {one_line(error)}") from None
 
     @property
     def opened(self) -> bool:
-        """Whether there ever was a connection."""
+        """Whether there was a connection at any time."""
         return self._client is not None
 
     @property
@@ -67,11 +67,11 @@ class Link:
 
     @property
     def name(self) -> str:
-        """What the scheduler knows this connection by."""
+        """The id of this connection at the scheduler."""
         return str(self._client.id)
 
     async def close(self) -> None:
-        """Bounded in time, whatever hangs."""
+        """Close the connection, within a limited time."""
         for what in (self._client, self._own):
             if what is not None:
                 with contextlib.suppress(OSError, TimeoutError, RuntimeError):
@@ -91,44 +91,45 @@ class Link:
             asked = scheduler.broadcast(msg=word, workers=[worker], on_error="ignore")
             found = await self._answer(asked, label, CONNECT_S)
             if worker not in found:
-                raise LoadsimError(f"{label}: its worker is gone")
+                raise LoadsimError(f"{label}: its worker has stopped")
             return found[worker]
 
-        told = await asyncio.gather(*(of(worker, label) for worker, label in workers.items()))
+        versions = await asyncio.gather(*(of(worker, label) for worker, label in workers.items()))
         return {
             "client": get_versions(packages=wanted),
             "scheduler": await self._answer(scheduler.versions(packages=wanted), self._asked.shown, CONNECT_S),
-            "workers": dict(zip(workers, told, strict=True)),
+            "workers": dict(zip(workers, versions, strict=True)),
         }
 
     def listen(self, topic: str, hear: Callable[[tuple[float, dict[str, Any]]], None]) -> None:
-        """Hear what is said under a topic from now on."""
+        """Receive the messages of a topic from now on."""
         self._client.subscribe_topic(topic, hear)
 
     def ignore(self, topic: str) -> None:
-        """Hear no more of it."""
+        """Receive no more messages of the topic."""
         self._client.unsubscribe_topic(topic)
 
     def hold(self, worker: str, key: str, function: Callable[..., None], *args: Any) -> Awaitable[Any]:
-        """Run a function as a task on one worker, once and nowhere else; what is given back tells of its end."""
+        """Run a function as a task on one worker, once and nowhere else; the result is a future that ends with it."""
         options = {"workers": [worker], "allow_other_workers": False, "pure": False, "retries": 0}
         future = self._client.submit(function, *args, key=key, **options)
         result: Awaitable[Any] = future.result()
         return result
 
     async def run(self, workers: list[str], function: Callable[..., Any], *args: Any) -> None:
-        """Call on some workers; what comes of it shows in what is heard."""
+        """Call a function on some workers. Its effect is seen in later messages."""
         if workers:
             await quietly(self._client.run(function, *args, workers=workers, on_error="ignore"))
 
     async def at_scheduler(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call on the scheduler. Raises LoadsimError."""
+        """Call a function on the scheduler. Raises LoadsimError."""
         await self._answer(self._client.run_on_scheduler(function, *args), self._asked.shown, CALL_S)
 
     async def ask(
         self, worker: str, label: str, function: Callable[..., Any], *args: Any, within_s: float = CALL_S
     ) -> Any:
-        """Ask one worker. Raises LoadsimError, in a line that names it by its label, when it does not answer."""
+        """Call a function on one worker and return its result. Raises LoadsimError with its label when it does not
+        answer."""
         answers = await self._answer(self._client.run(function, *args, workers=[worker]), label, within_s)
         return answers[worker]
 
@@ -148,7 +149,7 @@ async def quietly(work: Awaitable[Any]) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without line breaks."""
+    """The error without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -159,5 +160,7 @@ def _security(cluster: Cluster) -> Security | None:
     # without any it is what Dask's own configuration has
     found = Security(require_encryption=True, **({} if cluster.ca is None else files))
     if found.get_connection_args("client")["ssl_context"] is None:
-        raise UsageError(f"{cluster.shown}: give --cluster-ca, --cluster-cert and --cluster-key: both sides show one")
+        raise UsageError(
+            f"{cluster.shown}: give --cluster-ca, --cluster-cert and --cluster-key: both sides need a certificate"
+        )
     return found

@@ -1,9 +1,7 @@
 """A cluster of our own on this machine, which lives as long as a run: `--cluster local:N`.
 
-Decides how its scheduler and workers are started and ended, and that nobody else speaks to them: whoever reaches a Dask
-scheduler or worker can run code there, and loopback is open to every user of the machine. So each side shows a
-certificate that was made for this run alone and lies in files that only this user can read. Knows nothing of runs and
-shards.
+Anyone who can reach a Dask scheduler or worker can run code there, and every user of the machine can reach loopback.
+Both sides therefore need a certificate, which is made for this run only and lies in files that only this user can read.
 """
 
 from __future__ import annotations
@@ -21,13 +19,13 @@ from loadsim.model import LoadsimError
 from loadsim.processes import own_command, own_environment
 
 _HTTP = "127.0.0.1:0"
-"""Dask serves its figures over HTTP even without a dashboard, to every network unless told otherwise."""
+"""Dask serves figures over HTTP even without a dashboard, and by default on every network."""
 _OPTIONS = (
     *("--no-nanny", "--nthreads", "1", "--memory-limit", "0", "--death-timeout", "30"),
     *("--no-dashboard", "--dashboard-address", _HTTP),
 )
 _END_S = 2.0
-"""So long a worker may take to end when it is told to."""
+"""Time for a worker to end after it was asked to."""
 
 
 class OwnCluster:
@@ -65,12 +63,12 @@ class OwnCluster:
         deadline = time.monotonic() + READY_S
         while len(self._scheduler.workers) < workers:
             if time.monotonic() > deadline or any(process.returncode is not None for process in self._workers):
-                raise LoadsimError(f"only {len(self._scheduler.workers)} of {workers} workers came up")
+                raise LoadsimError(f"only {len(self._scheduler.workers)} of {workers} workers started")
             await asyncio.sleep(0.02)
         return address
 
     def _certificates(self) -> list[str]:
-        """The options by which a worker gets what it must show and trust."""
+        """The options of a worker with its certificates."""
         options = []
         for option, text in (
             ("--tls-ca-file", self.security.tls_ca_file),
@@ -83,7 +81,7 @@ class OwnCluster:
         return options
 
     async def close(self) -> None:
-        """No worker survives this, and no certificate."""
+        """End all workers and delete the certificates."""
         self._files.cleanup()
         for send in (asyncio.subprocess.Process.terminate, asyncio.subprocess.Process.kill):
             living = [process for process in self._workers if process.returncode is None]

@@ -1,7 +1,7 @@
-"""What is run on the cluster's scheduler, which may have no loadsim: functions that travel by value.
+"""Functions that run on the cluster's scheduler, which may have no loadsim, so that they are sent by value.
 
-Decides what a run changes there, and that the last of several runs at a time puts it back. Each is made inside another
-function, without which Dask would send its name alone.
+They change settings of the scheduler during a run; the last of several runs restores them. Each is defined inside
+another function, since Dask would otherwise send only its name.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 GATHER_S = 0.05
-"""So long what the hosts say is gathered before it is passed on: every message by itself costs the launcher as much as
-what it says. Dask has 2 ms."""
+"""Time for which messages of hosts are gathered before they are forwarded, since each forwarded message has a cost of
+its own. Dask's default is 2 ms."""
 
 
 def prepare() -> Callable[..., None]:
@@ -31,7 +31,7 @@ def prepare() -> Callable[..., None]:
 
 
 def tidy() -> Callable[..., None]:
-    """`(topic)`: after the run of this topic. A launcher that was killed counts no more once its client is gone."""
+    """`(topic)`: after the run of this topic. A killed launcher no longer counts once its client is gone."""
 
     def tidy(topic: str, dask_scheduler: Any = None) -> None:
         dask_scheduler._broker.truncate(topic)  # noqa: SLF001 - nothing public does it
@@ -46,7 +46,7 @@ def tidy() -> Callable[..., None]:
 
 
 def forget() -> Callable[..., None]:
-    """`(topic)`: drop the frames that were passed on; it keeps the last thousand of a topic."""
+    """`(topic)`: drop the forwarded frames, of which the scheduler would keep the last thousand of each topic."""
 
     def forget(topic: str, dask_scheduler: Any = None) -> None:
         dask_scheduler._broker.truncate(topic)  # noqa: SLF001 - nothing public does it

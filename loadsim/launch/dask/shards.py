@@ -1,8 +1,4 @@
-"""The shards of a run on the hosts of a Dask cluster: placed, fed, begun together, and given up.
-
-Decides the order of a run's life there. Refuses to know how the cluster is spoken to (`link` does) and what a host's
-words mean (`hosts` does).
-"""
+"""The launcher for a Dask cluster: places the shards on hosts, starts them together, and notices lost hosts."""
 
 from __future__ import annotations
 
@@ -33,12 +29,12 @@ from loadsim.signing import scheme
 LOOK_S = 0.25
 RENEW_S = 1.0
 LEAD_NS = NS_PER_S
-"""How far ahead the agreed start lies: time for the word to reach every host."""
+"""How far ahead the agreed start lies: time for the message to reach every host."""
 ROUND_TRIPS = 8
 AT_ONCE = 16
-"""So many hosts are asked for the time together: more would wait for each other."""
+"""Number of hosts whose clocks are read at a time: more would delay each other."""
 TOLD_NS = NS_PER_S
-"""A clock that is further off than this is told of: signatures carry it."""
+"""A clock that differs more than this is reported, since signatures contain its time."""
 
 
 class DaskShards:
@@ -53,14 +49,14 @@ class DaskShards:
         self._intake: Intake
         self._topic = ""
         self._holding: dict[int, asyncio.Task[None]] = {}
-        """By host: follows the task that holds its worker."""
+        """By host: the task that occupies its worker."""
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
 
     # -- before the start ---------------------------------------------------------------------------------------------
 
     async def reserve(self, most: int) -> int:
-        """One or several shards on each host, spread evenly. Raises LoadsimError when the cluster cannot serve."""
+        """One or several shards on each host, spread evenly. Raises LoadsimError when the cluster cannot run them."""
         await self._link.open()
         places = hosts_of(await self._link.workers())
         if not places:
@@ -70,7 +66,7 @@ class DaskShards:
         self._hosts = Hosts(places[:wanted], wanted)
         self._hosts.say = self.say
         if len(self._hosts.all) < len(places):
-            self.say(f"{len(self._hosts.all)} of {len(places)} hosts are used: this run cannot be shared out further")
+            self.say(f"{len(self._hosts.all)} of {len(places)} hosts are used: this run cannot be divided further")
         labels = {host.worker: host.label for host in self._hosts.all}
         check_versions(await self._link.versions(labels), labels)
         return wanted
@@ -78,7 +74,7 @@ class DaskShards:
     async def look(self, target: Target, key_password: Secret | None) -> None:
         """One connection from each host, opened and closed. Raises UnreachableError naming the host.
 
-        Without our certificate where its key has a pass phrase: that is for the shards alone.
+        The client certificate is left out where its key has a pass phrase, which only shards get.
         """
         if key_password is not None or target.key_password_env is not None:
             target = msgspec.structs.replace(target, cert=None, key=None, key_password_env=None)
@@ -91,7 +87,7 @@ class DaskShards:
                 raise UnreachableError(f"{host.label}: {found}")
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
-        """Hold every host, hand out the plans, agree on the start by each host's clock; see `Launcher`."""
+        """Occupy every host, send the plans, agree on the start by each host's clock; see `Launcher`."""
         self._intake = intake
         self._hosts.take_up(intake)
         if spec.secret is not None:
@@ -118,13 +114,13 @@ class DaskShards:
         return begins
 
     def _check_way(self) -> None:
-        """A secret leaves this machine encrypted or not at all."""
+        """Check that secrets leave this machine only encrypted."""
         away = [host.label for host in self._hosts.all if not is_loopback(host_of(host.worker))]
         if not self._asked.encrypted and (away or not self._asked.here):
             raise UsageError(f"the secret is not sent to {away[0] if away else self._asked.shown} over plain TCP")
 
     async def _hold(self, variables: list[str]) -> None:
-        """A task on every host, which stays as long as its shards; until all of them are up."""
+        """Start a task on every host, which runs as long as its shards, and wait until all of them are ready."""
         for host in self._hosts.all:
             key = f"{self._topic}-{host.number}"
             order = (self._topic, host.number, host.shards, variables)
@@ -136,7 +132,7 @@ class DaskShards:
             if host.lost:
                 raise LoadsimError(f"{host.label}: {host.lost}")
             if not host.up:
-                raise LoadsimError(f"{host.label}: its worker took up no shard within {READY_S:g} s: is it busy?")
+                raise LoadsimError(f"{host.label}: its worker started no shard within {READY_S:g} s: is it busy?")
 
     async def _compare_clocks(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
@@ -158,10 +154,10 @@ class DaskShards:
 
         await asyncio.gather(*map(compared, self._hosts.all))
 
-    # -- under way ----------------------------------------------------------------------------------------------------
+    # -- during the run ------------------------------------------------------------------------------------------------
 
     async def wait(self) -> None:
-        """Until every shard is done or lost. More lost hosts than are allowed stop the others."""
+        """Wait until every shard is done or lost. More lost hosts than allowed stop the others."""
         collector, hosts = self._intake.collector, self._hosts
         while not all(state.ended for state in collector.states):
             with contextlib.suppress(TimeoutError):
@@ -183,7 +179,7 @@ class DaskShards:
         await self._tell(self._hosts.all, {state.number: word for state in states if not state.ended})
 
     async def close(self) -> None:
-        """No shard survives this; what was changed on the scheduler is put back. Bounded in time, whatever hangs."""
+        """End all shards and restore the scheduler's settings, within a limited time."""
         if self._topic:
             await asyncio.gather(*(self._end(host, host.shards) for host in self._hosts.all))
             held = [self._holding[host.number] for host in self._hosts.living if host.number in self._holding]
@@ -221,12 +217,12 @@ class DaskShards:
         except asyncio.CancelledError:
             raise
         except FutureCancelledError:
-            self._lose_scheduler()  # nobody else takes a task back
+            self._lose_scheduler()  # only the scheduler could cancel a task
         except Exception as error:  # noqa: BLE001 - whatever Dask says of a worker, the host is lost
-            self._hosts.lose(host, f"its worker is gone ({type(error).__name__})")
+            self._hosts.lose(host, f"its worker has stopped ({type(error).__name__})")
 
     async def _renew(self) -> None:
-        """Tell every host each second that this end lives, and keep the scheduler from hoarding frames."""
+        """Send every host a sign of life each second, and let the scheduler drop forwarded frames."""
         calls: set[asyncio.Task[None]] = set()
         while True:
             living = [host.worker for host in self._hosts.living]
@@ -250,7 +246,7 @@ class DaskShards:
 
 
 def _read_there(spec: RunSpec) -> list[str]:
-    """The variables that hosts read secrets from; none where the run brings them."""
+    """The variables from which hosts read secrets; none where the run sends them."""
     if spec.secret is not None:
         return []
     target = spec.scenario.target

@@ -1,6 +1,6 @@
-"""What is run on a worker of the cluster, called by name: every host has this package in the same version.
+"""Functions that run on a worker of the cluster, called by name, since every host has the same version.
 
-Decides nothing; keeps the shards that the worker runs for each launcher, by the topic of its run.
+Keeps the shards that the worker runs for each launcher, by the topic of its run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _serving: dict[str, HostShards] = {}
 
 
 def serve_host(topic: str, host: int, shards: list[int], variables: list[str]) -> None:
-    """The task that holds a host: its shards live in it. Nothing is fired before the launcher sends a plan."""
+    """The task that occupies a host and runs its shards. No event is sent before the launcher sends a plan."""
     worker = get_worker()
     found = HostShards(
         host, shards, variables, lambda word: worker.log_event(topic, word), lambda: worker.status == Status.running
@@ -33,13 +33,13 @@ def serve_host(topic: str, host: int, shards: list[int], variables: list[str]) -
 
 
 def deliver(topic: str, messages: dict[int, Sealed]) -> None:
-    """Messages for shards of this worker's."""
+    """Pass messages to shards of this worker."""
     if topic in _serving:
         _serving[topic].take(messages)
 
 
 def renew(topic: str) -> None:
-    """The launcher lives."""
+    """Record a sign of life of the launcher."""
     if topic in _serving:
         _serving[topic].renew()
 
@@ -56,7 +56,7 @@ def clock() -> int:
 
 
 async def look(target: Sealed, timeout_s: float) -> str:
-    """Whether anything is there to fire at, from here: empty, or what is wrong."""
+    """Check from here that the endpoint can be reached. Returns the error, or an empty text."""
     from loadsim.engine.preflight import check_reachable
     from loadsim.engine.wire import resolve
 

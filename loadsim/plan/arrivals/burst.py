@@ -1,4 +1,4 @@
-"""Bursts: what constant (or ramped) arrivals give in a period is due at the start of that period."""
+"""Bursts: all constant (or ramped) arrivals of a period are due at its start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVEN = Constant()
 
 
 class Burst:
-    """See Process. The period is the phase's `burst`, one second unless given."""
+    """See Process. The period is the phase's `burst`, default: one second."""
 
     keys = ("burst",)
     has_rate = True

@@ -1,4 +1,4 @@
-"""What an arrival process is: it says when the events of one open phase are due, which keys it has, and how it reads.
+"""The interface of an arrival process: the due times of an open phase, its keys, and its description in words.
 
 One process is one file beside this one, and a line in `PROCESSES`.
 """
@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a process may know of a phase's place in its run."""
+    """The place of a phase in its run."""
 
     seed: int
     number: int
@@ -39,11 +39,11 @@ class Process(Protocol):
 
     @property
     def has_rate(self) -> bool:
-        """Whether a phase says how many events there are per second (`rate`, or `from` and `to`)."""
+        """Whether a phase has a rate (`rate`, or `from` and `to`)."""
 
     @property
     def random(self) -> bool:
-        """Whether the number of events is a matter of chance: counting them takes about 15 ns each."""
+        """Whether the number of events is random: counting them takes about 15 ns each."""
 
     def check(self, path: str, phase: Phase, /) -> None:
         """Raises DocumentError for a value that the process cannot have."""
@@ -57,11 +57,11 @@ class Process(Protocol):
     def blocks(self, phase: Phase, place: Place, count: int | None, /) -> Iterator[Ints]:
         """Due times by blocks of at most `chance.BLOCK`: rising, from 0 to below the phase's duration.
 
-        `count`: how many there are, None where nobody has counted those of a random process.
+        `count`: their number; None where those of a random process were not counted.
         """
 
     def most(self, phase: Phase, span_ns: int, /) -> int | None:
-        """The most events that can be due in a stretch of so many ns; None where there is no bound."""
+        """The largest number of events due in a given number of ns; None where there is no bound."""
 
     def words(self, phase: Phase, rate: str, /) -> str:
         """The load of a phase in words; `rate`: its rate in words."""

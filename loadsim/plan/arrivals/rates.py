@@ -7,7 +7,7 @@ An arrival process has a rate λ(t), t from the phase's start. With Λ(t) = ∫�
   t = 2i / (a + √(a² + 2·i·(b − a)/D)), the closed inverse of the integrated rate.
 
 Due times are whole nanoseconds, rounded down; an event is in the phase when its due time is before the end, so the
-count is ⌈Λ(D)⌉. Refuses to know seeds, shards, types and other phases.
+count is ⌈Λ(D)⌉.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def integrated_rate(phase: Phase) -> Fraction:
 
 
 def most_in(phase: Phase, span_ns: int) -> int:
-    """How many events can be due in a stretch of so many ns at the phase's highest rate."""
+    """The largest number of events due in a given number of ns, at the phase's highest rate."""
     return math.ceil(max(ends_of(phase)) * Fraction(span_ns, NS_PER_S)) + 1
 
 

@@ -1,7 +1,7 @@
-"""Arrivals at the pace at which a capture was recorded: when event i is due, and what such a phase may say.
+"""Arrivals at the recorded times of a capture.
 
-The pace of a capture is the time of each of its n rows since the first. Event i is row i mod n; a capture that is over
-begins again one mean gap after its last row. Refuses to know what the rows hold.
+The pace of a capture is the time of each of its n rows since the first. Event i is row i mod n; at its end a
+capture starts again, one mean gap after its last row.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Pace:
 
 
 class Recorded:
-    """See Process. The pace is that of the run's one capture; `speed`: how many times as fast."""
+    """See Process. The pace is that of the run's one capture; `speed`: factor by which it is faster."""
 
     keys = ("speed",)
     has_rate = False
@@ -77,7 +77,7 @@ class Recorded:
             raise DocumentError(f"{path}.speed", f"must be more than 0 and at most {MAX_SPEED:,}")
         if phase.duration is None:
             raise DocumentError(
-                f"{path}.duration", 'is missing: give one such as "30s"; the capture is sent over and over'
+                f"{path}.duration", 'is missing: give one such as "30s"; the capture is repeated until then'
             )
 
     def mean(self, phase: Phase) -> float:

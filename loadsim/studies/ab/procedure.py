@@ -1,7 +1,7 @@
-"""Two targets compared by interleaved pairs of runs on one host, in random order.
+"""Compares two targets by interleaved pairs of runs on one host, in random order.
 
-Decides what a pair is, in which order its sides run and when the comparison need not go on; whether B is slower is
-`judge.ab`'s business. Every run's result is on disk before the next one begins, and its warm-up is not looked at.
+`judgement` decides whether B is slower. The result of each run is stored before the next one starts; its warm-up is not
+measured.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_S, counted
 from loadsim.plan import Phase, RunSpec, Scenario, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
@@ -39,7 +39,7 @@ AB = "ab.json"
 
 @dataclass(frozen=True)
 class AbRequest:
-    """A comparison as the user asked for it. With `same`, B is A and the machine's own noise is measured."""
+    """The settings of a comparison. With `same`, B is A, and the noise of the machine is measured."""
 
     a: RunSpec
     b: RunSpec
@@ -53,7 +53,7 @@ class AbRequest:
 
 @dataclass(frozen=True)
 class AbOutcome:
-    """What came of it, and where it is kept."""
+    """The result of a comparison, and its directory."""
 
     result: AbResult
     directory: Path
@@ -61,7 +61,7 @@ class AbOutcome:
 
 @dataclass
 class AbComparison:
-    """A comparison that can be interrupted. `say` gets one line for each run that begins."""
+    """A comparison that can be interrupted. `say` gets one line at the start of each run."""
 
     request: AbRequest
     say: Callable[[str], None]
@@ -71,13 +71,13 @@ class AbComparison:
     _run: Run | None = None
 
     def interrupt(self) -> None:
-        """First call: let what is under way end, and make no other run. Second: end at once."""
+        """First call: let the run in progress end, and start no other. Second: end at once."""
         self.interrupted = True
         if self._run is not None:
             self._run.interrupt()
 
     async def execute(self) -> AbOutcome:
-        """Run the pairs and judge them. Raises UnreachableError when an endpoint is not there for one of its runs."""
+        """Run the pairs and judge them. Raises UnreachableError when an endpoint cannot be reached for a run."""
         request = self.request
         started = _now()
         directory = run_directory(request.out, new_id(f"ab-{request.a.scenario.name}"))
@@ -200,7 +200,7 @@ class AbComparison:
         return "fail" if reasons else "pass", rows, reasons
 
     def _worse_answers(self) -> list[str]:
-        """Fast errors are not a pass: B that fails its objectives mostly, and more often than A, regressed."""
+        """Fast errors must not pass: B also fails if it mostly fails its objectives, and more often than A."""
         a, b = (sum(row.outcome == "fail" for row in side) for side in zip(*self._whole(), strict=True))
         if 2 * b > self.request.pairs and b > a:
             return [f"B failed its objectives in {b} of {self.request.pairs} runs, A in {a}"]
@@ -218,9 +218,10 @@ class AbComparison:
 
 
 def with_warm_up(scenario: Scenario, warm_up_ns: int) -> Scenario:
-    """The scenario with a phase before it that is not recorded, at its first phase's load, unless it begins with one.
+    """The scenario with a phase before it that is not recorded, with the load of its first phase, unless it starts with
+    one.
 
-    Arrivals as recorded get none: a capture has its own beginning.
+    Recorded arrivals get none, since a capture has its own start.
     """
     first = scenario.phases[0]
     if not warm_up_ns or not first.record or not process_of(first).has_rate:
@@ -243,14 +244,14 @@ def _unusable(result: RunResult, row: SideRow) -> list[str]:
     if result.verdict.outcome == "invalid":
         return list(result.validity.reasons)
     return [
-        f"too few samples for {text} ({result.totals.completed:,} answers)"
+        f"too few samples for {text} ({counted(result.totals.completed, 'answer')})"
         for text, value in row.figures.items()
         if value is None
     ]
 
 
 def _remove(directory: Path) -> None:
-    """A comparison without a single run leaves nothing behind."""
+    """Remove the directory of a comparison without any run."""
     for path in (directory / RUNS, directory):
         with contextlib.suppress(OSError):
             path.rmdir()

@@ -1,7 +1,4 @@
-"""What is said of a comparison by pairs, from its stored result.
-
-Decides the words. Refuses to know how the pairs were run and how they were judged.
-"""
+"""The report of a comparison by pairs, from its stored result."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ CHECKS = (Column("Gate", words=True), *map(Column, ("Noise of a pair", "False al
 def ab_report(result: AbResult) -> Report:
     """The whole report."""
     word, tone = VERDICTS[result.ending]
-    checks = Table("What this machine can tell apart", CHECKS, _check_rows(result))
+    checks = Table("What this machine can distinguish", CHECKS, _check_rows(result))
     return Report(
         outcome=word,
         tone=tone,
@@ -51,7 +48,7 @@ def ab_report(result: AbResult) -> Report:
 
 
 def headline(result: AbResult) -> str:
-    """The answer in a few words."""
+    """The outcome in a few words."""
     if result.ending == "invalid":
         return "invalid measurement"
     if result.ending == "interrupted":

@@ -1,8 +1,7 @@
-"""Calibration: the generator against a receiver that does nothing, on this machine.
+"""Measures the generator's own limits on this machine: highest rate, least service time, lag at several rates.
 
-Decides what is measured (the most that one process can fire, the floor of its service times, its lateness at several
-rates) and where the answer is kept. The receiver is the bare one without verification: the fastest honest answer to a
-whole request that is here, so that as much as possible of what is seen is the generator's own.
+The receiver is the bare one without verification, the fastest that there is, so that the figures show the generator
+and not the receiver. The result is stored in the user's cache directory.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from loadsim.launch.run import Run
 from loadsim.launch.store import write_whole
 from loadsim.measure.generator_limits import dump_limits, limits_name
 from loadsim.measure.result import Environment, GeneratorLimits, Pace, RunResult
-from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret
+from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
 from loadsim.receiver.embedded import start_receiver
@@ -33,28 +32,28 @@ from loadsim.settings import cache_directory
 
 CONNECTIONS = 64
 RATES = (100, 1_000, 5_000, 20_000)
-FLOOR_RATE = 1_000
-"""Moderate: nothing queues, and the processor does not fall asleep between events."""
+SERVICE_RATE = 1_000
+"""The rate at which service time is measured: nothing queues, and the processor does not sleep between events."""
 EVENT = "desktop.app_tracking.captured"
 _WARM_UP_NS = 500 * NS_PER_MS
 _LEAST_EVENTS = 400
 """Enough for a p99."""
 _SPARE = 0.6
-"""Rates above this share of the highest are left out: what they show is queueing."""
+"""Rates above this share of the highest are left out, since events would queue."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured. `reasons`: why it proves nothing; then it is not kept and `path` is None."""
+    """The measured limits. `reasons`: why they are invalid; then they are not stored and `path` is None."""
 
-    floor: GeneratorLimits
+    limits: GeneratorLimits
     environment: Environment
     reasons: tuple[str, ...]
     path: Path | None
 
 
-async def measure_floor(step_ns: int, say: Callable[[str], None] = lambda _: None) -> Calibration:
-    """Measure, and keep the answer when the machine was quiet enough. Raises LoadsimError."""
+async def measure_limits(step_ns: int, say: Callable[[str], None] = lambda _: None) -> Calibration:
+    """Measure, and store the limits when the machine was quiet enough. Raises LoadsimError."""
     secret = Secret("bench")
     options = ReceiverOptions(engine="bare", verify=False, admin=None)
     async with await start_receiver(options, secret) as receiver:
@@ -62,20 +61,20 @@ async def measure_floor(step_ns: int, say: Callable[[str], None] = lambda _: Non
         highest = await _run(receiver.url, secret, Phase(name="load", connections=CONNECTIONS, duration=step_ns))
         rate_max = highest.totals.rate_completed
         if not rate_max:
-            raise LoadsimError("the bare receiver answered nothing: nothing can be measured here")
+            raise LoadsimError("the bare receiver answered no event, so nothing can be measured")
         paced: list[tuple[int, RunResult]] = []
         for rate in RATES:
             if rate <= max(_SPARE * rate_max, RATES[0]):
-                say(f"lateness and floor at {rate:,}/s")
+                say(f"lag and service time at {rate:,}/s")
                 duration = max(step_ns, _LEAST_EVENTS * NS_PER_S // rate)
                 phase = Phase(name="load", rate=Fraction(rate), duration=duration)
                 paced.append((rate, await _run(receiver.url, secret, phase)))
-    return _kept(highest, rate_max, paced)
+    return _calibration(highest, rate_max, paced)
 
 
 def dump(calibration: Calibration) -> bytes:
     """The calibration as JSON."""
-    return dump_limits(calibration.floor, calibration.environment, __version__)
+    return dump_limits(calibration.limits, calibration.environment, __version__)
 
 
 async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
@@ -90,10 +89,10 @@ async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
     return await Run(RunSpec(scenario=scenario, seed=1, secret=secret, run_id=new_id("bench"))).execute()
 
 
-def _kept(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunResult]]) -> Calibration:
-    moderate = next((result for rate, result in paced if rate == FLOOR_RATE), paced[0][1])
+def _calibration(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunResult]]) -> Calibration:
+    moderate = next((result for rate, result in paced if rate == SERVICE_RATE), paced[0][1])
     service = moderate.totals.latency_ms["service"]
-    floor = GeneratorLimits(
+    limits = GeneratorLimits(
         measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         rate_max=rate_max,
         generator_cpu_share=highest.limits.generator_cpu_share,
@@ -105,17 +104,17 @@ def _kept(highest: RunResult, rate_max: float, paced: Sequence[tuple[int, RunRes
     reasons = (*invalid_reasons(highest, ValidityRules()), *invalid_reasons(moderate, ValidityRules()))
     if highest.totals.failed or moderate.totals.failed:
         failed = highest.totals.failed + moderate.totals.failed
-        reasons = (*reasons, f"{failed:,} events failed against a receiver that answers everything")
+        reasons = (*reasons, f"{counted(failed, 'event')} failed, although the receiver answers every event")
     path = None
     if not reasons:
         directory = cache_directory()
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LoadsimError(f"{directory}: cannot be made: {error.strerror}") from None
+            raise LoadsimError(f"{directory}: cannot be created: {error.strerror}") from None
         path = directory / limits_name(where, __version__)
-        write_whole(path, dump_limits(floor, where, __version__))
-    return Calibration(floor, where, reasons, path)
+        write_whole(path, dump_limits(limits, where, __version__))
+    return Calibration(limits, where, reasons, path)
 
 
 def _pace(rate: int, result: RunResult) -> Pace:

@@ -1,9 +1,10 @@
-"""What is said of the generator's own cost on one machine."""
+"""The report of `loadsim bench engine`: the limits of the generator on one machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadsim.measure.generator_limits import StoredLimits
 from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.report import figures
 from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
@@ -13,34 +14,39 @@ _FIGURES = (Column("What", words=True), Column("Figure", words=True), Column("No
 _COLUMNS = (Column("Rate", words=True), *map(Column, ("Lag p50", "Lag p99", "Service p50", "Service p99")))
 
 
-def floor_report(floor: GeneratorLimits, where: Environment, reasons: Sequence[str] = ()) -> Report:
-    """The whole report; with `reasons`, why the calibration is invalid."""
+def engine_report(limits: GeneratorLimits, where: Environment, reasons: Sequence[str] = ()) -> Report:
+    """The whole report. `reasons`: why the measurement is invalid; empty when it is valid."""
     rows = []
-    for pace in floor.paces:
+    for pace in limits.paces:
         found = (pace.lag_p50_ms, pace.lag_p99_ms, pace.service_p50_ms, pace.service_p99_ms)
         rows.append((figures.per_second(pace.rate), *map(figures.milliseconds, found)))
-    highest = ("highest rate", f"{figures.count(floor.rate_max)} signed events/s per process", _bound(floor))
-    service = [figures.milliseconds(ms) for ms in (floor.service_p50_ms, floor.service_p99_ms)]
-    floors = ("floor", f"service p50 {service[0]}, p99 {service[1]}", "")
-    most = Table("Highest rate and floor", _FIGURES, [highest, floors])
-    paces = Table("Lateness and floor by rate", _COLUMNS, rows)
+    highest = ("highest rate", f"{figures.count(limits.rate_max)} signed events/s per process", _bound(limits))
+    service = [figures.milliseconds(ms) for ms in (limits.service_p50_ms, limits.service_p99_ms)]
+    least = ("least latency", f"service p50 {service[0]}, p99 {service[1]}", "")
+    extremes = Table("Highest rate and least latency", _FIGURES, [highest, least])
+    paces = Table("Lag and service time by rate", _COLUMNS, rows)
     return Report(
         outcome="INVALID" if reasons else "MEASURED",
         tone="warn" if reasons else "good",
-        name="loadsim's own cost",
-        headline="not kept" if reasons else f"{figures.count(floor.rate_max)} signed events/s per process",
+        name="limits of the generator",
+        headline="not saved" if reasons else f"{figures.count(limits.rate_max)} signed events/s per process",
         about=[f"{where.cpu_model}, {where.cpu_count} cores, Python {where.python}"],
         sections=sections(
             Section("reasons", "Invalid because", [Lines(reasons, tone="warn")]),
-            Section("figures", most.caption, [most]),
+            Section("figures", extremes.caption, [extremes]),
             Section("paces", paces.caption, [paces]),
         ),
     )
 
 
-def _bound(floor: GeneratorLimits) -> str:
-    """Whether that was the generator's limit at all."""
-    share = floor.generator_cpu_share
+def stored_engine_report(stored: StoredLimits) -> Report:
+    """The report of stored limits, which are always valid."""
+    return engine_report(stored.floor, stored.environment)
+
+
+def _bound(limits: GeneratorLimits) -> str:
+    """The generator's CPU share, which shows whether the highest rate was its own limit."""
+    share = limits.generator_cpu_share
     if share is None:
         return ""
     used = f"{100 * share:.0f} % of its core"

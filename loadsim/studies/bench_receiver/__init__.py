@@ -1,1 +1,1 @@
-"""What a verified event costs a receiver: procedure, receivers, result, report."""
+"""The cost of a verified event in a receiver: procedure, receivers, result, report."""

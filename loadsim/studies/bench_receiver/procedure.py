@@ -1,14 +1,13 @@
-"""What a verified event costs over HTTP: our receiver on both engines, verifying or not, and the user's own.
+"""Measures a verified event over HTTP: our receiver on both engines, with and without verification, and the user's.
 
-Decides the windows and their order: every round loads each receiver once, beginning with another one, so that a slow
-moment of the machine meets all of them; framework and signature are told apart by subtraction within a round. The
-receivers share one core, the generator has another.
+Each round loads every receiver once, in rotating order, so that a slow time of the machine affects all of them. The
+costs of framework and signature are separated by subtraction within a round. The receivers use one core, the generator
+another.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from loadsim.plan.scenario import EventMix
 from loadsim.run.load import new_id
 from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartRow, ReceiverBench, ReceiverRow
 from loadsim.studies.bench_receiver.subjects import OWN, Running, Setting, faults, running
+from loadsim.studies.save import utc_now
 from loadsim.studies.timer import cpu_ns, one_core
 
 CONNECTIONS = 64
@@ -38,10 +38,10 @@ ROUNDS = 7
 STEP_NS = 2 * NS_PER_S
 _WARM_UP_NS = 500 * NS_PER_MS
 _ENOUGH = 4_000
-"""Events for a p99.9."""
+"""Enough events for a p99.9."""
 _LONGEST_NS = 20 * NS_PER_S
 _SPARE = 0.8
-"""Rates above this share of what a receiver can do are left out: what they show is queueing."""
+"""Rates above this share of a receiver's highest are left out, since events would queue."""
 _BUSY = 0.9
 _PARTS = (
     ("HTTP and the rest of the bare engine", "bare-open", None),
@@ -55,7 +55,7 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class ReceiverRequest:
-    """What is to be measured and how long."""
+    """What is measured, and for how long."""
 
     setting: Setting
     rates: Sequence[int] = RATES
@@ -64,7 +64,7 @@ class ReceiverRequest:
 
 
 class _Window(NamedTuple):
-    """What one stretch of load at full speed saw."""
+    """The figures of one window of load at full speed."""
 
     events_per_s: float
     cpu_us: float
@@ -88,7 +88,7 @@ class _Found:
 
 
 class ReceiverBenchmark:
-    """One sitting. `interrupt` ends it after the window that is under way; what was measured is kept."""
+    """One benchmark. `interrupt` ends it after the present window; the figures so far are kept."""
 
     def __init__(self, request: ReceiverRequest, say: Callable[[str], None] = lambda _: None) -> None:
         self._request = request
@@ -96,12 +96,12 @@ class ReceiverBenchmark:
         self._stopped = False
 
     def interrupt(self) -> None:
-        """End after this window."""
+        """End after the present window."""
         self._stopped = True
 
     async def execute(self) -> ReceiverBench:
-        """Start all receivers, ask them, load them. Raises LoadsimError in one line."""
-        started_at, where, cores = _now(), environment(), _two_cores()
+        """Start all receivers, check them, load them. Raises LoadsimError in one line."""
+        started_at, where, cores = utc_now(), environment(), _two_cores()
         setting = self._request.setting
         async with contextlib.AsyncExitStack() as stack:
             if cores is not None:
@@ -128,8 +128,8 @@ class ReceiverBenchmark:
                 if seen is None:
                     continue
                 entry.windows.append(seen.window)
-                told = f"{seen.window.events_per_s:,.0f}/s, {seen.window.cpu_us:.1f} µs per event"
-                self._say(f"round {number + 1} of {self._request.rounds}: {entry.started.subject.name}: {told}")
+                words = f"{seen.window.events_per_s:,.0f}/s, {seen.window.cpu_us:.1f} µs per event"
+                self._say(f"round {number + 1} of {self._request.rounds}: {entry.started.subject.name}: {words}")
 
     async def _paces(self, found: list[_Found]) -> None:
         for rate in self._request.rates:
@@ -143,11 +143,11 @@ class ReceiverBenchmark:
                 seen = await self._load(entry, Phase(name="load", rate=Fraction(rate), duration=duration))
                 if seen is not None:
                     entry.paces.append(pace := _pace(rate, seen))
-                    told = pace.why or f"p50 {pace.p50_ms} ms, p99 {pace.p99_ms} ms"
-                    self._say(f"at {rate:,}/s: {entry.started.subject.name}: {told}")
+                    words = pace.why or f"p50 {pace.p50_ms} ms, p99 {pace.p99_ms} ms"
+                    self._say(f"at {rate:,}/s: {entry.started.subject.name}: {words}")
 
     async def _load(self, entry: _Found, phase: Phase) -> _Seen | None:
-        """One run with a warm-up; None when the sitting was ended, or the receiver fails, which is then a fault."""
+        """One run with a warm-up; None when the benchmark was ended, or the receiver fails, which is then a fault."""
         if self._stopped or entry.faults:
             return None
         setting = self._request.setting
@@ -190,7 +190,7 @@ class ReceiverBenchmark:
             schema=SCHEMA,
             id=new_id("bench-receiver"),
             started_at=started_at,
-            ended_at=_now(),
+            ended_at=utc_now(),
             version=__version__,
             scheme=self._request.setting.scheme,
             app=self._request.setting.app,
@@ -219,7 +219,7 @@ class _Seen(NamedTuple):
 
 
 def _pace(rate: int, seen: _Seen) -> PaceRow:
-    """The figures, unless the generator was late: then what they show is its own."""
+    """The figures, unless the generator was late, since they would then show the generator."""
     reasons = invalid_reasons(seen.result, ValidityRules())
     if reasons:
         return _left_out(rate, f"INVALID: {reasons[0]}")
@@ -269,7 +269,7 @@ def _row(entry: _Found) -> ReceiverRow:
 
 
 def _differences(found: Sequence[_Found]) -> Iterator[PartRow]:
-    """What is left of one receiver when another is taken away, round by round."""
+    """The difference between two receivers in each round."""
     cpu = {
         entry.started.subject.key: [window.cpu_us for window in entry.windows] for entry in found if not entry.faults
     }
@@ -288,18 +288,18 @@ def _differences(found: Sequence[_Found]) -> Iterator[PartRow]:
 
 
 def _noise(rows: Sequence[ReceiverRow]) -> Iterator[str]:
-    """Why the figures deserve no trust."""
+    """Why the figures are not reliable."""
     for row in rows:
         if row.cpu_us is not None and row.cpu_us.width > WIDEST:
             width = f"the quartiles of its CPU time are {row.cpu_us.width:.0%} apart"
-            yield f"{row.name}: {width}, {WIDEST:.0%} at most may be: a noisy machine"
+            yield f"{row.name}: {width}, more than {WIDEST:.0%}: a noisy machine"
         for pace in row.paces:
             if pace.why.startswith("INVALID"):
                 yield f"{row.name}, {pace.rate:,.0f}/s: {pace.why}"
 
 
 def _ending(*, faulty: bool, noisy: bool, whole: bool) -> Ending:
-    """A wrong answer is certain however noisy the machine; times are not."""
+    """The ending: wrong answers count on any machine, times only on a quiet one."""
     if not whole:
         return "interrupted"
     if faulty:
@@ -313,7 +313,3 @@ def _two_cores() -> tuple[int, int] | None:
         return None
     mine = sorted(os.sched_getaffinity(0))
     return (mine[0], mine[1]) if len(mine) > 1 else None
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

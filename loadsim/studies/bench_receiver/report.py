@@ -1,7 +1,4 @@
-"""What is said of the cost of a verified event to a receiver, from the stored result.
-
-Decides the words and the tables. Refuses to know how the receivers were loaded.
-"""
+"""The report on the cost of a verified event in receivers, from the stored result."""
 
 from __future__ import annotations
 
@@ -29,13 +26,13 @@ def receiver_report(result: ReceiverBench) -> Report:
     paces = [_pace_row(row, pace) for row in result.rows for pace in row.paces]
     tables = [
         ("speed", Table("At full speed", _SPEED, [_speed_row(row) for row in result.rows])),
-        ("parts", Table("Where the time goes, by subtraction", _PARTS, [_part_row(row) for row in result.parts])),
+        ("parts", Table("CPU time by part, by subtraction", _PARTS, [_part_row(row) for row in result.parts])),
         ("paces", Table("Response time by load", _PACES, paces)),
     ]
     return Report(
         outcome=word,
         tone=tone,
-        name="what a verified event costs a receiver",
+        name="cost of a verified event in a receiver",
         headline=f"scheme {result.scheme}",
         about=_words(result),
         sections=sections(
@@ -62,7 +59,7 @@ def _chart(result: ReceiverBench) -> Section | None:
 def _words(result: ReceiverBench) -> list[str]:
     where = result.environment
     made = [where.cpu_model, f"{where.cpu_count} cores", f"Python {where.python}", f"loadsim {result.version}"]
-    place = "receivers and generator share what there is"
+    place = "receivers and generator share all cores"
     if result.cores is not None:
         place = f"receivers on core {result.cores[0]}, generator on core {result.cores[1]}"
     return [
@@ -106,10 +103,12 @@ def _pace_row(row: ReceiverRow, pace: PaceRow) -> tuple[str, ...]:
 
 
 def _notes(result: ReceiverBench) -> list[str]:
-    asked = "A receiver that verifies was asked first whether it refuses tampered, forged, unsigned and stale events."
+    asked = "A receiver that verifies was first checked with tampered, forged, unsigned and stale events."
     notes = [f"CPU time is that of the receiver's one process, user and system, per event answered. {asked}"]
     if any(row.at_least for row in result.rows):
-        notes.append("≥: the generator was at its limit and the receiver was not; its CPU time says what it holds.")
+        notes.append(
+            "≥: the generator was at its limit and the receiver was not; its capacity follows from its CPU time."
+        )
     if any(pace.why and not pace.why.startswith("INVALID") for row in result.rows for pace in row.paces):
-        notes.append("Left out: a load so near to what the receiver can do that it would show queueing.")
+        notes.append("Left out: rates so close to the receiver's limit that events would queue.")
     return notes

@@ -1,6 +1,6 @@
-"""The receivers that are measured beside each other: ours on both engines, verifying or not, and the user's own.
+"""The measured receivers: ours on both engines, with and without verification, and the user's.
 
-Decides how each is started, on which core, and asks it first whether it tells genuine events from forged ones.
+Starts each on its core, and checks first that it accepts genuine events and refuses forged ones.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class Subject:
 
 
 OURS = (
-    Subject("bare-open", "loadsim, bare engine, not verifying", "bare", verifies=False),
+    Subject("bare-open", "loadsim, bare engine, without verification", "bare", verifies=False),
     Subject("bare", "loadsim, bare engine", "bare", verifies=True),
-    Subject("aiohttp-open", "loadsim, aiohttp engine, not verifying", "aiohttp", verifies=False),
+    Subject("aiohttp-open", "loadsim, aiohttp engine, without verification", "aiohttp", verifies=False),
     Subject("aiohttp", "loadsim, aiohttp engine", "aiohttp", verifies=True),
 )
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all subjects have in common. `app` is the user's `package.module:name`, `core` where receivers are held."""
+    """The settings of all subjects. `app` is the user's `package.module:name`, `core` the core of the receivers."""
 
     secret: Secret
     scheme: str = "trackpilots"
     custom: dict[str, Any] | None = None
     public_url: str | None = None
-    """The URL that is signed, for schemes that sign it."""
+    """The signed URL, for schemes that sign it."""
     app: str | None = None
     path: str = DEFAULT_PATH
     """Of the user's application."""
@@ -73,7 +73,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Running:
-    """A subject that answers."""
+    """A running subject."""
 
     subject: Subject
     url: str
@@ -82,7 +82,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(subject: Subject, setting: Setting) -> AsyncIterator[Running]:
-    """Start it on its core; it ends with the context. Raises LoadsimError in one line."""
+    """Context in which the subject runs on its core. Raises LoadsimError in one line."""
     context = _hosted(subject, setting) if subject.engine is None else _companion(subject, subject.engine, setting)
     async with contextlib.AsyncExitStack() as stack:
         with contextlib.nullcontext() if setting.core is None else one_core(setting.core):
@@ -120,7 +120,7 @@ async def _hosted(subject: Subject, setting: Setting) -> AsyncIterator[Running]:
 
 
 async def faults(started: Running, setting: Setting) -> list[str]:
-    """What it answers wrongly, in words: genuine events are owed 2xx, forged ones 400 to 499."""
+    """The wrong answers, in words: genuine events must get 2xx, forged ones 400 to 499."""
     found = []
     for question in _questions(started, setting):
         lines = "".join(f"{name}: {value}\r\n" for name, value in question.headers.items())

@@ -1,1 +1,1 @@
-"""What verifying one delivery costs in process: procedure, verifiers, result, report."""
+"""The cost of verifying one delivery in process: procedure, verifiers, result, report."""

@@ -1,7 +1,7 @@
-"""The deliveries that verifiers are asked about and timed on: bodies of an exact size, signed as of now, and forged.
+"""The deliveries for checking and timing verifiers: bodies of an exact size, signed now, and forged ones.
 
-Decides what is in them. A body says its number and its time at its top, so that no two are the same and schemes whose
-time stands in the body find it.
+Each body starts with its number and its time, so that no two are the same, and schemes with the time in the body find
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from loadsim.studies.bench_verify.verifiers import Question
 SMALLEST_BODY = 64
 LIST_BYTES = 8_000
 MOST = 16
-"""Different deliveries in a pile: more would measure the caches' misses, one only their hits."""
+"""Number of different deliveries in a batch: more would measure cache misses, a single one only cache hits."""
 PILE_BYTES = 600_000
 EVENT = "bench.event"
 _RECORD = (
@@ -43,7 +43,7 @@ class Delivery:
 
     @cached_property
     def as_framework(self) -> CIMultiDict[str]:
-        """The headers under any spelling of their names, as web frameworks give them."""
+        """The headers, with names in any spelling, as in web frameworks."""
         return CIMultiDict({"Content-Type": "application/json", **self.headers})
 
 
@@ -84,7 +84,8 @@ class Maker:
         return Delivery({**good.headers, name: bad}, good.body, good.message)
 
     def questions(self, size: int, now_ns: int, stranger: Maker) -> list[Question]:
-        """What a right verifier tells apart, the genuine one first; `stranger` signs under another secret."""
+        """The deliveries that a correct verifier distinguishes, the genuine one first; `stranger` has another
+        secret."""
         good = self.delivery(size, now_ns)
         name = self.scheme.signature.name.lower()
         unsigned = Delivery({key: text for key, text in good.headers.items() if key != name}, good.body, b"")
@@ -129,7 +130,7 @@ class Maker:
 
 
 def body_of(size: int, now_ms: int, number: int) -> bytes:
-    """JSON of exactly `size` bytes, SMALLEST_BODY or more: records as events have them, and what is left as filling."""
+    """JSON of exactly `size` bytes, SMALLEST_BODY or more: records as in events, and padding."""
     head = b'{"webhookTimestamp":%d,"n":%d,' % (now_ms, number)
     foot = b'"x":"', b'"}'
     room = size - len(head) - sum(map(len, foot))
@@ -140,11 +141,11 @@ def body_of(size: int, now_ms: int, number: int) -> bytes:
 
 
 def tampered_body(body: bytes) -> bytes:
-    """The same with its last digit changed, which leaves it the JSON that it is: only the signature tells."""
+    """The same with its last digit changed, so that it is still valid JSON and only the signature is wrong."""
     at = max(body.rfind(b"%d" % digit) for digit in range(10))
     return body[:at] + (b"1" if body[at : at + 1] != b"1" else b"2") + body[at + 1 :]
 
 
 def _other(code: str) -> str:
-    """A code of the same form that is another: its first character changed."""
+    """A different MAC in the same format: its first character is changed."""
     return ("1" if code[0] != "1" else "2") + code[1:]

@@ -1,12 +1,11 @@
-"""What it costs to verify one delivery in process: ours, the standard library's codes, libraries, and the user's own.
+"""Measures the verification of one delivery in process: ours, the standard library's MACs, libraries, and the user's.
 
-Decides what is measured and in which order: all of one round before the next, so that a slow moment of the machine
-meets everything, and right answers before any time. Each verifier is asked again when the clock has stopped.
+Each round measures everything once, so that a slow time of the machine affects all rows. Verifiers are checked before
+and after the measurement.
 """
 
 from __future__ import annotations
 
-import datetime
 import secrets
 import ssl
 import statistics
@@ -27,13 +26,14 @@ from loadsim.studies.bench_verify.deliveries import Delivery as Made
 from loadsim.studies.bench_verify.deliveries import Maker
 from loadsim.studies.bench_verify.result import SCHEMA, BoundRow, Delivery, Ending, Judged, VerifyBench, VerifyRow
 from loadsim.studies.bench_verify.verifiers import Contender
+from loadsim.studies.save import utc_now
 from loadsim.studies.timer import one_core, timed
 
 SIZES = (64, 300, 1_000, 7_000, 20_000, 256_000)
 ROUNDS = 15
 URL = "https://example.test/webhooks"
 JUDGED_SIZE = 300
-"""The body size that the bounds speak of."""
+"""The body size of the bounds."""
 BOUND_TWO_STATE = 1.7
 BOUND_MAC = 2.0
 DEFAULT_SCHEME = "trackpilots"
@@ -43,13 +43,13 @@ _MOST_CALLS = 2_048
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """What is to be measured. `own` is the user's verifier, asked about the first scheme, signed under `secret`."""
+    """What is measured. `own` is the user's verifier of the first scheme, with the secret `secret`."""
 
     schemes: Sequence[Scheme]
     sizes: Sequence[int] = SIZES
     rounds: int = ROUNDS
     secret: Secret | None = None
-    """None: one drawn here, good in every form that a key can have."""
+    """None: a random one, valid in every key format."""
     own: Contender | None = None
     url: str = URL
 
@@ -82,7 +82,7 @@ class _Group:
 
 
 class VerifyBenchmark:
-    """One sitting. `interrupt` ends it after the round that is under way; what was measured is kept."""
+    """One benchmark. `interrupt` ends it after the present round; the figures so far are kept."""
 
     def __init__(self, request: VerifyRequest, say: Callable[[str], None] = lambda _: None) -> None:
         self._request = request
@@ -97,12 +97,12 @@ class VerifyBenchmark:
         self._stopped = False
 
     def interrupt(self) -> None:
-        """End after this round."""
+        """End after the present round."""
         self._stopped = True
 
     def execute(self) -> VerifyBench:
-        """Judge, warm up, measure, judge again."""
-        started = _now()
+        """Check, warm up, measure, check again."""
+        started = utc_now()
         self._judge()
         for found in self._judged.values():
             for fault in found.faults:
@@ -131,7 +131,7 @@ class VerifyBenchmark:
         return found
 
     def _judge(self) -> None:
-        """Ask every verifier; what it got wrong at any time stays."""
+        """Check every verifier; faults of an earlier check are kept."""
         size = min(self._request.sizes)
         for maker, stranger in zip(self._makers, self._strangers, strict=True):
             now_ns = time.time_ns()
@@ -169,7 +169,7 @@ class VerifyBenchmark:
         return JUDGED_SIZE if JUDGED_SIZE in sizes else min(sizes)
 
     def _round(self, group: _Group, *, warming: bool = False) -> None:
-        """One batch of every cell; each round begins with another."""
+        """Measure one batch of every cell, in rotating order."""
         made = group.made()
         start = self._rounds % len(group.cells) if group.cells else 0
         now_s = time.time()
@@ -199,7 +199,7 @@ class VerifyBenchmark:
             schema=SCHEMA,
             id=new_id("bench-verify"),
             started_at=started,
-            ended_at=_now(),
+            ended_at=utc_now(),
             version=__version__,
             openssl=ssl.OPENSSL_VERSION,
             core=core,
@@ -265,7 +265,7 @@ def _arguments(contender: Contender, made: Made, now_s: float) -> tuple[Any, ...
 
 
 def _refusing(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for deliveries that are refused, by some by raising."""
+    """The same for deliveries that are refused; some verifiers raise an exception."""
 
     def refused(*arguments: Any) -> Any:
         try:
@@ -277,14 +277,14 @@ def _refusing(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _yardsticks(group: _Group) -> tuple[_Cell | None, _Cell | None]:
-    """The bare two-state digest, and the faster of the standard library's codes."""
+    """The bare two-state digest, and the faster MAC of the standard library."""
     two_state = next((cell for cell in group.cells if cell.contender.name.startswith("bare")), None)
     macs = [cell for cell in group.cells if cell.contender.name in {"hmac.digest", "hmac.new"}]
     return two_state, min(macs, key=lambda cell: statistics.median(cell.us), default=None)
 
 
 def _ratios(cell: _Cell, base: _Cell) -> list[float]:
-    """Round by round, so that what slowed a round down stands above and below the line."""
+    """The ratios round by round, so that a slow round affects both figures of a ratio."""
     return [mine / other for mine, other in zip(cell.us, base.us, strict=True)]
 
 
@@ -302,7 +302,7 @@ def _bound(text: str, cell: _Cell, base: _Cell, limit: float) -> BoundRow:
         if interval is not None:
             why = f"95 % interval {interval[0]:.2f} to {interval[1]:.2f}: on neither side of {limit:g}"
         if width > WIDEST:
-            why = f"the quartiles of its rounds are {width:.0%} apart, {WIDEST:.0%} at most may be: a noisy machine"
+            why = f"the quartiles of its rounds are {width:.0%} apart, more than {WIDEST:.0%}: a noisy machine"
     return BoundRow(
         text=f"{text} ≤ {limit:g}",
         limit=limit,
@@ -314,7 +314,7 @@ def _bound(text: str, cell: _Cell, base: _Cell, limit: float) -> BoundRow:
 
 
 def _ending(bounds: Sequence[BoundRow], *, faulty: bool, whole: bool) -> Ending:
-    """A wrong answer is certain however noisy the machine; times are not."""
+    """The ending: wrong answers count on any machine, times only on a quiet one."""
     if not whole:
         return "interrupted"
     outcomes = {row.outcome for row in bounds}
@@ -323,7 +323,3 @@ def _ending(bounds: Sequence[BoundRow], *, faulty: bool, whole: bool) -> Ending:
     if "unsure" in outcomes:
         return "unsure"
     return "fail" if "missed" in outcomes else "pass"
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

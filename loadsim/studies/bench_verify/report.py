@@ -1,7 +1,4 @@
-"""What is said of the cost of verification, from the stored result.
-
-Decides the words and which rows stand in which table. Refuses to know how anything was timed.
-"""
+"""The report on the cost of verification, from the stored result."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def verify_report(result: VerifyBench) -> Report:
     return Report(
         outcome=word,
         tone=tone,
-        name="what verifying one delivery costs",
+        name="cost of verifying one delivery",
         headline=f"{len({row.scheme for row in result.rows})} schemes" if result.rows else "nothing was timed",
         about=_words(result),
         sections=sections(Section("reasons", "Why", [Lines(result.reasons, tone=tone)]), *tables),
@@ -49,10 +46,10 @@ def verify_report(result: VerifyBench) -> Report:
 
 def _words(result: VerifyBench) -> list[str]:
     where = result.environment
-    place = "not held to one core" if result.core is None else f"held to core {result.core}"
+    place = "not pinned to a core" if result.core is None else f"pinned to core {result.core}"
     made = [where.cpu_model, f"{where.cpu_count} cores", f"Python {where.python}", result.openssl]
     lost = figures.share(result.lost_share, 1)
-    taken = f"medians of CPU µs per call; something else had the core {lost} of the time"
+    taken = f"medians of CPU µs per call; other programs used the core {lost} of the time"
     lines = [
         ", ".join([*made, f"loadsim {result.version}", result.started_at[:10]]),
         f"{result.rounds} interleaved rounds after a warm-up, {place}; {taken}",
@@ -74,7 +71,7 @@ def _tables(result: VerifyBench) -> Iterator[Table]:
     if others:
         yield _adversarial(rows, others)
     columns = (Column("Verifier", words=True), Column("Schemes", words=True), Column("Result", words=True, long=True))
-    yield Table("Right or wrong", columns, list(_judged_rows(result)))
+    yield Table("Correctness", columns, list(_judged_rows(result)))
 
 
 def _bound_row(row: BoundRow) -> tuple[Cell | str, ...]:
@@ -100,7 +97,7 @@ def _by_size(title: str, rows: Sequence[VerifyRow]) -> Table:
 
 
 def _by_scheme(rows: Sequence[VerifyRow]) -> Iterator[Table]:
-    """Every scheme's verifiers beside its floor and code alone, at one size."""
+    """Every scheme's verifiers beside hashing alone and MAC alone, at one size."""
     schemes = list(dict.fromkeys(row.scheme for row in rows))
     size = _shown_size(sorted({row.size for row in rows}))
     found: list[tuple[str, ...]] = []
@@ -140,7 +137,7 @@ def _adversarial(good: Sequence[VerifyRow], others: Sequence[VerifyRow]) -> Tabl
 
 
 def _judged_rows(result: VerifyBench) -> Iterator[tuple[Cell | str, ...]]:
-    """A row for each verifier that is right wherever it was asked, and for each scheme in which one errs."""
+    """A row for each verifier without faults, and for each scheme in which a verifier has faults."""
     for name in dict.fromkeys(found.name for found in result.judged):
         several = [found for found in result.judged if found.name == name]
         label = f"{name} {several[0].version}".strip()

@@ -1,7 +1,6 @@
-"""What verifies, or computes a code, beside ours: the standard library, `cryptography`, the providers' own libraries
-and the user's own function; and whether a verifier decides rightly.
+"""The measured verifiers and MAC functions beside ours, and the check whether a verifier decides correctly.
 
-The only place that imports these libraries, each where it is installed. Refuses to know how long anything takes.
+The only place that imports the providers' libraries, each where it is installed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ OPTION = "--verifier"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One implementation. `call` is called with what `takes` says."""
+    """One implementation. `takes` gives the arguments of `call`."""
 
     name: str
     kind: Kind
@@ -36,7 +35,7 @@ class Contender:
 
 
 class Question(NamedTuple):
-    """A delivery that a verifier is asked about, and whether it is genuine."""
+    """A delivery for checking a verifier, and whether it is genuine."""
 
     words: str
     headers: Mapping[str, str]
@@ -48,7 +47,7 @@ class Question(NamedTuple):
 
 
 def two_state(key: bytes, digest: str) -> Contender:
-    """HMAC by two prepared hash states and nothing else: the least that an HMAC costs in Python."""
+    """HMAC by two prepared hash states only: the lowest cost of an HMAC in Python."""
     block = hashlib.new(digest).block_size
     key = (hashlib.new(digest, key).digest() if len(key) > block else key).ljust(block, b"\0")
     inner = hashlib.new(digest, bytes(byte ^ 0x36 for byte in key)).copy
@@ -70,7 +69,7 @@ def plain_hash(digest: str) -> Contender:
 
 
 def standard_macs(key: bytes, digest: str) -> tuple[Contender, Contender]:
-    """Python's own."""
+    """The MAC functions of the standard library."""
     return (
         Contender("hmac.digest", "mac", "message", lambda message: hmac.digest(key, message, digest)),
         Contender("hmac.new", "mac", "message", lambda message: hmac.new(key, message, digest).digest()),
@@ -78,7 +77,7 @@ def standard_macs(key: bytes, digest: str) -> tuple[Contender, Contender]:
 
 
 def cryptography_mac(key: bytes, digest: str) -> Contender | None:
-    """The `cryptography` package's; None where it is not installed."""
+    """The MAC of the package `cryptography`; None where it is not installed."""
     hashes, module = _module("cryptography.hazmat.primitives.hashes"), _module("cryptography.hazmat.primitives.hmac")
     if hashes is None or module is None:
         return None
@@ -97,12 +96,12 @@ def cryptography_mac(key: bytes, digest: str) -> Contender | None:
 
 
 def ours(scheme: Scheme, secret: Secret, url: str) -> Contender:
-    """`signing.Verifier` with every check on."""
+    """Our `signing.Verifier`, with all checks."""
     return Contender("loadsim", "verifier", "moment", scheme.verifier(secret, url=url).verify)
 
 
 def library_name(scheme: Scheme) -> str | None:
-    """The Python package of the scheme's provider that verifies; None where we know of none."""
+    """The Python package of the scheme's provider that verifies; None where none is known."""
     return _LIBRARIES[scheme.name][0] if scheme.name in _LIBRARIES else None
 
 
@@ -154,10 +153,10 @@ def own(spec: str) -> Contender:
 
 
 def faults(contender: Contender, questions: Sequence[Question], now_s: float) -> list[str]:
-    """What it decides wrongly, in words; the first question is the genuine delivery.
+    """The wrong decisions, in words; the first question is the genuine delivery.
 
-    A verifier says yes in one of three ways: True or another value that is true, None where None is what it returns
-    for the genuine delivery, nothing else. It says no by raising, or by any other value.
+    A verifier accepts by a true value, or by None if it returns None for the genuine delivery. It refuses by an
+    exception, or by any other value.
     """
     found = []
     yes_is_none = False

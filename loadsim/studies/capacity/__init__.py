@@ -1,1 +1,1 @@
-"""The highest rate that an endpoint holds: procedure, search, judgement of a step, result, report."""
+"""The highest rate that an endpoint sustains: procedure, search, judgement of a step, result, report."""

@@ -90,7 +90,7 @@ def cannot_pass(
     """Why a running step cannot pass any more, in words; empty while it can.
 
     `response`: dense counts so far of the recorded events that the endpoint has to accept. `codes`: how they ended.
-    `events`: how many there will be in all. `backlog_s`: events under way, as seconds of the step's rate.
+    `events`: their total number. `backlog_s`: events in flight, as seconds of the step's rate.
     """
     failed = sum(count for code, count in codes.items() if not is_success(code))
     limits = []
@@ -99,7 +99,7 @@ def cannot_pass(
             continue
         spare = math.floor((1 - objective.value) * events + 1e-9)
         if objective.metric == "success" and objective.op in (">", ">=") and failed > spare:
-            return f"{failed:,} of {events:,.0f} events failed already: {objective.text} is out of reach"
+            return f"{failed:,} of {events:,.0f} events failed already: {objective.text} cannot be met"
         quantile = _bounded_percentile(objective)
         if quantile is not None:
             limits.append(objective.value / 1000)
@@ -107,7 +107,7 @@ def cannot_pass(
             if over > events - math.ceil(quantile * events) + 1:
                 return (
                     f"{over:,} of {events:,.0f} events were over {objective.value:g} ms already: "
-                    f"{objective.text} is out of reach"
+                    f"{objective.text} cannot be met"
                 )
     if limits and backlog_s > max(2 * max(limits), _BACKLOG_S):
         return f"falls behind: {backlog_s:.1f} s worth of events are waiting"

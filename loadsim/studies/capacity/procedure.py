@@ -1,14 +1,12 @@
-"""The highest rate that meets the objectives: one run per rate, each with a settle time that does not count.
+"""The highest rate that meets the objectives: one run per rate, each with a settle time that is not measured.
 
-Decides what a step is and when it need not go on; which rate comes next is `search`'s business and what makes a step
-pass is `judge.steps`'s. Every step's result is on disk before the next one begins, so that whatever ends the search
-(Ctrl-C, a dead endpoint) leaves what was learned.
+`search` chooses the rates, `judgement` judges the steps. The result of each step is stored before the next one starts,
+so that nothing is lost when the search ends early (Ctrl-C, an endpoint that stops).
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -30,22 +28,23 @@ from loadsim.run.load import new_id, receiving
 from loadsim.studies.capacity.judgement import StepVerdict, cannot_pass, events_needed, judge_step
 from loadsim.studies.capacity.report import capacity_report, rate_words
 from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
-from loadsim.studies.capacity.search import RateSearch, Told, Trial
+from loadsim.studies.capacity.search import Outcome, RateSearch, Trial
+from loadsim.studies.save import utc_now
 
 SETTLE, STEP = "settle", "step"
 MOST_STEPS = 40
-"""An endpoint whose answers contradict each other must not keep the search going for ever."""
+"""Largest number of steps, for endpoints whose answers contradict each other."""
 _LOOKS = 3
-"""How often a rate is looked at that gives no clear answer, and an endpoint that does not answer."""
+"""Number of attempts at a rate without a clear outcome, and at an endpoint that does not answer."""
 _BUSY = 0.9
-"""Share of its core from which a late generator was at its limit; below, something else held it up."""
+"""From this share of its core on, a late generator was at its own limit; below, something else delayed it."""
 _LOOK_AGAIN_S = 1.0
 _LONGEST_REST_S = 30.0
 
 
 @dataclass(frozen=True)
 class CapacityRequest:
-    """A search as the user asked for it. Rates in events per second, times in ns."""
+    """The settings of a search. Rates in events per second, times in ns."""
 
     load: RunSpec
     lowest: Fraction
@@ -57,7 +56,7 @@ class CapacityRequest:
 
 @dataclass(frozen=True)
 class CapacityOutcome:
-    """What was found, and where it is kept."""
+    """The result of a search, and its directory."""
 
     result: CapacityResult
     directory: Path
@@ -65,7 +64,7 @@ class CapacityOutcome:
 
 @dataclass
 class CapacitySearch:
-    """A search that can be interrupted. `say` gets one line for each step begun and ended."""
+    """A search that can be interrupted. `say` gets one line at the start and the end of each step."""
 
     request: CapacityRequest
     say: Callable[[str], None]
@@ -77,18 +76,18 @@ class CapacitySearch:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def interrupt(self) -> None:
-        """First call: let what is under way end. Second: end at once."""
+        """First call: let events in flight end. Second: end at once."""
         self.interrupted = True
         self._wake.set()
         if self._run is not None:
             self._run.interrupt()
 
     async def execute(self) -> CapacityOutcome:
-        """Search, and keep every step. Raises UnreachableError when nothing answers before the first step."""
+        """Search, and store every step. Raises UnreachableError when nothing answers before the first step."""
         request = self.request
         load = request.load
         self._id = new_id(f"capacity-{load.scenario.name}")
-        self._started = _now()
+        self._started = utc_now()
         search = RateSearch(request.lowest, request.highest, request.precision)
         lost = ""
         async with receiving(load) as (load, _):
@@ -101,13 +100,13 @@ class CapacitySearch:
                     lost = _why_lost(error, len(self.steps))
                     break
                 if not self.interrupted:
-                    search.tell(trial, _told(verdict))
+                    search.tell(trial, _outcome(verdict))
         return self._keep(search, lost)
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
     async def _try(self, trial: Trial, load: RunSpec) -> StepVerdict:
-        """Run one rate; look again, for longer, when that was not clear, and when the generator was only disturbed."""
+        """Run one rate; repeat it, longer, when the outcome was unclear or the generator was only disturbed."""
         longer, second_look = 2 if trial.kind == "confirming" else 1, False
         for _ in range(_LOOKS):
             verdict, result = await self._step(trial, load, longer=longer)
@@ -194,9 +193,9 @@ class CapacitySearch:
         raise AssertionError("unreachable")
 
     async def _rest(self) -> None:
-        """Give the endpoint the time it needs to work off what the last step left behind."""
+        """Wait until the endpoint has processed the events that the last step left."""
         if self._rest_s:
-            self.say(f"        a rest of {self._rest_s:.1f} s: the endpoint still has events of the last step")
+            self.say(f"        pause of {self._rest_s:.1f} s: the endpoint still has events of the last step")
             await self._pause(self._rest_s)
 
     async def _pause(self, seconds: float) -> None:
@@ -204,7 +203,7 @@ class CapacitySearch:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
-            pass  # nobody interrupted
+            pass  # no interrupt came
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
@@ -247,7 +246,7 @@ class CapacitySearch:
             id=self._id,
             name=request.load.scenario.name,
             started_at=self._started,
-            ended_at=_now(),
+            ended_at=utc_now(),
             version=__version__,
             seed=request.load.seed,
             workers=request.load.workers,
@@ -271,14 +270,14 @@ class CapacitySearch:
 
     def _ending(self, search: RateSearch, lost: str) -> tuple[Ending, str]:
         best = None if search.best is None else float(search.best)
-        held = f"the endpoint held {rate_words(best)}" if best else "no rate had passed"
+        held = f"the endpoint sustained {rate_words(best)}" if best else "no rate had passed"
         if lost:
             return "lost", f"{lost}; before, {held}"
         if self.interrupted:
             return "interrupted", f"interrupted; so far {held}"
         if search.confirmed is not None:
             if search.bound == "asked":
-                return "found", "it is the highest rate that was asked for; the endpoint may hold more"
+                return "found", "it is the highest rate given; the endpoint may sustain more"
             ceiling = float(search.ceiling or 0)
             why = next(row.why for row in reversed(self.steps) if row.rate == ceiling)
             return "found", f"at {rate_words(ceiling)}: {why}"
@@ -293,14 +292,14 @@ class CapacitySearch:
 
 
 def _why_lost(error: Exception, steps: int) -> str:
-    """Why the search ended, after so many steps that were kept."""
+    """Why the search ended, after `steps` stored steps."""
     if isinstance(error, UnreachableError):
-        return f"the endpoint went away at step {steps + 1}: {error}"
+        return f"the endpoint stopped answering at step {steps + 1}: {error}"
     return f"after {steps} steps: {own_fault(error)}"
 
 
 class _Watch:
-    """Looks at a step each time its shards report, and ends it when it cannot pass any more."""
+    """Checks a step at each frame of its shards, and ends it when it cannot pass any more."""
 
     def __init__(self, plan: Plan, objectives: tuple[Objective, ...], rate: float) -> None:
         number = len(plan.phases) - 1
@@ -317,7 +316,7 @@ class _Watch:
         self.cannot_pass = ""
 
     def look(self, run: Run) -> None:
-        """Stop the run if its step is lost."""
+        """Stop the run if its step cannot pass any more."""
         if self.cannot_pass or run.interrupted:
             return
         seen = run.so_far(self._strata)
@@ -328,12 +327,8 @@ class _Watch:
             run.interrupt()
 
 
-def _told(verdict: StepVerdict) -> Told:
-    """What is not clear after a second look counts as failed: the answer is to be a rate that surely holds."""
+def _outcome(verdict: StepVerdict) -> Outcome:
+    """The outcome for the search. Unclear steps count as failed, so that the found rate is certain."""
     if verdict.outcome == "invalid":
         return "generator"
     return "pass" if verdict.outcome == "pass" else "fail"
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,13 +1,11 @@
-"""What is said of a search for the highest rate, from its stored result.
-
-Decides the words, and draws rate against p99. Refuses to know how the rates were chosen.
-"""
+"""The report of a search for the highest rate, from its stored result."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+from loadsim.model import counted
 from loadsim.report import charts, figures
 from loadsim.report.blocks import Cell, Chart, Column, Figure, Lines, Report, Row, Section, Table, Tone, sections
 from loadsim.report.chart_sections import point_table
@@ -28,7 +26,7 @@ OUTCOMES: dict[str, tuple[str, Tone]] = {
     "interrupted": ("- interrupted", "warn"),
 }
 BAR = 10
-"""Characters of a bar."""
+"""Largest number of characters of a bar."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -42,7 +40,7 @@ def capacity_report(result: CapacityResult) -> Report:
         headline=headline(result),
         about=[" · ".join(_words(result))],
         sections=sections(
-            Section("reason", "How it ended", [Lines([result.reason] if result.reason else [], bullets=False)]),
+            Section("reason", "Result of the search", [Lines([result.reason] if result.reason else [], bullets=False)]),
             Section("objectives", "Objectives", [Lines(result.objectives)]),
             _chart(result),
             Section("steps", "Rate against latency", [_steps(result)]),
@@ -58,7 +56,7 @@ def rate_words(rate: float) -> str:
 
 
 def headline(result: CapacityResult) -> str:
-    """The answer in a few words."""
+    """The outcome in a few words."""
     if result.ending == "found" and result.rate is not None:
         least = "at least " if result.at_least else ""
         return f"{least}{rate_words(result.rate)} meet every objective"
@@ -105,7 +103,7 @@ def _chart(result: CapacityResult) -> Section | None:
     rates = [row.rate for row in known]
     lines = {"p50": [row.p50_ms for row in known], "p99": [row.p99_ms for row in known]}
     points = [(rate_words(row.rate), *map(figures.milliseconds, (row.p50_ms, row.p99_ms))) for row in known]
-    words = "Response time by rate, one mark for each step."
+    words = "Response time by rate, one point for each step."
     chart = Chart(
         "steps", charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", "p50", "p99"), points)
     )
@@ -120,7 +118,7 @@ def _key(result: CapacityResult) -> list[Figure]:
 
 
 def _scale(values: Sequence[float | None]) -> tuple[float, float] | None:
-    """Half a decade below the least and up to the largest value, as logarithms."""
+    """From half a decade below the smallest value to the largest, as logarithms."""
     logarithms = [math.log10(value) for value in values if value]
     return (min(logarithms) - 0.5, max(logarithms)) if logarithms else None
 
@@ -141,5 +139,5 @@ def _confirms(result: CapacityResult, row: StepRow) -> bool:
 
 def _words(result: CapacityResult) -> list[str]:
     steps = len(result.steps)
-    words = [result.target, f"search {result.id}", f"{steps} step{'s' * (steps != 1)}", f"seed {result.seed}"]
+    words = [result.target, f"search {result.id}", counted(steps, "step"), f"seed {result.seed}"]
     return [*words, f"to {100 * result.precision:g} %"]

@@ -1,8 +1,4 @@
-"""Which rate to try next: doubling until one is too much, bisection in between, one longer look at the answer.
-
-Decides from rates and outcomes alone, so that the whole search can be tested without a server. Refuses to know how a
-rate is tried and what makes it pass.
-"""
+"""Chooses the rates to try: doubling until one fails, then bisection, then one longer step to confirm the result."""
 
 from __future__ import annotations
 
@@ -11,12 +7,12 @@ from fractions import Fraction
 from typing import Literal
 
 Kind = Literal["doubling", "bisection", "confirming"]
-Told = Literal["pass", "fail", "generator"]
-"""`generator`: nothing can be said of the endpoint at this rate, because the generator could not do it."""
+Outcome = Literal["pass", "fail", "generator"]
+"""`generator`: the generator could not send this rate, so nothing is known about the endpoint."""
 Bound = Literal["endpoint", "generator", "asked"]
 
 COARSE = Fraction(1, 10)
-"""How closely the generator's own limit is looked for: it is no answer, only a figure in a message."""
+"""Precision of the search for the generator's own limit, which is only a figure in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class RateSearch:
     def __init__(self, lowest: Fraction, highest: Fraction | None, precision: Fraction) -> None:
         self._lowest, self._highest, self._precision = lowest, highest, precision
         self._passed: set[Fraction] = set()
-        self._bad: dict[Fraction, Told] = {}
+        self._bad: dict[Fraction, Outcome] = {}
         self._confirmed: Fraction | None = None
 
     @property
@@ -44,12 +40,12 @@ class RateSearch:
 
     @property
     def confirmed(self) -> Fraction | None:
-        """The answer, once it has passed the confirming stage."""
+        """The result, once it has passed the confirming step."""
         return self._confirmed
 
     @property
     def bound(self) -> Bound:
-        """What keeps the answer from being higher."""
+        """The reason why the result is not higher."""
         if not self._bad:
             return "asked"
         return "generator" if self._bad[min(self._bad)] == "generator" else "endpoint"
@@ -77,11 +73,11 @@ class RateSearch:
             return Trial("bisection", middle)
         return None if self.bound == "generator" else Trial("confirming", best)
 
-    def tell(self, trial: Trial, told: Told) -> None:
-        """How the trial came out."""
-        if told != "pass":
+    def tell(self, trial: Trial, outcome: Outcome) -> None:
+        """Record the outcome of the trial."""
+        if outcome != "pass":
             self._passed.discard(trial.rate)
-            self._bad[trial.rate] = told
+            self._bad[trial.rate] = outcome
         elif trial.kind == "confirming":
             self._confirmed = trial.rate
         else:

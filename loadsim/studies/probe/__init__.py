@@ -1,1 +1,1 @@
-"""What an endpoint does with unusual bodies and times: procedure, judgement, report."""
+"""Probes how an endpoint verifies unusual bodies and times: procedure, judgement, result, report."""

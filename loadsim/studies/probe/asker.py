@@ -1,8 +1,4 @@
-"""One event after another to the endpoint that a probe asks, each signed anew.
-
-Decides which bytes go out and which signature goes with them. What is asked, in which order and what an answer means is
-the probe's.
-"""
+"""Sends the events of a probe, one after the other, each with a signature of its own."""
 
 from __future__ import annotations
 
@@ -29,29 +25,29 @@ from loadsim.signing.suspects import Codes
 from loadsim.signing.timestamps import write_tick
 from loadsim.single.exchange import exchange
 from loadsim.studies.probe.judgement import Seen
-from loadsim.studies.probe.report import Subject
+from loadsim.studies.probe.result import Subject
 from loadsim.studies.probe.window import Clocks
 
 PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
-"""An event as it is."""
+"""The form of a plain event."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """Whom to ask, and how events for it are made and signed."""
+    """The probed endpoint, and how its events are made and signed."""
 
     subject: Subject
     scheme: Scheme
     secret: Secret
     signed_url: str
-    """The URL that the provider has on file."""
+    """The URL that the provider signs."""
     headers: Headers
     timeout_s: float
     trust: Trust
     hidden: frozenset[str] = frozenset()
     """Lower-case names of headers whose values came from the environment."""
     pause_s: float = 0.0
-    """Between two requests, for endpoints that limit them."""
+    """Pause between two requests, for endpoints with a rate limit."""
 
 
 class Asker:
@@ -67,27 +63,27 @@ class Asker:
         self._dated_body = timestamp is not None and timestamp.place == "body"
         self.requests = 0
         self.body_sent = self.plain_sent = b""
-        """Of the last request, and of the last one that was a plain event."""
+        """The body of the last request, and of the last plain event."""
         self.clocks = Clocks()
         self._stamped_s = self.began_s = self.ended_s = 0.0
-        """The last exchange, seconds since 1970."""
+        """The time of the last exchange, seconds since 1970."""
 
     def plain(self, now_ns: int) -> bytes:
-        """The next event, as it is."""
+        """The body of the next event."""
         return self._source.body(self.requests, now_ns)
 
     async def ask(self, form: RawForm) -> Seen:
-        """Send a form of the next event, signed as it is."""
+        """Send a form of the next event with its genuine signature."""
         return await self.ask_signed(form, None)
 
     async def ask_signed(self, form: RawForm, code: Codes | None) -> Seen:
-        """Send a form of the next event, with the code that `code` gives for it in place of the scheme's."""
+        """Send a form of the next event, with the MAC of `code` instead of the scheme's."""
         now_ns = time.time_ns()
         body = form.of(self.plain(now_ns))
         return await self.send(body, body, now_ns, form, code)
 
     async def answer(self, question: Question) -> Heard:
-        """Send a form of the next event; signed is what a misreading makes of it."""
+        """Send a form of the next event with the signature of the bytes that a misreading makes of it."""
 
         def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
             misread = Sent(question.form, body).read_by(question.misreading)
@@ -113,14 +109,14 @@ class Asker:
         return await self.send(body, body, then_ns)
 
     def shift_of(self, sign: int) -> tuple[float, float]:
-        """How far the time in the last shifted event was from ours while it travelled: least and most, seconds."""
+        """The least and greatest difference of the last shifted event's time from ours during its exchange, seconds."""
         first, last = sorted((sign * (self._stamped_s - self.began_s), sign * (self._stamped_s - self.ended_s)))
         return first, last
 
     async def send(
         self, body: bytes, signed: bytes, now_ns: int, form: RawForm | None = None, code: Codes | None = None
     ) -> Seen:
-        """Send `body` with the signature of `signed`, or with what `code` gives in its place."""
+        """Send `body` with the signature of `signed`, or with the MAC of `code`."""
         if self.requests and self.request.pause_s:
             await asyncio.sleep(self.request.pause_s)
         event_id = self._source.event_id(self.requests)
@@ -158,7 +154,7 @@ class Asker:
         return self._signature.replaced(lines, value.removesuffix(genuine) + other)
 
     def _concealed(self, said: bytes) -> bytes:
-        """What the endpoint said, without the secrets that it repeated."""
+        """The endpoint's answer with our secrets masked."""
         request = self.request
         ours = secrets_in(request.headers, request.hidden, url=request.subject.url, keys=(request.secret,))
         return conceal(said.decode("latin-1"), ours).encode("latin-1")

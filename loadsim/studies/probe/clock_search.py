@@ -1,8 +1,4 @@
-"""Which shift of the clock to try next: doubling until one is refused, then bisection to the second.
-
-Decides from shifts and answers alone, so that the whole search can be tested without an endpoint. Refuses to know how a
-shift is tried, and into which direction it goes.
-"""
+"""Chooses the time shifts to try: doubling until one is refused, then bisection to the second."""
 
 from __future__ import annotations
 
@@ -10,8 +6,8 @@ from __future__ import annotations
 class EdgeSearch:
     """The search for one side of a window, from 0 (which is accepted) to `limit_s`, in whole seconds.
 
-    It takes at most 2 · `limit_s.bit_length()` + 1 trials, and is right where whatever is nearer than an accepted
-    shift is accepted too.
+    It takes at most 2 · `limit_s.bit_length()` + 1 trials, and is correct if every shift smaller than an accepted
+    one is accepted too.
     """
 
     def __init__(self, limit_s: int) -> None:
@@ -21,7 +17,7 @@ class EdgeSearch:
         self.within = 0
         """The largest shift that was accepted."""
         self.beyond: int | None = None
-        """The smallest that was refused; None while none was."""
+        """The smallest that was refused; None if none was yet."""
 
     def next(self) -> int | None:
         """The next shift to try; None when the edge is found, or everything up to the limit is accepted."""
@@ -30,7 +26,7 @@ class EdgeSearch:
         return (self.within + self.beyond) // 2 if self.beyond - self.within > 1 else None
 
     def tell(self, shift: int, *, accepted: bool) -> None:
-        """How the trial came out."""
+        """Record the outcome of the trial."""
         if accepted:
             self.within = shift
         else:

@@ -1,7 +1,7 @@
-"""Asks an endpoint what its verification does to bytes: controls, the rawness corpus, then proofs of the likely causes.
+"""Probes how an endpoint's verification treats bytes: controls, the corpus of forms, then proofs of likely causes.
 
-Decides the order of what is sent, when it is pointless to go on, and what may be concluded. One event at a time, each
-signed anew; the meaning of single answers is `judge`'s, the bytes are `cases`'.
+Events are sent one at a time, each with a new signature. `judgement` gives the meaning of each answer; the forms come
+from `cases`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from loadsim.signing.suspects import suspects
 from loadsim.studies.probe.asker import PLAIN, Asker, ProbeRequest
 from loadsim.studies.probe.clock_search import EdgeSearch
 from loadsim.studies.probe.judgement import Seen, meaning_of
-from loadsim.studies.probe.report import SHOWN_ANSWER, ClockReport, Finding, ProbeReport, Row
+from loadsim.studies.probe.result import ClockResult, Finding, ProbeResult, Row
 from loadsim.studies.probe.window import Direction, Edge, offset_of
 
 UNVERIFIED = Finding(
     "the endpoint does not verify: it accepted an event whose body was changed after signing",
     "compare the signature over the raw body before answering, and answer 401 when it does not match; where the check "
-    "runs after the answer or is switched off here, nothing keeps a forged event out",
+    "runs after the answer or is switched off here, forged events are accepted",
     proven=True,
 )
+SHOWN_ANSWER = 60
+"""Characters of an answer that a result keeps."""
 _DIRECTIONS: tuple[tuple[Direction, int], ...] = (("stale", -1), ("future", 1))
 
 
-async def probe_rawness(request: ProbeRequest) -> ProbeReport:
-    """Send the corpus and say what the endpoint's verification breaks on.
+async def probe_rawness(request: ProbeRequest) -> ProbeResult:
+    """Send the corpus and find the forms on which the endpoint's verification fails.
 
     Raises UnreachableError when a plain event gets no answer. About 50 events; where something fails, one more each,
     and up to two for each misreading that may explain it. Where even a plain event is refused, one for each usual
@@ -41,7 +43,7 @@ async def probe_rawness(request: ProbeRequest) -> ProbeReport:
     asker = Asker(request)
     stopped, forged = await _controls(asker)
     if stopped is not None:
-        return ProbeReport(request.subject, asker.requests, (stopped,))
+        return ProbeResult(request.subject, asker.requests, (stopped,))
     strict = not (await asker.ask(PLAIN_MEMBER)).accepted
     rows: list[Row] = []
     failing: list[Sent] = []
@@ -55,11 +57,11 @@ async def probe_rawness(request: ProbeRequest) -> ProbeReport:
         row = _row(form, await asker.ask(form), forged)
         rows.append(row)
         sent = Sent(form, asker.body_sent)
-        if row.told == "accepted":
+        if row.meaning == "accepted":
             accepted.append(sent)
         else:
             given_up = await _no_more(asker, form)
-        if row.told in ("signature", "unclear"):
+        if row.meaning in ("signature", "unclear"):
             failing.append(sent)
     sendable = [form for form in TELLING if not _unsendable(form, request.scheme, strict=strict)]
     search = prove(failing, accepted, [Sent(form, form.of(asker.plain_sent)) for form in sendable])
@@ -67,23 +69,23 @@ async def probe_rawness(request: ProbeRequest) -> ProbeReport:
     rows = [_proven(row, proofs) for row in rows]
     findings, notes = _conclusions(rows, proofs)
     if strict:
-        notes.insert(0, "events with one field more are refused: forms that add one were not sent")
-    return ProbeReport(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
+        notes.insert(0, "events with one more field are refused: forms that add one were not sent")
+    return ProbeResult(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
 
 
-async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit_s: int) -> ClockReport:
-    """Find the window of time that is accepted, to the second, up to `limit_s` both ways.
+async def probe_clock(request: ProbeRequest, *, tolerance_s: float | None, limit_s: int) -> ClockResult:
+    """Find the window of time that is accepted, to the second, up to `limit_s` in both directions.
 
-    Raises UnreachableError when an event gets no answer, or one that says nothing of its time. At most
+    Raises UnreachableError when an event gets no answer, or one that does not depend on its time. At most
     4 · `limit_s.bit_length()` + 4 events.
     """
     asker = Asker(request)
     stopped, _ = await _controls(asker)
     if stopped is not None:
-        return ClockReport(request.subject, asker.requests, tolerance_s, limit_s, stopped=stopped)
+        return ClockResult(request.subject, asker.requests, tolerance_s, limit_s, stopped=stopped)
     edges = [await _edge(asker, direction, sign, limit_s) for direction, sign in _DIRECTIONS]
     offset = offset_of(asker.clocks, *edges)
-    return ClockReport(request.subject, asker.requests, tolerance_s, limit_s, tuple(edges), offset)
+    return ClockResult(request.subject, asker.requests, tolerance_s, limit_s, tuple(edges), offset)
 
 
 # -- controls -------------------------------------------------------------------------------------------------------
@@ -94,7 +96,7 @@ _SAYS_UNSIGNED = (400, 401, 403)
 
 
 async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
-    """Why nothing can be asked, and the answer to a forged event."""
+    """The finding that ends the probe, if any, and the answer to a forged event."""
     plain = await asker.ask(PLAIN)
     if plain.status is None:
         raise UnreachableError(plain.text.decode())
@@ -131,7 +133,7 @@ async def _cause(asker: Asker) -> Finding | None:
 
 
 async def _no_more(asker: Asker, form: RawForm) -> str | None:
-    """Why it is pointless to go on after `form` was not accepted: a plain event is not accepted any more either."""
+    """The reason to stop after `form` was not accepted: plain events are not accepted any more either."""
     plain = await asker.ask(PLAIN)
     if plain.accepted:
         return None
@@ -143,8 +145,8 @@ async def _no_more(asker: Asker, form: RawForm) -> str | None:
 
 def _unsendable(form: RawForm, scheme: Scheme, *, strict: bool) -> str:
     if form.whole is not None and scheme.timestamp is not None and scheme.timestamp.place == "body":
-        return f"the scheme {scheme.name} wants its timestamp in the body"
-    return "an event with one field more is refused anyway" if form.member and strict else ""
+        return f"the scheme {scheme.name} needs its timestamp in the body"
+    return "an event with one more field is refused anyway" if form.member and strict else ""
 
 
 # -- conclusions ----------------------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ def _row(form: RawForm, seen: Seen, forged: Seen) -> Row:
 
 
 async def _answered(asker: Asker, search: Generator[Question, Heard, list[Proof]]) -> list[Proof]:
-    """Ask what a search wants to know, until it has its proofs."""
+    """Send what a search asks for, until it has its proofs."""
     try:
         question = next(search)
         while True:
@@ -170,14 +172,14 @@ async def _answered(asker: Asker, search: Generator[Question, Heard, list[Proof]
 
 def _proven(row: Row, proofs: Iterable[Proof]) -> Row:
     """An unclear row that a proof explains is a failing signature."""
-    if row.told == "unclear" and any(row.name in proof.names for proof in proofs):
-        return dataclasses.replace(row, told="signature", is_finding=True)
+    if row.meaning == "unclear" and any(row.name in proof.names for proof in proofs):
+        return dataclasses.replace(row, meaning="signature", is_finding=True)
     return row
 
 
 def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], list[str]]:
     forms = {form.name: form for form in CORPUS}
-    failing = [row for row in rows if row.told == "signature"]
+    failing = [row for row in rows if row.meaning == "signature"]
     findings, notes = [], []
     for proof in proofs:
         classes = tuple(row.name for row in failing if row.name in proof.names)
@@ -188,24 +190,22 @@ def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], l
     explained = {name for proof in proofs for name in proof.names}
     for row in rows:
         form = forms[row.name]
-        if row.told == "signature" and row.name not in explained:
+        if row.meaning == "signature" and row.name not in explained:
             text = f"the signature fails on {form.bytes_class}; known to break on it: {form.breaks}"
             if row.is_finding:
                 findings.append(Finding(text, "verify over the raw bytes of the request", (row.name,)))
             else:
                 notes.append(f"{text}; no known provider sends it")
-        elif row.told == "broken":
+        elif row.meaning == "broken":
             text = f"{form.bytes_class} break{'' if ' and ' in form.bytes_class else 's'} the endpoint: {row.answer}"
             findings.append(
                 Finding(text, f"see its log; known to break on it: {form.breaks}", (row.name,), proven=True)
             )
-        elif row.told == "refused" and row.is_finding:
+        elif row.meaning == "refused" and row.is_finding:
             text = f"a genuine event is refused for {form.bytes_class}: {row.answer}"
             findings.append(Finding(text, f"known to break on it: {form.breaks}", (row.name,), proven=True))
-        elif row.told == "unclear":
-            notes.append(
-                f"{form.bytes_class}: refused as a forged event is, but {form.lenient}: no telling which it was"
-            )
+        elif row.meaning == "unclear":
+            notes.append(f"{form.bytes_class}: refused as a forged event is, but {form.lenient}: it is not known which")
     return findings, notes
 
 
@@ -227,8 +227,8 @@ async def _edge(asker: Asker, direction: Direction, sign: int, limit_s: int) -> 
         seen = await asker.shifted(sign * shift)
         if not seen.accepted and (seen.status is None or not 400 <= seen.status < 500 or seen.status in (408, 429)):
             raise UnreachableError(
-                f"an event signed {shift:,} s {'ago' if sign < 0 else 'ahead'} got an answer that says nothing of its "
-                f"time ({_shown(seen)}): the window cannot be found; --pause sends more slowly"
+                f"an event signed {shift:,} s {'ago' if sign < 0 else 'ahead'} got an answer that shows "
+                f"nothing about its time ({_shown(seen)}): the window cannot be found; --pause sends more slowly"
             )
         search.tell(shift, accepted=seen.accepted)
         nearest, farthest = asker.shift_of(sign)

@@ -64,12 +64,12 @@ def test_silence_loses_a_host_with_what_of_it_was_under_way() -> None:
     assert not fake.lines
     fake.hosts.news.clear()
     fake.hosts.look(11 + SILENCE_NS)
-    assert fake.lines == ["b was lost: nothing was heard of it for 2 s"]
+    assert fake.lines == ["b was lost: no message from it for 2 s"]
     assert fake.hosts.news.is_set()
     assert [bool(state.lost) for state in fake.collector.states] == [False, True, False, False]
     assert fake.hosts.count_lost() == 1
     assert [host.label for host in fake.hosts.busy] == ["a"]
-    fake.say(1, fake.frame(1, 2), 20)  # too late: its books are closed
+    fake.say(1, fake.frame(1, 2), 20)  # too late: its counts are final
     assert fake.counted == 2
 
 
@@ -101,7 +101,7 @@ def test_a_host_whose_shards_are_done_may_be_silent_or_go_away() -> None:
         fake.say(shard, Last(fake.frame(shard, 1), 0, 1), 10)
         fake.hosts.hear({"host": shard % 2, "shard": shard, "code": 0}, 10)
     fake.hosts.look(10 * SILENCE_NS)
-    fake.hosts.lose(fake.hosts.all[0], "its worker is gone")
+    fake.hosts.lose(fake.hosts.all[0], "its worker has stopped")
     assert not fake.lines
     assert not any(state.lost for state in fake.collector.states)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.cli.bench_receiver import _keep
 from loadsim.measure.timing import spread
 from loadsim.model import NS_PER_S, Secret, UsageError
 from loadsim.studies.bench_receiver import procedure as bench_receiver
@@ -24,8 +23,10 @@ from loadsim.studies.bench_receiver.procedure import (
     _row,
     _Window,
 )
-from loadsim.studies.bench_receiver.result import SCHEMA, PaceRow, ReceiverBench, ReceiverRow
+from loadsim.studies.bench_receiver.report import receiver_report
+from loadsim.studies.bench_receiver.result import SCHEMA, PaceRow, ReceiverBench, ReceiverRow, dump_receiver_bench
 from loadsim.studies.bench_receiver.subjects import OURS, Running, Setting, Subject, faults, running
+from loadsim.studies.save import save_study
 from tests.builders import run_result
 from tests.launch.support import SECRET, SECRET_ENV, loadsim
 from tests.report.rendering import render_page, render_summary, render_text
@@ -90,7 +91,8 @@ async def test_an_application_that_does_not_start_is_one_line(tmp_path: Path) ->
 
 
 def test_everything_is_kept(tmp_path: Path) -> None:
-    directory = _keep(shown(), tmp_path)
+    data = dump_receiver_bench(shown())
+    directory = save_study(tmp_path, shown().id, "receiver.json", data, receiver_report(shown()))
     assert {path.name for path in directory.iterdir()} == {"receiver.json", "summary.md", "report.html"}
     assert msgspec.json.decode((directory / "receiver.json").read_bytes(), type=ReceiverBench) == shown()
 

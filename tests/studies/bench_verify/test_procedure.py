@@ -147,7 +147,7 @@ def test_a_bound_that_is_missed_fails_and_a_noisy_sitting_is_refused(monkeypatch
     assert [bound.outcome for bound in slow.bounds] == ["missed", "missed"]
     noisy = sitting(monkeypatch, lambda _, turn: (700, 1000, 1400)[turn % 3])
     assert noisy.ending == "unsure"
-    assert any(f"{WIDEST:.0%} at most may be" in reason for reason in noisy.reasons)
+    assert any(f"more than {WIDEST:.0%}" in reason for reason in noisy.reasons)
     assert "INVALID" in render_text(noisy)
 
 
@@ -182,7 +182,7 @@ async def test_a_verifier_that_errs_is_named_and_has_no_times(tmp_path: Path) ->
         (["--verifier", "shop:KEY"], "is not a function"),
         (["--verifier", "nowhere.at.all:x"], "the module nowhere is neither here"),
         (["--verifier", "shop"], "write package.module:name"),
-        (["--verifier", "shop:verify", "--scheme", "stripe", "--scheme", "slack"], "goes with one --scheme"),
+        (["--verifier", "shop:verify", "--scheme", "stripe", "--scheme", "slack"], "needs exactly one --scheme"),
         (["--secret-env", "X"], "for --verifier only"),
         (["--scheme", "strip"], 'did you mean "stripe"?'),
         (["--size", "10B"], "must lie between"),

@@ -8,12 +8,12 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.studies.capacity.search import RateSearch, Told, Trial, rounded
+from loadsim.studies.capacity.search import Outcome, RateSearch, Trial, rounded
 
 PRECISION = Fraction(25, 1000)
 
 
-def walk(search: RateSearch, outcome: Callable[[Trial], Told]) -> list[Trial]:
+def walk(search: RateSearch, outcome: Callable[[Trial], Outcome]) -> list[Trial]:
     """Every trial of a search whose steps come out as `outcome` says."""
     trials: list[Trial] = []
     while (trial := search.next()) is not None:
@@ -23,7 +23,7 @@ def walk(search: RateSearch, outcome: Callable[[Trial], Told]) -> list[Trial]:
     return trials
 
 
-def endpoint(capacity: float) -> Callable[[Trial], Told]:
+def endpoint(capacity: float) -> Callable[[Trial], Outcome]:
     return lambda trial: "pass" if trial.rate <= capacity else "fail"
 
 

@@ -18,13 +18,8 @@ from loadsim.receiver.options import ENGINES, ReceiverOptions
 from loadsim.signing import scheme
 from loadsim.studies.probe.asker import ProbeRequest
 from loadsim.studies.probe.procedure import probe_clock, probe_rawness
-from loadsim.studies.probe.report import (
-    ClockReport,
-    ProbeReport,
-    Subject,
-    clock_document,
-    probe_document,
-)
+from loadsim.studies.probe.report import clock_document, probe_document
+from loadsim.studies.probe.result import ClockResult, ProbeResult, Subject
 from tests.cli.loopback import serving
 from tests.conftest import slow_but
 from tests.report.rendering import render_text
@@ -45,12 +40,12 @@ def probing(handler: Callable[[web.Request], Any]) -> Iterator[ProbeRequest]:
         yield request_to(f"{url}/hooks")
 
 
-async def rawness_of(read: Callable[[bytes], bytes]) -> ProbeReport:
+async def rawness_of(read: Callable[[bytes], bytes]) -> ProbeResult:
     with probing(receiver(read)) as request:
         return await probe_rawness(request)
 
 
-def classes(report: ProbeReport) -> set[str]:
+def classes(report: ProbeResult) -> set[str]:
     return {name for finding in report.findings for name in finding.classes}
 
 
@@ -71,7 +66,7 @@ async def test_nothing_is_found_on_the_companion_receiver(engine: Any, name: str
         clock = await probe_clock(request_to(running.url, name), tolerance_s=scheme(name).tolerance_s, limit_s=4_000)
     assert report.findings == ()
     assert report.stopped is None
-    refused = {row.name for row in report.rows if row.told != "accepted"}
+    refused = {row.name for row in report.rows if row.meaning != "accepted"}
     # These are not JSON, which the receiver says after it found the signature right.
     # Linear's time stands in the body, which has to be an object.
     whole = {"empty-object", "array"} if name == "linear" else set()
@@ -83,7 +78,7 @@ async def test_nothing_is_found_on_the_companion_receiver(engine: Any, name: str
 async def test_a_receiver_on_a_framework_that_unpacks_gets_a_note_only() -> None:
     report = await rawness_of(lambda body: body)
     assert report.findings == ()
-    assert [row.name for row in report.rows if row.told != "accepted"] == ["gzip"]
+    assert [row.name for row in report.rows if row.meaning != "accepted"] == ["gzip"]
     assert len(report.notes) == 1
     assert "unpacked (gzip) before it is verified (proven by gzip)" in report.notes[0]
 
@@ -196,7 +191,7 @@ async def test_an_endpoint_that_was_only_not_ready_proves_nothing() -> None:
 
 async def test_what_breaks_the_endpoint_is_told_from_what_fails() -> None:
     report = await rawness_of(lambda body: body.decode("ascii").encode())
-    broken = {row.name: row.answer for row in report.rows if row.told == "broken"}
+    broken = {row.name: row.answer for row in report.rows if row.meaning == "broken"}
     assert set(broken) >= {"letters", "emoji", "bom", "not-utf8", "everything"}
     assert broken["letters"].startswith("500")
     assert {finding.classes[0] for finding in report.findings} == set(broken)
@@ -235,9 +230,9 @@ async def test_an_endpoint_that_knows_its_fields_is_asked_without_more_of_them()
     with probing(strict) as request:
         report = await probe_rawness(request)
     assert report.findings == ()
-    assert {row.name for row in report.rows if row.told is None} >= {"letters", "everything", "deep"}
-    assert {row.name for row in report.rows if row.told == "accepted"} >= {"indented", "crlf-tail", "key-order"}
-    assert "one field more are refused" in report.notes[0]
+    assert {row.name for row in report.rows if row.meaning is None} >= {"letters", "everything", "deep"}
+    assert {row.name for row in report.rows if row.meaning == "accepted"} >= {"indented", "crlf-tail", "key-order"}
+    assert "one more field are refused" in report.notes[0]
 
 
 async def test_an_endpoint_that_begins_to_limit_requests_ends_the_probe() -> None:
@@ -252,7 +247,7 @@ async def test_an_endpoint_that_begins_to_limit_requests_ends_the_probe() -> Non
     assert report.stopped is not None
     assert "does not accept plain events any more (429" in report.stopped
     assert report.requests == len(asked) < 15
-    assert report.rows[-1].told is None
+    assert report.rows[-1].meaning is None
 
 
 async def test_nobody_there_is_no_finding() -> None:
@@ -263,12 +258,12 @@ async def test_nobody_there_is_no_finding() -> None:
 # -- the clock ------------------------------------------------------------------------------------------------------
 
 
-async def window_of(**of_receiver: Any) -> ClockReport:
+async def window_of(**of_receiver: Any) -> ClockResult:
     with probing(receiver(**of_receiver)) as request:
         return await probe_clock(request, tolerance_s=300, limit_s=86_400)
 
 
-def widths(report: ClockReport) -> dict[str, str]:
+def widths(report: ClockResult) -> dict[str, str]:
     return {edge.direction: width for edge, width in report.widths()}
 
 
@@ -277,8 +272,8 @@ def widths(report: ClockReport) -> dict[str, str]:
     [
         ({"newest_s": 1e12}, {"stale": "equal", "future": "unbounded"}, "accepts any future timestamp, up to 24 h"),
         ({"oldest_s": 1e12}, {"stale": "unbounded", "future": "equal"}, "accepts any old timestamp, up to 24 h"),
-        ({"oldest_s": 60, "newest_s": 60}, {"stale": "narrower", "future": "narrower"}, "60 s where 300 s is due"),
-        ({"oldest_s": 3000}, {"stale": "wider", "future": "equal"}, "3,000 s where 300 s is due"),
+        ({"oldest_s": 60, "newest_s": 60}, {"stale": "narrower", "future": "narrower"}, "60 s where 300 s is expected"),
+        ({"oldest_s": 3000}, {"stale": "wider", "future": "equal"}, "3,000 s where 300 s is expected"),
     ],
     ids=["any-future", "any-age", "narrow", "wide"],
 )

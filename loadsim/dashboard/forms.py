@@ -1,6 +1,6 @@
-"""What the page's form for load runs asks, as `run.compose` takes it.
+"""Turns the submitted form for a load run into the options that `run.compose` takes.
 
-Decides which fields there are and what they are called when they are wrong. Every rule about runs is compose's.
+Knows the fields of the form and their labels for error messages. The rules about runs are in `run.compose`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WORDS = Words(
         "events": "Events",
         "mix": "Event types",
         "payload": "Payload",
-        "target": "Fire at",
+        "target": "Target",
         "workers": "Processes",
     },
     target="URL",
@@ -33,20 +33,20 @@ WORDS = Words(
 )
 
 
-def asked_run(form: Mapping[str, Any], out: Path, *, check: bool) -> tuple[str, RunOptions]:
-    """SCENARIO or TARGET, and the options. Raises UsageError."""
+def read_run_form(form: Mapping[str, Any], out: Path, *, check: bool) -> tuple[str, RunOptions]:
+    """The scenario file or target, and the run's options. Raises UsageError."""
     options = RunOptions(out=str(out), check=check)
     if _text(form, "kind") == "scenario":
         return _scenario(form), msgspec.structs.replace(options, target=_text(form, "target"))
     what = _text(form, "target") or ""
     if not what:
-        raise UsageError("which endpoint? choose one, write its URL, or take embedded")
+        raise UsageError("no endpoint was given: choose one, write its URL, or choose embedded")
     if what.endswith(".toml"):
-        raise UsageError("Fire at: that is a scenario; choose it above")
+        raise UsageError("Target: that is a scenario; choose it above")
     by_rate, by_url = _text(form, "model") == "rate", "://" in what
     rate = _text(form, "rate") if by_rate else None
     if by_rate and rate is None:
-        raise UsageError('Rate: write how many events per second, such as "200/s"')
+        raise UsageError('Rate: write the number of events per second, such as "200/s"')
     return what, msgspec.structs.replace(
         options,
         duration=_text(form, "duration"),
@@ -54,17 +54,17 @@ def asked_run(form: Mapping[str, Any], out: Path, *, check: bool) -> tuple[str, 
         objectives=tuple(filter(None, map(str.strip, (_text(form, "objectives") or "").splitlines()))),
         workers=_text(form, "workers") or options.workers,
         rate=rate,
-        connections=None if by_rate else _whole("connections", _text(form, "connections")),
+        connections=None if by_rate else _whole_number("connections", _text(form, "connections")),
         scheme=_text(form, "scheme") if by_url else None,
         secret_env=_text(form, "secret_env") if by_url else None,
     )
 
 
 def _scenario(form: Mapping[str, Any]) -> str:
-    """One of those that were offered: the page names no other file."""
+    """The chosen scenario. Only a file that the page offered is accepted."""
     what = _text(form, "scenario") or ""
     if what not in {each.path for each in scenarios()}:
-        raise UsageError("which scenario? choose one of the list")
+        raise UsageError("no scenario of the list was given: choose one")
     return what
 
 
@@ -76,7 +76,7 @@ def _mix(form: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name if weight in ("", "1") else f"{name}={weight}" for name, weight in texts.items())
 
 
-def _whole(name: str, text: str | None) -> int | None:
+def _whole_number(name: str, text: str | None) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:

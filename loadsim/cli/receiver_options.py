@@ -1,7 +1,4 @@
-"""The flags that tell a receiver how to behave: the keys of a scenario's `[receiver]`, in the same words.
-
-Decides the types of their values and their help. What they mean together is the receiver's own business.
-"""
+"""The command-line options for the behaviour of a receiver. A scenario's `[receiver]` has keys of the same names."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from loadsim.receiver.options import ENGINES
 
 
 class Quantity(click.ParamType[object]):
-    """An option read by `parse`, whose ValueError becomes click's usage error."""
+    """The type of an option that `parse` reads. Its ValueError becomes a usage error."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
         self.name = name
         self._parse = parse
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """The parsed value; what is no text was parsed before."""
+        """The parsed value. Values that are not strings are returned unchanged."""
         if not isinstance(value, str):
             return value
         try:
@@ -36,7 +33,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """`"127.0.0.1:8081"` or `"[::1]:8081"` → host and port. Raises UnitError."""
     host, _, port = text.rpartition(":")
     if not host or re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is None or int(port) > 65535:
-        raise units.UnitError(f"{text!r} is not HOST:PORT, such as '127.0.0.1:8081' (port 0: a free one)")
+        raise units.UnitError(f"{text!r} is not HOST:PORT, such as '127.0.0.1:8081' (port 0: any free port)")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -50,15 +47,19 @@ SPEED = Quantity("size/s", units.parse_speed)
 ADDRESS = Quantity("host:port", parse_address)
 
 _OPTIONS: tuple[Decorator, ...] = (
-    click.option("-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."),
+    click.option(
+        "-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of processes."
+    ),
     click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine."),
-    click.option("--max-body", type=SIZE, default="1MB", show_default=True, help="Larger bodies get 413."),
+    click.option(
+        "--max-body", type=SIZE, default="1MB", show_default=True, help="Largest body; a larger one is answered 413."
+    ),
     click.option(
         "--max-buffered",
         type=SIZE,
         default="256MB",
         show_default=True,
-        help="Held of all unfinished bodies together, dealt out over the workers; what goes beyond gets 503.",
+        help="Memory limit for incomplete bodies, shared by all workers; a body beyond it is answered 503.",
     ),
     click.option("--delay", "delay_ns", type=DURATION, default="0s", help="Service time of every accepted event."),
     click.option(
@@ -70,45 +71,50 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--slow",
         type=SLOW,
-        help="TIME:SHARE, e.g. 500ms:2%: so many accepted events take so long instead (a second mode).",
+        help="TIME:SHARE, e.g. 500ms:2%: this share of the accepted events takes TIME instead.",
     ),
     click.option(
         "--slots",
         type=click.IntRange(1),
-        help="At most N in service, the rest wait first-come: capacity = N / delay. Dealt out evenly over the workers.",
+        help="At most N events in service, others wait in order: capacity = N / delay. Split evenly among the workers.",
     ),
-    click.option("--stall", type=SPAN, help="AT:FOR, e.g. 10s:1.4s: silent once for FOR, AT after the first request."),
+    click.option(
+        "--stall", type=SPAN, help="AT:FOR, e.g. 10s:1.4s: answer nothing for FOR, once, AT after the first request."
+    ),
     click.option(
         "--down",
         type=SPAN,
         multiple=True,
-        help="AT:FOR, repeatable: connections are closed and new ones refused for FOR, AT after the first request.",
+        help="AT:FOR, repeatable: close connections and refuse new ones for FOR, AT after the first request.",
     ),
     click.option(
         "--fail",
         type=FAILURE,
         multiple=True,
-        help="STATUS:SHARE, repeatable, e.g. 503:1%: so many accepted events are answered with this status.",
+        help="STATUS:SHARE, repeatable, e.g. 503:1%: answer this share of the accepted events with this status.",
     ),
     click.option(
         "--retry-after",
         "retry_after_ns",
         type=DURATION,
-        help="What Retry-After says on 429 and 503 answers of --fail; whole seconds.",
+        help="The value of Retry-After in the 429 and 503 answers of --fail; whole seconds.",
     ),
     click.option("--fail-rate", type=SHARE, default="0%", help="The same as --fail, with the status of --fail-status."),
     click.option("--fail-status", type=click.IntRange(400, 599), default=500, show_default=True),
     click.option(
-        "--reset", type=SHARE, default="0%", help="Share of the accepted events that get a connection reset instead."
+        "--reset",
+        type=SHARE,
+        default="0%",
+        help="Share of the accepted events whose connection is reset instead of an answer.",
     ),
-    click.option("--read-rate", type=SPEED, help="Read no more than so much from each connection, e.g. 64KB/s."),
+    click.option("--read-rate", type=SPEED, help="Read from each connection at most at this rate, e.g. 64KB/s."),
     click.option(
         "--read-timeout",
         "read_timeout_ns",
         type=DURATION,
         default="10s",
         show_default=True,
-        help="How long one request may take to arrive.",
+        help="Longest time for one request to arrive.",
     ),
     click.option(
         "--idle-timeout",
@@ -116,17 +122,17 @@ _OPTIONS: tuple[Decorator, ...] = (
         type=DURATION,
         default="75s",
         show_default=True,
-        help="Close a connection that stands without a request so long.",
+        help="Close a connection that is idle for this long.",
     ),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
         default=0,
         show_default=True,
-        help="The same seed meets the same events with the same failures, resets and delays.",
+        help="The same seed gives the same failures, resets and delays to the same events.",
     ),
 )
 
 
-conduct_options = with_options(*_OPTIONS)
-"""Their values go to ReceiverOptions by name."""
+receiver_options = with_options(*_OPTIONS)
+"""The options, with the names of ReceiverOptions."""

@@ -1,7 +1,7 @@
-"""What was done on the page as a command to paste: for curl, and for loadsim.
+"""Command lines that repeat what the dashboard did, for curl and for loadsim, ready to paste into a shell.
 
-Decides how each is written. No secret is part of it: the signature is the one that was sent, a header that came from
-the environment names its variable, and everything else that tells is `***`.
+No secret is part of them. The signature is the one that was sent; a header whose value came from the environment
+names its variable; other sensitive values are replaced by `***`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from loadsim.settings import Endpoint
 from loadsim.signing import scheme
 
 _NEXT = " \\\n  "
-_NOTHING = RunOptions()
+_DEFAULTS = RunOptions()
 
 
-def as_curl(simulation: Simulation, target: Target, sent_at: str) -> str:
-    """The very request, for a shell. `sent_at`: when it was signed, as text."""
+def curl_command(simulation: Simulation, target: Target, sent_at: str) -> str:
+    """The sent request as a curl command. `sent_at` is the time of its signature, as text."""
     given: dict[str, list[str]] = {}
     for name, value in header_pairs(target.headers):
         given.setdefault(name.lower(), []).append(value)
     parts = [f"curl -i {shlex.quote(redact_url(simulation.url))}"]
     for name, value in header_pairs(simulation.headers):
-        parts.append(f"-H {_header(name, value, _next_of(given, name))}")
+        parts.append(f"-H {_header(name, value, _configured(given, name))}")
     parts.append(f"--data-binary {shlex.quote(_text(simulation.payload))}")
-    told = f"# The signature is of {sent_at}; a receiver that checks timestamps refuses it when it has grown old.\n"
-    return told + _NEXT.join(parts)
+    comment = f"# The signature is of {sent_at}; a receiver that checks timestamps refuses it once it is too old.\n"
+    return comment + _NEXT.join(parts)
 
 
-def _next_of(given: dict[str, list[str]], name: str) -> str:
-    """As it was given: values of one name come in order. Empty for a header of our own."""
+def _configured(given: dict[str, list[str]], name: str) -> str:
+    """The header's next configured value, in the given order. Empty for a header that loadsim adds itself."""
     values = given.get(name.lower())
     return values.pop(0) if values else ""
 
@@ -45,23 +45,23 @@ def _header(name: str, value: str, given: str) -> str:
     return shlex.quote(f"{name}: {'***' if is_telling(name) else value}")
 
 
-def as_simulation(simulation: Simulation, endpoint: Endpoint, target: Target) -> str:
-    """The same event, byte for byte, signed anew by the command line."""
+def simulate_command(simulation: Simulation, endpoint: Endpoint, target: Target) -> str:
+    """A `loadsim simulate` command that sends the same body, byte for byte, with a new signature."""
     words = ["loadsim", "simulate", *_target_words(endpoint, target), "-e", simulation.event]
     command = " ".join(map(shlex.quote, words))
     return f"printf %s {shlex.quote(_text(simulation.payload))} |{_NEXT}{command} --payload /dev/stdin"
 
 
-def as_run(what: str, asked: RunOptions) -> str:
-    """The load run that the page was asked for."""
+def run_command(what: str, options: RunOptions) -> str:
+    """A `loadsim run` command for the same load run. Options with their default value are left out."""
     words = ["loadsim", "run", what if "://" not in what else redact_url(what)]
     flags = {"connections": "-c", "rate": "-r", "duration": "-d", "target": "-t", "workers": "-w"}
     flags |= {"scheme": "--scheme", "secret_env": "--secret-env"}
     for name, flag in flags.items():
-        value = getattr(asked, name)
-        if value != getattr(_NOTHING, name):
+        value = getattr(options, name)
+        if value != getattr(_DEFAULTS, name):
             words += [flag, str(value)]
-    words += _repeated("-e", asked.mix) + _repeated("--objective", asked.objectives)
+    words += _repeated("-e", options.mix) + _repeated("--objective", options.objectives)
     return " ".join(map(shlex.quote, words))
 
 

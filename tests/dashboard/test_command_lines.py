@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from loadsim.dashboard.copying import as_curl, as_simulation
-from loadsim.dashboard.desk import Desk, Sent
+from loadsim.dashboard.command_lines import curl_command, simulate_command
+from loadsim.dashboard.history import History, Sent
 from loadsim.model import ErrorKind
 from loadsim.plan import Target
 from loadsim.report.panel import Failure, Simulation, Timings
@@ -54,7 +54,7 @@ def sent_to(name: str) -> Sent:
     found = resolve_target(name, read_config())
     target = changed_target(found, {}, "test")
     delivery = prepare(found, target, own_event(found, BODY, EVENT, "test"))
-    return asyncio.run(Desk().send(delivery))
+    return asyncio.run(History().send(delivery))
 
 
 def pasted(command: str, cwd: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_tells_is_masked() -> None:
     target = Target(url="https://user:hidden@example.test/hooks?key=hidden", headers={"X-Api-Key": "hidden"})
     headers = {"X-Api-Key": "hidden", "X-Gitlab-Token": "hidden", "Content-Type": "application/json"}
     simulation = Simulation(EVENT, target.url, headers, b"{}", Timings(), Failure(ErrorKind.refused, "down"))
-    command = as_curl(simulation, target, "now") + as_simulation(simulation, Endpoint(None, target), target)
+    command = curl_command(simulation, target, "now") + simulate_command(simulation, Endpoint(None, target), target)
     assert "hidden" not in command
     assert "-H 'X-Api-Key: ***'" in command
 
@@ -74,7 +74,7 @@ def test_what_tells_is_masked() -> None:
 @pytest.mark.needs("curl")
 def test_curl_sends_the_very_same(endpoint: Taker, tmp_path: Path) -> None:
     sent = sent_to("here")
-    command = as_curl(sent.simulation, sent.delivery.target, "now")
+    command = curl_command(sent.simulation, sent.delivery.target, "now")
     assert not any(secret in command for secret in SECRETS)
     pasted(command, tmp_path)
     (first, body), (second, again) = endpoint.came
@@ -85,7 +85,7 @@ def test_curl_sends_the_very_same(endpoint: Taker, tmp_path: Path) -> None:
 
 def test_the_command_sends_the_same_body_signed_anew(endpoint: Taker, tmp_path: Path) -> None:
     sent = sent_to("here")
-    command = as_simulation(sent.simulation, sent.delivery.endpoint, sent.delivery.target)
+    command = simulate_command(sent.simulation, sent.delivery.endpoint, sent.delivery.target)
     assert not any(secret in command for secret in SECRETS)
     assert re.search(rf"loadsim simulate here -e {EVENT} --payload /dev/stdin$", command)
     pasted(command, tmp_path)
@@ -94,9 +94,9 @@ def test_the_command_sends_the_same_body_signed_anew(endpoint: Taker, tmp_path: 
 
 
 def test_sent_again_it_has_a_fresh_signature(endpoint: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadsim.dashboard.desk.time.time_ns", iter([10**18, 2 * 10**18]).__next__)
+    monkeypatch.setattr("loadsim.dashboard.history.time.time_ns", iter([10**18, 2 * 10**18]).__next__)
     sent = sent_to("here")
-    asyncio.run(Desk().send(sent.delivery, again=sent.number))
+    asyncio.run(History().send(sent.delivery, again=sent.number))
     (first, body), (second, again) = endpoint.came
     assert body == again
     assert (first["X-Webhook-Timestamp"], second["X-Webhook-Timestamp"]) == ("1000000000", "2000000000")

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.dashboard.shelf import Shelf
+from loadsim.dashboard.result_store import ResultStore
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import UsageError
 from loadsim.report.formats import FORMATS
@@ -40,7 +40,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_newest_first_and_what_cannot_be_read_says_why(out: Path) -> None:
-    listed, older = Shelf(out).newest_first()
+    listed, older = ResultStore(out).newest_first()
     names = ["20260503-steady-0003", "20260502-closed-0002", "20260501-steady-0001", "20260504-broken"]
     assert ([each.directory for each in listed], older) == (names, 0)
     assert listed[-1].line is None
@@ -48,31 +48,31 @@ def test_newest_first_and_what_cannot_be_read_says_why(out: Path) -> None:
 
 
 def test_a_result_is_read_again_when_it_has_changed_and_forgotten_when_it_is_gone(out: Path) -> None:
-    shelf = Shelf(out)
-    first = shelf.newest_first()[0]
-    assert all(a.line is b.line for a, b in zip(first, shelf.newest_first()[0], strict=True))
+    store = ResultStore(out)
+    first = store.newest_first()[0]
+    assert all(a.line is b.line for a, b in zip(first, store.newest_first()[0], strict=True))
     path = out / "20260502-closed-0002" / "result.json"
     path.write_bytes(dump_result(failed()))
     path.with_name("result.json").touch()
-    changed = {each.directory: each for each in shelf.newest_first()[0]}["20260502-closed-0002"]
+    changed = {each.directory: each for each in store.newest_first()[0]}["20260502-closed-0002"]
     assert changed.line is not None
     assert changed.line.outcome == "fail"
     path.unlink()
-    assert "20260502-closed-0002" not in {each.directory for each in shelf.newest_first()[0]}
+    assert "20260502-closed-0002" not in {each.directory for each in store.newest_first()[0]}
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_no_id_leads_out_of_the_directory(out: Path, name: str) -> None:
     with pytest.raises(UsageError, match="no such run"):
-        Shelf(out).read(name)
+        ResultStore(out).read(name)
 
 
 def test_no_results_are_no_failure(tmp_path: Path) -> None:
-    assert Shelf(tmp_path / "nothing").newest_first() == ([], 0)
+    assert ResultStore(tmp_path / "nothing").newest_first() == ([], 0)
 
 
 def test_the_older_of_two_is_the_base(out: Path) -> None:
-    compared = Shelf(out).compare("20260503-steady-0003", "20260501-steady-0001")
+    compared = ResultStore(out).compare("20260503-steady-0003", "20260501-steady-0001")
     assert compared.base.run.started_at < compared.new.run.started_at
 
 

@@ -1,6 +1,6 @@
-"""The simulations of this session: sent, kept to look at, sent again.
+"""The history of the simulations that this dashboard sent, so that they can be shown and sent again.
 
-Decides how much of them is kept. A kept delivery holds its signer, which never leaves this process.
+An entry holds its delivery with the signer; the secret never leaves this process.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from loadsim.model import NS_PER_S
 from loadsim.report.panel import Simulation
 from loadsim.single.prepare import Delivery, deliver
 
-KEPT = 100
-"""Simulations."""
-KEPT_BYTES = 64_000
-"""Of a response's body."""
+LARGEST_HISTORY = 100
+"""Number of simulations that are kept."""
+LARGEST_RESPONSE = 64_000
+"""Bytes of a response body that are kept."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One simulation of this session. `again` is the number of the one that it repeats."""
+    """One sent simulation. `again` is the number of the simulation that it repeats."""
 
     number: int
     at_ns: int
@@ -36,33 +36,33 @@ class Sent:
         return datetime.datetime.fromtimestamp(self.at_ns / NS_PER_S, datetime.UTC)
 
 
-class Desk:
-    """Sends, and remembers the latest."""
+class History:
+    """Sends simulations and keeps the latest of them."""
 
     def __init__(self) -> None:
-        self._sent: deque[Sent] = deque(maxlen=KEPT)
+        self._sent: deque[Sent] = deque(maxlen=LARGEST_HISTORY)
         self._number = 0
 
     def newest_first(self) -> list[Sent]:
-        """What is remembered."""
+        """The kept simulations."""
         return list(reversed(self._sent))
 
     def find(self, number: int) -> Sent | None:
-        """The simulation of this number; None when it was never sent or is forgotten."""
+        """The simulation with this number; None when there is none, or it is no longer kept."""
         return next((sent for sent in self._sent if sent.number == number), None)
 
     async def send(self, delivery: Delivery, again: int | None = None) -> Sent:
-        """Sign as of now, and send. Raises UsageError when a file of the target's cannot be used."""
+        """Sign with the present time and send. Raises UsageError when a file that the target names cannot be used."""
         now_ns = time.time_ns()
-        simulation = _cut(await deliver(delivery, now_ns))
+        simulation = _shortened(await deliver(delivery, now_ns))
         self._number += 1
         sent = Sent(self._number, now_ns, delivery, simulation, again)
         self._sent.append(sent)
         return sent
 
 
-def _cut(simulation: Simulation) -> Simulation:
+def _shortened(simulation: Simulation) -> Simulation:
     answer = simulation.answer
-    if answer is None or len(answer.body) <= KEPT_BYTES:
+    if answer is None or len(answer.body) <= LARGEST_RESPONSE:
         return simulation
-    return replace(simulation, outcome=replace(answer, body=answer.body[:KEPT_BYTES], truncated=True))
+    return replace(simulation, outcome=replace(answer, body=answer.body[:LARGEST_RESPONSE], truncated=True))

@@ -1,4 +1,4 @@
-"""What every report says of a receiver's books."""
+"""What every report says of a receiver's ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import re
 import pytest
 
 from loadsim.measure.result import Reconciliation
-from loadsim.report.books import book_findings, book_rows, found_in, render_books
+from loadsim.report import terminal
+from loadsim.report.reconciliation import (
+    has_findings,
+    reconcile_report,
+    reconciliation_findings,
+    reconciliation_rows,
+)
 from tests.builders import run_result
 from tests.report.rendering import render_page, render_summary, render_text
 
@@ -49,41 +55,41 @@ PROBLEM = Reconciliation(source="https://h/ledger", problem="answered 500")
 
 
 def test_nothing_bad_is_no_finding() -> None:
-    assert not found_in(CLEAN)
-    assert list(book_findings(CLEAN)) == []
-    assert not any(row.bad for row in book_rows(CLEAN))
-    assert "by at most 3 places" in render_books(CLEAN, "run")
+    assert not has_findings(CLEAN)
+    assert list(reconciliation_findings(CLEAN)) == []
+    assert not any(row.bad for row in reconciliation_rows(CLEAN))
+    assert "by at most 3 places" in terminal.render(reconcile_report(run_result(), CLEAN))
 
 
 def test_what_is_bad_is_said_with_its_first_events() -> None:
-    assert found_in(BAD)
-    assert list(book_findings(BAD)) == [
-        "7 events answered 2xx, and not in the receiver's books (first: index 17, 2039)",
-        "3 events sent, never answered, and not in the receiver's books (first: index 5)",
-        "1 event in the receiver's books more often than they should be (first: index 9)",
-        "3 events forged, not answered 2xx, and in the receiver's books all the same",
-        "4 events in the receiver's books under this run's name, and never sent by it (first: index 8)",
+    assert has_findings(BAD)
+    assert list(reconciliation_findings(BAD)) == [
+        "7 events answered 2xx, but not in the receiver's ledger (first: index 17, 2039)",
+        "3 events sent and never answered, and not in the receiver's ledger (first: index 5)",
+        "1 event in the receiver's ledger more often than expected (first: index 9)",
+        "3 events forged and not answered 2xx, but in the receiver's ledger",
+        "4 events in the receiver's ledger for this run, but never sent by it (first: index 8)",
     ]
-    bad = {row.name: row.events for row in book_rows(BAD) if row.bad}
+    bad = {row.name: row.events for row in reconciliation_rows(BAD) if row.bad}
     assert bad == {
         "lost": 10,
         "of these 2xx": 7,
         "duplicated": 1,
-        "let in": 2,
-        "let in silently": 3,
+        "accepted": 2,
+        "accepted silently": 3,
         "never sent": 4,
     }
-    assert "more than once" in render_books(BAD, "run")
+    assert "more than once" in terminal.render(reconcile_report(run_result(), BAD))
 
 
-@pytest.mark.parametrize("books", [CLEAN, BAD, PROBLEM])
-def test_every_report_shows_the_same(books: Reconciliation) -> None:
-    result = run_result(reconciliation=books)
+@pytest.mark.parametrize("found", [CLEAN, BAD, PROBLEM])
+def test_every_report_shows_the_same(found: Reconciliation) -> None:
+    result = run_result(reconciliation=found)
     page = html.unescape(re.sub(r"<[^>]+>", " ", render_page(result, None).decode()))
     for report in (render_text(result, width=150), render_summary(result), page):
         text = " ".join(report.replace("\\", "").replace("\u2060", "").split())
-        assert books.source in text
-        if books.problem:
-            assert "the books of https://h/ledger could not be read: answered 500".lower() in text.lower()
-        for row in book_rows(books):
+        assert found.source in text
+        if found.problem:
+            assert "the ledger of https://h/ledger could not be read: answered 500".lower() in text.lower()
+        for row in reconciliation_rows(found):
             assert re.search(rf"{row.name}\W+{row.events:,}\W+{re.escape(row.meaning)}", text), (row, text)
