@@ -262,7 +262,7 @@ async def test_an_encrypted_client_key_is_opened_by_the_shards_too(
     assert all(seen.certificates)
     assert not any(b"sesame" in file.read_bytes() for file in (tmp_path / "reports").rglob("*.*"))
     assert wrong.code == 2
-    assert f"{locked}: the client key does not open" in one_line(wrong)
+    assert f"{locked}: the pass phrase does not open the client key" in one_line(wrong)
 
 
 async def test_a_key_log_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
