@@ -1,6 +1,6 @@
 """Keeps every row, for a run that was asked for a raw log: one for each delivery, and one for each event without any.
 
-Knows nothing of files and forms. A run without a raw log has none of these.
+A run without a raw log does not use this module.
 """
 
 from __future__ import annotations
