@@ -60,7 +60,7 @@ def test_every_form_carries_the_ratios_and_the_caveat() -> None:
     text, summary = render_text(found), render_summary(found)
     page = render_page(found, "").decode()
     for form in (text, summary, page):
-        assert "loadsim ab decides" in form
+        assert "loadsim ab" in form
         assert f"{found.ratios[0].ratio:.3f}" in form
     assert page.count("</script>") == 3
     assert 'id="chart-ratio"' in page
