@@ -48,8 +48,8 @@ class LoadRun:
         from loadsim.judge import evaluate, objectives_of, rules_of, vocabulary_of
 
         __tracebackhide__ = True
-        objectives = [o for o in objectives_of(texts, vocabulary_of(self.result)) if not o.default]
-        judged = evaluate(self.result, objectives, rules_of(self.result))
+        objectives = objectives_of(texts, vocabulary_of(self.result), defaults=False)
+        judged = evaluate(self.result, objectives, rules_of(self.result), gate=self.result.verdict.reading)
         if judged.verdict.outcome != "pass":
             raise AssertionError(self._report(judged))
 

@@ -13,6 +13,7 @@ from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, least_count, ra
 from loadsim.measure.result import (
     SCHEMA,
     AttemptRow,
+    DeadlineCount,
     Environment,
     Limits,
     Retries,
@@ -26,6 +27,8 @@ from loadsim.measure.result import (
     Validity,
     VerdictRow,
 )
+from loadsim.model import NS_PER_S
+from loadsim.plan.providers import DEADLINES_NS
 
 TYPES = (
     "desktop.activity_tracking.captured",
@@ -75,8 +78,21 @@ def totals(planned: int = 60_000, **changes: Any) -> Totals:
             "first_byte": stats(3.0, planned),
             "sign": stats(0.0021, planned // 100, ci95=False),
         },
+        by_status=by_status(status["200"], status["503"]),
     )
-    return msgspec.structs.replace(base, **changes)
+    changed = msgspec.structs.replace(base, **changes)
+    exact = None if changed.duration_s is None else round(changed.duration_s * NS_PER_S)
+    return msgspec.structs.replace(changed, duration_ns=changes.get("duration_ns", exact))
+
+
+def by_status(good: int, bad: int) -> dict[str, dict[str, Stats]]:
+    """Latencies by class of status: `bad` answers 503 came somewhat quicker than `good` answers 200."""
+    found = {}
+    for name, scale, count in (("2xx", 1.0, good), ("5xx", 0.6, bad)):
+        if count:
+            shapes = {"response": 4.0, "service": 3.1, "first_byte": 3.0}
+            found[name] = {metric: stats(scale * height, count) for metric, height in shapes.items()}
+    return found
 
 
 def refused(planned: int = 60_000, code: str = "401") -> Totals:
@@ -90,6 +106,7 @@ def refused(planned: int = 60_000, code: str = "401") -> Totals:
         success_rate=0.0,
         status={code: planned},
         errors={},
+        by_status={f"{code[0]}xx": by_status(planned, 0)["2xx"]} if planned else {},
     )
 
 
@@ -160,6 +177,7 @@ def run_result(**changes: Any) -> RunResult:
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
+        deadlines=[DeadlineCount(deadline_ns=ns, late=12 if ns < 3 * NS_PER_S else 0) for ns in DEADLINES_NS],
     )
     return msgspec.structs.replace(base, **changes)
 

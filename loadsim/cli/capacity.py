@@ -91,7 +91,7 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     quick = not what.endswith(".toml")
     if options["connections"] and not quick:
         raise UsageError(f"-c: a scenario sets this itself; change {what}, or name a target instead of a scenario")
-    load = compose(what, run_options({**options, "rate": options["lowest"] if quick else None}))
+    load = compose(what, run_options({**options, "rate": options["lowest"] if quick else None}), sized=False)
     request = CapacityRequest(
         load=load,
         lowest=lowest,

@@ -40,7 +40,8 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     """Compare two stored results: their ratio by percentile, with intervals.
 
     BASE and NEW are result.json files, or the directories that hold them. One run of each cannot separate a change
-    from the noise between runs, and the report says so; loadsim ab can. --fail sets a gate all the same.
+    from the noise between runs, and the report says so; loadsim ab can. --fail sets a gate all the same;
+    it fails too when significantly fewer events of NEW succeed, since events that fail fast improve any latency.
 
     \b
     Exit codes: 0; with --fail also 99 NEW is higher, 3 a gate cannot be judged; 2 a file is not a result.

@@ -26,14 +26,30 @@ from loadsim.report.run_report import verdict_report
     metavar="TEXT",
     help="Judge by this instead of the run's own objectives, e.g. 'p(99) < 250ms'. Repeatable.",
 )
-@gate_option
+@gate_option(default=None, shown="as the run was judged")
+@click.option(
+    "--default-objectives/--no-default-objectives",
+    "defaults",
+    default=None,
+    show_default="as the run was judged",
+    help="Add 'success: rate >= 99%', and 'forged_accepted: count == 0' where a case expects refusal.",
+)
 @click.option("--write", is_flag=True, help="Store the new verdict in the result.")
 @click.pass_context
-def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: GateMode, *, write: bool) -> None:
+def command(
+    ctx: click.Context,
+    result: Path,
+    texts: tuple[str, ...],
+    gate: GateMode | None,
+    *,
+    defaults: bool | None,
+    write: bool,
+) -> None:
     """Judge a stored result again.
 
     RESULT is a result.json, or the directory that holds it. Without --objective, the run's own objectives are used.
-    'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed.
+    'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed, and
+    'forged_accepted: count == 0' where a case expects refusal, unless an objective is about forged_accepted.
 
     \b
     Exit codes: 0 pass, 99 an objective failed, 3 INVALID measurement, 2 an objective cannot be used.
@@ -45,8 +61,10 @@ def command(ctx: click.Context, result: Path, texts: tuple[str, ...], gate: Gate
       loadsim judge result.json --objective 'events{status:503}: count == 0' --write
     """
     stored = read_result(result)
-    objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored))
-    judged = evaluate(stored, objectives, rules_of(stored), gate=gate)
+    before = stored.verdict
+    defaults = before.defaults if defaults is None else defaults
+    objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored), defaults=defaults)
+    judged = evaluate(stored, objectives, rules_of(stored), gate=gate or before.reading, defaults=defaults)
     with report_of():
         print_report(verdict_report(judged))
     if write:

@@ -60,6 +60,11 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option("--name", metavar="NAME", help="Name of the run in reports and directory (default: the scenario's)."),
     click.option(
+        "--default-objectives/--no-default-objectives",
+        default=True,
+        help="Add 'success: rate >= 99%', and 'forged_accepted: count == 0' where a case expects refusal (default).",
+    ),
+    click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random)."
     ),
     click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results."),
@@ -123,10 +128,12 @@ def run_options(given: Mapping[str, Any]) -> RunOptions:
     return RunOptions(**{name: given[name] for name in RunOptions.__struct_fields__ if name in given})
 
 
-gate_option = click.option(
-    "--gate",
-    type=click.Choice(["point", "confident"]),
-    default="point",
-    show_default=True,
-    help="Judge the figure itself, or fail only when its whole 95 % interval is beyond the limit.",
-)
+def gate_option(default: str | None = "point", shown: str | bool = True) -> Callable[[Any], Any]:
+    """`--gate`; `shown`: what help says of the default where that is None."""
+    return click.option(
+        "--gate",
+        type=click.Choice(["point", "confident"]),
+        default=default,
+        show_default=shown,
+        help="Judge the figure itself, or fail only when its whole 95 % interval is beyond the limit.",
+    )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     metavar="'p(99) < 250ms over 10s'",
     help="Add an objective, and end the run as soon as it cannot be met.",
 )
-@gate_option
+@gate_option()
 @click.option(
     "--epoch",
     metavar="T",

@@ -56,6 +56,7 @@ from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
 from loadsim.model import NS_PER_S, LoadsimError, UsageError
 from loadsim.plan import Plan, RunSpec, Target
+from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
 
 
@@ -162,6 +163,7 @@ class ShardRun:
             [-1 if end is None else end for end in ends],
             recording_ends=[-1 if (end := recording[plan.unpack(s)[0]]) is None else end for s in range(plan.strata)],
             paced=paced,
+            deadlines=DEADLINES_NS,
         )
         self._raw = RawRows(begin.at_ns - self._start_ns) if spec.raw else None
         self._notes = OutcomeNotes(outcome_flags(plan)) if spec.noted else None

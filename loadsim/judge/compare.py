@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadsim.judge.gates import Gate, parse_gate
+from loadsim.measure.bounds import more_likely
 from loadsim.measure.counts import slices_of
 from loadsim.measure.hdr import PERCENTILES, Ints, Quantile
 from loadsim.measure.intervals import ratio_intervals, resampled
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
 
+SIGNIFICANT = 0.01
+"""Greatest probability, if both runs had one share of failures, of so many more in NEW."""
 Direction = Literal["higher", "lower", "unsure"]
 Outcome = Literal["none", "pass", "fail", "invalid"]
 
@@ -49,6 +52,8 @@ class GateResult:
     ratio: Ratio | None
     passed: bool | None
     note: str
+    fewer_succeed: bool = False
+    """It failed because fewer events of NEW succeed, whatever the latencies are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,8 @@ def compare_gates(texts: Sequence[str]) -> tuple[Gate, ...]:
 def compare_results(base: RunResult, new: RunResult, gates: Sequence[Gate] = ()) -> CompareResult:
     """Compare every percentile that both results have, and judge the gates.
 
-    A gate fails when the ratio reaches its least effect and its whole interval lies above 1.
+    A gate fails when the ratio reaches its least effect and its whole interval lies above 1. It fails too when NEW has
+    a significantly smaller share of 2xx answers: events that fail fast make any latency look better.
     """
     ratios = tuple(row for metric in metrics_of(base, new) for row in _ratios(base, new, metric))
     judged = tuple(_judge(gate, ratios, base, new) for gate in gates)
@@ -124,6 +130,8 @@ def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult)
     for name, result in (("BASE", base), ("NEW", new)):
         if result.verdict.outcome == "invalid":
             return GateResult(gate, row, None, f"{name} is INVALID: {'; '.join(result.validity.reasons)}")
+    if worse := _fewer_succeed(base, new):
+        return GateResult(gate, row, passed=False, note=worse, fewer_succeed=True)
     if row is None:
         return GateResult(gate, None, None, f"{gate.label} is not known in both results")
     if row.interval is None:
@@ -131,6 +139,14 @@ def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult)
     sure = row.direction == "higher" and row.ratio >= 1 + gate.effect
     note = "" if sure or row.direction != "higher" else "higher, but by less than the gate"
     return GateResult(gate, row, not sure, note)
+
+
+def _fewer_succeed(base: RunResult, new: RunResult) -> str:
+    """That NEW has a significantly smaller share of 2xx answers, in words with figures; empty otherwise."""
+    a, b = base.totals, new.totals
+    if not a.sent or not b.sent or more_likely(b.failed, b.sent, a.failed, a.sent) > SIGNIFICANT:
+        return ""
+    return f"fewer events succeed: {b.succeeded:,} of {b.sent:,} in NEW, {a.succeeded:,} of {a.sent:,} in BASE"
 
 
 def _differences(base: RunResult, new: RunResult) -> list[str]:

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from loadsim.exit_codes import VERDICTS, Exit
-from loadsim.judge.objectives import unit_of
+from loadsim.judge.objectives import status_of, unit_of
 from loadsim.judge.observe import observe
 from loadsim.judge.validity import invalid_reasons
-from loadsim.judge.vocabulary import LEDGER_METRICS
-from loadsim.judge.windows import course_of, judge_course
+from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS
+from loadsim.judge.windows import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
 from loadsim.plan.scenario import ValidityRules
@@ -35,12 +35,18 @@ ORDERED = ("<", "<=", ">", ">=")
 
 
 def evaluate(
-    result: RunResult, objectives: Sequence[Objective], rules: ValidityRules, *, gate: GateMode = "point"
+    result: RunResult,
+    objectives: Sequence[Objective],
+    rules: ValidityRules,
+    *,
+    gate: GateMode = "point",
+    defaults: bool = True,
 ) -> RunResult:
     """The same result with `validity` and `verdict` filled.
 
     `gate`: `point` judges the figure itself, as k6 does. `confident` fails an objective only when the whole 95 %
-    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`. The objective
+    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`. It is stored, as
+    is `defaults`, whether default objectives were asked for, so that a later judgement can follow it. The objective
     that ended a run early has failed; objectives for which such a run has too few samples are left open. Raises
     UsageError for an objective over windows that cannot be made from this result.
     """
@@ -61,7 +67,7 @@ def evaluate(
     return msgspec.structs.replace(
         result,
         validity=Validity(valid=not reasons, reasons=reasons),
-        verdict=VerdictRow(outcome=outcome, objectives=rows),
+        verdict=VerdictRow(outcome=outcome, objectives=rows, reading=gate, defaults=defaults),
     )
 
 
@@ -83,12 +89,16 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
         note = "; ".join(filter(None, (_note(objective, spared=False), found.note)))
         return _row(objective, found.observed, found.passed, note=note), found.missing
     seen = observe(result, objective)
-    passed = None if seen.value is None else holds(seen.value, objective.value)
+    passed, missing = None, seen.missing
+    if seen.value is not None:
+        high = seen.value if seen.at_most is None else seen.at_most
+        passed = holds_between(objective, seen.value, high, holds)
+        missing = missing if passed is not None else f"it is left open by {CUT_OFF_EARLY}"
     doubted = gate == "confident" and passed is False and seen.ci95 is not None and objective.op in ORDERED
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
     note = _note(objective, spared=doubted and passed is True)
-    return _row(objective, seen.value, passed, seen.ci95, note), seen.missing
+    return _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None), missing
 
 
 def _row(
@@ -97,6 +107,8 @@ def _row(
     passed: bool | None,
     ci95: tuple[float, float] | None = None,
     note: str = "",
+    *,
+    at_least: bool = False,
 ) -> ObjectiveRow:
     return ObjectiveRow(
         text=objective.text,
@@ -106,6 +118,7 @@ def _row(
         ci95=ci95,
         unit=unit_of(objective.metric, objective.aggregation),
         note=note,
+        at_least=at_least,
     )
 
 
@@ -124,5 +137,6 @@ def _note(objective: Objective, *, spared: bool) -> str:
     if spared:
         return "beyond the limit, but its interval is not (--gate confident)"
     if objective.translated:
-        return f"read as {objective.translated}"
+        expected = objective.metric == "success" or status_of(objective) == "2xx"
+        return f"read as {objective.translated}{f'; {K6_DIFFERENCE}' if expected else ''}"
     return "errors: events without a 2xx answer" if objective.metric == "errors" else ""

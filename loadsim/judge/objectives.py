@@ -1,4 +1,4 @@
-"""Parses objectives: k6's threshold strings, with units; and adds the default objective.
+"""Parses objectives: k6's threshold strings, with units; and adds the default objectives.
 
 `[metric{tag:value}: ]aggregation op value[ over WINDOW]`, as in `p(99) < 250ms` or `success{event:T}: rate >= 99.9%`.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
 from loadsim.judge.vocabulary import (
     AGGREGATIONS,
+    K6_EXPECTED,
     K6_METRICS,
     LEDGER_METRICS,
     METRICS,
@@ -25,7 +26,7 @@ from loadsim.judge.vocabulary import (
     Vocabulary,
     unknown,
 )
-from loadsim.measure.cells import SLICE_NS
+from loadsim.measure.cells import BY_STATUS, SLICE_NS, STATUS_PARTS
 from loadsim.measure.hdr import PERCENTILES
 from loadsim.measure.result import RunResult
 from loadsim.model import Objective, UsageError
@@ -33,6 +34,7 @@ from loadsim.plan.scenario import ObjectiveRule
 from loadsim.plan.units import UnitError, format_duration, parse_duration
 
 DEFAULT_OBJECTIVE = "success: rate >= 99%"
+DEFAULT_OF_FORGED = "forged_accepted: count == 0"
 FORM = (
     "[metric{tag:value}: ]aggregation op value[ over WINDOW], as in 'p(99) < 250ms', 'success: rate >= 99%' or "
     "'p(99) < 250ms over 10s'"
@@ -54,6 +56,7 @@ _UNITS: dict[str, dict[str, Decimal]] = {
     "events/s": _PER_SECOND,
 }
 TAGGED_HISTOGRAMS = ("response", "service")
+BY_STATUS_NAMES = tuple(metric.name for metric in BY_STATUS)
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -74,9 +77,9 @@ def parse_objective(text: str) -> Objective:
     value = _value(text, unit_of(metric, aggregation), value_text)
     if named == "http_req_failed":
         op, value = _MIRRORED[op], 1 - value
-    tags = _tags(text, metric, raw_tags)
+    tags = _tags(text, metric, raw_tags, of_k6=named in K6_METRICS)
     if tags and METRICS[metric] == "trend" and window_text is None:
-        _check_kept(text, metric, aggregation)
+        _check_kept(text, metric, aggregation, dict(tags))
     objective = Objective(
         text=text,
         metric=metric,
@@ -89,10 +92,13 @@ def parse_objective(text: str) -> Objective:
     return _with_translation(objective, named)
 
 
-def objectives_of(given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary) -> tuple[Objective, ...]:
-    """The objectives of a run, in the order given, and the default one unless success is already named.
+def objectives_of(
+    given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary, *, defaults: bool = True
+) -> tuple[Objective, ...]:
+    """The objectives of a run, in the order given, and with `defaults` the default ones: on success, and on forged
+    events where a case expects refusal, each unless an objective names its figure already.
 
-    An objective over windows does not replace the default: it would miss failures after the last whole window. Raises
+    An objective over windows does not replace a default: it would miss failures after the last whole window. Raises
     UsageError for a text that is not an objective, or that names something the scenario cannot produce.
     """
     objectives: dict[str, Objective] = {}
@@ -107,14 +113,15 @@ def objectives_of(given: Iterable[str | ObjectiveRule], vocabulary: Vocabulary) 
             )
         before = objectives.get(objective.text, objective)
         objectives[objective.text] = replace(before, abort=before.abort or rule.abort)
-    if any(each.metric in NAMES_SUCCESS and each.window_ns is None for each in objectives.values()):
-        return tuple(objectives.values())
-    default = parse_objective(DEFAULT_OBJECTIVE)
-    return (*objectives.values(), replace(default, default=True))
+    named = {each.metric for each in objectives.values() if each.window_ns is None}
+    wanted = [] if named & set(NAMES_SUCCESS) else [DEFAULT_OBJECTIVE]
+    wanted += [DEFAULT_OF_FORGED] if vocabulary.has_cases and "forged_accepted" not in named else []
+    added = [replace(parse_objective(text), default=True) for text in wanted if defaults]
+    return (*objectives.values(), *added)
 
 
 def texts_of(result: RunResult) -> tuple[str, ...]:
-    """The objectives of a stored result, without the default one, which `objectives_of` adds."""
+    """The objectives of a stored result, without the default ones, which `objectives_of` adds."""
     if result.verdict.objectives:
         return tuple(row.text for row in result.verdict.objectives if not row.default)
     stored = result.run.scenario.get("objectives")
@@ -152,6 +159,16 @@ def unit_of(metric: str, aggregation: str) -> str:
     if kind == "rate":
         return "fraction"
     return "events" if aggregation == "count" else "events/s"
+
+
+def status_of(objective: Objective) -> str | None:
+    """The value of its status tag: a status or a class of them."""
+    return dict(objective.tags).get("status")
+
+
+def counted_status(code: str, wanted: str) -> bool:
+    """Whether a status is the one, or of the class, that a status tag names."""
+    return code == wanted or (wanted in STATUS_PARTS and code[:1] == wanted[:1])
 
 
 def percentile_of(aggregation: str) -> Decimal | None:
@@ -192,7 +209,7 @@ def _aggregation(text: str, metric: str, written: str, *, explicit: bool) -> str
     raise unknown(text, f"aggregation of {metric}", written, known)
 
 
-def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...]:
+def _tags(text: str, metric: str, raw: str | None, *, of_k6: bool) -> tuple[tuple[str, str], ...]:
     if raw is None or not raw.strip():
         return ()
     tags: dict[str, str] = {}
@@ -200,6 +217,8 @@ def _tags(text: str, metric: str, raw: str | None) -> tuple[tuple[str, str], ...
         tag, colon, value = (piece.strip() for piece in part.partition(":"))
         if not colon or not value:
             raise UsageError(f"objective {text!r}: a tag is written tag:value, as in {{event:TYPE}}")
+        if of_k6 and (tag, value) == K6_EXPECTED:
+            tag, value = "status", "2xx"
         if tag not in TAGS:
             raise unknown(text, "tag", tag, TAGS)
         if tag in tags:
@@ -213,23 +232,36 @@ def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
     if metric in (*LEDGER_METRICS, *RETRY_METRICS):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
     if "status" in tags:
-        if metric != "events":
-            raise UsageError(
-                f"objective {text!r}: the status tag selects counts of events only, "
-                "as in 'events{status:503}: count == 0'"
-            )
-        if not re.fullmatch(r"[1-5][0-9][0-9]", tags["status"]):
-            raise UsageError(f"objective {text!r}: status {tags['status']!r} is not an HTTP status (100-599)")
+        _check_status(text, metric, tags["status"])
+        if metric in BY_STATUS_NAMES and tags.keys() - {"status", "phase"}:
+            raise UsageError(f"objective {text!r}: latencies by status are kept for the whole run and by phase only")
     if len(tags.keys() - {"status"}) > 1:
         raise UsageError(
             f"objective {text!r}: one of event, case and phase at a time, figures are not kept for combinations"
         )
 
 
-def _check_kept(text: str, metric: str, aggregation: str) -> None:
-    """Refuse a percentile that results do not hold: by tag, there are histograms of response and service only."""
+def _check_status(text: str, metric: str, status: str) -> None:
+    classes = ", ".join(STATUS_PARTS)
+    if metric in BY_STATUS_NAMES:
+        if status not in STATUS_PARTS:
+            raise UsageError(
+                f"objective {text!r}: latencies are kept by class of status, {classes}, not for {status!r}"
+            )
+    elif metric != "events":
+        raise UsageError(
+            f"objective {text!r}: the status tag selects counts of events, as in 'events{{status:503}}: count == 0', "
+            f"and latencies, as in 'service{{status:2xx}}: p(95) < 250ms' ({', '.join(BY_STATUS_NAMES)})"
+        )
+    elif status not in STATUS_PARTS and not re.fullmatch(r"[1-5][0-9][0-9]", status):
+        raise UsageError(f"objective {text!r}: status {status!r} is not an HTTP status (100-599, or {classes})")
+
+
+def _check_kept(text: str, metric: str, aggregation: str, tags: Mapping[str, str]) -> None:
+    """Refuse a percentile that results do not hold: by tag, there are histograms of few metrics only."""
     number = percentile_of(aggregation)
-    if metric in TAGGED_HISTOGRAMS or number is None or Fraction(number) / 100 in PERCENTILES.values():
+    kept = metric in BY_STATUS_NAMES if tags.keys() <= {"phase", "status"} else metric in TAGGED_HISTOGRAMS
+    if kept or number is None or Fraction(number) / 100 in PERCENTILES.values():
         return
     known = ", ".join(f"p({_plain(Decimal(str(float(100 * q))))})" for q in PERCENTILES.values())
     raise UsageError(f"objective {text!r}: by tag, {metric} is kept for {known} only")

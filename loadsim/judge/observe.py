@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from loadsim.judge.objectives import percentile_of
+from loadsim.judge.objectives import counted_status, percentile_of, status_of
 from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
-from loadsim.measure.codec import decode
-from loadsim.measure.hdr import PERCENTILES, least_count, percentile
-from loadsim.measure.result import RunResult, Stats, Totals
+from loadsim.measure.counts import Whole, whole_of
+from loadsim.measure.hdr import PERCENTILES, highest_of, least_count, percentile
+from loadsim.measure.result import CUT_OFF, RunResult, Stats, Totals, histogram_key
 from loadsim.model import Objective, UsageError
 
 US_PER_MS = 1000
@@ -24,8 +24,11 @@ class Observation:
     """A figure in the objective's canonical unit, or None and, in words, the reason why there is none."""
 
     value: float | None
+    """A lower bound where `at_most` is greater."""
     ci95: tuple[float, float] | None = None
     missing: str = ""
+    at_most: float | None = None
+    """The greatest value that the figure may have, since events were unfinished (inf: any); None: `value` is exact."""
 
 
 def observe(result: RunResult, objective: Objective) -> Observation:
@@ -66,17 +69,26 @@ def _where(objective: Objective) -> str:
 
 
 def _trend(result: RunResult, objective: Objective, group: Totals) -> Observation:
-    stats = group.latency_ms.get(objective.metric)
+    status = status_of(objective)
+    if status is not None and not group.by_status and group.completed:
+        return Observation(None, missing="the result holds no latencies by status, an earlier version stored it")
+    where = _where(objective) if status is None else f"of {status} answers {_where(objective)}"
+    latencies = group.latency_ms if status is None else group.by_status.get(status, {})
+    stats = latencies.get(objective.metric)
     if stats is None or stats.count == 0:
-        return Observation(None, missing=f"no {objective.metric} sample {_where(objective)}")
+        return Observation(None, missing=f"no {objective.metric} sample {where}")
     number = percentile_of(objective.aggregation)
     if number is None:
-        return Observation({"min": stats.min, "max": stats.max, "avg": stats.mean}[objective.aggregation])
+        name = {"min": "min", "max": "max", "avg": "mean"}[objective.aggregation]
+        at_most = math.inf if name in stats.lower_bounds else None
+        if name == "min" and stats.unfinished:
+            at_most = _least_finished(result, objective)
+        return Observation(getattr(stats, name), at_most=at_most)
     quantile = Fraction(number) / 100
     least = least_count(max(quantile, 1 - quantile))
     if stats.count < least:
         short = (
-            f"{stats.count:,} {objective.metric} sample{'s' * (stats.count != 1)} {_where(objective)}, "
+            f"{stats.count:,} {objective.metric} sample{'s' * (stats.count != 1)} {where}, "
             f"{objective.aggregation} needs {least:,}"
         )
         return Observation(None, missing=short)
@@ -84,23 +96,47 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
     stored: float | None = getattr(stats, name) if name in PERCENTILES else None
     value = stored if stored is not None else _from_histogram(result, objective, stats, quantile)
     if value is None:
-        return Observation(None, missing=f"the result holds no {objective.metric} histogram {_where(objective)}")
-    return Observation(value, (stats.ci95 or {}).get(name))
+        return Observation(None, missing=f"the result holds no {objective.metric} histogram {where}")
+    at_most = _at_most(result, objective, name, stats, quantile) if stats.unfinished else None
+    return Observation(value, (stats.ci95 or {}).get(name), at_most=at_most)
 
 
 def _from_histogram(result: RunResult, objective: Objective, stats: Stats, quantile: Fraction) -> float | None:
-    key = objective.metric + "".join(f"{{{tag}:{value}}}" for tag, value in objective.tags)
-    blob = result.histograms.get(key)
-    if blob is None:
+    whole = _histogram(result, objective)
+    if whole is None:
         return None
-    try:
-        config, counts = decode(blob)
-    except ValueError as error:
-        raise UsageError(f"the result's histogram {key!r} is damaged: {error}") from None
-    value = percentile(counts, config, quantile)
+    value = percentile(whole.counts, whole.config, quantile)
     if value is None:
         return None
     return min(value / US_PER_MS, stats.max if stats.max is not None else math.inf)
+
+
+def _at_most(result: RunResult, objective: Objective, name: str, stats: Stats, quantile: Fraction) -> float | None:
+    """The percentile if unfinished events had gone on for ever; None where it is the same."""
+    whole, cut_off = _histogram(result, objective), _histogram(result, objective, status=CUT_OFF)
+    if whole is None or cut_off is None:
+        return math.inf if name in stats.lower_bounds else None
+    return _in_ms(highest_of(whole.counts, cut_off.counts, whole.config, quantile))
+
+
+def _least_finished(result: RunResult, objective: Objective) -> float | None:
+    """The minimum without unfinished events; None where it is the same."""
+    whole, cut_off = _histogram(result, objective), _histogram(result, objective, status=CUT_OFF)
+    if whole is None or cut_off is None:
+        return math.inf
+    return _in_ms(highest_of(whole.counts, cut_off.counts, whole.config, 0))
+
+
+def _in_ms(us: float | None) -> float | None:
+    return None if us is None else us / US_PER_MS
+
+
+def _histogram(result: RunResult, objective: Objective, **more: str) -> Whole | None:
+    key = histogram_key(objective.metric, **dict(objective.tags), **more)
+    try:
+        return whole_of(result, key)
+    except ValueError as error:
+        raise UsageError(f"the result's histogram {key!r} is damaged: {error}") from None
 
 
 def _counter(objective: Objective, group: Totals, more: int = 0) -> Observation:
@@ -110,18 +146,27 @@ def _counter(objective: Objective, group: Totals, more: int = 0) -> Observation:
     count += more
     if objective.aggregation == "count":
         return Observation(float(count))
-    if not group.duration_s:
-        return Observation(None, missing=f"no recorded time {_where(objective)}")
     if objective.metric == "events":  # an answer after the end of recording is no throughput
-        status = dict(objective.tags).get("status")
-        count -= sum(group.after_end.values()) if status is None else group.after_end.get(status, 0)
-    return Observation(count / group.duration_s)
+        count -= _with_status(objective, group.after_end)
+    return _per_second(count, group, f"no recorded time {_where(objective)}")
+
+
+def _per_second(count: int, group: Totals, missing: str = "no recorded time") -> Observation:
+    rate = group.per_second(count)
+    return Observation(rate, missing="" if rate is not None else missing)
+
+
+def _with_status(objective: Objective, counts: dict[str, int]) -> int:
+    """Of counts by status, those that the objective's status tag selects; all without one."""
+    wanted = status_of(objective)
+    return sum(n for code, n in counts.items() if wanted is None or counted_status(code, wanted))
 
 
 def _count(objective: Objective, group: Totals) -> int | None:
     if objective.metric == "events":
-        status = dict(objective.tags).get("status")
-        return group.completed if status is None else group.status.get(status, 0)
+        return group.completed if status_of(objective) is None else _with_status(objective, group.status)
+    if objective.metric == "sent":
+        return group.sent
     if objective.metric in CASE_METRICS:
         return group.forged_accepted if objective.metric == "forged_accepted" else group.refused_badly
     if objective.metric == "attempts":
@@ -136,8 +181,7 @@ def _given_up(result: RunResult, objective: Objective) -> Observation:
     count = found.given_up + found.cut_off + found.no_room + found.undelivered
     if objective.aggregation == "count":
         return Observation(float(count))
-    duration = result.totals.duration_s
-    return Observation(count / duration) if duration else Observation(None, missing="no recorded time")
+    return _per_second(count, result.totals)
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:
@@ -150,5 +194,4 @@ def _ledger(result: RunResult, objective: Objective) -> Observation:
         )
     if objective.aggregation == "count":
         return Observation(float(count))
-    duration = result.totals.duration_s
-    return Observation(count / duration) if duration else Observation(None, missing="no recorded time")
+    return _per_second(count, result.totals)

@@ -29,6 +29,7 @@ METRICS: dict[str, MetricKind] = {
     "connect": "trend",
     "first_byte": "trend",
     "success": "rate",
+    "sent": "counter",
     "events": "counter",
     "errors": "counter",
     "forged_accepted": "counter",
@@ -39,9 +40,10 @@ METRICS: dict[str, MetricKind] = {
     "attempts": "counter",
     "given_up": "counter",
 }
-"""`events` counts complete, valid answers of any status, `errors` events without a 2xx answer. `attempts` counts
-deliveries: a retry profile may make several for one event. `given_up` counts events that the provider then never
-delivered. `refused_badly` counts wrong refusals: neither 2xx nor 4xx, or no answer."""
+"""`sent` counts events taken on, also those without an answer, `events` complete, valid answers of any status, `errors`
+events without a 2xx answer. `attempts` counts deliveries: a retry profile may make several for one event. `given_up`
+counts events that the provider then never delivered. `refused_badly` counts wrong refusals: neither 2xx nor 4xx, or no
+answer."""
 
 AGGREGATIONS: dict[MetricKind, tuple[str, ...]] = {
     "trend": ("p(N)", "med", "min", "max", "avg"),
@@ -53,10 +55,13 @@ K6_METRICS: dict[str, str] = {
     "http_req_duration": "service",
     "http_req_waiting": "first_byte",
     "http_req_failed": "success",
-    "http_reqs": "events",
+    "http_reqs": "sent",
     "dropped_iterations": "dropped",
 }
 """k6's names with k6's meaning; `http_req_failed` is 1 − success."""
+K6_EXPECTED = ("expected_response", "true")
+"""k6's tag of successful answers, read as `status:2xx`."""
+K6_DIFFERENCE = "k6 takes 200-399 as expected, loadsim 2xx"
 
 TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")

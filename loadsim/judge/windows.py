@@ -7,33 +7,53 @@ the window in which it ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.judge.objectives import figure_of, percentile_of
+from loadsim.judge.objectives import figure_of, percentile_of, status_of
 from loadsim.judge.vocabulary import CASE_METRICS, METRICS, unrecorded_phases
-from loadsim.measure.cells import Cells, Metric, layout, succeeded
+from loadsim.measure.cells import EMPTY, STATUS_PARTS, Cells, Metric, Part, compact, layout, succeeded
 from loadsim.measure.counts import slices_of
 from loadsim.measure.hdr import Ints, least_count, rank
-from loadsim.measure.result import RunResult, WindowCourse
+from loadsim.measure.merge import Sliced
+from loadsim.measure.result import CUT_OFF, RunResult, WindowCourse, histogram_key
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, Stretch, stretches_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Objective, UsageError
 from loadsim.plan.units import format_duration
 
 US_PER_MS = 1000
+CUT_OFF_EARLY = "events that were cut off before the limit: drain longer"
 _SLICED = ("response", "service")
-_COUNTED = ("success", "events", "errors")
+_COUNTED = ("success", "sent", "events", "errors")
 _WIDTHS_NAMED = 3
 Where = Callable[[Ints], NDArray[np.bool]]
 
 
-def selection_of(objective: Objective, names: StratumNames) -> tuple[Metric, list[int]]:
-    """The metric whose cells an objective needs, and their strata."""
+class Selection(NamedTuple):
+    """The cells that an objective needs. `parts`: None for all."""
+
+    metric: Metric
+    strata: list[int]
+    parts: tuple[Part, ...] | None = None
+
+    @property
+    def cut_off(self) -> Selection | None:
+        """Those of its values that are lower bounds, of unfinished events; None where there are none."""
+        if self.metric is Metric.ended or self.parts is not None:
+            return None
+        return self._replace(parts=(Part.unfinished,))
+
+
+def selection_of(objective: Objective, names: StratumNames) -> Selection:
+    """The cells that an objective needs."""
     tags = dict(objective.tags)
     phase = names.phases.index(tags["phase"]) if "phase" in tags else None
     type_ = names.types.index(tags["event"]) if "event" in tags else None
@@ -41,18 +61,25 @@ def selection_of(objective: Objective, names: StratumNames) -> tuple[Metric, lis
     expect = None if case is not None else "accept"
     if objective.metric in CASE_METRICS:
         expect = "refuse"
-    metric = Metric[objective.metric] if METRICS[objective.metric] == "trend" else Metric.ended
-    return metric, names.select(phase=phase, type_=type_, case=case, expect=expect)
+    strata = names.select(phase=phase, type_=type_, case=case, expect=expect)
+    if METRICS[objective.metric] != "trend":
+        return Selection(Metric.ended, strata)
+    parts = (STATUS_PARTS[tags["status"]],) if "status" in tags else None
+    return Selection(Metric[objective.metric], strata, parts)
 
 
-def value_of(objective: Objective, cells: Cells, width_s: float | None) -> tuple[float | None, int]:
+def value_of(
+    objective: Objective, cells: Cells, width_s: float | None, ceiling_ms: float = math.inf
+) -> tuple[float | None, int]:
     """The figure of one window (None: too few samples) and the number of its samples.
 
-    `cells`: counts by bucket for a latency, by outcome code for everything else. `width_s` is for rates per second.
+    `cells`: counts by bucket for a latency, by outcome code for everything else. `width_s` is for rates per second,
+    `ceiling_ms` the exact maximum of a latency over the run: a bucket may reach beyond it.
     """
     kind = METRICS[objective.metric]
     if kind == "trend":
-        return _latency(objective, cells)
+        value, n = _latency(objective, cells)
+        return (None if value is None else min(value, ceiling_ms)), n
     counted, out_of = counts_of(objective, cells)
     if kind == "rate":
         return (counted / out_of if out_of else None), out_of
@@ -61,11 +88,32 @@ def value_of(objective: Objective, cells: Cells, width_s: float | None) -> tuple
     return float(counted), out_of
 
 
+def at_most_of(objective: Objective, cells: Cells, cut_off: Cells) -> float | None:
+    """The greatest value that a latency of a window may have if the events of `cut_off`, which `cells` holds too, had
+    gone on for ever: inf where it falls on those. None where it is the same."""
+    if not len(cut_off.keys):
+        return None
+    number = percentile_of(objective.aggregation)
+    if number is None and objective.aggregation != "min":
+        return math.inf
+    finished = compact([cells, Cells(cut_off.keys, -cut_off.counts)])
+    place = rank(0 if number is None else Fraction(number) / 100, int(cells.counts.sum()))
+    low, high = (int(np.searchsorted(np.cumsum(each.counts), place)) for each in (cells, finished))
+    if high == len(finished.keys):
+        return math.inf
+    if finished.keys[high] == cells.keys[low]:
+        return None
+    return int(layout(Metric[objective.metric]).highest_equivalent(finished.keys[high])) / US_PER_MS
+
+
 def counts_of(objective: Objective, cells: Cells) -> tuple[int, int]:
     """The outcomes that a rate or a counter counts, and the total of outcomes without dropped ones."""
     where = _COUNTS[objective.metric]
-    status = dict(objective.tags).get("status")
-    mine = where(cells.keys) if status is None else cells.keys == int(status)
+    status = status_of(objective)
+    if status is None:
+        mine = where(cells.keys)
+    else:
+        mine = cells.keys // 100 == int(status[0]) if status in STATUS_PARTS else cells.keys == int(status)
     return int(cells.counts[mine].sum()), int(cells.counts[cells.keys != DROPPED].sum())
 
 
@@ -93,7 +141,8 @@ def course_of(result: RunResult, objective: Objective) -> WindowCourse:
             f"objective {objective.text!r}: the slices of this result are {format_duration(slice_ns)} wide, and a "
             f"window of a stored result is a multiple of that: {', '.join(widths)}, …"
         )
-    return _from_slices(result, objective, Grid(_stretches(result, tags.get("phase")), width_ns, slice_ns))
+    phase = tags.get("phase")
+    return _from_slices(result, objective, Grid(_stretches(result, phase), width_ns, slice_ns), phase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +158,12 @@ class Judged:
 def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Judged:
     """Judge whether every whole window meets the objective; the note names the worst window."""
     width = format_duration(objective.window_ns or 0)
-    known = [(value, t) for value, t in zip(course.values, course.t_s, strict=True) if value is not None]
-    missed = [pair for pair in known if not holds(pair[0], objective.value)]
-    short = [(n, t) for value, n, t in zip(course.values, course.samples, course.t_s, strict=True) if value is None]
     if not course.t_s:
         return Judged(None, None, "", f"no whole window of {width} was recorded")
-    missing = ""
-    if short:
-        n, t = short[0]
-        has = "has" if len(short) == 1 else "have"
-        missing = (
-            f"{len(short):,} of {_windows(course, width)} {has} too few {objective.metric} samples: "
-            f"the one at {t:g} s has {n:,}{_needs(objective)}"
-        )
+    known = [(value, t) for value, t in zip(course.values, course.t_s, strict=True) if value is not None]
+    sides = list(_sides(objective, course, holds))
+    missed = [pair for pair, side in zip(known, sides, strict=True) if side is False]
+    missing = _too_few(objective, course, width) or _left_open(course, width, sides)
     if not known:
         return Judged(None, None, "", missing)
     worst, t = _worst(objective, known, missed)
@@ -129,6 +171,38 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
     said += [f"{len(missed):,} missed it"] if missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
     return Judged(worst, None if missing and not missed else not missed, "; ".join(said), missing)
+
+
+def _sides(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Iterator[bool | None]:
+    """Whether each window with a figure meets the objective; None where unfinished events leave it open."""
+    bounds = course.at_most or course.values
+    for value, at_most in zip(course.values, bounds, strict=True):
+        if value is not None:
+            yield holds_between(objective, value, math.inf if at_most is None else at_most, holds)
+
+
+def holds_between(objective: Objective, low: float, high: float, holds: Callable[[float, float], bool]) -> bool | None:
+    """Whether a figure somewhere from `low` to `high` meets the objective; None where that depends on where."""
+    at_low, at_high = holds(low, objective.value), holds(high, objective.value)
+    if at_low != at_high or (objective.op in ("==", "!=") and low < objective.value < high):
+        return None
+    return at_low
+
+
+def _too_few(objective: Objective, course: WindowCourse, width: str) -> str:
+    short = [(n, t) for value, n, t in zip(course.values, course.samples, course.t_s, strict=True) if value is None]
+    if not short:
+        return ""
+    n, t = short[0]
+    return (
+        f"{len(short):,} of {_windows(course, width)} {'has' if len(short) == 1 else 'have'} too few "
+        f"{objective.metric} samples: the one at {t:g} s has {n:,}{_needs(objective)}"
+    )
+
+
+def _left_open(course: WindowCourse, width: str, sides: Sequence[bool | None]) -> str:
+    left = sum(side is None for side in sides)
+    return f"{left:,} of {_windows(course, width)} left open by {CUT_OFF_EARLY}" if left else ""
 
 
 def _windows(course: WindowCourse, width: str) -> str:
@@ -181,6 +255,7 @@ def _wrongly_refused(codes: Ints) -> NDArray[np.bool]:
 
 _COUNTS: dict[str, Where] = {
     "success": succeeded,
+    "sent": lambda codes: codes != DROPPED,
     "events": lambda codes: codes < ERROR_BASE,
     "errors": lambda codes: ~succeeded(codes) & (codes != DROPPED),
     "dropped": lambda codes: codes == DROPPED,
@@ -201,26 +276,44 @@ def _stretches(result: RunResult, phase: str | None) -> tuple[Stretch, ...]:
     return stretches_of(rows)
 
 
-def _from_slices(result: RunResult, objective: Objective, grid: Grid) -> WindowCourse:
+def _from_slices(result: RunResult, objective: Objective, grid: Grid, phase: str | None) -> WindowCourse:
     first = round(result.series[0].t_s * NS_PER_S) // grid.slice_ns if result.series else 0
     stopped_ns = max((end for _, end in grid.stretches if end is not None), default=0)
     numbers = grid.numbers(np.arange(first, first + len(result.series)))
     whole = grid.whole(stopped_ns)
     if objective.metric in _SLICED:
-        sliced = slices_of(result, objective.metric).sliced
-        mine = numbers[sliced.slices] if len(sliced.slices) else sliced.slices
-        parts = {number: Cells(sliced.indexes[mine == number], sliced.counts[mine == number]) for number in whole}
-        parts = {number: _added(cells) for number, cells in parts.items()}
-    else:
-        parts = {number: _codes(result, np.flatnonzero(numbers == number).tolist()) for number in whole}
-    return course(objective, grid, parts, stopped_ns)
+        parts, cut_off = (
+            _by_window(slices_of(result, key).sliced, numbers, whole)
+            for key in (objective.metric, histogram_key(objective.metric, status=CUT_OFF))
+        )
+        greatest = (result.by_phase[phase] if phase else result.totals).latency_ms[objective.metric].max
+        return course(objective, grid, parts, stopped_ns, cut_off, math.inf if greatest is None else greatest)
+    codes = {number: _codes(result, np.flatnonzero(numbers == number).tolist()) for number in whole}
+    return course(objective, grid, codes, stopped_ns)
 
 
-def course(objective: Objective, grid: Grid, parts: dict[int, Cells], stopped_ns: int) -> WindowCourse:
-    """The course of a figure over the whole windows; `parts` holds the counts of each window that has any."""
+def _by_window(sliced: Sliced, numbers: Ints, whole: Sequence[int]) -> dict[int, Cells]:
+    mine = numbers[sliced.slices] if len(sliced.slices) else sliced.slices
+    return {number: _added(Cells(sliced.indexes[mine == number], sliced.counts[mine == number])) for number in whole}
+
+
+def course(
+    objective: Objective,
+    grid: Grid,
+    parts: Mapping[int, Cells],
+    stopped_ns: int,
+    cut_off: Mapping[int, Cells] = MappingProxyType({}),
+    ceiling_ms: float = math.inf,
+) -> WindowCourse:
+    """The course of a figure over the whole windows. `parts` holds the counts of each window that has any, `cut_off`
+    those of its unfinished events; `ceiling_ms` as for `value_of`."""
     width_s, whole = grid.width_ns / NS_PER_S, grid.whole(stopped_ns)
-    none = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-    found = [value_of(objective, parts.get(number, none), width_s) for number in whole]
+    found = [value_of(objective, parts.get(number, EMPTY), width_s, ceiling_ms) for number in whole]
+    at_most = [
+        at_most_of(objective, parts.get(number, EMPTY), cut_off.get(number, EMPTY)) if value is not None else None
+        for number, (value, _) in zip(whole, found, strict=True)
+    ]
+    bounds = [value if most is None else most for (value, _), most in zip(found, at_most, strict=True)]
     return WindowCourse(
         figure=figure_of(objective),
         width_s=width_s,
@@ -228,6 +321,7 @@ def course(objective: Objective, grid: Grid, parts: dict[int, Cells], stopped_ns
         values=[value for value, _ in found],
         samples=[samples for _, samples in found],
         left_out_s=grid.left_out_ns(stopped_ns) / NS_PER_S,
+        at_most=[None if bound == math.inf else bound for bound in bounds] if any(at_most) else [],
     )
 
 

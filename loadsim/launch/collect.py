@@ -5,6 +5,7 @@ Instants are arguments: this module reads no clock.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -182,6 +183,8 @@ class Collector:
         done = sum(f.ended for f in frames)
         as_of_s = sum(f.elapsed_ns for f in frames) / NS_PER_S / max(len(frames), 1)
         rate_planned, rate_sent, rate_done = self._rates_of(as_of_s, planned, sent, done)
+        moments = self.merged.moments(Metric.response, range(self.strata))
+        most = math.inf if moments is None else moments.max / NS_PER_MS
         return Progress(
             elapsed_s=elapsed_s,
             planned=planned,
@@ -197,8 +200,8 @@ class Collector:
             rate_sent=rate_sent,
             rate_done=rate_done,
             failures=_failures(codes),
-            last_second=_latencies(self._live.latest),
-            total=_latencies(self._live.total),
+            last_second=_latencies(self._live.latest, most),
+            total=_latencies(self._live.total, most),
             rates=tuple(self._rates),
             lost_shards=tuple(s.number for s in self.states if s.lost),
             hosts=tuple(self._host(name, hosts[name]) for name in list(hosts)[:MOST_HOSTS]),
@@ -248,8 +251,10 @@ class Collector:
         )
 
 
-def _latencies(counts: Callable[[Metric], Cells]) -> Latencies:
-    p50, p99, worst = _ms(counts(Metric.response), Metric.response, (0.5, 0.99, 1.0))
+def _latencies(counts: Callable[[Metric], Cells], most_ms: float) -> Latencies:
+    """`most_ms`: the exact maximum of response times; a bucket may reach beyond it."""
+    found = _ms(counts(Metric.response), Metric.response, (0.5, 0.99, 1.0))
+    p50, p99, worst = (None if value is None else min(value, most_ms) for value in found)
     (lag,) = _ms(counts(Metric.lag), Metric.lag, (0.99,))
     return Latencies(p50, p99, worst, lag)
 

@@ -15,6 +15,7 @@ from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_MS, NS_PER_S, counted
 from loadsim.plan import Plan, RunSpec, redacted
+from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.retry import profile_of
 
 MB = 1_000_000
@@ -92,6 +93,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             ),
             shortage=_shortage(collector),
         ),
+        deadlines=DEADLINES_NS,
         extra_unfinished=collector.extra_unfinished(),
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
         retry_scope=_retry_scope(plan, durations, collector.planned()),

@@ -134,7 +134,7 @@ class Run:
 
     def _result(self, facts: RunFacts) -> RunResult:
         result = result_of(self._collector, facts)
-        courses = self._watch.courses(stopped_ns_of(self._collector, self.plan))
+        courses = self._watch.courses(stopped_ns_of(self._collector, self.plan), self._collector.merged)
         return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:

@@ -14,10 +14,11 @@ from loadsim.judge.abort import cannot_hold, length_s, reach, why_cannot_hold, w
 from loadsim.judge.windows import course, selection_of, value_of
 from loadsim.launch.collect import Collector
 from loadsim.measure.cells import AFTER_RECORDING, Cells, Metric, compact
+from loadsim.measure.merge import Merged
 from loadsim.measure.result import Aborted, WindowCourse
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
-from loadsim.model import NS_PER_S, Objective
+from loadsim.model import NS_PER_MS, NS_PER_S, Objective
 from loadsim.plan import Plan, PlannedPhase
 from loadsim.plan.arrivals import process_of
 
@@ -58,9 +59,9 @@ class ObjectiveWatch:
                 return Aborted(objective=each.objective.text, at_s=max(heard) / NS_PER_S, why=why)
         return None
 
-    def courses(self, stopped_ns: int) -> list[WindowCourse]:
-        """The windows of every objective over windows, each figure once."""
-        found = [each.course(stopped_ns) for each in self._watched if each.grid is not None]
+    def courses(self, stopped_ns: int, merged: Merged) -> list[WindowCourse]:
+        """What every objective over windows looked at, each figure once."""
+        found = [each.course(stopped_ns, merged) for each in self._watched if each.grid is not None]
         return list({(one.figure, one.width_s): one for one in found}.values())
 
 
@@ -76,8 +77,10 @@ class _Watched:
         if objective.window_ns is not None:
             rows = [(phase.start_ns, phase.end_ns, phase in self._phases) for phase in plan.phases]
             self.grid = Grid(stretches_of(rows), objective.window_ns)
-        self._metric, strata = selection_of(objective, names)
-        self._counts = WindowCounts(self._metric, strata, self.grid)
+        self._selection = found = selection_of(objective, names)
+        self._metric, strata, parts = found
+        self._counts = WindowCounts(self._metric, strata, self.grid, parts)
+        self._cut_off = None if found.cut_off is None else WindowCounts(*found[:2], self.grid, found.cut_off.parts)
         self._late: WindowCounts | None = None
         """Answers after the end of recording, which a rate does not count."""
         if objective.metric == "events" and objective.aggregation == "rate" and self.grid is None:
@@ -92,14 +95,23 @@ class _Watched:
 
     def add(self, cells: Cells) -> None:
         self._changed |= self._counts.add(cells)
+        if self._cut_off is not None:
+            self._cut_off.add(cells)
         if self._late is not None:
             self._late.add(cells)
 
-    def course(self, stopped_ns: int) -> WindowCourse:
+    def course(self, stopped_ns: int, merged: Merged) -> WindowCourse:
         if self.grid is None:
             raise ValueError("the objective is over the whole run")
-        parts = {number: self._counts.of(number) for number in self.grid.whole(stopped_ns)}
-        return course(self.objective, self.grid, parts, stopped_ns)
+        whole = self.grid.whole(stopped_ns)
+        parts = {number: self._counts.of(number) for number in whole}
+        cut_off = {} if self._cut_off is None else {number: self._cut_off.of(number) for number in whole}
+        return course(self.objective, self.grid, parts, stopped_ns, cut_off, self._ceiling_ms(merged))
+
+    def _ceiling_ms(self, merged: Merged) -> float:
+        """The exact maximum so far; inf where there is none."""
+        found = None if self._metric is Metric.ended else merged.moments(*self._selection)
+        return math.inf if found is None else found.max / NS_PER_MS
 
     def look(self, collector: Collector, elapsed_ns: int) -> str:
         """Why the objective cannot be met any more; empty while it can. All shards have reported until `elapsed_ns`."""
@@ -109,12 +121,12 @@ class _Watched:
         self._changed |= set(range(self._ended, over))
         self._ended = over
         for number in self._changed:
-            doubted = cannot_hold(self.objective, *self._reach(number, 0))
+            doubted = cannot_hold(self.objective, *self._reach(number, 0, collector.merged))
             (self._doubtful.add if doubted else self._doubtful.discard)(number)
         self._changed.clear()
         for number in sorted(self._doubtful):
             to_come = self._to_come(number, collector, elapsed_ns)
-            bounds = self._reach(number, to_come)
+            bounds = self._reach(number, to_come, collector.merged)
             if cannot_hold(self.objective, *bounds):
                 start, end = (ns / NS_PER_S for ns in (self.grid.start_ns(number), self.grid.end_ns(number)))
                 return why_cannot_hold(self.objective, *bounds, to_come, f" in the window from {start:g} to {end:g} s")
@@ -130,10 +142,10 @@ class _Watched:
         bounds = reach(self.objective, counted, to_come, length_s(self._phases))
         return why_cannot_hold(self.objective, *bounds, to_come) if cannot_hold(self.objective, *bounds) else ""
 
-    def _reach(self, number: int, to_come: int | None) -> tuple[float, float]:
+    def _reach(self, number: int, to_come: int | None, merged: Merged) -> tuple[float, float]:
         cells, width_s = self._counts.of(number), (self.objective.window_ns or 0) / NS_PER_S
         if to_come == 0:  # as it will be judged
-            value, _ = value_of(self.objective, cells, width_s)
+            value, _ = value_of(self.objective, cells, width_s, self._ceiling_ms(merged))
             return (-math.inf, math.inf) if value is None else (value, value)
         return reach(self.objective, cells, to_come, width_s)
 

@@ -5,19 +5,21 @@ The result is not judged yet: its verdict is "none". What limited the run is put
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from loadsim.measure.cells import LATENCIES, Metric, layout
+from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part, layout
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import Ints
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import (
+    CUT_OFF,
     SCHEMA,
     UNLIMITED,
     AddressRow,
+    DeadlineCount,
     Environment,
     Limits,
     RunInfo,
@@ -27,6 +29,7 @@ from loadsim.measure.result import (
     Totals,
     Validity,
     VerdictRow,
+    histogram_key,
 )
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
 from loadsim.measure.series import series_of
@@ -39,6 +42,8 @@ SAMPLES_PER_KIND = 3
 _SATURATED = 0.01
 """Least share of recorded time with every connection busy at which connections limited the run."""
 _BUSY_CORE = 0.9
+_CUT_OFF = {CUT_OFF: Part.unfinished}
+_EVERY_STATUS = {**STATUS_PARTS, **_CUT_OFF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,14 @@ def assemble(
     retries: Sequence[RetryCounts] = (),
     retry_scope: RetryScope | None = None,
     addresses: Sequence[AddressRow] = (),
+    deadlines: Sequence[int] = (),
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
     `planned` and `extra_unfinished` are per stratum: events due before the stop as the shards counted them, and
     (planned - ended) of lost shards as of their last frames (see `Merged.shard_counter(shard, "ended")`). `samples` of
-    all shards, in any order; the first SAMPLES_PER_KIND of each status and error kind are kept.
+    all shards, in any order; the first SAMPLES_PER_KIND of each status and error kind are kept. `deadlines`: as the
+    tallies had them.
     """
     extra = np.zeros(names.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
     again: dict[int, int] = {}
@@ -118,9 +125,18 @@ def assemble(
         retries=None if retry_scope is None else retries_of(retries, merged, planned, retry_scope),
         reconciliation=None,
         addresses=by_address(addresses),
+        deadlines=_deadlines(merged, accepting, deadlines),
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
     )
+
+
+def _deadlines(merged: Merged, strata: Sequence[int], deadlines: Sequence[int]) -> list[DeadlineCount]:
+    found = merged.sliced(Metric.overdue, strata)
+    return [
+        DeadlineCount(deadline_ns=ns, late=int(found.counts[found.indexes > number].sum()))
+        for number, ns in enumerate(deadlines)
+    ]
 
 
 def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
@@ -138,17 +154,29 @@ def by_address(rows: Sequence[AddressRow]) -> list[AddressRow]:
 
 
 def _histograms(merged: Merged, names: StratumNames) -> dict[str, str]:
-    """Every metric overall; response and service of each event type, phase and case. Empty ones are left out."""
-    wanted = [(metric.name, metric, names.select(expect="accept")) for metric in LATENCIES]
+    """Every metric overall; response and service of each event type, phase and case; of answers by class of status,
+    overall and by phase; of unfinished events, wherever there is a histogram of all. Empty ones are left out."""
+    found: dict[str, str] = {}
+
+    def keep(metric: Metric, strata: Sequence[int], parts: Mapping[str, Part], **tags: str) -> None:
+        for status, part in [(None, None), *parts.items()]:
+            counts = merged.counts(metric, strata, None if part is None else [part])
+            if counts.any():
+                key = histogram_key(metric.name, **tags, **({"status": status} if status else {}))
+                found[key] = encode(counts, layout(metric))
+
+    accepting = names.select(expect="accept")
+    for metric in LATENCIES:
+        keep(metric, accepting, _EVERY_STATUS if metric in BY_STATUS else _CUT_OFF)
     for metric in (Metric.response, Metric.service):
-        name = metric.name
         for number, type_ in enumerate(names.types):
-            wanted.append((f"{name}{{event:{type_}}}", metric, names.select(type_=number, expect="accept")))
+            keep(metric, names.select(type_=number, expect="accept"), _CUT_OFF, event=type_)
+        for case in names.case_kinds:
+            keep(metric, names.select(case=case), _CUT_OFF, case=case)
+    for metric in BY_STATUS:
         for number, phase in enumerate(names.phases):
-            wanted.append((f"{name}{{phase:{phase}}}", metric, names.select(phase=number, expect="accept")))
-        wanted += [(f"{name}{{case:{case}}}", metric, names.select(case=case)) for case in names.case_kinds]
-    counted = ((name, metric, merged.counts(metric, strata)) for name, metric, strata in wanted)
-    return {name: encode(counts, layout(metric)) for name, metric, counts in counted if counts.any()}
+            keep(metric, names.select(phase=number, expect="accept"), _EVERY_STATUS, phase=phase)
+    return found
 
 
 def _samples(samples: Sequence[SampleRow], names: StratumNames) -> list[SampleRow]:

@@ -1,4 +1,4 @@
-"""Upper confidence bound of a share when few cases, or none, were observed."""
+"""Shares of which few cases, or none, were observed: an upper confidence bound, and a test of two of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 _Z95 = 1.6448536269514722
 """The 95 % quantile of the normal distribution."""
+_NEGLIGIBLE = 1e-12
 
 
 def upper95(seen: int, of: int) -> float | None:
@@ -21,3 +22,26 @@ def upper95(seen: int, of: int) -> float | None:
         return min(1.0, 3 / of)
     more = seen + 1
     return min(1.0, more * (1 - 1 / (9 * more) + _Z95 / (3 * math.sqrt(more))) ** 3 / of)
+
+
+def more_likely(a: int, of_a: int, b: int, of_b: int) -> float:
+    """The probability of `a` or more cases in `of_a` trials, and the rest of `a + b` in `of_b`, if both had one share.
+
+    Fisher's exact test, one-sided (Fisher, Statistical Methods for Research Workers, 1934, section 21.02): the upper
+    tail of the hypergeometric distribution. Its terms are summed from `a` upward until they no longer matter.
+    """
+    cases, trials = a + b, of_a + of_b
+    if a <= cases * of_a / trials:
+        return 1.0  # no more than expected: at least a half, and no reason to know it better
+    term = math.exp(_log_choose(of_a, a) + _log_choose(of_b, b) - _log_choose(trials, cases))
+    total = 0.0
+    for more in range(a, min(cases, of_a) + 1):
+        total += term
+        term *= (of_a - more) * (cases - more) / ((more + 1) * (of_b - cases + more + 1))
+        if term <= total * _NEGLIGIBLE:
+            break
+    return min(1.0, total)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

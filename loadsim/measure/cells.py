@@ -1,13 +1,13 @@
 """Cells: sparse counts with int64 keys. Every figure of a run is transported in this form.
 
-A key holds stratum, metric, slice of time and index. This module says what is counted (`Metric`), how a key is
-composed, and how the counts of equal keys are added up.
+A key holds stratum, metric, part, slice of time and index. This module says what is counted (`Metric`), how the events
+of a metric are parted by their outcome (`Part`), how a key is composed, and how the counts of equal keys are added up.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints
-from loadsim.model import NS_PER_MS, NS_PER_US, SUCCESS
+from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_US, SUCCESS, UNFINISHED
 
 SLICE_NS = 250 * NS_PER_MS
 """Width of a base slice, counted from the start of the run."""
@@ -24,6 +24,10 @@ INDEX_BITS = 16
 SLICE_BITS = 24
 GROUP_SHIFT = INDEX_BITS + SLICE_BITS
 METRICS_PER_STRATUM = 16
+PARTS = 8
+"""Parts of a metric that a key has room for, see `Part`."""
+GROUPS_PER_STRATUM = METRICS_PER_STRATUM * PARTS
+"""A group is one part of one metric of one stratum; its number is the upper end of a key."""
 INDEX_MASK = (1 << INDEX_BITS) - 1
 SLICE_MASK = (1 << SLICE_BITS) - 1
 _BITS = 63
@@ -56,6 +60,46 @@ class Metric(enum.IntEnum):
     after_end = 13
     """Answers that came after the end of their phase, by slice of their end; index = the code, plus AFTER_RECORDING
     where recording had ended too. The latter are in no rate of completed events."""
+    overdue = 14
+    """Answers whose service time is above the least of a tally's deadlines, by slice of their due time; index = how
+    many of the deadlines it is above."""
+
+
+class Part(enum.IntEnum):
+    """The outcome of the events whose latencies a cell counts.
+
+    `response` and `service` are in the part of their outcome; `first_byte` too, but as `other` where a byte came and
+    the answer did not end. `wait` is `other`, or `unfinished` where no connection was granted. Everything else is
+    `other`.
+    """
+
+    other = 0
+    """Errors, and values without an outcome."""
+    unfinished = 1
+    """Still under way at the end: the value is a lower bound."""
+    ok = 2
+    """Answered 2xx."""
+    redirect = 3
+    """Answered 3xx."""
+    refused = 4
+    """Answered 4xx."""
+    broken = 5
+    """Answered 5xx."""
+
+
+STATUS_PARTS = {"2xx": Part.ok, "3xx": Part.redirect, "4xx": Part.refused, "5xx": Part.broken}
+"""The parts of complete answers, by the name of their class of status."""
+BY_STATUS = (Metric.response, Metric.service, Metric.first_byte)
+"""The metrics whose values are parted by status."""
+_PART_OF_CODE = np.zeros(DROPPED + 1, dtype=np.int64)
+_PART_OF_CODE[:ERROR_BASE] = np.clip(np.arange(ERROR_BASE) // 100, Part.ok, Part.broken)
+_PART_OF_CODE[UNFINISHED] = Part.unfinished
+
+
+def part_of(codes: Ints) -> Ints:
+    """The part of each outcome code."""
+    found: Ints = _PART_OF_CODE[codes]
+    return found
 
 
 AFTER_RECORDING = 1 << 12
@@ -124,19 +168,31 @@ def compact(parts: list[Cells]) -> Cells:
     return Cells(keys[starts], np.add.reduceat(counts, starts))
 
 
-def first_key(stratum: int, metric: int) -> int:
-    """The least key of a metric of a stratum."""
-    return (stratum * METRICS_PER_STRATUM + metric) << GROUP_SHIFT
+def group_of(stratum: int, metric: int, part: int = 0) -> int:
+    """The number of a part of a metric of a stratum; all parts of a metric follow one another."""
+    return (stratum * METRICS_PER_STRATUM + metric) * PARTS + part
 
 
-def select(cells: Cells, metric: Metric, strata: Iterable[int]) -> Cells:
-    """The cells of a metric and some strata. Keys ascend, so the cells of each stratum lie side by side."""
-    ends = np.searchsorted(cells.keys, _stretches(metric, tuple(strata))).tolist()
+def first_key(stratum: int, metric: int, part: int = 0) -> int:
+    """The least key of a part of a metric of a stratum."""
+    return group_of(stratum, metric, part) << GROUP_SHIFT
+
+
+def select(cells: Cells, metric: Metric, strata: Iterable[int], parts: Collection[Part] | None = None) -> Cells:
+    """The cells of a metric and some strata, of all parts or of some. Keys ascend, so those of a part lie side by
+    side."""
+    ends = np.searchsorted(
+        cells.keys, _stretches(metric, tuple(strata), None if parts is None else tuple(parts))
+    ).tolist()
     stretches = [slice(start, end) for start, end in zip(ends[::2], ends[1::2], strict=True) if start < end]
     return joined([Cells(cells.keys[stretch], cells.counts[stretch]) for stretch in stretches])
 
 
 @lru_cache(maxsize=256)
-def _stretches(metric: Metric, strata: tuple[int, ...]) -> Ints:
-    """The first key of each stratum and the first key after it, alternating."""
-    return np.array([first_key(stratum, metric + more) for stratum in strata for more in (0, 1)], dtype=np.int64)
+def _stretches(metric: Metric, strata: tuple[int, ...], parts: tuple[Part, ...] | None) -> Ints:
+    """The first key of each stratum (and part) and the first key after it, alternating."""
+    if parts is None:
+        keys = [first_key(stratum, metric + more) for stratum in strata for more in (0, 1)]
+    else:
+        keys = [first_key(stratum, metric, part + more) for stratum in strata for part in parts for more in (0, 1)]
+    return np.array(keys, dtype=np.int64)

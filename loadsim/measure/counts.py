@@ -14,7 +14,7 @@ import numpy as np
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, HdrConfig, Ints, rank
 from loadsim.measure.merge import Sliced
-from loadsim.measure.result import RunResult
+from loadsim.measure.result import NOT_OK, RunResult, histogram_key
 
 US_PER_MS = 1000
 
@@ -75,6 +75,23 @@ def whole_of(result: RunResult, key: str) -> Whole | None:
         return None
     config, counts = decode(blob)
     return Whole(config, counts) if counts.any() else None
+
+
+def ok_slices_of(result: RunResult, metric: str) -> Slices:
+    """The histograms by slice of `response` or `service` of events answered 2xx: what is left of all without those that
+    were not. Empty in results of earlier versions."""
+    everything = slices_of(result, metric)
+    if not result.totals.by_status:
+        return Slices(everything.config, Sliced(*(none[:0] for none in everything.sliced)), everything.parts)
+    others = slices_of(result, histogram_key(metric, status=NOT_OK)).sliced
+    slices, indexes, counts = everything.sliced
+    width = everything.config.counts_len
+    keys = slices * width + indexes
+    places = np.searchsorted(keys, others.slices * width + others.indexes)
+    left = counts.copy()
+    left[places] -= others.counts
+    kept = left > 0
+    return Slices(everything.config, Sliced(slices[kept], indexes[kept], left[kept]), everything.parts)
 
 
 def slices_of(result: RunResult, metric: str) -> Slices:

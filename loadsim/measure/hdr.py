@@ -7,7 +7,7 @@ how many samples a percentile needs. Values are plain integers; their unit is th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -145,6 +145,24 @@ def percentiles(
         value = int(config.highest_equivalent(np.int64(index)))  # type: ignore[arg-type]
         found.append(value if maximum is None else min(value, maximum))
     return found
+
+
+def rank_buckets(counts: Ints, qs: Iterable[Quantile], n: int | None = None) -> list[int]:
+    """The bucket of each quantile's rank among `n` values (default: all of `counts`). `len(counts)`, beyond the last
+    bucket, where `counts` holds fewer: the others are greater than any bucket."""
+    running = np.cumsum(counts)
+    total = int(running[-1]) if n is None else n
+    return [int(np.searchsorted(running, rank(q, total))) for q in qs]
+
+
+def highest_of(counts: Ints, open_ended: Ints, config: HdrConfig, q: Quantile) -> float | None:
+    """The value at a quantile if the values of `open_ended`, which `counts` holds too, were without end: inf where it
+    falls on those. None where it is the same as with the values that they have."""
+    total = int(counts.sum())
+    (low,), (high,) = rank_buckets(counts, (q,)), rank_buckets(counts - open_ended, (q,), total)
+    if low == high:
+        return None
+    return math.inf if high >= len(counts) else int(config.highest_equivalent(np.asarray(high)))
 
 
 def _exact(q: Quantile) -> Fraction:

@@ -9,16 +9,17 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loadsim.measure.cells import (
     AFTER_RECORDING,
     INDEX_MASK,
-    METRICS_PER_STRATUM,
+    PARTS,
     Cells,
     Metric,
+    Part,
     compact,
     first_key,
+    group_of,
     layout,
     select,
     slices_of,
@@ -50,7 +51,7 @@ class Merged:
         self.strata = strata
         self._watched = np.isin(np.arange(strata), list(range(strata) if watched is None else watched))
         self._slices = Slices()
-        self._moments: dict[int, NDArray[np.float64]] = {}
+        self._moments: dict[int, Ints] = {}
         self._counters: dict[int, Ints] = {}
         self._counted = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
         self._responses: dict[int, Ints] = {}
@@ -87,14 +88,15 @@ class Merged:
         """The shards that have sent a frame."""
         return sorted(self._counters)
 
-    def sliced(self, metric: Metric, strata: Iterable[int]) -> Sliced:
-        """Counts of a metric over some strata, by slice and index."""
-        keys, counts = compact([self._slices.select(metric, strata)])
+    def sliced(self, metric: Metric, strata: Iterable[int], parts: Iterable[Part] | None = None) -> Sliced:
+        """Counts of a metric over some strata, of all parts or of some, by slice and index."""
+        keys, counts = compact([self._slices.select(metric, strata, parts)])
         return Sliced(slices_of(keys), keys & INDEX_MASK, counts)
 
-    def counts(self, metric: Metric, strata: Iterable[int]) -> Ints:
-        """Counts of a latency metric over some strata: dense int64 (layout(metric).counts_len,)."""
-        return _dense(self._slices.select(metric, strata), metric)
+    def counts(self, metric: Metric, strata: Iterable[int], parts: Iterable[Part] | None = None) -> Ints:
+        """Counts of a latency metric over some strata, of all parts or of some: dense int64
+        (layout(metric).counts_len,)."""
+        return _dense(self._slices.select(metric, strata, parts), metric)
 
     def codes(self, strata: Iterable[int]) -> dict[int, int]:
         """How many events ended with each code, ascending by code."""
@@ -111,9 +113,10 @@ class Merged:
         codes, counts = compact([Cells(codes % AFTER_RECORDING, counts)])
         return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
-    def moments(self, metric: Metric, strata: Iterable[int]) -> Moments | None:
-        """Exact moments of a latency metric over some strata; None without samples."""
-        groups = [stratum * METRICS_PER_STRATUM + int(metric) for stratum in strata]
+    def moments(self, metric: Metric, strata: Iterable[int], parts: Iterable[Part] | None = None) -> Moments | None:
+        """Exact moments of a latency metric over some strata, of all parts or of some; None without samples."""
+        wanted = list(range(PARTS) if parts is None else parts)
+        groups = [group_of(stratum, metric, part) for stratum in strata for part in wanted]
         rows = [rows[np.isin(rows[:, 0], groups)] for rows in self._moments.values()]
         return together(np.concatenate(rows)[:, 1:]) if rows else None
 

@@ -11,7 +11,7 @@ import msgspec
 
 from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.older_results import from_first
-from loadsim.model import UsageError
+from loadsim.model import NS_PER_S, UsageError
 
 SCHEMA = "loadsim.result/2"
 _FIRST_SCHEMA = "loadsim.result/1"
@@ -42,6 +42,10 @@ class Stats(msgspec.Struct, frozen=True):
     """`{"p50": (low, high), ...}`; None with fewer than 20 slices."""
     overflow: Count = 0
     """Values above the histogram's range. They are counted in its last bucket; `max` is exact."""
+    unfinished: Count = 0
+    """Events in `count` that were still under way at the end. Their values are lower bounds."""
+    lower_bounds: list[str] = []
+    """The figures (`"p99"`, `"mean"`, `"max"`) that such events make lower bounds: the true ones may be greater."""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -68,6 +72,11 @@ class Totals(msgspec.Struct, frozen=True):
     errors: dict[str, Count]
     latency_ms: dict[str, Stats]
     """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
+    by_status: dict[str, dict[str, Stats]] = {}
+    """`2xx` (3xx, 4xx, 5xx) -> latencies of the events with such an answer: response, service, first_byte. Classes of
+    status that did not come are left out; results of earlier versions have none."""
+    duration_ns: Count | None = None
+    """`duration_s` exactly."""
     woken_late: Count = 0
     """Events that were due in the phase, but that the generator woke only after its end."""
     after_end: dict[str, Count] = {}
@@ -83,6 +92,23 @@ class Totals(msgspec.Struct, frozen=True):
     """95 % upper bound of the share of such events that the endpoint accepts; from those that were answered."""
     refused_badly_upper: Figure | None = None
     """95 % upper bound of the share of wrong refusals; from those that were answered or failed."""
+
+    def per_second(self, count: int) -> float | None:
+        """`count` over the duration, correctly rounded: 33 in 1.1 s are exactly 30/s. None without a duration."""
+        ns = self.duration_ns or round((self.duration_s or 0) * NS_PER_S)
+        return count * NS_PER_S / ns if ns else None
+
+
+def histogram_key(metric: str, **tags: str) -> str:
+    """The key of a histogram: `response{phase:steady,status:2xx}`."""
+    named = ",".join(f"{tag}:{value}" for tag, value in sorted(tags.items()))
+    return f"{metric}{{{named}}}" if named else metric
+
+
+CUT_OFF = "unfinished"
+"""In the key of a histogram, the status of events still under way at the end."""
+NOT_OK = "not-2xx"
+"""The same for all events that were not answered 2xx."""
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
@@ -148,6 +174,13 @@ class ShardRow(msgspec.Struct, frozen=True):
     """The greatest error of that correction."""
 
 
+class DeadlineCount(msgspec.Struct, frozen=True):
+    """How many answers of recorded events came after a service time that some provider allows at most."""
+
+    deadline_ns: Count
+    late: Count
+
+
 class Aborted(msgspec.Struct, frozen=True):
     """The run was ended early because an objective could not be met any more."""
 
@@ -173,6 +206,9 @@ class WindowCourse(msgspec.Struct, frozen=True):
     samples: list[Count]
     left_out_s: Figure
     """Recorded time outside of whole windows."""
+    at_most: list[Figure | None] = []
+    """Where events were unfinished: the greatest that each value may really be, None without a bound. Empty: the values
+    are exact."""
 
 
 class RunInfo(msgspec.Struct, frozen=True):
@@ -257,6 +293,8 @@ class ObjectiveRow(msgspec.Struct, frozen=True):
     ci95: tuple[Figure, Figure] | None = None
     unit: str = ""
     note: str = ""
+    at_least: bool = False
+    """`observed` is a lower bound: it falls on events that were still under way at the end."""
 
 
 class VerdictRow(msgspec.Struct, frozen=True):
@@ -264,6 +302,11 @@ class VerdictRow(msgspec.Struct, frozen=True):
 
     outcome: Literal["pass", "fail", "invalid", "none"]
     objectives: list[ObjectiveRow]
+    reading: Literal["point", "confident"] = "point"
+    """How objectives were read (`--gate`): by the figure itself, or failed only when its whole interval is beyond the
+    limit."""
+    defaults: bool = True
+    """Whether default objectives were added."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -437,10 +480,13 @@ class RunResult(msgspec.Struct, frozen=True):
     slice_s: Figure
     """Width of a series row."""
     series_histograms: dict[str, list[str | None]]
-    """metric -> one HDR V2 blob per series row (None: no sample), in us; response and service."""
+    """metric -> one HDR V2 blob per series row (None: no sample), in us; response and service. Where there were any,
+    also of the events that were not answered 2xx (`response{status:not-2xx}`), and of those of them that were
+    unfinished (`response{status:unfinished}`)."""
     histograms: dict[str, str]
-    """`response`, or `response{event:TYPE}`, `{phase:NAME}`, `{case:NAME}` -> HDR V2 compressed, base64, in us
-    (`sign`: in ns)."""
+    """`response`, or `response{event:TYPE}`, `{phase:NAME}`, `{case:NAME}`, `{status:2xx}`, `{phase:NAME,status:2xx}`
+    -> HDR V2 compressed, base64, in us (`sign`: in ns). The status `unfinished` is of the lower bounds of events still
+    under way at the end; a histogram without status holds those too."""
     samples: list[SampleRow]
     shards: list[ShardRow]
     limits: Limits
@@ -463,6 +509,8 @@ class RunResult(msgspec.Struct, frozen=True):
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
     """The figures of the run's objectives over windows. They are counted apart from the series, whose slices get
     wider."""
+    deadlines: list[DeadlineCount] | None = None
+    """Exact, shortest deadline first; None in results of earlier versions."""
 
 
 class _Envelope(msgspec.Struct):

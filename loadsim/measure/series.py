@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.measure.cells import Metric, layout, succeeded, unit_ns
+from loadsim.measure.cells import Metric, Part, layout, succeeded, unit_ns
 from loadsim.measure.codec import encode_sparse
 from loadsim.measure.hdr import PERCENTILES, Ints, least_count, rank
 from loadsim.measure.merge import Merged, Sliced
-from loadsim.measure.result import SeriesRow
+from loadsim.measure.result import CUT_OFF, NOT_OK, SeriesRow, histogram_key
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S
 
 _SHOWN = {**PERCENTILES, "max": Fraction(1)}
@@ -95,6 +95,11 @@ def series_of(merged: Merged, strata: Sequence[int], *, retried: bool = False) -
         metric.name: [_encoded(part, metric) for part in by_slice[metric]]
         for metric in (Metric.response, Metric.service)
     }
+    for metric in (Metric.response, Metric.service):
+        for status, parts in ((NOT_OK, [part for part in Part if part is not Part.ok]), (CUT_OFF, [Part.unfinished])):
+            found = _cut(merged.sliced(metric, strata, parts), first, n)
+            if any(len(part.indexes) for part in found):
+                histograms[histogram_key(metric.name, status=status)] = [_encoded(part, metric) for part in found]
     return Series(rows, width / NS_PER_S, histograms)
 
 

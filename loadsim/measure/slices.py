@@ -1,7 +1,7 @@
 """The counts of a whole run by slice of time, in memory that does not grow with the length of the run.
 
-Slices double their width when there are too many slices or cells. A cell takes eight bytes. Each stratum and metric is
-held apart, so an update never copies all cells at once.
+Slices double their width when there are too many slices or cells. A cell takes eight bytes. Each group is held
+apart, so an update never copies all cells at once.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from loadsim.measure.cells import (
     GROUP_SHIFT,
     INDEX_BITS,
-    METRICS_PER_STRATUM,
+    PARTS,
     SLICE_MASK,
     SLICE_NS,
     Cells,
     Metric,
     compact,
+    group_of,
     joined,
     slices_of,
 )
@@ -40,8 +41,8 @@ _LARGEST = np.iinfo(np.uint32).max
 _Array = TypeVar("_Array", NDArray[np.uint32], NDArray[np.int64])
 
 
-class _Part(NamedTuple):
-    """The cells of one stratum and metric. Keys are uint32 of slice and index, ascending and distinct; counts are
+class _Group(NamedTuple):
+    """The cells of one group. Keys are uint32 of slice and index, ascending and distinct; counts are
     uint32 while they fit, then int64."""
 
     keys: NDArray[np.uint32]
@@ -52,7 +53,7 @@ class Slices:
     """Accumulates cells. Every query first adds in the cells that are pending."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, _Part] = {}
+        self._groups: dict[int, _Group] = {}
         self._pending: list[Cells] = []
         self._pending_size = 0
         self._shift = 0
@@ -77,12 +78,13 @@ class Slices:
         self._settle()
         return self._held()
 
-    def select(self, metric: Metric, strata: Iterable[int]) -> Cells:
-        """The cells of a metric and some strata; keys hold slice and index only, so they may repeat."""
+    def select(self, metric: Metric, strata: Iterable[int], parts: Iterable[int] | None = None) -> Cells:
+        """The cells of a metric and some strata, of all parts or of some; keys hold slice and index only, so they may
+        repeat."""
         self._settle()
-        groups = [stratum * METRICS_PER_STRATUM + int(metric) for stratum in strata]
-        parts = [self._parts[group] for group in groups if group in self._parts]
-        return joined([_wide(part) for part in parts])
+        wanted = list(range(PARTS) if parts is None else parts)
+        groups = [group_of(stratum, metric, part) for stratum in strata for part in wanted]
+        return joined([_wide(self._groups[group]) for group in groups if group in self._groups])
 
     def _settle(self) -> None:
         """Add in the pending cells, then widen the slices while there are too many slices or cells."""
@@ -95,23 +97,23 @@ class Slices:
             self._halve()
             fresh = compact([_coarser(fresh, 1)])
         for group, cells in _by_group(fresh):
-            self._parts[group] = _narrow(cells) if group not in self._parts else _with(self._parts[group], cells)
+            self._groups[group] = _narrow(cells) if group not in self._groups else _with(self._groups[group], cells)
         while self._held() > MAX_CELLS and self._last >= FEW_SLICES:
             self._halve()
 
     def _held(self) -> int:
-        return sum(len(part.keys) for part in self._parts.values())
+        return sum(len(kept.keys) for kept in self._groups.values())
 
     def _halve(self) -> None:
         """Make slices twice as wide."""
         self._shift += 1
         self._last >>= 1
-        for group, part in self._parts.items():
-            self._parts[group] = _narrow(compact([_coarser(_wide(part), 1)]))
+        for group, part in self._groups.items():
+            self._groups[group] = _narrow(compact([_coarser(_wide(part), 1)]))
 
 
 def _by_group(cells: Cells) -> Iterator[tuple[int, Cells]]:
-    """Split compact cells by stratum and metric, which are taken out of the keys."""
+    """Split compact cells by group, which is taken out of the keys."""
     groups = cells.keys >> GROUP_SHIFT
     ends = (np.flatnonzero(groups[1:] != groups[:-1]) + 1).tolist()
     for start, end in pairwise([0, *ends, len(groups)] if len(groups) else []):
@@ -126,18 +128,18 @@ def _coarser(cells: Cells, doublings: int) -> Cells:
     return Cells(rest | slices_of(cells.keys) >> doublings << INDEX_BITS, cells.counts)
 
 
-def _wide(part: _Part) -> Cells:
+def _wide(part: _Group) -> Cells:
     return Cells(part.keys.astype(np.int64), part.counts.astype(np.int64))
 
 
-def _narrow(cells: Cells) -> _Part:
+def _narrow(cells: Cells) -> _Group:
     keys = cells.keys.astype(np.uint32)
-    return _Part(
+    return _Group(
         keys, cells.counts.astype(np.uint32) if cells.counts.max(initial=0) <= _LARGEST else cells.counts.copy()
     )
 
 
-def _with(part: _Part, more: Cells) -> _Part:
+def _with(part: _Group, more: Cells) -> _Group:
     """Both together. Keys that `part` has are counted in place, new ones are inserted, most of them near the end."""
     keys, counts = part
     if int(counts.max()) + int(more.counts.max()) > _LARGEST:
@@ -148,12 +150,12 @@ def _with(part: _Part, more: Cells) -> _Part:
     known = keys[np.minimum(at, len(keys) - 1)] == more_keys
     counts[at[known]] += more_counts[known]
     if known.all():
-        return _Part(keys, counts)
+        return _Group(keys, counts)
     new = ~known
     places = at[new] + np.arange(np.count_nonzero(new)) - start
     old = np.ones(len(keys) - start + len(places), dtype=np.bool)
     old[places] = False
-    return _Part(_between(keys, start, old, more_keys[new]), _between(counts, start, old, more_counts[new]))
+    return _Group(_between(keys, start, old, more_keys[new]), _between(counts, start, old, more_counts[new]))
 
 
 def _between(values: _Array, start: int, old: NDArray[np.bool], new: _Array) -> _Array:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from loadsim.measure.cells import Metric, layout, unit_ns
-from loadsim.measure.hdr import PERCENTILES, percentiles
+import numpy as np
+
+from loadsim.measure.cells import Metric, Part, layout, unit_ns
+from loadsim.measure.hdr import PERCENTILES, Ints, percentiles, rank_buckets
 from loadsim.measure.intervals import intervals
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import Stats
 from loadsim.model import NS_PER_MS
 
 
-def stats_of(merged: Merged, metric: Metric, strata: Sequence[int], run_id: str | None = None) -> Stats:
-    """Figures of `metric` over `strata`; with a run id, percentiles get their 95 % intervals too."""
-    moments = merged.moments(metric, strata)
+def stats_of(
+    merged: Merged,
+    metric: Metric,
+    strata: Sequence[int],
+    run_id: str | None = None,
+    parts: Collection[Part] | None = None,
+) -> Stats:
+    """Figures of `metric` over `strata`, of all parts or of some; with a run id, percentiles get their 95 % intervals
+    too."""
+    moments = merged.moments(metric, strata, parts)
     if moments is None:
         return Stats(count=0)
     config, unit = layout(metric), unit_ns(metric)
-    found = percentiles(merged.counts(metric, strata), config, list(PERCENTILES.values()))
+    counts = merged.counts(metric, strata, parts)
+    found = percentiles(counts, config, list(PERCENTILES.values()))
+    cut_off = merged.counts(metric, strata, [Part.unfinished]) if parts is None else np.zeros_like(counts)
 
     def shown(value: int) -> float:
         # Buckets are whole units, moments are ns: a percentile is kept between the exact minimum and maximum.
         return min(max(value * unit, moments.min), moments.max) / NS_PER_MS
 
-    bounds = intervals(merged.sliced(metric, strata), config, PERCENTILES, run_id) if run_id is not None else None
+    bounds = intervals(merged.sliced(metric, strata, parts), config, PERCENTILES, run_id) if run_id else None
     return Stats(
         count=moments.count,
         min=moments.min / NS_PER_MS,
@@ -33,5 +44,17 @@ def stats_of(merged: Merged, metric: Metric, strata: Sequence[int], run_id: str 
         max=moments.max / NS_PER_MS,
         ci95={name: (shown(low), shown(high)) for name, (low, high) in bounds.items()} if bounds else None,
         overflow=moments.overflow,
+        unfinished=int(cut_off.sum()),
+        lower_bounds=_lower_bounds(counts, cut_off),
         **{name: None if value is None else shown(value) for name, value in zip(PERCENTILES, found, strict=True)},
     )
+
+
+def _lower_bounds(counts: Ints, cut_off: Ints) -> list[str]:
+    """The figures that would be greater if the unfinished events had gone on for ever."""
+    if not cut_off.any():
+        return []
+    at_least = rank_buckets(counts, PERCENTILES.values())
+    at_most = rank_buckets(counts - cut_off, PERCENTILES.values(), int(counts.sum()))
+    moved = [name for name, low, high in zip(PERCENTILES, at_least, at_most, strict=True) if low != high]
+    return [*moved, "mean", "max"]

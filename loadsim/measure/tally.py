@@ -16,12 +16,15 @@ from loadsim.measure import moments
 from loadsim.measure.cells import (
     AFTER_RECORDING,
     GROUP_SHIFT,
+    GROUPS_PER_STRATUM,
     INDEX_BITS,
-    METRICS_PER_STRATUM,
+    PARTS,
     Cells,
     Metric,
+    Part,
     joined,
     layout,
+    part_of,
     slice_of,
     succeeded,
     unit_ns,
@@ -36,10 +39,9 @@ COUNTERS = (
 events of which no byte was handed to the kernel, `woken_late` events woken after the end of their phase, or never."""
 
 MOMENTS = ("group", *moments.COLUMNS)
-"""Columns of `TallyDelta.moments`, in ns; group = stratum * 16 + metric."""
+"""Columns of `TallyDelta.moments`, in ns; `group` as `cells.group_of`."""
 
-_VALUE_BITS = 44
-_LARGEST_NS = (1 << _VALUE_BITS) - 1
+_LARGEST_NS = (1 << moments.VALUE_BITS) - 1
 _RAW_KEYS = 32_768
 """Number of pending keys at which equal ones are added together. The sums are not merged again here: sorting keys with
 their counts costs three times a plain sort and would delay the load. The parent process has the time for it."""
@@ -48,10 +50,14 @@ _COUNTED = slice(Column.stratum, Column.bytes_received + 1)
 _UNBOUNDED = np.iinfo(np.int64).max
 
 
+_Span = tuple[Metric, Ints, Ints, NDArray[np.bool], Ints]
+"""A latency: its metric, since when, until when, for which rows, and the start of their keys without the metric."""
+
+
 class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
     """What one shard counted: cells since the last drain; moments and counters since the start of the run.
 
-    `keys` int64 and `counts` uint32 have one length and no order, and keys may repeat; `moments` float64 (k, 7), a row
+    `keys` int64 and `counts` uint32 have one length and no order, and keys may repeat; `moments` int64 (k, 8), a row
     per group that has samples, columns MOMENTS; `counters` int64 (strata, 9), columns COUNTERS. All little-endian
     bytes.
     """
@@ -68,9 +74,9 @@ class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
             raise ValueError(f"a frame carries {len(keys)} keys and {len(counts)} counts")
         return Cells(keys, counts.astype(np.int64))
 
-    def moment_rows(self) -> NDArray[np.float64]:
-        """float64 (k, 7), columns MOMENTS."""
-        return np.frombuffer(self.moments, "<f8").reshape(-1, len(MOMENTS))
+    def moment_rows(self) -> Ints:
+        """int64 (k, 8), columns MOMENTS."""
+        return np.frombuffer(self.moments, "<i8").reshape(-1, len(MOMENTS))
 
     def counter_rows(self) -> Ints:
         """int64 (strata, 9), columns COUNTERS."""
@@ -84,7 +90,7 @@ class Tally:
     stratum the end of its phase in ns since the start, -1 where the phase has none. `recording_ends`: for each stratum
     the end of the recorded time around its phase (default: the end of its phase). `paced`: whether events have due
     times of their own. In a closed run they have not: an event is due when its connection is free, so lag and wait are
-    0 by definition and are not counted.
+    0 by definition and are not counted. `deadlines`: service times in ns, ascending; answers above each are counted.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class Tally:
         *,
         recording_ends: Sequence[int] | None = None,
         paced: bool = True,
+        deadlines: Sequence[int] = (),
     ) -> None:
         recording_ends = phase_ends if recording_ends is None else recording_ends
         if not len(phase_ends) == len(recording_ends) == strata:
@@ -102,12 +109,13 @@ class Tally:
         self._strata = strata
         self._start = start_ns
         self._paced = paced
+        self._deadlines = np.array(deadlines, dtype=np.int64)
         self._ends = self._in_time = self._instants(phase_ends)
         self._in_recording = self._instants(recording_ends)
         self._raw: list[Ints] = []
         self._raw_size = 0
         self._settled: list[Cells] = []
-        self._moments = moments.empty(strata * METRICS_PER_STRATUM)
+        self._moments = moments.Table(strata * GROUPS_PER_STRATUM)
         self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
 
     def stop(self, instant_ns: int) -> None:
@@ -124,31 +132,41 @@ class Tally:
         stratum, code, due, woken, slot, sent, first_byte, done, _, _ = columns
         was_sent = sent != 0
         kept = code != DROPPED
+        group = stratum * GROUPS_PER_STRATUM
         due_slice = slice_of(due - self._start)
-        base = (stratum * METRICS_PER_STRATUM << GROUP_SHIFT) | (due_slice << INDEX_BITS)
+        base = (group << GROUP_SHIFT) | (due_slice << INDEX_BITS)
+        by_outcome = base + (part_of(code) << GROUP_SHIFT)
         values, keys = [], []
         spans = [
-            (Metric.response, due, done, kept),
-            (Metric.service, sent, done, kept & was_sent),
-            (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0)),
+            (Metric.response, due, done, kept, by_outcome),
+            (Metric.service, sent, done, kept & was_sent, by_outcome),
+            (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0), by_outcome),
         ]
         if self._paced:
-            spans += [(Metric.lag, due, woken, woken != 0), (Metric.wait, woken, slot, kept & (slot != 0))]
-        for metric, since, until, where in spans:
+            spans += [
+                (Metric.lag, due, woken, woken != 0, base),
+                (Metric.wait, woken, slot, kept & (slot != 0), base),
+            ]
+        unfinished = code == UNFINISHED
+        if unfinished.any():
+            spans[2:] = self._cut_off(spans[2:], columns, base, unfinished)
+        for metric, since, until, where, parted in spans:
             values.append((until - since)[where])
-            keys.append(base[where] + (int(metric) << GROUP_SHIFT))
+            keys.append(parted[where] + (int(metric) * PARTS << GROUP_SHIFT))
         latencies = self._latencies(np.concatenate(values), np.concatenate(keys))
         # Keys by other instants than due: they share only the stratum with `base`.
-        group = stratum * METRICS_PER_STRATUM
         sent_slice = slice_of(sent[was_sent] - self._start)
-        sent_keys = ((group[was_sent] + Metric.sent) << GROUP_SHIFT) | (sent_slice << INDEX_BITS)
+        sent_keys = ((group[was_sent] + Metric.sent * PARTS) << GROUP_SHIFT) | (sent_slice << INDEX_BITS)
         ended_slice = slice_of(done - self._start)
-        ended_keys = ((group + Metric.ended) << GROUP_SHIFT) | (ended_slice << INDEX_BITS) | code
-        due_keys = base + (int(Metric.due) << GROUP_SHIFT)
+        ended_keys = ((group + Metric.ended * PARTS) << GROUP_SHIFT) | (ended_slice << INDEX_BITS) | code
+        due_keys = base + (int(Metric.due) * PARTS << GROUP_SHIFT)
         after_phase = (code < ERROR_BASE) & (done > self._in_time[stratum])
         after_recording = (done[after_phase] > self._in_recording[stratum[after_phase]]) * AFTER_RECORDING
-        after_keys = ended_keys[after_phase] + ((Metric.after_end - Metric.ended) << GROUP_SHIFT) + after_recording
-        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys)))
+        after_keys = (
+            ended_keys[after_phase] + ((Metric.after_end - Metric.ended) * PARTS << GROUP_SHIFT) + after_recording
+        )
+        overdue_keys = self._overdue(code, done - sent, base)
+        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys, overdue_keys)))
         self._count(columns)
 
     def fold_handshakes(self, rows: Ints) -> None:
@@ -195,38 +213,62 @@ class Tally:
         self._settle()
         cells = joined(self._settled)
         self._settled = []
-        groups = np.flatnonzero(self._moments[:, 0])
-        filled = np.column_stack((groups, self._moments[groups]))
+        filled = self._moments.filled()
         return TallyDelta(
             keys=cells.keys.astype("<i8", copy=False).tobytes(),
             counts=cells.counts.astype("<u4").tobytes(),
-            moments=filled.astype("<f8", copy=False).tobytes(),
+            moments=filled.astype("<i8", copy=False).tobytes(),
             counters=self._counters.astype("<i8", copy=False).tobytes(),
         )
+
+    def _overdue(self, code: Ints, service: Ints, base: Ints) -> Ints:
+        """Keys of answers that came after a deadline."""
+        if not len(self._deadlines):
+            return self._deadlines
+        late = (service > self._deadlines[0]) & (code < ERROR_BASE)
+        missed = np.searchsorted(self._deadlines, service[late])
+        keys: Ints = base[late] + (int(Metric.overdue) * PARTS << GROUP_SHIFT) + missed
+        return keys
+
+    @staticmethod
+    def _cut_off(spans: list[_Span], columns: Ints, base: Ints, unfinished: NDArray[np.bool]) -> list[_Span]:
+        """The spans of `first_byte`, lag and `wait` where events are unfinished: those without a first byte, or
+        without a connection, get what they waited so far, as a lower bound. A first byte that came is exact."""
+        _, _, _, woken, slot, sent, first_byte, done, _, _ = columns
+        bound = base + (int(Part.unfinished) << GROUP_SHIFT)
+        (metric, _, _, where, by_outcome), *rest = spans
+        found = [
+            (metric, sent, first_byte, where, np.where(unfinished, base, by_outcome)),
+            (metric, sent, done, unfinished & (sent != 0) & (first_byte == 0), bound),
+            *rest,
+        ]
+        if rest:
+            found.append((Metric.wait, woken, done, unfinished & (slot == 0) & (woken != 0), bound))
+        return found
 
     def _instants(self, ends: Sequence[int]) -> Ints:
         return np.array([self._start + end if end >= 0 else _UNBOUNDED for end in ends], dtype=np.int64)
 
     def _keys(self, stratum: Ints, due: Ints, metric: Metric) -> Ints:
-        group = stratum * METRICS_PER_STRATUM + int(metric)
+        group = stratum * GROUPS_PER_STRATUM + int(metric) * PARTS
         return (group << GROUP_SHIFT) | (slice_of(due - self._start) << INDEX_BITS)
 
     def _latencies(self, values: Ints, keys: Ints, metric: Metric = Metric.response) -> Ints:
         """Add the buckets of `values` (ns) to `keys` and update the moments; `metric` only selects the layout."""
         config, unit = layout(metric), unit_ns(metric)
         values = np.clip(values, 0, _LARGEST_NS)
-        self._measure(np.sort((keys >> GROUP_SHIFT << _VALUE_BITS) | values), (config.highest + 1) * unit)
+        self._measure(self._moments.rows_of(keys >> GROUP_SHIFT), values, (config.highest + 1) * unit)
         return keys | config.index(values // unit)
 
-    def _measure(self, grouped: Ints, overflow_ns: int) -> None:
-        """Update the moments. `grouped` is sorted (group << 44 | ns), so the ends of each group are its min and max."""
-        if not len(grouped):
+    def _measure(self, rows: Ints, values: Ints, overflow_ns: int) -> None:
+        """Update the moments: `rows` of their table, of one length with `values`."""
+        if not len(values):
             return
-        group = grouped >> _VALUE_BITS
-        starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
-        at = group[starts]
-        rows = moments.of_stretches(grouped & _LARGEST_NS, starts, overflow_ns)
-        self._moments[at] = moments.paired(self._moments[at], rows)
+        # sorted (row << 44 | ns), so the ends of each stretch are its min and max
+        grouped = np.sort((rows << moments.VALUE_BITS) | values)
+        row = grouped >> moments.VALUE_BITS
+        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
+        self._moments.add(row[starts], moments.of_stretches(grouped & _LARGEST_NS, starts, overflow_ns))
 
     def _count(self, columns: Ints) -> None:
         stratum, code, due, woken, _, _, _, _, bytes_sent, bytes_received = columns

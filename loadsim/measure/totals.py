@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from loadsim.measure.bounds import upper95
-from loadsim.measure.cells import LATENCIES, Metric
+from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part
 from loadsim.measure.hdr import Ints
 from loadsim.measure.merge import Merged
-from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.result import RunResult, Stats, Totals
 from loadsim.measure.stats import stats_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, is_success
 
@@ -98,10 +98,23 @@ class Accounts:
                 metric.name: stats_of(merged, metric, group, self._run_id if metric in with_interval else None)
                 for metric in LATENCIES
             },
+            by_status=self._by_status(group, self._run_id if every_interval else None),
+            duration_ns=duration_ns or None,
             woken_late=merged.counter("woken_late", group),
             after_end={str(code): n for code, n in after_end.items()},
             **owed,
         )
+
+    def _by_status(self, strata: list[int], run_id: str | None) -> dict[str, dict[str, Stats]]:
+        """Latencies by class of status; with a run id, with the intervals of 2xx answers."""
+        found: dict[str, dict[str, Stats]] = {}
+        for name, part in STATUS_PARTS.items():
+            if self._merged.moments(Metric.response, strata, [part]) is not None:
+                interval = run_id if part is Part.ok else None
+                found[name] = {
+                    metric.name: stats_of(self._merged, metric, strata, interval, [part]) for metric in BY_STATUS
+                }
+        return found
 
     def _refusals(self, strata: list[int]) -> dict[str, Any]:
         """The fields of `Totals` about events that had to be refused (400-499)."""

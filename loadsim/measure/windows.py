@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loadsim.measure.cells import EMPTY, INDEX_MASK, SLICE_NS, Cells, Metric, compact, select, slices_of
+from loadsim.measure.cells import EMPTY, INDEX_MASK, SLICE_NS, Cells, Metric, Part, compact, select, slices_of
 from loadsim.measure.hdr import Ints
 
 
@@ -115,15 +115,18 @@ class WindowCounts:
     Memory grows by the occupied buckets of a window, some kilobytes.
     """
 
-    def __init__(self, metric: Metric, strata: Sequence[int], grid: Grid | None) -> None:
+    def __init__(
+        self, metric: Metric, strata: Sequence[int], grid: Grid | None, parts: tuple[Part, ...] | None = None
+    ) -> None:
         self._metric = metric
         self._strata = list(strata)
         self._grid = grid
+        self._parts_of_metric = parts
         self._parts: dict[int, Cells] = {}
 
     def add(self, cells: Cells) -> set[int]:
         """Add the compacted cells of a frame, in base slices; returns the windows whose counts changed."""
-        keys, counts = select(cells, self._metric, self._strata)
+        keys, counts = select(cells, self._metric, self._strata, self._parts_of_metric)
         indexes = keys & INDEX_MASK
         numbers = np.zeros(len(keys), dtype=np.int64) if self._grid is None else self._grid.numbers(slices_of(keys))
         touched = set(np.unique(numbers[numbers >= 0]).tolist())

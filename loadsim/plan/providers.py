@@ -188,3 +188,6 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
 )
 """Ordered by deadline, the shortest first. Trackpilots publishes neither a deadline nor a schedule."""
+
+DEADLINES_NS = tuple(sorted({provider.deadline_ns for provider in PROVIDERS}))
+"""The deadlines, each once: every run counts the answers that came after each of them."""

@@ -53,6 +53,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The recorded times of the capture's rows, ns since the first, for recorded arrivals."""
     objectives: tuple[Objective, ...] = ()
     gate: GateMode = "point"
+    defaults: bool = True
+    """Default objectives are among `objectives` unless those name their figures."""
     workers: int = 1
     """Generator processes on this machine, where there is no cluster."""
     cluster: Cluster | None = None

@@ -39,9 +39,11 @@ def _percentiles(result: RunResult) -> Chart | None:
     found = curves.percentile_curves(result)
     if not found:
         return None
-    labels = {"response": facts.headline_metric(result), "service": "service time"}
+    headline = facts.headline_metric(result)
+    labels = {"response": headline, curves.OK: f"{headline}, 2xx answers", "service": "service time"}
     figure = charts.percentile_figure(found, curves.limits(result), labels)
-    words = "; ".join(_stats_words(labels[curve.metric], result.totals.latency_ms[curve.metric]) for curve in found)
+    stats = {**result.totals.latency_ms, curves.OK: facts.ok_stats(result.totals)}
+    words = "; ".join(_stats_words(labels[curve.metric], stats[curve.metric]) for curve in found)
     words += ". The band is the 95 % interval." if any(curve.band for curve in found) else "."
     if any(curve.firm < len(curve.q) for curve in found):
         words += " Where the line is dotted there are too few samples to trust the percentile."
@@ -62,11 +64,11 @@ def _percentiles(result: RunResult) -> Chart | None:
 
 def _stats_words(label: str, stats: Stats) -> str:
     named = ", ".join(
-        f"{facts.percentile_label(name)} {figures.milliseconds(getattr(stats, name))}"
+        f"{facts.percentile_label(name)} {facts.latency_text(stats, name)}"
         for name in PERCENTILES
         if getattr(stats, name) is not None
     )
-    return f"{label[0].upper()}{label[1:]}: {named}{', ' if named else ''}max {figures.milliseconds(stats.max)}"
+    return f"{label[0].upper()}{label[1:]}: {named}{', ' if named else ''}max {facts.latency_text(stats, 'max')}"
 
 
 def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
@@ -79,7 +81,7 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: lis
         words += "; a gap in a line is a time with too few samples for that percentile"
     words += ". Tinted bands are windows that missed a limit" if any(limit.missed for limit in limits) else ""
     words = ". ".join([words, *(limit_words(limit) for limit in limits)])
-    columns = (course.p50, course.p90, course.p99, course.max)
+    columns = (course.p50, course.p90, course.p99, course.max, course.ok_p99)
     rows = [
         (
             f"{t:g} s",
@@ -88,9 +90,9 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: lis
         )
         for t, *values in zip(course.t_s, *columns, strict=True)
     ]
-    header = ["From", "p50", "p90", "p99", "max", *(["window limits missed"] if limits else [])]
+    header = ["From", "p50", "p90", "p99", "max", "p99 of 2xx", *(["window limits missed"] if limits else [])]
     figure = charts.latency_figure(course, phases, limits)
-    return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 5)))
+    return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 6)))
 
 
 def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> Chart:

@@ -170,8 +170,13 @@ def ratio_figure(q: list[float], ratio: list[float], band: list[tuple[float, flo
 
 def latency_figure(course: Course, phases: list[tuple[str, float]], limits: Sequence[WindowLimit] = ()) -> Figure:
     """Percentiles and maximum over time; limits over windows as far as the windows go, those that missed marked."""
-    lines = [("max", course.max, "dot", 1.2), ("p99", course.p99, "solid", 2.2), ("p90", course.p90, "solid", 1.8)]
-    lines.append(("p50", course.p50, "solid", 2.2))
+    lines = [
+        ("max", "max", course.max, "dot", 1.2),
+        ("p99", "p99", course.p99, "solid", 2.2),
+        ("p99 of 2xx", "ok", course.ok_p99, "dash", 1.8),
+        ("p90", "p90", course.p90, "solid", 1.8),
+        ("p50", "p50", course.p50, "solid", 2.2),
+    ]
     traces = [
         {
             "type": "scatter",
@@ -181,14 +186,14 @@ def latency_figure(course: Course, phases: list[tuple[str, float]], limits: Sequ
             "text": [f"{name} {figures.milliseconds(value)}" for value in values],
             "hovertemplate": "%{text}<extra></extra>",
             "name": name,
-            "line": {"color": f"var(--{name})", "width": width, "dash": dash},
+            "line": {"color": f"var(--{colour})", "width": width, "dash": dash},
             "marker": {"size": 4 if len(course.t_s) < 60 else 3},
             "connectgaps": False,
         }
-        for name, values, dash, width in lines
+        for name, colour, values, dash, width in lines
         if any(value is not None for value in values)
     ]
-    seen = [value for _, values, _, _ in lines for value in values if value is not None]
+    seen = [value for _, _, values, _, _ in lines for value in values if value is not None]
     seen += [value for limit in limits for value in (limit.ms, *(missed for _, missed in limit.missed))]
     time = _time_axis(course.t_s, course.width_s)
     layout = _phase_marks(phases)

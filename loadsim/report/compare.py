@@ -69,7 +69,10 @@ def headline(result: CompareResult) -> str:
     if result.outcome == "invalid":
         return "a gate cannot be judged"
     if result.outcome == "fail":
-        return f"{', '.join(row.gate.label for row in result.gates if row.passed is False)} higher than the gate allows"
+        failed = [row for row in result.gates if row.passed is False]
+        higher = [row.gate.label for row in failed if not row.fewer_succeed]
+        words = [f"{', '.join(higher)} higher than the gate allows"] if higher else []
+        return "; ".join([*words, *dict.fromkeys(row.note for row in failed if row.fewer_succeed)])
     differing = [row for row in result.ratios if row.direction != "unsure"]
     if not differing:
         return "unsure: no difference is larger than the variation within these runs"

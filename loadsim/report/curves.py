@@ -13,10 +13,10 @@ from fractions import Fraction
 import numpy as np
 
 from loadsim.judge.objectives import parse_objective, percentile_of
-from loadsim.measure.counts import US_PER_MS, Slices, slices_of, whole_of
+from loadsim.measure.counts import US_PER_MS, Slices, ok_slices_of, slices_of, whole_of
 from loadsim.measure.hdr import PERCENTILES, Ints, least_count, percentiles
 from loadsim.measure.intervals import intervals
-from loadsim.measure.result import RunResult, SeriesRow
+from loadsim.measure.result import RunResult, SeriesRow, histogram_key
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.units import UnitError, parse_duration
 
@@ -24,6 +24,8 @@ MOST_POINTS = 120
 """Largest number of time intervals in a chart; a screen cannot show more."""
 FEWEST_POINTS = 12
 NINES = 6
+OK = "ok"
+"""The curve of response times of 2xx answers alone."""
 STEPS_PER_NINE = 12
 BINS_PER_DECADE = 8
 
@@ -61,6 +63,8 @@ class Course:
     p90: list[float | None]
     p99: list[float | None]
     max: list[float | None]
+    ok_p99: list[float | None]
+    """p99 of the events answered 2xx."""
     planned: list[float]
     sent: list[float]
     """Deliveries: of one event there may be several."""
@@ -89,26 +93,29 @@ def ladder() -> list[Fraction]:
 
 
 def percentile_curves(result: RunResult) -> list[PercentileCurve]:
-    """`response` and `service`; a closed run has one curve, since its response time is its service time."""
-    metrics = ["response"] if result.run.model == "closed" else ["response", "service"]
+    """`response`, `ok` (response of 2xx answers) and `service`; a closed run has no `service`, since its response time
+    is its service time."""
+    latencies = result.totals.latency_ms
+    ok = result.totals.by_status.get("2xx", {})
+    known = [("response", "response", latencies, slices_of), (OK, "response", ok, ok_slices_of)]
+    known += [] if result.run.model == "closed" else [("service", "service", latencies, slices_of)]
     curves = []
-    for metric in metrics:
-        whole = whole_of(result, metric)
-        if whole is None:
+    for name, metric, stats, sliced in known:
+        whole = whole_of(result, histogram_key(metric, status="2xx") if name == OK else metric)
+        if whole is None or metric not in stats:
             continue
         n = whole.n
         quantiles = [q for q in ladder() if n * (1 - q) >= 1 or q == 0]
-        greatest = result.totals.latency_ms[metric].max or math.inf
+        greatest = stats[metric].max or math.inf
         values = [min(value, greatest) for value in whole.values_ms(quantiles)]
         firm = sum(n >= least_count(q) for q in quantiles)
-        band = _band(result, metric, quantiles[:firm])
-        curves.append(PercentileCurve(metric, [float(q) for q in quantiles], values, band, firm))
+        band = _band(result, sliced(result, metric), quantiles[:firm])
+        curves.append(PercentileCurve(name, [float(q) for q in quantiles], values, band, firm))
     return curves
 
 
-def _band(result: RunResult, metric: str, quantiles: list[Fraction]) -> list[tuple[float, float]]:
+def _band(result: RunResult, found: Slices, quantiles: list[Fraction]) -> list[tuple[float, float]]:
     """The 95 % interval of each quantile, by the same bootstrap as the stored ones; empty under 20 slices."""
-    found = slices_of(result, metric)
     names = {str(q): q for q in quantiles}
     bounds = intervals(found.sliced, found.config, names, result.run.id)
     if bounds is None:
@@ -144,6 +151,8 @@ def course(result: RunResult) -> Course:
         p50, p90, p99 = _percentiles(slices, joined, tops)
     else:  # no histograms by slice: one point per row, as stored
         p50, p90, p99 = ([getattr(row, name) for row in rows] for name in ("p50_ms", "p90_ms", "p99_ms"))
+    ok = ok_slices_of(result, "response")
+    ok_p99: list[float | None] = _percentiles(ok, joined, tops)[2] if len(ok.sliced.counts) else [None] * len(groups)
 
     def rate(group: list[SeriesRow], *names: str) -> float:
         return float(sum(getattr(row, name) for row in group for name in names)) / width
@@ -157,6 +166,7 @@ def course(result: RunResult) -> Course:
         p90=p90,
         p99=p99,
         max=tops,
+        ok_p99=ok_p99,
         planned=[rate(group, "due") for group in groups],
         sent=[sum(row.sent if row.attempts is None else row.attempts for row in group) / width for group in groups],
         completed=completed,

@@ -1,7 +1,7 @@
-"""The share of answers that came within each webhook provider's deadline.
+"""What each webhook provider would have made of this run: which share of the events was answered within its deadline.
 
-The deadline is compared with service time, since a provider's clock starts when the request is sent. Events without a
-complete answer are past every deadline; so is an event that ended by our own timeout, however long that is.
+Service time is the provider's clock: it starts when the request is sent. An event is in time when its whole answer, of
+any status, came within the deadline; the others were answered later, or not at all.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from typing import NamedTuple
 from loadsim.measure.counts import whole_of
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S
-from loadsim.plan.providers import PROVIDERS, Provider
-from loadsim.plan.units import UnitError, parse_duration
-from loadsim.report import facts, figures
-
-DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
+from loadsim.plan.providers import DEADLINES_NS, PROVIDERS, Provider
+from loadsim.report import figures
 
 
 class DeadlineCells(NamedTuple):
@@ -25,35 +22,47 @@ class DeadlineCells(NamedTuple):
     deadline: str
     in_time: str
     """Share of the events sent."""
-    past_deadline: str
+    late: str
+    """Answered after the deadline."""
+    unanswered: str
     afterwards: str
-    """What the provider would do with the others."""
+    """What the provider would do with those two."""
     good: bool
 
 
 class DeadlineRow(NamedTuple):
-    """One provider: events answered within its deadline (a lower bound), and all other events sent."""
+    """One provider: how many of the events sent were answered in time, how many later, and how many not at all."""
 
     provider: Provider
     in_time: int
-    past_deadline: int
+    late: int
+    unanswered: int
 
 
 def deadline_rows(result: RunResult) -> list[DeadlineRow]:
-    """One row for each provider, shortest deadline first; none where nothing was sent."""
-    whole = whole_of(result, "service") or whole_of(result, "response")
+    """Shortest deadline first; none where nothing was sent, or where the result cannot tell answers from errors."""
     totals = result.totals
-    if whole is None or not totals.sent:
+    late = _late(result)
+    if not totals.sent or late is None:
         return []
-    slow = totals.errors.get("timeout", 0) + totals.errors.get("connect_timeout", 0) + totals.unfinished
-    quick = max(0, sum(totals.errors.values()) + totals.unfinished - slow - totals.unsent)
-    rows = []
-    for provider in PROVIDERS:
-        ended = whole.n - whole.above(provider.deadline_ns / NS_PER_MS)
-        unanswered = quick + (slow if provider.deadline_ns >= _timeout_ns(result) else 0)
-        in_time = min(max(0, ended - unanswered), totals.completed)
-        rows.append(DeadlineRow(provider, in_time, totals.sent - in_time))
-    return rows
+    unanswered = totals.sent - totals.completed
+    return [
+        DeadlineRow(provider, totals.completed - late[provider.deadline_ns], late[provider.deadline_ns], unanswered)
+        for provider in PROVIDERS
+    ]
+
+
+def _late(result: RunResult) -> dict[int, int] | None:
+    """Answers after each deadline. Results of earlier versions have only a histogram of answers and errors together,
+    which will do where there are no errors."""
+    counted = {each.deadline_ns: each.late for each in result.deadlines or ()}
+    if counted.keys() >= set(DEADLINES_NS):
+        return counted
+    whole = whole_of(result, "service")
+    n = 0 if whole is None else whole.n
+    if n != result.totals.completed:
+        return None
+    return {ns: 0 if whole is None else whole.above(ns / NS_PER_MS) for ns in DEADLINES_NS}
 
 
 def deadline_cells(result: RunResult) -> list[DeadlineCells]:
@@ -63,16 +72,10 @@ def deadline_cells(result: RunResult) -> list[DeadlineCells]:
             row.provider.title,
             f"{row.provider.deadline_ns / NS_PER_S:g} s",
             figures.share(row.in_time / result.totals.sent),
-            figures.count(row.past_deadline),
+            figures.count(row.late),
+            figures.count(row.unanswered),
             row.provider.afterwards,
-            good=not row.past_deadline,
+            good=not row.late and not row.unanswered,
         )
         for row in deadline_rows(result)
     ]
-
-
-def _timeout_ns(result: RunResult) -> int:
-    try:
-        return parse_duration(str(facts.target_of(result).get("timeout")))
-    except UnitError:
-        return DEFAULT_TIMEOUT_NS

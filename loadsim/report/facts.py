@@ -203,13 +203,29 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
         bound = objective.value
         limit = f"{objective.op} {figures.observed(bound, row.unit)}"
     span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
-    return ObjectiveLine(
-        row.passed, row.text, figures.observed(row.observed, row.unit, bound), span, limit, "; ".join(notes)
-    )
+    observed = at_least(figures.observed(row.observed, row.unit, bound), lower_bound=row.at_least)
+    return ObjectiveLine(row.passed, row.text, observed, span, limit, "; ".join(notes))
+
+
+def at_least(figure: str, *, lower_bound: bool) -> str:
+    """The figure, marked where it falls on events that were still under way at the end."""
+    return f"≥ {figure}" if lower_bound else figure
+
+
+def latency_text(stats: Stats, name: str) -> str:
+    """One figure of a latency, such as `p99`: `12.3 ms`, or `≥ 5.00 s` for a lower bound."""
+    value = getattr(stats, name)
+    return at_least(figures.milliseconds(value), lower_bound=value is not None and name in stats.lower_bounds)
+
+
+def ok_stats(totals: Totals, metric: str = "response") -> Stats:
+    """Latencies of the events answered 2xx."""
+    return totals.by_status.get("2xx", {}).get(metric, Stats(count=0))
 
 
 def latency_rows(result: RunResult, group: Totals | None = None) -> list[LatencyRow]:
-    """response, service, lag and wait. A closed run has no lag, and its response time is its service time.
+    """response, that of 2xx answers alone, service, lag and wait. A closed run has no lag, and its response time is its
+    service time.
 
     connect and tls are shown only where many events opened a connection.
     """
@@ -221,7 +237,10 @@ def latency_rows(result: RunResult, group: Totals | None = None) -> list[Latency
     if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
         secured = latency.get("tls")
         labels |= {"connect": "connect"} | ({"tls": "TLS handshake"} if secured and secured.count else {})
-    return [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
+    rows = [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
+    if (group or result.totals).by_status:
+        rows.insert(1, LatencyRow(f"{rows[0].label}, 2xx", ok_stats(group or result.totals)))
+    return rows
 
 
 def window_tables(result: RunResult) -> list[WindowTable]:

@@ -6,6 +6,7 @@ gives the histogram of any longer interval.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -43,10 +44,12 @@ def _started(at: str) -> list[str]:
 
 def _intervals(result: RunResult) -> Iterator[str]:
     slices = {metric: slices_of(result, metric) for metric in METRICS}
+    stats = {metric: result.totals.latency_ms.get(metric) for metric in METRICS}
+    most = {metric: math.inf if each is None or each.max is None else each.max for metric, each in stats.items()}
     for number, row in enumerate(result.series):
         for metric, counted in slices.items():
             blob = (result.series_histograms.get(metric) or [])[number : number + 1]
             if not blob or blob[0] is None:
                 continue
-            greatest = counted.highest_us(number) / US_PER_MS
+            greatest = min(counted.highest_us(number) / US_PER_MS, most[metric])
             yield f"Tag={metric},{row.t_s:.3f},{result.slice_s:.3f},{greatest:.3f},{blob[0]}"

@@ -26,7 +26,7 @@ TRENDS = {
 }
 """k6's names with k6's meaning, and our own metrics beside them."""
 K6_NAMES = {"service": "http_req_duration", "first_byte": "http_req_waiting", "connect": "http_req_connecting"}
-K6_NAMES |= {"wait": "http_req_blocked", "success": "http_req_failed", "events": "http_reqs"}
+K6_NAMES |= {"wait": "http_req_blocked", "success": "http_req_failed", "sent": "http_reqs"}
 K6_NAMES |= {"dropped": "dropped_iterations"}
 _FIGURES = {
     "avg": "mean",
@@ -59,15 +59,17 @@ def render_k6_summary(result: RunResult) -> bytes:
 
 def _metrics(totals: Totals) -> dict[str, dict[str, Any]]:
     metrics = {name: _trend(totals.latency_ms[ours]) for name, ours in TRENDS.items() if totals.latency_ms.get(ours)}
+    if "2xx" in totals.by_status:
+        metrics["http_req_duration{expected_response:true}"] = _trend(totals.by_status["2xx"]["service"])
     refused = totals.sent - totals.succeeded
     metrics |= {
-        "http_reqs": _counter(totals.completed, totals.duration_s, without=sum(totals.after_end.values())),
+        "http_reqs": _counter(totals, totals.sent),
         "http_req_failed": _rate(refused, totals.succeeded),
         "checks": _rate(totals.succeeded, refused),
-        "iterations": _counter(totals.sent, totals.duration_s),
-        "dropped_iterations": _counter(totals.dropped, totals.duration_s),
-        "data_sent": _counter(totals.bytes_sent, totals.duration_s),
-        "data_received": _counter(totals.bytes_received, totals.duration_s),
+        "iterations": _counter(totals, totals.sent),
+        "dropped_iterations": _counter(totals, totals.dropped),
+        "data_sent": _counter(totals, totals.bytes_sent),
+        "data_received": _counter(totals, totals.bytes_received),
     }
     return metrics
 
@@ -77,8 +79,9 @@ def _trend(stats: Stats) -> dict[str, Any]:
     return {name: value for name, value in values if value is not None}
 
 
-def _counter(count: int, duration_s: float | None, *, without: int = 0) -> dict[str, Any]:
-    return {"count": count, "rate": (count - without) / duration_s} if duration_s else {"count": count}
+def _counter(totals: Totals, count: int) -> dict[str, Any]:
+    rate = totals.per_second(count)
+    return {"count": count} if rate is None else {"count": count, "rate": rate}
 
 
 def _rate(passes: int, fails: int) -> dict[str, Any]:
@@ -98,6 +101,9 @@ def _tagged(result: RunResult, objective: Objective) -> dict[str, Any]:
     if len(objective.tags) != 1:
         return {}
     tag, value = objective.tags[0]
+    if tag == "status":
+        stats = result.totals.by_status.get(value, {}).get(objective.metric)
+        return {} if stats is None else _trend(stats)
     groups = {"event": result.by_event, "case": result.by_case, "phase": result.by_phase}.get(tag, {})
     if value not in groups:
         return {}

@@ -22,6 +22,7 @@ from loadsim.report.blocks import (
     sentence,
 )
 from loadsim.report.figures import printable
+from loadsim.report.unknown import unknown_words
 
 ICONS: dict[Tone, str] = {"good": "✅", "bad": "❌", "warn": "⚠️", "dim": "▫️", "": "▫️"}
 QUOTED_CHARS = 500
@@ -99,6 +100,8 @@ def _table(block: Table, section: Section) -> Iterator[str]:
         yield f"**{escape(block.caption)}**"
     rows = [[_cell(cell(each)) for each in row] for row in block.rows]
     yield table(block.columns, rows)
+    if unknown := unknown_words(block.columns, block.rows):
+        yield escape(unknown)
 
 
 def _cell(content: Cell) -> str:

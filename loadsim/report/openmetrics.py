@@ -69,6 +69,9 @@ def _latency(result: RunResult) -> Iterator[str]:
     for labels, group in _groups(result):
         for metric, stats in group.latency_ms.items():
             yield from _summary(stats, {"metric": metric, **labels})
+        for status, latencies in group.by_status.items():
+            for metric, stats in latencies.items():
+                yield from _summary(stats, {"metric": metric, "status": status, **labels})
 
 
 def _summary(stats: Stats, labels: Labels) -> Iterator[str]:

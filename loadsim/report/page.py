@@ -28,6 +28,7 @@ from loadsim.report.blocks import (
     sentence,
 )
 from loadsim.report.markup import Markup, embedded_json, join, safe, table, tag
+from loadsim.report.unknown import unknown_words
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; "
@@ -169,7 +170,9 @@ def _table(block: Table) -> Markup:
     columns = block.columns
     words = [number for number, column in enumerate(columns) if column.words]
     rows = [[_cell(cell(content), columns[i]) for i, content in enumerate(row)] for row in block.rows]
-    return table(block.caption, [column.title for column in columns], rows, words=words)
+    shown = table(block.caption, [column.title for column in columns], rows, words=words)
+    unknown = unknown_words(columns, block.rows)
+    return join([shown, tag("p", f"{unknown}.", class_="after")]) if unknown else shown
 
 
 def _cell(content: Cell, column: Column) -> Markup:

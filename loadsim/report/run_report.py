@@ -176,7 +176,7 @@ def _latency_cell(stats: Stats, name: str) -> Cell:
     value = getattr(stats, name)
     bounds = (stats.ci95 or {}).get(name)
     under = figures.interval(*bounds, like=value) if bounds and value is not None else ""
-    return Cell(figures.milliseconds(value), under=under)
+    return Cell(facts.latency_text(stats, name), under=under)
 
 
 def _groups(result: RunResult, which: str, title: str) -> Section:
@@ -187,11 +187,17 @@ def _groups(result: RunResult, which: str, title: str) -> Section:
         totals = row.totals
         stats = totals.latency_ms.get("response", _NO_STATS)
         counts = (figures.count(totals.sent), figures.share(totals.success_rate), figures.count(totals.failed))
-        latencies = (figures.milliseconds(getattr(stats, name)) for name in ("p50", "p90", "p99", "p99_9", "max"))
+        latencies = [facts.latency_text(stats, name) for name in ("p50", "p90", "p99", "p99_9", "max")]
+        latencies.append(facts.latency_text(facts.ok_stats(totals), "p99"))
         due = (figures.count(totals.refusals_due), figures.count(totals.forged_accepted)) if forged else ()
         rows.append((Cell(row.name, note=row.note), *counts, *latencies, *due))
     titles = [("Sent", False), ("2xx", False), ("Failed", True), ("p50", False), ("p90", True), ("p99", False)]
-    titles += [("p99.9", True), ("max", False), *([("Forged", False), ("Accepted", False)] if forged else [])]
+    titles += [
+        ("p99.9", True),
+        ("max", False),
+        ("2xx p99", True),
+        *([("Forged", False), ("Accepted", False)] if forged else []),
+    ]
     columns = (
         Column("Event type" if which == "event" else "Phase", words=True),
         *(Column(name, spare=spare) for name, spare in titles),
@@ -208,7 +214,7 @@ def _cases(result: RunResult) -> Section:
             *(figures.count(number) for number in (row.sent, row.accepted, row.refused)),
             Cell(figures.count(row.violations), "bad" if row.violations else ""),
             row.upper,
-            *(figures.milliseconds(value) for value in (row.stats.p50, row.stats.p99)),
+            *(facts.latency_text(row.stats, name) for name in ("p50", "p99")),
         )
         for row in facts.case_rows(result)
     ]
@@ -255,16 +261,23 @@ def _deadlines(result: RunResult) -> Section:
     """The share of events that each provider would have counted as delivered in time."""
     known = deadline_cells(result)
     rows = [
-        (row.provider, row.deadline, row.in_time, Cell(row.past_deadline, "" if row.good else "bad"), row.afterwards)
+        (
+            row.provider,
+            row.deadline,
+            row.in_time,
+            Cell(row.late, "" if row.late == "0" else "bad"),
+            Cell(row.unanswered, "" if row.unanswered == "0" else "bad"),
+            row.afterwards,
+        )
         for row in known
     ]
-    titles = (Column("Deadline"), Column("In time"), Column("Past the deadline"))
+    titles = (Column("Deadline"), Column("In time"), Column("Later"), Column("No answer"))
     columns = (Column("Provider", words=True), *titles, Column("What it would do then", words=True, long=True))
     short = ""
     if known and all(row.good for row in known):
         shortest = f"the shortest is {known[0].deadline} ({known[0].provider})"
         short = f"every event was within the deadline of all {len(known)} providers; {shortest}"
-    note = "share of the events sent that were answered in time, by service time"
+    note = "in time: share of the events sent whose whole answer, of any status, came within that service time"
     return Section("deadlines", "Provider deadlines", [Table("Provider deadlines", columns, rows, short)], note)
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from loadsim.report.blocks import Block, Cell, Figures, Items, Lines, Quotes, Report, Section, Table, Tone, cell
 from loadsim.report.figures import printable
+from loadsim.report.unknown import unknown_words
 
 WIDE = 110
 """From this width on, tables show their spare columns."""
@@ -162,6 +163,8 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
     for row in rows:
         grid.add_row(*(_cell(each, sign=i in signs, under=under) for i, each in enumerate(row)))
     yield grid
+    if unknown := unknown_words([block.columns[i] for i in shown], rows):
+        yield Text(unknown, style="dim")
 
 
 def _cell(content: Cell, *, sign: bool, under: bool) -> Text:

@@ -18,8 +18,10 @@ from loadsim.events import catalogue
 from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.values import parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
+from loadsim.judge.support import why_unsupported
 from loadsim.launch.cluster import cluster_of
 from loadsim.launch.environment import available_cores
+from loadsim.launch.result import stratum_names
 from loadsim.model import Objective, Secret, UsageError
 from loadsim.plan import (
     EMBEDDED,
@@ -100,18 +102,19 @@ def read_config() -> Config:
     return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
-def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunSpec:
+def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE, *, sized: bool = True) -> RunSpec:
     """The run for a SCENARIO or TARGET and these options.
 
-    All input is checked here, before the first event. Raises UsageError, and LoadsimError where no
-    result could be written.
+    All input is checked here, before the first event. A look at the plan alone (`check`) needs no secret. `sized`: the
+    run has this length, so its objectives must be such as so many events can support. Raises UsageError, and
+    LoadsimError where no result could be written.
     """
     scenario = _named(_scenario(what, options, words), options.name)
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
     check_headers(target.headers, described)
-    objectives = _objectives(what, scenario, added=len(_added(options)))
+    objectives = _objectives(what, scenario, added=len(_added(options)), defaults=options.default_objectives)
     scenario = by_part(scenario, described)
     if options.gate == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
@@ -121,6 +124,7 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunS
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
         objectives=objectives,
         gate=options.gate,
+        defaults=options.default_objectives,
         epoch_ns=None if options.epoch is None else parse_epoch(options.epoch),
         recorded=recorded,
         pace=pace,
@@ -130,7 +134,9 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE) -> RunS
         outcomes=options.outcomes or scenario.outcomes,
         out=Path(options.out),
     )
-    if _keys_are_here(spec):
+    if sized:
+        _check_sizes(spec)
+    if _keys_are_here(spec) and (not options.check or options.secret_env or options.secret_file):
         spec = with_keys(spec, words.remedy)
     _check_requests(spec)
     if not options.check:
@@ -144,12 +150,25 @@ def _keys_are_here(spec: RunSpec) -> bool:
     return cluster is None or cluster.ship_secret or bool(cluster.local) or spec.scenario.target.url == EMBEDDED
 
 
+def _check_sizes(spec: RunSpec) -> None:
+    """Refuse an objective for which the plan has too few events, whatever comes of them."""
+    plan = spec.plan()
+    names = stratum_names(plan)
+    for objective in spec.objectives:
+        why = why_unsupported(objective, plan, names)
+        if why:
+            raise UsageError(
+                f"objective {objective.text!r}: this run can never support it: {why}; plan more events, or take a "
+                "lower percentile"
+            )
+
+
 def _check_requests(spec: RunSpec) -> None:
     """Check images and paths of fields here, before a shard would find an error."""
     request_maker(msgspec.structs.replace(spec, secret=spec.secret or STAND_IN, old_secret=spec.old_secret or STAND_IN))
 
 
-def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective, ...]:
+def _objectives(what: str, scenario: Scenario, *, added: int, defaults: bool) -> tuple[Objective, ...]:
     """The scenario's own objectives and, after them, those of the command line. An error names the file."""
     vocabulary = vocabulary_of_scenario(scenario)
     if what.endswith(".toml"):
@@ -157,7 +176,7 @@ def _objectives(what: str, scenario: Scenario, *, added: int) -> tuple[Objective
             objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)
         except UsageError as error:
             raise UsageError(f"{what}: {error}") from None
-    return objectives_of(scenario.objectives, vocabulary)
+    return objectives_of(scenario.objectives, vocabulary, defaults=defaults)
 
 
 def _added(options: RunOptions) -> list[str | dict[str, Any]]:

@@ -178,7 +178,7 @@ def keep(result: RunResult, spec: RunSpec) -> Path:
 def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
     """Judge the result, write it again with the verdict, then its reports."""
     path = directory / RESULT
-    judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate)
+    judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate, defaults=spec.defaults)
     write_whole(path, dump_result(judged))
     files = [path]
     for name, data in run_files(judged).items() if spec.drawn else ():

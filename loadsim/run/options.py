@@ -63,6 +63,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     objectives: tuple[str, ...] = ()
     aborting: tuple[str, ...] = ()
     """Objectives that end the run as soon as they cannot be met."""
+    default_objectives: bool = True
     gate: GateMode = "point"
 
     # a cluster

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import dump_result, load_result
 from loadsim.model import LoadsimError
-from tests.builders import run_result
+from loadsim.plan.scenario import ValidityRules
+from tests.builders import refused, run_result
 from tests.cli.running import judge, stored_result
 
 
@@ -71,3 +73,26 @@ def test_a_result_that_nobody_judged_takes_the_objectives_of_its_scenario(tmp_pa
 def test_a_written_default_stays_a_default(directory: Path) -> None:
     judge(directory, "--objective", "p(99) < 1ms", "--write")
     assert "default" in judge(directory).stdout
+
+
+def test_the_reading_of_the_run_is_kept_and_followed(tmp_path: Path) -> None:
+    """p99 is 44 ms with an interval from 40.9: beyond 43 ms by the figure, not by the whole interval."""
+    result = run_result()
+    objectives = objectives_of(["p(99) < 43ms", "success: rate > 98%"], vocabulary_of(result))
+    for reading, code in (("point", 99), ("confident", 0)):
+        stored = evaluate(result, objectives, ValidityRules(), gate=reading)  # type: ignore[arg-type]
+        (tmp_path / "result.json").write_bytes(dump_result(stored))
+        assert judge(tmp_path).exit_code == code
+        assert judge(tmp_path, "--gate", "point").exit_code == 99, "unless told otherwise"
+        assert judge(tmp_path, "--gate", "confident", "--write").exit_code == 0
+        assert judge(tmp_path).exit_code == 0
+
+
+def test_a_run_without_default_objectives_is_judged_without_them(tmp_path: Path) -> None:
+    result = run_result(totals=refused(code="500"))
+    objectives = objectives_of(["p(99) < 10s"], vocabulary_of(result), defaults=False)
+    stored = evaluate(result, objectives, ValidityRules(), defaults=False)
+    (tmp_path / "result.json").write_bytes(dump_result(stored))
+    assert judge(tmp_path).exit_code == 0
+    assert judge(tmp_path, "--default-objectives").exit_code == 99
+    assert judge(tmp_path, "--no-default-objectives", "--objective", "p(99) < 10s").exit_code == 0

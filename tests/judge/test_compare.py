@@ -43,6 +43,20 @@ def test_too_few_slices_cannot_be_judged() -> None:
     assert "too few slices" in found.gates[0].note
 
 
+def test_a_gate_on_latency_needs_events_that_succeed_as_often() -> None:
+    gates = compare_gates(["p50:10%"])
+    base, new = run(11, "base"), run(12)
+    refused = msgspec.structs.replace(new.totals, succeeded=0, failed=new.totals.sent, success_rate=0.0)
+    failing = compare_results(base, msgspec.structs.replace(new, totals=refused), gates)
+    assert (failing.outcome, failing.gates[0].passed) == ("fail", False)
+    assert failing.gates[0].note == "fewer events succeed: 0 of 7,800 in NEW, 7,715 of 7,800 in BASE"
+    text = render_text(failing)
+    assert "fewer events succeed" in text
+    assert "higher than the gate allows" not in text
+    one_more = msgspec.structs.replace(new.totals, succeeded=new.totals.succeeded - 1, failed=new.totals.failed + 1)
+    assert compare_results(base, msgspec.structs.replace(new, totals=one_more), gates).outcome == "pass"
+
+
 def test_what_is_not_alike_is_said() -> None:
     other = msgspec.structs.replace(run(12), run=run_info(model="closed", workers=5))
     said = " | ".join(compare_results(run(11), other).differences)

@@ -74,6 +74,15 @@ def test_only_a_latency_objective_and_nothing_but_500_is_a_failure() -> None:
     assert exit_code(result, interrupted=False) == 99
 
 
+def test_forged_events_that_were_let_in_fail_a_run_that_says_nothing_of_them() -> None:
+    forged = totals(forged_accepted=35, refused_badly=0, refusals_due=53)
+    result = judged(run_result(totals=forged), "p(99) < 10s", MOSTLY_GOOD)
+    assert [(row.text, row.default) for row in result.verdict.objectives if row.passed is False] == [
+        ("forged_accepted: count == 0", True)
+    ]
+    assert exit_code(result, interrupted=False) == 99
+
+
 def test_errors_cannot_be_none_when_nothing_succeeded() -> None:
     assert judged(run_result(totals=refused(code="500")), "errors: count == 0").verdict.outcome == "fail"
 

@@ -41,7 +41,11 @@ VOCABULARY = Vocabulary(
         ("http_req_waiting: avg < 20", "first_byte: avg < 20ms"),
         ("http_req_failed: rate<0.01", "success: rate > 99%"),
         ("http_req_failed: rate <= 1%", "success: rate >= 99%"),
-        ("http_reqs: count >= 100", "events: count >= 100"),
+        ("http_reqs: count >= 100", "sent: count >= 100"),
+        ("http_reqs: rate > 10", "sent: rate > 10/s"),
+        ("http_req_duration{expected_response:true}: p(95)<200", "service{status:2xx}: p(95) < 200ms"),
+        ("first_byte{status:5xx,phase:p}: p(97) < 1s", "first_byte{phase:p,status:5xx}: p(97) < 1000ms"),
+        ("events{status:4xx}: count == 0", "events{status:4xx}: count == 0"),
         ("dropped_iterations: count === 0", "dropped: count == 0"),
     ],
 )
@@ -79,7 +83,11 @@ def test_k6_names_are_translated_and_ours_are_not() -> None:
         ("response{event:a,event:b}: p(50) < 1", "given twice"),
         ("response{event:a,phase:b}: p(50) < 1", "one of event, case and phase at a time"),
         ("wait{phase:a}: p(97.5) < 1", "by tag, wait is kept for p(50), p(75), p(90), p(95), p(99), p(99.9), p(99.99)"),
-        ("response{status:200}: p(50) < 1", "counts of events only"),
+        ("response{status:200}: p(50) < 1", "latencies are kept by class of status, 2xx, 3xx, 4xx, 5xx, not for '200'"),
+        ("lag{status:2xx}: p(50) < 1", "the status tag selects counts of events"),
+        ("response{status:2xx,event:T}: p(50) < 1", "for the whole run and by phase only"),
+        ("http_req_failed{expected_response:true}: rate < 1%", "the status tag selects counts of events"),
+        ("service{expected_response:true}: p(50) < 1", "unknown tag 'expected_response'"),
         ("events{status:2000}: count > 1", "not an HTTP status"),
         ("lost{phase:a}: count == 0", "whole run only"),
         (f"p(99) < {'9' * 400}ms", "too large"),
@@ -145,6 +153,17 @@ def test_one_of_two_equal_objectives_that_may_end_the_run_is_enough() -> None:
 def test_default_is_added_and_marked() -> None:
     objectives = objectives_of(["p(99) < 1s"], VOCABULARY)
     assert [(one.text, one.default) for one in objectives] == [("p(99) < 1s", False), ("success: rate >= 99%", True)]
+
+
+def test_forged_events_have_a_default_of_their_own() -> None:
+    rich = replace(VOCABULARY, has_cases=True, cases=("genuine", "stale"))
+    both = [("success: rate >= 99%", True), ("forged_accepted: count == 0", True)]
+    assert [(one.text, one.default) for one in objectives_of([], rich)] == both
+    assert [one.text for one in objectives_of(["forged_accepted: count < 3"], rich) if one.default] == [both[0][0]]
+    assert both[1] in [(one.text, one.default) for one in objectives_of(["success: rate > 1%"], rich)]
+    windows = "forged_accepted: count < 3 over 1s"  # what follows the last whole window would go unseen
+    assert both[1] in [(one.text, one.default) for one in objectives_of([windows], rich)]
+    assert objectives_of([], rich, defaults=False) == ()
 
 
 @pytest.mark.parametrize("text", ["success: rate > 50%", "errors: count < 5", "http_req_failed: rate < 1%"])

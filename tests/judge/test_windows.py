@@ -140,7 +140,10 @@ def test_no_whole_window_is_invalid() -> None:
     [
         ("p(90) < 1s over 3s", "are 2s wide, and a window of a stored result is a multiple of that: 2s, 4s, 6s, …"),
         ("p(90) < 1s over 250ms", "2s, 4s, 6s"),
-        ("lag: p(90) < 1s over 2s", "slices only of response, service, success, events, errors, without other tags"),
+        (
+            "lag: p(90) < 1s over 2s",
+            "slices only of response, service, success, sent, events, errors, without other tags",
+        ),
         ("response{event:desktop.app_tracking.captured}: max < 1s over 2s", "did not count windows of this figure"),
         ("success{phase:steady}: rate > 9% over 2s", "slices only of response, service"),
     ],

@@ -14,7 +14,7 @@ from loadsim.launch.collect import Collector
 from loadsim.launch.result import stratum_names
 from loadsim.launch.watch import ObjectiveWatch
 from loadsim.measure.result import Aborted
-from loadsim.model import NS_PER_S, Column
+from loadsim.model import NS_PER_S, UNFINISHED, Column
 from loadsim.plan import ObjectiveRule, Plan
 from tests.launch.support import balanced, endpoint, loadsim, stored
 from tests.measure.rows import MS, answered, tallied
@@ -160,7 +160,7 @@ def test_warm_up_is_in_no_window_and_phases_have_their_own() -> None:
     run = Fake("max < 1s over 2s", "response{phase:y}: max < 1s over 2s", "max < 2s over 2s", phases=phases)
     run.frame(second(0, slow=20) + second(1, stratum=2) + second(2, stratum=3), 3.1)
     run.frame(second(3, stratum=4) + second(4, slow=1, stratum=5) + second(5, stratum=4), 6.5)
-    whole, of_y = run.watch.courses(6 * S)
+    whole, of_y = run.watch.courses(6 * S, run.collector.merged)
     assert (whole.figure, whole.t_s, whole.samples, whole.left_out_s) == ("response: max", [1, 3], [40, 40], 1)
     assert (of_y.figure, of_y.t_s, of_y.samples) == ("response{phase:y}: max", [3], [40])
     assert [round(value or 0) for value in whole.values] == [1, 500]
@@ -168,7 +168,7 @@ def test_warm_up_is_in_no_window_and_phases_have_their_own() -> None:
 
 async def test_a_real_run_ends_early_fails_and_balances(tmp_path: Path) -> None:
     async with endpoint(500) as served:
-        limits = ("--abort", "success: rate >= 99% over 1s", "--objective", "p(99.9) < 59m over 20s")
+        limits = ("--abort", "success: rate >= 99% over 1s", "--objective", "p(50) < 59m over 20s")
         done = await loadsim("run", served.url, "-r", "100/s", "-d", "30m", "-w", "2", *limits, cwd=tmp_path)
     result = stored(tmp_path)
     assert done.code in (99, 3), done.err  # 3: a busy machine may make the generator late
@@ -226,3 +226,23 @@ def test_an_objective_that_can_never_end_the_run_says_so(text: str, phase: dict[
     assert all(never in line and text in line for line in said)
     bad = [answered(10 * MS * number, 600 * MS, code=500) for number in range(100)]
     assert (run.frame(bad, 4.9) is None) == bool(never)
+
+
+def test_neither_windows_nor_the_live_view_exceed_the_maximum() -> None:
+    """The bucket of 108.208 ms reaches to 108.223 ms."""
+    run = Fake(abort("max <= 108208us over 1s"))
+    rows = [answered(50 * MS * number, 108_208_000) for number in range(20)]
+    assert run.frame(rows, 1.2) is None, "a limit that is met ends no run"
+    (course,) = run.watch.courses(S, run.collector.merged)
+    assert course.values == [108.208]
+    progress = run.collector.progress(1.2)
+    assert progress.total.max_ms == progress.total.p99_ms == progress.last_second.max_ms == 108.208
+
+
+def test_windows_of_a_run_are_open_where_events_are_unfinished() -> None:
+    run = Fake("p(50) < 2s over 1s", "response{status:2xx}: p(50) < 2s over 1s")
+    hanging = [[*answered(50 * MS * number, 900 * MS, code=UNFINISHED)] for number in range(15)]
+    run.frame([*hanging, *second(0)[:5]], 2)
+    every, ok = run.watch.courses(S, run.collector.merged)
+    assert (len(every.at_most), every.at_most[0]) == (1, None)
+    assert (ok.at_most, ok.samples) == ([], [5])

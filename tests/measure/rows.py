@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -38,9 +40,10 @@ def tallied(
     ends: list[int] | None = None,
     recording_ends: list[int] | None = None,
     stop: int | None = None,
+    deadlines: Sequence[int] = (),
 ) -> TallyDelta:
     """The delta of one fold of `rows`; `stop`: ns after the start, before the fold."""
-    tally = Tally(strata, START, ends or [-1] * strata, recording_ends=recording_ends)
+    tally = Tally(strata, START, ends or [-1] * strata, recording_ends=recording_ends, deadlines=deadlines)
     if stop is not None:
         tally.stop(START + stop)
     tally.fold(array(rows))

@@ -15,59 +15,13 @@ from loadsim.measure.cells import LATENCIES
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
 from loadsim.measure.merge import Merged
-from loadsim.measure.result import Environment, RunInfo, RunResult, SampleRow, Stats, Totals
-from loadsim.measure.strata import StratumNames
+from loadsim.measure.result import SampleRow, Stats, Totals
 from loadsim.measure.totals import imbalances, unbalanced
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, kind_name
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied
-
-# phase (warm-up, steady) * type (a, b, c) * one case
-PLAIN = StratumNames(
-    phases=("warm-up", "steady"),
-    types=("a", "b", "c"),
-    cases=("genuine",),
-    recorded=(False, True),
-    durations_ns=(NS_PER_S, 10 * NS_PER_S),
-    model="open",
-    expects=("accept",),
-)
-STEADY_A, STEADY_B = 3, 4
-FORGING = replace(
-    PLAIN, types=("a",), cases=("genuine", "bad-signature", "big"), expects=("accept", "refuse", "accept")
-)
-GENUINE, FORGED, BIG = 3, 4, 5
+from tests.measure.runs import BIG, FORGED, FORGING, GENUINE, HERE, PLAIN, RUN, STEADY_A, STEADY_B, built
 
 GENERATOR = "the busiest generator process"
-RUN = RunInfo("run-1", "test", "", "", seed=1, version="0", model="open", workers=1, interrupted=False, scenario={})
-HERE = Environment(python="3", platform="test", cpu_model="", cpu_count=1, packages={})
-
-
-def built(
-    rows: list[list[int]],
-    names: StratumNames = PLAIN,
-    *,
-    planned: list[int] | None = None,
-    extra: list[int] | None = None,
-    samples: list[SampleRow] | None = None,
-    limits: LimitInputs | None = None,
-    ends: list[int] | None = None,
-    recording_ends: list[int] | None = None,
-    stop: int | None = None,
-) -> RunResult:
-    merged = Merged(names.strata)
-    merged.add(0, tallied(rows, names.strata, ends, recording_ends, stop))
-    counted = merged.shard_counter(0, "ended") + np.array(extra or 0)
-    return assemble(
-        merged,
-        names,
-        planned=counted if planned is None else planned,
-        run=RUN,
-        environment=HERE,
-        shards=[],
-        samples=samples or [],
-        limits=limits or LimitInputs(10, 3),
-        extra_unfinished=extra,
-    )
 
 
 def dropped(due: int, stratum: int) -> list[int]:

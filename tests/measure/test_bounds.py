@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.bounds import upper95
+from loadsim.measure.bounds import more_likely, upper95
 
 
 def exact(seen: int) -> float:
@@ -39,3 +39,17 @@ def test_a_bound_is_a_share_above_what_was_seen(seen: int, of: int) -> None:
     bound = upper95(seen, of)
     assert bound is not None
     assert seen / of <= bound <= 1
+
+
+@given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
+def test_a_difference_of_shares_is_fishers(a: int, of_a: int, b: int, of_b: int) -> None:
+    a, b = min(a, of_a), min(b, of_b)
+    ways = math.comb(of_a + of_b, a + b)
+    exact = sum(math.comb(of_a, k) * math.comb(of_b, a + b - k) for k in range(a, min(of_a, a + b) + 1)) / ways
+    found = more_likely(a, of_a, b, of_b)
+    assert found == (1.0 if a * of_b <= b * of_a else pytest.approx(exact, rel=1e-9))
+
+
+def test_large_counts_are_quick_and_finite() -> None:
+    assert more_likely(1_000_000, 1_000_000, 0, 1_000_000) == 0.0
+    assert more_likely(10_400, 1_000_000, 10_000, 1_000_000) == pytest.approx(0.0024, rel=0.1)

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+import math
 import statistics
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric
+from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric, Part
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.merge import Merged
-from loadsim.measure.moments import Moments, rounding
 from loadsim.measure.slices import FEW_SLICES, MAX_SLICES
 from loadsim.measure.tally import Tally
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_S, Column
 from tests.measure.rows import MS, START, answered, array, outcomes, tallied
 
 STRATA = 6
@@ -34,18 +35,9 @@ def test_shards_add_up_to_the_whole(rows: list[list[int]], shards: int) -> None:
     assert split.codes(EVERY) == whole.codes(EVERY)
     for metric in LATENCIES:
         assert np.array_equal(split.counts(metric, EVERY), whole.counts(metric, EVERY))
-        assert_same(split.moments(metric, EVERY), whole.moments(metric, EVERY))
+        assert split.moments(metric, EVERY) == whole.moments(metric, EVERY)
     for stratum in EVERY:
         assert split.counter("ended", [stratum]) == whole.counter("ended", [stratum])
-
-
-def assert_same(a: Moments | None, b: Moments | None) -> None:
-    if a is None or b is None:
-        assert a is b
-        return
-    assert (a.count, a.min, a.max, a.overflow) == (b.count, b.min, b.max, b.overflow)
-    assert a.mean == pytest.approx(b.mean, rel=0, abs=2 * rounding(a))
-    assert a.stdev == pytest.approx(b.stdev, rel=0, abs=2 * rounding(a))
 
 
 @given(
@@ -63,8 +55,21 @@ def test_microseconds_apart_are_told_apart_at_any_height(height: int, samples: l
     for order in (shards, shards[::-1]):
         found = merged(*order).moments(Metric.service, EVERY)
         assert found is not None
-        assert found.mean == pytest.approx(statistics.fmean(exact), rel=0, abs=rounding(found))
-        assert found.stdev == pytest.approx(statistics.pstdev(exact), rel=0, abs=rounding(found))
+        assert found.mean == float(statistics.mean(map(Fraction, exact)))
+        assert found.stdev == pytest.approx(math.sqrt(statistics.pvariance(map(Fraction, exact))), rel=1e-15)
+
+
+@given(st.lists(outcomes(STRATA), max_size=30))
+def test_parts_add_up_to_their_metric(rows: list[list[int]]) -> None:
+    found = merged(rows)
+    for metric in LATENCIES:
+        parts = sum((found.counts(metric, EVERY, [part]) for part in Part), np.zeros(1, dtype=np.int64))
+        assert np.array_equal(parts, found.counts(metric, EVERY))
+        moments = [found.moments(metric, EVERY, [part]) for part in Part]
+        whole = found.moments(metric, EVERY)
+        assert sum(each.total for each in moments if each) == (whole.total if whole else 0)
+    ok = sum(columns[Column.code] in range(200, 300) for columns in rows)
+    assert found.counts(Metric.response, EVERY, [Part.ok]).sum() == ok
 
 
 @given(st.lists(outcomes(STRATA), max_size=30))

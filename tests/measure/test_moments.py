@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadsim.measure.moments import Moments, Rows, empty, of_stretches, paired, rounding, together
+from loadsim.measure.moments import Moments, Rows, Table, empty, of_stretches, paired, together
 
 LARGEST = 2**44 - 1
 near = st.builds(lambda height, above: [min(height + each, LARGEST) for each in above],
@@ -27,18 +29,21 @@ def rows_of(samples: list[list[int]], overflow: int = LARGEST) -> Rows:
 def assert_are_those_of(found: Moments | None, values: list[int]) -> None:
     assert found is not None
     assert (found.count, found.min, found.max) == (len(values), min(values), max(values))
-    assert found.mean == pytest.approx(sum(values) / len(values), rel=0, abs=rounding(found))
-    assert found.stdev == pytest.approx(statistics.pstdev(values), rel=0, abs=rounding(found))
+    exact = [Fraction(value) for value in values]
+    assert found.mean == float(statistics.mean(exact))
+    assert found.stdev == pytest.approx(math.sqrt(statistics.pvariance(exact)), rel=1e-15)
 
 
 @given(parts)
 @example([[3_574_000_000_000], [3_574_000_010_000]])
+@example([[LARGEST], [LARGEST - 1], [LARGEST - 2]])
 def test_parts_add_up_to_the_whole_at_once(samples: list[list[int]]) -> None:
     assert_are_those_of(together(rows_of(samples)), [value for part in samples for value in part])
 
 
 @given(parts)
 @example([[3_574_000_000_000], [3_574_000_010_000]])
+@example([[LARGEST], [LARGEST - 1], [LARGEST - 2]])
 def test_parts_add_up_to_the_whole_one_by_one_in_any_order(samples: list[list[int]]) -> None:
     for order in (samples, samples[::-1], sorted(samples, key=len)):
         rows = empty(1)
@@ -63,7 +68,7 @@ def test_many_bites_lose_nothing_that_a_report_shows() -> None:
         rows = paired(rows, bite)
     found = together(rows)
     assert found is not None
-    assert found.stdev == pytest.approx(5_000, rel=1e-6)
+    assert found.stdev == 5_000
 
 
 def test_what_is_too_large_is_counted() -> None:
@@ -74,3 +79,14 @@ def test_what_is_too_large_is_counted() -> None:
 
 def test_nothing_has_no_moments() -> None:
     assert together(empty(0)) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, LARGEST)), max_size=40))
+def test_a_table_keeps_each_group_apart(samples: list[tuple[int, int]]) -> None:
+    table = Table(41)
+    for group, value in samples:
+        table.add(table.rows_of(np.array([group])), rows_of([[value]]))
+    filled = table.filled()
+    assert filled[:, 0].tolist() == sorted({group for group, _ in samples})
+    for row in filled:
+        assert_are_those_of(together(row[None, 1:]), [value for group, value in samples if group == row[0]])

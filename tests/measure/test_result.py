@@ -8,7 +8,7 @@ import pytest
 from loadsim.measure.result import SCHEMA, GeneratorLimits, dump_result, load_result
 from loadsim.model import UsageError
 from tests.measure.rows import MS, answered
-from tests.measure.test_assemble import STEADY_A, built
+from tests.measure.runs import STEADY_A, built
 
 RESULT = built([answered(i * 20 * MS, MS + i, stratum=STEADY_A) for i in range(400)])
 STORED = dump_result(RESULT)

@@ -64,7 +64,7 @@ def test_little_piles_up(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1_000):
         found.add(cells_of([(0, Metric.response, number, index, 1) for index in range(4)]))
         pending = sum(len(cells.keys) for cells in found._pending)
-        most = max(most, pending + sum(len(part.keys) for part in found._parts.values()))
+        most = max(most, pending + sum(len(part.keys) for part in found._groups.values()))
     assert most <= 300 + 100
     assert found.select(Metric.response, [0]).counts.sum() == 4_000
     assert found.held <= 300

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 
 import numpy as np
@@ -14,82 +13,101 @@ from loadsim.measure.cells import (
     INDEX_BITS,
     INDEX_MASK,
     METRICS_PER_STRATUM,
+    PARTS,
     SLICE_MASK,
     SLICE_NS,
     Metric,
+    Part,
+    group_of,
     layout,
     unit_ns,
 )
+from loadsim.measure.moments import Moments, together
 from loadsim.measure.tally import COUNTERS, Tally, TallyDelta
 from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, is_success
 from tests.measure.rows import MS, START, answered, array, outcomes, row, tallied
 
 STRATA = 6
 Cell = tuple[int, Metric, int, int]
+Sorted = tuple[Metric, Part]
+
+
+def read_parts(delta: TallyDelta) -> Counter[tuple[int, Sorted, int, int]]:
+    """Counts by (stratum, metric and part, slice, index)."""
+    found: Counter[tuple[int, Sorted, int, int]] = Counter()
+    keys, counts = delta.cells()
+    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+        metrics, part = divmod(key >> GROUP_SHIFT, PARTS)
+        stratum, metric = divmod(metrics, METRICS_PER_STRATUM)
+        found[stratum, (Metric(metric), Part(part)), key >> INDEX_BITS & SLICE_MASK, key & INDEX_MASK] += count
+    return found
 
 
 def read(delta: TallyDelta) -> Counter[Cell]:
-    """Counts by (stratum, metric, slice, index)."""
+    """Counts by (stratum, metric, slice, index), of all parts."""
     found: Counter[Cell] = Counter()
-    keys, counts = delta.cells()
-    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-        stratum, metric = divmod(key >> GROUP_SHIFT, METRICS_PER_STRATUM)
-        found[stratum, Metric(metric), key >> INDEX_BITS & SLICE_MASK, key & INDEX_MASK] += count
+    for (stratum, (metric, _), slice_, index), count in read_parts(delta).items():
+        found[stratum, metric, slice_, index] += count
     return found
 
 
-def spans(columns: list[int]) -> dict[Metric, int]:
+def spans(columns: list[int]) -> dict[Sorted, int]:
     """Which latencies a row has, in ns, told one row at a time."""
     _, _, code, due, woken, slot, sent, first_byte, done, *_ = columns
-    found = {Metric.lag: woken - due} if woken else {}
-    if code != DROPPED:
-        found[Metric.response] = done - due
-        if slot:
-            found[Metric.wait] = slot - woken
-        if sent:
-            found[Metric.service] = done - sent
-        if first_byte:
-            found[Metric.first_byte] = first_byte - sent
+    found = {(Metric.lag, Part.other): woken - due} if woken else {}
+    if code == DROPPED:
+        return found
+    cut_off = code == UNFINISHED
+    outcome = Part(code // 100) if code < ERROR_BASE else Part.unfinished if cut_off else Part.other
+    found[Metric.response, outcome] = done - due
+    if slot:
+        found[Metric.wait, Part.other] = slot - woken
+    elif cut_off and woken:
+        found[Metric.wait, Part.unfinished] = done - woken
+    if sent:
+        found[Metric.service, outcome] = done - sent
+    if first_byte:
+        found[Metric.first_byte, Part.other if cut_off else outcome] = first_byte - sent
+    elif cut_off and sent:
+        found[Metric.first_byte, Part.unfinished] = done - sent
     return found
 
 
-def expected(rows: list[list[int]]) -> Counter[Cell]:
-    found: Counter[Cell] = Counter()
+def expected(rows: list[list[int]]) -> Counter[tuple[int, Sorted, int, int]]:
+    found: Counter[tuple[int, Sorted, int, int]] = Counter()
 
     def slice_of(t: int) -> int:
         return max(0, t - START) // SLICE_NS
 
     for columns in rows:
         _, stratum, code, due, _, _, sent, _, done, *_ = columns
-        for metric, ns in spans(columns).items():
+        for (metric, part), ns in spans(columns).items():
             index = int(layout(metric).index(np.array([ns // unit_ns(metric)]))[0])
-            found[stratum, metric, slice_of(due), index] += 1
-        found[stratum, Metric.due, slice_of(due), 0] += 1
-        found[stratum, Metric.ended, slice_of(done), code] += 1
+            found[stratum, (metric, part), slice_of(due), index] += 1
+        found[stratum, (Metric.due, Part.other), slice_of(due), 0] += 1
+        found[stratum, (Metric.ended, Part.other), slice_of(done), code] += 1
         if sent:
-            found[stratum, Metric.sent, slice_of(sent), 0] += 1
+            found[stratum, (Metric.sent, Part.other), slice_of(sent), 0] += 1
     return found
 
 
 @given(st.lists(outcomes(STRATA), max_size=40))
 def test_cells_are_those_of_counting_row_by_row(rows: list[list[int]]) -> None:
-    assert read(tallied(rows, STRATA)) == expected(rows)
+    assert read_parts(tallied(rows, STRATA)) == expected(rows)
 
 
 @given(st.lists(outcomes(STRATA), max_size=40))
 def test_moments_are_exact(rows: list[list[int]]) -> None:
     values: dict[int, list[int]] = {}
     for columns in rows:
-        for metric, ns in spans(columns).items():
-            values.setdefault(columns[Column.stratum] * METRICS_PER_STRATUM + metric, []).append(ns)
-    found = {int(moments[0]): moments[1:].tolist() for moments in tallied(rows, STRATA).moment_rows()}
+        for (metric, part), ns in spans(columns).items():
+            values.setdefault(group_of(columns[Column.stratum], metric, part), []).append(ns)
+    found = {int(moments[0]): together(moments[None, 1:]) for moments in tallied(rows, STRATA).moment_rows()}
     assert found.keys() == values.keys()
     for group, taken in values.items():
         overflow = sum(1 for value in taken if value // 1_000 > 3_600_000_000)
-        count, least, most, mean, deviations, beyond = found[group]
-        assert (count, least, most, beyond) == (len(taken), min(taken), max(taken), overflow)
-        assert mean == pytest.approx(statistics.fmean(taken), rel=1e-12)
-        assert deviations == pytest.approx(statistics.pvariance(taken) * count, rel=1e-12)
+        squares = sum(value**2 for value in taken)
+        assert found[group] == Moments(len(taken), min(taken), max(taken), sum(taken), squares, overflow)
 
 
 @given(st.lists(outcomes(STRATA), max_size=40), st.integers(0, 40))
@@ -101,7 +119,7 @@ def test_folding_in_bites_is_folding_at_once(rows: list[list[int]], cut: int) ->
     second, whole = tally.drain(), tallied(rows, STRATA)
     assert read(first) + read(second) == read(whole)
     assert second.counters == whole.counters
-    assert np.allclose(second.moment_rows(), whole.moment_rows(), rtol=1e-12)
+    assert np.array_equal(second.moment_rows(), whole.moment_rows())
 
 
 def counter(delta: TallyDelta, name: str) -> list[int]:

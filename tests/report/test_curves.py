@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,10 +12,7 @@ from hypothesis import strategies as st
 from loadsim.measure.codec import decode, encode
 from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, percentile
 from loadsim.measure.result import RunResult
-from loadsim.model import NS_PER_S
-from loadsim.plan.providers import PROVIDERS
 from loadsim.report import curves
-from loadsim.report.deadlines import DeadlineRow, deadline_rows
 from tests.builders import run_info, run_result, stats_of, totals, with_course
 from tests.report.results import course as judged_course
 
@@ -109,48 +105,3 @@ def test_phases_begin_where_the_scenario_says() -> None:
     info = run_info()
     info.scenario["phases"] = [{"name": "a"}, {"name": "b", "duration": "1s"}]
     assert curves.phase_starts(run_result(run=info)) == [("a", 0.0)]
-
-
-def at(ms: list[float], **changes: object) -> RunResult:
-    us = np.array([round(value * 1000) for value in ms], dtype=np.int64)
-    counts = np.bincount(MICROSECONDS.index(us), minlength=MICROSECONDS.counts_len)
-    fields = {"sent": len(ms), "completed": len(ms), "errors": {}, "unfinished": 0, "unsent": 0} | changes
-    return run_result(
-        totals=msgspec.structs.replace(totals(len(ms)), **fields), histograms={"service": encode(counts, MICROSECONDS)}
-    )
-
-
-def in_time(result: RunResult) -> dict[str, int]:
-    rows: list[DeadlineRow] = deadline_rows(result)
-    assert all(row.in_time + row.past_deadline == result.totals.sent for row in rows)
-    return {row.provider.name: row.in_time for row in rows}
-
-
-def test_a_deadline_parts_the_answers() -> None:
-    found = in_time(at([10, 1249, 1300, 2900, 3100, 9000]))
-    assert (found["wix"], found["slack"], found["shopify"], found["github"]) == (2, 4, 5, 6)
-
-
-def test_what_was_never_answered_is_never_in_time() -> None:
-    broken = at([10, 20, 30, 40], completed=3, errors={"reset": 1})
-    assert set(in_time(broken).values()) == {3}
-    # Our own timeout, 10 s, ended it: whoever waits as long or longer is taken to have waited in vain.
-    cut = in_time(at([10, 20, 30, 10_001], completed=3, errors={"timeout": 1}))
-    assert cut["wix"] == cut["github"] == cut["sanity"] == 3
-
-
-def test_an_event_that_never_left_is_in_no_histogram() -> None:
-    refused = at([10, 20], sent=5, completed=2, errors={"refused": 3}, unsent=3)
-    assert set(in_time(refused).values()) == {2}
-
-
-def test_providers_are_in_order_and_well_formed() -> None:
-    deadlines = [provider.deadline_ns for provider in PROVIDERS]
-    assert deadlines == sorted(deadlines)
-    assert deadlines[0] == 1.25 * NS_PER_S
-    assert deadlines[-1] == 30 * NS_PER_S
-    assert len({provider.name for provider in PROVIDERS}) == len(PROVIDERS)
-    for provider in PROVIDERS:
-        assert provider.source
-        if provider.retries_ns is not None:
-            assert list(provider.retries_ns) == sorted(provider.retries_ns)

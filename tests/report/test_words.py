@@ -60,7 +60,7 @@ def test_diagnosis_names_the_receivers_variable_and_ours() -> None:
 def test_a_closed_run_has_service_time_and_no_lag() -> None:
     result = judged("p(99) < 1s", run=run_info(model="closed"))
     labels = [row.label for row in facts.latency_rows(result)]
-    assert labels == ["service time (closed model)", "wait"]
+    assert labels == ["service time (closed model)", "service time (closed model), 2xx", "wait"]
     for text in (render_text(result), render_summary(result)):
         assert "response time" not in text
         assert "lag" not in text
