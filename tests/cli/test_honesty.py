@@ -100,8 +100,7 @@ async def test_a_descriptor_limit_below_its_connections_is_said_before_and_after
     assert "allows 48 connections per process, the scenario may open 120" in done.err
     assert "ulimit -n 152" in done.err
     result = stored(tmp_path)
-    (reason,) = result.validity.reasons
-    assert "Too many open files" in reason
+    (reason,) = [reason for reason in result.validity.reasons if "Too many open files" in reason]
     assert "could do" in reason
     assert result.totals.succeeded == result.totals.sent
 

@@ -61,6 +61,7 @@ SPEC = RunSpec(
     old_secret=Secret("old pass"),
     key_password=Secret("key pass"),
     epoch_ns=1_746_123_456 * 10**9,
+    defaults=False,
     recorded={"a": (RecordedEvent(b"\x00\xff", "t", 5, (("X-Own", "é"),)),)},
     pace=(0, 2**40),
     objectives=(Objective("p(99) < 1s", "response", "p(99)", "<", 1000.0, (("phase", "open"),), window_ns=5),),
