@@ -191,6 +191,11 @@ class Column(enum.IntEnum):
     attempt = 11
     """Which delivery of its event it is, from 1: the number of the attempt, or of the copy. 0: no delivery; the event
     ended without one, or between two."""
+    receipt = 12
+    """How long the answer had lain in its socket when it was read, ns: exact, by the kernel's stamp. Below 0: a bound
+    of it, how long the loop had not looked. 0: not known."""
+    ready = 13
+    """When its connection was ready to send: what comes between this and `sent` is ours. 0 where it never was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from loadsim.cli.output import report_of, write_line
 from loadsim.cli.stored import read_result, result_path
 from loadsim.cli.terminal import print_report
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
+from loadsim.judge.validity import validity_rules
 from loadsim.launch.store import write_whole
 from loadsim.measure.result import dump_result
 from loadsim.plan.spec import GateMode
@@ -34,6 +35,9 @@ from loadsim.report.run_report import verdict_report
     show_default="as the run was judged",
     help="Add 'success: rate >= 99%', and 'forged_accepted: count == 0' where a case expects refusal.",
 )
+@click.option(
+    "--max-lag", metavar="TIME", help="Warn of events released later than this (default: the run's own limit)."
+)
 @click.option("--write", is_flag=True, help="Store the new verdict in the result.")
 @click.pass_context
 def command(
@@ -41,6 +45,7 @@ def command(
     result: Path,
     texts: tuple[str, ...],
     gate: GateMode | None,
+    max_lag: str | None,
     *,
     defaults: bool | None,
     write: bool,
@@ -50,6 +55,7 @@ def command(
     RESULT is a result.json, or the directory that holds it. Without --objective, the run's own objectives are used.
     'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed, and
     'forged_accepted: count == 0' where a case expects refusal, unless an objective is about forged_accepted.
+    Which events a pause of the generator disturbed was found while it ran: --max-lag does not change it here.
 
     \b
     Exit codes: 0 pass, 99 an objective failed, 3 INVALID measurement, 2 an objective cannot be used.
@@ -64,7 +70,8 @@ def command(
     before = stored.verdict
     defaults = before.defaults if defaults is None else defaults
     objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored), defaults=defaults)
-    judged = evaluate(stored, objectives, rules_of(stored), gate=gate or before.reading, defaults=defaults)
+    rules = validity_rules(max_lag) or rules_of(stored)
+    judged = evaluate(stored, objectives, rules, gate=gate or before.reading, defaults=defaults)
     with report_of():
         print_report(verdict_report(judged))
     if write:

@@ -65,6 +65,9 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Add 'success: rate >= 99%', and 'forged_accepted: count == 0' where a case expects refusal (default).",
     ),
     click.option(
+        "--max-lag", metavar="TIME", help="A longer pause of the generator's own disturbs events (default 10ms)."
+    ),
+    click.option(
         "--seed", type=click.IntRange(0, 2**63 - 1), help="The same seed gives the same events (default random)."
     ),
     click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results."),

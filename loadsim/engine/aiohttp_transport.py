@@ -81,7 +81,7 @@ class AiohttpConnection:
         self.closed = False
         self.event: Any = None
         self.served = 0
-        self.slot_ns = self.sent_ns = self.first_ns = 0
+        self.slot_ns = self.sent_ns = self.first_ns = self.receipt_ns = self.ready_ns = 0
         self.bytes_received = 0
         self.reusable = True
         family, _ = transport.addresses.found[self.address]
@@ -107,7 +107,7 @@ class AiohttpConnection:
 
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
-        self.sent_ns = self.first_ns = 0
+        self.sent_ns = self.first_ns = self.receipt_ns = 0
         self.bytes_received = self._written = 0
         self._code, self._why = 0, ""
         trace = self._transport.trace
@@ -188,6 +188,8 @@ class AiohttpConnection:
     def answered(self, code: int, why: str) -> None:
         """See Asker."""
         self._code, self._why, self._done_ns = code, why, monotonic_ns()
+        looked = self._owner.looked_ns
+        self.receipt_ns = looked - self._done_ns if looked else 0
 
     def unasked(self) -> None:
         """See Asker."""

@@ -28,6 +28,9 @@ class Taker(Protocol):
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
         """An event was due at `due` and is released at `woken`, ns of the clock."""
 
+    def woken(self, now: int) -> None:
+        """A wake-up, before anything is released at it."""
+
     def flush(self) -> None:
         """No further event is due at this instant."""
 
@@ -98,6 +101,10 @@ class Arrivals:
         """No wake-up comes after this."""
         self._pacer.close()
 
+    def behind(self, now: int) -> bool:
+        """Whether something is due that was not released yet."""
+        return now >= self._wake_ns and not self.stopped_ns
+
     @property
     def planned(self) -> list[int]:
         """Number of events that have become due, by stratum."""
@@ -113,6 +120,7 @@ class Arrivals:
 
     def _on_wake(self) -> None:
         now = self._clock()
+        self._taker.woken(now)
         if self._starting and now < self._phase_end:
             self._start_users(now)
         while now >= self._wake_ns and not self.stopped_ns:

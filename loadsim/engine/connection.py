@@ -18,6 +18,7 @@ from loadsim.engine.errors import kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.race import UNDER_WAY, Attempt, Race, Watcher, begin_next
 from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.stamps import ask, receive
 from loadsim.engine.tls import TlsSession
 from loadsim.engine.transport import Answer, Made, Owner
 from loadsim.engine.wire import Wire
@@ -37,6 +38,8 @@ class ConnectionSet(Watcher, Protocol):
     memo: Memo
     wire: Wire
     answers: list[Answer]
+    stamped: bool
+    """Whether the kernel stamps what its sockets receive."""
 
     def add(self, connection: DirectConnection) -> None:
         """Watch its socket."""
@@ -88,6 +91,8 @@ class DirectConnection:
         "overhead",
         "pending",
         "reader",
+        "ready_ns",
+        "receipt_ns",
         "recv",
         "reusable",
         "seal",
@@ -113,7 +118,7 @@ class DirectConnection:
         self._why = ""
         self.event: Any = None
         self.served = 0
-        self.slot_ns = self.sent_ns = self.first_ns = self.connected_ns = 0
+        self.slot_ns = self.sent_ns = self.first_ns = self.connected_ns = self.receipt_ns = self.ready_ns = 0
         self.bytes_sent = self.bytes_received = 0
         self.reusable = True
         self._started_ns = monotonic_ns()
@@ -158,6 +163,7 @@ class DirectConnection:
         self._end_race()
         self._set.addresses.made(self.address)
         self.connected_ns = monotonic_ns()
+        self._set.stamped &= ask(self._sock)
         wire = self._set.wire
         if wire.tls is None:
             self._ready(0)
@@ -309,6 +315,11 @@ class DirectConnection:
             self._fail(ErrorKind.tls)
         else:
             self.broken(error.errno or 0, error.strerror or str(error))
+
+    def recv_stamped(self, size: int) -> tuple[bytes, int]:
+        """As `recv`, and when the kernel had received it, see `stamps.receive`. Raises what `recv` does."""
+        data, stamp = receive(self._sock, size)
+        return (data if self._tls is None else self._tls.open(data)), stamp
 
     def take(self, data: bytes, now: int) -> None:
         """Something was read at `now`: part of a response, all of it, or its end."""

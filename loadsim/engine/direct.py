@@ -20,8 +20,10 @@ from loadsim.engine.connection import CHUNK, FAILING, IN, OUT, READY, DirectConn
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.race import Attempt
 from loadsim.engine.response import Memo
+from loadsim.engine.stamps import WallClock
 from loadsim.engine.transport import Answer, Owner
 from loadsim.engine.wire import Wire
+from loadsim.model import NS_PER_MS
 
 _SMALL = 479
 """Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
@@ -31,6 +33,12 @@ _FRAMINGS = 4096
 """Number of body lengths whose header line is cached."""
 _ROUNDS = 4
 """Number of times that one wake-up polls for ready sockets before the loop continues."""
+
+
+_STAMPED = 8
+"""One of so many reads asks for the kernel's stamp, which costs about 1 µs."""
+_SELDOM_NS = NS_PER_MS
+"""All of them do where the last look at the sockets was so long ago: few are to be read, or all have waited."""
 
 
 class _Framings(dict[int, bytes]):
@@ -71,6 +79,11 @@ class DirectTransport:
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
         self._framings = _Framings()
+        self.stamped = True
+        self._wall = WallClock()
+        self._unstamped = 0
+        """Reads since one that asked for a stamp."""
+        self._looked_ns = 0
 
     def start(self, owner: Owner) -> None:
         """See Transport."""
@@ -117,7 +130,7 @@ class DirectTransport:
     def _write_all(self, ready: list[tuple[DirectConnection, bytes]]) -> None:
         clock = monotonic_ns
         for connection, data in ready:
-            connection.first_ns = 0
+            connection.first_ns = connection.receipt_ns = 0
             connection.bytes_received = 0
             # Called by way of a name: CPython 3.11 has no fast way to call what a slot holds.
             send = connection.send_bytes
@@ -221,6 +234,13 @@ class DirectTransport:
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
+        began = clock()
+        looked = self.owner.looked_ns and max(self.owner.looked_ns, self._looked_ns)
+        self._looked_ns = began
+        every = 1 if began - looked > _SELDOM_NS else _STAMPED
+        unstamped, stamped = self._unstamped, self.stamped
+        ahead: int | None = None
+        asked = False
         size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else CHUNK
         for fd, mask in ready:
             connection = get(fd)
@@ -231,15 +251,27 @@ class DirectTransport:
                 if mask != IN or connection.event is None or connection.state != READY:
                     connection.on_ready(mask)
                     continue
-                recv = connection.recv
+                recv, stamp = connection.recv, 0
+                unstamped += 1
                 try:
-                    data = recv(size)
+                    if stamped and unstamped >= every:
+                        unstamped = 0
+                        data, stamp = connection.recv_stamped(size)
+                    else:
+                        data = recv(size)
                 except OSError as error:
                     if size == _SMALL and connection.served:  # before its first answer it may be a session ticket
                         self._varied |= isinstance(error, ssl.SSLWantReadError)
                     connection.unread(error)
                     continue
                 now = clock()
+                connection.receipt_ns = looked - now if looked else 0
+                if stamp:
+                    if not asked:
+                        asked, ahead = True, self._wall.ahead_ns()
+                    receipt = 0 if ahead is None else now - stamp + ahead
+                    if 0 < receipt <= now - connection.sent_ns:
+                        connection.receipt_ns = receipt
                 if data == memo.data and not connection.reader.started and not connection.pending:
                     # the short way of `take`, for a response that is known and begins here
                     connection.reader.raw = data
@@ -252,6 +284,7 @@ class DirectTransport:
                     connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
+        self._unstamped = unstamped
 
     def _attempt_ready(self, fd: int) -> None:
         attempt = self._attempts.get(fd)

@@ -20,6 +20,7 @@ from loadsim.engine.policy import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
+from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.model import (
     DROPPED,
@@ -40,6 +41,9 @@ _TIMED_EVERY = 16
 """One event is timed in each group of this many batches: making it alone costs more than making it with others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
+_BEATS, _FASTEST_NS, _SLOWEST_NS = 4, NS_PER_MS, 50 * NS_PER_MS
+"""So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
+these."""
 _TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_timeout)
 """Outcomes that do not change, however late they are noticed."""
 
@@ -60,15 +64,22 @@ class Engine:
         shard: int = 0,
         shards: int = 1,
         epoch_ns: int | None = None,
+        pauses: Pauses | None = None,
         clock: Clock = monotonic_ns,
         wall: Clock = time.time_ns,
     ) -> None:
+        """`pauses`: what gets the heartbeat of the loop; None: nobody wants to know."""
         target = plan.scenario.target
         self._plan, self._transport = plan, transport
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._make_all = maker.make_all
         self.recorder, self.clock, self._wall, self._epoch_ns = recorder, clock, wall, epoch_ns
         self._policies, self._gatherer = tuple(policies), gatherer
+        self._pauses = pauses
+        self._heart: asyncio.TimerHandle | None = None
+        self._ticked_ns = 0
+        self.looked_ns = 0
+        """See Owner."""
         self._policy_of = [next((p for p in policies if stratum in p.strata), None) for stratum in range(plan.strata)]
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = target.timeout
@@ -109,11 +120,15 @@ class Engine:
             policy.start(self)
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
+        if self._pauses is not None:
+            self._tick(min(max(self._pauses.limit_ns / _BEATS, _FASTEST_NS), _SLOWEST_NS) / NS_PER_S)
         try:
             await self._over
             await self._drain(loop)
         finally:
             sweeper.cancel()
+            if self._heart is not None:
+                self._heart.cancel()
             self._arrivals.close()
             end = self._finish_all()
             await self._transport.close()
@@ -163,6 +178,37 @@ class Engine:
         """Time so far during which every connection was busy while an event waited."""
         since = self._saturated_since
         return self._saturated_ns + (self.clock() - since if since else 0)
+
+    # -- the heartbeat ------------------------------------------------------------------------------------------------
+
+    def _tick(self, every_s: float) -> None:
+        """A beat by the loop's timer: it finds the pauses in which nothing else would have happened.
+
+        Timers are looked at before sockets: between two ticks the loop has looked at the sockets.
+        """
+        now = self.clock()
+        self.looked_ns, self._ticked_ns = self._ticked_ns, now
+        self._heart = asyncio.get_running_loop().call_later(every_s, self._tick, every_s)
+        self._beat(now)
+
+    def _beat(self, now: int) -> bool:
+        """The loop is at work at `now`. True where it had not been for longer than a pause may be."""
+        pauses = self._pauses
+        if pauses is None:
+            return False
+        away = pauses.beat(now, self._outstanding())
+        if pauses.recovering and not away and not self._arrivals.behind(now):
+            pauses.settle(now, self._outstanding())
+        return away
+
+    def woken(self, now: int) -> None:
+        """See Taker."""
+        if self._pauses is not None:
+            self._pauses.beat(now, self._outstanding())
+
+    def _outstanding(self) -> int:
+        """Events that have, or wait for, a connection."""
+        return self.open_count - len(self._idle) + len(self._queue)
 
     # -- what falls due -----------------------------------------------------------------------------------------------
 
@@ -225,12 +271,13 @@ class Engine:
             self.open_peak = self.open_count
         connection.event = event
         connection.slot_ns = max(slot, event[3])
+        connection.ready_ns = 0
         return True
 
     def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
         """An event has its connection: it is made and sent with the next `flush`."""
         connection.event = (index, stratum, due, woken)
-        connection.slot_ns = slot
+        connection.slot_ns = connection.ready_ns = slot
         self._ready.append(connection)
 
     def flush(self) -> None:
@@ -242,10 +289,13 @@ class Engine:
         if not self._ready:
             return
         ready, self._ready = self._ready, []
+        held = len(ready)
         if self._policies:
             ready = self._sent_by_policies(ready)
         if ready:
             self._transport.send_all(self._made(ready))
+        if self._pauses is not None:
+            self._pauses.beat(self.clock(), self._outstanding() - held)
 
     def _sent_by_policies(self, ready: list[Connection]) -> list[Connection]:
         """Send what is of a policy, attempt by attempt; the others are left over."""
@@ -318,9 +368,9 @@ class Engine:
         if now - connection.slot_ns > self._timeout_ns:
             self.on_done(connection, ERROR_BASE + ErrorKind.connect_timeout, now)
         else:
-            self._go_on(connection)
+            self._go_on(connection, now)
 
-    def _go_on(self, connection: Connection) -> None:
+    def _go_on(self, connection: Connection, now: int) -> None:
         """It is ready to send, in time."""
         index, stratum, due, woken = connection.event
         gatherer = self._gatherer
@@ -328,6 +378,7 @@ class Engine:
             gatherer.opened(connection)
             return
         self._fire(connection, index, stratum, due, woken, connection.slot_ns)
+        connection.ready_ns = now
         self.flush()
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
@@ -337,11 +388,16 @@ class Engine:
     def on_answers(self, answers: Sequence[Answer]) -> None:
         """See Owner. An answer later than the timeout counts as timed out."""
         timeout_ns = self._timeout_ns
+        pauses = self._pauses
+        if pauses is not None and answers:
+            pauses.beat(answers[0][2], self._outstanding())
         for connection, _, now in answers:
             if now - connection.slot_ns > timeout_ns:
                 answers = [self._in_time(answer) for answer in answers]
                 break
         self._settle(answers)
+        if pauses is not None and pauses.recovering:
+            self._beat(self.clock())
 
     def _in_time(self, answer: Answer) -> Answer:
         """The outcome: the answer, or a timeout in place of an answer that was too late."""
@@ -383,7 +439,7 @@ class Engine:
                     self._open_for_waiting(turn, now)
                 elif turn is not None and not queue:
                     connection.event = turn
-                    connection.slot_ns = now
+                    connection.slot_ns = connection.ready_ns = now
                     self._ready.append(connection)
                 else:
                     self._serve_waiting(connection, turn, now)
@@ -485,7 +541,7 @@ class Engine:
         """See Deliveries."""
         for connection in connections:
             connection.event = event
-            connection.slot_ns = now
+            connection.slot_ns = connection.ready_ns = now
         self._transport.send_all([(connection, request, event[0]) for connection in connections])
 
     def internal(self, connection: Connection, error: Exception) -> None:
@@ -581,6 +637,8 @@ class Engine:
             tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self.clock()
+            if self._beat(now):
+                continue  # what came while we were away is still to be read
             self.wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
             for connection in self._transport.connections():
                 if connection.event is not None and now - connection.slot_ns > self._timeout_ns:

@@ -26,6 +26,7 @@ class _Leaping(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now_ns = START_NS
+        self.away: list[tuple[int, int]] = []
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -33,6 +34,7 @@ class _Leaping(selectors.SelectSelector):
             raise RuntimeError("nothing is left that could happen")
         if not ready and timeout:
             self.now_ns += max(1, round(timeout * NS_PER_S))
+            self.now_ns = next((end for start, end in self.away if start < self.now_ns < end), self.now_ns)
         return ready
 
 
@@ -50,6 +52,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def now_ns(self) -> int:
         """Nanoseconds."""
         return self._leaping.now_ns
+
+    def freeze(self, start_ns: int, end_ns: int) -> None:
+        """Nothing happens between these instants: what should have comes at the second one."""
+        self._leaping.away.append((start_ns, end_ns))
 
     def at_ns(self, instant: int, call: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         """Call at `instant`, ns of the clock, or as soon as possible after it."""
@@ -109,11 +115,12 @@ class ScriptedConnection:
     def __init__(self, transport: ScriptedTransport, number: int) -> None:
         self._transport = transport
         self._handle: asyncio.TimerHandle | None = None
+        self._arrives_ns = 0
         self.number = number
         self.address = 0
         self._headers: tuple[tuple[str, str], ...] = ()
         self.event: Any = None
-        self.slot_ns = self.sent_ns = self.first_ns = 0
+        self.slot_ns = self.sent_ns = self.first_ns = self.receipt_ns = self.ready_ns = 0
         self.bytes_sent = self.bytes_received = 0
         self.reusable = True
         self.served = 0
@@ -123,11 +130,12 @@ class ScriptedConnection:
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
         """See Connection."""
         loop = self._transport.loop
-        self.sent_ns, self.first_ns = loop.now_ns(), 0
+        self.sent_ns, self.first_ns, self.receipt_ns = loop.now_ns(), 0, 0
         self.bytes_sent, self.bytes_received = len(request.headers) + len(request.body), 0
         self._transport.sent.append(Sent(index, self.sent_ns, request, self.number, attempt))
         reply = self._transport.script(index, self.sent_ns)
         if reply is not None:
+            self._arrives_ns = self.sent_ns + reply.after_ns
             self._at(reply.after_ns, self._answer, reply)
 
     def close(self) -> None:
@@ -164,6 +172,7 @@ class ScriptedConnection:
         self._headers = reply.headers
         if reply.code < ERROR_BASE:
             self.first_ns, self.bytes_received = now, 1
+            self.receipt_ns = max(0, now - self._arrives_ns)
             self.served += 1
         self.reusable = reply.keep and reply.code < ERROR_BASE
         self._transport.owner.on_done(self, reply.code, now)

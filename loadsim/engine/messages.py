@@ -16,6 +16,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.exit_codes import Exit
+from loadsim.measure.lateness import LatenessDelta
 from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
@@ -97,6 +98,11 @@ class Frame(msgspec.Struct, tag="frame"):
     """If requested: the rows of deliveries that ended since the last frame, see `engine.raw`."""
     outcomes: bytes = b""
     """If requested: their outcomes, packed by `measure.outcomes`."""
+    lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
+    away_ns: int = 0
+    """How long the loop was away (see `measure.pauses`), cumulative."""
+    queued_ns: int | None = None
+    """How long the process waited for a core, since it began; None where the system does not tell."""
 
 
 class Last(msgspec.Struct, tag="last"):

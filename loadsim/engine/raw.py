@@ -29,6 +29,8 @@ class RawRows:
         rows = np.column_stack((table, np.full(len(table), outcomes, dtype=np.int64)))
         instants = rows[:, Column.due : Column.done + 1]
         instants += np.where(instants == 0, 0, self._offset_ns)
+        ready = rows[:, Column.ready]
+        ready += np.where(ready == 0, 0, self._offset_ns)
         self._kept.append(rows.tobytes())
 
     def take(self) -> bytes:

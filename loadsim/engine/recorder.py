@@ -12,6 +12,7 @@ import numpy as np
 
 from loadsim.engine.rows import table_of
 from loadsim.measure.hdr import Ints
+from loadsim.measure.lateness import LatenessTally
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
 
@@ -37,9 +38,12 @@ class Recorder:
     extends, by (stratum, due, ns) and (stratum, due, connect ns, tls ns).
     """
 
-    def __init__(self, tally: Tally, cases: int = 1, logs: Sequence[Log] = ()) -> None:
-        """`cases`: how many there are in the plan, the genuine one included."""
+    def __init__(
+        self, tally: Tally, cases: int = 1, logs: Sequence[Log] = (), lateness: LatenessTally | None = None
+    ) -> None:
+        """`cases`: how many there are in the plan, the genuine one included. `lateness`: also gets every event."""
         self.tally = tally
+        self._lateness = lateness
         self._cases = cases
         self._logs = tuple(logs)
         self.rows: list[bytes] = []
@@ -63,6 +67,9 @@ class Recorder:
             table = table_of(rows)
             self.ended += len(table)
             self.tally.fold(table)
+            self.tally.fold_receipts(table)
+            if self._lateness is not None:
+                self._lateness.fold(table)
             for log in self._logs:
                 log.add(table, outcomes=True)
             rows.clear()
@@ -70,7 +77,10 @@ class Recorder:
             self.tally.fold_sign(np.array(self.signs, dtype=np.int64).reshape(-1, 3))
             self.signs.clear()
         if self.handshakes:
-            self.tally.fold_handshakes(np.array(self.handshakes, dtype=np.int64).reshape(-1, 4))
+            opened = np.array(self.handshakes, dtype=np.int64).reshape(-1, 4)
+            self.tally.fold_handshakes(opened)
+            if self._lateness is not None:
+                self._lateness.fold_handshakes(opened)
             self.handshakes.clear()
         if self.attempts:
             self.tally.fold_attempts(table_of(self.attempts))

@@ -26,6 +26,8 @@ class Carrier(Protocol):
     sent_ns: int
     first_ns: int
     bytes_received: int
+    receipt_ns: int
+    ready_ns: int
 
     @property
     def bytes_sent(self) -> int:
@@ -35,7 +37,7 @@ class Carrier(Protocol):
 class NoConnection:
     """Stands for the connection that an event did not get; `slot_ns`: when it was granted one all the same."""
 
-    sent_ns = first_ns = bytes_sent = bytes_received = 0
+    sent_ns = first_ns = bytes_sent = bytes_received = receipt_ns = ready_ns = 0
 
     def __init__(self, slot_ns: int = 0) -> None:
         self.slot_ns = slot_ns
@@ -60,6 +62,8 @@ def row_of(carrier: Carrier, event: Waiting, code: int, done: int, attempt: int 
         carrier.bytes_sent,
         carrier.bytes_received,
         attempt,
+        carrier.receipt_ns,
+        carrier.ready_ns,
     )
 
 

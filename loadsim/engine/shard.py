@@ -50,7 +50,9 @@ from loadsim.engine.wire import Wire, resolve
 from loadsim.exit_codes import Exit
 from loadsim.interrupts import left_to_the_parent
 from loadsim.measure.hdr import Ints
+from loadsim.measure.lateness import LatenessTally
 from loadsim.measure.outcomes import flags_of
+from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
@@ -168,7 +170,9 @@ class ShardRun:
         self._raw = RawRows(begin.at_ns - self._start_ns) if spec.raw else None
         self._notes = OutcomeNotes(outcome_flags(plan)) if spec.noted else None
         logs = [log for log in (self._raw, self._notes) if log is not None]
-        self._recorder = Recorder(tally, len(plan.cases), logs)
+        self._pauses = Pauses(plan.scenario.validity.lag)
+        self._lateness = LatenessTally(self._start_ns, target.timeout, self._pauses.disturbed)
+        self._recorder = Recorder(tally, len(plan.cases), logs, self._lateness)
         share: _Share = {"shard": message.shard, "shards": message.shards, "epoch_ns": spec.epoch_ns}
         self._policies = policies = policies_of(plan, maker, best_pacer(loop), **share)
         self._engine = Engine(
@@ -179,6 +183,7 @@ class ShardRun:
             policies.pacer,
             policies=policies.all,
             gatherer=policies.volleys,
+            pauses=self._pauses,
             **share,
         )
         await self._fire(loop)
@@ -239,9 +244,10 @@ class ShardRun:
         volleys, retries = self._policies.volleys, self._policies.retries
         recorder.fold()
         self._seq += 1
+        now = monotonic_ns()
         return Frame(
             seq=self._seq,
-            elapsed_ns=monotonic_ns() - self._start_ns,
+            elapsed_ns=now - self._start_ns,
             planned=list(engine.planned),
             ended=recorder.ended,
             in_flight=engine.in_flight,
@@ -253,7 +259,10 @@ class ShardRun:
             limit_reached=engine.shortage,
             cpu_s=time.process_time(),
             rss_bytes=_rss_bytes(),
+            away_ns=self._pauses.away_ns,
+            queued_ns=_queued_ns(),
             tally=recorder.tally.drain(),
+            lateness=self._lateness.drain(*self._pauses.take(now)),
             samples=[self._sample(sample) for sample in recorder.take_samples()],
             addresses=engine.addresses(),
             raw=self._raw.take() if self._raw is not None else b"",
@@ -306,3 +315,12 @@ def _rss_bytes() -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def _queued_ns() -> int | None:
+    """How long this process was ready to run and had no core (Linux: sched-stats.rst, /proc/PID/schedstat)."""
+    try:
+        with open("/proc/self/schedstat", "rb") as file:  # noqa: PTH123 - as above
+            return int(file.read().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None

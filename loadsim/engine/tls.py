@@ -89,13 +89,15 @@ class TlsSession:
         Empty at the end of the stream. Raises BlockingIOError or ssl.SSLWantReadError where nothing has come in
         full, another ssl.SSLError for an alert of the peer's or for what is no record, and other OSErrors.
         """
-        receive, put, decrypt = self._receive, self._put, self._decrypt
-        arrived = receive(size)
+        return self.open(self._receive(size))
+
+    def open(self, arrived: bytes) -> bytes:
+        """As `recv`, of what was read off the socket."""
         if not arrived:
             return b"" if self.ended else self._open_rest()
-        put(arrived)
+        self._put(arrived)
         # A record is longer than what it holds: no less is got only where a part had come before.
-        data: bytes = decrypt(len(arrived))
+        data: bytes = self._decrypt(len(arrived))
         if self._arrived.pending or not data or len(data) == len(arrived):
             data += self._open_rest()
         return data

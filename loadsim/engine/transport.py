@@ -29,6 +29,10 @@ class Connection(Protocol):
     """Just before the first write call."""
     first_ns: int
     bytes_received: int
+    receipt_ns: int
+    """How late the answer was read, see `Column.receipt`."""
+    ready_ns: int
+    """Set by the engine: when it could have sent the event, see `Column.ready`."""
     address: int
     """Number of the address, among the transport's, that it is connected to."""
     reusable: bool
@@ -67,6 +71,9 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 
 class Owner(Protocol):
     """The methods of the engine that a transport calls."""
+
+    looked_ns: int
+    """The loop has looked at its sockets since then, ns of the clock; 0: not known."""
 
     def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
         """A real connection was made for this connection's event; `tls_ns` is 0 without TLS."""

@@ -14,7 +14,8 @@ import msgspec
 from loadsim.exit_codes import VERDICTS, Exit
 from loadsim.judge.objectives import status_of, unit_of
 from loadsim.judge.observe import observe
-from loadsim.judge.validity import invalid_reasons
+from loadsim.judge.second import pause_words, without_generator
+from loadsim.judge.validity import invalid_reasons, short_of_load, warnings_of
 from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS
 from loadsim.judge.windows import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
@@ -50,15 +51,24 @@ def evaluate(
     that ended a run early has failed; objectives for which such a run has too few samples are left open. Raises
     UsageError for an objective over windows that cannot be made from this result.
     """
-    reasons = invalid_reasons(result, rules)
+    reasons, doubts = invalid_reasons(result), []
     rows = []
     for objective in objectives:
         row, missing = _judge(result, objective, gate)
+        missing = missing or short_of_load(result, objective)
         if result.run.aborted is not None:
             row, missing = _of_aborted(row, missing, objective, result.run.aborted)
+        if row.passed is False:
+            row, doubt = _once_more(result, row, objective)
+            doubts += [f"objective {objective.text!r} cannot be judged: {doubt}"] if doubt else []
         rows.append(row)
         if missing:
             reasons.append(f"objective {objective.text!r} cannot be judged: {missing}")
+    warnings = warnings_of(result, rules)
+    if any(row.passed is False for row in rows):
+        warnings += doubts  # the endpoint fails whatever our part in the others was
+    else:
+        reasons += doubts
     outcome: Literal["pass", "fail", "invalid"] = "pass"
     if reasons:
         outcome = "invalid"
@@ -66,7 +76,7 @@ def evaluate(
         outcome = "fail"
     return msgspec.structs.replace(
         result,
-        validity=Validity(valid=not reasons, reasons=reasons),
+        validity=Validity(valid=not reasons, reasons=reasons, warnings=warnings),
         verdict=VerdictRow(outcome=outcome, objectives=rows, reading=gate, defaults=defaults),
     )
 
@@ -99,6 +109,21 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
         passed = any(holds(end, objective.value) for end in seen.ci95)
     note = _note(objective, spared=doubted and passed is True)
     return _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None), missing
+
+
+def _once_more(result: RunResult, row: ObjectiveRow, objective: Objective) -> tuple[ObjectiveRow, str]:
+    """A missed objective, judged without the generator's lateness: missed still, or open, and then why."""
+    if row.observed is None:
+        return row, ""
+    holds = OPERATORS[objective.op]
+    figure = without_generator(result, objective, row.observed, holds)
+    if figure is None:
+        return row, ""
+    row = msgspec.structs.replace(row, without_generator=figure)
+    if not holds(figure, objective.value):
+        return row, ""
+    doubt = pause_words(result, row)
+    return msgspec.structs.replace(row, passed=None, note="; ".join(filter(None, (row.note, doubt)))), doubt
 
 
 def _row(

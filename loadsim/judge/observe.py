@@ -37,7 +37,7 @@ def observe(result: RunResult, objective: Objective) -> Observation:
         return _ledger(result, objective)
     if objective.metric in RETRY_METRICS:
         return _given_up(result, objective)
-    group = _group(result, objective)
+    group = group_of(result, objective)
     if group is None or group.planned == 0:
         return Observation(None, missing=f"no events {_where(objective)}")
     kind = METRICS[objective.metric]
@@ -56,7 +56,8 @@ def _accepted_without_2xx(result: RunResult) -> int:
     return 0 if found is None else found.forged_unanswered or 0
 
 
-def _group(result: RunResult, objective: Objective) -> Totals | None:
+def group_of(result: RunResult, objective: Objective) -> Totals | None:
+    """The group of events that the objective is about; None where the result has none of that name."""
     for tag, value in objective.tags:
         if tag != "status":
             return {"event": result.by_event, "phase": result.by_phase, "case": result.by_case}[tag].get(value)

@@ -1,33 +1,36 @@
-"""The rules that make a run INVALID, each with its figure in words.
+"""The rules that make a run INVALID or that put a warning beside its verdict, each with its figure in words.
 
-Waiting for a busy connection is never a reason: that is the endpoint's speed at this concurrency. Too few samples for
-an objective are found in `evaluate.py`.
+INVALID means that the tool's own behaviour could have changed the verdict. Waiting for a busy connection is never a
+reason: that is the endpoint's speed at this concurrency. Too few samples for an objective are found in `evaluate.py`,
+what a pause of the generator may have done to one in `second.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.codec import decode
-from loadsim.measure.hdr import PERCENTILES, rank
-from loadsim.measure.result import RunResult, Totals
+from loadsim.judge.vocabulary import METRICS, unrecorded_phases
+from loadsim.measure.bounds import surely_above
+from loadsim.measure.counts import whole_of
+from loadsim.measure.offered import LEAST_SHARE, window_ns
+from loadsim.measure.result import RunResult, ShortWindow, Totals
 from loadsim.measure.totals import unbalanced
-from loadsim.model import NS_PER_MS, NS_PER_US, UsageError
+from loadsim.model import NS_PER_MS, NS_PER_S, Objective, UsageError
 from loadsim.plan.scenario import ValidityRules
-from loadsim.plan.units import UnitError, parse_duration
+from loadsim.plan.units import UnitError, format_duration, parse_duration
 
-WOKEN_SHARE = 0.99
-"""Least share of the events due in a phase that the generator must wake before the phase ends."""
+LATE_SHARE = 0.01
+"""A run of which surely more events than this share were late gets a warning."""
+REMEDY = "give the generator a core of its own (fewer -w, less beside it, another machine)"
 IMBALANCES_SHOWN = 3
 """One lost frame unbalances the accounts of every group with events in it; a few are enough to show it."""
+SHOWN = 3
+"""So many windows are named."""
 
 
-def invalid_reasons(result: RunResult, rules: ValidityRules) -> list[str]:
+def invalid_reasons(result: RunResult) -> list[str]:
     """Why the measurement is invalid, in words with figures; empty when it is valid."""
-    reasons = [*_late(result, rules), *_dropped(result), *_shards(result), *_imbalances(result), *_starved(result)]
+    reasons = [*not_offered(result), *_dropped(result), *_shards(result), *_imbalances(result), *_starved(result)]
     internal = sum(group.errors.get("internal", 0) for group in _parts(result))
     if internal:
         reasons.append(f"internal errors of the generator: {internal:,} event{'s' * (internal != 1)}")
@@ -52,17 +55,17 @@ def rules_of(result: RunResult) -> ValidityRules:
         raise UsageError(f"the result's scenario: validity.lag: {error}") from None
 
 
-def lag_p99_ms(result: RunResult) -> float | None:
-    """p99 of lag over recorded events, in ms, however few they are; None when no lag was recorded."""
-    if result.limits.lag_p99_ms is not None:
-        return result.limits.lag_p99_ms
-    blob = result.histograms.get("lag")
-    if blob is None:
+def validity_rules(max_lag: str | None) -> ValidityRules | None:
+    """The rules with this lag; None where none is given. Raises UsageError."""
+    if max_lag is None:
         return None
-    config, counts = decode(blob)
-    running = np.cumsum(counts)
-    index = np.searchsorted(running, rank(PERCENTILES["p99"], int(running[-1])))
-    return int(config.highest_equivalent(np.asarray(index))) * NS_PER_US / NS_PER_MS
+    try:
+        lag = parse_duration(max_lag)
+    except UnitError as error:
+        raise UsageError(f"--max-lag: {error}") from None
+    if lag <= 0:
+        raise UsageError(f"--max-lag {max_lag}: must be more than 0")
+    return ValidityRules(lag=lag)
 
 
 def _parts(result: RunResult) -> list[Totals]:
@@ -70,38 +73,84 @@ def _parts(result: RunResult) -> list[Totals]:
     return list(result.by_case.values()) or [result.totals]
 
 
-def _late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
-    if result.run.model == "closed":
+def not_offered(result: RunResult) -> Iterator[str]:
+    """Load that was not offered as planned. In a closed run none is planned."""
+    lag = None if result.run.model == "closed" else whole_of(result, "lag")
+    if lag is None:
         return
-    lag, limit = lag_p99_ms(result), rules.lag / NS_PER_MS
-    if lag is not None and lag > limit:
-        yield f"the generator was late: lag p99 {lag:.3g} ms is above {limit:g} ms{_could(result)}"
-    skipped = unrecorded_phases(result)
-    for name, phase in result.by_phase.items():
-        woken = phase.planned - phase.woken_late
-        if name not in skipped and phase.planned and woken < WOKEN_SHARE * phase.planned:
-            yield (
-                f"phase {name!r}: {woken:,} of {phase.planned:,} due events ({woken / phase.planned:.1%}) were woken "
-                f"before it ended, {WOKEN_SHARE:.0%} are needed"
-            )
+    window = window_ns(result.totals.rate_planned)
+    in_time = lag.n - lag.above(window / NS_PER_MS)
+    if in_time < LEAST_SHARE * lag.n:
+        yield (
+            f"the load was not offered as planned: {in_time:,} of {lag.n:,} events ({in_time / lag.n:.1%}) were "
+            f"released within {format_duration(window)} of their due time, {LEAST_SHARE:.0%} are needed"
+            f"{_could(result)}; {REMEDY}"
+        )
 
 
 def _could(result: RunResult) -> str:
-    """The rate that a late generator could reach: that of the events it woke before the end of their phase, or else
-    that of the answers it got while events were due."""
+    """The rate that a late generator could release: that of the events woken before the end of their phase, where it
+    was behind to the end."""
     duration = result.totals.duration_s
     groups = [group for name, group in result.by_phase.items() if name not in unrecorded_phases(result)]
     planned = sum(group.planned for group in groups)
-    if not duration or not planned:
-        return ""
     woken = planned - sum(group.woken_late for group in groups)
-    asked = f"{planned / duration:,.0f}/s"
-    if woken < WOKEN_SHARE * planned:
-        return f"; it could do about {woken / duration:,.0f}/s of the {asked} asked for"
-    in_time = sum(row.completed for row in result.series if row.due)
-    if 0 < in_time < WOKEN_SHARE * planned:  # it may have had no time for a single answer
-        return f"; it could do about {in_time / duration:,.0f}/s of the {asked} asked for"
-    return f"; it fired {asked}, but not in time: what it could do here is less"
+    if not duration or woken >= LEAST_SHARE * planned:
+        return ""
+    return f"; it could do about {woken / duration:,.0f}/s of the {planned / duration:,.0f}/s asked for"
+
+
+def short_of_load(result: RunResult, objective: Objective) -> str:
+    """Why an objective cannot be judged because less load than planned was offered for a while; empty where it can.
+
+    Response times contain our lateness, and a share of failures does not grow by less load: they are judged. What is
+    judged by windows, has a lower limit, or does not contain the lateness is not.
+    """
+    lateless = objective.metric in ("service", "wait", "first_byte", "connect")
+    lower = objective.op in (">", ">=") and METRICS[objective.metric] != "rate"
+    if result.run.model == "closed" or not (objective.window_ns is not None or lower or lateless):
+        return ""
+    phase = dict(objective.tags).get("phase")
+    short = [window for window in result.limits.short if phase is None or _touches(result, phase, window)]
+    return f"less load than planned was offered in {_named(short)}; {REMEDY}" if short else ""
+
+
+def warnings_of(result: RunResult, rules: ValidityRules) -> list[str]:
+    """What should be known of the generator beside the verdict, in words with figures."""
+    return [*_often_late(result, rules), *_short(result)]
+
+
+def _often_late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
+    lag = None if result.run.model == "closed" else whole_of(result, "lag")
+    limit = rules.lag / NS_PER_MS
+    late = 0 if lag is None else lag.above(limit)
+    if lag is not None and surely_above(late, lag.n, LATE_SHARE):
+        yield (
+            f"the generator was late: {late:,} of {lag.n:,} events ({late / lag.n:.1%}) were released more than "
+            f"{limit:g} ms after they were due{_could(result)}; {REMEDY}"
+        )
+
+
+def _short(result: RunResult) -> Iterator[str]:
+    if result.limits.short:
+        yield f"less load than planned was offered in {_named(result.limits.short)}; {REMEDY}"
+
+
+def _named(windows: Sequence[ShortWindow]) -> str:
+    first = ", ".join(f"{window.t_s:g} s" for window in windows[:SHOWN])
+    more = f" and {len(windows) - SHOWN} more" if len(windows) > SHOWN else ""
+    width = format_duration(round(windows[0].width_s * NS_PER_S))
+    return f"the window{'s' * (len(windows) != 1)} of {width} at {first}{more}"
+
+
+def _touches(result: RunResult, phase: str, window: ShortWindow) -> bool:
+    start = 0.0
+    for name, group in result.by_phase.items():
+        end = start + (group.duration_s or 0.0)
+        if name == phase:
+            return window.t_s < end and window.t_s + window.width_s > start
+        start = end
+    return False
 
 
 def _dropped(result: RunResult) -> Iterator[str]:

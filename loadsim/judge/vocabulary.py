@@ -28,6 +28,7 @@ METRICS: dict[str, MetricKind] = {
     "wait": "trend",
     "connect": "trend",
     "first_byte": "trend",
+    "receipt": "trend",
     "success": "rate",
     "sent": "counter",
     "events": "counter",

@@ -21,6 +21,7 @@ from loadsim.measure.live import Live
 from loadsim.measure.merge import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
 from loadsim.measure.result import SampleRow
+from loadsim.measure.second_look import LatenessMerge
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success, kind_name
 from loadsim.plan.spec import FRAME_S
 
@@ -74,6 +75,7 @@ class Collector:
         """`watched`: the strata whose response times are compared between shards (default: all)."""
         self.strata = strata
         self.merged = Merged(strata, watched)
+        self.lateness = LatenessMerge(strata, shards)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleRow] = []
         self._listening = Listening()
@@ -111,6 +113,8 @@ class Collector:
         state.frame = frame
         state.heard_ns = self._listening.at(now_ns)
         cells = self.merged.add(shard, frame.tally)
+        self.lateness.add(shard, frame.elapsed_ns, frame.lateness)
+        self.lateness.settle(min((s.frame.elapsed_ns if s.frame else 0 for s in self.states if not s.ended), default=0))
         self._live.add(shard, cells)
         self._on_cells(cells)
         self.samples.extend(frame.samples)

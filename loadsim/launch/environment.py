@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
+from typing import NamedTuple
 
 from loadsim.measure.result import Environment
 
@@ -28,6 +29,30 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+class ProcessorTime(NamedTuple):
+    """Time of all cores since the machine began, in ticks: in all, and what a hypervisor gave to others."""
+
+    whole: int
+    stolen: int
+
+
+def processor_time(path: str = "/proc/stat") -> ProcessorTime | None:
+    """As the kernel counts it (proc_stat(5), the first line); None where it does not."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - a kernel file
+            ticks = [int(word) for word in file.readline().split()[1:]]
+        return ProcessorTime(sum(ticks[:8]), ticks[7])  # guest time is part of user time
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def steal_share(before: ProcessorTime | None, after: ProcessorTime | None) -> float | None:
+    """The share of processor time between two looks that a hypervisor gave to others; None where it is not known."""
+    if before is None or after is None or after.whole <= before.whole:
+        return None
+    return max(0, after.stolen - before.stolen) / (after.whole - before.whole)
 
 
 def cpu_model() -> str:

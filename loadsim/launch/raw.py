@@ -4,6 +4,8 @@
 `type` on; instants in ns since 1970, 0 where it did not happen). Written while frames arrive: memory does not grow
 with the run. Source: vegeta's README, "encode", and its JSON result.
 
+`receipt_ns` is how late the answer was read, by the kernel's stamp where `receipt_exact` is true, else at most.
+
 `seq` is the event's index. `attempt` is the number of the delivery, as in its delivery id; 0 where the line is of no
 delivery: its event ended without one, or between two. `copy` numbers the identical deliveries of a volley, which are
 all of one attempt. Each event has one line with `outcome` true, which says how it ended.
@@ -78,7 +80,23 @@ class RawLog:
             self.failure = f"{self.path.parent}: the raw log could not be written completely: {error.strerror}"
 
     def _line(self, row: list[int]) -> bytes:
-        index, stratum, code, due, woken, slot, sent, first, done, bytes_out, bytes_in, attempt, outcome = row
+        (
+            index,
+            stratum,
+            code,
+            due,
+            woken,
+            slot,
+            sent,
+            first,
+            done,
+            bytes_out,
+            bytes_in,
+            attempt,
+            receipt,
+            ready,
+            outcome,
+        ) = row
         phase, kind, case = self._plan.unpack(stratum)
         began = sent or due
         return orjson.dumps(
@@ -105,9 +123,12 @@ class RawLog:
                 "due_ns": due,
                 "woken_ns": woken,
                 "slot_ns": slot,
+                "ready_ns": ready,
                 "sent_ns": sent,
                 "first_byte_ns": first,
                 "done_ns": done,
+                "receipt_ns": abs(receipt),
+                "receipt_exact": receipt > 0,
             },
             option=orjson.OPT_APPEND_NEWLINE,
         )

@@ -33,6 +33,8 @@ class RunFacts:
     interrupted: bool
     aborted: Aborted | None
     environment: Environment
+    steal_share: float | None
+    """Of this machine's processors, by a hypervisor, while the run went on."""
 
 
 def stratum_names(plan: Plan, durations_ns: Sequence[int | None] | None = None) -> StratumNames:
@@ -92,8 +94,10 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
                 (share for s in collector.states if (share := _cpu_share(s)) is not None), default=None
             ),
             shortage=_shortage(collector),
+            steal_share=facts.steal_share,
         ),
         deadlines=DEADLINES_NS,
+        lateness=collector.lateness,
         extra_unfinished=collector.extra_unfinished(),
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
         retry_scope=_retry_scope(plan, durations, collector.planned()),
@@ -179,6 +183,8 @@ def _row(collector: Collector, state: ShardState) -> ShardRow:
         rss_mb=frame.rss_bytes / MB if frame and frame.rss_bytes else None,
         connections_peak=frame.connections_peak if frame else None,
         connections_opened=frame.opened if frame else None,
+        away_s=frame.away_ns / NS_PER_S if frame else None,
+        queued_s=frame.queued_ns / NS_PER_S if frame and frame.queued_ns is not None else None,
         saturated_s=frame.saturated_ns / NS_PER_S if frame else None,
         start_offset_ms=None if state.start_offset_ns is None else state.start_offset_ns / NS_PER_MS,
         clock_ahead_ms=None if state.clock is None else state.clock.ahead_ns / NS_PER_MS,

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from loadsim.engine.limits import RESERVED
+from loadsim.judge.second import watch_windows
 from loadsim.launch.collect import Collector
-from loadsim.launch.environment import environment
+from loadsim.launch.environment import environment, processor_time, steal_share
 from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local import LocalShards
 from loadsim.launch.result import RunFacts, result_of, stopped_ns_of, stratum_names
@@ -65,6 +66,7 @@ class Run:
         self._watch = ObjectiveWatch(self.plan, self._names, spec.objectives)
         self._collector: Collector
         self._start_ns = self._began_ns = 0
+        self._processors = processor_time()
         self._stops: set[asyncio.Task[None]] = set()
         self._failure: Exception | None = None
         """The first error after the start."""
@@ -95,7 +97,10 @@ class Run:
                 *(plan.strata, self.shards, self._on_raw, self._on_outcomes, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),
             )
+            planned = [(phase.start_ns, phase.end_ns, phase.record, phase.name) for phase in plan.phases]
+            watch_windows(self._collector.lateness, spec.objectives, self._names, planned)
             intake = Intake(self._collector, heard)
+            self._processors = processor_time()
             self._start_ns, self._began_ns = await launcher.start(spec, self.shards, intake, self._warn)
             self.started.set()
             if self.interrupted:
@@ -203,6 +208,7 @@ class Run:
             interrupted=self.interrupted,
             aborted=self.aborted,
             environment=environment(),
+            steal_share=steal_share(self._processors, processor_time()),
         )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part, layout
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import Ints
 from loadsim.measure.merge import Merged
+from loadsim.measure.offered import short_windows
 from loadsim.measure.result import (
     CUT_OFF,
     SCHEMA,
@@ -26,17 +28,19 @@ from loadsim.measure.result import (
     RunResult,
     SampleRow,
     ShardRow,
+    ShortWindow,
     Totals,
     Validity,
     VerdictRow,
     histogram_key,
 )
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
+from loadsim.measure.second_look import LatenessMerge
 from loadsim.measure.series import series_of
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
-from loadsim.model import is_success
+from loadsim.model import NS_PER_S, is_success
 
 SAMPLES_PER_KIND = 3
 _SATURATED = 0.01
@@ -55,6 +59,7 @@ class LimitInputs:
     saturated_share: float | None = None
     generator_cpu_share: float | None = None
     shortage: str = ""
+    steal_share: float | None = None
 
 
 def assemble(
@@ -67,6 +72,7 @@ def assemble(
     shards: Sequence[ShardRow],
     samples: Sequence[SampleRow],
     limits: LimitInputs,
+    lateness: LatenessMerge | None = None,
     extra_unfinished: Sequence[int] | Ints | None = None,
     volleys: Sequence[VolleyCounts] = (),
     retries: Sequence[RetryCounts] = (),
@@ -120,7 +126,14 @@ def assemble(
         histograms=_histograms(merged, names),
         samples=_samples(samples, names),
         shards=list(shards),
-        limits=_limits(limits, totals, names.model),
+        limits=_with_pauses(
+            _limits(limits, totals, names.model),
+            names,
+            lateness,
+            len(shards),
+            short_windows(merged, names.select(), totals.rate_planned),
+        ),
+        second_look=None if lateness is None else lateness.look(merged, names),
         duplicates=duplicates_of(volleys),
         retries=None if retry_scope is None else retries_of(retries, merged, planned, retry_scope),
         reconciliation=None,
@@ -196,6 +209,27 @@ def _as_it_should(row: SampleRow, names: StratumNames) -> bool:
     return is_success(status) or (names.expects[names.cases.index(row.case)] == "refuse" and 400 <= status < 500)
 
 
+def _with_pauses(
+    limits: Limits, names: StratumNames, lateness: LatenessMerge | None, shards: int, short: list[ShortWindow]
+) -> Limits:
+    """With what is known of the generator's pauses. `short`: see `Limits.short`."""
+    if lateness is None:
+        return msgspec.structs.replace(limits, short=short)
+    stretches, start = {}, 0
+    for name, record, duration in zip(names.phases, names.recorded, names.durations_ns, strict=True):
+        stretches[name] = (start, start + (duration or 0), record)
+        start += duration or 0
+    away = {name: lateness.away_ns([(a, b)]) / NS_PER_S / max(1, shards) for name, (a, b, _) in stretches.items()}
+    return msgspec.structs.replace(
+        limits,
+        short=short,
+        away_s=sum(away[name] for name, (_, _, record) in stretches.items() if record),
+        away_by_phase={name: seconds for name, seconds in away.items() if seconds},
+        pauses=lateness.pauses,
+        longest_pause_s=lateness.longest_ns / NS_PER_S,
+    )
+
+
 def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:
     notes = []
     saturated, cpu = inputs.saturated_share, inputs.generator_cpu_share
@@ -217,4 +251,5 @@ def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:
         lag_p99_ms=totals.latency_ms["lag"].p99,
         notes=notes,
         shortage=inputs.shortage,
+        steal_share=inputs.steal_share,
     )

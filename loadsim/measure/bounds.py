@@ -1,9 +1,10 @@
-"""Shares of which few cases, or none, were observed: an upper confidence bound, and a test of two of them."""
+"""Shares of which few cases, or none, were observed: confidence bounds, and a test of two of them."""
 
 from __future__ import annotations
 
 import math
 
+_SURE = 0.95
 _Z95 = 1.6448536269514722
 """The 95 % quantile of the normal distribution."""
 _NEGLIGIBLE = 1e-12
@@ -45,3 +46,18 @@ def more_likely(a: int, of_a: int, b: int, of_b: int) -> float:
 
 def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def surely_above(seen: int, of: int, share: float) -> bool:
+    """Whether the exact one-sided 95 % lower bound of a share (Clopper and Pearson, Biometrika 26, 1934) lies above
+    `share`: so many, or more, of `of` trials come in less than 5 % of cases at that share."""
+    if not seen:
+        return False
+    below, term = 0.0, of * math.log1p(-share)
+    odds = math.log(share) - math.log1p(-share)
+    for k in range(seen):
+        below += math.exp(term)
+        if below > _SURE:
+            return True
+        term += odds + math.log(of - k) - math.log(k + 1)
+    return below > _SURE

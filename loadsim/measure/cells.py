@@ -36,7 +36,7 @@ LAST_SLICE = SLICE_MASK
 
 
 class Metric(enum.IntEnum):
-    """What a cell counts. For the first eight, the latencies, the index is an HDR bucket."""
+    """What a cell counts. For the latencies (LATENCIES) the index is an HDR bucket."""
 
     response = 0
     service = 1
@@ -63,6 +63,8 @@ class Metric(enum.IntEnum):
     overdue = 14
     """Answers whose service time is above the least of a tally's deadlines, by slice of their due time; index = how
     many of the deadlines it is above."""
+    receipt = 15
+    """How late an answer was read, of those that the kernel stamped; a latency."""
 
 
 class Part(enum.IntEnum):
@@ -104,7 +106,7 @@ def part_of(codes: Ints) -> Ints:
 
 AFTER_RECORDING = 1 << 12
 """Added to the code of an answer that came after recording had ended; greater than any code of an answer."""
-LATENCIES = tuple(Metric(number) for number in range(8))
+LATENCIES = (*(Metric(number) for number in range(8)), Metric.receipt)
 
 
 def layout(metric: Metric) -> HdrConfig:

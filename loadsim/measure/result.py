@@ -71,7 +71,7 @@ class Totals(msgspec.Struct, frozen=True):
     status: dict[str, Count]
     errors: dict[str, Count]
     latency_ms: dict[str, Stats]
-    """Keys: response, service, lag, wait, connect, tls, first_byte, sign."""
+    """Keys: response, service, lag, wait, connect, tls, first_byte, sign, receipt."""
     by_status: dict[str, dict[str, Stats]] = {}
     """`2xx` (3xx, 4xx, 5xx) -> latencies of the events with such an answer: response, service, first_byte. Classes of
     status that did not come are left out; results of earlier versions have none."""
@@ -162,6 +162,10 @@ class ShardRow(msgspec.Struct, frozen=True):
     rss_mb: Figure | None = None
     connections_peak: Count | None = None
     connections_opened: Count | None = None
+    away_s: Figure | None = None
+    """How long it was away in all: its pauses, see `Limits.away_s`."""
+    queued_s: Figure | None = None
+    """How long it was ready to run and had no core; None where the system does not tell."""
     saturated_s: Figure | None = None
     """How long all connections were busy while an event waited."""
     start_offset_ms: Figure | None = None
@@ -259,6 +263,41 @@ class AddressRow(msgspec.Struct, frozen=True):
     """Connection attempts that failed, or that were slower than an attempt to another address."""
 
 
+class ShortWindow(msgspec.Struct, frozen=True):
+    """A window of recorded time in which less load was offered than planned: of the events `due` in it, only
+    `released` were released within the width of a window."""
+
+    t_s: Figure
+    width_s: Figure
+    due: Count
+    released: Count
+
+
+class WindowLook(msgspec.Struct, frozen=True):
+    """One window of an objective in a second look: undisturbed events as an HDR V2 blob in us, and how many others."""
+
+    t_s: Figure
+    histogram: str
+    disturbed: Count
+
+
+class SecondLook(msgspec.Struct, frozen=True):
+    """The run without the generator's own lateness: what a missed objective is judged by once more.
+
+    Keys as in `RunResult.histograms`, tags in alphabetical order (`""`: all recorded events). `histograms`: undisturbed
+    events, lag and receipt taken off, in us. `disturbed`: how many events beside them were disturbed by a pause.
+    `excused`: failures that a pause may have brought about, by error kind.
+    """
+
+    histograms: dict[str, str]
+    disturbed: dict[str, Count]
+    excused: dict[str, dict[str, Count]]
+    windows: dict[str, list[WindowLook]] = {}
+    """By figure and width (`response: p(99) over 5s`), for the latencies that the run's objectives look at."""
+    touched_s: list[tuple[Figure, Figure]] = []
+    """The stretches of time that a pause or its recovery touches (to the slice), since the start."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What limited the run."""
 
@@ -274,6 +313,17 @@ class Limits(msgspec.Struct, frozen=True):
     shortage: str = ""
     """The limit of descriptors or ports that kept the engine from opening all connections, in words with its figure. It
     makes the run INVALID."""
+    away_s: Figure | None = None
+    """Recorded time in which the generator did nothing at all (its pauses), averaged over its processes; None: not
+    known."""
+    pauses: Count = 0
+    longest_pause_s: Figure = 0.0
+    away_by_phase: dict[str, Figure] = {}
+    """As `away_s`, in each phase that had a pause."""
+    short: list[ShortWindow] = []
+    """The windows in which less load was offered than planned, the first of them."""
+    steal_share: Figure | None = None
+    """Share of the processors' time that the hypervisor gave to others while the run went on; None: not known."""
 
 
 class Validity(msgspec.Struct, frozen=True):
@@ -281,6 +331,8 @@ class Validity(msgspec.Struct, frozen=True):
 
     valid: bool
     reasons: list[str]
+    warnings: list[str] = []
+    """What should be known beside the verdict, and does not decide it."""
 
 
 class ObjectiveRow(msgspec.Struct, frozen=True):
@@ -295,6 +347,8 @@ class ObjectiveRow(msgspec.Struct, frozen=True):
     note: str = ""
     at_least: bool = False
     """`observed` is a lower bound: it falls on events that were still under way at the end."""
+    without_generator: Figure | None = None
+    """The figure without the generator's own lateness, where the objective was missed and that is known."""
 
 
 class VerdictRow(msgspec.Struct, frozen=True):
@@ -506,6 +560,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
     addresses: list[AddressRow] = msgspec.field(default_factory=list)
     """One row for each address of the endpoint; empty when it has one address only."""
+    second_look: SecondLook | None = None
+    """None in results of earlier versions: a missed objective has failed there."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
     """The figures of the run's objectives over windows. They are counted apart from the series, whose slices get
     wider."""

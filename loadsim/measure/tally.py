@@ -124,7 +124,7 @@ class Tally:
         self._in_recording = np.minimum(self._in_recording, instant_ns)
 
     def fold(self, rows: Ints) -> None:
-        """Count outcome rows: int64 (n, 12), columns of `model.Column`, times in ns, 0 where something did not
+        """Count outcome rows: int64 (n, 14), columns of `model.Column`, times in ns, 0 where something did not
         happen."""
         if not len(rows):
             return
@@ -187,6 +187,13 @@ class Tally:
             return
         stratum, due, took = np.ascontiguousarray(rows.T)
         self._keep(self._latencies(took, self._keys(stratum, due, Metric.sign), Metric.sign))
+
+    def fold_receipts(self, rows: Ints) -> None:
+        """Count how late answers were read, of outcome rows as in `fold`: where that is known exactly."""
+        known = rows[rows[:, Column.receipt] > 0]
+        if len(known):
+            stratum, due = known[:, Column.stratum], known[:, Column.due]
+            self._keep(self._latencies(known[:, Column.receipt], self._keys(stratum, due, Metric.receipt)))
 
     def fold_attempts(self, rows: Ints) -> None:
         """Count attempts that were followed by another attempt: rows as in `fold`.

@@ -30,6 +30,9 @@ VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT J
 
 MOST_ROWS = 500
 """Rows of a window table."""
+_QUEUED_S = 0.01
+"""Less waiting for a core than this is not worth a line."""
+_STOLEN = 0.001
 _MANY_CONNECTIONS = 0.01
 """From this share of events that opened a connection on, the time to connect is shown."""
 
@@ -60,6 +63,8 @@ class ObjectiveLine(NamedTuple):
     interval: str
     limit: str
     note: str
+    open_because: str
+    """Why `passed` is None."""
 
 
 class WindowTable(NamedTuple):
@@ -204,7 +209,9 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
         limit = f"{objective.op} {figures.observed(bound, row.unit)}"
     span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
     observed = at_least(figures.observed(row.observed, row.unit, bound), lower_bound=row.at_least)
-    return ObjectiveLine(row.passed, row.text, observed, span, limit, "; ".join(notes))
+    doubted = row.passed is None and row.without_generator is not None
+    why = row.note if doubted else "could not be judged"
+    return ObjectiveLine(row.passed, row.text, observed, span, limit, "; ".join(notes), why)
 
 
 def at_least(figure: str, *, lower_bound: bool) -> str:
@@ -231,12 +238,14 @@ def latency_rows(result: RunResult, group: Totals | None = None) -> list[Latency
     """
     latency = (group or result.totals).latency_ms
     labels = {"response": "response", "service": "service", "lag": "lag", "wait": "wait"}
+    read = latency.get("receipt")
     if result.run.model == "closed":
         labels = {"response": "service time (closed model)", "wait": "wait"}
     opened = latency.get("connect")
     if opened is not None and opened.count >= _MANY_CONNECTIONS * max(1, (group or result.totals).sent):
         secured = latency.get("tls")
         labels |= {"connect": "connect"} | ({"tls": "TLS handshake"} if secured and secured.count else {})
+    labels |= {"receipt": "receipt"} if read and read.count else {}
     rows = [LatencyRow(label, latency[name]) for name, label in labels.items() if name in latency]
     if (group or result.totals).by_status:
         rows.insert(1, LatencyRow(f"{rows[0].label}, 2xx", ok_stats(group or result.totals)))
@@ -406,6 +415,7 @@ def limit_lines(result: RunResult) -> list[str]:
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
+    lines += _pause_lines(result)
     if result.generator_limits is not None:
         lines.append(generator_words(result.generator_limits))
     if result.totals.after_end:
@@ -414,6 +424,20 @@ def limit_lines(result: RunResult) -> list[str]:
     if result.totals.unsent:
         lines.append(f"{counted(result.totals.unsent, 'event')} ended without a byte sent")
     return lines
+
+
+def _pause_lines(result: RunResult) -> Iterator[str]:
+    """How long the generator was kept from its work, as far as that is known."""
+    limits = result.limits
+    if limits.pauses:
+        away = "" if limits.away_s is None else f", {figures.milliseconds(1000 * limits.away_s)} of the recorded time"
+        longest = figures.milliseconds(1000 * limits.longest_pause_s)
+        yield f"the generator was away {limits.pauses:,} time{'s' * (limits.pauses != 1)}{away}, the longest {longest}"
+    queued = max((shard.queued_s for shard in result.shards if shard.queued_s is not None), default=0.0)
+    if queued >= _QUEUED_S:
+        yield f"a generator process waited {figures.milliseconds(1000 * queued)} for a core"
+    if limits.steal_share is not None and limits.steal_share >= _STOLEN:
+        yield f"the hypervisor gave {figures.share(limits.steal_share)} of this machine's processor time to others"
 
 
 def generator_words(limits: GeneratorLimits) -> str:

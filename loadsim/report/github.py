@@ -29,7 +29,12 @@ def step_summary(result: RunResult, limit: int = LARGEST_SUMMARY) -> bytes:
 
 
 def workflow_commands(result: RunResult) -> list[str]:
-    """At most ten annotations: the verdict, then its reasons or the failed objectives; none for a run that passed."""
+    """At most ten annotations: the verdict, then its reasons or the failed objectives; none for a run that passed.
+    After them the warnings, which every run may have."""
+    return [*_errors(result), *(_command("warning", text, "warning") for text in result.validity.warnings)]
+
+
+def _errors(result: RunResult) -> list[str]:
     if result.verdict.outcome in ("pass", "none"):
         return []
     title = f"{facts.VERDICTS[result.verdict.outcome]}: {result.run.name}"
@@ -47,9 +52,9 @@ def _seen(line: facts.ObjectiveLine) -> str:
     return f"{line.text}: observed {line.observed}{interval}"
 
 
-def _command(title: str, text: str) -> str:
+def _command(title: str, text: str, level: str = "error") -> str:
     heading, message = _escaped(f"loadsim {title}", _IN_PROPERTY), _escaped(text, _IN_TEXT)
-    return f"::error title={heading}::{message}"
+    return f"::{level} title={heading}::{message}"
 
 
 def _escaped(text: str, special: str) -> str:

@@ -26,7 +26,7 @@ def render_junit(result: RunResult) -> bytes:
         if line.passed is False:
             SubElement(case, "failure", message=figures.printable(f"observed {seen}, must be {line.limit}"))
         elif line.passed is None:
-            SubElement(case, "error", message="could not be judged")
+            SubElement(case, "error", message=figures.printable(line.open_because))
     root = Element("testsuites")
     for element in (root, suite):
         element.set("tests", str(len(suite)))
@@ -46,6 +46,8 @@ def _add_validity(suite: Element, result: RunResult) -> None:
         SubElement(case, "error", message="not judged yet")
     elif reasons:
         SubElement(case, "error", message=figures.printable("; ".join(reasons)))
+    if result.validity.warnings:
+        SubElement(case, "system-out").text = figures.printable("\n".join(result.validity.warnings), lines=True)
 
 
 def _case(suite: Element, name: str, result: RunResult) -> Element:

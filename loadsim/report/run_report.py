@@ -46,6 +46,8 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
 LATENCIES = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
 _SPARE = ("min", "mean", "p75", "p99_99")
 """The columns that a narrow terminal leaves out."""
+_VERDICT = ("validity", "warnings", "objectives")
+"""The sections about the verdict."""
 _SPARE_OF_HOSTS = ("Processes", "Completed")
 _NO_STATS = Stats(count=0)
 
@@ -54,6 +56,7 @@ def run_report(result: RunResult) -> Report:
     """The whole report."""
     found = sections(
         _validity(result),
+        Section("warnings", "Warnings", [Lines(result.validity.warnings, tone="warn")]),
         _objectives(result),
         _diagnosis(result),
         Section("limits", "What limited the run", [Lines(facts.limit_lines(result))]),
@@ -88,7 +91,7 @@ def run_report(result: RunResult) -> Report:
 def verdict_report(result: RunResult) -> Report:
     """A report with the verdict, the reasons of an invalid measurement, and the objectives only."""
     whole = run_report(result)
-    return replace(whole, sections=[part for part in whole.sections if part.anchor in ("validity", "objectives")])
+    return replace(whole, sections=[part for part in whole.sections if part.anchor in _VERDICT])
 
 
 def _key(result: RunResult) -> list[Figure]:

@@ -19,6 +19,7 @@ from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.values import parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.support import why_unsupported
+from loadsim.judge.validity import validity_rules
 from loadsim.launch.cluster import cluster_of
 from loadsim.launch.environment import available_cores
 from loadsim.launch.result import stratum_names
@@ -110,6 +111,7 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE, *, size
     LoadsimError where no result could be written.
     """
     scenario = _named(_scenario(what, options, words), options.name)
+    scenario = msgspec.structs.replace(scenario, validity=validity_rules(options.max_lag) or scenario.validity)
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)

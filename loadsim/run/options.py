@@ -65,6 +65,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Objectives that end the run as soon as they cannot be met."""
     default_objectives: bool = True
     gate: GateMode = "point"
+    max_lag: str | None = None
 
     # a cluster
     cluster: str | None = None

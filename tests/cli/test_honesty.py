@@ -46,9 +46,9 @@ async def under(limits: list[str], *arguments: str, cwd: Path) -> Done:
     return await finish(process)
 
 
-async def test_a_generator_that_was_held_up_is_invalid(tmp_path: Path) -> None:
+async def test_what_a_frozen_generator_did_is_not_the_endpoints_fault(tmp_path: Path) -> None:
     async with endpoint() as served:
-        wanted = ("run", served.url, "-r", "500/s", "-d", "1s", "-q", "--timeout", "1h")
+        wanted = ("run", served.url, "-r", "500/s", "-d", "1s", "-q", "--timeout", "1h", "--objective", "max < 150ms")
         async with started(*wanted, cwd=tmp_path) as process:
             await served.seen(1)
             (shard,) = shards_of(process.pid)
@@ -56,34 +56,44 @@ async def test_a_generator_that_was_held_up_is_invalid(tmp_path: Path) -> None:
             await asyncio.sleep(HELD_S)  # what falls due meanwhile is late, however long it takes until we are back
             os.kill(shard, signal.SIGCONT)
             done = await finish(process)
-    assert done.code == 3, done.out + done.err
     result = stored(tmp_path)
     assert balanced(result)
-    assert "the generator was late" in " ".join(result.validity.reasons)
-    assert "INVALID" in done.out
+    assert "the generator was late" in " ".join(result.validity.warnings)
+    assert "Warnings" in done.out
+    assert result.limits.longest_pause_s >= HELD_S / 2
+    row = result.verdict.objectives[0]
+    assert row.observed is not None
+    assert row.without_generator is not None
+    assert row.without_generator < row.observed
+    if row.without_generator < 150:  # else the endpoint, which is in this process, was slow itself
+        assert done.code == 3, done.out + done.err
+        assert "may be the generator's own pause of" in " ".join(result.validity.reasons)
+        assert row.passed is None
+        assert "INVALID" in done.out
 
 
 OPEN = {"target": {"url": "http://127.0.0.1:9/"}, "phases": [{"name": "load", "rate": "1000/s", "duration": "1s"}]}
 
 
-@pytest.mark.parametrize(
-    ("late_ms", "could"),
-    [
-        (30, "it fired 1,000/s, but not in time"),
-        (700, "it could do about 701/s of the 1,000/s asked for"),
-    ],
-)
-def test_a_generator_that_is_late_says_what_it_could_do(
-    monkeypatch: pytest.MonkeyPatch, late_ms: int, could: str
-) -> None:
-    # it sleeps through the beginning of the phase, or wakes up late again and again to its end
-    misses = [late_ms * NS_PER_MS] * 1000
-    result = run_virtually(monkeypatch, OPEN, lambda *_: Reply(NS_PER_MS), misses=misses)
+def test_being_late_is_a_warning_and_decides_nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    # it sleeps through the beginning of the phase
+    result = run_virtually(monkeypatch, OPEN, lambda *_: Reply(NS_PER_MS), misses=[30 * NS_PER_MS] * 1000)
+    assert balanced(result)
+    assert result.verdict.outcome == "pass"
+    (warning,) = result.validity.warnings
+    assert "the generator was late: " in warning
+    assert "it could do" not in warning, "nobody knows"
+
+
+def test_a_generator_that_is_behind_to_the_end_says_what_it_could_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = [{"name": "load", "rate": "1000/s", "duration": "4s"}]
+    late = [1_500 * NS_PER_MS] * 1000  # again and again
+    result = run_virtually(monkeypatch, {**OPEN, "phases": phases}, lambda *_: Reply(NS_PER_MS), misses=late)
     assert balanced(result)
     assert result.verdict.outcome == "invalid"
-    (reason, *_) = result.validity.reasons
-    assert "the generator was late: lag p99" in reason
-    assert could in reason
+    (reason,) = result.validity.reasons
+    assert "the load was not offered as planned" in reason
+    assert "it could do about 750/s of the 1,000/s asked for" in reason
 
 
 def test_a_generator_in_time_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ class KeepingRecorder(Recorder):
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left behind. `rows` int64 (n, 12), a row per ended event, columns `model.Column`."""
+    """What a run left behind. `rows` int64 (n, 14), a row per ended event, columns `model.Column`."""
 
     planned: int
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]

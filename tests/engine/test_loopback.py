@@ -257,6 +257,7 @@ class Stub:
     """An owner that closes every connection and opens another one at the first answer."""
 
     def __init__(self) -> None:
+        self.looked_ns = 0
         self.transport: DirectTransport | None = None
         self.opened: list[DirectConnection] = []
         self.all_open = asyncio.Event()

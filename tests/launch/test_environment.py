@@ -11,6 +11,7 @@ import pytest
 from distributed import Security
 from distributed.comm.core import connect
 
+from loadsim.launch.environment import processor_time, steal_share
 from loadsim.processes import own_environment
 from tests.launch.clusters import children
 from tests.launch.support import PATIENCE_S, started
@@ -102,3 +103,15 @@ async def let_in(address: str, security: Security) -> bool:
         return False
     comm.abort()
     return "workers" in told
+
+
+def test_what_a_hypervisor_took_is_a_share_of_all_processor_time(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 0 50 800 10 0 0 40 7 0\ncpu0 1 2 3\n")
+    before = processor_time(str(stat))
+    stat.write_text("cpu  150 0 50 840 10 0 0 50 7 0\n")
+    assert steal_share(before, processor_time(str(stat))) == pytest.approx(0.1)
+    assert steal_share(before, before) is None
+    stat.write_text("cpu  nothing\n")
+    assert processor_time(str(stat)) is None
+    assert steal_share(None, before) is None

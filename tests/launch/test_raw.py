@@ -128,7 +128,7 @@ def plan() -> Plan:
     return Plan(quick_scenario(url, events=10, known_types=["desktop.app_tracking.captured"]), 1)
 
 
-ROW = [7, 0, 200, 1_000, 1_001, 1_002, 1_003, 1_004, 1_005, 10, 20, 1, 1]
+ROW = [7, 0, 200, 1_000, 1_001, 1_002, 1_003, 1_004, 1_005, 10, 20, 1, -30, 1_002, 1]
 
 
 def raw(rows: list[list[int]]) -> bytes:
@@ -140,6 +140,7 @@ def test_the_log_shows_no_secret_of_the_target(tmp_path: Path) -> None:
     log.add(raw([ROW]))
     (entry,) = lines(log.keep(tmp_path))
     assert entry["url"] == "http://***@127.0.0.1:9/hook?token=***"
+    assert (entry["receipt_ns"], entry["receipt_exact"]) == (30, False)
     assert entry["timestamp"] == "1970-01-01T00:00:00.000001003Z"
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 

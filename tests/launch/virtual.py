@@ -18,7 +18,7 @@ import pytest
 from loadsim.cases import case_rules
 from loadsim.engine import shard
 from loadsim.engine.engine import Engine
-from loadsim.engine.fake import Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
+from loadsim.engine.fake import START_NS, Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
 from loadsim.engine.messages import FromShard, Start, Stop, assignments, encode
 from loadsim.engine.shard import ShardRun
 from loadsim.engine.transport import Transport
@@ -144,15 +144,23 @@ def virtual_shards(monkeypatch: pytest.MonkeyPatch, script: Answer, misses: Sequ
 
 
 def run_virtually(
-    monkeypatch: pytest.MonkeyPatch, document: dict[str, Any], script: Answer, *, misses: Sequence[int] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    document: dict[str, Any],
+    script: Answer,
+    *,
+    misses: Sequence[int] = (),
+    away: Sequence[tuple[int, int]] = (),
 ) -> RunResult:
-    """The judged result of a scenario against a scripted endpoint."""
+    """The judged result of a scenario against a scripted endpoint. `away`: when the shard is frozen, ns since the start
+    of the run."""
     scenario = from_document(
         {"name": "virtual", "events": [{"type": TYPE}], **document}, "test", known_cases=case_rules()
     )
     objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
     spec = RunSpec(scenario=scenario, seed=1, secret=Secret("whsec_test"), run_id="run", objectives=objectives)
     with virtual_shards(monkeypatch, script, misses) as loop:
+        for start, end in away:
+            loop.freeze(START_NS + LEAD_NS + start, START_NS + LEAD_NS + end)
         result = loop.run_until_complete(run.Run(spec, OneShard()).execute())
     return evaluate(result, objectives, scenario.validity)
 

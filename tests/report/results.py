@@ -6,12 +6,15 @@ import functools
 import statistics
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.judge.gates import Gate
-from loadsim.measure.result import Aborted, RunResult, WindowCourse
+from loadsim.measure.codec import encode
+from loadsim.measure.hdr import MICROSECONDS
+from loadsim.measure.result import Aborted, RunResult, ShortWindow, WindowCourse
 from loadsim.plan.scenario import ValidityRules
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.result import SCHEMA as AB_SCHEMA
@@ -36,8 +39,17 @@ def failed() -> RunResult:
 @functools.cache
 def invalid() -> RunResult:
     """A run that came late, against an endpoint with another secret, interrupted."""
-    limits = msgspec.structs.replace(run_result().limits, lag_p99_ms=14.2)
-    result = run_result(totals=refused(300), limits=limits, run=run_info(interrupted=True), samples=[])
+    limits = msgspec.structs.replace(
+        run_result().limits,
+        lag_p99_ms=9_400.0,
+        away_s=9.2,
+        pauses=3,
+        longest_pause_s=9.0,
+        short=[ShortWindow(2, 1, 10, 4)],
+    )
+    lags = np.bincount(MICROSECONDS.index(np.array([400] * 290 + [9_400_000] * 10)), minlength=MICROSECONDS.counts_len)
+    late = {"lag": encode(lags, MICROSECONDS)}
+    result = run_result(totals=refused(300), limits=limits, histograms=late, run=run_info(interrupted=True), samples=[])
     return evaluate(result, objectives_of(["p(99) < 250ms"], vocabulary_of(result)), ValidityRules())
 
 

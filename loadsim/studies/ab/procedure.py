@@ -19,6 +19,7 @@ import numpy as np
 
 from loadsim import __version__
 from loadsim.judge.gates import Gate
+from loadsim.judge.second import disturbed_words
 from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.launch.store import run_directory, write_whole
@@ -67,6 +68,7 @@ class AbComparison:
     say: Callable[[str], None]
     interrupted: bool = False
     pairs: list[PairRow] = field(default_factory=list)
+    repeated: list[PairRow] = field(default_factory=list)
     _invalid: list[str] = field(default_factory=list)
     _run: Run | None = None
 
@@ -87,6 +89,9 @@ class AbComparison:
                 if self.interrupted or self._invalid:
                     break
                 await self._pair(number, "b" if coin else "a", directory)
+                while self._again():
+                    self._repeat()
+                    await self._pair(number, "b" if coin else "a", directory)
         finally:
             result = self._result(directory.name, started)
             if self.pairs:
@@ -97,6 +102,22 @@ class AbComparison:
                 _remove(directory)
         return AbOutcome(result, directory)
 
+    def _again(self) -> bool:
+        """Whether the pair just run says nothing because the generator was disturbed, and may be run once more."""
+        if not self.pairs:
+            return False
+        pair = self.pairs[-1]
+        disturbed = any(side is not None and side.disturbed for side in (pair.a, pair.b))
+        return disturbed and not self.interrupted and len(self.repeated) < self.request.pairs
+
+    def _repeat(self) -> None:
+        """Leave the pair just run out."""
+        pair = self.pairs.pop()
+        self.repeated.append(pair)
+        self._invalid.clear()
+        why = next(side.disturbed for side in (pair.a, pair.b) if side is not None and side.disturbed)
+        self.say(f"pair {pair.number} is run again: {why}")
+
     async def _pair(self, number: int, first: Side, directory: Path) -> None:
         sides: dict[Side, SideRow] = {}
         order: tuple[Side, Side] = ("a", "b") if first == "a" else ("b", "a")
@@ -105,12 +126,13 @@ class AbComparison:
                 if self.interrupted or self._invalid:
                     break
                 self.say(f"pair {number} of {self.request.pairs}: {side.upper()}")
-                sides[side] = await self._side(number, side, 2 * number + place, directory)
+                sides[side] = await self._side(number, side, place, directory)
         finally:
             if sides:
                 self.pairs.append(PairRow(number, first, sides.get("a"), sides.get("b")))
 
-    async def _side(self, number: int, side: Side, serial: int, directory: Path) -> SideRow:
+    async def _side(self, number: int, side: Side, place: int, directory: Path) -> SideRow:
+        serial = 2 * (number + len(self.repeated) * self.request.pairs) + place
         load = self.request.a if side == "a" else self.request.b
         load = msgspec.structs.replace(
             load,
@@ -129,6 +151,7 @@ class AbComparison:
             success_rate=result.totals.success_rate,
             rate_completed=result.totals.rate_completed,
             figures={gate.text: gate.of(result) for gate in self.request.gates},
+            disturbed=disturbed_words(result),
         )
         if not self.interrupted:
             self._invalid += [f"pair {number}, {side.upper()}: {why}" for why in _unusable(result, row)]
@@ -165,6 +188,7 @@ class AbComparison:
             pairs_planned=request.pairs,
             warm_up_s=request.warm_up_ns / NS_PER_S,
             pairs=self.pairs,
+            repeated=self.repeated,
             gates=gates,
             checks=checks,
             ending=ending,

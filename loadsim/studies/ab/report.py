@@ -65,6 +65,9 @@ def _words(result: AbResult) -> list[str]:
     sides = [f"A {result.a}", "B the same (--aa)" if result.same else f"B {result.b}"]
     warm_up = f"warm-up of {result.warm_up_s:g} s before each run not counted" if result.warm_up_s else "no warm-up"
     made = f"{len(result.pairs)} of {result.pairs_planned} pairs, interleaved in random order"
+    again = len(result.repeated)
+    if again:
+        made += f", {again} pair{'s' * (again != 1)} run again because the generator was disturbed"
     return [" · ".join(sides), " · ".join([f"comparison {result.id}", made, warm_up, f"seed {result.seed}"])]
 
 

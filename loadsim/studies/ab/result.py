@@ -25,6 +25,8 @@ class SideRow(msgspec.Struct, frozen=True):
     success_rate: float | None
     rate_completed: float | None
     figures: dict[str, float | None]
+    disturbed: str = ""
+    """How the generator may have changed what was measured, in words."""
 
 
 class PairRow(msgspec.Struct, frozen=True):
@@ -87,6 +89,8 @@ class AbResult(msgspec.Struct, frozen=True):
     reasons: list[str]
     """In words: why it failed or is invalid."""
     environment: Environment
+    repeated: list[PairRow] = []
+    """Pairs that were run again because the generator was disturbed; they count for nothing."""
 
 
 def dump_ab(result: AbResult) -> bytes:

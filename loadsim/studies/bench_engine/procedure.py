@@ -16,7 +16,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.events import catalogue
-from loadsim.judge.validity import invalid_reasons
+from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.launch.store import write_whole
@@ -101,7 +101,8 @@ def _calibration(highest: RunResult, rate_max: float, paced: Sequence[tuple[int,
         paces=[_pace(rate, result) for rate, result in paced],
     )
     where = environment()
-    reasons = (*invalid_reasons(highest, ValidityRules()), *invalid_reasons(moderate, ValidityRules()))
+    late = warnings_of(moderate, ValidityRules())
+    reasons = (*invalid_reasons(highest), *invalid_reasons(moderate), *late)
     if highest.totals.failed or moderate.totals.failed:
         failed = highest.totals.failed + moderate.totals.failed
         reasons = (*reasons, f"{counted(failed, 'event')} failed, although the receiver answers every event")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from loadsim import __version__
-from loadsim.judge.validity import invalid_reasons
+from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.measure.result import Environment, RunResult
@@ -220,7 +220,7 @@ class _Seen(NamedTuple):
 
 def _pace(rate: int, seen: _Seen) -> PaceRow:
     """The figures, unless the generator was late, since they would then show the generator."""
-    reasons = invalid_reasons(seen.result, ValidityRules())
+    reasons = [*invalid_reasons(seen.result), *warnings_of(seen.result, ValidityRules())]
     if reasons:
         return _left_out(rate, f"INVALID: {reasons[0]}")
     response = seen.result.totals.latency_ms["response"]

@@ -16,12 +16,12 @@ import numpy as np
 
 from loadsim.judge.evaluate import OPERATORS
 from loadsim.judge.objectives import parse_objective, percentile_of
+from loadsim.judge.second import disturbed_words
 from loadsim.judge.validity import invalid_reasons
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.hdr import Ints, least_count
 from loadsim.measure.result import ObjectiveRow, RunResult
 from loadsim.model import NS_PER_MS, NS_PER_US, Objective, is_success
-from loadsim.plan.scenario import ValidityRules
 
 StepOutcome = Literal["pass", "fail", "unclear", "invalid"]
 
@@ -45,11 +45,13 @@ class StepVerdict:
     why: str = ""
 
 
-def judge_step(result: RunResult, rules: ValidityRules, *, stopped: str = "") -> StepVerdict:
+def judge_step(result: RunResult, *, stopped: str = "") -> StepVerdict:
     """The verdict of a judged run of one rate. `stopped`: why the step was ended early, if it was."""
-    reasons = invalid_reasons(result, rules)
+    reasons = invalid_reasons(result)
     if reasons:
         return StepVerdict("invalid", "; ".join(reasons))
+    if (stopped or not result.validity.valid) and (doubt := disturbed_words(result)):
+        return StepVerdict("invalid", doubt)
     if stopped:
         return StepVerdict("fail", stopped)
     if not result.validity.valid:

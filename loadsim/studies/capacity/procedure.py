@@ -118,6 +118,8 @@ class CapacitySearch:
                 longer, second_look = 2 * longer, True
             elif (result.limits.generator_cpu_share or 0.0) >= _BUSY:
                 break  # it was at its limit, and would be again
+            else:
+                self.say(f"        {rate_words(float(trial.rate))} is tried again: the generator was disturbed")
         return verdict
 
     async def _step(self, trial: Trial, load: RunSpec, *, longer: int) -> tuple[StepVerdict, RunResult]:
@@ -140,7 +142,7 @@ class CapacitySearch:
             result, broken = error.result, error
         stopped = watch.cannot_pass
         judged = evaluate(result, load.objectives, load.scenario.validity)
-        verdict = judge_step(judged, load.scenario.validity, stopped=stopped)
+        verdict = judge_step(judged, stopped=stopped)
         if broken is not None:
             verdict = replace(verdict, outcome="invalid", why=str(broken))
         self._store(number, trial, judged, verdict, stopped_early=bool(stopped))

@@ -14,12 +14,13 @@ import pytest
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.judge.gates import parse_gates
 from loadsim.launch.store import run_directory
-from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.result import RunResult, SecondLook, Totals
 from loadsim.model import NS_PER_S, Secret, UnreachableError
 from loadsim.plan import EventMix, Phase, RunSpec, Scenario, Target
 from loadsim.plan.scenario import ValidityRules
 from loadsim.run.load import LoadOutcome, Watch
 from loadsim.studies.ab import procedure as ab
+from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import AbResult
 from tests.builders import refused, run_info, run_result, stats, totals
 
@@ -68,9 +69,13 @@ class Runs:
         return LoadOutcome(result, directory, ())
 
 
-def judged(whole: Totals, lag_ms: float = 0.1) -> RunResult:
+def judged(whole: Totals, disturbed: int = 0, shortage: str = "") -> RunResult:
     result = run_result(totals=whole, by_case={"genuine": whole}, run=run_info(scenario={}))
-    result = msgspec.structs.replace(result, limits=msgspec.structs.replace(result.limits, lag_p99_ms=lag_ms))
+    result = msgspec.structs.replace(
+        result,
+        limits=msgspec.structs.replace(result.limits, shortage=shortage, longest_pause_s=0.2),
+        second_look=SecondLook({}, {"response": disturbed}, {}),
+    )
     return evaluate(result, objectives_of(["success: rate > 90%"], vocabulary_of(result)), ValidityRules())
 
 
@@ -127,12 +132,34 @@ def test_a_target_against_itself_tells_what_the_machine_is_worth(tmp_path: Path,
 
 
 def test_an_invalid_run_ends_the_comparison(tmp_path: Path, runs: Runs) -> None:
-    runs.broken[3] = judged(totals(), lag_ms=50.0)
+    runs.broken[3] = judged(totals(), shortage="3 of 5 connections could be opened")
     result, directory = compared(request(tmp_path))
     assert (result.ending, len(runs.made)) == ("invalid", 3)
-    assert "lag p99 50 ms" in result.reasons[0]
+    assert "3 of 5 connections" in result.reasons[0]
     assert (directory / "ab.json").exists()
     assert result.pairs[-1].a is None or result.pairs[-1].b is None
+
+
+def test_a_pair_with_a_disturbed_generator_is_run_again(tmp_path: Path, runs: Runs) -> None:
+    runs.broken[3] = judged(totals(), disturbed=30_000)
+    said: list[str] = []
+    asked = request(tmp_path)
+    result = asyncio.run(ab.AbComparison(asked, said.append).execute()).result
+    assert result.ending == "fail", "the slower one is found"
+    assert [pair.number for pair in result.pairs] == list(range(1, 8))
+    assert [pair.number for pair in result.repeated] == [2]
+    assert len(runs.made) == 16
+    assert len({spec.seed for spec in runs.made}) == 16
+    why = "pauses of the generator, up to 200 ms, disturbed 30,000 of 60,000 events"
+    assert f"pair 2 is run again: {why}" in said
+    assert "1 pair run again because the generator was disturbed" in " ".join(ab_report(result).about)
+
+
+def test_disturbed_pairs_are_run_again_at_most_as_often_as_there_are_pairs(tmp_path: Path, runs: Runs) -> None:
+    runs.broken = {number: judged(totals(), disturbed=30_000) for number in range(1, 100)}
+    result, _ = compared(request(tmp_path))
+    assert (len(result.pairs), len(result.repeated)) == (7, 7)
+    assert len(runs.made) == 28
 
 
 def test_too_few_samples_are_invalid(tmp_path: Path, runs: Runs) -> None:

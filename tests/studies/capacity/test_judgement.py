@@ -10,20 +10,20 @@ import pytest
 
 from loadsim.judge import evaluate, objectives_of, parse_objective, vocabulary_of
 from loadsim.measure.cells import Metric, layout
-from loadsim.measure.hdr import Ints
-from loadsim.measure.result import RunResult, SeriesRow
+from loadsim.measure.codec import encode
+from loadsim.measure.hdr import MICROSECONDS, Ints
+from loadsim.measure.result import RunResult, SecondLook, SeriesRow
 from loadsim.plan import ValidityRules
 from loadsim.studies.capacity.judgement import cannot_pass, events_needed, growth_of, judge_step
 from tests.builders import run_result, series, stats, totals
 
-RULES = ValidityRules()
 P99 = 44.0
 """p99 of the built response times, ms; their interval is 0.93 to 1.08 times that."""
 
 
 def judged(objective: str, **changes: Any) -> RunResult:
     result = run_result(**changes)
-    return evaluate(result, objectives_of([objective, "success: rate >= 90%"], vocabulary_of(result)), RULES)
+    return evaluate(result, objectives_of([objective, "success: rate >= 90%"], vocabulary_of(result)), ValidityRules())
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def judged(objective: str, **changes: Any) -> RunResult:
     [(1.09 * P99, "pass"), (1.07 * P99, "unclear"), (0.94 * P99, "unclear"), (0.92 * P99, "fail")],
 )
 def test_the_whole_interval_decides(limit: float, expected: str) -> None:
-    verdict = judge_step(judged(f"p(99) < {limit}ms"), RULES)
+    verdict = judge_step(judged(f"p(99) < {limit}ms"))
     assert verdict.outcome == expected
     assert bool(verdict.why) == (expected != "pass")
 
@@ -39,18 +39,25 @@ def test_the_whole_interval_decides(limit: float, expected: str) -> None:
 def test_without_an_interval_the_figure_decides() -> None:
     latency = totals().latency_ms | {"response": stats(4.0, ci95=False)}
     result = judged(f"p(99) < {1.01 * P99}ms", totals=totals(latency_ms=latency))
-    assert judge_step(result, RULES).outcome == "pass"
+    assert judge_step(result).outcome == "pass"
 
 
 def test_a_late_generator_proves_nothing_even_where_the_step_was_stopped() -> None:
-    result = judged("p(99) < 1ms")
-    result = msgspec.structs.replace(result, limits=msgspec.structs.replace(result.limits, lag_p99_ms=80.0))
-    verdict = judge_step(result, RULES, stopped="out of reach")
-    assert (verdict.outcome, "late" in verdict.why) == ("invalid", True)
+    lags = np.bincount(MICROSECONDS.index(np.full(100, 2_000_000)), minlength=MICROSECONDS.counts_len)
+    result = judged("p(99) < 1ms", histograms={"lag": encode(lags, MICROSECONDS)})
+    verdict = judge_step(result, stopped="out of reach")
+    assert (verdict.outcome, "not offered as planned" in verdict.why) == ("invalid", True)
+
+
+def test_what_a_pause_may_have_done_is_not_the_endpoints_fault_even_where_the_step_was_stopped() -> None:
+    fast = np.bincount(MICROSECONDS.index(np.full(1000, 500)), minlength=MICROSECONDS.counts_len)
+    look = SecondLook({"response": encode(fast, MICROSECONDS)}, {"response": 30}, {})
+    verdict = judge_step(judged("p(99) < 1ms", second_look=look), stopped="out of reach")
+    assert (verdict.outcome, "the generator's own" in verdict.why) == ("invalid", True)
 
 
 def test_a_stopped_step_failed_for_the_reason_it_was_stopped_for() -> None:
-    verdict = judge_step(judged("p(99) < 1s"), RULES, stopped="out of reach")
+    verdict = judge_step(judged("p(99) < 1s"), stopped="out of reach")
     assert (verdict.outcome, verdict.why) == ("fail", "out of reach")
 
 
@@ -68,10 +75,10 @@ def test_a_growing_queue_fails_whatever_the_objectives_say() -> None:
     growth = growth_of(result)
     assert growth is not None
     assert growth == pytest.approx(0.03, rel=0.01)
-    assert judge_step(result, RULES).outcome == "unclear"
-    assert "falls behind" in judge_step(result, RULES).why
-    assert judge_step(judged("p(99) < 10s", **rising(60.0)), RULES).outcome == "fail"
-    assert judge_step(judged("p(99) < 10s", **rising(5.0)), RULES).outcome == "pass"
+    assert judge_step(result).outcome == "unclear"
+    assert "falls behind" in judge_step(result).why
+    assert judge_step(judged("p(99) < 10s", **rising(60.0))).outcome == "fail"
+    assert judge_step(judged("p(99) < 10s", **rising(5.0))).outcome == "pass"
 
 
 def test_a_few_slices_say_nothing_of_growth() -> None:
