@@ -121,7 +121,8 @@ class Table:
         """The row of each group, int64; a group that has none yet gets one."""
         rows = self._row_of[groups]
         if len(rows) and rows.min() < 0:
-            fresh = np.unique(groups[rows < 0])
+            # not np.unique, which imports a module of numpy when it is first called, in the middle of the load
+            fresh = np.flatnonzero(np.bincount(groups[rows < 0]))
             self._row_of[fresh] = np.arange(len(self._groups), len(self._groups) + len(fresh))
             self._groups += fresh.tolist()
             self._rows = np.concatenate((self._rows, empty(len(fresh))))
