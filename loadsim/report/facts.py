@@ -58,6 +58,8 @@ class ObjectiveLine(NamedTuple):
     text: str
     observed: str
     interval: str
+    needs: str
+    """Without an interval: how long the run would have to be for one."""
     limit: str
     note: str
 
@@ -204,7 +206,8 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
         limit = f"{objective.op} {figures.observed(bound, row.unit)}"
     span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
     observed = at_least(figures.observed(row.observed, row.unit, bound), lower_bound=row.at_least)
-    return ObjectiveLine(row.passed, row.text, observed, span, limit, "; ".join(notes))
+    needs = "" if span or row.needs_s is None else figures.needed(row.needs_s)
+    return ObjectiveLine(row.passed, row.text, observed, span, needs, limit, "; ".join(notes))
 
 
 def at_least(figure: str, *, lower_bound: bool) -> str:
