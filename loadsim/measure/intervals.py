@@ -67,6 +67,16 @@ def intervals(sliced: Sliced, config: HdrConfig, quantiles: Mapping[str, Quantil
     return found
 
 
+def clustering_above(sliced: Sliced, bucket: int) -> float | None:
+    """How much more the number of samples above a bucket varies than that of independent ones; None with none or all
+    there."""
+    if not len(sliced.counts):
+        return None
+    samples = _Samples.of(sliced)
+    spread = _spread(samples, int(np.searchsorted(samples.buckets, bucket, side="right")) - 1)
+    return None if spread == _INDEPENDENT else spread.inflation
+
+
 def ratio_interval(base: Interval, new: Interval) -> tuple[float, float]:
     """95 % interval of new / base of two independent runs.
 

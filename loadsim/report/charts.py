@@ -19,6 +19,8 @@ from loadsim.report.window_limits import WindowLimit
 Figure = dict[str, Any]
 NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 HEAT_STEPS = 5
+_NAMED = ("p50", "p90", "p99")
+"""Percentiles that have a colour of their own."""
 
 
 def library() -> str | None:
@@ -334,7 +336,7 @@ def rate_latency_figure(rates: list[float], lines: dict[str, list[float | None]]
             "x": rates,
             "y": values,
             "name": name,
-            "line": {"color": f"var(--{name})"},
+            "line": {"color": f"var(--{name if name in _NAMED else 'p90'})"},
             "hovertemplate": f"{name} %{{y:.3g}} ms<extra></extra>",
         }
         for name, values in lines.items()
