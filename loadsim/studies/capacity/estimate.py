@@ -19,10 +19,10 @@ MOST_EXCESS = 6.0
 """A step with so many times the allowed bad events has failed; how many more it had does not matter."""
 LEAST_EXCESS = 0.25
 """A step with no more than this has passed."""
-_REACH = 2.0
+_REACH = 1.5
 """Steps are looked at, and the crossing is looked for, up to this factor beside the bracket."""
-_RATES = 241
-_SLOPES = np.geomspace(1.5, 1000, 32)
+_RATES = 361
+_SLOPES = np.geomspace(1.5, 1000, 64)
 """Relative growth of the excess per relative growth of the rate: from gentle to a cliff."""
 _INFORMS = (0.2, MOST_EXCESS)
 """Steps with an excess between these show how bad events cluster."""
@@ -58,18 +58,19 @@ def pooled(looks: Sequence[Look]) -> float:
 def estimate(looks: Sequence[Look], best: float, ceiling: float) -> Estimate:
     """The crossing by maximum quasi-likelihood, its interval by the profile of the deviance.
 
-    The bad events of a step are taken for Poisson, scaled by their clustering; their number for a power of the rate
-    near the crossing (McCullagh & Nelder, Generalized Linear Models, 1989, ch. 9). `best` and `ceiling`: the highest
-    rate that passed and the lowest that did not, on which the search for the crossing is centred.
+    The bad events of a step are taken for Poisson, scaled by their clustering; their number for an exponential of the
+    rate near the crossing, as it is in an M/M/1 queue (McCullagh & Nelder, Generalized Linear Models, 1989, ch. 9).
+    `best` and `ceiling`: the highest rate that passed and the lowest that did not, on which the search for the crossing
+    is centred.
     """
     used = [look for look in looks if best / _REACH <= look.rate <= ceiling * _REACH]
     rates = np.geomspace(best / _REACH, ceiling * _REACH, _RATES)
     rates = np.sort(np.append(rates, [best, ceiling]))
     seen, allowed = (np.array([getattr(look, name) for look in used]) for name in ("excess", "allowed"))
-    steps = np.log(np.array([look.rate for look in used]) / rates[:, None])
-    powers = np.exp(np.clip(_SLOPES[:, None, None] * steps, -50, 50))
+    steps = np.array([look.rate for look in used]) / rates[:, None] - 1
+    growth = np.exp(np.clip(_SLOPES[:, None, None] * steps, -50, 50))
     # Beyond the two limits a step says only on which side it lies.
-    expected = np.maximum(np.clip(powers, np.minimum(seen, LEAST_EXCESS), np.maximum(seen, MOST_EXCESS)), 1e-12)
+    expected = np.maximum(np.clip(growth, np.minimum(seen, LEAST_EXCESS), np.maximum(seen, MOST_EXCESS)), 1e-12)
     logs = np.where(seen > 0, seen * np.log(np.maximum(seen, 1e-12) / expected), 0.0)
     profile = (2 * (allowed * (logs - (seen - expected))).sum(axis=-1)).min(axis=0)
     scale = _clustering(used)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from loadsim.studies.capacity.estimate import MOST_EXCESS, Estimate, Look, estimate, pooled
@@ -83,7 +84,7 @@ class RateSearch:
         best, ceiling = self.best, self.ceiling
         if best is None or ceiling is None or self.bound != "endpoint" or not self._looks:
             return None
-        return estimate(self._looks, float(best), float(ceiling))
+        return _estimated(tuple(self._looks), float(best), float(ceiling))
 
     @property
     def bound(self) -> Bound:
@@ -159,6 +160,12 @@ class RateSearch:
         here = [look for look in self._looks if look.rate == rate]
         if here and pooled(here) <= 1:
             self._looks = [look._replace(excess=MOST_EXCESS) if look in here else look for look in self._looks]
+
+
+@lru_cache(maxsize=1)
+def _estimated(looks: tuple[Look, ...], best: float, ceiling: float) -> Estimate:
+    """The last estimate is asked for several times: for the next rate, the answer, and its interval."""
+    return estimate(looks, best, ceiling)
 
 
 def rounded(rate: Fraction) -> Fraction:
