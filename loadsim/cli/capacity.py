@@ -44,9 +44,11 @@ if TYPE_CHECKING:
 def command(what: str, **options: Any) -> None:
     """Find the highest rate that meets the objectives.
 
-    Doubles the rate until a step fails, then uses bisection, and confirms the result with a longer step. A step passes
-    when the whole confidence interval meets the objectives and the endpoint keeps up. Of a scenario, the target, the
-    events, the objectives and the arrivals are used, but not its phases.
+    Doubles the rate until a step fails, narrows it down by bisection, and confirms the answer with a longer step. A
+    step passes when the whole confidence interval meets the objective and the endpoint does not fall behind. A step
+    that is not clear, or fails by little, is made again, and both are judged together. Where steps stay unclear, up to
+    six longer ones follow, and the answer is estimated from all of them. Of a scenario, the target, the events, the
+    objectives and the arrivals are used; its phases are not.
 
     \b
     Examples:

@@ -6,6 +6,7 @@ proves a difference; `ab` does that with several pairs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,8 +14,8 @@ from typing import Literal
 from loadsim.judge.gates import Gate, parse_gate
 from loadsim.measure.bounds import more_likely
 from loadsim.measure.counts import slices_of
-from loadsim.measure.hdr import PERCENTILES, Ints, Quantile
-from loadsim.measure.intervals import ratio_intervals, resampled
+from loadsim.measure.hdr import PERCENTILES, Quantile
+from loadsim.measure.intervals import Intervals, intervals, ratio_interval
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
 
@@ -34,7 +35,9 @@ class Ratio:
     new_ms: float
     ratio: float
     interval: tuple[float, float] | None
-    """95 %, from blocks of time within each run; None when a run has too few slices."""
+    """95 %, from the variation within each run; None when a run is too short for one."""
+    needs_s: float | None = None
+    """Without an interval: how long both runs would have to be; None: not known."""
 
     @property
     def direction(self) -> Direction:
@@ -103,26 +106,29 @@ def metrics_of(base: RunResult, new: RunResult) -> list[str]:
 def ratio_curve(
     base: RunResult, new: RunResult, metric: str, quantiles: Mapping[str, Quantile]
 ) -> dict[str, tuple[float, float]]:
-    """The 95 % interval of NEW / BASE at each quantile for which both runs have enough samples; empty under 20
-    slices."""
-    below, above = (_resampled(result, metric, quantiles) for result in (base, new))
-    return ratio_intervals(below, above)
+    """The 95 % interval of NEW / BASE at each quantile that has an interval in both runs."""
+    below, above = (_intervals(result, metric, quantiles).stated for result in (base, new))
+    return {name: ratio_interval(below[name], above[name]) for name in quantiles if name in below and name in above}
 
 
 def _ratios(base: RunResult, new: RunResult, metric: str) -> list[Ratio]:
-    intervals = ratio_curve(base, new, metric, PERCENTILES)
+    bounds = [_intervals(result, metric, PERCENTILES) for result in (base, new)]
     stats = [result.totals.latency_ms.get(metric, Stats(count=0)) for result in (base, new)]
     rows = []
     for name in PERCENTILES:
         a, b = (getattr(row, name) for row in stats)
         if a and b is not None:
-            rows.append(Ratio(metric, name, a, b, b / a, intervals.get(name)))
+            ends = [each.stated.get(name) for each in bounds]
+            interval = None if ends[0] is None or ends[1] is None else ratio_interval(ends[0], ends[1])
+            sides = zip((base, new), bounds, strict=True)
+            needs = [each.needs[name] * result.slice_s for result, each in sides if name in each.needs]
+            rows.append(Ratio(metric, name, a, b, b / a, interval, max(needs, default=None)))
     return rows
 
 
-def _resampled(result: RunResult, metric: str, quantiles: Mapping[str, Quantile]) -> dict[str, Ints]:
+def _intervals(result: RunResult, metric: str, quantiles: Mapping[str, Quantile]) -> Intervals:
     found = slices_of(result, metric)
-    return resampled(found.sliced, found.config, quantiles, result.run.id) or {}
+    return intervals(found.sliced, found.config, quantiles)
 
 
 def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult) -> GateResult:
@@ -135,7 +141,7 @@ def _judge(gate: Gate, ratios: Sequence[Ratio], base: RunResult, new: RunResult)
     if row is None:
         return GateResult(gate, None, None, f"{gate.label} is not known in both results")
     if row.interval is None:
-        return GateResult(gate, row, None, "too few slices of time for an interval, 20 are needed in each")
+        return GateResult(gate, row, None, _too_short(row))
     sure = row.direction == "higher" and row.ratio >= 1 + gate.effect
     note = "" if sure or row.direction != "higher" else "higher, but by less than the gate"
     return GateResult(gate, row, not sure, note)
@@ -147,6 +153,13 @@ def _fewer_succeed(base: RunResult, new: RunResult) -> str:
     if not a.sent or not b.sent or more_likely(b.failed, b.sent, a.failed, a.sent) > SIGNIFICANT:
         return ""
     return f"fewer events succeed: {b.succeeded:,} of {b.sent:,} in NEW, {a.succeeded:,} of {a.sent:,} in BASE"
+
+
+def _too_short(row: Ratio) -> str:
+    if row.needs_s is None:
+        return "the results hold no slices of time that an interval could be made from"
+    name = row.name.replace("_", ".")
+    return f"too short for an interval of {name}: both runs would have to last {math.ceil(row.needs_s):,} s"
 
 
 def _differences(base: RunResult, new: RunResult) -> list[str]:

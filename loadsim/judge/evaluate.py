@@ -108,7 +108,8 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
     note = _note(objective, spared=doubted and passed is True)
-    return _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None), missing
+    row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
+    return msgspec.structs.replace(row, needs_s=seen.needs_s), missing
 
 
 def _once_more(result: RunResult, row: ObjectiveRow, objective: Objective) -> tuple[ObjectiveRow, str]:

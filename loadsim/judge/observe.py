@@ -26,6 +26,7 @@ class Observation:
     value: float | None
     """A lower bound where `at_most` is greater."""
     ci95: tuple[float, float] | None = None
+    needs_s: float | None = None
     missing: str = ""
     at_most: float | None = None
     """The greatest value that the figure may have, since events were unfinished (inf: any); None: `value` is exact."""
@@ -99,7 +100,7 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
     if value is None:
         return Observation(None, missing=f"the result holds no {objective.metric} histogram {where}")
     at_most = _at_most(result, objective, name, stats, quantile) if stats.unfinished else None
-    return Observation(value, (stats.ci95 or {}).get(name), at_most=at_most)
+    return Observation(value, (stats.ci95 or {}).get(name), (stats.needs_s or {}).get(name), at_most=at_most)
 
 
 def _from_histogram(result: RunResult, objective: Objective, stats: Stats, quantile: Fraction) -> float | None:

@@ -92,7 +92,7 @@ def assemble(
     for extra_by_stratum in [*(each.extra for each in volleys), *(each.extra for each in retries)]:
         for stratum, deliveries in extra_by_stratum.items():
             again[stratum] = again.get(stratum, 0) + deliveries
-    accounts = Accounts(merged, np.asarray(planned), extra, run.id, again)
+    accounts = Accounts(merged, np.asarray(planned), extra, again)
     recorded_ns = names.recorded_ns()
     accepting = names.select(expect="accept")
 

@@ -39,7 +39,9 @@ class Stats(msgspec.Struct, frozen=True):
     p99_9: Figure | None = None
     p99_99: Figure | None = None
     ci95: dict[str, tuple[Figure, Figure]] | None = None
-    """`{"p50": (low, high), ...}`; None with fewer than 20 slices."""
+    """`{"p50": (low, high), ...}`: the percentiles for which the run was long enough; None: not computed."""
+    needs_s: dict[str, Figure] | None = None
+    """Of the percentiles without an interval: how long such a run would have to be to have one, seconds."""
     overflow: Count = 0
     """Values above the histogram's range. They are counted in its last bucket; `max` is exact."""
     unfinished: Count = 0
@@ -343,6 +345,8 @@ class ObjectiveRow(msgspec.Struct, frozen=True):
     observed: Figure | None
     passed: bool | None
     ci95: tuple[Figure, Figure] | None = None
+    needs_s: Figure | None = None
+    """Without `ci95`: how long such a run would have to be for an interval; None: the figure never has one."""
     unit: str = ""
     note: str = ""
     at_least: bool = False

@@ -11,18 +11,19 @@ from loadsim.measure.hdr import PERCENTILES, Ints, percentiles, rank_buckets
 from loadsim.measure.intervals import intervals
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import Stats
-from loadsim.model import NS_PER_MS
+from loadsim.model import NS_PER_MS, NS_PER_S
 
 
 def stats_of(
     merged: Merged,
     metric: Metric,
     strata: Sequence[int],
-    run_id: str | None = None,
     parts: Collection[Part] | None = None,
+    *,
+    with_intervals: bool = False,
 ) -> Stats:
-    """Figures of `metric` over `strata`, of all parts or of some; with a run id, percentiles get their 95 % intervals
-    too."""
+    """Figures of `metric` over `strata`, of all parts or of some; `with_intervals`: with the 95 % intervals of
+    percentiles too."""
     moments = merged.moments(metric, strata, parts)
     if moments is None:
         return Stats(count=0)
@@ -35,14 +36,16 @@ def stats_of(
         # Buckets are whole units, moments are ns: a percentile is kept between the exact minimum and maximum.
         return min(max(value * unit, moments.min), moments.max) / NS_PER_MS
 
-    bounds = intervals(merged.sliced(metric, strata, parts), config, PERCENTILES, run_id) if run_id else None
+    bounds = intervals(merged.sliced(metric, strata, parts), config, PERCENTILES) if with_intervals else None
+    slice_s = merged.slice_ns / NS_PER_S
     return Stats(
         count=moments.count,
         min=moments.min / NS_PER_MS,
         mean=moments.mean / NS_PER_MS,
         stdev=moments.stdev / NS_PER_MS,
         max=moments.max / NS_PER_MS,
-        ci95={name: (shown(low), shown(high)) for name, (low, high) in bounds.items()} if bounds else None,
+        ci95={name: (shown(found.low), shown(found.high)) for name, found in bounds.stated.items()} if bounds else None,
+        needs_s={name: slices * slice_s for name, slices in bounds.needs.items()} if bounds else None,
         overflow=moments.overflow,
         unfinished=int(cut_off.sum()),
         lower_bounds=_lower_bounds(counts, cut_off),

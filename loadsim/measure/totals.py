@@ -36,13 +36,11 @@ class Accounts:
         merged: Merged,
         planned: Ints,
         extra_unfinished: Ints,
-        run_id: str,
         extra_attempts: Mapping[int, int] = NO_EXTRA,
     ) -> None:
         self._merged = merged
         self._planned = planned
         self._extra = extra_unfinished
-        self._run_id = run_id
         self._extra_attempts = extra_attempts
 
     def totals(
@@ -95,24 +93,25 @@ class Accounts:
             status={str(code): n for code, n in codes.items() if code < ERROR_BASE},
             errors={ErrorKind(code - ERROR_BASE).name: n for code, n in codes.items() if _is_error(code)},
             latency_ms={
-                metric.name: stats_of(merged, metric, group, self._run_id if metric in with_interval else None)
+                metric.name: stats_of(merged, metric, group, with_intervals=metric in with_interval)
                 for metric in LATENCIES
             },
-            by_status=self._by_status(group, self._run_id if every_interval else None),
+            by_status=self._by_status(group, with_intervals=every_interval),
             duration_ns=duration_ns or None,
             woken_late=merged.counter("woken_late", group),
             after_end={str(code): n for code, n in after_end.items()},
             **owed,
         )
 
-    def _by_status(self, strata: list[int], run_id: str | None) -> dict[str, dict[str, Stats]]:
-        """Latencies by class of status; with a run id, with the intervals of 2xx answers."""
+    def _by_status(self, strata: list[int], *, with_intervals: bool) -> dict[str, dict[str, Stats]]:
+        """Latencies by class of status; `with_intervals`: with those of 2xx answers."""
         found: dict[str, dict[str, Stats]] = {}
         for name, part in STATUS_PARTS.items():
             if self._merged.moments(Metric.response, strata, [part]) is not None:
-                interval = run_id if part is Part.ok else None
+                stated = with_intervals and part is Part.ok
                 found[name] = {
-                    metric.name: stats_of(self._merged, metric, strata, interval, [part]) for metric in BY_STATUS
+                    metric.name: stats_of(self._merged, metric, strata, [part], with_intervals=stated)
+                    for metric in BY_STATUS
                 }
         return found
 

@@ -44,7 +44,9 @@ def _percentiles(result: RunResult) -> Chart | None:
     figure = charts.percentile_figure(found, curves.limits(result), labels)
     stats = {**result.totals.latency_ms, curves.OK: facts.ok_stats(result.totals)}
     words = "; ".join(_stats_words(labels[curve.metric], stats[curve.metric]) for curve in found)
-    words += ". The band is the 95 % interval." if any(curve.band for curve in found) else "."
+    words += "."
+    if any(any(curve.band) for curve in found):
+        words += " The band is the 95 % interval, where the run is long enough for one."
     if any(curve.firm < len(curve.q) for curve in found):
         words += " Where the line is dotted there are too few samples to trust the percentile."
     longest = max(found, key=lambda curve: len(curve.q))

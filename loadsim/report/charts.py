@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from loadsim.report import figures
@@ -18,6 +19,8 @@ from loadsim.report.window_limits import WindowLimit
 Figure = dict[str, Any]
 NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 HEAT_STEPS = 5
+_NAMED = ("p50", "p90", "p99")
+"""Percentiles that have a colour of their own."""
 
 
 def library() -> str | None:
@@ -55,12 +58,10 @@ def percentile_figure(curves: list[PercentileCurve], limits: list[Limit], labels
 def _percentile_traces(curve: PercentileCurve, label: str) -> Iterator[dict[str, Any]]:
     colour = f"var(--{curve.metric})"
     x = [_rarity(q) for q in curve.q]
-    if curve.band:
-        ends = x[: len(curve.band)]
+    if any(curve.band):
         yield {
+            **_outline(x, curve.band),
             "type": "scatter",
-            "x": ends + ends[::-1],
-            "y": [high for _, high in curve.band] + [low for low, _ in reversed(curve.band)],
             "fill": "toself",
             "fillcolor": f"var(--{curve.metric}-band)",
             "line": {"width": 0},
@@ -93,6 +94,23 @@ def _percentile_traces(curve: PercentileCurve, label: str) -> Iterator[dict[str,
         }
 
 
+def _outline(x: Sequence[float], band: Sequence[tuple[float, float] | None]) -> dict[str, list[float | None]]:
+    """The outline of each stretch of points that have an interval; None separates the stretches."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for known, points in groupby(zip(x, band, strict=False), key=lambda point: point[1] is not None):
+        stretch = [(at, ends) for at, ends in points if ends is not None] if known else []
+        if not stretch:
+            continue
+        if xs:
+            xs.append(None)
+            ys.append(None)
+        ends_of = [at for at, _ in stretch]
+        xs += ends_of + ends_of[::-1]
+        ys += [high for _, (_, high) in stretch] + [low for _, (low, _) in reversed(stretch)]
+    return {"x": xs, "y": ys}
+
+
 def _limit_trace(limit: Limit, reach: float) -> dict[str, Any]:
     """A line from the left to the percentile that the objective names, and a mark there."""
     text = plain(limit.text)
@@ -113,15 +131,14 @@ def _limit_trace(limit: Limit, reach: float) -> dict[str, Any]:
     }
 
 
-def ratio_figure(q: list[float], ratio: list[float], band: list[tuple[float, float]]) -> Figure:
-    """NEW / BASE by percentile with its interval, and the line at 1 where nothing changed."""
+def ratio_figure(q: list[float], ratio: list[float], band: Sequence[tuple[float, float] | None]) -> Figure:
+    """NEW / BASE by percentile with its interval where there is one, and the line at 1 where nothing changed."""
     x = [_rarity(value) for value in q]
     texts = [f"p{100 * at:.6g}: × {value:.3f}" for at, value in zip(q, ratio, strict=True)]
     traces: list[dict[str, Any]] = [
         {
+            **_outline(x, band),
             "type": "scatter",
-            "x": x[: len(band)] + x[: len(band)][::-1],
-            "y": [high for _, high in band] + [low for low, _ in reversed(band)],
             "fill": "toself",
             "fillcolor": "var(--response-band)",
             "line": {"width": 0},
@@ -152,10 +169,10 @@ def ratio_figure(q: list[float], ratio: list[float], band: list[tuple[float, flo
         },
     ]
     ticks = [at for at in NINES if _rarity(at) <= x[-1] * 1.2]
-    ends = [*ratio, *(edge for ends in band for edge in ends), 1.0]
+    ends = [*ratio, *(edge for ends in band if ends for edge in ends), 1.0]
     axis = {"type": "log", "range": [math.log10(min(ends)) - 0.02, math.log10(max(ends)) + 0.02], "nticks": 6}
     return _figure(
-        traces if band else traces[1:],
+        traces if any(band) else traces[1:],
         xaxis={
             "type": "log",
             "tickvals": [_rarity(at) for at in ticks],
@@ -319,7 +336,7 @@ def rate_latency_figure(rates: list[float], lines: dict[str, list[float | None]]
             "x": rates,
             "y": values,
             "name": name,
-            "line": {"color": f"var(--{name})"},
+            "line": {"color": f"var(--{name if name in _NAMED else 'p90'})"},
             "hovertemplate": f"{name} %{{y:.3g}} ms<extra></extra>",
         }
         for name, values in lines.items()

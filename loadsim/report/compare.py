@@ -102,12 +102,19 @@ def _rows(result: CompareResult, metric: str) -> list[tuple[str, ...]]:
             figures.milliseconds(row.base_ms),
             figures.milliseconds(row.new_ms),
             f"{row.ratio:.3f}",
-            figures.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
+            _interval(row),
             DIRECTIONS[row.direction],
         )
         for row in result.ratios
         if row.metric == metric
     ]
+
+
+def _interval(row: Ratio) -> str:
+    """The interval, or what keeps it from being stated."""
+    if row.interval is not None:
+        return f"{row.interval[0]:.3f}–{row.interval[1]:.3f}"
+    return figures.NOT_KNOWN if row.needs_s is None else figures.needed(row.needs_s)
 
 
 def _gate_rows(result: CompareResult) -> list[tuple[Cell | str, ...]]:
@@ -165,16 +172,17 @@ def _ratio(result: CompareResult) -> Section | None:
         return None
     names = {str(q): Fraction(str(q)) for q, _ in points}
     bounds = ratio_curve(result.base, result.new, metric, names)
-    band = [bounds[name] for name in names if name in bounds]
+    band = [bounds.get(name) for name in names]
     figure = charts.ratio_figure([q for q, _ in points], [ratio for _, ratio in points], band)
-    words = f"NEW / BASE of the {metric} time by percentile" + (", with its 95 % interval." if band else ".")
+    words = f"NEW / BASE of the {metric} time by percentile"
+    words += ", with its 95 % interval where both runs are long enough." if bounds else "."
     table = point_table("Ratio by percentile", ("Percentile", "New / base", "95 % interval"), _points(points, band))
     return Section("ratio", "Ratio by percentile", [Chart("ratio", figure, words, table)])
 
 
-def _points(points: Sequence[tuple[float, float]], band: Sequence[tuple[float, float]]) -> list[tuple[str, ...]]:
+def _points(points: Sequence[tuple[float, float]], band: Sequence[tuple[float, float] | None]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for number, (q, ratio) in enumerate(points):
-        ends = f"{band[number][0]:.3f}–{band[number][1]:.3f}" if number < len(band) else figures.NOT_KNOWN
+    for (q, ratio), bounds in zip(points, band, strict=True):
+        ends = figures.NOT_KNOWN if bounds is None else f"{bounds[0]:.3f}–{bounds[1]:.3f}"
         rows.append((f"p{100 * q:.6g}", f"{ratio:.3f}", ends))
     return rows

@@ -43,12 +43,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class PercentileCurve:
-    """One metric by percentile. `band` has one (low, high) per point, or is empty. All in ms."""
+    """One metric by percentile, all in ms. `band`: the 95 % interval of each point up to `firm`, None where the run is
+    too short for one; empty without slices."""
 
     metric: str
     q: list[float]
     ms: list[float]
-    band: list[tuple[float, float]]
+    band: list[tuple[float, float] | None]
     firm: int
     """Number of points with enough samples for a finite 95 % interval; the others are shown as uncertain."""
 
@@ -109,18 +110,17 @@ def percentile_curves(result: RunResult) -> list[PercentileCurve]:
         greatest = stats[metric].max or math.inf
         values = [min(value, greatest) for value in whole.values_ms(quantiles)]
         firm = sum(n >= least_count(q) for q in quantiles)
-        band = _band(result, sliced(result, metric), quantiles[:firm])
+        band = _band(sliced(result, metric), quantiles[:firm])
         curves.append(PercentileCurve(name, [float(q) for q in quantiles], values, band, firm))
     return curves
 
 
-def _band(result: RunResult, found: Slices, quantiles: list[Fraction]) -> list[tuple[float, float]]:
-    """The 95 % interval of each quantile, by the same bootstrap as the stored ones; empty under 20 slices."""
+def _band(found: Slices, quantiles: list[Fraction]) -> list[tuple[float, float] | None]:
+    """The 95 % interval of each quantile, as the stored ones are made; empty when none has one."""
     names = {str(q): q for q in quantiles}
-    bounds = intervals(found.sliced, found.config, names, result.run.id)
-    if bounds is None:
-        return []
-    return [(low / US_PER_MS, high / US_PER_MS) for low, high in (bounds[name] for name in names)]
+    stated = intervals(found.sliced, found.config, names).stated
+    ends = [stated.get(name) for name in names] if stated else []
+    return [None if each is None else (each.low / US_PER_MS, each.high / US_PER_MS) for each in ends]
 
 
 def limits(result: RunResult) -> list[Limit]:

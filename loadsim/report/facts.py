@@ -61,6 +61,8 @@ class ObjectiveLine(NamedTuple):
     text: str
     observed: str
     interval: str
+    needs: str
+    """Without an interval: how long the run would have to be for one."""
     limit: str
     note: str
     open_because: str
@@ -211,7 +213,8 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
     observed = at_least(figures.observed(row.observed, row.unit, bound), lower_bound=row.at_least)
     doubted = row.passed is None and row.without_generator is not None
     why = row.note if doubted else "could not be judged"
-    return ObjectiveLine(row.passed, row.text, observed, span, limit, "; ".join(notes), why)
+    needs = "" if span or row.needs_s is None else figures.needed(row.needs_s)
+    return ObjectiveLine(row.passed, row.text, observed, span, needs, limit, "; ".join(notes), why)
 
 
 def at_least(figure: str, *, lower_bound: bool) -> str:

@@ -10,6 +10,8 @@ import math
 from loadsim.foreign import harmless
 
 NOT_KNOWN = "n/a"
+_SPANS = ((1, "s"), (60, "min"), (3600, "h"))
+_MOST_OF_A_UNIT = 200
 
 
 def milliseconds(value: float | None) -> str:
@@ -25,6 +27,14 @@ def interval(low: float, high: float, like: float | None = None) -> str:
     scale, unit = time_unit(high if like is None else like)
     text = f"{significant(low * scale)}–{significant(high * scale)}"
     return text if like is not None else f"{text} {unit}"
+
+
+def needed(seconds: float) -> str:
+    """How long a run would have to be for an interval, two digits, rounded up: `needs 45 s`, `needs 12 min`."""
+    scale, unit = next(pair for pair in _SPANS if seconds < _MOST_OF_A_UNIT * pair[0] or pair is _SPANS[-1])
+    value = seconds / scale
+    step = 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
+    return f"needs {significant(math.ceil(round(value / step, 6)) * step, 2).removesuffix('.0')} {unit}"
 
 
 def time_unit(ms: float) -> tuple[float, str]:

@@ -44,6 +44,7 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
     None: ("not judged", "warn"),
 }
 LATENCIES = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
+NEEDS = "where the run is too short for one: how long it needs to be"
 _SPARE = ("min", "mean", "p75", "p99_99")
 """The columns that a narrow terminal leaves out."""
 _VERDICT = ("validity", "warnings", "objectives")
@@ -122,7 +123,7 @@ def _objectives(result: RunResult) -> Section:
         word, tone = OUTCOMES[line.passed]
         objective = Cell(line.text, note=line.note, code=True)
         seen = Cell(line.observed, "bad" if line.passed is False else "")
-        rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval))
+        rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval or line.needs))
     columns = (Column("Result", words=True), Column("Objective", words=True, long=True), Column("Observed"))
     limits = Table("Objectives", (*columns, Column("Limit"), Column("95 % interval")), rows)
     return Section("objectives", "Objectives", [limits, *_windows(result)])
@@ -166,7 +167,10 @@ def _latency(result: RunResult) -> Section:
         Column("Samples", spare=True),
         *(Column(facts.percentile_label(name), spare=left_out) for name, left_out in spare),
     )
+    short = any(row.stats.needs_s for row in known)
     note = "with 95 % confidence intervals" if any(row.stats.ci95 for row in known) else ""
+    if short:
+        note = f"{note}; {NEEDS}" if note else NEEDS
     return Section("latencies", "Latency", [Table("Latency", columns, rows)], note)
 
 
@@ -175,10 +179,12 @@ def _latencies(stats: Stats, names: Sequence[str]) -> list[Cell]:
 
 
 def _latency_cell(stats: Stats, name: str) -> Cell:
-    """The value, and its interval below it in the same unit."""
+    """The value, and below it its interval in the same unit, or how long the run would have to be for one."""
     value = getattr(stats, name)
     bounds = (stats.ci95 or {}).get(name)
     under = figures.interval(*bounds, like=value) if bounds and value is not None else ""
+    if not under and value is not None and name in (stats.needs_s or {}):
+        under = figures.needed((stats.needs_s or {})[name])
     return Cell(facts.latency_text(stats, name), under=under)
 
 

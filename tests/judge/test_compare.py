@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from loadsim.judge.compare import compare_gates, compare_results
+from loadsim.measure.codec import decode, encode
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
 from tests.builders import run_info, run_result, with_course
@@ -25,10 +27,41 @@ def scaled(result: RunResult, factor: float) -> RunResult:
 
 
 def test_two_runs_of_one_thing_are_unsure_and_pass() -> None:
-    found = compare_results(run(11, "base"), run(12), compare_gates(["p50:10%"]))
+    found = compare_results(run(11, "base", 60), run(12, slices=60), compare_gates(["p50:10%"]))
     assert {row.direction for row in found.ratios} == {"unsure"}
     assert found.outcome == "pass"
-    assert all(row.interval is not None and row.interval[0] <= row.ratio <= row.interval[1] for row in found.ratios)
+    known = [row for row in found.ratios if row.interval is not None]
+    assert {"p50", "p75", "p90"} <= {row.name for row in known}
+    assert all(row.interval and row.interval[0] <= row.ratio <= row.interval[1] for row in known)
+    assert all(row.needs_s is None for row in known)
+
+
+def test_a_percentile_that_one_disturbance_made_is_not_compared() -> None:
+    found = compare_results(run(11, "base"), run(12), compare_gates(["p99:10%"]))
+    row = next(row for row in found.ratios if row.name == "p99")
+    assert row.interval is None
+    assert row.needs_s is not None
+    assert row.needs_s > 10
+    assert (found.outcome, found.gates[0].passed) == ("invalid", None)
+    assert "p99: both runs would have to last" in found.gates[0].note
+    assert "needs " in render_text(found)
+
+
+def test_a_difference_beyond_both_intervals_fails_the_gate() -> None:
+    slow = with_course(run_result(run=run_info(id="new")), slices=40, seed=12)
+    histograms = slow.series_histograms["response"]
+    doubled = [None if blob is None else _doubled(blob) for blob in histograms]
+    slow = scaled(msgspec.structs.replace(slow, series_histograms={"response": doubled, "service": histograms}), 2)
+    found = compare_results(run(11, "base"), slow, compare_gates(["p50:10%"]))
+    assert (found.outcome, found.ratios[0].direction) == ("fail", "higher")
+    assert compare_results(slow, run(11, "base"), compare_gates(["p50:10%"])).outcome == "pass"
+
+
+def _doubled(blob: str) -> str:
+    config, counts = decode(blob)
+    indexes = np.flatnonzero(counts)
+    twice = config.index(2 * config.highest_equivalent(indexes))
+    return encode(np.bincount(twice, counts[indexes], config.counts_len).astype(np.int64), config)
 
 
 def test_the_same_result_has_ratio_one() -> None:
@@ -40,7 +73,7 @@ def test_the_same_result_has_ratio_one() -> None:
 def test_too_few_slices_cannot_be_judged() -> None:
     found = compare_results(run(11, "base", 12), run(12, slices=12), compare_gates(["p50:10%"]))
     assert (found.outcome, found.gates[0].passed) == ("invalid", None)
-    assert "too few slices" in found.gates[0].note
+    assert found.gates[0].note == "too short for an interval of p50: both runs would have to last 6 s"
 
 
 def test_a_gate_on_latency_needs_events_that_succeed_as_often() -> None:

@@ -248,19 +248,26 @@ def test_histograms_say_what_the_figures_say() -> None:
     assert "tls" not in result.histograms
 
 
-def test_intervals_come_with_twenty_slices() -> None:
-    rows = [answered(i * 50 * MS, (1 + i % 50) * MS, stratum=STEADY_A) for i in range(200)]
+def test_figures_have_an_interval_or_say_how_long_it_takes() -> None:
+    rows = [answered(i * 50 * MS, (1 + i * 7 % 50) * MS, stratum=STEADY_A) for i in range(200)]
     result = built(rows)
     response, wait = result.totals.latency_ms["response"], result.totals.latency_ms["wait"]
     assert response.ci95 is not None
     assert set(response.ci95) == {"p50", "p75", "p90", "p95"}
+    assert response.needs_s == {}
     low, high = response.ci95["p50"]
     assert response.p50 is not None
     assert low <= response.p50 <= high
     assert wait.ci95 == dict.fromkeys(("p50", "p75", "p90", "p95"), (0.0, 0.0))
     assert result.by_event["a"].latency_ms["response"].ci95 == response.ci95
     assert result.by_event["a"].latency_ms["wait"].ci95 is None
-    assert built(rows[:50]).totals.latency_ms["response"].ci95 is None
+    assert result.by_event["a"].latency_ms["wait"].needs_s is None
+    short = built(rows[:90]).totals.latency_ms["response"]
+    assert short.ci95 == {}
+    assert short.needs_s is not None
+    assert list(short.needs_s) == ["p50", "p75", "p90", "p95"]
+    assert short.needs_s["p50"] == 5.0
+    assert short.needs_s["p95"] > 5.0
 
 
 def test_the_first_three_of_each_failing_kind_are_kept() -> None:

@@ -1,7 +1,8 @@
 """Judges one step of a search for the highest rate: does the endpoint sustain this rate?
 
 Where a figure has a confidence interval, the step passes when the whole interval meets the objective, fails when none
-of it does, and is unclear otherwise. An endpoint that falls behind fails in any case, because its queue would grow for
+of it does, and is unclear otherwise. Where the step is too short for an interval, the number of bad events decides, and
+near the allowed number nothing does. An endpoint that falls behind fails in any case, because its queue would grow for
 ever.
 """
 
@@ -10,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from fractions import Fraction
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,9 +21,12 @@ from loadsim.judge.objectives import parse_objective, percentile_of
 from loadsim.judge.second import disturbed_words
 from loadsim.judge.validity import invalid_reasons
 from loadsim.measure.cells import Metric, layout
+from loadsim.measure.counts import slices_of, whole_of
 from loadsim.measure.hdr import Ints, least_count
+from loadsim.measure.intervals import clustering_above
 from loadsim.measure.result import ObjectiveRow, RunResult
 from loadsim.model import NS_PER_MS, NS_PER_US, Objective, is_success
+from loadsim.studies.capacity.estimate import LEAST_EXCESS, MOST_EXCESS, Look
 
 StepOutcome = Literal["pass", "fail", "unclear", "invalid"]
 
@@ -34,6 +39,7 @@ _LEAST_GROWTH_S = 0.02
 _ENDS = 5
 """The growth is taken between the first and the last fifth of a step."""
 _LEAST_ROWS = 8
+FALLING = "falls behind"
 _BACKLOG_S = 1.0
 
 
@@ -57,10 +63,10 @@ def judge_step(result: RunResult, *, stopped: str = "") -> StepVerdict:
     if not result.validity.valid:
         return StepVerdict("invalid", "; ".join(result.validity.reasons))
     growth = growth_of(result) or 0.0
-    behind = f"falls behind: response times grew by {1000 * growth:.0f} ms in every second"
+    behind = f"{FALLING}: response times grew by {1000 * growth:.0f} ms in every second"
     if growth > _SURELY:
         return StepVerdict("fail", behind)
-    verdicts = [(_holds(row), row.text) for row in result.verdict.objectives]
+    verdicts = [(_holds(result, row), row.text) for row in result.verdict.objectives]
     missed = [text for found, text in verdicts if found == "fail"]
     if missed:
         return StepVerdict("fail", f"missed: {', '.join(missed)}")
@@ -68,6 +74,49 @@ def judge_step(result: RunResult, *, stopped: str = "") -> StepVerdict:
     if growth > FALLS_BEHIND:
         return StepVerdict("unclear", behind)
     return StepVerdict("unclear", f"not clear: {', '.join(unclear)}") if unclear else StepVerdict("pass")
+
+
+def look_of(result: RunResult, rate: float, *, planned: float) -> Look:
+    """What a step says of its rate beside its outcome. `planned`: how many events it was to have; of a step that was
+    stopped early the rest is unknown, and its bad events are at least those that were seen."""
+    events = max(float(result.totals.sent), planned if result.run.interrupted else 0.0, 1.0)
+    shares = [share for row in result.verdict.objectives if (share := share_of(result, row)) is not None]
+    looks = [
+        Look(rate, share.bad / max(share.allowed * events, 1.0), max(share.allowed * events, 1.0), share.inflation)
+        for share in shares
+    ]
+    return max(looks, key=lambda look: look.excess, default=Look(rate, 0.0, 1.0, None))
+
+
+def most_bad(allowed: float) -> float:
+    """The share of bad events from which a step has failed for certain, where `allowed` is the share allowed."""
+    return min(MOST_EXCESS * allowed, (1 + allowed) / 2)
+
+
+class Share(NamedTuple):
+    """Bad events under an objective that allows a share of them."""
+
+    bad: int
+    allowed: float
+    inflation: float | None
+
+
+def share_of(result: RunResult, row: ObjectiveRow) -> Share | None:
+    """The bad events of an upper limit on a percentile, or of a lower one on success; None for other objectives."""
+    objective = parse_objective(row.text)
+    if objective.tags or objective.window_ns:
+        return None
+    if objective.metric == "success" and objective.op in (">", ">="):
+        return Share(result.totals.failed, 1 - objective.value, None)
+    number = percentile_of(objective.aggregation)
+    if number is None or objective.op not in ("<", "<=") or objective.metric not in ("response", "service"):
+        return None
+    whole, slices = whole_of(result, objective.metric), slices_of(result, objective.metric)
+    if whole is None:
+        return None
+    bucket = int(whole.config.index(np.array([round(objective.value * NS_PER_MS / NS_PER_US)]))[0])
+    inflation = clustering_above(slices.sliced, bucket)
+    return Share(whole.above(objective.value), float(1 - Fraction(number) / 100), inflation)
 
 
 def growth_of(result: RunResult) -> float | None:
@@ -92,27 +141,28 @@ def cannot_pass(
     """Why a running step cannot pass any more, in words; empty while it can.
 
     `response`: dense counts so far of the recorded events that the endpoint has to accept. `codes`: how they ended.
-    `events`: their total number. `backlog_s`: events in flight, as seconds of the step's rate.
+    `events`: their total number. `backlog_s`: events in flight, as seconds of the step's rate. A step is
+    not given up for a few bad events too many: they may be a busy period that the rest of the step makes up for.
     """
     failed = sum(count for code, count in codes.items() if not is_success(code))
     limits = []
     for objective in objectives:
         if objective.tags or objective.window_ns or objective.op not in ("<", "<=", ">", ">="):
             continue
-        spare = math.floor((1 - objective.value) * events + 1e-9)
+        spare = math.floor(most_bad(1 - objective.value) * events + 1e-9)
         if objective.metric == "success" and objective.op in (">", ">=") and failed > spare:
             return f"{failed:,} of {events:,.0f} events failed already: {objective.text} cannot be met"
         quantile = _bounded_percentile(objective)
         if quantile is not None:
             limits.append(objective.value / 1000)
             over = _above(response, objective.value)
-            if over > events - math.ceil(quantile * events) + 1:
+            if over > most_bad(1 - quantile) * events + 1:
                 return (
                     f"{over:,} of {events:,.0f} events were over {objective.value:g} ms already: "
                     f"{objective.text} cannot be met"
                 )
     if limits and backlog_s > max(2 * max(limits), _BACKLOG_S):
-        return f"falls behind: {backlog_s:.1f} s worth of events are waiting"
+        return f"{FALLING}: {backlog_s:.1f} s worth of events are waiting"
     return ""
 
 
@@ -128,12 +178,37 @@ def events_needed(objectives: Sequence[Objective], shares: dict[str, float]) -> 
     return needed
 
 
-def _holds(row: ObjectiveRow) -> StepOutcome:
+def judged_percentiles(result: RunResult) -> dict[str, float | None]:
+    """The percentiles of response and service time that untagged objectives name, in ms."""
+    found: dict[str, float | None] = {}
+    for row in result.verdict.objectives:
+        objective = parse_objective(row.text)
+        number = percentile_of(objective.aggregation)
+        if number is None or objective.tags or objective.window_ns or objective.metric not in ("response", "service"):
+            continue
+        name = f"p{format(number, 'f')}"
+        found[name if objective.metric == "response" else f"{objective.metric} {name}"] = row.observed
+    return found
+
+
+def _holds(result: RunResult, row: ObjectiveRow) -> StepOutcome:
     if row.ci95 is None or row.passed is None:
-        return "pass" if row.passed else "fail"
+        return _by_share(result, row)
     objective = parse_objective(row.text)
     ends = {OPERATORS[objective.op](end, objective.value) for end in row.ci95}
     return "unclear" if len(ends) == 2 else "pass" if ends == {True} else "fail"
+
+
+def _by_share(result: RunResult, row: ObjectiveRow) -> StepOutcome:
+    """By the figure itself, unless the number of bad events is near the allowed one."""
+    share = share_of(result, row)
+    if share is not None and row.passed is not None:
+        allowed = share.allowed * result.totals.sent
+        certain = most_bad(share.allowed) * result.totals.sent
+        near = LEAST_EXCESS * allowed < share.bad if row.passed else share.bad < certain
+        if near:
+            return "unclear"
+    return "pass" if row.passed else "fail"
 
 
 def _bounded_percentile(objective: Objective) -> float | None:

@@ -25,7 +25,17 @@ from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
 from loadsim.run.load import new_id, receiving
-from loadsim.studies.capacity.judgement import StepVerdict, cannot_pass, events_needed, judge_step
+from loadsim.studies.capacity.estimate import Look, pooled
+from loadsim.studies.capacity.judgement import (
+    FALLING,
+    StepVerdict,
+    cannot_pass,
+    events_needed,
+    judge_step,
+    judged_percentiles,
+    look_of,
+    share_of,
+)
 from loadsim.studies.capacity.report import capacity_report, rate_words
 from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
 from loadsim.studies.capacity.search import Outcome, RateSearch, Trial
@@ -70,6 +80,8 @@ class CapacitySearch:
     say: Callable[[str], None]
     interrupted: bool = False
     steps: list[StepRow] = field(default_factory=list)
+    _decided: dict[Fraction, str] = field(default_factory=dict)
+    """Why a rate failed that took several steps to judge."""
     _run: Run | None = None
     _directory: Path | None = None
     _rest_s: float = 0.0
@@ -88,7 +100,7 @@ class CapacitySearch:
         load = request.load
         self._id = new_id(f"capacity-{load.scenario.name}")
         self._started = utc_now()
-        search = RateSearch(request.lowest, request.highest, request.precision)
+        self._search = search = RateSearch(request.lowest, request.highest, request.precision)
         lost = ""
         async with receiving(load) as (load, _):
             while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
@@ -106,20 +118,38 @@ class CapacitySearch:
     # -- one step -----------------------------------------------------------------------------------------------------
 
     async def _try(self, trial: Trial, load: RunSpec) -> StepVerdict:
-        """Run one rate; repeat it, longer, when the outcome was unclear or the generator was only disturbed."""
-        longer, second_look = 2 if trial.kind == "confirming" else 1, False
+        """Run one rate; look again, for longer, when that was not clear, and when the generator was only disturbed."""
+        longer, second_look = 2 if trial.kind in ("confirming", "refining") else 1, False
         for _ in range(_LOOKS):
             verdict, result = await self._step(trial, load, longer=longer)
-            if self.interrupted or verdict.outcome in ("pass", "fail"):
+            if self.interrupted or verdict.outcome == "fail" or (verdict.outcome == "pass" and not second_look):
                 break
-            if verdict.outcome == "unclear":
-                if second_look:
+            if verdict.outcome in ("pass", "unclear"):
+                if trial.kind == "refining":
                     break
+                if second_look:
+                    return self._together(trial.rate, verdict, result)
                 longer, second_look = 2 * longer, True
             elif (result.limits.generator_cpu_share or 0.0) >= _BUSY:
                 break  # it was at its limit, and would be again
             else:
                 self.say(f"        {rate_words(float(trial.rate))} is tried again: the generator was disturbed")
+        return verdict
+
+    def _together(self, rate: Fraction, last: StepVerdict, result: RunResult) -> StepVerdict:
+        """The verdict of all steps of a rate, of which none is clear by itself."""
+        excess = pooled(self._search.looks_at(rate))
+        others = [row.text for row in result.verdict.objectives if not row.passed and share_of(result, row) is None]
+        if last.why.startswith(FALLING):
+            verdict = replace(last, outcome="fail")
+        elif others:
+            verdict = StepVerdict("fail", f"missed: {', '.join(others)}")
+        elif excess > 1:
+            verdict = StepVerdict("fail", f"both steps together had {excess:.2g} times the bad events that are allowed")
+        else:
+            verdict = StepVerdict("pass")
+        self._decided[rate] = verdict.why
+        self.say(f"        both steps together: {verdict.outcome}{': ' if verdict.why else ''}{verdict.why}")
         return verdict
 
     async def _step(self, trial: Trial, load: RunSpec, *, longer: int) -> tuple[StepVerdict, RunResult]:
@@ -145,12 +175,15 @@ class CapacitySearch:
         verdict = judge_step(judged, stopped=stopped)
         if broken is not None:
             verdict = replace(verdict, outcome="invalid", why=str(broken))
-        self._store(number, trial, judged, verdict, stopped_early=bool(stopped))
+        look = look_of(judged, float(trial.rate), planned=watch.events)
+        if verdict.outcome != "invalid" and not self.interrupted:
+            self._search.look(look)
+        self._store(number, trial, judged, verdict, look, stopped_early=bool(stopped))
         if broken is not None:
             raise broken
         left, rate = result.totals.unfinished, result.totals.rate_completed
         self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
-        return verdict, result
+        return verdict, judged
 
     def scenario_at(self, rate: Fraction, *, longer: int = 1) -> Scenario:
         """The request's scenario with its phases replaced by a settle time and one step at this rate."""
@@ -210,7 +243,7 @@ class CapacitySearch:
     # -- keeping ------------------------------------------------------------------------------------------------------
 
     def _store(
-        self, number: int, trial: Trial, result: RunResult, verdict: StepVerdict, *, stopped_early: bool
+        self, number: int, trial: Trial, result: RunResult, verdict: StepVerdict, look: Look, *, stopped_early: bool
     ) -> None:
         if self._directory is None:
             self._directory = run_directory(self.request.load.out, self._id)
@@ -235,6 +268,8 @@ class CapacitySearch:
             p99_ci95=(response.ci95 or {}).get("p99") if response else None,
             lag_p99_ms=result.limits.lag_p99_ms,
             result=name,
+            excess=look.excess,
+            judged_ms=judged_percentiles(result),
         )
         self.steps.append(row)
         self.say(f"        {outcome}{': ' if verdict.why else ''}{verdict.why}")
@@ -242,7 +277,7 @@ class CapacitySearch:
     def _keep(self, search: RateSearch, lost: str) -> CapacityOutcome:
         request = self.request
         ending, reason = self._ending(search, lost)
-        rate = search.confirmed if ending == "found" else search.best
+        rate = search.answer if ending == "found" else search.best
         result = CapacityResult(
             schema=SCHEMA,
             id=self._id,
@@ -263,6 +298,8 @@ class CapacitySearch:
             reason=reason,
             steps=self.steps,
             environment=environment(),
+            rate_ci95=search.interval if ending == "found" else None,
+            estimated=ending == "found" and search.estimated,
         )
         directory = self._directory or run_directory(request.load.out, self._id)
         write_whole(directory / "capacity.json", dump_capacity(result))
@@ -277,20 +314,25 @@ class CapacitySearch:
             return "lost", f"{lost}; before, {held}"
         if self.interrupted:
             return "interrupted", f"interrupted; so far {held}"
-        if search.confirmed is not None:
+        if search.answer is not None:
             if search.bound == "asked":
                 return "found", "it is the highest rate given; the endpoint may sustain more"
-            ceiling = float(search.ceiling or 0)
-            why = next(row.why for row in reversed(self.steps) if row.rate == ceiling)
-            return "found", f"at {rate_words(ceiling)}: {why}"
+            if search.estimated:
+                return "found", "estimated from all steps: near this rate a step passes or fails by chance"
+            return "found", f"at {rate_words(float(search.ceiling or 0))}: {self._why(search.ceiling)}"
         if search.bound == "generator":
-            ceiling = float(search.ceiling or 0)
-            why = next(row.why for row in reversed(self.steps) if row.rate == ceiling)
             could = f"up to {rate_words(best)} it kept up and {held}" if best else held
-            return "generator", f"the generator was the limit at {rate_words(ceiling)}: {why}; {could}"
+            where = f"{rate_words(float(search.ceiling or 0))}: {self._why(search.ceiling)}"
+            return "generator", f"the generator was the limit at {where}; {could}"
         if search.next() is not None:
             return "none", f"no rate was confirmed in {MOST_STEPS} steps: the endpoint's answers contradict each other"
-        return "none", f"even the lowest rate, {rate_words(float(self.request.lowest))}, fails: {self.steps[-1].why}"
+        lowest = self.request.lowest
+        return "none", f"even the lowest rate, {rate_words(float(lowest))}, fails: {self._why(lowest)}"
+
+    def _why(self, rate: Fraction | None) -> str:
+        """Why a rate did not pass."""
+        rows = (row.why for row in reversed(self.steps) if rate is not None and row.rate == float(rate))
+        return self._decided.get(rate or Fraction(0)) or next(rows, "")
 
 
 def _why_lost(error: Exception, steps: int) -> str:
@@ -312,7 +354,7 @@ class _Watch:
             if plan.unpack(stratum)[0] == number and plan.cases[plan.unpack(stratum)[2]] not in refused
         ]
         share = 1 - sum(case.share for case in plan.scenario.cases if case.kind in refused)
-        self._events = (plan.expected_events(number) or 0.0) * share
+        self.events = (plan.expected_events(number) or 0.0) * share
         self._objectives = objectives
         self._rate = rate
         self.cannot_pass = ""
@@ -323,14 +365,14 @@ class _Watch:
             return
         seen = run.so_far(self._strata)
         self.cannot_pass = cannot_pass(
-            self._objectives, seen.response, seen.codes, events=self._events, backlog_s=seen.in_flight / self._rate
+            self._objectives, seen.response, seen.codes, events=self.events, backlog_s=seen.in_flight / self._rate
         )
         if self.cannot_pass:
             run.interrupt()
 
 
 def _outcome(verdict: StepVerdict) -> Outcome:
-    """The outcome for the search. Unclear steps count as failed, so that the found rate is certain."""
+    """The outcome for the search. A single step that is not clear counts as failed."""
     if verdict.outcome == "invalid":
         return "generator"
     return "pass" if verdict.outcome == "pass" else "fail"

@@ -58,11 +58,19 @@ def rate_words(rate: float) -> str:
 def headline(result: CapacityResult) -> str:
     """The outcome in a few words."""
     if result.ending == "found" and result.rate is not None:
-        least = "at least " if result.at_least else ""
-        return f"{least}{rate_words(result.rate)} meet every objective"
+        least = "at least " if result.at_least else "about " if result.estimated else ""
+        return f"{least}{rate_words(result.rate)} meet every objective{_interval(result, ' (95 % ', ')')}"
     if result.rate is not None:
         return f"no answer; {rate_words(result.rate)} is the highest rate that passed"
     return "no answer"
+
+
+def _interval(result: CapacityResult, before: str = "", after: str = "") -> str:
+    """The interval of the answer, `66.1–74.0/s`; empty without one."""
+    if result.rate_ci95 is None:
+        return ""
+    low, high = map(rate_words, result.rate_ci95)
+    return f"{before}{low.removesuffix('/s')}–{high}{after}"
 
 
 def by_rate(steps: Sequence[StepRow]) -> list[StepRow]:
@@ -81,31 +89,37 @@ def bar(value: float | None, scale: tuple[float, float] | None, long: int = BAR)
 
 
 def _steps(result: CapacityResult) -> Table:
-    scale = _scale([row.p99_ms for row in result.steps])
+    named = judged_names(result)
+    shown = named[0] if named else "p99"
+    scale = _scale([_percentile(row, shown) for row in result.steps])
     rows: list[Row] = []
     for row in by_rate(result.steps):
         word, tone = OUTCOMES[row.outcome]
         early = " (stopped early)" if row.stopped_early else ""
         confirmed = ", confirmed" if _confirms(result, row) else ""
         outcome = Cell(f"{word}{early}{confirmed}", tone)
-        rows.append((*_cells(row), bar(row.p99_ms, scale), outcome, row.why, row.result))
-    titles = ("Rate", "p50", "p99", "2xx", "Completed")
+        drawn = bar(_percentile(row, shown), scale)
+        rows.append((*_cells(row, _columns(named)), drawn, outcome, row.why, row.result))
+    titles = ("Rate", *_columns(named), "2xx", "Completed")
     spare = (Column("Why", words=True, long=True, spare=True), Column("Result", words=True, long=True, spare=True))
-    columns = (*map(Column, titles), Column("p99 (log)", words=True), Column("Outcome", words=True), *spare)
+    columns = (*map(Column, titles), Column(f"{shown} (log)", words=True), Column("Outcome", words=True), *spare)
     return Table("Rate against latency", columns, rows)
 
 
 def _chart(result: CapacityResult) -> Section | None:
-    """Rate against p50 and p99, as far as they are known."""
+    """Rate against p50, p99 and the percentiles that were judged, as far as they are known."""
+    names = _columns(judged_names(result))
     known = [row for row in by_rate(result.steps) if row.p99_ms is not None]
     if not known:
         return None
     rates = [row.rate for row in known]
-    lines = {"p50": [row.p50_ms for row in known], "p99": [row.p99_ms for row in known]}
-    points = [(rate_words(row.rate), *map(figures.milliseconds, (row.p50_ms, row.p99_ms))) for row in known]
+    lines = {name: [_percentile(row, name) for row in known] for name in names}
+    points = [
+        (rate_words(row.rate), *(figures.milliseconds(_percentile(row, name)) for name in names)) for row in known
+    ]
     words = "Response time by rate, one point for each step."
     chart = Chart(
-        "steps", charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", "p50", "p99"), points)
+        "steps", charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", *names), points)
     )
     return Section("curve", "Latency by rate", [chart])
 
@@ -114,7 +128,9 @@ def _key(result: CapacityResult) -> list[Figure]:
     if result.rate is None:
         return []
     name = "highest rate" if result.ending == "found" else "highest rate that passed"
-    return [Figure(name, f"{'≥ ' if result.at_least else ''}{rate_words(result.rate)}")]
+    return [
+        Figure(name, f"{'≥ ' if result.at_least else ''}{rate_words(result.rate)}", under=_interval(result, "95 % "))
+    ]
 
 
 def _scale(values: Sequence[float | None]) -> tuple[float, float] | None:
@@ -123,11 +139,26 @@ def _scale(values: Sequence[float | None]) -> tuple[float, float] | None:
     return (min(logarithms) - 0.5, max(logarithms)) if logarithms else None
 
 
-def _cells(row: StepRow) -> tuple[str, ...]:
+def judged_names(result: CapacityResult) -> list[str]:
+    """The percentiles that the objectives name, from the lowest to the highest as they came."""
+    return list(dict.fromkeys(name for row in result.steps for name in row.judged_ms))
+
+
+def _columns(judged: Sequence[str]) -> list[str]:
+    """p50, what was judged, p99; each once."""
+    return list(dict.fromkeys(("p50", *judged, "p99")))
+
+
+def _percentile(row: StepRow, name: str) -> float | None:
+    """One percentile of a step, ms; None where it is not known."""
+    named: dict[str, float | None] = {"p50": row.p50_ms, "p99": row.p99_ms}
+    return named[name] if name in named else row.judged_ms.get(name)
+
+
+def _cells(row: StepRow, names: Sequence[str]) -> tuple[str, ...]:
     return (
         rate_words(row.rate),
-        figures.milliseconds(row.p50_ms),
-        figures.milliseconds(row.p99_ms),
+        *(figures.milliseconds(_percentile(row, name)) for name in names),
         figures.share(row.success_rate),
         figures.per_second(row.rate_completed),
     )

@@ -21,7 +21,7 @@ class StepRow(msgspec.Struct, frozen=True):
     """One rate that was tried; latencies are response times in ms."""
 
     number: int
-    kind: Literal["doubling", "bisection", "confirming"]
+    kind: Literal["doubling", "bisection", "confirming", "refining"]
     rate: float
     """Events per second."""
     outcome: Literal["pass", "fail", "unclear", "invalid", "interrupted"]
@@ -38,6 +38,10 @@ class StepRow(msgspec.Struct, frozen=True):
     lag_p99_ms: float | None
     result: str
     """The step's own result, relative to this file."""
+    excess: float | None = None
+    """Bad events as a multiple of what the objectives allow; 1 is the limit."""
+    judged_ms: dict[str, float | None] = {}
+    """The percentiles that the objectives name, such as `p95` or `service p95`, in ms."""
 
 
 class CapacityResult(msgspec.Struct, frozen=True):
@@ -66,6 +70,10 @@ class CapacityResult(msgspec.Struct, frozen=True):
     """In words: why the search ended and what limits the answer."""
     steps: list[StepRow]
     environment: Environment
+    rate_ci95: tuple[float, float] | None = None
+    """95 % interval of the rate at which the objectives are just met; None where only the rates asked for bound it."""
+    estimated: bool = False
+    """`rate` is estimated from all steps, because steps near it were not clear; else it passed a longer step."""
 
 
 def dump_capacity(result: CapacityResult) -> bytes:

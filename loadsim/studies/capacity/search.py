@@ -1,18 +1,28 @@
-"""Chooses the rates to try: doubling until one fails, then bisection, then one longer step to confirm the result."""
+"""Which rate to try next: doubling until one is too much, bisection in between, then a longer look at the answer.
+
+Decides from rates and outcomes alone, so that the whole search can be tested without a server. Refuses to know how a
+rate is tried and what makes it pass. Where steps contradict each other, which is so near the limit of a randomly loaded
+endpoint, the answer is estimated from all of them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
-Kind = Literal["doubling", "bisection", "confirming"]
+from loadsim.studies.capacity.estimate import MOST_EXCESS, Estimate, Look, estimate, pooled
+
+Kind = Literal["doubling", "bisection", "confirming", "refining"]
 Outcome = Literal["pass", "fail", "generator"]
-"""`generator`: the generator could not send this rate, so nothing is known about the endpoint."""
+"""`generator`: nothing can be said of the endpoint at this rate, because the generator could not do it."""
 Bound = Literal["endpoint", "generator", "asked"]
 
 COARSE = Fraction(1, 10)
-"""Precision of the search for the generator's own limit, which is only a figure in a message."""
+"""How closely the generator's own limit is looked for: it is no answer, only a figure in a message."""
+MOST_REFINING = 6
+"""Longer steps at the estimate, while its interval is wider than the precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,8 @@ class RateSearch:
         self._passed: set[Fraction] = set()
         self._bad: dict[Fraction, Outcome] = {}
         self._confirmed: Fraction | None = None
+        self._looks: list[Look] = []
+        self._refined = 0
 
     @property
     def best(self) -> Fraction | None:
@@ -40,8 +52,39 @@ class RateSearch:
 
     @property
     def confirmed(self) -> Fraction | None:
-        """The result, once it has passed the confirming step."""
+        """The rate that passed the confirming stage."""
         return self._confirmed
+
+    @property
+    def answer(self) -> Fraction | None:
+        """The rate that passed the confirming stage or, where steps were not clear, the estimate; None before."""
+        if self._confirmed is not None or not self._refined or self.next() is not None:
+            return self._confirmed
+        found = self.estimate
+        return None if found is None else self._within(found.rate)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the answer is an estimate from all steps instead of a rate that was confirmed."""
+        return self._confirmed is None and self.answer is not None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 %, around the answer; None without one, and where only the rates asked for bound it."""
+        answer, found, ceiling = self.answer, self.estimate, self.ceiling
+        if answer is None or found is None or ceiling is None:
+            return None
+        if self.estimated:
+            return min(found.low, float(answer)), max(found.high, float(answer))
+        return min(found.low, float(answer)), max(found.high, float(ceiling))
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The crossing by all steps so far; None before rates have passed and failed."""
+        best, ceiling = self.best, self.ceiling
+        if best is None or ceiling is None or self.bound != "endpoint" or not self._looks:
+            return None
+        return _estimated(tuple(self._looks), float(best), float(ceiling))
 
     @property
     def bound(self) -> Bound:
@@ -69,19 +112,60 @@ class RateSearch:
             return Trial("doubling", double if self._highest is None else min(double, self._highest))
         precision = max(self._precision, COARSE) if self.bound == "generator" else self._precision
         middle = rounded((best + ceiling) / 2)
-        if ceiling / best - 1 > precision and best < middle < ceiling:
+        if not self._refined and ceiling / best - 1 > precision and best < middle < ceiling:
             return Trial("bisection", middle)
-        return None if self.bound == "generator" else Trial("confirming", best)
+        if self.bound == "generator":
+            return None
+        return self._last(best, ceiling)
+
+    def _last(self, best: Fraction, ceiling: Fraction) -> Trial | None:
+        """Confirm a rate where the steps were clear, else look longer where the answer is estimated to be."""
+        found = self.estimate
+        # a bracket can be as wide as the precision, and one rounded rate more
+        clear = found is None or found.within(float(ceiling / best - 1) + float(self._precision) / 2)
+        if clear and not self._refined:
+            return Trial("confirming", best)
+        if found is None or self._refined >= MOST_REFINING or found.within(float(self._precision)):
+            return None
+        return Trial("refining", self._within(found.rate))
+
+    def _within(self, rate: float) -> Fraction:
+        wanted = rounded(Fraction(rate))
+        return max(wanted, self._lowest) if self._highest is None else min(max(wanted, self._lowest), self._highest)
+
+    def look(self, look: Look) -> None:
+        """What a step says of its rate beside its outcome."""
+        self._looks.append(look)
+
+    def looks_at(self, rate: Fraction) -> list[Look]:
+        """What all steps of one rate said."""
+        return [look for look in self._looks if look.rate == float(rate)]
 
     def tell(self, trial: Trial, outcome: Outcome) -> None:
-        """Record the outcome of the trial."""
-        if outcome != "pass":
+        """How the trial came out."""
+        if trial.kind == "refining":
+            self._refined = MOST_REFINING if outcome == "generator" else self._refined + 1
+        elif outcome != "pass":
             self._passed.discard(trial.rate)
             self._bad[trial.rate] = outcome
+            if outcome == "fail":
+                self._failed(float(trial.rate))
         elif trial.kind == "confirming":
             self._confirmed = trial.rate
         else:
             self._passed.add(trial.rate)
+
+    def _failed(self, rate: float) -> None:
+        """Where a rate failed for another reason than bad events, its steps stand above the crossing all the same."""
+        here = [look for look in self._looks if look.rate == rate]
+        if here and pooled(here) <= 1:
+            self._looks = [look._replace(excess=MOST_EXCESS) if look in here else look for look in self._looks]
+
+
+@lru_cache(maxsize=1)
+def _estimated(looks: tuple[Look, ...], best: float, ceiling: float) -> Estimate:
+    """The last estimate is asked for several times: for the next rate, the answer, and its interval."""
+    return estimate(looks, best, ceiling)
 
 
 def rounded(rate: Fraction) -> Fraction:
