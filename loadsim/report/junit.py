@@ -47,7 +47,8 @@ def _add_validity(suite: Element, result: RunResult) -> None:
     elif reasons:
         SubElement(case, "error", message=figures.printable("; ".join(reasons)))
     if result.validity.warnings:
-        SubElement(case, "system-out").text = figures.printable("\n".join(result.validity.warnings), lines=True)
+        warnings = (f"warning: {figures.printable(text)}" for text in result.validity.warnings)
+        SubElement(case, "system-out").text = "\n".join(warnings)
 
 
 def _case(suite: Element, name: str, result: RunResult) -> Element:

@@ -171,7 +171,7 @@ async def test_a_real_run_ends_early_fails_and_balances(tmp_path: Path) -> None:
         limits = ("--abort", "success: rate >= 99% over 1s", "--objective", "p(50) < 59m over 20s")
         done = await loadsim("run", served.url, "-r", "100/s", "-d", "30m", "-w", "2", *limits, cwd=tmp_path)
     result = stored(tmp_path)
-    assert done.code in (99, 3), done.err  # 3: a busy machine may make the generator late
+    assert done.code in (99, 3), done.err  # 3: on a busy machine pauses of the generator may touch the window
     assert (
         "ending the run: success: rate >= 99% over 1s: rate of success in the window from 0 to 1 s is 0 %" in done.err
     )
@@ -179,7 +179,7 @@ async def test_a_real_run_ends_early_fails_and_balances(tmp_path: Path) -> None:
     assert not result.run.interrupted
     assert balanced(result)
     open_, missed, _ = (row.passed for row in result.verdict.objectives)
-    assert (open_, missed) == (None, False)
+    assert (open_, missed) == (None, False if done.code == 99 else None)
     assert "ended early at" in done.out
     assert len(served.arrivals) == result.totals.sent
 

@@ -143,7 +143,7 @@ def test_annotations_are_one_line_each() -> None:
     for text in CORPUS:
         for result in results(text):
             for line in workflow_commands(result):
-                assert line.startswith("::error title=loadsim "), line
+                assert line.startswith(("::error title=loadsim ", "::warning title=loadsim ")), line
                 assert line.count("::") >= 2
                 assert "\n" not in line
 
