@@ -116,15 +116,13 @@ def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> On
 def _show(simulation: Simulation, *, as_json: bool) -> None:
     """Print the panel, or the JSON object, on standard output."""
     import orjson
-    from rich.console import Console
 
+    from loadsim.cli.terminal import screen
     from loadsim.report.panel import panel_document, render_panel
 
     if as_json:
         put(orjson.dumps(panel_document(simulation)) + b"\n")
         return
-    console = Console()
-    colour = console.is_terminal and not console.no_color and console.color_system is not None
-    width = max(60, min(console.width, 120)) if console.is_terminal else 100
+    width, colour = screen(narrowest=60, widest=120)
     with report_of():
         put(render_panel(simulation, width=width, colour=colour), colour=colour)
