@@ -165,11 +165,11 @@ def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
     from loadsim.plan.redact import from_environment
     from loadsim.settings import read_key_password
     from loadsim.studies.probe.asker import ProbeRequest
-    from loadsim.studies.probe.result import Subject
+    from loadsim.studies.probe.result import ProbedEndpoint
 
     target = settings.target
     return ProbeRequest(
-        Subject(url, settings.scheme.name, settings.event, settings.endpoint.name),
+        ProbedEndpoint(url, settings.scheme.name, settings.event, settings.endpoint.name),
         settings.scheme,
         secret,
         target.public_url or url,

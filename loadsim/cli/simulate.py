@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadsim.plan import Target
     from loadsim.report.panel import Simulation
     from loadsim.settings import Endpoint
-    from loadsim.single.prepare import Delivery, OneEvent
+    from loadsim.single.prepare import OneEvent, PreparedDelivery
 
 
 @click.command()
@@ -59,14 +59,14 @@ def command(target: str, **options: Any) -> None:
     sys.exit(Exit.ok if simulation.delivered else Exit.failed)
 
 
-def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
+def _compose(argument: str, options: dict[str, Any], now_ns: int) -> PreparedDelivery:
     """Check everything before anything is sent. Raises UsageError."""
     from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
-    from loadsim.single.prepare import check_reachable, prepare
+    from loadsim.single.prepare import prepare, refuse_embedded
 
     endpoint = resolve_target(argument, read_config())
-    check_reachable(endpoint)
+    refuse_embedded(endpoint)
     target = target_with(endpoint, options)
     return prepare(endpoint, target, _event(endpoint, target, options, now_ns))
 

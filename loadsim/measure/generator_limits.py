@@ -10,12 +10,12 @@ import hashlib
 import msgspec
 
 from loadsim.measure.decoding import UNREADABLE
-from loadsim.measure.result import Environment, GeneratorLimits, Pace
+from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.model import UsageError
 
 SCHEMA = "loadsim.floor/1"
 
-__all__ = ["GeneratorLimits", "Pace", "StoredLimits", "dump_limits", "limits_name", "load_limits"]
+__all__ = ["GeneratorLimits", "StoredLimits", "dump_limits", "limits_name", "load_limits"]
 
 
 class StoredLimits(msgspec.Struct, frozen=True):

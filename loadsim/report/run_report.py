@@ -274,7 +274,7 @@ def _deadlines(result: RunResult) -> Section:
             row.provider,
             row.deadline,
             row.in_time,
-            Cell(row.late, "" if row.late == "0" else "bad"),
+            Cell(row.past, "" if row.past == "0" else "bad"),
             Cell(row.unanswered, "" if row.unanswered == "0" else "bad"),
             row.afterwards,
         )

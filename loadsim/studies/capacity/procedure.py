@@ -212,7 +212,7 @@ class CapacitySearch:
     async def _fire(self, run: Run, watch: _Watch) -> RunResult:
         self._run = run
         try:
-            return await run.execute(lambda: watch.look(run))
+            return await run.execute(lambda: watch.check(run))
         finally:
             self._run = None
 
@@ -359,7 +359,7 @@ class _Watch:
         self._rate = rate
         self.cannot_pass = ""
 
-    def look(self, run: Run) -> None:
+    def check(self, run: Run) -> None:
         """Stop the run if its step cannot pass any more."""
         if self.cannot_pass or run.interrupted:
             return
