@@ -120,7 +120,7 @@ class Arrivals:
 
     def _on_wake(self) -> None:
         now = self._clock()
-        self._taker.woken(now)
+        self._dispatcher.woken(now)
         if self._starting and now < self._phase_end:
             self._start_users(now)
         while now >= self._wake_ns and not self.stopped_ns:
