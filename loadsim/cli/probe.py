@@ -195,12 +195,12 @@ def _save(result: ProbeResult | ClockResult, out: Path, started_at: str) -> Path
     from loadsim import __version__
     from loadsim.run.load import new_id
     from loadsim.studies.probe.report import probe_any_report
-    from loadsim.studies.probe.result import dump_probe
+    from loadsim.studies.probe.result import stored_probe
     from loadsim.studies.save import save_study, utc_now
 
     probe_id = new_id("probe")
-    data = dump_probe(result, probe_id=probe_id, started_at=started_at, ended_at=utc_now(), version=__version__)
-    return save_study(out, probe_id, "probe.json", data, probe_any_report(result))
+    stored = stored_probe(result, probe_id=probe_id, started_at=started_at, ended_at=utc_now(), version=__version__)
+    return save_study(out, probe_id, "probe.json", stored, probe_any_report(result))
 
 
 def _show(result: ProbeResult | ClockResult, directory: Path, *, as_json: bool) -> None:

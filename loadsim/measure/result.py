@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.older_results import from_first
+from loadsim.measure.stored_json import UNREADABLE, stored_json
 from loadsim.model import NS_PER_S, UsageError
 
 SCHEMA = "loadsim.result/2"
@@ -581,7 +581,7 @@ class _Envelope(msgspec.Struct):
 
 def dump_result(result: RunResult) -> bytes:
     """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+    return stored_json(result)
 
 
 def load_result(data: bytes, source: str) -> RunResult:

@@ -41,7 +41,7 @@ def engine_report(limits: GeneratorLimits, where: Environment, reasons: Sequence
 
 def stored_engine_report(stored: StoredLimits) -> Report:
     """The report of stored limits, which are always valid."""
-    return engine_report(stored.floor, stored.environment)
+    return engine_report(stored.limits, stored.environment)
 
 
 def _bound(limits: GeneratorLimits) -> str:

@@ -87,8 +87,3 @@ class VerifyBench(msgspec.Struct, frozen=True, kw_only=True):
     ending: Ending
     reasons: list[str]
     environment: Environment
-
-
-def dump_verify_bench(result: VerifyBench) -> bytes:
-    """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

@@ -158,13 +158,13 @@ class StoredProbe(msgspec.Struct, frozen=True, kw_only=True):
     window: ClockResult | None = None
 
 
-def dump_probe(
+def stored_probe(
     result: ProbeResult | ClockResult, *, probe_id: str, started_at: str, ended_at: str, version: str
-) -> bytes:
-    """The stored form: indented JSON, one trailing newline. The URL is stored without its secrets."""
+) -> StoredProbe:
+    """The stored form of a result. The URL is stored without its secrets."""
     subject = replace(result.subject, url=redact_url(result.subject.url))
     shown = replace(result, subject=subject)
-    stored = StoredProbe(
+    return StoredProbe(
         schema=SCHEMA,
         id=probe_id,
         started_at=started_at,
@@ -173,7 +173,6 @@ def dump_probe(
         forms=shown if isinstance(shown, ProbeResult) else None,
         window=shown if isinstance(shown, ClockResult) else None,
     )
-    return msgspec.json.format(msgspec.json.encode(stored), indent=2) + b"\n"
 
 
 def loaded(stored: StoredProbe) -> ProbeResult | ClockResult:
