@@ -104,11 +104,9 @@ def attempt_rows(result: RunResult) -> list[AttemptLine]:
 
 
 def _attempt(row: AttemptRow) -> AttemptLine:
-    counts = {**row.status, **row.errors} | ({"unfinished": row.unfinished} if row.unfinished else {})
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return AttemptLine(
         f"{row.attempt} and later" if row.and_later else str(row.attempt),
         figures.count(row.deliveries),
         figures.share(row.delivered / row.deliveries if row.deliveries else None),
-        ", ".join(f"{name}: {figures.count(n)}" for name, n in ranked),
+        figures.answers(row.status, row.errors, row.unfinished),
     )
