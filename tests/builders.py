@@ -16,7 +16,7 @@ from loadsim.measure.result import (
     DeadlineCount,
     Environment,
     Limits,
-    Retries,
+    RetryTotals,
     RunInfo,
     RunResult,
     SampleRow,
@@ -177,14 +177,14 @@ def run_result(**changes: Any) -> RunResult:
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
-        deadlines=[DeadlineCount(deadline_ns=ns, late=12 if ns < 3 * NS_PER_S else 0) for ns in DEADLINES_NS],
+        deadlines=[DeadlineCount(deadline_ns=ns, past=12 if ns < 3 * NS_PER_S else 0) for ns in DEADLINES_NS],
     )
     return msgspec.structs.replace(base, **changes)
 
 
-def retries(**changes: Any) -> Retries:
+def retries(**changes: Any) -> RetryTotals:
     """An outage under a retry profile, and the peak load after it."""
-    found = Retries(
+    found = RetryTotals(
         profile="svix",
         title="Svix (cloud)",
         time_scale=60.0,

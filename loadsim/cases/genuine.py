@@ -32,7 +32,7 @@ Secrets = Literal["old", "both", "new"]
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class SigningProvider:
     """The signing provider: the scheme, its secret, and the old secret if there is one."""
 
     scheme: Scheme

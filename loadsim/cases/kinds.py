@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from loadsim.cases.edits import HeaderLine, padded, respaced, with_another_digit
-from loadsim.cases.genuine import Make, Provider, Secrets, Sign, Source, signed, signing
+from loadsim.cases.genuine import Make, Secrets, Sign, SigningProvider, Source, signed, signing
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
@@ -61,7 +61,7 @@ class Memory:
 class Parts:
     """Everything that a case of one event type is made from."""
 
-    provider: Provider
+    provider: SigningProvider
     source: Source
     topic: str
     """The provider's name of the events."""

@@ -16,10 +16,10 @@ from loadsim.cases.genuine import (
     OF_EVENTS,
     Make,
     MakeAll,
-    Provider,
     Request,
     Secrets,
     Sign,
+    SigningProvider,
     Source,
     genuine,
     signed,
@@ -78,7 +78,7 @@ class RequestMaker:
         Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
         secret that the scheme cannot use.
         """
-        provider = Provider(scheme, secret, old_secret, url, *_own_content_type(headers))
+        provider = SigningProvider(scheme, secret, old_secret, url, *_own_content_type(headers))
         self._given = frozenset(name.lower() for name in headers)
         sources = [_source(options, seed, recorded) for options in events]
         self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
@@ -212,7 +212,7 @@ def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[Re
 
 
 def _makers(
-    provider: Provider, source: Source, secrets: Secrets, cases: Sequence[Case], seed: int, given: frozenset[str]
+    provider: SigningProvider, source: Source, secrets: Secrets, cases: Sequence[Case], seed: int, given: frozenset[str]
 ) -> list[Make]:
     """The genuine maker of a type, then one for each case."""
     if isinstance(source, RecordedSource):
@@ -232,7 +232,7 @@ def _makers(
 
 
 def _makers_of(
-    provider: Provider, source: Source, topic: str, secrets: Secrets, cases: Sequence[Case], seed: int
+    provider: SigningProvider, source: Source, topic: str, secrets: Secrets, cases: Sequence[Case], seed: int
 ) -> list[Make]:
     sign = provider.sign(source, topic, secrets)
     plain = signed(source, sign, provider.content_type)

@@ -20,7 +20,7 @@ MOST_REFUSALS = 2
 """A misreading that was refused on this many forms is not tried again."""
 
 
-class Sent(NamedTuple):
+class SentForm(NamedTuple):
     """A form and the bytes that were sent for it."""
 
     form: RawForm
@@ -38,14 +38,14 @@ class Question(NamedTuple):
     misreading: Misreading
 
 
-class Heard(NamedTuple):
+class Reply(NamedTuple):
     """The bytes that were sent for a question, and whether they were accepted."""
 
     body: bytes
     accepted: bool
 
 
-Asking = Generator[Question, Heard, list[Misreading]]
+Search = Generator[Question, Reply, list[Misreading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ TELLING = (EVERYTHING, *(form for form in CORPUS if form.name in ("not-utf8", "f
 
 
 def prove(
-    failing: Sequence[Sent],
-    accepted: Iterable[Sent],
-    telling: Sequence[Sent] = (),
+    failing: Sequence[SentForm],
+    accepted: Iterable[SentForm],
+    telling: Sequence[SentForm] = (),
     misreadings: Sequence[Misreading] = MISREADINGS,
-) -> Generator[Question, Heard, list[Proof]]:
+) -> Generator[Question, Reply, list[Proof]]:
     """The proofs for forms whose signature failed.
 
     `accepted`: the forms that were accepted. `telling`: further forms that may be sent, each with a sample of its
@@ -102,24 +102,24 @@ def prove(
 class _Search:
     """The state of the search: questions asked so far, and the bytes of each reading."""
 
-    def __init__(self, failing: Sequence[Sent], telling: Sequence[Sent]) -> None:
+    def __init__(self, failing: Sequence[SentForm], telling: Sequence[SentForm]) -> None:
         names = {sent.form.name for sent in failing}
         self._forms = [*failing, *(sent for sent in telling if sent.form.name not in names)]
         self._refusals = Counter[str]()
         self._reads: dict[tuple[str, str], bytes | None] = {}
 
-    def read(self, sent: Sent, misreading: Misreading) -> bytes | None:
+    def read(self, sent: SentForm, misreading: Misreading) -> bytes | None:
         """The bytes that the misreading makes of a form of the search; computed once."""
         key = sent.form.name, misreading.name
         if key not in self._reads:
             self._reads[key] = sent.read_by(misreading)
         return self._reads[key]
 
-    def values(self, candidates: Iterable[Misreading], sent: Sent) -> set[bytes]:
+    def values(self, candidates: Iterable[Misreading], sent: SentForm) -> set[bytes]:
         """The distinct byte strings that the candidates make of a form."""
         return {value for each in candidates if (value := self.read(sent, each)) is not None}
 
-    def accepted_on(self, sent: Sent, candidates: Sequence[Misreading]) -> Asking:
+    def accepted_on(self, sent: SentForm, candidates: Sequence[Misreading]) -> Search:
         """The candidates whose bytes for the form are accepted, all with the same bytes; empty when none is
         accepted."""
         untried = [
@@ -127,7 +127,7 @@ class _Search:
         ]
         while untried:
             heard = yield Question(sent.form, untried[0])
-            this = Sent(sent.form, heard.body)
+            this = SentForm(sent.form, heard.body)
             value = this.read_by(untried[0])
             same = [each for each in untried if each is untried[0] or this.read_by(each) == value]
             if heard.accepted and value is not None:
@@ -136,7 +136,7 @@ class _Search:
             untried = [each for each in untried if each not in same]
         return []
 
-    def narrowed(self, found: list[Misreading]) -> Asking:
+    def narrowed(self, found: list[Misreading]) -> Search:
         """Those of `found` that are accepted on further forms too, until no form distinguishes them."""
         for sent in self._forms:
             if len(found) == 1:
@@ -149,8 +149,8 @@ class _Search:
         return found
 
     def explained(
-        self, misreading: Misreading, failing: Sequence[Sent], proven: Sent
-    ) -> Generator[Question, Heard, frozenset[str]]:
+        self, misreading: Misreading, failing: Sequence[SentForm], proven: SentForm
+    ) -> Generator[Question, Reply, frozenset[str]]:
         """The names of the failing forms that the misreading changes. A form that is sent in another way (headers,
         chunks) than the proven one may fail because of that, so it is tried."""
         names = set()
@@ -168,6 +168,6 @@ class _Search:
 _PLAIN_TRANSFER: tuple[object, object] = ((), None)
 
 
-def _transfer(sent: Sent) -> tuple[object, object]:
+def _transfer(sent: SentForm) -> tuple[object, object]:
     """How a form is sent, as far as it may change what is verified: extra headers and chunks."""
     return sent.form.headers, sent.form.chunk

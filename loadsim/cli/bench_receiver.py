@@ -67,10 +67,10 @@ def command(**options: Any) -> None:
     Exit codes: 0 measured, 99 a receiver is wrong, 3 the machine was too noisy, 2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
+    from loadsim.measure.stored_json import stored_json
     from loadsim.run.load import free_directory
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
     from loadsim.studies.bench_receiver.report import receiver_report
-    from loadsim.studies.bench_receiver.result import dump_receiver_bench
     from loadsim.studies.save import save_study
 
     request = _compose(options)
@@ -78,10 +78,10 @@ def command(**options: Any) -> None:
     free_directory(out)
     tell = (lambda _: None) if options["quiet"] else say
     result = asyncio.run(_execute(ReceiverBenchmark(request, tell)))
-    data, report = dump_receiver_bench(result), receiver_report(result)
-    directory = save_study(out, result.id, "receiver.json", data, report)
+    report = receiver_report(result)
+    directory = save_study(out, result.id, "receiver.json", result, report)
     if options["as_json"]:
-        put(data)
+        put(stored_json(result))
     else:
         with report_of(directory):
             print_report(report)

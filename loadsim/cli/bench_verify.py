@@ -48,10 +48,10 @@ def command(**options: Any) -> None:
     2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
+    from loadsim.measure.stored_json import stored_json
     from loadsim.run.load import free_directory
     from loadsim.studies.bench_verify.procedure import VerifyBenchmark
     from loadsim.studies.bench_verify.report import verify_report
-    from loadsim.studies.bench_verify.result import dump_verify_bench
     from loadsim.studies.save import save_study
 
     request = _compose(options)
@@ -61,10 +61,10 @@ def command(**options: Any) -> None:
     bench = VerifyBenchmark(request, tell)
     with interrupts_here(bench.interrupt):
         result = bench.execute()
-    data, report = dump_verify_bench(result), verify_report(result)
-    directory = save_study(out, result.id, "verify.json", data, report)
+    report = verify_report(result)
+    directory = save_study(out, result.id, "verify.json", result, report)
     if options["as_json"]:
-        put(data)
+        put(stored_json(result))
     else:
         with report_of(directory):
             print_report(report)

@@ -85,14 +85,14 @@ def _of_scheme(event: str, scheme: str, schemes: tuple[str, ...]) -> str:
 
 def _print_catalogue(schemes: tuple[str, ...] | None) -> None:
     """Print all event types by provider, or those of the first of `schemes` that has any."""
-    from rich.console import Console
     from rich.table import Table
 
+    from loadsim.cli.terminal import stdout_console
     from loadsim.events import catalogue, default_types
     from loadsim.signing import scheme
 
     chosen = [each for each in catalogue() if schemes is None or each.name in default_types(schemes)]
-    console = Console()
+    console = stdout_console()
     if not console.is_terminal:
         for each in chosen:
             put_line(f"{each.name}\t{each.description}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
 
 _TERMINAL_S = 0.25
 _LINES_S = 5.0
-
-
-def terminal() -> Console | None:
-    """Standard error as a terminal that can be redrawn; None where it is not one, even if colours are forced."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    return console if sys.stderr.isatty() and console.is_terminal and not console.is_dumb_terminal else None
 
 
 @contextlib.asynccontextmanager

@@ -165,11 +165,11 @@ def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
     from loadsim.plan.redact import from_environment
     from loadsim.settings import read_key_password
     from loadsim.studies.probe.asker import ProbeRequest
-    from loadsim.studies.probe.result import Subject
+    from loadsim.studies.probe.result import ProbedEndpoint
 
     target = settings.target
     return ProbeRequest(
-        Subject(url, settings.scheme.name, settings.event, settings.endpoint.name),
+        ProbedEndpoint(url, settings.scheme.name, settings.event, settings.endpoint.name),
         settings.scheme,
         secret,
         target.public_url or url,
@@ -195,12 +195,12 @@ def _save(result: ProbeResult | ClockResult, out: Path, started_at: str) -> Path
     from loadsim import __version__
     from loadsim.run.load import new_id
     from loadsim.studies.probe.report import probe_any_report
-    from loadsim.studies.probe.result import dump_probe
+    from loadsim.studies.probe.result import stored_probe
     from loadsim.studies.save import save_study, utc_now
 
     probe_id = new_id("probe")
-    data = dump_probe(result, probe_id=probe_id, started_at=started_at, ended_at=utc_now(), version=__version__)
-    return save_study(out, probe_id, "probe.json", data, probe_any_report(result))
+    stored = stored_probe(result, probe_id=probe_id, started_at=started_at, ended_at=utc_now(), version=__version__)
+    return save_study(out, probe_id, "probe.json", stored, probe_any_report(result))
 
 
 def _show(result: ProbeResult | ClockResult, directory: Path, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from loadsim.model import NS_PER_S, UsageError, counted
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import DEFAULT_LIMIT
 from loadsim.receiver.options import DEFAULT_PATH, ReceiverOptions
-from loadsim.receiver.supervisor import Stats
+from loadsim.receiver.supervisor import ReceiverStats
 from loadsim.settings import read_custom, read_secret
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
@@ -128,7 +128,7 @@ def command(
         default_env = find_scheme(options.scheme, options.custom).default_secret_env
         secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)
 
-    async def serve() -> Stats:
+    async def serve() -> ReceiverStats:
         stop = asyncio.Event()
         with contextlib.ExitStack() as handling:
             handling.enter_context(interrupts(stop.set))  # before the address is printed
@@ -155,7 +155,7 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
         _say(f"warning: {options.admin[0]} is not loopback: anyone can read the counters and register runs there")
 
 
-def _summary(stats: Stats) -> None:
+def _summary(stats: ReceiverStats) -> None:
     total = stats.total
     words = [f"received {total.received:,}", f"verified {total.verified:,}"]
     if total.unchecked:

@@ -108,11 +108,12 @@ def command(what: str, **options: Any) -> None:
 
 
 async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
-    from loadsim.cli.live import live_view, terminal
+    from loadsim.cli.live import live_view
+    from loadsim.cli.terminal import redrawable
     from loadsim.report.figures import printable
     from loadsim.run.load import run_load
 
-    console = None if quiet else terminal()
+    console = None if quiet else redrawable()
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:

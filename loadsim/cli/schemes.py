@@ -122,13 +122,13 @@ def _scheme(name: str, custom: str | None) -> Scheme:
 
 
 def _print_list() -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from loadsim.cli.terminal import stdout_console
     from loadsim.signing import scheme, scheme_names
     from loadsim.signing.scheme_data import KEY_FORMS
 
-    console = Console()
+    console = stdout_console()
     rows = []
     for each in map(scheme, scheme_names()):
         read = ", ".join(_original_spelling(each, name) for name in each.header_names())

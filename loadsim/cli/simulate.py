@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadsim.plan import Target
     from loadsim.report.panel import Simulation
     from loadsim.settings import Endpoint
-    from loadsim.single.prepare import Delivery, OneEvent
+    from loadsim.single.prepare import OneEvent, PreparedDelivery
 
 
 @click.command()
@@ -59,14 +59,14 @@ def command(target: str, **options: Any) -> None:
     sys.exit(Exit.ok if simulation.delivered else Exit.failed)
 
 
-def _compose(argument: str, options: dict[str, Any], now_ns: int) -> Delivery:
+def _compose(argument: str, options: dict[str, Any], now_ns: int) -> PreparedDelivery:
     """Check everything before anything is sent. Raises UsageError."""
     from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
-    from loadsim.single.prepare import check_reachable, prepare
+    from loadsim.single.prepare import prepare, refuse_embedded
 
     endpoint = resolve_target(argument, read_config())
-    check_reachable(endpoint)
+    refuse_embedded(endpoint)
     target = target_with(endpoint, options)
     return prepare(endpoint, target, _event(endpoint, target, options, now_ns))
 
@@ -116,15 +116,13 @@ def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> On
 def _show(simulation: Simulation, *, as_json: bool) -> None:
     """Print the panel, or the JSON object, on standard output."""
     import orjson
-    from rich.console import Console
 
+    from loadsim.cli.terminal import screen
     from loadsim.report.panel import panel_document, render_panel
 
     if as_json:
         put(orjson.dumps(panel_document(simulation)) + b"\n")
         return
-    console = Console()
-    colour = console.is_terminal and not console.no_color and console.color_system is not None
-    width = max(60, min(console.width, 120)) if console.is_terminal else 100
+    width, colour = screen(narrowest=60, widest=120)
     with report_of():
         put(render_panel(simulation, width=width, colour=colour), colour=colour)

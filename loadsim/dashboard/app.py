@@ -21,7 +21,7 @@ from loadsim.dashboard import choices
 from loadsim.dashboard.command_lines import run_command
 from loadsim.dashboard.forms import WORDS, read_run_form
 from loadsim.dashboard.guard import Refuse, add_headers, guard
-from loadsim.dashboard.history import History, Sent
+from loadsim.dashboard.history import History, SentSimulation
 from loadsim.dashboard.live import LiveRun
 from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.result_store import ResultStore
@@ -178,13 +178,13 @@ class _Simulations:
     async def show(self, request: web.Request) -> web.Response:
         return self._answer(self._requested(request))
 
-    def _requested(self, request: web.Request) -> Sent:
+    def _requested(self, request: web.Request) -> SentSimulation:
         sent = self._history.find(int(request.match_info["number"]))
         if sent is None:
             raise UsageError("that simulation is no longer in the history")
         return sent
 
-    def _answer(self, sent: Sent) -> web.Response:
+    def _answer(self, sent: SentSimulation) -> web.Response:
         simulation = sent.simulation
         word = "delivered" if simulation.delivered else "failed"
         status = simulation.failure.text if simulation.failure else str(simulation.answer and simulation.answer.status)

@@ -23,7 +23,7 @@ from loadsim.plan.shape import DocumentError, parse_toml
 from loadsim.run.compose import read_config
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
-from loadsim.single.prepare import OneEvent, changed_target, check_reachable, made_event, offered_types, own_event
+from loadsim.single.prepare import OneEvent, changed_target, made_event, offered_types, own_event, refuse_embedded
 
 REMEDY = " and start the dashboard again"
 """The end of an error message about a missing secret."""
@@ -100,7 +100,7 @@ def read_endpoint(form: Mapping[str, Any]) -> tuple[Endpoint, Target]:
     if endpoint.name is None:
         named = {"scheme": _text(form, "scheme"), "secret_env": _text(form, "secret_env")}
         changes = {key: value for key, value in named.items() if value}
-    check_reachable(endpoint)
+    refuse_embedded(endpoint)
     return endpoint, changed_target(endpoint, changes, PAGE)
 
 

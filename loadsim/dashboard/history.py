@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from loadsim.model import NS_PER_S
 from loadsim.report.panel import Simulation
-from loadsim.single.prepare import Delivery, deliver
+from loadsim.single.prepare import PreparedDelivery, deliver
 
 LARGEST_HISTORY = 100
 """Number of simulations that are kept."""
@@ -21,12 +21,12 @@ LARGEST_RESPONSE = 64_000
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentSimulation:
     """One sent simulation. `again` is the number of the simulation that it repeats."""
 
     number: int
     at_ns: int
-    delivery: Delivery
+    delivery: PreparedDelivery
     simulation: Simulation
     again: int | None = None
 
@@ -40,23 +40,23 @@ class History:
     """Sends simulations and keeps the latest of them."""
 
     def __init__(self) -> None:
-        self._sent: deque[Sent] = deque(maxlen=LARGEST_HISTORY)
+        self._sent: deque[SentSimulation] = deque(maxlen=LARGEST_HISTORY)
         self._number = 0
 
-    def newest_first(self) -> list[Sent]:
+    def newest_first(self) -> list[SentSimulation]:
         """The kept simulations."""
         return list(reversed(self._sent))
 
-    def find(self, number: int) -> Sent | None:
+    def find(self, number: int) -> SentSimulation | None:
         """The simulation with this number; None when there is none, or it is no longer kept."""
         return next((sent for sent in self._sent if sent.number == number), None)
 
-    async def send(self, delivery: Delivery, again: int | None = None) -> Sent:
+    async def send(self, delivery: PreparedDelivery, again: int | None = None) -> SentSimulation:
         """Sign with the present time and send. Raises UsageError when a file that the target names cannot be used."""
         now_ns = time.time_ns()
         simulation = _shortened(await deliver(delivery, now_ns))
         self._number += 1
-        sent = Sent(self._number, now_ns, delivery, simulation, again)
+        sent = SentSimulation(self._number, now_ns, delivery, simulation, again)
         self._sent.append(sent)
         return sent
 

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from loadsim.dashboard.command_lines import curl_command, simulate_command
-from loadsim.dashboard.history import Sent
+from loadsim.dashboard.history import SentSimulation
 from loadsim.plan.redact import redact_url
 from loadsim.report import figures
 from loadsim.report.markup import embedded_json
@@ -42,7 +42,7 @@ class Pages:
         """A page or a part of one."""
         return self._environment.get_template(template).render(values)
 
-    def panel(self, sent: Sent) -> str:
+    def panel(self, sent: SentSimulation) -> str:
         """The result panel of a simulation."""
         simulation, delivery = sent.simulation, sent.delivery
         return self.render(
@@ -54,18 +54,18 @@ class Pages:
             command=simulate_command(simulation, delivery.endpoint, delivery.target),
         )
 
-    def row(self, sent: Sent) -> str:
+    def row(self, sent: SentSimulation) -> str:
         """The simulation's row in the history."""
         return self.render("row.html", sent=sent, kind=kind_of(sent), status=status_of(sent))
 
 
-def kind_of(sent: Sent) -> str:
+def kind_of(sent: SentSimulation) -> str:
     """The colour class of the response status: good, warn or bad."""
     answer = sent.simulation.answer
     return "bad" if answer is None else CLASSES.get(answer.status // 100, "bad")
 
 
-def status_of(sent: Sent) -> str:
+def status_of(sent: SentSimulation) -> str:
     """The response status, or `no answer`."""
     answer = sent.simulation.answer
     return "no answer" if answer is None else str(answer.status)

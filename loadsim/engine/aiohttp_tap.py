@@ -25,7 +25,7 @@ _KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class Asker(Protocol):
+class TappedConnection(Protocol):
     """The connection whose answers a tap reads."""
 
     served: int
@@ -55,7 +55,7 @@ class Asker(Protocol):
 class Tap(asyncio.Protocol):
     """A protocol for the rest of a socket's life."""
 
-    def __init__(self, owner: Asker, inner: ResponseHandler, memo: Memo) -> None:
+    def __init__(self, owner: TappedConnection, inner: ResponseHandler, memo: Memo) -> None:
         self._owner, self.inner = owner, inner
         self.reader = ResponseReader(memo)
         self._closed_well = False

@@ -26,7 +26,7 @@ from loadsim.engine.aiohttp_tap import Tap, text_of
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response import Memo
-from loadsim.engine.transport import Made, Owner, ResourceLimitError
+from loadsim.engine.transport import ConnectionOwner, Made, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest
 
@@ -172,32 +172,32 @@ class AiohttpConnection:
             self.sent_ns = monotonic_ns()
         self._written += size
 
-    # -- called by the tap, see Asker ---------------------------------------------------------------------------------
+    # -- called by the tap, see TappedConnection -----------------------------------------------------------------------
 
     @property
     def asking(self) -> bool:
-        """See Asker."""
+        """See TappedConnection."""
         return self.event is not None and self._code == 0
 
     def arrived(self, size: int) -> None:
-        """See Asker."""
+        """See TappedConnection."""
         if self.first_ns == 0:
             self.first_ns = monotonic_ns()
         self.bytes_received += size
 
     def answered(self, code: int, why: str) -> None:
-        """See Asker."""
+        """See TappedConnection."""
         self._code, self._why, self._done_ns = code, why, monotonic_ns()
         looked = self._owner.looked_ns
         self.receipt_ns = looked - self._done_ns if looked else 0
 
     def unasked(self) -> None:
-        """See Asker."""
+        """See TappedConnection."""
         if self.event is None and self._stream is not None:
             self._stream.close()
 
     def went(self) -> None:
-        """See Asker."""
+        """See TappedConnection."""
         if self.event is None and not self.closed:
             self.close()
             self._owner.on_lost(self)
@@ -319,7 +319,7 @@ class AiohttpTransport:
         self._resolver = aiohttp.ThreadedResolver()  # never asked; the default one may start threads
         self._hooks = _hooks()
 
-    def start(self, owner: Owner) -> None:
+    def start(self, owner: ConnectionOwner) -> None:
         """See Transport."""
         self.owner = owner
 

@@ -22,7 +22,7 @@ Turn = tuple[int, int]
 """Index and stratum of a virtual user's event."""
 
 
-class Taker(Protocol):
+class Dispatcher(Protocol):
     """Receives the events: the engine."""
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
@@ -52,10 +52,10 @@ class Arrivals:
     """The events of one shard as they fall due. Times in ns of the clock."""
 
     def __init__(
-        self, plan: Plan, pacer: Pacer, clock: Clock, taker: Taker, *, shard: int = 0, shards: int = 1
+        self, plan: Plan, pacer: Pacer, clock: Clock, dispatcher: Dispatcher, *, shard: int = 0, shards: int = 1
     ) -> None:
-        self._plan, self._pacer, self._clock, self._taker = plan, pacer, clock, taker
-        self._dispatch = taker.dispatch
+        self._plan, self._pacer, self._clock, self._dispatcher = plan, pacer, clock, dispatcher
+        self._dispatch = dispatcher.dispatch
         self._shard, self._shards = shard, shards
         self._pool = share_of(plan.scenario.target.connections, shard, shards)
         self._planned = [0] * plan.strata
@@ -94,7 +94,7 @@ class Arrivals:
         """Release what was due before this instant, and nothing more."""
         if not self.stopped_ns and self._phase is not None and not self.closed:
             self._release(self._clock())
-            self._taker.flush()
+            self._dispatcher.flush()
         self._end(self._clock())
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Arrivals:
 
     def _on_wake(self) -> None:
         now = self._clock()
-        self._taker.woken(now)
+        self._dispatcher.woken(now)
         if self._starting and now < self._phase_end:
             self._start_users(now)
         while now >= self._wake_ns and not self.stopped_ns:
@@ -132,11 +132,11 @@ class Arrivals:
                     started = wanted - self._missing
                     self.shortage = f"only {started:,} of {wanted:,} users could start before their phase ended"
                 self._enter_next(now)
-        self._taker.flush()
+        self._dispatcher.flush()
         if self.stopped_ns:
             return
         self._pacer.arm(now if self._starting else self._wake_ns)
-        self._taker.spare(self._wake_ns - now)
+        self._dispatcher.spare(self._wake_ns - now)
 
     def _enter_next(self, now: int) -> None:
         self._phase_no += 1
@@ -153,13 +153,13 @@ class Arrivals:
         if self.closed:
             self._users_wanted = share_of(phase.connections or 0, self._shard, self._shards)
             self._wake_ns = self._phase_end
-            self._taker.allow(self._users_wanted)
+            self._dispatcher.allow(self._users_wanted)
             self._missing = max(0, self._users_wanted - self._users)
             self._start_users(now)
             self._check_closed_over()
         else:
             self._users_wanted = 0
-            self._taker.allow(self._pool)
+            self._dispatcher.allow(self._pool)
             self._release(now)
 
     def _next_block(self) -> bool:
@@ -201,7 +201,7 @@ class Arrivals:
             self.stopped_ns = instant
             self._users_wanted = 0
             self._exhausted = True
-            self._taker.over()
+            self._dispatcher.over()
 
     # -- closed model -------------------------------------------------------------------------------------------------
 

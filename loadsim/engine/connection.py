@@ -20,7 +20,7 @@ from loadsim.engine.race import UNDER_WAY, Attempt, Race, Watcher, begin_next
 from loadsim.engine.response import Memo, ResponseReader
 from loadsim.engine.stamps import ask, receive
 from loadsim.engine.tls import TlsSession
-from loadsim.engine.transport import Answer, Made, Owner
+from loadsim.engine.transport import ConnectionOwner, Ended, Made
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
 
@@ -34,10 +34,10 @@ CONNECTING, FAILING, HANDSHAKE, READY, CLOSED = range(5)
 class ConnectionSet(Watcher, Protocol):
     """The interface of the set that watches the sockets of connections."""
 
-    owner: Owner
+    owner: ConnectionOwner
     memo: Memo
     wire: Wire
-    answers: list[Answer]
+    answers: list[Ended]
     stamped: bool
     """Whether the kernel stamps what its sockets receive."""
 

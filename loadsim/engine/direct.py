@@ -21,7 +21,7 @@ from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.race import Attempt
 from loadsim.engine.response import Memo
 from loadsim.engine.stamps import WallClock
-from loadsim.engine.transport import Answer, Owner
+from loadsim.engine.transport import ConnectionOwner, Ended
 from loadsim.engine.wire import Wire
 from loadsim.model import NS_PER_MS
 
@@ -67,7 +67,7 @@ class DirectTransport:
         self.addresses = Addresses(wire.addresses, first)
         self._graveyard: list[socket.socket] = []
         self._draining = False
-        self.answers: list[Answer] = []
+        self.answers: list[Ended] = []
         """The connections that were read in this batch."""
         self.wire = wire
         self.tls = wire.tls is not None
@@ -85,7 +85,7 @@ class DirectTransport:
         """Reads since one that asked for a stamp."""
         self._looked_ns = 0
 
-    def start(self, owner: Owner) -> None:
+    def start(self, owner: ConnectionOwner) -> None:
         """See Transport."""
         self.owner = owner
         self._loop.add_reader(self._epoll.fileno(), self._drain)

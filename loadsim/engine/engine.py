@@ -19,7 +19,7 @@ from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.policy import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of
-from loadsim.engine.transport import Answer, Connection, Made, ResourceLimitError, Transport
+from loadsim.engine.transport import Connection, Ended, Made, ResourceLimitError, Transport
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.model import (
@@ -79,7 +79,7 @@ class Engine:
         self._heart: asyncio.TimerHandle | None = None
         self._ticked_ns = 0
         self.looked_ns = 0
-        """See Owner."""
+        """See ConnectionOwner."""
         self._policy_of = [next((p for p in policies if stratum in p.strata), None) for stratum in range(plan.strata)]
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = target.timeout
@@ -202,7 +202,7 @@ class Engine:
         return away
 
     def woken(self, now: int) -> None:
-        """See Taker."""
+        """See Dispatcher."""
         if self._pauses is not None:
             self._pauses.beat(now, self._outstanding())
 
@@ -213,7 +213,7 @@ class Engine:
     # -- what falls due -----------------------------------------------------------------------------------------------
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
-        """See Taker. It gets a connection, or permission to open one, or a place in the queue."""
+        """See Dispatcher. It gets a connection, or permission to open one, or a place in the queue."""
         policy = self._policy_of[stratum]
         if policy is not None and policy.due((index, stratum, due, woken)):
             return
@@ -232,7 +232,7 @@ class Engine:
                 self._saturated_since = woken
 
     def allow(self, connections: int) -> None:
-        """See Taker. Idle connections that a phase does not allow go at once; busy ones when their event has ended."""
+        """See Dispatcher. Idle connections beyond the limit are closed at once, busy ones after their event."""
         self._limit = connections
         while self._idle and self.open_count > self._limit:
             connection, _ = self._idle.popitem()
@@ -240,14 +240,14 @@ class Engine:
             self.open_count -= 1
 
     def spare(self, time_ns: int) -> None:
-        """See Taker. Where events are due at short, regular intervals, there is never much time: a few rows are then
-        folded when the next event is as far away as it ever is."""
+        """See Dispatcher. Where events are due at short, regular intervals, there is never much time: a few rows are
+        then folded when the next event is as far away as it ever is."""
         rows = len(self.recorder.rows)
         if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
             self.recorder.fold()
 
     def over(self) -> None:
-        """See Taker."""
+        """See Dispatcher."""
         self.recorder.stop(self._arrivals.stopped_ns)
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
@@ -281,7 +281,7 @@ class Engine:
         self._ready.append(connection)
 
     def flush(self) -> None:
-        """See Taker. Make the requests of all events that have a connection, then send them.
+        """See Dispatcher. Make the requests of all events that have a connection, then send them.
 
         Not one after the other: making runs in our code and sending in the kernel, and alternating between them misses
         the processor's caches, which costs a quarter of the throughput.
@@ -358,12 +358,12 @@ class Engine:
     # -- what transports call -----------------------------------------------------------------------------------------
 
     def on_handshake(self, connection: Connection, connect_ns: int, tls_ns: int) -> None:
-        """See Owner."""
+        """See ConnectionOwner."""
         _, stratum, due, _ = connection.event
         self.recorder.handshakes.extend((stratum, due, connect_ns, tls_ns))
 
     def on_open(self, connection: Connection) -> None:
-        """See Owner."""
+        """See ConnectionOwner."""
         now = self.clock()
         if now - connection.slot_ns > self._timeout_ns:
             self.on_done(connection, ERROR_BASE + ErrorKind.connect_timeout, now)
@@ -382,11 +382,11 @@ class Engine:
         self.flush()
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
-        """See Owner."""
+        """See ConnectionOwner."""
         self.on_answers([(connection, code, done_ns)])
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
-        """See Owner. An answer later than the timeout counts as timed out."""
+    def on_answers(self, answers: Sequence[Ended]) -> None:
+        """See ConnectionOwner. An answer later than the timeout counts as timed out."""
         timeout_ns = self._timeout_ns
         pauses = self._pauses
         if pauses is not None and answers:
@@ -399,7 +399,7 @@ class Engine:
         if pauses is not None and pauses.recovering:
             self._beat(self.clock())
 
-    def _in_time(self, answer: Answer) -> Answer:
+    def _in_time(self, answer: Ended) -> Ended:
         """The outcome: the answer, or a timeout in place of an answer that was too late."""
         connection, code, now = answer
         if now - connection.slot_ns <= self._timeout_ns:
@@ -411,7 +411,7 @@ class Engine:
     def _timeout_of(connection: Connection) -> int:
         return ERROR_BASE + (ErrorKind.timeout if connection.opened else ErrorKind.connect_timeout)
 
-    def _settle(self, answers: Sequence[Answer]) -> None:
+    def _settle(self, answers: Sequence[Ended]) -> None:
         """Record how events ended, and continue. This is the hot path: the common case makes few calls."""
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         next_turn = self._arrivals.next_turn
@@ -451,14 +451,14 @@ class Engine:
             self.recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
-        """See Owner."""
+        """See ConnectionOwner."""
         self._idle.pop(connection, None)
         self.open_count -= 1
         if self._gatherer is not None:
             self._gatherer.lost(connection)
 
     def on_internal(self, connection: Connection, error: Exception) -> None:
-        """See Owner."""
+        """See ConnectionOwner."""
         connection.reusable = False
         if connection.event is None:
             connection.close()
@@ -489,7 +489,7 @@ class Engine:
         if turn is not None:
             self._queue.append(turn)
         if self._gatherer is not None:
-            self._gatherer.room(now)
+            self._gatherer.may_open(now)
         while self._queue and self.open_count < self._limit and self._open(self._queue[0], now):
             self._queue.popleft()
         self._settle_queue(now)

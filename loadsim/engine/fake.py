@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from loadsim.engine.addresses import Addresses
-from loadsim.engine.transport import Made, Owner, ResourceLimitError
+from loadsim.engine.transport import ConnectionOwner, Made, ResourceLimitError
 from loadsim.model import ERROR_BASE, NS_PER_S, SignedRequest
 
 START_NS = NS_PER_S
@@ -98,7 +98,7 @@ Script = Callable[[int, int], Reply | None]
 """(index, instant of sending in ns) -> the reply; None: never."""
 
 
-class Sent(NamedTuple):
+class SentRequest(NamedTuple):
     """A request as the transport was given it."""
 
     index: int  # type: ignore[assignment]  # the field's name; tuple.index is not used
@@ -132,7 +132,7 @@ class ScriptedConnection:
         loop = self._transport.loop
         self.sent_ns, self.first_ns, self.receipt_ns = loop.now_ns(), 0, 0
         self.bytes_sent, self.bytes_received = len(request.headers) + len(request.body), 0
-        self._transport.sent.append(Sent(index, self.sent_ns, request, self.number, attempt))
+        self._transport.sent.append(SentRequest(index, self.sent_ns, request, self.number, attempt))
         reply = self._transport.script(index, self.sent_ns)
         if reply is not None:
             self._arrives_ns = self.sent_ns + reply.after_ns
@@ -188,13 +188,13 @@ class ScriptedTransport:
         self.loop = loop
         self.script = script
         self.connect_ns = connect_ns
-        self.sent: list[Sent] = []
+        self.sent: list[SentRequest] = []
         self.live: dict[ScriptedConnection, None] = {}
         self._limit = limit
         self._opened = 0
         self.addresses = Addresses(())
 
-    def start(self, owner: Owner) -> None:
+    def start(self, owner: ConnectionOwner) -> None:
         """See Transport."""
         self.owner = owner
 

@@ -125,7 +125,7 @@ class Gatherer(Policy, Protocol):
     def free(self, connection: Connection, now: int) -> bool:
         """A connection, of whatever event, is free."""
 
-    def room(self, now: int) -> None:
+    def may_open(self, now: int) -> None:
         """A connection, of whatever event, was closed: another one may be opened."""
 
     def lost(self, connection: Connection) -> None:

@@ -49,7 +49,7 @@ class Connection(Protocol):
         """Ready to send: connected and handshaken."""
 
     def send(self, request: SignedRequest, index: int, attempt: int = 1) -> None:
-        """Write the request of event `index`, its `attempt`-th delivery; the outcome comes through `Owner.on_done`."""
+        """Write the request of event `index`, its `attempt`-th delivery. `ConnectionOwner.on_done` gets the outcome."""
 
     def close(self) -> None:
         """Close now; no callback follows."""
@@ -61,7 +61,7 @@ class Connection(Protocol):
         """What the operating system or the parser said of the last error."""
 
 
-Answer = tuple[Connection, int, int]
+Ended = tuple[Connection, int, int]
 """A connection whose event ended, the code, and when (ns of the clock)."""
 
 
@@ -69,7 +69,7 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 """A connection, the headers and body that it is to carry (those of a SignedRequest), and the index of its event."""
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """The methods of the engine that a transport calls."""
 
     looked_ns: int
@@ -84,7 +84,7 @@ class Owner(Protocol):
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
         """The connection's event ended with `code` (see model). The engine closes the connection or uses it again."""
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
+    def on_answers(self, answers: Sequence[Ended]) -> None:
         """Several at once, as `on_done` for each: for transports that see answers in batches."""
 
     def on_lost(self, connection: Connection) -> None:
@@ -104,7 +104,7 @@ class Transport(Protocol):
     addresses: Addresses
     """Of the endpoint."""
 
-    def start(self, owner: Owner) -> None:
+    def start(self, owner: ConnectionOwner) -> None:
         """Outcomes go to `owner` from now on."""
 
     def open(self) -> Connection:

@@ -13,7 +13,7 @@ from loadsim.engine.arrivals import Waiting
 from loadsim.engine.policy import Deliveries
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of, unpacked
 from loadsim.engine.transport import Connection
-from loadsim.measure.volleys import Delivery, VolleyCounts
+from loadsim.measure.volleys import Copy, VolleyCounts
 from loadsim.model import UNFINISHED, Column, SignedRequest, is_success
 from loadsim.plan import Plan
 
@@ -73,10 +73,10 @@ class Volleys:
         """See Policy."""
         volley = self._volleys[event[0]] = _Volley(event, self._copies[event[1]])
         self._gathering.append(volley)
-        self.room(event[3])
+        self.may_open(event[3])
         return True
 
-    def room(self, now: int) -> None:
+    def may_open(self, now: int) -> None:
         """See Gatherer. Give the foremost volley what connections there are; release it when it has them all."""
         engine = self._engine
         while self._gathering:
@@ -103,14 +103,14 @@ class Volleys:
         connection.event = None
         volley.opening -= 1
         volley.ready.append(connection)
-        self.room(self._engine.clock())
+        self.may_open(self._engine.clock())
 
     def free(self, connection: Connection, now: int) -> bool:
         """See Gatherer."""
         if not self._gathering or self._gathering[0].missing <= 0 or self._engine.over_limit:
             return False
         self._gathering[0].ready.append(connection)
-        self.room(now)
+        self.may_open(now)
         return True
 
     def lost(self, connection: Connection) -> None:
@@ -118,7 +118,7 @@ class Volleys:
         if self._gathering:
             if connection in self._gathering[0].ready:
                 self._gathering[0].ready.remove(connection)
-            self.room(self._engine.clock())
+            self.may_open(self._engine.clock())
 
     def _send(self, volley: _Volley) -> None:
         engine, event = self._engine, volley.event
@@ -168,7 +168,7 @@ class Volleys:
         volley.opening -= 1
         self._engine.note(event, code, self._engine.limit_reached)
         volley.rows.append(row_of(NoConnection(slot), event, code, now, len(volley.rows) + 1))
-        self.room(now)
+        self.may_open(now)
 
     def _copy_ended(self, volley: _Volley, connection: Connection, code: int, now: int) -> None:
         connection.event = None
@@ -183,7 +183,7 @@ class Volleys:
             if place != chosen:
                 self._engine.recorder.add_delivery(row)
         del self._volleys[volley.event[0]]
-        deliveries = [Delivery(row[Column.sent], row[Column.done], row[Column.code]) for row in rows]
+        deliveries = [Copy(row[Column.sent], row[Column.done], row[Column.code]) for row in rows]
         self.counts.add(volley.event[1], deliveries, volley.wanted)
         self._engine.end(volley.rows[chosen], now)
 

@@ -146,7 +146,7 @@ def course_of(result: RunResult, objective: Objective) -> WindowCourse:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedCourse:
     """How a course was judged. `observed` is the figure of the worst window; `missing` says why it cannot be judged."""
 
     observed: float | None
@@ -155,22 +155,22 @@ class Judged:
     missing: str
 
 
-def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Judged:
+def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> JudgedCourse:
     """Judge whether every whole window meets the objective; the note names the worst window."""
     width = format_duration(objective.window_ns or 0)
     if not course.t_s:
-        return Judged(None, None, "", f"no whole window of {width} was recorded")
+        return JudgedCourse(None, None, "", f"no whole window of {width} was recorded")
     known = [(value, t) for value, t in zip(course.values, course.t_s, strict=True) if value is not None]
     sides = list(_sides(objective, course, holds))
     missed = [pair for pair, side in zip(known, sides, strict=True) if side is False]
     missing = _too_few(objective, course, width) or _left_open(course, width, sides)
     if not known:
-        return Judged(None, None, "", missing)
+        return JudgedCourse(None, None, "", missing)
     worst, t = _worst(objective, known, missed)
     said = [f"the worst of {_windows(course, width)} begins at {t:g} s"]
     said += [f"{len(missed):,} missed it"] if missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
-    return Judged(worst, None if missing and not missed else not missed, "; ".join(said), missing)
+    return JudgedCourse(worst, None if missing and not missed else not missed, "; ".join(said), missing)
 
 
 def _sides(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Iterator[bool | None]:

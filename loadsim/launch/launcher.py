@@ -71,8 +71,8 @@ class Intake:
         try:
             await asyncio.wait_for(self._settled.wait(), READY_S)
         except TimeoutError:
-            late = [state for state in self.collector.states if state.ready is None]
-            where = ", ".join(dict.fromkeys(state.place for state in late if state.place))
+            missing = [state for state in self.collector.states if state.ready is None]
+            where = ", ".join(dict.fromkeys(state.place for state in missing if state.place))
             on = f" on {where}" if where else ""
             raise LoadsimError(f"a shard process{on} was not ready within {READY_S:g} s") from None
         if self._failure is not None:
@@ -110,7 +110,7 @@ class Launcher(Protocol):
     async def reserve(self, most: int) -> int:
         """Number of shards that will be started, at most `most`. Raises LoadsimError when there can be none."""
 
-    async def look(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
         """Check from the places of the shards that the endpoint can be reached. Raises UnreachableError."""
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:

@@ -38,7 +38,7 @@ class LocalShards:
         """As many as were asked for."""
         return min(self.offered, most)
 
-    async def look(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
         """One connection, opened and closed. Raises UnreachableError."""
         wire = await asyncio.to_thread(resolve, target, key_password=key_password)
         await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)

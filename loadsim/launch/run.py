@@ -92,7 +92,7 @@ class Run:
         try:
             self.shards = await launcher.reserve(_most_shards(plan))
             if target.preflight:
-                await launcher.look(target, spec.key_password)
+                await launcher.check_endpoint(target, spec.key_password)
             self._collector = Collector(
                 *(plan.strata, self.shards, self._on_raw, self._on_outcomes, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),
@@ -157,7 +157,7 @@ class Run:
         """End the run in order when an objective with `abort` cannot be met any more."""
         if self.aborted is not None or self.interrupted:
             return
-        self.aborted = self._watch.look(self._collector)
+        self.aborted = self._watch.check(self._collector)
         if self.aborted is not None:
             self.say(f"ending the run: {self.aborted.objective}: {self.aborted.why}")
             self._stop(drain=True)

@@ -27,7 +27,7 @@ SURELY_WOKEN_NS = NS_PER_S
 
 
 class ObjectiveWatch:
-    """All followed objectives. Call `add` and `look` after each frame, `courses` at the end of the run."""
+    """All followed objectives. Call `add` and `check` after each frame, `courses` at the end of the run."""
 
     def __init__(self, plan: Plan, names: StratumNames, objectives: Iterable[Objective]) -> None:
         self._plan = plan
@@ -46,7 +46,7 @@ class ObjectiveWatch:
         for each in self._watched:
             each.add(cells)
 
-    def look(self, collector: Collector) -> Aborted | None:
+    def check(self, collector: Collector) -> Aborted | None:
         """The first objective with `abort` that cannot be met any more."""
         if not any(each.objective.abort for each in self._watched):
             return None
@@ -54,7 +54,7 @@ class ObjectiveWatch:
         if len(heard) < sum(not state.lost for state in collector.states) or not heard:
             return None
         for each in self._watched:
-            why = each.look(collector, min(heard)) if each.objective.abort else ""
+            why = each.check(collector, min(heard)) if each.objective.abort else ""
             if why:
                 return Aborted(objective=each.objective.text, at_s=max(heard) / NS_PER_S, why=why)
         return None
@@ -81,10 +81,10 @@ class _Watched:
         self._metric, strata, parts = found
         self._counts = WindowCounts(self._metric, strata, self.grid, parts)
         self._cut_off = None if found.cut_off is None else WindowCounts(*found[:2], self.grid, found.cut_off.parts)
-        self._late: WindowCounts | None = None
+        self._after_end: WindowCounts | None = None
         """Answers after the end of recording, which a rate does not count."""
         if objective.metric == "events" and objective.aggregation == "rate" and self.grid is None:
-            self._late = WindowCounts(Metric.after_end, strata, None)
+            self._after_end = WindowCounts(Metric.after_end, strata, None)
         self._of_phase = named is not None
         self._expected = _expected(plan, self._phases) if objective.abort and self.grid is None else None
         self._ended = 0
@@ -97,8 +97,8 @@ class _Watched:
         self._changed |= self._counts.add(cells)
         if self._cut_off is not None:
             self._cut_off.add(cells)
-        if self._late is not None:
-            self._late.add(cells)
+        if self._after_end is not None:
+            self._after_end.add(cells)
 
     def course(self, stopped_ns: int, merged: Merged) -> WindowCourse:
         if self.grid is None:
@@ -113,7 +113,7 @@ class _Watched:
         found = None if self._metric is Metric.ended else merged.moments(*self._selection)
         return math.inf if found is None else found.max / NS_PER_MS
 
-    def look(self, collector: Collector, elapsed_ns: int) -> str:
+    def check(self, collector: Collector, elapsed_ns: int) -> str:
         """Why the objective cannot be met any more; empty while it can. All shards have reported until `elapsed_ns`."""
         if self.grid is None:
             return self._look_at_all(collector)
@@ -137,8 +137,8 @@ class _Watched:
         if self._expected is not None:
             to_come = max(0, self._expected - collector.ended(self._strata))
         counted = self._counts.of(0)
-        if self._late is not None:
-            counted = without_late(counted, self._late.of(0), of_phase=self._of_phase)
+        if self._after_end is not None:
+            counted = without_after_end(counted, self._after_end.of(0), of_phase=self._of_phase)
         bounds = reach(self.objective, counted, to_come, length_s(self._phases))
         return why_cannot_hold(self.objective, *bounds, to_come) if cannot_hold(self.objective, *bounds) else ""
 
@@ -164,10 +164,10 @@ class _Watched:
         return min(bounds, default=None)
 
 
-def without_late(ended: Cells, late: Cells, *, of_phase: bool) -> Cells:
+def without_after_end(ended: Cells, after_end: Cells, *, of_phase: bool) -> Cells:
     """Outcomes by code without the answers after the end of recording (keys as of `Metric.after_end`)."""
-    mine = np.ones(len(late.keys), dtype=np.bool) if of_phase else late.keys >= AFTER_RECORDING
-    gone = Cells(late.keys[mine] % AFTER_RECORDING, -late.counts[mine])
+    mine = np.ones(len(after_end.keys), dtype=np.bool) if of_phase else after_end.keys >= AFTER_RECORDING
+    gone = Cells(after_end.keys[mine] % AFTER_RECORDING, -after_end.counts[mine])
     return compact([ended, gone])
 
 

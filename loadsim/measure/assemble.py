@@ -147,7 +147,7 @@ def assemble(
 def _deadlines(merged: Merged, strata: Sequence[int], deadlines: Sequence[int]) -> list[DeadlineCount]:
     found = merged.sliced(Metric.overdue, strata)
     return [
-        DeadlineCount(deadline_ns=ns, late=int(found.counts[found.indexes > number].sum()))
+        DeadlineCount(deadline_ns=ns, past=int(found.counts[found.indexes > number].sum()))
         for number, ns in enumerate(deadlines)
     ]
 

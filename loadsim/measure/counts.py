@@ -45,7 +45,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Slices:
+class SlicedCounts:
     """Counts by (slice, bucket), ascending; `parts` is how many slices there are, empty ones included."""
 
     config: HdrConfig
@@ -77,12 +77,12 @@ def whole_of(result: RunResult, key: str) -> Whole | None:
     return Whole(config, counts) if counts.any() else None
 
 
-def ok_slices_of(result: RunResult, metric: str) -> Slices:
+def ok_slices_of(result: RunResult, metric: str) -> SlicedCounts:
     """The histograms by slice of `response` or `service` of events answered 2xx: what is left of all without those that
     were not. Empty in results of earlier versions."""
     everything = slices_of(result, metric)
     if not result.totals.by_status:
-        return Slices(everything.config, Sliced(*(none[:0] for none in everything.sliced)), everything.parts)
+        return SlicedCounts(everything.config, Sliced(*(none[:0] for none in everything.sliced)), everything.parts)
     others = slices_of(result, histogram_key(metric, status=NOT_OK)).sliced
     slices, indexes, counts = everything.sliced
     width = everything.config.counts_len
@@ -91,10 +91,10 @@ def ok_slices_of(result: RunResult, metric: str) -> Slices:
     left = counts.copy()
     left[places] -= others.counts
     kept = left > 0
-    return Slices(everything.config, Sliced(slices[kept], indexes[kept], left[kept]), everything.parts)
+    return SlicedCounts(everything.config, Sliced(slices[kept], indexes[kept], left[kept]), everything.parts)
 
 
-def slices_of(result: RunResult, metric: str) -> Slices:
+def slices_of(result: RunResult, metric: str) -> SlicedCounts:
     """The histograms by slice of `response` or `service`; empty when they do not match the rows of the series."""
     config = MICROSECONDS
     slices, indexes, counts = [], [], []
@@ -111,4 +111,4 @@ def slices_of(result: RunResult, metric: str) -> Slices:
         counts.append(dense[occupied])
     none = [np.zeros(0, dtype=np.int64)]
     joined = Sliced(np.concatenate(slices or none), np.concatenate(indexes or none), np.concatenate(counts or none))
-    return Slices(config, joined, len(blobs))
+    return SlicedCounts(config, joined, len(blobs))

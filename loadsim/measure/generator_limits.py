@@ -9,13 +9,13 @@ import hashlib
 
 import msgspec
 
-from loadsim.measure.decoding import UNREADABLE
-from loadsim.measure.result import Environment, GeneratorLimits, Pace
+from loadsim.measure.result import Environment, GeneratorLimits
+from loadsim.measure.stored_json import UNREADABLE, stored_json
 from loadsim.model import UsageError
 
 SCHEMA = "loadsim.floor/1"
 
-__all__ = ["GeneratorLimits", "Pace", "StoredLimits", "dump_limits", "limits_name", "load_limits"]
+__all__ = ["GeneratorLimits", "StoredLimits", "dump_limits", "limits_name", "load_limits"]
 
 
 class StoredLimits(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class StoredLimits(msgspec.Struct, frozen=True):
     schema: str
     environment: Environment
     version: str
-    floor: GeneratorLimits
+    limits: GeneratorLimits = msgspec.field(name="floor")
 
 
 def limits_name(environment: Environment, version: str) -> str:
@@ -34,9 +34,9 @@ def limits_name(environment: Environment, version: str) -> str:
     return f"engine-{hashlib.sha256('|'.join(words).encode()).hexdigest()[:16]}.json"
 
 
-def dump_limits(floor: GeneratorLimits, environment: Environment, version: str) -> bytes:
+def dump_limits(limits: GeneratorLimits, environment: Environment, version: str) -> bytes:
     """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(StoredLimits(SCHEMA, environment, version, floor)), indent=2) + b"\n"
+    return stored_json(StoredLimits(SCHEMA, environment, version, limits))
 
 
 def load_limits(data: bytes, source: str) -> GeneratorLimits:
@@ -47,4 +47,4 @@ def load_limits(data: bytes, source: str) -> GeneratorLimits:
         raise UsageError(f"{source}: not a stored calibration ({error}); run loadsim bench engine again") from None
     if stored.schema != SCHEMA:
         raise UsageError(f"{source}: its schema is {stored.schema!r}, not {SCHEMA}; run loadsim bench engine again")
-    return stored.floor
+    return stored.limits

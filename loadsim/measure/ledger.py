@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.measure.decoding import UNREADABLE
+from loadsim.measure.stored_json import UNREADABLE
 
 SCHEMA = "loadsim.ledger/1"
 MOST_TIMES = 255

@@ -109,7 +109,7 @@ def together(rows: Rows) -> Moments | None:
     )
 
 
-class Table:
+class MomentTable:
     """Moments of groups 0 to `groups` - 1. Only groups with samples take up a row."""
 
     def __init__(self, groups: int) -> None:

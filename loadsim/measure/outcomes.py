@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.hdr import Ints
+from loadsim.measure.stored_json import UNREADABLE
 from loadsim.model import ERROR_BASE, UNFINISHED
 
 SCHEMA = "loadsim.outcomes/1"

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.older_results import from_first
+from loadsim.measure.stored_json import UNREADABLE, stored_json
 from loadsim.model import NS_PER_S, UsageError
 
 SCHEMA = "loadsim.result/2"
@@ -184,7 +184,7 @@ class DeadlineCount(msgspec.Struct, frozen=True):
     """How many answers of recorded events came after a service time that some provider allows at most."""
 
     deadline_ns: Count
-    late: Count
+    past: Count = msgspec.field(name="late")
 
 
 class Aborted(msgspec.Struct, frozen=True):
@@ -367,7 +367,7 @@ class VerdictRow(msgspec.Struct, frozen=True):
     """Whether default objectives were added."""
 
 
-class Pace(msgspec.Struct, frozen=True):
+class LagAtRate(msgspec.Struct, frozen=True):
     """The generator's lag at one rate, and the service times it measures at an endpoint that does nothing; ms."""
 
     rate: Figure
@@ -389,7 +389,7 @@ class GeneratorLimits(msgspec.Struct, frozen=True):
     service_p50_ms: Figure | None
     """At a moderate open rate."""
     service_p99_ms: Figure | None
-    paces: list[Pace]
+    paces: list[LagAtRate]
 
 
 class DuplicateRow(msgspec.Struct, frozen=True):
@@ -434,7 +434,7 @@ class AttemptRow(msgspec.Struct, frozen=True):
     """This row holds all later attempts too."""
 
 
-class Retries(msgspec.Struct, frozen=True):
+class RetryTotals(msgspec.Struct, frozen=True):
     """How genuine events fared under a provider's retry profile, over the whole run, warm-up included."""
 
     profile: str
@@ -554,7 +554,7 @@ class RunResult(msgspec.Struct, frozen=True):
     verdict: VerdictRow
     duplicates: Duplicates | None = None
     """None when no event was sent in several copies."""
-    retries: Retries | None = None
+    retries: RetryTotals | None = None
     """None when no retry profile was in force."""
     receiver: dict[str, Any] | None = None
     """The embedded receiver's own counts over the whole run, warm-up included; None for other targets."""
@@ -581,7 +581,7 @@ class _Envelope(msgspec.Struct):
 
 def dump_result(result: RunResult) -> bytes:
     """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+    return stored_json(result)
 
 
 def load_result(data: bytes, source: str) -> RunResult:

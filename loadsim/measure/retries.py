@@ -14,7 +14,7 @@ import numpy as np
 from loadsim.measure.cells import Metric
 from loadsim.measure.hdr import HdrConfig, Ints, percentile
 from loadsim.measure.merge import Merged, Sliced
-from loadsim.measure.result import AttemptRow, Retries
+from loadsim.measure.result import AttemptRow, RetryTotals
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, is_success
 
 ATTEMPTS_APART = 10
@@ -81,7 +81,7 @@ class RetryScope:
 
 def retries_of(
     counted: Iterable[RetryCounts], merged: Merged, planned: Sequence[int] | Ints, scope: RetryScope
-) -> Retries:
+) -> RetryTotals:
     """The retries of all shards together. `planned`: events that became due, by stratum."""
     whole = _together(counted)
     strata = list(scope.strata)
@@ -93,7 +93,7 @@ def retries_of(
     for bucket, n in whole.delivery.items():
         delivery[bucket] = n
     undelivered = merged.codes(strata).get(ERROR_BASE + ErrorKind.switched_off, 0)
-    return Retries(
+    return RetryTotals(
         profile=scope.profile,
         title=scope.title,
         time_scale=scope.time_scale,

@@ -115,7 +115,7 @@ class Tally:
         self._raw: list[Ints] = []
         self._raw_size = 0
         self._settled: list[Cells] = []
-        self._moments = moments.Table(strata * GROUPS_PER_STRATUM)
+        self._moments = moments.MomentTable(strata * GROUPS_PER_STRATUM)
         self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
 
     def stop(self, instant_ns: int) -> None:

@@ -19,7 +19,7 @@ from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_US, UNFINISHED, ErrorKin
 FIRST, SAME_TIME, AFTERWARDS = range(3)
 
 
-class Delivery(NamedTuple):
+class Copy(NamedTuple):
     """One copy: instants in ns of one clock (`sent` 0: never), and the outcome's code."""
 
     sent_ns: int
@@ -41,7 +41,7 @@ class VolleyCounts(msgspec.Struct, array_like=True):
     extra: dict[int, int] = msgspec.field(default_factory=dict)
     """Stratum → deliveries beyond the first of each event."""
 
-    def add(self, stratum: int, deliveries: Sequence[Delivery], released: int) -> None:
+    def add(self, stratum: int, deliveries: Sequence[Copy], released: int) -> None:
         """Count an event with all its deliveries, of which the first `released` were released together."""
         self.events += 1
         self.extra[stratum] = self.extra.get(stratum, 0) + len(deliveries) - 1

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from loadsim.plan.arrivals import Place, process_of
-from loadsim.plan.chance import BLOCK
-from loadsim.plan.kinds import Kinds
+from loadsim.plan.draws import BLOCK
+from loadsim.plan.mix import Mix
 from loadsim.plan.scenario import Phase, Scenario
 
 GENUINE = "genuine"
@@ -73,7 +73,7 @@ class Plan:
         self.strata = len(scenario.phases) * len(self.types) * len(self.cases)
         self.model: Literal["open", "closed"] = next(phase.model for phase in scenario.phases if phase.record)
         self._pace = tuple(pace)
-        self._kinds = Kinds(scenario, seed)
+        self._mix = Mix(scenario, seed)
         self.phases = self._lay_out()
 
     @property
@@ -101,8 +101,8 @@ class Plan:
 
     def kind_of(self, index: int) -> tuple[int, int]:
         """(type, case) of an event, by its index alone."""
-        kind = int(self._kinds.block(index // BLOCK, self.phase_of(index))[index % BLOCK])
-        return divmod(kind, len(self.cases))
+        number = int(self._mix.block(index // BLOCK, self.phase_of(index))[index % BLOCK])
+        return divmod(number, len(self.cases))
 
     def expected_events(self, phase: int) -> float | None:
         """How many events a phase has (for Poisson the mean); None where it depends on the endpoint's speed."""
@@ -172,7 +172,7 @@ class Plan:
             yield ArrivalBlock(
                 np.arange(first, first + len(due), dtype=np.int64)[mine].tolist(),
                 (due[mine] + planned.start_ns).tolist(),
-                (self._kinds.of(first, len(due), planned.number)[mine] + base).tolist(),
+                (self._mix.of(first, len(due), planned.number)[mine] + base).tolist(),
             )
             first += len(due)
 
@@ -193,9 +193,9 @@ class Plan:
             number, start = divmod(index, BLOCK)
             count = max(0, -(-(BLOCK - start) // shards))
             count = count if left is None else min(count, left)
-            kinds = self._kinds.block(number, planned.number)[start::shards][:count]
+            mixed = self._mix.block(number, planned.number)[start::shards][:count]
             indexes = np.arange(index, index + count * shards, shards, dtype=np.int64)
-            yield ArrivalBlock(indexes.tolist(), [], (kinds + base).tolist())
+            yield ArrivalBlock(indexes.tolist(), [], (mixed + base).tolist())
             index += count * shards
             left = None if left is None else left - count
 

@@ -79,7 +79,7 @@ def check_retry(retry: Retry) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """The retry policy after a failed attempt. Times in ns, already divided by `time_scale`."""
 
     provider: Provider
@@ -135,9 +135,9 @@ class Policy:
         return int(pause / self.scale)
 
 
-def policy_of(retry: Retry, seed: int) -> Policy:
+def policy_of(retry: Retry, seed: int) -> RetryPolicy:
     """The policy of a valid `[retry]` in a run of this seed."""
-    return Policy(profile_of(retry), retry.time_scale, seed)
+    return RetryPolicy(profile_of(retry), retry.time_scale, seed)
 
 
 def retry_after_ns(value: str | None, now_s: float) -> int | None:

@@ -13,7 +13,7 @@ from loadsim.measure.ledger import RunLedger
 from loadsim.model import Secret
 from loadsim.receiver.admin import Admin
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.supervisor import Stats, Supervisor, listen
+from loadsim.receiver.supervisor import ReceiverStats, Supervisor, listen
 from loadsim.signing import scheme
 
 
@@ -48,7 +48,7 @@ class RunningReceiver:
         """The URL of counters and ledger, without a path; None when they are not served."""
         return _url(*self._admin.address) if self._admin is not None else None
 
-    def stats(self) -> Stats:
+    def stats(self) -> ReceiverStats:
         """The counts as of now; also after `stop`."""
         return self._supervisor.stats()
 

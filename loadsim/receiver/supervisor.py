@@ -46,7 +46,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
 
 
-class Stats(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiverStats(msgspec.Struct, frozen=True, kw_only=True):
     """The receiver's counts: all workers together, then each worker."""
 
     engine: str
@@ -97,7 +97,7 @@ class Supervisor:
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
-        self._last: Stats | None = None
+        self._last: ReceiverStats | None = None
         self.port = options.port
 
     async def start(self) -> None:
@@ -116,13 +116,13 @@ class Supervisor:
                 raise LoadsimError(f"the receiver's worker {place.number} {await place.process.gone()} at its start")
         self._watchers = [asyncio.create_task(self._watch(place)) for place in self._places]
 
-    def stats(self) -> Stats:
+    def stats(self) -> ReceiverStats:
         """The counts as of now; after `stop`, the final counts."""
         if self._counters is None:
             if self._last is None:
                 raise LoadsimError("the receiver has stopped without counts")
             return self._last
-        return Stats(
+        return ReceiverStats(
             engine=self._options.engine,
             uptime_s=round(time.monotonic() - self._started, 3),
             restarts=sum(place.restarts for place in self._places),

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from loadsim.judge.objectives import parse_objective, percentile_of
-from loadsim.measure.counts import US_PER_MS, Slices, ok_slices_of, slices_of, whole_of
+from loadsim.measure.counts import US_PER_MS, SlicedCounts, ok_slices_of, slices_of, whole_of
 from loadsim.measure.hdr import PERCENTILES, Ints, least_count, percentiles
 from loadsim.measure.intervals import intervals
 from loadsim.measure.result import RunResult, SeriesRow, histogram_key
@@ -115,7 +115,7 @@ def percentile_curves(result: RunResult) -> list[PercentileCurve]:
     return curves
 
 
-def _band(found: Slices, quantiles: list[Fraction]) -> list[tuple[float, float] | None]:
+def _band(found: SlicedCounts, quantiles: list[Fraction]) -> list[tuple[float, float] | None]:
     """The 95 % interval of each quantile, as the stored ones are made; empty when none has one."""
     names = {str(q): q for q in quantiles}
     stated = intervals(found.sliced, found.config, names).stated
@@ -176,7 +176,7 @@ def course(result: RunResult) -> Course:
     )
 
 
-def _slices_per_point(rows: list[SeriesRow], slices: Slices) -> int:
+def _slices_per_point(rows: list[SeriesRow], slices: SlicedCounts) -> int:
     """The fewest slices per point that give at most MOST_POINTS, then enough samples for p99, if points remain."""
     if not len(slices.sliced.counts):
         return 1
@@ -191,7 +191,7 @@ def _top(group: list[SeriesRow]) -> float | None:
     return max((row.max_ms for row in group if row.max_ms is not None), default=None)
 
 
-def _percentiles(slices: Slices, joined: int, tops: list[float | None]) -> tuple[list[float | None], ...]:
+def _percentiles(slices: SlicedCounts, joined: int, tops: list[float | None]) -> tuple[list[float | None], ...]:
     quantiles = [PERCENTILES[name] for name in ("p50", "p90", "p99")]
     table: list[list[float | None]] = []
     for counts, top in zip(slices.stretches(joined), tops, strict=True):

@@ -22,8 +22,8 @@ class DeadlineCells(NamedTuple):
     deadline: str
     in_time: str
     """Share of the events sent."""
-    late: str
-    """Answered after the deadline."""
+    past: str
+    """Answered past the deadline."""
     unanswered: str
     afterwards: str
     """What the provider would do with those two."""
@@ -31,31 +31,31 @@ class DeadlineCells(NamedTuple):
 
 
 class DeadlineRow(NamedTuple):
-    """One provider: how many of the events sent were answered in time, how many later, and how many not at all."""
+    """One provider: how many of the events sent were answered in time, past the deadline, and not at all."""
 
     provider: Provider
     in_time: int
-    late: int
+    past: int
     unanswered: int
 
 
 def deadline_rows(result: RunResult) -> list[DeadlineRow]:
     """Shortest deadline first; none where nothing was sent, or where the result cannot tell answers from errors."""
     totals = result.totals
-    late = _late(result)
-    if not totals.sent or late is None:
+    past = _answered_past(result)
+    if not totals.sent or past is None:
         return []
     unanswered = totals.sent - totals.completed
     return [
-        DeadlineRow(provider, totals.completed - late[provider.deadline_ns], late[provider.deadline_ns], unanswered)
+        DeadlineRow(provider, totals.completed - past[provider.deadline_ns], past[provider.deadline_ns], unanswered)
         for provider in PROVIDERS
     ]
 
 
-def _late(result: RunResult) -> dict[int, int] | None:
-    """Answers after each deadline. Results of earlier versions have only a histogram of answers and errors together,
+def _answered_past(result: RunResult) -> dict[int, int] | None:
+    """Answers past each deadline. Results of earlier versions have only a histogram of answers and errors together,
     which will do where there are no errors."""
-    counted = {each.deadline_ns: each.late for each in result.deadlines or ()}
+    counted = {each.deadline_ns: each.past for each in result.deadlines or ()}
     if counted.keys() >= set(DEADLINES_NS):
         return counted
     whole = whole_of(result, "service")
@@ -72,10 +72,10 @@ def deadline_cells(result: RunResult) -> list[DeadlineCells]:
             row.provider.title,
             f"{row.provider.deadline_ns / NS_PER_S:g} s",
             figures.share(row.in_time / result.totals.sent),
-            figures.count(row.late),
+            figures.count(row.past),
             figures.count(row.unanswered),
             row.provider.afterwards,
-            good=not row.late and not row.unanswered,
+            good=not row.past and not row.unanswered,
         )
         for row in deadline_rows(result)
     ]

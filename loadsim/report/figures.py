@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from loadsim.foreign import harmless
 
@@ -133,3 +134,13 @@ def printable(text: str, *, lines: bool = False) -> str:
         for char in text.replace("\r\n", "\n").replace("\t", "    ")
     )
     return harmless(shown.encode()).decode() if "::" in shown or "##" in shown or not shown.isascii() else shown
+
+
+def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The counts that are not 0, the greatest first."""
+    return sorted(((name, n) for name, n in counts.items() if n), key=lambda item: (-item[1], item[0]))
+
+
+def answers(status: Mapping[str, int], errors: Mapping[str, int], unfinished: int) -> str:
+    """How deliveries ended, the most frequent first: `200: 40, 409: 12`."""
+    return ", ".join(f"{name}: {count(n)}" for name, n in ranked({**status, **errors, "unfinished": unfinished}))

@@ -51,7 +51,7 @@ def _row(name: str, rows: Sequence[ShardRow]) -> HostRow:
     clock = figures.NOT_KNOWN
     if ahead is not None and residual is not None:
         clock = f"{'-' * (ahead < 0)}{figures.milliseconds(abs(ahead))} ± {figures.milliseconds(residual)}"
-    late = [row.start_offset_ms for row in rows if row.start_offset_ms is not None]
+    offsets = [row.start_offset_ms for row in rows if row.start_offset_ms is not None]
     notes = dict.fromkeys(row.reason for row in rows if row.reason)
     return HostRow(
         name,
@@ -59,7 +59,7 @@ def _row(name: str, rows: Sequence[ShardRow]) -> HostRow:
         figures.count(sum(row.sent for row in rows)),
         figures.count(sum(row.completed for row in rows)),
         _span([row.p50_ms for row in rows if row.p50_ms is not None]),
-        figures.milliseconds(max(late, default=None)),
+        figures.milliseconds(max(offsets, default=None)),
         clock,
         "; ".join(("lost: " if any(row.lost for row in rows) else "") + note for note in notes),
     )
@@ -77,10 +77,10 @@ def skew_lines(result: RunResult) -> list[str]:
 
 
 def _skew(result: RunResult) -> Iterator[str]:
-    late = [row.start_offset_ms for row in result.shards if row.start_offset_ms is not None]
+    offsets = [row.start_offset_ms for row in result.shards if row.start_offset_ms is not None]
     residual = max((row.clock_residual_ms or 0.0 for row in result.shards), default=0.0)
-    if len(late) > 1:
-        apart = max(late) - min(late) + 2 * residual
+    if len(offsets) > 1:
+        apart = max(offsets) - min(offsets) + 2 * residual
         most = figures.milliseconds(apart)
         word = f"the shards started within {most} of each other (clocks agree to ± {figures.milliseconds(residual)})"
         yield word if apart <= APART_MS else f"{word}: too far apart to be one load"

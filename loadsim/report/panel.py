@@ -51,7 +51,7 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What the endpoint answered. `truncated`: the body was longer than what is kept."""
 
     status: int
@@ -79,7 +79,7 @@ class Simulation:
     """The delivery headers: content type, signature headers, and those that the user gave."""
     payload: bytes
     timings: Timings
-    outcome: Answer | Failure
+    outcome: Response | Failure
     endpoint: str | None = None
     """The endpoint's name in `loadsim.toml`."""
     seed: int | None = None
@@ -91,9 +91,9 @@ class Simulation:
     """The signing secret, which an endpoint may repeat in its answer."""
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> Response | None:
         """What the endpoint answered, if it did."""
-        return self.outcome if isinstance(self.outcome, Answer) else None
+        return self.outcome if isinstance(self.outcome, Response) else None
 
     @property
     def failure(self) -> Failure | None:
@@ -199,7 +199,7 @@ def _timing(timings: Timings) -> str:
     return " · ".join(f"{name.replace('_', ' ')} {milliseconds(value)}" for name, value in steps if value is not None)
 
 
-def _sections(simulation: Simulation, answer: Answer) -> Iterator[tuple[str, str]]:
+def _sections(simulation: Simulation, answer: Response) -> Iterator[tuple[str, str]]:
     yield "Delivery headers", _header_lines(header_pairs(simulation.shown_headers()))
     yield "Sent payload", _shown(simulation.payload.decode("utf-8", "replace"), len(simulation.payload))
     yield (

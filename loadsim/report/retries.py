@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loadsim.measure.result import AttemptRow, Retries, RunResult
+from loadsim.measure.result import AttemptRow, RetryTotals, RunResult
 from loadsim.model import counted
 from loadsim.report import figures
 
@@ -57,11 +57,11 @@ def retry_rows(result: RunResult) -> list[RetryRow]:
     return [*rows, *_lost(found)]
 
 
-def _retried(found: Retries) -> str:
+def _retried(found: RetryTotals) -> str:
     return f"{counted(found.retried, 'event')} had to be delivered again"
 
 
-def _peak(found: Retries) -> str:
+def _peak(found: RetryTotals) -> str:
     when = "" if found.peak_s is None else f", in the second that started at {found.peak_s:g} s"
     if not found.base_rate or not found.peak_rate:
         return f"deliveries per second{when}"
@@ -69,18 +69,18 @@ def _peak(found: Retries) -> str:
     return f"{times} times the base rate of {figures.per_second(found.base_rate)}{when}"
 
 
-def _backlog(found: Retries) -> str:
+def _backlog(found: RetryTotals) -> str:
     when = "" if found.backlog_s is None else f", at {found.backlog_s:g} s"
     return f"the most events at one time that had failed and were not delivered yet{when}"
 
 
-def _delivered(found: Retries) -> str:
+def _delivered(found: RetryTotals) -> str:
     spans = [("p50", found.delivery_p50_ms), ("p99", found.delivery_p99_ms), ("at most", found.delivery_max_ms)]
     words = ", ".join(f"{name} {figures.milliseconds(ms)}" for name, ms in spans if ms is not None)
     return f"after a failed attempt, {words} after they were due"
 
 
-def _lost(found: Retries) -> list[RetryRow]:
+def _lost(found: RetryTotals) -> list[RetryRow]:
     rows = [RetryRow("given up", figures.count(found.given_up), "the last attempt failed", found.given_up > 0)]
     off = "" if found.off_s is None else f"switched off at {figures.milliseconds(1000 * found.off_s)}: {found.why}"
     for name, n, meaning in (
@@ -104,11 +104,9 @@ def attempt_rows(result: RunResult) -> list[AttemptLine]:
 
 
 def _attempt(row: AttemptRow) -> AttemptLine:
-    counts = {**row.status, **row.errors} | ({"unfinished": row.unfinished} if row.unfinished else {})
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return AttemptLine(
         f"{row.attempt} and later" if row.and_later else str(row.attempt),
         figures.count(row.deliveries),
         figures.share(row.delivered / row.deliveries if row.deliveries else None),
-        ", ".join(f"{name}: {figures.count(n)}" for name, n in ranked),
+        figures.answers(row.status, row.errors, row.unfinished),
     )

@@ -1,28 +1,26 @@
 """The report of a run: all its sections in order, built from the stored result.
 
-Rows and sentences that other outputs need too are in `facts`.
+Larger sections have a file of their own beside this one; what other outputs say too is in `facts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
 
+from loadsim.judge.objectives import parse_objective, unit_of
 from loadsim.measure.result import RunResult, Stats
-from loadsim.model import counted
+from loadsim.model import UsageError, counted
 from loadsim.report import facts, figures, hosts
+from loadsim.report.answers import answers_section, said_section
 from loadsim.report.blocks import (
     Cell,
     Column,
     Figure,
-    Figures,
     Lines,
-    Quote,
-    Quotes,
     Report,
-    Row,
     Section,
     Source,
     Table,
@@ -31,9 +29,13 @@ from loadsim.report.blocks import (
     words,
 )
 from loadsim.report.chart_sections import chart_sections
+from loadsim.report.counts import events_section
 from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.findings import findings
+from loadsim.report.groups import cases_section, duplicates_section, group_section
+from loadsim.report.latency import latency_section
+from loadsim.report.limits import limit_lines
 from loadsim.report.reconciliation import reconciliation_section
 from loadsim.report.retries import attempt_rows, profile_words, retry_rows
 
@@ -43,10 +45,8 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
     False: ("failed", "bad"),
     None: ("not judged", "warn"),
 }
-LATENCIES = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
-NEEDS = "where the run is too short for one: how long it needs to be"
-_SPARE = ("min", "mean", "p75", "p99_99")
-"""The columns that a narrow terminal leaves out."""
+MOST_WINDOWS = 500
+"""Rows of a table of windows."""
 _VERDICT = ("validity", "warnings", "objectives")
 """The sections about the verdict."""
 _SPARE_OF_HOSTS = ("Processes", "Completed")
@@ -60,18 +60,18 @@ def run_report(result: RunResult) -> Report:
         Section("warnings", "Warnings", [Lines(result.validity.warnings, tone="warn")]),
         _objectives(result),
         _diagnosis(result),
-        Section("limits", "What limited the run", [Lines(facts.limit_lines(result))]),
-        _events(result),
-        _answers(result),
-        _latency(result),
+        Section("limits", "What limited the run", [Lines(limit_lines(result))]),
+        events_section(result),
+        answers_section(result),
+        latency_section(result),
         *chart_sections(result),
         _retries(result),
-        _groups(result, "event", "By event type"),
-        _cases(result),
+        group_section(result, "event", "By event type"),
+        cases_section(result),
         reconciliation_section(result.reconciliation),
-        _duplicates(result),
-        _groups(result, "phase", "By phase"),
-        _said(result),
+        duplicates_section(result),
+        group_section(result, "phase", "By phase"),
+        said_section(result),
         _deadlines(result),
         _hosts(result),
         _environment(result),
@@ -129,124 +129,22 @@ def _objectives(result: RunResult) -> Section:
     return Section("objectives", "Objectives", [limits, *_windows(result)])
 
 
-def _windows(result: RunResult) -> list[Table]:
-    """One table for each figure that an objective judges by windows."""
+def _windows(result: RunResult) -> Iterator[Table]:
+    """One table for each figure that an objective judges by windows, with at most MOST_WINDOWS rows."""
     columns = (Column("From", words=True), Column("Samples"), Column("Observed"))
-    return [
-        Table(
-            rows.title,
-            columns,
-            rows.rows,
-            short=f"{counted(len(rows.rows), 'window')}; the page shows the figure of each",
-        )
-        for rows in facts.window_tables(result)
-    ]
-
-
-def _events(result: RunResult) -> Section:
-    notes = [facts.forged_words(result), facts.receiver_words(result)]
-    counts = Figures(facts.count_figures(result))
-    return Section("events", "Events", [counts, Lines([note for note in notes if note], "dim", bullets=False)])
-
-
-def _answers(result: RunResult) -> Section:
-    rows = [
-        (Cell(row.name, "good" if row.good else "bad"), figures.count(row.times), row.share, row.meaning)
-        for row in facts.outcome_rows(result)
-    ]
-    columns = (Column("Answer", words=True), Column("Events"), Column("Share"))
-    return Section("answers", "Answers", [Table("Answers", (*columns, Column("Meaning", words=True, long=True)), rows)])
-
-
-def _latency(result: RunResult) -> Section:
-    known = facts.latency_rows(result)
-    rows: list[Row] = [(row.label, figures.count(row.stats.count), *_latencies(row.stats, LATENCIES)) for row in known]
-    spare = [(name, name in _SPARE) for name in LATENCIES]
-    columns = (
-        Column("Metric", words=True, long=True),
-        Column("Samples", spare=True),
-        *(Column(facts.percentile_label(name), spare=left_out) for name, left_out in spare),
-    )
-    short = any(row.stats.needs_s for row in known)
-    note = "with 95 % confidence intervals" if any(row.stats.ci95 for row in known) else ""
-    if short:
-        note = f"{note}; {NEEDS}" if note else NEEDS
-    return Section("latencies", "Latency", [Table("Latency", columns, rows)], note)
-
-
-def _latencies(stats: Stats, names: Sequence[str]) -> list[Cell]:
-    return [_latency_cell(stats, name) for name in names]
-
-
-def _latency_cell(stats: Stats, name: str) -> Cell:
-    """The value, and below it its interval in the same unit, or how long the run would have to be for one."""
-    value = getattr(stats, name)
-    bounds = (stats.ci95 or {}).get(name)
-    under = figures.interval(*bounds, like=value) if bounds and value is not None else ""
-    if not under and value is not None and name in (stats.needs_s or {}):
-        under = figures.needed((stats.needs_s or {})[name])
-    return Cell(facts.latency_text(stats, name), under=under)
-
-
-def _groups(result: RunResult, which: str, title: str) -> Section:
-    """The table by event type or phase."""
-    forged = which == "phase" and bool(result.totals.refusals_due)
-    rows: list[Row] = []
-    for row in facts.group_rows(result, which):
-        totals = row.totals
-        stats = totals.latency_ms.get("response", _NO_STATS)
-        counts = (figures.count(totals.sent), figures.share(totals.success_rate), figures.count(totals.failed))
-        latencies = [facts.latency_text(stats, name) for name in ("p50", "p90", "p99", "p99_9", "max")]
-        latencies.append(facts.latency_text(facts.ok_stats(totals), "p99"))
-        due = (figures.count(totals.refusals_due), figures.count(totals.forged_accepted)) if forged else ()
-        rows.append((Cell(row.name, note=row.note), *counts, *latencies, *due))
-    titles = [("Sent", False), ("2xx", False), ("Failed", True), ("p50", False), ("p90", True), ("p99", False)]
-    titles += [
-        ("p99.9", True),
-        ("max", False),
-        ("2xx p99", True),
-        *([("Forged", False), ("Accepted", False)] if forged else []),
-    ]
-    columns = (
-        Column("Event type" if which == "event" else "Phase", words=True),
-        *(Column(name, spare=spare) for name, spare in titles),
-    )
-    return Section(f"by-{which}", title, [Table(title, columns, rows)], facts.headline_metric(result))
-
-
-def _cases(result: RunResult) -> Section:
-    """For each case the expected answer, the counts of the answers, and their latency."""
-    rows: list[Row] = [
-        (
-            row.name,
-            row.expects,
-            *(figures.count(number) for number in (row.sent, row.accepted, row.refused)),
-            Cell(figures.count(row.violations), "bad" if row.violations else ""),
-            row.upper,
-            *(facts.latency_text(row.stats, name) for name in ("p50", "p99")),
-        )
-        for row in facts.case_rows(result)
-    ]
-    titles = ("Sent", "2xx", "4xx", "Wrong", "Accepted (95 %)", "p50", "p99")
-    columns = (*words("Case", "Expects"), *(Column(title) for title in titles))
-    return Section("by-case", "By case", [Table("By case", columns, rows)], facts.headline_metric(result))
-
-
-def _duplicates(result: RunResult) -> Section:
-    rows = [
-        (
-            name,
-            figures.count(row.deliveries),
-            figures.milliseconds(row.p50_ms),
-            figures.milliseconds(row.p99_ms),
-            facts.duplicate_answers(row),
-        )
-        for name, row in facts.duplicate_rows(result)
-    ]
-    figures_of = (Column("Deliveries"), Column("p50"), Column("p99"))
-    columns = (Column("Copy", words=True), *figures_of, Column("Answers", words=True, long=True))
-    spread = Lines([facts.spread_words(result)] if rows else [], "dim", bullets=False)
-    return Section("duplicates", "Duplicates", [Table("Duplicates", columns, rows), spread], "service time")
+    for course in result.windows:
+        try:
+            objective = parse_objective(f"{course.figure} > 0")
+        except UsageError:  # stored by a version with other names
+            continue
+        unit = unit_of(objective.metric, objective.aggregation)
+        rows = [
+            (f"{t:g} s", figures.count(samples), figures.observed(value, unit))
+            for t, value, samples in zip(course.t_s, course.values, course.samples, strict=True)
+        ]
+        limited = f", the first {MOST_WINDOWS}" if len(rows) > MOST_WINDOWS else ""
+        title, rows = f"{course.figure} by window of {course.width_s:g} s{limited}", rows[:MOST_WINDOWS]
+        yield Table(title, columns, rows, short=f"{counted(len(rows), 'window')}; the page shows the figure of each")
 
 
 def _retries(result: RunResult) -> Section:
@@ -259,13 +157,6 @@ def _retries(result: RunResult) -> Section:
     return Section("retries", "Retries", blocks, profile_words(result))
 
 
-def _said(result: RunResult) -> Section:
-    quotes = [Quote(row.kind, which, text) for row in facts.answer_rows(result) for which, text in row.said]
-    return Section(
-        "said", "What the endpoint said", [Quotes("What the endpoint said", quotes)], "first answers of each kind"
-    )
-
-
 def _deadlines(result: RunResult) -> Section:
     """The share of events that each provider would have counted as delivered in time."""
     known = deadline_cells(result)
@@ -274,7 +165,7 @@ def _deadlines(result: RunResult) -> Section:
             row.provider,
             row.deadline,
             row.in_time,
-            Cell(row.late, "" if row.late == "0" else "bad"),
+            Cell(row.past, "" if row.past == "0" else "bad"),
             Cell(row.unanswered, "" if row.unanswered == "0" else "bad"),
             row.afterwards,
         )

@@ -27,7 +27,7 @@ from loadsim.engine.authority import authority, request_target
 from loadsim.engine.trust import Trust, client_context
 from loadsim.model import ErrorKind, SignedRequest, UsageError
 from loadsim.plan import Headers, header_pairs, headers_over
-from loadsim.report.panel import Answer, Failure, Timings
+from loadsim.report.panel import Failure, Response, Timings
 
 _CLOSING_TURNS = 8
 _HTTP1 = b"HTTP/1."
@@ -41,7 +41,7 @@ class Exchange:
 
     headers: Headers
     timings: Timings
-    outcome: Answer | Failure
+    outcome: Response | Failure
 
 
 class _Context(ssl.SSLContext):
@@ -98,7 +98,7 @@ async def _outcome(
     headers: Headers,
     clock: _Clock,
     timeout_s: float,
-) -> Answer | Failure:
+) -> Response | Failure:
     try:
         async with session.post(
             _ascii(url),
@@ -111,7 +111,7 @@ async def _outcome(
                 return Failure(ErrorKind.protocol, _no_http(_place(url)))
             kept, truncated = await _read(response)
             pairs = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
-            return Answer(response.status, response.reason or "", pairs, kept, truncated)
+            return Response(response.status, response.reason or "", pairs, kept, truncated)
     except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
         return _failure(error, url, clock, timeout_s)
 

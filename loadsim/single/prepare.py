@@ -38,7 +38,7 @@ class OneEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class PreparedDelivery:
     """Everything needed to send, checked. It can be sent several times, each time with a new signature."""
 
     endpoint: Endpoint
@@ -51,7 +51,7 @@ class Delivery:
     trust: Trust
 
 
-def check_reachable(endpoint: Endpoint) -> None:
+def refuse_embedded(endpoint: Endpoint) -> None:
     """Raise UsageError for the embedded receiver, which exists during a run only."""
     if endpoint.url == EMBEDDED:
         raise UsageError("embedded is for load runs: start `loadsim receive` and use its URL")
@@ -111,7 +111,7 @@ def _topic(name: object) -> str:
     return known.get(name, name) if isinstance(name, str) else ""
 
 
-def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = ELSEWHERE) -> Delivery:
+def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = ELSEWHERE) -> PreparedDelivery:
     """Read the secret and the variables that headers name. `remedy` ends an error message. Raises UsageError."""
     chosen = scheme(target.scheme, target.custom)
     secret = read_secret(
@@ -122,10 +122,10 @@ def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = E
     )
     signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
     trust = trust_of(target, read_key_password(target.key_password_env))
-    return Delivery(endpoint, target, resolve_headers(target.headers), event, signer, secret, trust)
+    return PreparedDelivery(endpoint, target, resolve_headers(target.headers), event, signer, secret, trust)
 
 
-async def deliver(delivery: Delivery, now_ns: int) -> Simulation:
+async def deliver(delivery: PreparedDelivery, now_ns: int) -> Simulation:
     """Sign with the time `now_ns`, and send once. Raises UsageError when a file that the target names cannot be
     used."""
     target, event = delivery.target, delivery.event

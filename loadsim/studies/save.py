@@ -6,14 +6,15 @@ import datetime
 from pathlib import Path
 
 from loadsim.launch.store import run_directory, write_whole
+from loadsim.measure.stored_json import stored_json
 from loadsim.report.blocks import Report
 from loadsim.report.formats import report_files
 
 
-def save_study(out: Path, study_id: str, filename: str, data: bytes, report: Report) -> Path:
+def save_study(out: Path, study_id: str, filename: str, result: object, report: Report) -> Path:
     """Make a directory in `out` and write the result and its report into it. Raises LoadsimError."""
     directory = run_directory(out, study_id)
-    write_whole(directory / filename, data)
+    write_whole(directory / filename, stored_json(result))
     for name, content in report_files(report).items():
         write_whole(directory / name, content)
     return directory

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from loadsim.measure.decoding import UNREADABLE
 from loadsim.measure.generator_limits import SCHEMA as ENGINE_SCHEMA
 from loadsim.measure.generator_limits import StoredLimits
+from loadsim.measure.stored_json import UNREADABLE
 from loadsim.model import UsageError
 from loadsim.report.blocks import Report
 from loadsim.studies.ab.report import ab_report

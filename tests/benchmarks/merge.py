@@ -141,7 +141,7 @@ class Launcher:
     def look(self, elapsed_s: float) -> None:
         """As a launcher that waits and a live view do."""
         now = time.monotonic_ns()
-        self.hosts.look(now)
+        self.hosts.check(now)
         self.collector.silent(now)
         self.collector.progress(elapsed_s)
 

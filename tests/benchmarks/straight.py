@@ -10,14 +10,14 @@ from loadsim.cases import CONTENT_TYPE
 from loadsim.events import EventSource
 from loadsim.model import Secret
 from loadsim.plan import Scenario
-from loadsim.plan.chance import BLOCK, Stream, uniforms
-from loadsim.plan.kinds import Ints, Kinds
+from loadsim.plan.draws import BLOCK, Stream, uniforms
+from loadsim.plan.mix import Ints, Mix
 from loadsim.signing import Scheme
 
 Request = tuple[bytes, bytes]
 
 
-class StraightKinds(Kinds):
+class StraightMix(Mix):
     """Draws types alone."""
 
     def _draw(self, number: int, phase: int) -> Ints:

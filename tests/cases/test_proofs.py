@@ -6,28 +6,28 @@ from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
-from loadsim.cases.proofs import TELLING, Heard, Proof, Question, Sent, prove
+from loadsim.cases.proofs import TELLING, Proof, Question, Reply, SentForm, prove
 from loadsim.cases.rawness import CORPUS, EVERYTHING, PLAIN_MEMBER, RawForm
 from loadsim.signing.misreadings import MISREADINGS, Misreading
 
 BODY = b'{"event":"x","data":[{"id":1,"url":"https://a.test/b"}]}'
 PLAIN = RawForm("plain", "as it is", "nothing")
 MISREAD = {misreading.name: misreading for misreading in MISREADINGS}
-Verifies = Callable[[Sent], bytes]
+Verifies = Callable[[SentForm], bytes]
 """What an endpoint verifies of a request."""
 
 
-def sent(forms: Sequence[RawForm]) -> list[Sent]:
-    return [Sent(form, form.of(BODY)) for form in forms]
+def sent(forms: Sequence[RawForm]) -> list[SentForm]:
+    return [SentForm(form, form.of(BODY)) for form in forms]
 
 
 def making(*misreadings: Misreading) -> Verifies:
     """An endpoint that makes these mistakes, one after the other."""
 
-    def verifies(request: Sent) -> bytes:
+    def verifies(request: SentForm) -> bytes:
         for misreading in misreadings:
             read = request.read_by(misreading)
-            request = request if read is None else Sent(request.form, read)
+            request = request if read is None else SentForm(request.form, read)
         return request.body
 
     return verifies
@@ -46,16 +46,16 @@ def proven(verifies: Verifies, forms: Sequence[RawForm] = CORPUS, *, most: int =
 
 
 def proven_by(
-    search: Generator[Question, Heard, list[Proof]], verifies: Verifies, asked: list[str], body: bytes = BODY
+    search: Generator[Question, Reply, list[Proof]], verifies: Verifies, asked: list[str], body: bytes = BODY
 ) -> list[Proof]:
     """The end of a search that an endpoint answers; `asked` gets the names of the misreadings it was asked for."""
     try:
         question = next(search)
         while True:
-            request = Sent(question.form, question.form.of(body))
+            request = SentForm(question.form, question.form.of(body))
             asked.append(question.misreading.name)
             signed = request.read_by(question.misreading)
-            question = search.send(Heard(request.body, verifies(request) == signed))
+            question = search.send(Reply(request.body, verifies(request) == signed))
     except StopIteration as end:
         found: list[Proof] = end.value
     return found
@@ -80,11 +80,13 @@ def test_each_proof_is_refused_by_every_endpoint_that_does_something_else(name: 
 
 
 def test_a_misreading_that_an_accepted_form_contradicts_is_not_even_asked_for() -> None:
-    bad = Sent(next(form for form in CORPUS if form.name == "not-utf8"), b'{"a":"caf\xe9"}')  # all decoders agree on it
-    letters = Sent(next(form for form in CORPUS if form.name == "letters"), '{"a":"é"}'.encode())
+    bad = SentForm(
+        next(form for form in CORPUS if form.name == "not-utf8"), b'{"a":"caf\xe9"}'
+    )  # all decoders agree on it
+    letters = SentForm(next(form for form in CORPUS if form.name == "letters"), '{"a":"é"}'.encode())
     asked: list[str] = []
 
-    def verifies(request: Sent) -> bytes:
+    def verifies(request: SentForm) -> bytes:
         return making(MISREAD["utf8-replace"])(request)
 
     (proof,) = proven_by(prove([bad], [letters]), verifies, asked)
@@ -101,7 +103,7 @@ def test_mistakes_that_come_together_are_each_proven(names: tuple[str, str]) -> 
 
 
 def test_without_the_forms_that_tell_them_apart_it_is_said_that_it_may_be_another() -> None:
-    def first_field_only(request: Sent) -> bytes:
+    def first_field_only(request: SentForm) -> bytes:
         return request.body.strip() if request.form.name == "lf-tail" else request.body
 
     (proof,) = proven(first_field_only, [form for form in CORPUS if form.name in ("lf-tail", "letters")])

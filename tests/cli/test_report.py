@@ -10,14 +10,13 @@ import pytest
 
 from loadsim.measure.generator_limits import dump_limits
 from loadsim.measure.result import GeneratorLimits, dump_result
+from loadsim.measure.stored_json import stored_json
 from loadsim.model import LoadsimError, UsageError
 from loadsim.report.charts import library
 from loadsim.report.formats import FORMATS, REPORT_FORMATS, run_files
-from loadsim.studies.ab.result import dump_ab
 from loadsim.studies.bench_receiver.result import ReceiverBench
 from loadsim.studies.bench_verify.result import VerifyBench
-from loadsim.studies.capacity.result import dump_capacity
-from loadsim.studies.probe.result import ClockResult, ProbeResult, dump_probe
+from loadsim.studies.probe.result import ClockResult, ProbeResult, stored_probe
 from loadsim.studies.stored import FILES
 from tests.builders import run_info, run_result, with_course
 from tests.cli.running import report, stored_result
@@ -112,16 +111,17 @@ def test_a_truncated_newer_or_foreign_result_is_named(
 # -- studies --------------------------------------------------------------------------------------------------------
 
 
-def stored_probe(result: ProbeResult | ClockResult) -> bytes:
-    return dump_probe(result, probe_id="probe", started_at="2026-05-04T09:10:00Z", ended_at="", version="0.1.0")
+def probe_file(result: ProbeResult | ClockResult) -> bytes:
+    stored = stored_probe(result, probe_id="probe", started_at="2026-05-04T09:10:00Z", ended_at="", version="0.1.0")
+    return stored_json(stored)
 
 
 BENCHMARKS = Path(__file__).parents[2] / "reports" / "benchmarks"
 VERIFY, RECEIVER = ((BENCHMARKS / name).read_bytes() for name in ("verify.json", "receiver.json"))
 STUDIES: dict[str, tuple[Stored, bytes]] = {
-    "capacity.json": (searched(), dump_capacity(searched())),
-    "ab.json": (pairs(slower=1.2), dump_ab(pairs(slower=1.2))),
-    "probe.json": (probed(), stored_probe(probed())),
+    "capacity.json": (searched(), stored_json(searched())),
+    "ab.json": (pairs(slower=1.2), stored_json(pairs(slower=1.2))),
+    "probe.json": (probed(), probe_file(probed())),
     "verify.json": (msgspec.json.decode(VERIFY, type=VerifyBench), VERIFY),
     "receiver.json": (msgspec.json.decode(RECEIVER, type=ReceiverBench), RECEIVER),
 }

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from loadsim.dashboard.command_lines import curl_command, simulate_command
-from loadsim.dashboard.history import History, Sent
+from loadsim.dashboard.history import History, SentSimulation
 from loadsim.model import ErrorKind
 from loadsim.plan import Target
 from loadsim.report.panel import Failure, Simulation, Timings
@@ -50,7 +50,7 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Taker]
         yield endpoint
 
 
-def sent_to(name: str) -> Sent:
+def sent_to(name: str) -> SentSimulation:
     found = resolve_target(name, read_config())
     target = changed_target(found, {}, "test")
     delivery = prepare(found, target, own_event(found, BODY, EVENT, "test"))

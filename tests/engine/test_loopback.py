@@ -16,7 +16,7 @@ import uvloop
 from loadsim.engine.connection import DirectConnection
 from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
-from loadsim.engine.transport import Answer
+from loadsim.engine.transport import Ended
 from loadsim.engine.wire import resolve
 from loadsim.model import NS_PER_S, Column, SignedRequest
 from loadsim.plan import Target
@@ -237,7 +237,7 @@ def test_turns_that_run_out_in_the_middle_of_a_batch_of_answers_go_on() -> None:
     def ask(engine: Engine) -> None:
         on_answers = engine.on_answers
 
-        def asking(answers: Sequence[Answer]) -> None:
+        def asking(answers: Sequence[Ended]) -> None:
             on_answers(answers)
             asked.append(sum(engine.planned))
 
@@ -282,7 +282,7 @@ class Stub:
             self.held = [other._sock.fileno() for other in self.opened]
             self.new = self.transport.open()
 
-    def on_answers(self, answers: Sequence[Answer]) -> None:
+    def on_answers(self, answers: Sequence[Ended]) -> None:
         for connection, code, done_ns in answers:
             self.on_done(connection, code, done_ns)
 

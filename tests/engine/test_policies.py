@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, ScriptedTransport, Sent, VirtualLoop
+from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, ScriptedTransport, SentRequest, VirtualLoop
 from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import SharedPacer
 from loadsim.engine.raw import WIDTH, RawRows
@@ -115,7 +115,7 @@ def test_what_policies_count_is_what_was_sent(name: str) -> None:
     assert set(forged.values()) <= {1}
 
 
-def _stratum(raw: Ints, sent: Sent) -> int:
+def _stratum(raw: Ints, sent: SentRequest) -> int:
     return int(raw[raw[:, Column.index] == sent.index][0, Column.stratum])
 
 
@@ -123,7 +123,7 @@ def test_each_stratum_goes_its_own_way() -> None:
     """Genuine events twice, one after the other; duplicates at one instant, and once more; forged ones once."""
     result, transport, raw, outcomes = logged(mixed(), failing(1))
     case = {int(row[Column.index]): result.engine._plan.unpack(int(row[Column.stratum]))[2] for row in raw}
-    by_index: dict[int, list[Sent]] = {}
+    by_index: dict[int, list[SentRequest]] = {}
     for each in transport.sent:
         by_index.setdefault(each.index, []).append(each)
     found = Counter(case.values())

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, Sent
+from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, SentRequest
 from loadsim.measure.retries import RetryCounts
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, Column, ErrorKind
 from loadsim.plan import Scenario
@@ -42,8 +42,8 @@ def unsent(result: Ran) -> int:
     return result.outcomes.count("switched_off")
 
 
-def by_index(transport: ScriptedTransport) -> dict[int, list[Sent]]:
-    found: dict[int, list[Sent]] = defaultdict(list)
+def by_index(transport: ScriptedTransport) -> dict[int, list[SentRequest]]:
+    found: dict[int, list[SentRequest]] = defaultdict(list)
     for sent in transport.sent:
         found[sent.index].append(sent)
     return found
@@ -140,7 +140,7 @@ def test_a_date_in_retry_after_is_waited_for() -> None:
     assert gaps == {S + 2 * MS}, "a day at most, so many times as fast"
 
 
-def headers_of(sent: Sent) -> dict[str, str]:
+def headers_of(sent: SentRequest) -> dict[str, str]:
     return dict(sent.request.header_pairs())
 
 

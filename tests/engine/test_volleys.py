@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, Sent
+from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, SentRequest
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.model import ERROR_BASE, NS_PER_MS, Column, ErrorKind
 from loadsim.plan import Scenario
@@ -31,8 +31,8 @@ def volleyed(of: Scenario, script: Script, **options: Any) -> tuple[Ran, Scripte
     return result, transport, result.policies.volleys.counts
 
 
-def by_index(transport: ScriptedTransport) -> dict[int, list[Sent]]:
-    found: dict[int, list[Sent]] = {}
+def by_index(transport: ScriptedTransport) -> dict[int, list[SentRequest]]:
+    found: dict[int, list[SentRequest]] = {}
     for sent in transport.sent:
         found.setdefault(sent.index, []).append(sent)
     return found

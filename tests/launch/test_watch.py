@@ -59,7 +59,7 @@ class Fake:
             limit_reached="", cpu_s=0.0, rss_bytes=0, tally=delta, samples=[],
         )  # fmt: skip
         self.collector.frame(shard, frame, 0)
-        return self.watch.look(self.collector)
+        return self.watch.check(self.collector)
 
 
 def test_answers_that_come_too_late_are_in_no_rate() -> None:

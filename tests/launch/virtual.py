@@ -54,7 +54,7 @@ class UnhurriedEngine(Engine):
     find time after every event, at hundreds of times the cost."""
 
     def spare(self, time_ns: int) -> None:
-        """See Taker."""
+        """See Dispatcher."""
 
 
 class OneShard:
@@ -70,7 +70,7 @@ class OneShard:
         """See Launcher."""
         return 1
 
-    async def look(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
         """See Launcher."""
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadsim.measure.moments import Moments, Rows, Table, empty, of_stretches, paired, together
+from loadsim.measure.moments import Moments, MomentTable, Rows, empty, of_stretches, paired, together
 
 LARGEST = 2**44 - 1
 near = st.builds(lambda height, above: [min(height + each, LARGEST) for each in above],
@@ -83,7 +83,7 @@ def test_nothing_has_no_moments() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, LARGEST)), max_size=40))
 def test_a_table_keeps_each_group_apart(samples: list[tuple[int, int]]) -> None:
-    table = Table(41)
+    table = MomentTable(41)
     for group, value in samples:
         table.add(table.rows_of(np.array([group])), rows_of([[value]]))
     filled = table.filled()

@@ -54,6 +54,12 @@ def test_the_interval_misses_in_at_most_5_percent_and_is_the_narrowest_such(n: i
     assert outside(k) <= 0.05 < outside(k + 1)
 
 
+@pytest.mark.parametrize(("n", "left_out"), [(7, 0), (8, 0), (9, 1), (12, 2), (16, 3)])
+def test_the_interval_of_a_median(n: int, left_out: int) -> None:
+    # by the binomial, 9 figures leave one out on each side (96.1 %), 12 leave two (96.1 %)
+    assert median_interval(list(range(n))) == (left_out, n - 1 - left_out)
+
+
 def test_too_few_figures_have_no_interval() -> None:
     assert median_interval([1.0] * (LEAST_ROUNDS - 1)) is None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind
 from loadsim.plan import Scenario, ScenarioError, from_document
 from loadsim.plan.providers import PROVIDERS, Provider, growing
-from loadsim.plan.retry import Policy, Retry, policy_of, profile_of, retry_after_ns
+from loadsim.plan.retry import Retry, RetryPolicy, policy_of, profile_of, retry_after_ns
 
 S = NS_PER_S
 H = 3600 * S
@@ -113,7 +113,7 @@ def test_the_time_scale_compresses_the_rule_too() -> None:
     rule = policy_of(Retry(profile="slack", time_scale=60), 1).switch_off
     assert rule is not None
     assert rule.window_ns == 60 * S
-    assert Policy(by_name("github"), 1.0, 1).switch_off is None
+    assert RetryPolicy(by_name("github"), 1.0, 1).switch_off is None
 
 
 # -- in a scenario ----------------------------------------------------------------------------------------------------

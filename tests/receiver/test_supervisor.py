@@ -16,7 +16,7 @@ import pytest
 from loadsim.model import NS_PER_MS, LoadsimError, Secret, UsageError
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
-from loadsim.receiver.supervisor import Stats
+from loadsim.receiver.supervisor import ReceiverStats
 from tests.receiver.raw_client import PATIENCE_S, SECRET, connect, exchange, request, until
 
 ON_LINUX = Path("/proc/self/stat").exists()
@@ -82,7 +82,7 @@ async def test_the_admin_port_serves_the_counts() -> None:
         assert running.admin_url is not None
         admin = int(running.admin_url.rpartition(":")[2])
         stats = msgspec.json.decode(
-            (await exchange(admin, b"GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n")).body, type=Stats
+            (await exchange(admin, b"GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n")).body, type=ReceiverStats
         )
         assert stats.total == running.stats().total
         assert (await exchange(admin, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")).status == 200

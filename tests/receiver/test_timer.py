@@ -9,9 +9,9 @@ from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.timer import Timer
 
 
-async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own_ring() -> None:
+async def test_futures_complete_in_order_never_early_and_can_be_followed_by_others() -> None:
     timer = Timer(asyncio.get_running_loop())
-    rang: list[int] = []
+    completed: list[int] = []
     now = time.monotonic_ns()
     instants = [now + delay * NS_PER_MS for delay in (30, 10, 20, 10, -5, 0)]
     futures = [timer.at(instant) for instant in instants]
@@ -21,13 +21,13 @@ async def test_an_alarm_rings_in_order_never_early_and_can_be_armed_from_its_own
     async def wait(number: int) -> None:
         await futures[number]
         assert time.monotonic_ns() >= instants[number]
-        rang.append(number)
+        completed.append(number)
         again = time.monotonic_ns() + 300_000
         await timer.at(again)
         assert time.monotonic_ns() >= again
 
     await asyncio.gather(*(wait(number) for number in waiting))
-    assert rang == sorted(waiting, key=lambda number: (instants[number], number))
+    assert completed == sorted(waiting, key=lambda number: (instants[number], number))
     left = timer.at(time.monotonic_ns() + NS_PER_S)
     timer.close()
     assert left.cancelled()

@@ -21,7 +21,7 @@ from loadsim.studies.ab.result import SCHEMA as AB_SCHEMA
 from loadsim.studies.ab.result import AbResult, CheckRow, GateRow, PairRow, SideRow
 from loadsim.studies.capacity.result import SCHEMA as CAPACITY_SCHEMA
 from loadsim.studies.capacity.result import CapacityResult, StepRow
-from loadsim.studies.probe.result import Finding, ProbeResult, Row, Subject
+from loadsim.studies.probe.result import Finding, ProbedEndpoint, ProbeResult, Row
 from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
 
 HOSTILE = 'a"b\\c\n<x> & {y="z"} \x00\x1b[2J ]]> \ud800'
@@ -202,7 +202,7 @@ def searched() -> CapacityResult:
 def probed() -> ProbeResult:
     """A probe that found a verifier which parses the body, with a row of each outcome."""
     return ProbeResult(
-        Subject("http://127.0.0.1:8080/a", "trackpilots", TYPES[0], "staging"),
+        ProbedEndpoint("http://127.0.0.1:8080/a", "trackpilots", TYPES[0], "staging"),
         requests=52,
         findings=(Finding("the endpoint parses the body", "verify the raw bytes", ("lf-tail",), proven=True),),
         rows=(

@@ -42,7 +42,7 @@ def test_the_shares_are_those_of_the_raw_outcomes(rows: list[list[int]]) -> None
     sent = [columns for columns in rows if columns[Column.code] != DROPPED]
     took = [c[Column.done] - c[Column.sent] for c in sent if c[Column.code] < ERROR_BASE]
     assert [each.in_time for each in found] == [sum(ns <= each.provider.deadline_ns for ns in took) for each in found]
-    assert all(each.in_time + each.late == len(took) for each in found)
+    assert all(each.in_time + each.past == len(took) for each in found)
     assert all(each.unanswered == len(sent) - len(took) for each in found)
     assert all(one.in_time <= other.in_time for one, other in pairwise(found))
     assert bool(found) == bool(sent)

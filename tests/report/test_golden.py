@@ -21,7 +21,7 @@ from loadsim.cases import case_rules
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.codec import decode
 from loadsim.measure.progress import Latencies, Progress
-from loadsim.measure.result import GeneratorLimits, Pace, RunResult
+from loadsim.measure.result import GeneratorLimits, LagAtRate, RunResult
 from loadsim.plan import Plan, from_document
 from loadsim.report import terminal
 from loadsim.report.hgrm import render_hgrm
@@ -123,7 +123,7 @@ def plans() -> Iterator[str]:
 
 def engine_limits() -> str:
     """What a calibration says, kept and not kept."""
-    paces = [Pace(1_000.0, 0.061, 0.148, 0.071, 0.134), Pace(20_000.0, 0.083, None, 0.091, 0.412)]
+    paces = [LagAtRate(1_000.0, 0.061, 0.148, 0.071, 0.134), LagAtRate(20_000.0, 0.083, None, 0.091, 0.412)]
     floor = GeneratorLimits("2026-05-04T09:10:00Z", 81_250.0, 0.97, 0.068, 0.121, paces)
     slow = msgspec.structs.replace(floor, generator_cpu_share=0.61)
     where = run_result().environment

@@ -10,8 +10,11 @@ import pytest
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import UNLIMITED, RunResult, SampleRow, Stats, Validity
 from loadsim.plan.scenario import ValidityRules
-from loadsim.report import facts
+from loadsim.report.answers import said_section
+from loadsim.report.blocks import Quotes
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
+from loadsim.report.latency import latency_rows
+from loadsim.report.limits import limit_lines
 from loadsim.report.markdown import escape
 from tests.builders import refused, run_info, run_result, samples, totals
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
@@ -59,7 +62,7 @@ def test_diagnosis_names_the_receivers_variable_and_ours() -> None:
 
 def test_a_closed_run_has_service_time_and_no_lag() -> None:
     result = judged("p(99) < 1s", run=run_info(model="closed"))
-    labels = [row.label for row in facts.latency_rows(result)]
+    labels = [label for label, _ in latency_rows(result)]
     assert labels == ["service time (closed model)", "service time (closed model), 2xx", "wait"]
     for text in (render_text(result), render_summary(result)):
         assert "response time" not in text
@@ -70,7 +73,7 @@ def test_connections_stand_once_where_many_were_opened_and_no_handshake_where_no
     opened = totals(300)
     opened.latency_ms["connect"], opened.latency_ms["tls"] = Stats(count=300, min=1.0, max=2.0), Stats(count=0)
     result = run_result(totals=opened)
-    assert [row.label for row in facts.latency_rows(result)][-1] == "connect"
+    assert [label for label, _ in latency_rows(result)][-1] == "connect"
     page = render_page(result, None).decode()
     assert page.count(">connect</th>") == 1
     assert "TLS handshake" not in page
@@ -79,8 +82,8 @@ def test_connections_stand_once_where_many_were_opened_and_no_handshake_where_no
 def test_what_makes_a_run_invalid_is_a_limit() -> None:
     free = run_result()
     free.limits.notes.append(UNLIMITED)
-    assert UNLIMITED in facts.limit_lines(free)
-    assert UNLIMITED not in facts.limit_lines(msgspec.structs.replace(free, validity=Validity(False, ["late"])))
+    assert UNLIMITED in limit_lines(free)
+    assert UNLIMITED not in limit_lines(msgspec.structs.replace(free, validity=Validity(False, ["late"])))
 
 
 def test_too_few_samples_read_na() -> None:
@@ -104,9 +107,13 @@ def test_objectives_are_shown_when_invalid_wins() -> None:
 
 
 def test_the_same_answer_is_said_once() -> None:
-    rows = facts.answer_rows(run_result())
-    assert [(row.kind, row.times) for row in rows] == [("503", 600), ("reset", 60)]
-    assert [which.split(",")[0] for which, _ in rows[0].said] == ["events 17", "event 40"]
+    (quotes,) = said_section(run_result()).blocks
+    assert isinstance(quotes, Quotes)
+    assert [(quote.kind, quote.occasion.split(",")[0]) for quote in quotes.quotes] == [
+        ("503", "events 17"),
+        ("503", "event 40"),
+        ("reset", "event 1031"),
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 120])

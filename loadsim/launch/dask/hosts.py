@@ -92,7 +92,7 @@ class Hosts:
         if state.ended:
             self.news.set()
 
-    def look(self, now_ns: int) -> None:
+    def check(self, now_ns: int) -> None:
         """Give up hosts without a message for too long."""
         listened_ns = self._listening.at(now_ns)
         for host in self.busy:

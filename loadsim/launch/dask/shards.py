@@ -71,7 +71,7 @@ class DaskShards:
         check_versions(await self._link.versions(labels), labels)
         return wanted
 
-    async def look(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
         """One connection from each host, opened and closed. Raises UnreachableError naming the host.
 
         The client certificate is left out where its key has a pass phrase, which only shards get.
@@ -80,7 +80,8 @@ class DaskShards:
             target = msgspec.structs.replace(target, cert=None, key=None, key_password_env=None)
         sealed, timeout_s = Sealed(msgspec.msgpack.encode(target)), target.timeout / NS_PER_S
         calls = [
-            self._ask(host, worker.look, sealed, timeout_s, within_s=timeout_s + CALL_S) for host in self._hosts.all
+            self._ask(host, worker.check_endpoint, sealed, timeout_s, within_s=timeout_s + CALL_S)
+            for host in self._hosts.all
         ]
         for host, found in zip(self._hosts.all, await asyncio.gather(*calls), strict=True):
             if found:
@@ -166,7 +167,7 @@ class DaskShards:
             now = time.monotonic_ns()
             if not self._link.alive:
                 self._lose_scheduler()
-            hosts.look(now)
+            hosts.check(now)
             for number in collector.silent(now):
                 self._intake.lose(number, "no frame for 2.5 s")
                 self._tasks.append(asyncio.create_task(self._end(hosts.of_shard(number), [number])))

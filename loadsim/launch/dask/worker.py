@@ -55,7 +55,7 @@ def clock() -> int:
     return time.time_ns()
 
 
-async def look(target: Sealed, timeout_s: float) -> str:
+async def check_endpoint(target: Sealed, timeout_s: float) -> str:
     """Check from here that the endpoint can be reached. Returns the error, or an empty text."""
     from loadsim.engine.preflight import check_reachable
     from loadsim.engine.wire import resolve

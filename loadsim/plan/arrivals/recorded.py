@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadsim.plan.arrivals.process import Ints, Place
-from loadsim.plan.chance import BLOCK
+from loadsim.plan.draws import BLOCK
 from loadsim.plan.scenario import Phase
 from loadsim.plan.shape import DocumentError
 

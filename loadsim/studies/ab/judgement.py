@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.judge.gates import Gate
+from loadsim.measure.timing import median_interval
 
 Floats = NDArray[np.float64]
 AbOutcome = Literal["slower", "faster", "none"]
@@ -41,7 +42,7 @@ class Comparison:
     ratio: float
     """The median of the pairs."""
     interval: tuple[float, float]
-    """Holds the true median with at least 95 % confidence, for any distribution."""
+    """Holds the true median with at least 95 % confidence, for any distribution; the whole range of few pairs."""
     p: float
     p_adjusted: float
     """Holm's, over all gates of the comparison."""
@@ -80,7 +81,7 @@ def compare_pairs(pairs: Mapping[Gate, Sequence[tuple[float, float]]]) -> list[C
             outcome = "slower"
         elif mirrored[gate] <= ALPHA and _reaches(1 / ratio, 1 + gate.effect):
             outcome = "faster"
-        low, high = median_interval(row)
+        low, high = median_interval(row.tolist()) or (float(row.min()), float(row.max()))
         found.append(
             Comparison(
                 gate=gate,
@@ -115,22 +116,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, (len(p_values) - place) * p_values[number]))
         adjusted[number] = reached
     return adjusted
-
-
-def median_interval(values: Floats) -> tuple[float, float]:
-    """The narrowest pair of order statistics that holds the median with at least 95 %, by the binomial distribution.
-
-    The least and the greatest where there are too few values for that (under 6).
-    """
-    ordered, n = np.sort(values), len(values)
-    outside, out = 0.0, 0
-    while out < n // 2:
-        outside += 2 * math.comb(n, out) / 2**n
-        if outside > ALPHA:
-            break
-        out += 1
-    edge = max(out - 1, 0)
-    return float(ordered[edge]), float(ordered[n - 1 - edge])
 
 
 def self_check(pairs: Mapping[Gate, Sequence[tuple[float, float]]]) -> list[SelfCheck]:

@@ -24,6 +24,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult
+from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, counted
 from loadsim.plan import Phase, RunSpec, Scenario, redact_url
 from loadsim.plan.arrivals import process_of
@@ -31,7 +32,7 @@ from loadsim.report.formats import report_files
 from loadsim.run.load import new_id, run_load
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.report import ab_report
-from loadsim.studies.ab.result import SCHEMA, AbResult, CheckRow, Ending, GateRow, PairRow, SideRow, dump_ab
+from loadsim.studies.ab.result import SCHEMA, AbResult, CheckRow, Ending, GateRow, PairRow, SideRow
 
 Side = Literal["a", "b"]
 RUNS = "runs"
@@ -95,7 +96,7 @@ class AbComparison:
         finally:
             result = self._result(directory.name, started)
             if self.pairs:
-                write_whole(directory / AB, dump_ab(result))
+                write_whole(directory / AB, stored_json(result))
                 for name, content in report_files(ab_report(result)).items():
                     write_whole(directory / name, content)
             else:

@@ -91,8 +91,3 @@ class AbResult(msgspec.Struct, frozen=True):
     environment: Environment
     repeated: list[PairRow] = []
     """Pairs that were run again because the generator was disturbed; they count for nothing."""
-
-
-def dump_ab(result: AbResult) -> bytes:
-    """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

@@ -21,7 +21,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.launch.store import write_whole
 from loadsim.measure.generator_limits import dump_limits, limits_name
-from loadsim.measure.result import Environment, GeneratorLimits, Pace, RunResult
+from loadsim.measure.result import Environment, GeneratorLimits, LagAtRate, RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
@@ -118,6 +118,6 @@ def _calibration(highest: RunResult, rate_max: float, paced: Sequence[tuple[int,
     return Calibration(limits, where, reasons, path)
 
 
-def _pace(rate: int, result: RunResult) -> Pace:
+def _pace(rate: int, result: RunResult) -> LagAtRate:
     lag, service = result.totals.latency_ms["lag"], result.totals.latency_ms["service"]
-    return Pace(float(rate), lag.p50, lag.p99, service.p50, service.p99)
+    return LagAtRate(float(rate), lag.p50, lag.p99, service.p50, service.p99)

@@ -8,7 +8,7 @@ from loadsim.measure.generator_limits import StoredLimits
 from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.report import figures
 from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
-from loadsim.report.facts import BUSY_CORE
+from loadsim.report.limits import BUSY_CORE
 
 _FIGURES = (Column("What", words=True), Column("Figure", words=True), Column("Note", words=True, long=True))
 _COLUMNS = (Column("Rate", words=True), *map(Column, ("Lag p50", "Lag p99", "Service p50", "Service p99")))
@@ -41,7 +41,7 @@ def engine_report(limits: GeneratorLimits, where: Environment, reasons: Sequence
 
 def stored_engine_report(stored: StoredLimits) -> Report:
     """The report of stored limits, which are always valid."""
-    return engine_report(stored.floor, stored.environment)
+    return engine_report(stored.limits, stored.environment)
 
 
 def _bound(limits: GeneratorLimits) -> str:

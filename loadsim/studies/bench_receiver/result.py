@@ -84,8 +84,3 @@ class ReceiverBench(msgspec.Struct, frozen=True, kw_only=True):
     ending: Ending
     reasons: list[str]
     environment: Environment
-
-
-def dump_receiver_bench(result: ReceiverBench) -> bytes:
-    """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

@@ -19,11 +19,11 @@ from loadsim.receiver.hosted import OPTION, AppOrder
 from loadsim.receiver.options import DEFAULT_PATH, Engine, ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
-from loadsim.report.panel import Answer
+from loadsim.report.panel import Response
 from loadsim.signing import scheme
 from loadsim.single.exchange import exchange
 from loadsim.studies.bench_verify.deliveries import Maker
-from loadsim.studies.bench_verify.verifiers import Question
+from loadsim.studies.bench_verify.verifiers import CheckDelivery
 from loadsim.studies.timer import one_core
 
 HOST = "127.0.0.1"
@@ -126,7 +126,7 @@ async def faults(started: Running, setting: Setting) -> list[str]:
         lines = "".join(f"{name}: {value}\r\n" for name, value in question.headers.items())
         request = SignedRequest(lines.encode(), question.body)
         seen = await exchange(started.url, request, headers={}, timeout_s=_ANSWER_S, trust=Trust())
-        if not isinstance(seen.outcome, Answer):
+        if not isinstance(seen.outcome, Response):
             raise LoadsimError(f"{started.subject.name} does not answer: {seen.outcome.text}")
         status = seen.outcome.status
         if not (is_success(status) if question.genuine else status in range(400, 500)):
@@ -134,7 +134,7 @@ async def faults(started: Running, setting: Setting) -> list[str]:
     return found
 
 
-def _questions(started: Running, setting: Setting) -> Sequence[Question]:
+def _questions(started: Running, setting: Setting) -> Sequence[CheckDelivery]:
     source = EventSource(setting.events[0], 1)
     described = scheme(setting.scheme, setting.custom)
     url = setting.public_url or started.url

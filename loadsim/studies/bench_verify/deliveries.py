@@ -17,7 +17,7 @@ from loadsim.model import NS_PER_MS, NS_PER_S, Secret, SignedRequest
 from loadsim.signing import Scheme
 from loadsim.signing.mac import url_text
 from loadsim.signing.scheme_data import Field
-from loadsim.studies.bench_verify.verifiers import Question
+from loadsim.studies.bench_verify.verifiers import CheckDelivery
 
 SMALLEST_BODY = 64
 LIST_BYTES = 8_000
@@ -34,7 +34,7 @@ Body = Callable[[int, int, int], bytes]
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SignedDelivery:
     """One request as a verifier gets it. `message` is what its signature covers."""
 
     headers: dict[str, str]
@@ -57,20 +57,20 @@ class Maker:
         self.url = url
         self._signer = scheme.signer(secret, url=url, event=EVENT)
 
-    def pile(self, size: int, now_ns: int) -> list[Delivery]:
+    def pile(self, size: int, now_ns: int) -> list[SignedDelivery]:
         """Genuine deliveries of one size, a ms apart, the last at `now_ns`."""
         count = max(1, min(MOST, PILE_BYTES // size))
         return [self.delivery(size, now_ns - number * NS_PER_MS, number) for number in reversed(range(count))]
 
-    def delivery(self, size: int, now_ns: int, number: int = 0) -> Delivery:
+    def delivery(self, size: int, now_ns: int, number: int = 0) -> SignedDelivery:
         """Number `number`, signed at `now_ns`."""
         body = self._body(size, now_ns // NS_PER_MS, number)
         event_id = f"3c90c3cc-0d44-4b50-8888-{number:012x}"
         request = SignedRequest(self._signer.headers(body, now_ns, event_id), body)
         headers = {name.lower(): value for name, value in request.header_pairs()}
-        return Delivery(headers, body, self._message(headers, body))
+        return SignedDelivery(headers, body, self._message(headers, body))
 
-    def unlike(self, good: Delivery, *, several: bool) -> Delivery:
+    def unlike(self, good: SignedDelivery, *, several: bool) -> SignedDelivery:
         """The same with a bad signature; with `several` a header of 8 KB of them, or a single one as long as that."""
         name = self.scheme.signature.name.lower()
         value = good.headers[name]
@@ -81,15 +81,15 @@ class Maker:
             between = (self.scheme.signature.separator or b"").decode()
             entry = f"{between}{prefix}{_other(code)}" if between else _other(code)
             bad += entry * ((LIST_BYTES - len(bad)) // len(entry))
-        return Delivery({**good.headers, name: bad}, good.body, good.message)
+        return SignedDelivery({**good.headers, name: bad}, good.body, good.message)
 
-    def questions(self, size: int, now_ns: int, stranger: Maker) -> list[Question]:
+    def questions(self, size: int, now_ns: int, stranger: Maker) -> list[CheckDelivery]:
         """The deliveries that a correct verifier distinguishes, the genuine one first; `stranger` has another
         secret."""
         good = self.delivery(size, now_ns)
         name = self.scheme.signature.name.lower()
-        unsigned = Delivery({key: text for key, text in good.headers.items() if key != name}, good.body, b"")
-        tampered = Delivery(good.headers, tampered_body(good.body), b"")
+        unsigned = SignedDelivery({key: text for key, text in good.headers.items() if key != name}, good.body, b"")
+        tampered = SignedDelivery(good.headers, tampered_body(good.body), b"")
         asked = [
             ("the genuine delivery", good, True),
             ("a tampered body", tampered, False),
@@ -99,7 +99,7 @@ class Maker:
         if self.scheme.tolerance_s is not None:
             old_ns = now_ns - (self.scheme.tolerance_s + _SIGNED_LONG_AGO_S) * NS_PER_S
             asked.append(("a stale delivery", self.delivery(size, old_ns), False))
-        return [Question(words, each.as_framework, each.body, genuine) for words, each, genuine in asked]
+        return [CheckDelivery(words, each.as_framework, each.body, genuine) for words, each, genuine in asked]
 
     @property
     def _size(self) -> int:

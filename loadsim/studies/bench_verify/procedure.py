@@ -22,9 +22,16 @@ from loadsim.run.load import new_id
 from loadsim.signing import Scheme
 from loadsim.signing.mac import derive_key
 from loadsim.studies.bench_verify import verifiers
-from loadsim.studies.bench_verify.deliveries import Delivery as Made
-from loadsim.studies.bench_verify.deliveries import Maker
-from loadsim.studies.bench_verify.result import SCHEMA, BoundRow, Delivery, Ending, Judged, VerifyBench, VerifyRow
+from loadsim.studies.bench_verify.deliveries import Maker, SignedDelivery
+from loadsim.studies.bench_verify.result import (
+    SCHEMA,
+    BoundRow,
+    Delivery,
+    Ending,
+    VerifierCheck,
+    VerifyBench,
+    VerifyRow,
+)
 from loadsim.studies.bench_verify.verifiers import Contender
 from loadsim.studies.save import utc_now
 from loadsim.studies.timer import one_core, timed
@@ -72,7 +79,7 @@ class _Group:
     delivery: Delivery
     cells: list[_Cell]
 
-    def made(self) -> list[Made]:
+    def made(self) -> list[SignedDelivery]:
         """The deliveries, signed as of now."""
         now_ns = time.time_ns()
         good = self.maker.pile(self.size, now_ns)
@@ -92,7 +99,7 @@ class VerifyBenchmark:
         self._makers = [Maker(each, self._secret, request.url) for each in request.schemes]
         self._strangers = [Maker(each, stranger, request.url) for each in request.schemes]
         self._verifiers = {each.name: self._verifiers_of(each) for each in request.schemes}
-        self._judged: dict[tuple[str, str], Judged] = {}
+        self._judged: dict[tuple[str, str], VerifierCheck] = {}
         self._cpu = self._wall = self._rounds = 0
         self._stopped = False
 
@@ -140,7 +147,7 @@ class VerifyBenchmark:
                 key = (maker.scheme.name, contender.name)
                 before = self._judged[key].faults if key in self._judged else []
                 found = verifiers.faults(contender, questions, now_ns / NS_PER_S)
-                self._judged[key] = Judged(
+                self._judged[key] = VerifierCheck(
                     scheme=maker.scheme.name,
                     name=contender.name,
                     version=contender.version,
@@ -256,7 +263,7 @@ class VerifyBenchmark:
         return [f"{name} is not installed" for name in lacking]
 
 
-def _arguments(contender: Contender, made: Made, now_s: float) -> tuple[Any, ...]:
+def _arguments(contender: Contender, made: SignedDelivery, now_s: float) -> tuple[Any, ...]:
     if contender.takes == "message":
         return (made.message,)
     if contender.takes == "moment":

@@ -40,7 +40,7 @@ class VerifyRow(msgspec.Struct, frozen=True, kw_only=True):
     """Ratio to the faster of `hmac.digest` and `hmac.new` over the same bytes."""
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class VerifierCheck(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a verifier decides correctly: the deliveries it had to check and what it got wrong."""
 
     scheme: str
@@ -80,15 +80,10 @@ class VerifyBench(msgspec.Struct, frozen=True, kw_only=True):
     lost_share: float
     """Share of the measured time in which something else used the core."""
     rows: list[VerifyRow]
-    judged: list[Judged]
+    judged: list[VerifierCheck]
     bounds: list[BoundRow]
     lacking: list[str]
     """Implementations that are not installed and so were not measured, in words."""
     ending: Ending
     reasons: list[str]
     environment: Environment
-
-
-def dump_verify_bench(result: VerifyBench) -> bytes:
-    """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

@@ -34,7 +34,7 @@ class Contender:
     version: str = ""
 
 
-class Question(NamedTuple):
+class CheckDelivery(NamedTuple):
     """A delivery for checking a verifier, and whether it is genuine."""
 
     words: str
@@ -152,7 +152,7 @@ def own(spec: str) -> Contender:
 # -- right or wrong -------------------------------------------------------------------------------------------------
 
 
-def faults(contender: Contender, questions: Sequence[Question], now_s: float) -> list[str]:
+def faults(contender: Contender, questions: Sequence[CheckDelivery], now_s: float) -> list[str]:
     """The wrong decisions, in words; the first question is the genuine delivery.
 
     A verifier accepts by a true value, or by None if it returns None for the genuine delivery. It refuses by an

@@ -20,6 +20,7 @@ from loadsim.launch.environment import environment
 from loadsim.launch.run import BrokenRunError, Run
 from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.result import RunResult, dump_result
+from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
@@ -37,7 +38,7 @@ from loadsim.studies.capacity.judgement import (
     share_of,
 )
 from loadsim.studies.capacity.report import capacity_report, rate_words
-from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow, dump_capacity
+from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow
 from loadsim.studies.capacity.search import Outcome, RateSearch, Trial
 from loadsim.studies.save import utc_now
 
@@ -212,7 +213,7 @@ class CapacitySearch:
     async def _fire(self, run: Run, watch: _Watch) -> RunResult:
         self._run = run
         try:
-            return await run.execute(lambda: watch.look(run))
+            return await run.execute(lambda: watch.check(run))
         finally:
             self._run = None
 
@@ -302,7 +303,7 @@ class CapacitySearch:
             estimated=ending == "found" and search.estimated,
         )
         directory = self._directory or run_directory(request.load.out, self._id)
-        write_whole(directory / "capacity.json", dump_capacity(result))
+        write_whole(directory / "capacity.json", stored_json(result))
         for name, content in report_files(capacity_report(result)).items():
             write_whole(directory / name, content)
         return CapacityOutcome(result, directory)
@@ -359,7 +360,7 @@ class _Watch:
         self._rate = rate
         self.cannot_pass = ""
 
-    def look(self, run: Run) -> None:
+    def check(self, run: Run) -> None:
         """Stop the run if its step cannot pass any more."""
         if self.cannot_pass or run.interrupted:
             return

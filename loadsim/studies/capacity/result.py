@@ -74,8 +74,3 @@ class CapacityResult(msgspec.Struct, frozen=True):
     """95 % interval of the rate at which the objectives are just met; None where only the rates asked for bound it."""
     estimated: bool = False
     """`rate` is estimated from all steps, because steps near it were not clear; else it passed a longer step."""
-
-
-def dump_capacity(result: CapacityResult) -> bytes:
-    """The stored form: indented JSON, one trailing newline."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"

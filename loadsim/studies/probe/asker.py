@@ -11,21 +11,21 @@ from dataclasses import dataclass
 
 from loadsim.cases import CONTENT_TYPE
 from loadsim.cases.edits import HeaderLine, with_another_digit
-from loadsim.cases.proofs import Heard, Question, Sent
+from loadsim.cases.proofs import Question, Reply, SentForm
 from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
 from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
 from loadsim.plan import Headers, headers_over
 from loadsim.plan.redact import conceal, secrets_in
-from loadsim.report.panel import Answer
+from loadsim.report.panel import Response
 from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.suspects import Codes
 from loadsim.signing.timestamps import write_tick
 from loadsim.single.exchange import exchange
 from loadsim.studies.probe.judgement import Seen
-from loadsim.studies.probe.result import Subject
+from loadsim.studies.probe.result import ProbedEndpoint
 from loadsim.studies.probe.window import Clocks
 
 PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
@@ -36,7 +36,7 @@ PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
 class ProbeRequest:
     """The probed endpoint, and how its events are made and signed."""
 
-    subject: Subject
+    subject: ProbedEndpoint
     scheme: Scheme
     secret: Secret
     signed_url: str
@@ -82,15 +82,15 @@ class Asker:
         body = form.of(self.plain(now_ns))
         return await self.send(body, body, now_ns, form, code)
 
-    async def answer(self, question: Question) -> Heard:
+    async def answer(self, question: Question) -> Reply:
         """Send a form of the next event with the signature of the bytes that a misreading makes of it."""
 
         def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
-            misread = Sent(question.form, body).read_by(question.misreading)
+            misread = SentForm(question.form, body).read_by(question.misreading)
             return self._code(timestamp, event_id, body if misread is None else misread)
 
         seen = await self.ask_signed(question.form, code)
-        return Heard(self.body_sent, seen.accepted)
+        return Reply(self.body_sent, seen.accepted)
 
     async def forged(self) -> Seen:
         """Send an event whose body was changed after signing."""
@@ -138,7 +138,7 @@ class Asker:
             chunk=form.chunk,
         )
         self.ended_s = time.time()
-        if not isinstance(done.outcome, Answer):
+        if not isinstance(done.outcome, Response):
             return Seen(None, self._concealed(done.outcome.text.encode()))
         self._read_clock(done.outcome)
         return Seen(done.outcome.status, self._concealed(done.outcome.body))
@@ -159,7 +159,7 @@ class Asker:
         ours = secrets_in(request.headers, request.hidden, url=request.subject.url, keys=(request.secret,))
         return conceal(said.decode("latin-1"), ours).encode("latin-1")
 
-    def _read_clock(self, answer: Answer) -> None:
+    def _read_clock(self, answer: Response) -> None:
         dates = [value for name, value in answer.headers if name.lower() == "date"]
         try:
             date_s = email.utils.parsedate_to_datetime(dates[0]).timestamp() if dates else None

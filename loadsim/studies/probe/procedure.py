@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterable
 
-from loadsim.cases.proofs import TELLING, Heard, Proof, Question, Sent, prove
+from loadsim.cases.proofs import TELLING, Proof, Question, Reply, SentForm, prove
 from loadsim.cases.rawness import CORPUS, PLAIN_MEMBER, RawForm
 from loadsim.model import UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
@@ -46,8 +46,8 @@ async def probe_rawness(request: ProbeRequest) -> ProbeResult:
         return ProbeResult(request.subject, asker.requests, (stopped,))
     strict = not (await asker.ask(PLAIN_MEMBER)).accepted
     rows: list[Row] = []
-    failing: list[Sent] = []
-    accepted: list[Sent] = [Sent(PLAIN, asker.plain_sent)]
+    failing: list[SentForm] = []
+    accepted: list[SentForm] = [SentForm(PLAIN, asker.plain_sent)]
     given_up = None
     for form in CORPUS:
         why = given_up or _unsendable(form, request.scheme, strict=strict)
@@ -56,7 +56,7 @@ async def probe_rawness(request: ProbeRequest) -> ProbeResult:
             continue
         row = _row(form, await asker.ask(form), forged)
         rows.append(row)
-        sent = Sent(form, asker.body_sent)
+        sent = SentForm(form, asker.body_sent)
         if row.meaning == "accepted":
             accepted.append(sent)
         else:
@@ -64,7 +64,7 @@ async def probe_rawness(request: ProbeRequest) -> ProbeResult:
         if row.meaning in ("signature", "unclear"):
             failing.append(sent)
     sendable = [form for form in TELLING if not _unsendable(form, request.scheme, strict=strict)]
-    search = prove(failing, accepted, [Sent(form, form.of(asker.plain_sent)) for form in sendable])
+    search = prove(failing, accepted, [SentForm(form, form.of(asker.plain_sent)) for form in sendable])
     proofs = [] if given_up else await _answered(asker, search)
     rows = [_proven(row, proofs) for row in rows]
     findings, notes = _conclusions(rows, proofs)
@@ -117,10 +117,10 @@ async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
 
 async def _cause(asker: Asker) -> Finding | None:
     """Why a plain event is refused, where a usual misreading, key, URL or formula is accepted in its place."""
-    request, plain = asker.request, Sent(PLAIN, asker.plain_sent)
+    request, plain = asker.request, SentForm(PLAIN, asker.plain_sent)
     telling = [form for form in TELLING if not _unsendable(form, request.scheme, strict=False)]
     usual = [misreading for misreading in MISREADINGS if misreading.is_usual]
-    search = prove([plain], (), [Sent(form, form.of(plain.body)) for form in telling], usual)
+    search = prove([plain], (), [SentForm(form, form.of(plain.body)) for form in telling], usual)
     found: Finding | None = None
     for proof in (await _answered(asker, search))[:1]:
         found = Finding(proof.cause, proof.misreading.mend, (PLAIN.name,), proven=True)
@@ -159,7 +159,7 @@ def _row(form: RawForm, seen: Seen, forged: Seen) -> Row:
     return Row(form.name, form.bytes_class, meaning, _shown(seen), is_finding, form.lenient)
 
 
-async def _answered(asker: Asker, search: Generator[Question, Heard, list[Proof]]) -> list[Proof]:
+async def _answered(asker: Asker, search: Generator[Question, Reply, list[Proof]]) -> list[Proof]:
     """Send what a search asks for, until it has its proofs."""
     try:
         question = next(search)

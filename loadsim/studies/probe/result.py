@@ -13,13 +13,13 @@ import msgspec
 
 from loadsim.plan.redact import redact_url
 from loadsim.studies.probe.judgement import Meaning
-from loadsim.studies.probe.window import Direction, Edge, Offset, Span, Width, width_of, window_of
+from loadsim.studies.probe.window import Direction, Edge, Interval, Offset, Width, width_of, window_of
 
 SCHEMA = "loadsim.probe/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ProbedEndpoint:
     """The probed endpoint, the signature scheme and the event type."""
 
     url: str
@@ -72,7 +72,7 @@ class Finding:
 class ProbeResult:
     """The result of a probe of the forms of a body. `stopped`: why nothing more was sent, in one line."""
 
-    subject: Subject
+    subject: ProbedEndpoint
     requests: int
     findings: tuple[Finding, ...]
     rows: tuple[Row, ...] = ()
@@ -84,7 +84,7 @@ class ProbeResult:
 class ClockResult:
     """The window of time that an endpoint accepts. `limit_s`: how far the search went."""
 
-    subject: Subject
+    subject: ProbedEndpoint
     requests: int
     tolerance_s: float | None
     limit_s: int
@@ -107,9 +107,9 @@ class ClockResult:
             assert self.offset is not None  # noqa: S101 - edges come with an offset
             yield edge, width_of(edge, self.offset.span, self.tolerance_s)
 
-    def window(self, edge: Edge) -> Span | None:
+    def window(self, edge: Edge) -> Interval | None:
         """The limit on the endpoint's clock; None: there was none up to `limit_s`."""
-        return window_of(edge, self.offset.span if self.offset else Span(0.0, 0.0))
+        return window_of(edge, self.offset.span if self.offset else Interval(0.0, 0.0))
 
     def _finding(self, edge: Edge, width: Width) -> Finding | None:
         if width in ("equal", "measured"):
@@ -158,13 +158,13 @@ class StoredProbe(msgspec.Struct, frozen=True, kw_only=True):
     window: ClockResult | None = None
 
 
-def dump_probe(
+def stored_probe(
     result: ProbeResult | ClockResult, *, probe_id: str, started_at: str, ended_at: str, version: str
-) -> bytes:
-    """The stored form: indented JSON, one trailing newline. The URL is stored without its secrets."""
+) -> StoredProbe:
+    """The stored form of a result. The URL is stored without its secrets."""
     subject = replace(result.subject, url=redact_url(result.subject.url))
     shown = replace(result, subject=subject)
-    stored = StoredProbe(
+    return StoredProbe(
         schema=SCHEMA,
         id=probe_id,
         started_at=started_at,
@@ -173,7 +173,6 @@ def dump_probe(
         forms=shown if isinstance(shown, ProbeResult) else None,
         window=shown if isinstance(shown, ClockResult) else None,
     )
-    return msgspec.json.format(msgspec.json.encode(stored), indent=2) + b"\n"
 
 
 def loaded(stored: StoredProbe) -> ProbeResult | ClockResult:
@@ -184,7 +183,7 @@ def loaded(stored: StoredProbe) -> ProbeResult | ClockResult:
     return results[0]
 
 
-def _seconds(window: Span, tolerance_s: float | None) -> str:
+def _seconds(window: Interval, tolerance_s: float | None) -> str:
     """The limit in whole seconds; the expected one where it lies inside the interval."""
     if tolerance_s is not None and window.low - 1 <= tolerance_s <= window.high:
         return time_words(tolerance_s)

@@ -58,12 +58,12 @@ def test_silence_loses_a_host_with_what_of_it_was_under_way() -> None:
     fake.say(1, fake.frame(1, 1), 10)
     fake.say(3, Last(fake.frame(3, 1), 0, 1), 10)
     for now_ns in range(10 + LOOK_NS, 10 + SILENCE_NS, LOOK_NS):
-        fake.hosts.look(now_ns)
+        fake.hosts.check(now_ns)
     fake.hosts.hear({"host": 0}, SILENCE_NS)  # a sign of life is enough
-    fake.hosts.look(10 + SILENCE_NS)
+    fake.hosts.check(10 + SILENCE_NS)
     assert not fake.lines
     fake.hosts.news.clear()
-    fake.hosts.look(11 + SILENCE_NS)
+    fake.hosts.check(11 + SILENCE_NS)
     assert fake.lines == ["b was lost: no message from it for 2 s"]
     assert fake.hosts.news.is_set()
     assert [bool(state.lost) for state in fake.collector.states] == [False, True, False, False]
@@ -78,11 +78,11 @@ def test_a_launcher_that_was_stopped_and_continued_calls_nobody_silent() -> None
     fake.hosts.started(0)
     fake.collector.started(0)
     later_ns = 3600 * NS_PER_S
-    fake.hosts.look(later_ns)  # before anything that waits is read
+    fake.hosts.check(later_ns)  # before anything that waits is read
     assert not fake.collector.silent(later_ns)
     for shard in range(4):
         fake.say(shard, fake.frame(shard, 1), later_ns + 1)
-    fake.hosts.look(later_ns + LOOK_NS)
+    fake.hosts.check(later_ns + LOOK_NS)
     assert not fake.collector.silent(later_ns + LOOK_NS)
     assert not fake.lines
     looks = range(later_ns, later_ns + 10 * NS_PER_S, LOOK_NS)
@@ -100,7 +100,7 @@ def test_a_host_whose_shards_are_done_may_be_silent_or_go_away() -> None:
     for shard in range(4):
         fake.say(shard, Last(fake.frame(shard, 1), 0, 1), 10)
         fake.hosts.hear({"host": shard % 2, "shard": shard, "code": 0}, 10)
-    fake.hosts.look(10 * SILENCE_NS)
+    fake.hosts.check(10 * SILENCE_NS)
     fake.hosts.lose(fake.hosts.all[0], "its worker has stopped")
     assert not fake.lines
     assert not any(state.lost for state in fake.collector.states)

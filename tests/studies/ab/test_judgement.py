@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadsim.judge.gates import Gate, parse_gate, parse_gates
 from loadsim.model import UsageError
-from loadsim.studies.ab.judgement import Comparison, compare_pairs, holm, median_interval, self_check, sign_flip_p
+from loadsim.studies.ab.judgement import Comparison, compare_pairs, holm, self_check, sign_flip_p
 from tests.builders import run_result
 
 P99 = parse_gate("p99:5%")
@@ -55,10 +55,9 @@ def test_holm_against_its_published_example() -> None:
     assert holm([0.7, 0.9]) == [1.0, 1.0]
 
 
-@pytest.mark.parametrize(("n", "edge"), [(1, 0), (5, 0), (7, 0), (8, 0), (9, 1), (12, 2), (16, 3)])
-def test_the_interval_of_a_median(n: int, edge: int) -> None:
-    # Order statistics by the binomial: n = 9 leaves one out on each side (96.1 %), n = 12 two (96.1 %)
-    assert median_interval(np.arange(n, dtype=np.float64)) == (edge, n - 1 - edge)
+def test_few_pairs_have_their_range_as_the_interval() -> None:
+    one = judged([(100.0, 110.0), (100.0, 120.0), (100.0, 130.0)])
+    assert one.interval == pytest.approx((1.1, 1.3))
 
 
 def test_hardly_any_false_alarm_over_2000_comparisons_of_a_thing_with_itself() -> None:

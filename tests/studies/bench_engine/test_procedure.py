@@ -12,10 +12,10 @@ from loadsim import __version__
 from loadsim.cli.main import main
 from loadsim.launch.environment import environment
 from loadsim.measure.generator_limits import dump_limits, limits_name, load_limits
-from loadsim.measure.result import GeneratorLimits, Pace
+from loadsim.measure.result import GeneratorLimits, LagAtRate
 from loadsim.model import UsageError
 from loadsim.report import terminal
-from loadsim.report.facts import limit_lines
+from loadsim.report.limits import limit_lines
 from loadsim.run.calibration import known_limits
 from loadsim.studies.bench_engine import procedure as bench_engine
 from loadsim.studies.bench_engine.report import engine_report
@@ -28,7 +28,7 @@ FLOOR = GeneratorLimits(
     generator_cpu_share=0.99,
     service_p50_ms=0.061,
     service_p99_ms=0.123,
-    paces=[Pace(1000.0, 0.055, 0.149, 0.061, 0.123)],
+    paces=[LagAtRate(1000.0, 0.055, 0.149, 0.061, 0.123)],
 )
 LINE = "this generator's limits here: service p50 61.0 µs, p99 123 µs, at most 74,321/s per process"
 

@@ -24,7 +24,7 @@ from loadsim.studies.bench_receiver.procedure import (
     _Window,
 )
 from loadsim.studies.bench_receiver.report import receiver_report
-from loadsim.studies.bench_receiver.result import SCHEMA, PaceRow, ReceiverBench, ReceiverRow, dump_receiver_bench
+from loadsim.studies.bench_receiver.result import SCHEMA, PaceRow, ReceiverBench, ReceiverRow
 from loadsim.studies.bench_receiver.subjects import OURS, Running, Setting, Subject, faults, running
 from loadsim.studies.save import save_study
 from tests.builders import run_result
@@ -91,8 +91,7 @@ async def test_an_application_that_does_not_start_is_one_line(tmp_path: Path) ->
 
 
 def test_everything_is_kept(tmp_path: Path) -> None:
-    data = dump_receiver_bench(shown())
-    directory = save_study(tmp_path, shown().id, "receiver.json", data, receiver_report(shown()))
+    directory = save_study(tmp_path, shown().id, "receiver.json", shown(), receiver_report(shown()))
     assert {path.name for path in directory.iterdir()} == {"receiver.json", "summary.md", "report.html"}
     assert msgspec.json.decode((directory / "receiver.json").read_bytes(), type=ReceiverBench) == shown()
 

@@ -18,7 +18,7 @@ from loadsim.studies.bench_verify import procedure as bench_verify
 from loadsim.studies.bench_verify.deliveries import MOST, SMALLEST_BODY, Maker, body_of, tampered_body
 from loadsim.studies.bench_verify.procedure import VerifyBenchmark, VerifyRequest
 from loadsim.studies.bench_verify.result import VerifyBench
-from loadsim.studies.bench_verify.verifiers import Contender, Question, faults, ours, two_state
+from loadsim.studies.bench_verify.verifiers import CheckDelivery, Contender, faults, ours, two_state
 from loadsim.studies.timer import Took
 from tests.launch.support import SECRET, SECRET_ENV, loadsim
 from tests.report.rendering import render_summary, render_text
@@ -89,7 +89,10 @@ def test_ours_decides_every_question_rightly(name: str) -> None:
     assert faults(ours(scheme(name), KEY, URL), questions, NOW_NS / 1e9) == []
 
 
-ASKED = [Question("the good one", {}, b"good", genuine=True), Question("the bad one", {}, b"bad", genuine=False)]
+ASKED = [
+    CheckDelivery("the good one", {}, b"good", genuine=True),
+    CheckDelivery("the bad one", {}, b"bad", genuine=False),
+]
 
 
 def raising(headers: object, body: bytes) -> None:

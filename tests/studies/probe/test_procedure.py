@@ -19,7 +19,7 @@ from loadsim.signing import scheme
 from loadsim.studies.probe.asker import ProbeRequest
 from loadsim.studies.probe.procedure import probe_clock, probe_rawness
 from loadsim.studies.probe.report import clock_document, probe_document
-from loadsim.studies.probe.result import ClockResult, ProbeResult, Subject
+from loadsim.studies.probe.result import ClockResult, ProbedEndpoint, ProbeResult
 from tests.cli.loopback import serving
 from tests.conftest import slow_but
 from tests.report.rendering import render_text
@@ -30,7 +30,7 @@ EVENTS = {"trackpilots": "desktop.app_tracking.captured", "hubspot-v3": "hubspot
 
 def request_to(url: str, name: str = "trackpilots", secret: str = SECRET) -> ProbeRequest:
     event = EVENTS.get(name, f"{name}.issue.create")
-    subject = Subject(url, name, event)
+    subject = ProbedEndpoint(url, name, event)
     return ProbeRequest(subject, scheme(name), Secret(secret), url, {}, 10.0, Trust())
 
 

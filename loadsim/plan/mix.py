@@ -10,15 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from loadsim.plan.chance import BLOCK, Stream, uniforms
+from loadsim.plan.draws import BLOCK, Stream, uniforms
 from loadsim.plan.scenario import Case, Phase, Scenario
 
 Ints = npt.NDArray[np.int64]
 
 
-class Kinds:
-    """The kind of every index, as one number `type · cases + case`. Drawn in blocks, of which the last two are
-    cached."""
+class Mix:
+    """Type and case of every index, as one number `type · cases + case`. Drawn in blocks, of which the last two
+    are cached."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self._seed = seed
@@ -27,7 +27,7 @@ class Kinds:
         self._recent: dict[tuple[int, int], Ints] = {}
 
     def block(self, number: int, phase: int) -> Ints:
-        """The kinds of indexes number · BLOCK .. + BLOCK − 1, as far as they belong to that phase."""
+        """The numbers of indexes number · BLOCK .. + BLOCK − 1, as far as they belong to that phase."""
         found = self._recent.get((number, phase))
         if found is None:
             if len(self._recent) >= 2:
@@ -36,7 +36,7 @@ class Kinds:
         return found
 
     def of(self, first: int, count: int, phase: int) -> Ints:
-        """The kinds of `count` indexes of a phase from `first` on."""
+        """The numbers of `count` indexes of a phase from `first` on."""
         if not count:
             return np.zeros(0, dtype=np.int64)
         low, high = first // BLOCK, (first + count - 1) // BLOCK
