@@ -41,7 +41,7 @@ _TIMED_EVERY = 16
 """One event is timed in each group of this many batches: making it alone costs more than making it with others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
-_BEATS, _FASTEST_NS, _SLOWEST_NS = 4, NS_PER_MS, 50 * NS_PER_MS
+_BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
 _TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_timeout)
@@ -196,7 +196,7 @@ class Engine:
         pauses = self._pauses
         if pauses is None:
             return False
-        away = pauses.beat(now, self._outstanding())
+        away = pauses.beat(now, self._outstanding)
         if pauses.recovering and not away and not self._arrivals.behind(now):
             pauses.settle(now, self._outstanding())
         return away
@@ -204,7 +204,7 @@ class Engine:
     def woken(self, now: int) -> None:
         """See Dispatcher."""
         if self._pauses is not None:
-            self._pauses.beat(now, self._outstanding())
+            self._pauses.beat(now, self._outstanding)
 
     def _outstanding(self) -> int:
         """Events that have, or wait for, a connection."""
@@ -295,7 +295,7 @@ class Engine:
         if ready:
             self._transport.send_all(self._made(ready))
         if self._pauses is not None:
-            self._pauses.beat(self.clock(), self._outstanding() - held)
+            self._pauses.beat(self.clock(), self._outstanding, held)
 
     def _sent_by_policies(self, ready: list[Connection]) -> list[Connection]:
         """Send what is of a policy, attempt by attempt; the others are left over."""
@@ -390,7 +390,7 @@ class Engine:
         timeout_ns = self._timeout_ns
         pauses = self._pauses
         if pauses is not None and answers:
-            pauses.beat(answers[0][2], self._outstanding())
+            pauses.beat(answers[0][2], self._outstanding)
         for connection, _, now in answers:
             if now - connection.slot_ns > timeout_ns:
                 answers = [self._in_time(answer) for answer in answers]

@@ -9,6 +9,8 @@ how late its answer was read is known (`Column.receipt`). Instants are arguments
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,8 +43,11 @@ class Pauses:
         self._seen: list[Interval] = []
         self._closed: list[Interval] = []
 
-    def beat(self, now_ns: int, in_flight: int) -> bool:
-        """The loop is at work; `in_flight`: events begun and not ended, as at the last beat. True after a pause."""
+    def beat(self, now_ns: int, in_flight: Callable[[], int], less: int = 0) -> bool:
+        """The loop is at work. True after a pause.
+
+        Only then is `in_flight` called, and `less` taken off: the events that had begun and not ended at the last beat.
+        """
         last = self.beaten_ns
         if now_ns <= last:
             return False  # a transport heard late of what it tells
@@ -54,7 +59,7 @@ class Pauses:
         self._seen.append((last, now_ns))
         if not self.recovering:
             self.recovering = True
-            self._begin, self._before, self._deadline = last, in_flight, 0
+            self._begin, self._before, self._deadline = last, in_flight() - less, 0
         self._deadline = max(self._deadline, now_ns + MOST_LENGTHS * length)
         self._table = None
         return True

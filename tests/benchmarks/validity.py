@@ -137,7 +137,7 @@ def _beat(case: Case, released: Ints, read: Ints, pauses: Pauses, random: np.ran
         flying = begun - ended
         pauses.beaten_ns = START_NS + window_start
         for now, kind in zip(times[order].tolist(), kinds[order].tolist(), strict=True):
-            away_now = pauses.beat(START_NS + now, flying)
+            away_now = pauses.beat(START_NS + now, lambda number=flying: number)
             if kind == first:
                 begun, flying = begun + 1, flying + 1
                 continue

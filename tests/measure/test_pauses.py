@@ -17,7 +17,7 @@ def beaten(*beats: tuple[float, int]) -> Pauses:
     """Pauses after beats at so many ms with so much in flight; asked at each whether it is over."""
     pauses = Pauses(LIMIT)
     for ms, in_flight in beats:
-        if not pauses.beat(round(ms * MS), in_flight):
+        if not pauses.beat(round(ms * MS), lambda number=in_flight: number):
             pauses.settle(round(ms * MS), in_flight)
     return pauses
 
@@ -70,15 +70,15 @@ def test_a_pause_within_the_recovery_of_another_waits_for_what_was_before_both()
 
 def test_what_is_heard_late_is_no_beat() -> None:
     pauses = beaten((100, 1), (108, 1))
-    assert not pauses.beat(90 * MS, 1)
-    assert not pauses.beat(117 * MS, 1)
+    assert not pauses.beat(90 * MS, lambda: 1)
+    assert not pauses.beat(117 * MS, lambda: 1)
 
 
 def test_memory_does_not_grow_with_the_number_of_pauses() -> None:
     pauses = beaten(*((100 + 20 * n, 1) for n in range(20_000)), *((400_100 + 2.5 * n, 1) for n in range(3)))
     several = Pauses(LIMIT)
     for n in range(10_000):
-        several.beat((100 * n + 1) * MS, 1)
+        several.beat((100 * n + 1) * MS, lambda: 1)
         several.settle((100 * n + 2) * MS, 1)
     assert len(several._starts) < 5_000
     assert len(pauses._starts) == 1, "one long disturbance"
