@@ -41,7 +41,7 @@ _TIMED_EVERY = 16
 """One event is timed in each group of this many batches: making it alone costs more than making it with others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
-_BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
+BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
 _TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_timeout)
@@ -121,7 +121,7 @@ class Engine:
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
         if self._pauses is not None:
-            self._tick(min(max(self._pauses.limit_ns / _BEATS, _FASTEST_NS), _SLOWEST_NS) / NS_PER_S)
+            self._tick(min(max(self._pauses.limit_ns / BEATS, _FASTEST_NS), _SLOWEST_NS) / NS_PER_S)
         try:
             await self._over
             await self._drain(loop)

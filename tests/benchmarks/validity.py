@@ -16,11 +16,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from loadsim.engine.engine import BEATS
 from loadsim.judge import evaluate
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.cells import Metric
@@ -41,7 +43,7 @@ from tests.builders import run_result
 PAGE = Path("reports/benchmarks/validity.md")
 START_NS = 1_000 * NS_PER_S
 LIMIT_NS = 10 * NS_PER_MS
-TICK_NS = LIMIT_NS // 4
+TICK_NS = LIMIT_NS // BEATS
 FIGURES = {"p(50)": 0.5, "p(95)": 0.95, "p(99)": 0.99, "max": 1.0}
 TIMES = (0.5, 3.0)
 """Limits lie at so many times the truth."""
@@ -137,7 +139,7 @@ def _beat(case: Case, released: Ints, read: Ints, pauses: Pauses, random: np.ran
         flying = begun - ended
         pauses.beaten_ns = START_NS + window_start
         for now, kind in zip(times[order].tolist(), kinds[order].tolist(), strict=True):
-            away_now = pauses.beat(START_NS + now, lambda number=flying: number)
+            away_now = pauses.beat(START_NS + now, partial(int, flying))
             if kind == first:
                 begun, flying = begun + 1, flying + 1
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ def beaten(*beats: tuple[float, int]) -> Pauses:
     """Pauses after beats at so many ms with so much in flight; asked at each whether it is over."""
     pauses = Pauses(LIMIT)
     for ms, in_flight in beats:
-        if not pauses.beat(round(ms * MS), lambda number=in_flight: number):
+        if not pauses.beat(round(ms * MS), partial(int, in_flight)):
             pauses.settle(round(ms * MS), in_flight)
     return pauses
 

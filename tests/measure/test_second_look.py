@@ -71,7 +71,7 @@ def test_dropped_events_have_no_latency() -> None:
 def paused(start: int, end: int) -> Pauses:
     pauses = Pauses(10 * MS)
     for now in (start, end, end + MS):
-        if not pauses.beat(START + now, 1):
+        if not pauses.beat(START + now, lambda: 1):
             pauses.settle(START + now, 1)
     return pauses
 
