@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
-from loadsim.cli.stopping import stopping
 from loadsim.exit_codes import PAIRS
-from loadsim.interrupts import interrupts
 from loadsim.model import UsageError, counted
+from loadsim.signals import interrupts
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:

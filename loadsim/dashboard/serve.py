@@ -24,8 +24,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from loadsim.addresses import is_loopback
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.run_slot import RunSlot
-from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
+from loadsim.signals import interrupts
 
 CLOSING_S = 1.0
 

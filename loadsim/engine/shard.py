@@ -48,7 +48,6 @@ from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
 from loadsim.exit_codes import Exit
-from loadsim.interrupts import left_to_the_parent
 from loadsim.measure.hdr import Ints
 from loadsim.measure.lateness import LatenessTally
 from loadsim.measure.outcomes import flags_of
@@ -60,6 +59,7 @@ from loadsim.model import NS_PER_S, LoadsimError, UsageError
 from loadsim.plan import Plan, RunSpec, Target
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
+from loadsim.signals import left_to_the_parent
 
 
 class _Share(TypedDict):

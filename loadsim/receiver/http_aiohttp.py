@@ -19,8 +19,8 @@ from aiohttp.streams import StreamReader
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
+from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.decide import TRANSFER_CODING, understood
-from loadsim.receiver.faults import SlowReading, reset
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.timer import Timer

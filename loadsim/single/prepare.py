@@ -22,7 +22,7 @@ from loadsim.plan.shape import DocumentError
 from loadsim.report.panel import Simulation
 from loadsim.settings import ELSEWHERE, Endpoint, read_key_password, read_secret, resolve_headers
 from loadsim.signing import Signer, scheme, scheme_names
-from loadsim.single.exchange import exchange
+from loadsim.single.timed_exchange import exchange
 
 
 @dataclass(frozen=True, slots=True)

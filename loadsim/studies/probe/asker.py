@@ -23,7 +23,7 @@ from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.suspects import Codes
 from loadsim.signing.timestamps import write_tick
-from loadsim.single.exchange import exchange
+from loadsim.single.timed_exchange import exchange
 from loadsim.studies.probe.judgement import Seen
 from loadsim.studies.probe.result import ProbedEndpoint
 from loadsim.studies.probe.window import Clocks

@@ -1,4 +1,4 @@
-"""The history of the simulations that this dashboard sent, so that they can be shown and sent again.
+"""The simulations that this dashboard sent, so that they can be shown and sent again.
 
 An entry holds its delivery with the signer; the secret never leaves this process.
 """
@@ -36,7 +36,7 @@ class SentSimulation:
         return datetime.datetime.fromtimestamp(self.at_ns / NS_PER_S, datetime.UTC)
 
 
-class History:
+class SentSimulations:
     """Sends simulations and keeps the latest of them."""
 
     def __init__(self) -> None:
