@@ -48,7 +48,7 @@ SPEED = Quantity("size/s", units.parse_speed)
 ADDRESS = Quantity("host:port", parse_address)
 
 DEFAULTS = write(ReceiverOptions())
-"""As texts, by the names of a scenario's `[receiver]`. They are set in `plan/behaviour.py` and `receiver/options.py`."""
+"""As texts, by the keys of a scenario's `[receiver]`. They are set in `plan/behaviour.py` and `receiver/options.py`."""
 
 _OPTIONS: tuple[Decorator, ...] = (
     click.option(
