@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from loadsim.addresses import is_loopback
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
+from loadsim.host_checks import is_loopback
 from loadsim.model import NS_PER_S, UsageError, counted
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import DEFAULT_LEDGER_LIMIT, DEFAULT_PATH, ReceiverOptions

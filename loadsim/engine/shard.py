@@ -22,8 +22,8 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
+from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
-from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import (
     Assignment,
@@ -43,7 +43,7 @@ from loadsim.engine.messages import (
 from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.policies import policies_of
-from loadsim.engine.raw import RawRows
+from loadsim.engine.raw_rows import RawRows
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve

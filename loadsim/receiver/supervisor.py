@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from loadsim.engine.limits import check_descriptors
+from loadsim.engine.descriptor_limit import check_descriptors
 from loadsim.measure.ledger import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.connection_limits import BACKLOG

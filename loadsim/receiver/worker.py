@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters

@@ -21,7 +21,7 @@ from loadsim.engine.fake import (
     ScriptedTransport,
     VirtualLoop,
 )
-from loadsim.engine.raw import WIDTH, RawRows
+from loadsim.engine.raw_rows import WIDTH, RawRows
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
 from tests.engine.running import Ran, build, ran, scenario

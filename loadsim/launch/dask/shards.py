@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from distributed.client import FutureCancelledError
 
-from loadsim.addresses import is_loopback
 from loadsim.engine.messages import Start, Stop, assignments, encode
+from loadsim.host_checks import is_loopback
 from loadsim.launch.clock import RoundTrip, compare
 from loadsim.launch.cluster import check_versions, hosts_of
 from loadsim.launch.dask import scheduler, worker
