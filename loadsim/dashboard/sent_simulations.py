@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from loadsim.model import NS_PER_S
-from loadsim.report.panel import Simulation
 from loadsim.single.prepare import PreparedDelivery, deliver
+from loadsim.single.result import Simulation
 
 LARGEST_HISTORY = 100
 """Number of simulations that are kept."""

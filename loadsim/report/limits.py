@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loadsim.measure.result import UNLIMITED, GeneratorLimits, RunResult
 from loadsim.model import counted
 from loadsim.report import figures
-from loadsim.report.addresses import address_lines
+from loadsim.report.address_lines import address_lines
 
 BUSY_CORE = 0.9
 """From this share of its core on, a generator process was at its own limit."""
