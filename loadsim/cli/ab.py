@@ -134,7 +134,8 @@ def _load(target: str, options: dict[str, Any]) -> RunSpec:
 
 def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:
     """Refuse runs that are too short for their gates, as far as the plan shows. Raises UsageError."""
-    from loadsim.measure.hdr import PERCENTILES, least_count
+    from loadsim.measure.hdr import PERCENTILES
+    from loadsim.measure.sample_sizes import least_count
 
     plan = load.shown_plan()
     expected = [plan.expected_events(phase.number) for phase in plan.phases if phase.record]
