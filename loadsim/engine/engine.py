@@ -19,9 +19,10 @@ from loadsim.engine.policy import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.request_making import RequestMaking
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of
+from loadsim.engine.samples import Samples
 from loadsim.engine.transport import Connection, Ended, Made, Transport
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import AddressRow, SampleRow
+from loadsim.measure.result import AddressRow
 from loadsim.model import (
     DROPPED,
     ERROR_BASE,
@@ -31,7 +32,6 @@ from loadsim.model import (
     UNFINISHED,
     ErrorKind,
     SignedRequest,
-    kind_name,
 )
 from loadsim.plan import Plan
 
@@ -83,6 +83,7 @@ class Engine:
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
         self._keep = recorder.rows.append
+        self._samples = Samples(plan, recorder, clock)
         self._requests = RequestMaking(
             plan,
             maker,
@@ -110,7 +111,7 @@ class Engine:
         """Send all events from `start_ns` of the clock on, drain, close. Returns the instant of the end."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
-        self.start_ns = start_ns
+        self.start_ns = self._samples.start_ns = start_ns
         self._transport.start(self)
         for policy in self._policies:
             policy.start(self)
@@ -377,7 +378,7 @@ class Engine:
                 connection.event = None
                 keep(row_of(connection, event, code, now))
                 if code not in SUCCESSES:
-                    self.sample(connection, event, code, now)
+                    self._samples.of_connection(connection, event, code, now)
                 turn = None
                 if of_user[stratum]:
                     own = next(turns, None) or next_turn(now)
@@ -411,7 +412,7 @@ class Engine:
             connection.close()
             self.on_lost(connection)
             return
-        self._show(connection.event, ERROR_BASE + ErrorKind.internal, self.clock(), error=repr(error))
+        self._samples.show(connection.event, ERROR_BASE + ErrorKind.internal, repr(error))
         self.on_done(connection, ERROR_BASE + ErrorKind.internal, self.clock())
 
     def _end_drain_at_rest(self) -> None:
@@ -426,7 +427,7 @@ class Engine:
         policy = self._policy_of[stratum]
         if policy is None:
             self._keep(row_of(NoConnection(slot), event, code, now))
-            self.note(event, code, self.limit_reached)
+            self._samples.note(event, code, self.limit_reached)
             self._pool.open_for_waiting(self._turn(stratum, now), now)
         else:
             policy.unsent(event, slot, code, now)
@@ -502,45 +503,13 @@ class Engine:
         """See Deliveries."""
         return self._pool.take_queued(strata)
 
-    # -- samples ------------------------------------------------------------------------------------------------------
-
     def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
         """See Deliveries."""
-        if not self.recorder.wants_sample(code, event[1]):
-            return
-        if code < ERROR_BASE:
-            headers, body = connection.raw_response()
-            self._show(event, code, now, headers, body)
-        else:
-            self._show(event, code, self.clock(), error=connection.error_text())
+        self._samples.of_connection(connection, event, code, now)
 
     def note(self, event: Waiting, code: int, text: str) -> None:
         """See Deliveries."""
-        if self.recorder.wants_sample(code, event[1]):
-            self._show(event, code, self.clock(), error=text)
-
-    def _show(
-        self,
-        event: Waiting,
-        code: int,
-        now: int,
-        headers: Sequence[tuple[str, str]] = (),
-        body: str = "",
-        error: str = "",
-    ) -> None:
-        """Keep a sample, in the form of the result."""
-        _, type_number, case = self._plan.unpack(event[1])
-        row = SampleRow(
-            kind=kind_name(code),
-            index=event[0],
-            type=self._plan.types[type_number],
-            t_s=max(0, now - self.start_ns) / NS_PER_S,
-            headers=list(headers),
-            body=body,
-            error=error,
-            case=self._plan.cases[case],
-        )
-        self.recorder.samples.append(row)
+        self._samples.note(event, code, text)
 
     # -- timeouts and the end -----------------------------------------------------------------------------------------
 
