@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from loadsim.measure.codec import encode
-from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, least_count, rank
+from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, rank
 from loadsim.measure.result import (
     SCHEMA,
     AttemptRow,
@@ -27,6 +27,7 @@ from loadsim.measure.result import (
     Validity,
     VerdictRow,
 )
+from loadsim.measure.sample_sizes import least_count
 from loadsim.model import NS_PER_S
 from loadsim.plan.providers import DEADLINES_NS
 
@@ -169,10 +170,6 @@ def run_result(**changes: Any) -> RunResult:
             saturated_share=0.031,
             generator_cpu_share=0.38,
             lag_p99_ms=0.55,
-            notes=[
-                "limited by connections: 64 busy for 3 % of the time",
-                "the busiest generator process used 38 % of its core",
-            ],
         ),
         reconciliation=None,
         validity=Validity(valid=True, reasons=[]),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
+from loadsim.cases.captured_requests import recorded_make
 from loadsim.cases.edits import HeaderLine
 from loadsim.cases.genuine import (
     OF_EVENTS,
@@ -25,7 +26,6 @@ from loadsim.cases.genuine import (
     signed,
 )
 from loadsim.cases.kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
-from loadsim.cases.recorded import recorded_make
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, RecordedEvent, Secret, SignedRequest, UsageError
 from loadsim.plan import Case, RunSpec, header_pairs

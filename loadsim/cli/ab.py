@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
-from loadsim.cli.stopping import stopping
 from loadsim.exit_codes import PAIRS
-from loadsim.interrupts import interrupts
 from loadsim.model import UsageError, counted
+from loadsim.signals import interrupts
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def _load(target: str, options: dict[str, Any]) -> RunSpec:
 
 def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:
     """Refuse runs that are too short for their gates, as far as the plan shows. Raises UsageError."""
-    from loadsim.measure.hdr import PERCENTILES, least_count
+    from loadsim.measure.hdr import PERCENTILES
+    from loadsim.measure.sample_sizes import least_count
 
     plan = load.shown_plan()
     expected = [plan.expected_events(phase.number) for phase in plan.phases if phase.record]

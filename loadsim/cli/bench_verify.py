@@ -11,8 +11,8 @@ import click
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.exit_codes import BENCHES
-from loadsim.interrupts import interrupts_here
 from loadsim.model import UsageError
+from loadsim.signals import interrupts_here
 
 if TYPE_CHECKING:
     from loadsim.studies.bench_verify.procedure import VerifyRequest

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
-from loadsim.cli.stopping import stopping
 from loadsim.exit_codes import CAPACITY
-from loadsim.interrupts import interrupts
 from loadsim.model import UsageError
+from loadsim.signals import interrupts
 
 if TYPE_CHECKING:
     from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from loadsim.cli import output
-from loadsim.cli.stopping import STOPPING
+from loadsim.cli.ctrl_c import STOPPING
 from loadsim.model import NS_PER_S, counted
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from loadsim.cli.lazy import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
 from loadsim.cli.streams import prepare
 from loadsim.exit_codes import Exit
-from loadsim.interrupts import taken_as_one
 from loadsim.model import LoadsimError, own_fault
+from loadsim.signals import taken_as_one
 
 COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),

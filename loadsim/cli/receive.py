@@ -8,17 +8,16 @@ from typing import Any
 
 import click
 
-from loadsim.addresses import is_loopback
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
-from loadsim.interrupts import interrupts
+from loadsim.host_checks import is_loopback
 from loadsim.model import NS_PER_S, UsageError, counted
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
-from loadsim.receiver.ledger import DEFAULT_LIMIT
-from loadsim.receiver.options import DEFAULT_PATH, ReceiverOptions
+from loadsim.receiver.options import DEFAULT_LEDGER_LIMIT, DEFAULT_PATH, ReceiverOptions
 from loadsim.receiver.supervisor import ReceiverStats
 from loadsim.settings import read_custom, read_secret
+from loadsim.signals import interrupts
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
 
@@ -56,7 +55,7 @@ from loadsim.signing import scheme as find_scheme
 @click.option(
     "--ledger-limit",
     type=click.IntRange(0),
-    default=DEFAULT_LIMIT,
+    default=DEFAULT_LEDGER_LIMIT,
     show_default=True,
     help="The ledger counts events with an index below this; 0: no ledger.",
 )

@@ -9,7 +9,8 @@ import click
 
 from loadsim.cli.options import Decorator, with_options
 from loadsim.plan import units
-from loadsim.receiver.options import ENGINES
+from loadsim.plan.shape import write
+from loadsim.receiver.options import ENGINES, ReceiverOptions
 
 
 class Quantity(click.ParamType[object]):
@@ -46,22 +47,46 @@ FAILURE = Quantity("status:share", units.parse_failure)
 SPEED = Quantity("size/s", units.parse_speed)
 ADDRESS = Quantity("host:port", parse_address)
 
+DEFAULTS = write(ReceiverOptions())
+"""As texts, by the keys of a scenario's `[receiver]`. They are set in `plan/behaviour.py` and `receiver/options.py`."""
+
 _OPTIONS: tuple[Decorator, ...] = (
     click.option(
-        "-w", "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of processes."
+        "-w",
+        "--workers",
+        type=click.IntRange(1, 64),
+        default=DEFAULTS["workers"],
+        show_default=True,
+        help="Number of processes.",
     ),
-    click.option("--engine", type=click.Choice(ENGINES), default="aiohttp", show_default=True, help="HTTP engine."),
     click.option(
-        "--max-body", type=SIZE, default="1MB", show_default=True, help="Largest body; a larger one is answered 413."
+        "--engine",
+        type=click.Choice(ENGINES),
+        default=DEFAULTS["engine"],
+        show_default=True,
+        help="HTTP engine.",
+    ),
+    click.option(
+        "--max-body",
+        type=SIZE,
+        default=DEFAULTS["max_body"],
+        show_default=True,
+        help="Largest body; a larger one is answered 413.",
     ),
     click.option(
         "--max-buffered",
         type=SIZE,
-        default="256MB",
+        default=DEFAULTS["max_buffered"],
         show_default=True,
         help="Memory limit for incomplete bodies, shared by all workers; a body beyond it is answered 503.",
     ),
-    click.option("--delay", "delay_ns", type=DURATION, default="0s", help="Service time of every accepted event."),
+    click.option(
+        "--delay",
+        "delay_ns",
+        type=DURATION,
+        default=DEFAULTS["delay"],
+        help="Service time of every accepted event.",
+    ),
     click.option(
         "--delay-p99",
         "delay_p99_ns",
@@ -99,12 +124,22 @@ _OPTIONS: tuple[Decorator, ...] = (
         type=DURATION,
         help="The value of Retry-After in the 429 and 503 answers of --fail; whole seconds.",
     ),
-    click.option("--fail-rate", type=SHARE, default="0%", help="The same as --fail, with the status of --fail-status."),
-    click.option("--fail-status", type=click.IntRange(400, 599), default=500, show_default=True),
+    click.option(
+        "--fail-rate",
+        type=SHARE,
+        default=DEFAULTS["fail_rate"],
+        help="The same as --fail, with the status of --fail-status.",
+    ),
+    click.option(
+        "--fail-status",
+        type=click.IntRange(400, 599),
+        default=DEFAULTS["fail_status"],
+        show_default=True,
+    ),
     click.option(
         "--reset",
         type=SHARE,
-        default="0%",
+        default=DEFAULTS["reset"],
         help="Share of the accepted events whose connection is reset instead of an answer.",
     ),
     click.option("--read-rate", type=SPEED, help="Read from each connection at most at this rate, e.g. 64KB/s."),
@@ -112,7 +147,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--read-timeout",
         "read_timeout_ns",
         type=DURATION,
-        default="10s",
+        default=DEFAULTS["read_timeout"],
         show_default=True,
         help="Longest time for one request to arrive.",
     ),
@@ -120,14 +155,14 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--idle-timeout",
         "idle_timeout_ns",
         type=DURATION,
-        default="75s",
+        default=DEFAULTS["idle_timeout"],
         show_default=True,
         help="Close a connection that is idle for this long.",
     ),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
-        default=0,
+        default=DEFAULTS["seed"],
         show_default=True,
         help="The same seed gives the same failures, resets and delays to the same events.",
     ),

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
-from loadsim.cli.stopping import stopping
-from loadsim.interrupts import interrupts
 from loadsim.model import LoadsimError, UsageError
+from loadsim.signals import interrupts
 
 if TYPE_CHECKING:
     from loadsim.launch.run import Run

@@ -17,9 +17,9 @@ from loadsim.model import UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
-    from loadsim.report.panel import Simulation
     from loadsim.settings import Endpoint
     from loadsim.single.prepare import OneEvent, PreparedDelivery
+    from loadsim.single.result import Simulation
 
 
 @click.command()
@@ -118,7 +118,7 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
     import orjson
 
     from loadsim.cli.terminal import screen
-    from loadsim.report.panel import panel_document, render_panel
+    from loadsim.single.panel import panel_document, render_panel
 
     if as_json:
         put(orjson.dumps(panel_document(simulation)) + b"\n")

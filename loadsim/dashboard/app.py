@@ -21,11 +21,11 @@ from loadsim.dashboard import choices
 from loadsim.dashboard.command_lines import run_command
 from loadsim.dashboard.forms import WORDS, read_run_form
 from loadsim.dashboard.guard import Refuse, add_headers, guard
-from loadsim.dashboard.history import History, SentSimulation
 from loadsim.dashboard.live import LiveRun
 from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.result_store import ResultStore
 from loadsim.dashboard.run_slot import RunSlot
+from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import EMBEDDED
 from loadsim.report import charts, page
@@ -145,7 +145,7 @@ async def _library(request: web.Request) -> web.Response:  # noqa: ARG001 - aioh
 class _Simulations:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._history = History()
+        self._sent_simulations = SentSimulations()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -158,7 +158,7 @@ class _Simulations:
 
     async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
         offer = choices.offer()
-        rows = [self._pages.row(sent) for sent in self._history.newest_first()]
+        rows = [self._pages.row(sent) for sent in self._sent_simulations.newest_first()]
         return _html(self._pages.render("simulations.html", here="simulations", offer=offer, rows=rows))
 
     async def sample(self, request: web.Request) -> web.Response:
@@ -168,18 +168,18 @@ class _Simulations:
         form = await _body(request)
         endpoint, target = choices.read_endpoint(form)
         event = choices.read_event(endpoint, form)
-        return self._answer(await self._history.send(prepare(endpoint, target, event, choices.REMEDY)))
+        return self._answer(await self._sent_simulations.send(prepare(endpoint, target, event, choices.REMEDY)))
 
     async def again(self, request: web.Request) -> web.Response:
         await _body(request)
         sent = self._requested(request)
-        return self._answer(await self._history.send(sent.delivery, again=sent.number))
+        return self._answer(await self._sent_simulations.send(sent.delivery, again=sent.number))
 
     async def show(self, request: web.Request) -> web.Response:
         return self._answer(self._requested(request))
 
     def _requested(self, request: web.Request) -> SentSimulation:
-        sent = self._history.find(int(request.match_info["number"]))
+        sent = self._sent_simulations.find(int(request.match_info["number"]))
         if sent is None:
             raise UsageError("that simulation is no longer in the history")
         return sent

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 from loadsim.plan import Target, header_pairs
 from loadsim.plan.redact import ENV_PREFIX, is_telling, redact_url
-from loadsim.report.panel import Simulation
 from loadsim.run.options import RunOptions
 from loadsim.settings import Endpoint
 from loadsim.signing import scheme
+from loadsim.single.result import Simulation
 
 _NEXT = " \\\n  "
 _DEFAULTS = RunOptions()

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from loadsim.addresses import answers_to
+from loadsim.host_checks import answers_to
 
 TOKEN = "token"  # noqa: S105 - the parameter's name
 SAFE = frozenset({"GET", "HEAD"})

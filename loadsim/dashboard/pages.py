@@ -9,11 +9,11 @@ from typing import Any
 import jinja2
 
 from loadsim.dashboard.command_lines import curl_command, simulate_command
-from loadsim.dashboard.history import SentSimulation
+from loadsim.dashboard.sent_simulations import SentSimulation
 from loadsim.plan.redact import redact_url
 from loadsim.report import figures
 from loadsim.report.markup import embedded_json
-from loadsim.report.panel import panel_document
+from loadsim.single.panel import panel_document
 
 CLASSES = {2: "good", 3: "warn"}
 

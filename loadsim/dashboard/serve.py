@@ -21,11 +21,11 @@ from aiohttp import log as web_log
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from loadsim.addresses import is_loopback
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.run_slot import RunSlot
-from loadsim.interrupts import interrupts
+from loadsim.host_checks import is_loopback
 from loadsim.model import UsageError
+from loadsim.signals import interrupts
 
 CLOSING_S = 1.0
 

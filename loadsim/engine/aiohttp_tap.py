@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import ClientHttpProxyError
 
 from loadsim.engine.errors import kind_of_break, kind_of_end
-from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.model import ErrorKind
 
 if TYPE_CHECKING:

@@ -21,11 +21,12 @@ from aiohttp.abc import ResolveResult
 from multidict import CIMultiDict
 from yarl import URL
 
-from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Addresses
 from loadsim.engine.aiohttp_tap import Tap, text_of
+from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.response import Memo
+from loadsim.engine.race import ATTEMPT_DELAY_NS
+from loadsim.engine.response_parser import Memo
 from loadsim.engine.transport import ConnectionOwner, Made, ResourceLimitError
 from loadsim.engine.wire import Wire
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest

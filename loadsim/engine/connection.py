@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from loadsim.engine.errors import kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.race import UNDER_WAY, Attempt, Race, Watcher, begin_next
-from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.engine.stamps import ask, receive
 from loadsim.engine.tls import TlsSession
 from loadsim.engine.transport import ConnectionOwner, Ended, Made

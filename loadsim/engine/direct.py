@@ -15,11 +15,11 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from loadsim.engine.addresses import Addresses
 from loadsim.engine.connection import CHUNK, FAILING, IN, OUT, READY, DirectConnection
+from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.race import Attempt
-from loadsim.engine.response import Memo
+from loadsim.engine.response_parser import Memo
 from loadsim.engine.stamps import WallClock
 from loadsim.engine.transport import ConnectionOwner, Ended
 from loadsim.engine.wire import Wire

@@ -8,20 +8,21 @@ event is more than one delivery, the engine asks the `policy` of its stratum.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
+from loadsim.engine.connection_pool import ConnectionPool
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.policy import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
+from loadsim.engine.request_making import RequestMaking
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of
-from loadsim.engine.transport import Connection, Ended, Made, ResourceLimitError, Transport
+from loadsim.engine.samples import Samples
+from loadsim.engine.transport import Connection, Ended, Made, Transport
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import AddressRow, SampleRow
+from loadsim.measure.result import AddressRow
 from loadsim.model import (
     DROPPED,
     ERROR_BASE,
@@ -31,14 +32,11 @@ from loadsim.model import (
     UNFINISHED,
     ErrorKind,
     SignedRequest,
-    kind_name,
 )
 from loadsim.plan import Plan
 
 _BATCH = 64
 """Released events that are made and sent together."""
-_TIMED_EVERY = 16
-"""One event is timed in each group of this many batches: making it alone costs more than making it with others."""
 _SOME_NS = 100_000
 """Half of what a small bite takes."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
@@ -71,9 +69,7 @@ class Engine:
         """`pauses`: what gets the heartbeat of the loop; None: nobody wants to know."""
         target = plan.scenario.target
         self._plan, self._transport = plan, transport
-        self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
-        self._make_all = maker.make_all
-        self.recorder, self.clock, self._wall, self._epoch_ns = recorder, clock, wall, epoch_ns
+        self.recorder, self.clock = recorder, clock
         self._policies, self._gatherer = tuple(policies), gatherer
         self._pauses = pauses
         self._heart: asyncio.TimerHandle | None = None
@@ -87,21 +83,22 @@ class Engine:
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
         self._keep = recorder.rows.append
-        self._idle: dict[Connection, None] = {}
-        self._queue: deque[Waiting] = deque()
-        self._limit = 0
-        self.wall_offset = wall() - clock()
+        self._samples = Samples(plan, recorder, clock)
+        self._requests = RequestMaking(
+            plan,
+            maker,
+            recorder,
+            clock=clock,
+            wall=wall,
+            epoch_ns=epoch_ns,
+            planned_time=self._arrivals.planned_time,
+            failed=self.internal,
+        )
+        self._pool = ConnectionPool(transport, clock, self._fire, self._ended_unsent, gatherer)
+        self._idle, self._queue = self._pool.idle, self._pool.queue
+        self._outstanding = self._pool.outstanding
         self._ready: list[Connection] = []
         """Connections whose event is to be made and sent."""
-        self._untimed = _TIMED_EVERY
-        """Batches since the last timing."""
-        self.open_count = 0
-        self.open_peak = 0
-        self.opened = 0
-        self.limit_reached = ""
-        """Why a connection that the scenario allows could not be opened."""
-        self._saturated_since = 0
-        self._saturated_ns = 0
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
         self.start_ns = 0
         self._over: asyncio.Future[None] | None = None
@@ -114,7 +111,7 @@ class Engine:
         """Send all events from `start_ns` of the clock on, drain, close. Returns the instant of the end."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
-        self.start_ns = start_ns
+        self.start_ns = self._samples.start_ns = start_ns
         self._transport.start(self)
         for policy in self._policies:
             policy.start(self)
@@ -150,7 +147,27 @@ class Engine:
     @property
     def shortage(self) -> str:
         """Why fewer connections were used than the scenario asks for, in words; empty when nothing kept them away."""
-        return self.limit_reached or self._arrivals.shortage
+        return self._pool.limit_reached or self._arrivals.shortage
+
+    @property
+    def limit_reached(self) -> str:
+        """Why a connection that the scenario allows could not be opened."""
+        return self._pool.limit_reached
+
+    @property
+    def open_count(self) -> int:
+        """Connections that are open or being opened."""
+        return self._pool.open_count
+
+    @property
+    def open_peak(self) -> int:
+        """The most that were open at once."""
+        return self._pool.open_peak
+
+    @property
+    def opened(self) -> int:
+        """How many were opened so far."""
+        return self._pool.opened
 
     @property
     def in_flight(self) -> int:
@@ -176,8 +193,7 @@ class Engine:
 
     def saturated_ns(self) -> int:
         """Time so far during which every connection was busy while an event waited."""
-        since = self._saturated_since
-        return self._saturated_ns + (self.clock() - since if since else 0)
+        return self._pool.saturated_ns()
 
     # -- the heartbeat ------------------------------------------------------------------------------------------------
 
@@ -206,10 +222,6 @@ class Engine:
         if self._pauses is not None:
             self._pauses.beat(now, self._outstanding)
 
-    def _outstanding(self) -> int:
-        """Events that have, or wait for, a connection."""
-        return self.open_count - len(self._idle) + len(self._queue)
-
     # -- what falls due -----------------------------------------------------------------------------------------------
 
     def dispatch(self, index: int, stratum: int, due: int, woken: int) -> None:
@@ -222,22 +234,16 @@ class Engine:
             self._fire(connection, index, stratum, due, woken, woken)
             if len(self._ready) == _BATCH:
                 self.flush()
-        elif self.open_count < self._limit and self._open((index, stratum, due, woken), woken):
+        elif self._pool.open_count < self._pool.limit and self._pool.open((index, stratum, due, woken), woken):
             pass
         elif self._drop and not self._arrivals.closed:  # a virtual user waits, or it would be gone for good
             self._keep(row_of(NOWHERE, (index, stratum, due, woken), DROPPED, woken, attempt=0))
         else:
-            self._queue.append((index, stratum, due, woken))
-            if not self._saturated_since:
-                self._saturated_since = woken
+            self._pool.wait((index, stratum, due, woken), woken)
 
     def allow(self, connections: int) -> None:
         """See Dispatcher. Idle connections beyond the limit are closed at once, busy ones after their event."""
-        self._limit = connections
-        while self._idle and self.open_count > self._limit:
-            connection, _ = self._idle.popitem()
-            connection.close()
-            self.open_count -= 1
+        self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
         """See Dispatcher. Where events are due at short, regular intervals, there is never much time: a few rows are
@@ -252,27 +258,7 @@ class Engine:
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
-    # -- connections --------------------------------------------------------------------------------------------------
-
-    def _open(self, event: Waiting, slot: int) -> bool:
-        try:
-            connection = self._transport.open()
-        except ResourceLimitError as error:
-            self.limit_reached = str(error)
-            if self.open_count:
-                self._limit = self.open_count  # those that are open will serve it; asking for each event costs too much
-                return False
-            code, now = ERROR_BASE + ErrorKind.connect_error, self.clock()
-            asyncio.get_running_loop().call_soon(self._ended_unsent, event, slot, code, now)
-            return True
-        self.open_count += 1
-        self.opened += 1
-        if self.open_count > self.open_peak:
-            self.open_peak = self.open_count
-        connection.event = event
-        connection.slot_ns = max(slot, event[3])
-        connection.ready_ns = 0
-        return True
+    # -- sending -------------------------------------------------------------------------------------------------------
 
     def _fire(self, connection: Connection, index: int, stratum: int, due: int, woken: int, slot: int) -> None:
         """An event has its connection: it is made and sent with the next `flush`."""
@@ -293,7 +279,7 @@ class Engine:
         if self._policies:
             ready = self._sent_by_policies(ready)
         if ready:
-            self._transport.send_all(self._made(ready))
+            self._transport.send_all(self._requests.made(ready))
         if self._pauses is not None:
             self._pauses.beat(self.clock(), self._outstanding, held)
 
@@ -320,40 +306,6 @@ class Engine:
         for attempt, batch in made.items():
             self._transport.send_all(batch, attempt)
         return others
-
-    def _made(self, ready: list[Connection]) -> Iterable[Made]:
-        """The requests of the events of these connections. An error in making one must not stop the others."""
-        events = [connection.event for connection in ready]
-        if self._epoch_ns is None:
-            with contextlib.suppress(Exception):  # made one by one, it is seen which
-                return self._made_together(ready, events)
-        made: list[Made] = []
-        now = self.clock()
-        for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
-            try:
-                request = self._makers[stratum](index, self.dated(index, due, now))
-            except Exception as error:  # noqa: BLE001
-                self.internal(connection, error)
-            else:
-                made.append((connection, request, index))
-            if connection is ready[0]:
-                self.recorder.signs.extend((stratum, due, self.clock() - now))
-        return made
-
-    def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
-        """Make the requests. One event is timed in each batch of one event, and in a few other batches."""
-        index, stratum, due, _ = events[0]
-        indexes = [event[0] for event in events]
-        before = self.clock()
-        now_ns = before + self.wall_offset
-        self._untimed += 1
-        if len(events) > 1 and self._untimed < _TIMED_EVERY:
-            return zip(ready, self._make_all(indexes, events, now_ns), indexes, strict=True)
-        self._untimed = 0
-        first = self._makers[stratum](index, now_ns)
-        self.recorder.signs.extend((stratum, due, self.clock() - before))
-        others = self._make_all(indexes[1:], events[1:], now_ns) if len(events) > 1 else ()
-        return zip(ready, (first, *others), indexes, strict=True)
 
     # -- what transports call -----------------------------------------------------------------------------------------
 
@@ -414,7 +366,7 @@ class Engine:
     def _settle(self, answers: Sequence[Ended]) -> None:
         """Record how events ended, and continue. This is the hot path: the common case makes few calls."""
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
-        next_turn = self._arrivals.next_turn
+        pool, next_turn = self._pool, self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
         for connection, code, now in answers:
             try:
@@ -426,7 +378,7 @@ class Engine:
                 connection.event = None
                 keep(row_of(connection, event, code, now))
                 if code not in SUCCESSES:
-                    self.sample(connection, event, code, now)
+                    self._samples.of_connection(connection, event, code, now)
                 turn = None
                 if of_user[stratum]:
                     own = next(turns, None) or next_turn(now)
@@ -434,15 +386,14 @@ class Engine:
                         index, stratum = own
                         turn = index, stratum, now, now
                 if not connection.reusable or connection.served >= reuse:
-                    connection.close()
-                    self.open_count -= 1
-                    self._open_for_waiting(turn, now)
+                    pool.close(connection)
+                    pool.open_for_waiting(turn, now)
                 elif turn is not None and not queue:
                     connection.event = turn
                     connection.slot_ns = connection.ready_ns = now
                     self._ready.append(connection)
                 else:
-                    self._serve_waiting(connection, turn, now)
+                    pool.serve_waiting(connection, turn, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
                 self.on_internal(connection, error)
         if self._ready:
@@ -452,10 +403,7 @@ class Engine:
 
     def on_lost(self, connection: Connection) -> None:
         """See ConnectionOwner."""
-        self._idle.pop(connection, None)
-        self.open_count -= 1
-        if self._gatherer is not None:
-            self._gatherer.lost(connection)
+        self._pool.lost(connection)
 
     def on_internal(self, connection: Connection, error: Exception) -> None:
         """See ConnectionOwner."""
@@ -464,55 +412,23 @@ class Engine:
             connection.close()
             self.on_lost(connection)
             return
-        self._show(connection.event, ERROR_BASE + ErrorKind.internal, self.clock(), error=repr(error))
+        self._samples.show(connection.event, ERROR_BASE + ErrorKind.internal, repr(error))
         self.on_done(connection, ERROR_BASE + ErrorKind.internal, self.clock())
 
-    def _serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
-        """A connection is free: it gets the event that waited longest, or becomes idle."""
-        if turn is not None:
-            self._queue.append(turn)
-        elif self._gatherer is not None and self._gatherer.free(connection, now):
+    def _end_drain_at_rest(self) -> None:
+        """End the drain where nothing is left that it would wait for."""
+        if self._drained is None or self._drained.done() or self.in_flight:
             return
-        if self._queue:
-            index, stratum, due, woken = self._queue.popleft()
-            # an answer may be older than the last wake-up where a transport hears of it late
-            self._fire(connection, index, stratum, due, woken, max(woken, now))
-        elif self.open_count > self._limit:
-            connection.close()
-            self.open_count -= 1
-        else:
-            self._idle[connection] = None
-        self._settle_queue(now)
-
-    def _open_for_waiting(self, turn: Waiting | None, now: int) -> None:
-        """A connection was closed: a waiting event may open another."""
-        if turn is not None:
-            self._queue.append(turn)
-        if self._gatherer is not None:
-            self._gatherer.may_open(now)
-        while self._queue and self.open_count < self._limit and self._open(self._queue[0], now):
-            self._queue.popleft()
-        self._settle_queue(now)
-
-    def _settle_queue(self, now: int) -> None:
-        if not self._queue:
-            if self._saturated_since:
-                self._saturated_ns += now - self._saturated_since
-                self._saturated_since = 0
-            if self._drained is not None and not self._drained.done() and self._at_rest():
-                self._drained.set_result(None)
-
-    def _at_rest(self) -> bool:
-        """Nothing is left that a drain would wait for."""
-        return self.in_flight == 0 and all(policy.at_rest(self._drain_end) for policy in self._policies)
+        if all(policy.at_rest(self._drain_end) for policy in self._policies):
+            self._drained.set_result(None)
 
     def _ended_unsent(self, event: Waiting, slot: int, code: int, now: int) -> None:
         stratum = event[1]
         policy = self._policy_of[stratum]
         if policy is None:
             self._keep(row_of(NoConnection(slot), event, code, now))
-            self.note(event, code, self.limit_reached)
-            self._open_for_waiting(self._turn(stratum, now), now)
+            self._samples.note(event, code, self.limit_reached)
+            self._pool.open_for_waiting(self._turn(stratum, now), now)
         else:
             policy.unsent(event, slot, code, now)
         self.flush()
@@ -527,7 +443,7 @@ class Engine:
     @property
     def over_limit(self) -> bool:
         """See Deliveries."""
-        return self.open_count > self._limit
+        return self._pool.open_count > self._pool.limit
 
     def take_idle(self) -> Connection | None:
         """See Deliveries."""
@@ -535,7 +451,7 @@ class Engine:
 
     def open_for(self, event: Waiting, now: int) -> bool:
         """See Deliveries."""
-        return self.open_count < self._limit and self._open(event, now)
+        return self._pool.open_count < self._pool.limit and self._pool.open(event, now)
 
     def send(self, connections: Sequence[Connection], event: Waiting, request: SignedRequest, now: int) -> None:
         """See Deliveries."""
@@ -555,25 +471,28 @@ class Engine:
     def release(self, connection: Connection, now: int) -> None:
         """See Deliveries."""
         if self.reusable(connection):
-            self._serve_waiting(connection, None, now)
+            self._pool.serve_waiting(connection, None, now)
         else:
-            connection.close()
-            self.open_count -= 1
-            self._open_for_waiting(None, now)
+            self._pool.close(connection)
+            self._pool.open_for_waiting(None, now)
 
     def end(self, row: bytes, now: int) -> None:
         """See Deliveries."""
         self._keep(row)
-        self._settle_queue(now)
+        self._pool.settle(now)
 
     def serve_queue(self, now: int) -> None:
         """See Deliveries."""
-        self._open_for_waiting(None, now)
+        self._pool.open_for_waiting(None, now)
 
     def dated(self, index: int, due: int, now: int) -> int:
         """See Deliveries."""
-        epoch = self._epoch_ns
-        return now + self.wall_offset if epoch is None else epoch + self._arrivals.planned_time(index, due)
+        return self._requests.dated(index, due, now)
+
+    @property
+    def wall_offset(self) -> int:
+        """See Deliveries."""
+        return self._requests.wall_offset
 
     def under_way(self, strata: Collection[int]) -> list[Connection]:
         """See Deliveries."""
@@ -582,51 +501,15 @@ class Engine:
 
     def take_queued(self, strata: Collection[int]) -> list[Waiting]:
         """See Deliveries."""
-        taken = [event for event in self._queue if event[1] in strata]
-        others = [event for event in self._queue if event[1] not in strata]
-        self._queue.clear()
-        self._queue.extend(others)
-        return taken
-
-    # -- samples ------------------------------------------------------------------------------------------------------
+        return self._pool.take_queued(strata)
 
     def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
         """See Deliveries."""
-        if not self.recorder.wants_sample(code, event[1]):
-            return
-        if code < ERROR_BASE:
-            headers, body = connection.raw_response()
-            self._show(event, code, now, headers, body)
-        else:
-            self._show(event, code, self.clock(), error=connection.error_text())
+        self._samples.of_connection(connection, event, code, now)
 
     def note(self, event: Waiting, code: int, text: str) -> None:
         """See Deliveries."""
-        if self.recorder.wants_sample(code, event[1]):
-            self._show(event, code, self.clock(), error=text)
-
-    def _show(
-        self,
-        event: Waiting,
-        code: int,
-        now: int,
-        headers: Sequence[tuple[str, str]] = (),
-        body: str = "",
-        error: str = "",
-    ) -> None:
-        """Keep a sample, in the form of the result."""
-        _, type_number, case = self._plan.unpack(event[1])
-        row = SampleRow(
-            kind=kind_name(code),
-            index=event[0],
-            type=self._plan.types[type_number],
-            t_s=max(0, now - self.start_ns) / NS_PER_S,
-            headers=list(headers),
-            body=body,
-            error=error,
-            case=self._plan.cases[case],
-        )
-        self.recorder.samples.append(row)
+        self._samples.note(event, code, text)
 
     # -- timeouts and the end -----------------------------------------------------------------------------------------
 
@@ -634,12 +517,12 @@ class Engine:
         """End events after their timeout. A sweep over the connections costs less than a timer per event."""
         while True:
             # often enough to be exact, rarely enough for thousands of connections
-            tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self.open_count * 5e-6
+            tick = min(max(self._timeout_ns / NS_PER_S / 100, 0.002), 0.05) + self._pool.open_count * 5e-6
             await asyncio.sleep(tick)
             now = self.clock()
             if self._beat(now):
                 continue  # what came while we were away is still to be read
-            self.wall_offset = self._wall() - now  # requests are dated by it: a stepped wall clock is followed
+            self._requests.follow_wall(now)
             for connection in self._transport.connections():
                 if connection.event is not None and now - connection.slot_ns > self._timeout_ns:
                     self.on_done(connection, self._timeout_of(connection), now)
@@ -647,7 +530,8 @@ class Engine:
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()
         self._drain_end = self.clock() + self._drain_ns
-        self._settle_queue(self.clock())
+        self._pool.on_empty = self._end_drain_at_rest
+        self._pool.settle(self.clock())
         if self._drain_ns:
             await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
 

@@ -12,7 +12,7 @@ import selectors
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from loadsim.engine.addresses import Addresses
+from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.transport import ConnectionOwner, Made, ResourceLimitError
 from loadsim.model import ERROR_BASE, NS_PER_S, SignedRequest
 

@@ -95,7 +95,7 @@ class Frame(msgspec.Struct, tag="frame"):
     addresses: list[AddressRow] = []
     """The counts of each address of an endpoint with several, cumulative."""
     raw: bytes = b""
-    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw`."""
+    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_rows`."""
     outcomes: bytes = b""
     """If requested: their outcomes, packed by `measure.outcomes`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))

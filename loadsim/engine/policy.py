@@ -25,9 +25,14 @@ class Deliveries(Protocol):
     recorder: Recorder
     clock: Clock
     start_ns: int
-    wall_offset: int
-    """Wall clock minus clock, as of now."""
-    limit_reached: str
+
+    @property
+    def wall_offset(self) -> int:
+        """Wall clock minus clock, as of now."""
+
+    @property
+    def limit_reached(self) -> str:
+        """Why a connection that the scenario allows could not be opened."""
 
     @property
     def over_limit(self) -> bool:

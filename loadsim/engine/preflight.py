@@ -10,9 +10,9 @@ import ssl
 import time
 from collections.abc import Sequence
 
-from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Address
 from loadsim.engine.authority import shown_authority
-from loadsim.engine.race import UNDER_WAY
+from loadsim.engine.endpoint_addresses import Address
+from loadsim.engine.race import ATTEMPT_DELAY_NS, UNDER_WAY
 from loadsim.engine.wire import Wire, basic_auth
 from loadsim.model import NS_PER_S, UnreachableError
 
@@ -66,9 +66,10 @@ def _connect(wire: Wire, timeout_s: float) -> None:
 
 
 def _first_connected(addresses: Sequence[Address], timeout_s: float) -> socket.socket:
-    """A socket to whichever address is connected first; each is tried 250 ms after the one before, or when that failed.
+    """A socket to whichever address is connected first.
 
-    Raises the OSError of the last one to fail, or TimeoutError.
+    Each is tried ATTEMPT_DELAY_NS after the one before, or when that failed. Raises the OSError of the last one to
+    fail, or TimeoutError.
     """
     end = time.monotonic() + timeout_s
     waiting = list(addresses)

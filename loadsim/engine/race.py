@@ -1,7 +1,7 @@
 """Further attempts to open one connection of the direct transport, at the endpoint's next addresses (RFC 8305).
 
-Another address is tried at once where an attempt fails, and after 250 ms where none has ended. The first attempt
-belongs to the connection itself, so that a connection to a single address does not use this module.
+Another address is tried at once where an attempt fails, and after ATTEMPT_DELAY_NS where none has ended. The first
+attempt belongs to the connection itself, so that a connection to a single address does not use this module.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from loadsim.engine.addresses import ATTEMPT_DELAY_NS, Address, Addresses
+from loadsim.engine.endpoint_addresses import Address, Addresses
 from loadsim.engine.errors import NO_RESOURCE
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.transport import Connection, ResourceLimitError
-from loadsim.model import NS_PER_S
+from loadsim.model import NS_PER_MS, NS_PER_S
 
+ATTEMPT_DELAY_NS = 250 * NS_PER_MS
+"""After this time of an attempt, the next address is tried in parallel (RFC 8305, section 5)."""
 UNDER_WAY = frozenset({0, errno.EINPROGRESS})
 """What `connect` says of an attempt that may still succeed."""
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

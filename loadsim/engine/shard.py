@@ -22,8 +22,8 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
+from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
-from loadsim.engine.limits import raise_descriptor_limit
 from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import (
     Assignment,
@@ -43,12 +43,11 @@ from loadsim.engine.messages import (
 from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import best_pacer, monotonic_ns
 from loadsim.engine.policies import policies_of
-from loadsim.engine.raw import RawRows
+from loadsim.engine.raw_rows import RawRows
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
 from loadsim.exit_codes import Exit
-from loadsim.interrupts import left_to_the_parent
 from loadsim.measure.hdr import Ints
 from loadsim.measure.lateness import LatenessTally
 from loadsim.measure.outcomes import flags_of
@@ -60,6 +59,7 @@ from loadsim.model import NS_PER_S, LoadsimError, UsageError
 from loadsim.plan import Plan, RunSpec, Target
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
+from loadsim.signals import left_to_the_parent
 
 
 class _Share(TypedDict):

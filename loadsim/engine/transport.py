@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from loadsim.engine.addresses import Addresses
+from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.model import SignedRequest
 
 

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 from loadsim import __version__
 from loadsim.cases import OF_EVENTS
-from loadsim.engine.addresses import Address
 from loadsim.engine.authority import Authority, authority, request_target, shown_authority
+from loadsim.engine.endpoint_addresses import Address
 from loadsim.engine.trust import client_context, trust_of
 from loadsim.model import Secret, UnreachableError
 from loadsim.plan import Target, header_pairs

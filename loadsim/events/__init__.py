@@ -3,9 +3,10 @@
 The bytes of event *i* depend on the seed, `i` and the wall clock, which is an argument.
 """
 
+from loadsim.events.capture_file import RecordedSource, read_recorded, recorded_pace
+from loadsim.events.event_document import sample_payload
 from loadsim.events.overrides import parse_override
-from loadsim.events.recorded import RecordedSource, read_recorded, recorded_pace
-from loadsim.events.source import EventSource, id_prefixes, sample_payload
+from loadsim.events.source import EventSource, id_prefixes
 from loadsim.events.templates import EventType, catalogue, default_types, event_type
 
 __all__ = [

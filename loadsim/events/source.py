@@ -15,14 +15,13 @@ import numpy as np
 import orjson
 
 from loadsim.events.compiled import CompiledTemplate, Renderer, compile_template
-from loadsim.events.fill import FILLERS, carries_image, set_image, set_organisation
-from loadsim.events.image import image_value, parse_image
-from loadsim.events.overrides import Override
+from loadsim.events.event_document import event_document
+from loadsim.events.fill import FILLERS, set_image, set_organisation
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
-from loadsim.events.templates import EventType, catalogue, event_type
+from loadsim.events.templates import catalogue, event_type
 from loadsim.events.varying import id_prefix, varying
-from loadsim.model import NS_PER_MS, JsonValue, UsageError
+from loadsim.model import NS_PER_MS, JsonValue
 
 BLOCK = 4096
 """Events per block of random numbers."""
@@ -54,7 +53,7 @@ class EventSource:
         """
         self.type = type
         kind = event_type(type)
-        document, picture, self._overrides = _template(kind, seed, simulation, image, overrides)
+        document, picture, self._overrides = event_document(kind, seed, simulation, image, overrides)
         self.topic = kind.topic
         self._seed = seed
         self._prefix = identifier(seed, type)[:-12]
@@ -133,54 +132,6 @@ def id_prefixes(name: str, seed: int) -> set[str]:
     return {identifier(seed, name)[:-12], *(prefix for prefix in found if prefix is not None)}
 
 
-def sample_payload(
-    type: str,  # noqa: A002 - the field's own name
-    *,
-    simulation: bool = True,
-    image: str = "placeholder",
-    overrides: Iterable[tuple[str, JsonValue]] = (),
-) -> JsonValue:
-    """The documented sample of a type, changed by the same options as the bodies of an EventSource."""
-    document, picture, resolved = _template(event_type(type), 0, simulation, image, overrides)
-    set_image(document, picture)
-    for override in resolved:
-        override.apply(document)
-    return document
-
-
-def _template(
-    kind: EventType, seed: int, simulation: bool, image: str, overrides: Iterable[tuple[str, JsonValue]]
-) -> tuple[JsonValue, JsonValue, tuple[Override, ...]]:
-    """The template according to the options, the image to insert (None: keep the placeholder), the checked
-    overrides."""
-    document = kind.sample()
-    if not simulation and kind.varies is None:
-        del document["simulation"]  # only Trackpilots' events have the field
-    form = parse_image(image)
-    if form.kind != "placeholder" and (kind.varies is not None or not carries_image(document)):
-        raise UsageError(f"image {image!r}: events of type {kind.name} carry no image")
-    picture = image_value(form, seed)
-    return document, picture, _resolve(overrides, document, picture)
-
-
 def _frozen(value: Any) -> orjson.Fragment:
     """A value that many events share, serialised in advance."""
     return orjson.Fragment(orjson.dumps(value))
-
-
-def _resolve(
-    overrides: Iterable[tuple[str, JsonValue]], document: JsonValue, picture: JsonValue
-) -> tuple[Override, ...]:
-    """Check every path against the template; a later path may lead into a value that an earlier one set."""
-    sample = copy.deepcopy(document)
-    set_image(sample, picture)
-    resolved = []
-    for path, value in overrides:
-        try:
-            orjson.dumps(value)
-        except TypeError as error:
-            raise UsageError(f"cannot set {path!r}: {error}") from None
-        override = Override(path, copy.deepcopy(value), sample)
-        override.apply(sample)
-        resolved.append(override)
-    return tuple(resolved)

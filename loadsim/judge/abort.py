@@ -16,7 +16,8 @@ from loadsim.judge.objectives import percentile_of, unit_of
 from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.windows import US_PER_MS, counts_of
 from loadsim.measure.cells import Cells, Metric, layout
-from loadsim.measure.hdr import least_count, rank
+from loadsim.measure.hdr import rank
+from loadsim.measure.sample_sizes import least_count
 from loadsim.model import NS_PER_S, Objective
 from loadsim.plan import Plan, PlannedPhase
 

@@ -12,8 +12,9 @@ from fractions import Fraction
 from loadsim.judge.objectives import counted_status, percentile_of, status_of
 from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
 from loadsim.measure.counts import Whole, whole_of
-from loadsim.measure.hdr import PERCENTILES, highest_of, least_count, percentile
+from loadsim.measure.hdr import PERCENTILES, highest_of, percentile
 from loadsim.measure.result import CUT_OFF, RunResult, Stats, Totals, histogram_key
+from loadsim.measure.sample_sizes import least_count
 from loadsim.model import Objective, UsageError
 
 US_PER_MS = 1000

@@ -14,7 +14,8 @@ import numpy as np
 from loadsim.judge.objectives import percentile_of
 from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.windows import selection_of
-from loadsim.measure.hdr import Ints, least_count
+from loadsim.measure.hdr import Ints
+from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, stretches_of
 from loadsim.model import NS_PER_S, Objective

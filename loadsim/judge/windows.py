@@ -21,9 +21,10 @@ from loadsim.judge.objectives import figure_of, percentile_of, status_of
 from loadsim.judge.vocabulary import CASE_METRICS, METRICS, unrecorded_phases
 from loadsim.measure.cells import EMPTY, STATUS_PARTS, Cells, Metric, Part, compact, layout, succeeded
 from loadsim.measure.counts import slices_of
-from loadsim.measure.hdr import Ints, least_count, rank
+from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merge import Sliced
 from loadsim.measure.result import CUT_OFF, RunResult, WindowCourse, histogram_key
+from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, Stretch, stretches_of
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Objective, UsageError

@@ -15,6 +15,7 @@ import numpy as np
 from loadsim.engine.listening import Listening
 from loadsim.engine.messages import Frame, Last, Ready
 from loadsim.launch.clock import Clock
+from loadsim.launch.liveness import SHARD_SILENCE_NS
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank
 from loadsim.measure.live import Live
@@ -25,8 +26,6 @@ from loadsim.measure.second_look import LatenessMerge
 from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success, kind_name
 from loadsim.plan.spec import FRAME_S
 
-SILENCE_NS = 2_500_000_000
-"""A shard without a frame for this time is lost."""
 RATES = 40
 """Number of past seconds whose rates are kept for a live view."""
 MOST_HOSTS = 20
@@ -142,7 +141,7 @@ class Collector:
     def silent(self, now_ns: int) -> list[int]:
         """The shards whose frames are overdue. Call it every LOOK_NS, after all waiting frames were read."""
         listened_ns = self._listening.at(now_ns)
-        return [s.number for s in self.states if not s.ended and listened_ns - s.heard_ns > SILENCE_NS]
+        return [s.number for s in self.states if not s.ended and listened_ns - s.heard_ns > SHARD_SILENCE_NS]
 
     def descriptors(self) -> int | None:
         """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""

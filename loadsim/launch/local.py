@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from loadsim.engine.limits import check_descriptors
+from loadsim.engine.descriptor_limit import check_descriptors
 from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import Start, Stop, assignments, encode, read_message
 from loadsim.engine.preflight import check_reachable

@@ -45,7 +45,6 @@ def stratum_names(plan: Plan, durations_ns: Sequence[int | None] | None = None) 
         cases=plan.cases,
         recorded=tuple(phase.record for phase in plan.phases),
         durations_ns=(None,) * len(plan.phases) if durations_ns is None else tuple(durations_ns),
-        model=plan.model,
         expects=("accept", *(case.expect or "refuse" for case in plan.scenario.cases)),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from loadsim.engine.limits import RESERVED
+from loadsim.engine.descriptor_limit import RESERVED
 from loadsim.judge.second import watch_windows
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment, processor_time, steal_share

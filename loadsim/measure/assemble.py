@@ -1,6 +1,6 @@
 """Makes the stored result of a run from the merged counts and the facts of the run.
 
-The result is not judged yet: its verdict is "none". What limited the run is put into words here.
+The result is not judged yet: its verdict is "none".
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from loadsim.measure.offered import short_windows
 from loadsim.measure.result import (
     CUT_OFF,
     SCHEMA,
-    UNLIMITED,
     AddressRow,
     DeadlineCount,
     Environment,
@@ -43,9 +42,6 @@ from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.model import NS_PER_S, is_success
 
 SAMPLES_PER_KIND = 3
-_SATURATED = 0.01
-"""Least share of recorded time with every connection busy at which connections limited the run."""
-_BUSY_CORE = 0.9
 _CUT_OFF = {CUT_OFF: Part.unfinished}
 _EVERY_STATUS = {**STATUS_PARTS, **_CUT_OFF}
 
@@ -127,7 +123,7 @@ def assemble(
         samples=_samples(samples, names),
         shards=list(shards),
         limits=_with_pauses(
-            _limits(limits, totals, names.model),
+            _limits(limits, totals),
             names,
             lateness,
             len(shards),
@@ -230,26 +226,13 @@ def _with_pauses(
     )
 
 
-def _limits(inputs: LimitInputs, totals: Totals, model: str) -> Limits:
-    notes = []
-    saturated, cpu = inputs.saturated_share, inputs.generator_cpu_share
-    if saturated is not None and saturated >= _SATURATED:
-        notes.append(f"limited by connections: {inputs.connections} busy for {saturated * 100:.0f} % of the time")
-    if cpu is not None and cpu >= _BUSY_CORE:
-        notes.append(f"limited by the generator: its busiest process used {cpu * 100:.0f} % of a core")
-    if not notes and model == "closed":
-        notes.append(f"closed model: {inputs.connections} in flight, the endpoint set the pace")
-    elif not notes and saturated is not None:
-        notes.append(UNLIMITED)
-    if cpu is not None and cpu < _BUSY_CORE:
-        notes.append(f"the busiest generator process used {cpu * 100:.0f} % of a core")
+def _limits(inputs: LimitInputs, totals: Totals) -> Limits:
     return Limits(
         connections=inputs.connections,
         connections_peak=inputs.connections_peak,
-        saturated_share=saturated,
-        generator_cpu_share=cpu,
+        saturated_share=inputs.saturated_share,
+        generator_cpu_share=inputs.generator_cpu_share,
         lag_p99_ms=totals.latency_ms["lag"].p99,
-        notes=notes,
         shortage=inputs.shortage,
         steal_share=inputs.steal_share,
     )

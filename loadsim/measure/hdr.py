@@ -1,7 +1,7 @@
 """HDR histogram layout over numpy arrays: which bucket a value falls in, and what a bucket stands for.
 
-It defines bucket boundaries, the percentile rule (rank ceil(q n), shown as the bucket's highest equivalent value) and
-how many samples a percentile needs. Values are plain integers; their unit is the caller's.
+It defines bucket boundaries and the percentile rule (rank ceil(q n), shown as the bucket's highest equivalent value).
+Values are plain integers; their unit is the caller's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
+from loadsim.measure.sample_sizes import least_count
 
 Ints = NDArray[np.int64]
 
@@ -110,16 +112,6 @@ def rank(q: Quantile, n: int) -> int:
     A float is read as the decimal it prints as: 0.07 of 100 is rank 7, though 0.07 * 100 is 7.000000000000001.
     """
     return max(1, math.ceil(_exact(q) * n))
-
-
-def least_count(q: Quantile) -> int:
-    """How many samples quantile `q` needs: ceil(ln 0.025 / ln q), which gives it a finite two-sided 95 % bound.
-
-    For 0 (the minimum) and 1 (the maximum) one sample is enough. Source: Hahn & Meeker, Statistical Intervals, 1991.
-    """
-    if not 0 < q < 1:
-        return 1
-    return math.ceil(math.log(0.025) / math.log(float(q)))
 
 
 def percentile(counts: Ints, config: HdrConfig, q: Quantile, maximum: int | None = None) -> int | None:

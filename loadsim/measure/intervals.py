@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.measure.hdr import HdrConfig, Ints, Quantile, least_count, rank
+from loadsim.measure.hdr import HdrConfig, Ints, Quantile, rank
 from loadsim.measure.merge import Sliced
+from loadsim.measure.sample_sizes import least_count
 
 LEAST_BLOCKS = 20
 """With fewer blocks of time the correlation cannot be estimated, and there is no interval."""

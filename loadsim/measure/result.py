@@ -249,9 +249,6 @@ class Environment(msgspec.Struct, frozen=True):
     packages: dict[str, str]
 
 
-UNLIMITED = "nothing limited the run"
-
-
 class AddressRow(msgspec.Struct, frozen=True):
     """The share of one address of an endpoint that has several addresses."""
 
@@ -310,8 +307,6 @@ class Limits(msgspec.Struct, frozen=True):
     generator_cpu_share: Figure | None
     """The busiest shard's share of its core."""
     lag_p99_ms: Figure | None
-    notes: list[str]
-    """What limited the run, in words for the report."""
     shortage: str = ""
     """The limit of descriptors or ports that kept the engine from opening all connections, in words with its figure. It
     makes the run INVALID."""

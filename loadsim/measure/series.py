@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from loadsim.measure.cells import Metric, Part, layout, succeeded, unit_ns
 from loadsim.measure.codec import encode_sparse
-from loadsim.measure.hdr import PERCENTILES, Ints, least_count, rank
+from loadsim.measure.hdr import PERCENTILES, Ints, rank
 from loadsim.measure.merge import Merged, Sliced
 from loadsim.measure.result import CUT_OFF, NOT_OK, SeriesRow, histogram_key
+from loadsim.measure.sample_sizes import least_count
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S
 
 _SHOWN = {**PERCENTILES, "max": Fraction(1)}

@@ -23,7 +23,6 @@ class StratumNames:
     cases: tuple[str, ...]
     recorded: tuple[bool, ...]
     durations_ns: tuple[int | None, ...]
-    model: Literal["open", "closed"]
     expects: tuple[Expectation, ...]
 
     def __post_init__(self) -> None:

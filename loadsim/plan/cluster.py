@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from loadsim.addresses import is_loopback
+from loadsim.host_checks import is_loopback
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):

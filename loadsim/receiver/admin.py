@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from loadsim.addresses import answers_to
+from loadsim.host_checks import answers_to
 from loadsim.measure.ledger import encode_ledger
 from loadsim.model import LoadsimError
 from loadsim.receiver.ledger import RUNS

@@ -14,8 +14,8 @@ import httptools
 
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
+from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
-from loadsim.receiver.faults import SlowReading, reset
 from loadsim.receiver.handler import AT_ONCE, WebhookHandler
 from loadsim.receiver.timer import Timer
 

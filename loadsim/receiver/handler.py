@@ -17,9 +17,9 @@ from loadsim.receiver.answers import ACCEPTED, Answer, Entry, RenderedAnswers
 from loadsim.receiver.buffer_budget import BufferBudget
 from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.decide import HeaderNames, Rules
+from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import NO_FAULT, RESET, Fault, Queue
 
 AT_ONCE = 0
 

@@ -18,9 +18,9 @@ import msgspec
 from aiohttp import web
 
 from loadsim.imports import load_object
-from loadsim.interrupts import left_to_the_parent
 from loadsim.model import LoadsimError, UsageError
 from loadsim.receiver.worker import CONTROL, DRAIN_S, READY, STOP, read_order
+from loadsim.signals import left_to_the_parent
 
 OPTION = "--app"
 Stop = Callable[[], Awaitable[None]]

@@ -19,18 +19,14 @@ from aiohttp.streams import StreamReader
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
+from loadsim.receiver.connection_faults import SlowReading, reset
+from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
 from loadsim.receiver.decide import TRANSFER_CODING, understood
-from loadsim.receiver.faults import SlowReading, reset
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.timer import Timer
 
 VERSIONS = (HttpVersion11, HttpVersion10)
-LINGER_S = 1.0
-"""How long input of a refused sender is still read and discarded, so that the sender sees the answer and not a
-reset."""
-LONGEST_TICK_S = 1.0
-BACKLOG = 4096
 
 
 class _RefusedError(Exception):

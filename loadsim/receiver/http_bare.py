@@ -11,15 +11,10 @@ from math import ceil
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver.bare_connection import FRAMING_HEADERS, Connection, SlowConnection
+from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.timer import Timer
-
-BACKLOG = 4096
-LONGEST_TICK_S = 1.0
-LINGER_S = 1.0
-"""How long input of a refused sender is still read and discarded, so that the sender sees the answer and not a
-reset."""
 
 
 class BareEngine:

@@ -26,8 +26,6 @@ from loadsim.measure.ledger import MOST_TIMES, RunLedger, Times
 from loadsim.model import SUCCESSES
 
 RUNS = 32
-DEFAULT_LIMIT = 4_000_000
-LARGEST_LIMIT = 50_000_000
 ENTER_EVERY_S = 0.02
 """The longest delay of the ledger. At any rate that one process can serve, entering a batch takes far less than a
 millisecond."""

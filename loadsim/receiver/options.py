@@ -8,12 +8,13 @@ from typing import Any
 from loadsim.model import UsageError
 from loadsim.plan.behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
-from loadsim.receiver.ledger import DEFAULT_LIMIT, LARGEST_LIMIT
 
 __all__ = ["ANY_PATH", "DEFAULT_PATH", "ENGINES", "Engine", "ReceiverOptions", "Share", "Span"]
 
 ANY_PATH = "any"
 DEFAULT_PATH = "/webhooks/trackpilots"
+DEFAULT_LEDGER_LIMIT = 4_000_000
+LARGEST_LEDGER_LIMIT = 50_000_000
 
 
 class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """Address that serves the counters and the ledger; None = none."""
     admin_names: tuple[str, ...] = ()
     """Host names that requests to it may use, beside addresses and localhost."""
-    ledger_limit: int = DEFAULT_LIMIT
+    ledger_limit: int = DEFAULT_LEDGER_LIMIT
     """The ledger keeps events with indexes below this; 0 = no ledger."""
     verbose: bool = False
     """One line per verified event, on stderr."""
@@ -59,8 +60,8 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
             (not 0 <= self.fail_rate <= 1, f"fail-rate {self.fail_rate:g}: give a share from 0% to 100%"),
             (not 400 <= self.fail_status <= 599, f"fail-status {self.fail_status}: give 400 to 599"),
             (
-                not 0 <= self.ledger_limit <= LARGEST_LIMIT,
-                f"ledger-limit {self.ledger_limit:,}: give 0 (no ledger) to {LARGEST_LIMIT:,}",
+                not 0 <= self.ledger_limit <= LARGEST_LEDGER_LIMIT,
+                f"ledger-limit {self.ledger_limit:,}: give 0 (no ledger) to {LARGEST_LEDGER_LIMIT:,}",
             ),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from loadsim.receiver.connection_limits import BACKLOG
 from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.options import Span
 from loadsim.receiver.timer import Timer
 
-BACKLOG = 4096
 POLL_S = 0.002
 """How often a worker checks whether the first request has come to any worker."""
 

@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from loadsim.engine.limits import check_descriptors
+from loadsim.engine.descriptor_limit import check_descriptors
 from loadsim.measure.ledger import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
+from loadsim.receiver.connection_limits import BACKLOG
 from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.worker import DRAIN_S, Order
 
-BACKLOG = 4096
 START_TIMEOUT_S = 30.0
 GRACE_S = 2.0
 """How long after its own deadline a worker that does not stop is killed."""

@@ -1,14 +1,16 @@
-"""What limited a run, in sentences: connections, addresses, the generator's lag and pauses."""
+"""Sentences on what limited a run: connections, the endpoint, the generator and what kept it from its work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadsim.measure.result import UNLIMITED, GeneratorLimits, RunResult
+from loadsim.measure.result import GeneratorLimits, RunResult
 from loadsim.model import counted
 from loadsim.report import figures
-from loadsim.report.addresses import address_lines
+from loadsim.report.address_lines import address_lines
 
+SATURATED = 0.01
+"""From this share of recorded time with every connection busy on, connections limited the run."""
 BUSY_CORE = 0.9
 """From this share of its core on, a generator process was at its own limit."""
 _QUEUED_S = 0.01
@@ -19,8 +21,7 @@ _STOLEN = 0.001
 def limit_lines(result: RunResult) -> list[str]:
     """The limits of the run in sentences: connections, addresses, lag, the generator."""
     limits = result.limits
-    # a generator that lagged or was lost is a limit too, and the verdict names it
-    lines = [note for note in limits.notes if result.validity.valid or note != UNLIMITED]
+    lines = _highest_limits(result)
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
@@ -33,6 +34,25 @@ def limit_lines(result: RunResult) -> list[str]:
         lines.append(f"{after_end} came after recording had ended: the completed rate is without them")
     if result.totals.unsent:
         lines.append(f"{counted(result.totals.unsent, 'event')} ended without a byte sent")
+    return lines
+
+
+def _highest_limits(result: RunResult) -> list[str]:
+    """What set the pace of the run: connections, the generator, the endpoint, or nothing."""
+    limits = result.limits
+    saturated, cpu = limits.saturated_share, limits.generator_cpu_share
+    lines = []
+    if saturated is not None and saturated >= SATURATED:
+        lines.append(f"limited by connections: {limits.connections} busy for {saturated * 100:.0f} % of the time")
+    if cpu is not None and cpu >= BUSY_CORE:
+        lines.append(f"limited by the generator: its busiest process used {cpu * 100:.0f} % of a core")
+    if not lines and result.run.model == "closed":
+        lines.append(f"closed model: {limits.connections} in flight, the endpoint set the pace")
+    elif not lines and saturated is not None and result.validity.valid:
+        # a generator that lagged or was lost is a limit too, and the verdict names it
+        lines.append("nothing limited the run")
+    if cpu is not None and cpu < BUSY_CORE:
+        lines.append(f"the busiest generator process used {cpu * 100:.0f} % of a core")
     return lines
 
 

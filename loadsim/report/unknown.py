@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from loadsim.measure.hdr import least_count
+from loadsim.measure.sample_sizes import least_count
 from loadsim.report.blocks import Column, Row, cell
 from loadsim.report.figures import NOT_KNOWN, count
 

@@ -20,7 +20,7 @@ import msgspec
 
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.judge import evaluate
-from loadsim.launch.raw import RawLog
+from loadsim.launch.raw_log import RawLog
 from loadsim.launch.run import BrokenRunError, Run
 from loadsim.launch.store import run_directory, slug, write_whole
 from loadsim.measure.ledger import RunLedger

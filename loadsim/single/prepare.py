@@ -19,10 +19,10 @@ from loadsim.plan import EMBEDDED, Headers, Target
 from loadsim.plan.redact import from_environment
 from loadsim.plan.rules import check_target
 from loadsim.plan.shape import DocumentError
-from loadsim.report.panel import Simulation
 from loadsim.settings import ELSEWHERE, Endpoint, read_key_password, read_secret, resolve_headers
 from loadsim.signing import Signer, scheme, scheme_names
-from loadsim.single.exchange import exchange
+from loadsim.single.result import Simulation
+from loadsim.single.timed_exchange import exchange
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,11 @@ from loadsim.measure.timing import spread
 from loadsim.model import Secret
 from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
+from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import fault_plan
 from loadsim.signing import scheme
 from tests.benchmarks import common
 from tests.builders import run_result

@@ -51,7 +51,7 @@ KEPT_RUNS = 10_000
 Pause = tuple[int, int]
 LIKE = run_result()
 """What there is in a result beside what is judged here: accounts that balance, and no failures."""
-NAMES = StratumNames(("load",), ("t",), ("genuine",), (True,), (None,), "open", ("accept",))
+NAMES = StratumNames(("load",), ("t",), ("genuine",), (True,), (None,), ("accept",))
 
 
 @dataclass(frozen=True)

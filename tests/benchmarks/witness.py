@@ -26,10 +26,10 @@ from loadsim.model import Secret
 from loadsim.receiver.answers import Answer, Entry
 from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
+from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.options import ANY_PATH, ReceiverOptions
-from loadsim.receiver.service import fault_plan
 from loadsim.signing import Verifier, scheme
 from tests.benchmarks import common
 

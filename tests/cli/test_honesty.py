@@ -14,6 +14,7 @@ from loadsim.engine.fake import Reply
 from loadsim.model import NS_PER_MS, Secret
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.report.limits import limit_lines
 from tests.conftest import slow_but
 from tests.launch.support import (
     SECRET,
@@ -149,7 +150,7 @@ def test_a_slow_endpoint_is_not_the_generators_fault(monkeypatch: pytest.MonkeyP
     result = run_virtually(monkeypatch, document, limited_to(slots=2, delay_ms=50))
     assert result.verdict.outcome == "fail"
     assert result.validity.valid
-    assert any(note.startswith("limited by connections: 4 busy") for note in result.limits.notes)
+    assert any(line.startswith("limited by connections: 4 busy") for line in limit_lines(result))
     wait, lag, response = (result.totals.latency_ms[name] for name in ("wait", "lag", "response"))
     assert wait.p50 is not None
     assert response.p50 is not None

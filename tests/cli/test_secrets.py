@@ -78,8 +78,8 @@ def test_no_value_of_a_variable_is_shown_or_kept(name: str, run: Run, url: str, 
 
 def test_nor_on_the_page(run: Run, url: str) -> None:
     pytest.importorskip("jinja2")
-    from loadsim.dashboard.history import History
     from loadsim.dashboard.pages import Pages
+    from loadsim.dashboard.sent_simulations import SentSimulations
     from loadsim.run.compose import read_config
     from loadsim.settings import resolve_target
     from loadsim.single.prepare import changed_target, own_event, prepare
@@ -88,7 +88,7 @@ def test_nor_on_the_page(run: Run, url: str) -> None:
     headers = {"X-Tenant": "env:TENANT", "X-Caller": "env:CALLER"}
     target = changed_target(endpoint, {"headers": headers}, "test")
     delivery = prepare(endpoint, target, own_event(endpoint, b'{"event":"x"}', "x", "test"))
-    sent = asyncio.run(History().send(delivery))
+    sent = asyncio.run(SentSimulations().send(delivery))
     page = Pages().panel(sent) + Pages().row(sent)
     assert "X-Tenant" in page
     assert not [value for value in HIDDEN if value in page]

@@ -13,13 +13,13 @@ import pytest
 from aiohttp import web
 
 from loadsim.dashboard.command_lines import curl_command, simulate_command
-from loadsim.dashboard.history import History, SentSimulation
+from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
 from loadsim.model import ErrorKind
 from loadsim.plan import Target
-from loadsim.report.panel import Failure, Simulation, Timings
 from loadsim.run.compose import read_config
 from loadsim.settings import Endpoint, resolve_target
 from loadsim.single.prepare import changed_target, own_event, prepare
+from loadsim.single.result import Failure, Simulation, Timings
 from tests.cli.loopback import serving
 
 EVENT = "desktop.app_tracking.captured"
@@ -54,7 +54,7 @@ def sent_to(name: str) -> SentSimulation:
     found = resolve_target(name, read_config())
     target = changed_target(found, {}, "test")
     delivery = prepare(found, target, own_event(found, BODY, EVENT, "test"))
-    return asyncio.run(History().send(delivery))
+    return asyncio.run(SentSimulations().send(delivery))
 
 
 def pasted(command: str, cwd: Path) -> None:
@@ -94,9 +94,9 @@ def test_the_command_sends_the_same_body_signed_anew(endpoint: Taker, tmp_path: 
 
 
 def test_sent_again_it_has_a_fresh_signature(endpoint: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadsim.dashboard.history.time.time_ns", iter([10**18, 2 * 10**18]).__next__)
+    monkeypatch.setattr("loadsim.dashboard.sent_simulations.time.time_ns", iter([10**18, 2 * 10**18]).__next__)
     sent = sent_to("here")
-    asyncio.run(History().send(sent.delivery, again=sent.number))
+    asyncio.run(SentSimulations().send(sent.delivery, again=sent.number))
     (first, body), (second, again) = endpoint.came
     assert body == again
     assert (first["X-Webhook-Timestamp"], second["X-Webhook-Timestamp"]) == ("1000000000", "2000000000")

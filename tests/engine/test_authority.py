@@ -13,7 +13,7 @@ from loadsim.model import UsageError
 from loadsim.plan import Target
 from tests.engine.running import TRANSPORTS, run, scenario
 from tests.engine.servers import CERTS, OK, Peer, Server
-from tests.engine.test_addresses import found, serving
+from tests.engine.test_endpoint_addresses import found, serving
 from tests.engine.test_loopback import has_ipv6
 
 

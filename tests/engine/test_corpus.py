@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.model import ErrorKind
 from tests.engine.corpus import ANSWERS, OK, Answer
 from tests.engine.running import TRANSPORTS, run, scenario

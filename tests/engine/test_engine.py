@@ -21,7 +21,7 @@ from loadsim.engine.fake import (
     ScriptedTransport,
     VirtualLoop,
 )
-from loadsim.engine.raw import WIDTH, RawRows
+from loadsim.engine.raw_rows import WIDTH, RawRows
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
 from loadsim.plan import Plan, Scenario
 from tests.engine.running import Ran, build, ran, scenario
@@ -387,7 +387,8 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
 
     async def go() -> Ran:
         engine, recorder, policies = build(of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=loop.now_ns)
-        (make,) = engine._makers
+        making = engine._requests
+        (make,) = making._makers
 
         def broken(index: int, now_ns: int) -> SignedRequest:
             if index % 2:
@@ -397,7 +398,7 @@ def test_an_event_that_cannot_be_made_is_our_fault_and_only_its_own(phase: dict[
         def broken_all(indexes: Sequence[int], events: object, now_ns: int) -> list[SignedRequest]:
             return [broken(index, now_ns) for index in indexes]
 
-        engine._makers, engine._make_all = [broken], broken_all
+        making._makers, making._make_all = [broken], broken_all
         return ran(engine, recorder, policies, await engine.run(START_NS))
 
     try:

@@ -11,7 +11,7 @@ import pytest
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, ScriptedTransport, SentRequest, VirtualLoop
 from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import SharedPacer
-from loadsim.engine.raw import WIDTH, RawRows
+from loadsim.engine.raw_rows import WIDTH, RawRows
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcomes import Ending, OutcomeCollector, Outcomes
 from loadsim.model import ERROR_BASE, NS_PER_MS, Column, ErrorKind

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.support import why_unsupported
 from loadsim.launch.result import stratum_names
-from loadsim.measure.hdr import least_count
+from loadsim.measure.sample_sizes import least_count
 from loadsim.plan import Plan
 from tests.plan.support import TYPES, scenario_of
 

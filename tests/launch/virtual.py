@@ -28,7 +28,7 @@ from loadsim.launch.launcher import Beginning, Intake
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, Secret
 from loadsim.plan import RunSpec, Target, from_document
-from loadsim.receiver.service import Queue
+from loadsim.receiver.fault_plan import Queue
 
 TYPE = "desktop.app_tracking.captured"
 LENGTH = 4

@@ -21,7 +21,6 @@ PLAIN = StratumNames(
     cases=("genuine",),
     recorded=(False, True),
     durations_ns=(NS_PER_S, 10 * NS_PER_S),
-    model="open",
     expects=("accept",),
 )
 STEADY_A, STEADY_B = 3, 4

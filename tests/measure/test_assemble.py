@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -282,21 +281,6 @@ def test_the_first_three_of_each_failing_kind_are_kept() -> None:
     ]  # fmt: skip
     assert result.samples[0].type == "b"
     assert result.samples[1].t_s == 0.001
-
-
-@pytest.mark.parametrize(
-    ("limits", "model", "notes"),
-    [
-        (LimitInputs(10, 3, 0.0, 0.2), "open", ["nothing limited the run", f"{GENERATOR} used 20 % of a core"]),
-        (LimitInputs(10, 10, 0.85, None), "open", ["limited by connections: 10 busy for 85 % of the time"]),
-        (LimitInputs(10, 3, 0.0, 0.97), "open", ["limited by the generator: its busiest process used 97 % of a core"]),
-        (LimitInputs(10, 10, 0.0, None), "closed", ["closed model: 10 in flight, the endpoint set the pace"]),
-        (LimitInputs(10, 3), "open", []),
-    ],
-)
-def test_what_limited_the_run(limits: LimitInputs, model: Literal["open", "closed"], notes: list[str]) -> None:
-    names = replace(PLAIN, model=model)
-    assert built([], names, limits=limits).limits.notes == notes
 
 
 def test_labels_read_strata_as_the_plan_makes_them() -> None:

@@ -8,17 +8,8 @@ from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.hdr import (
-    MICROSECONDS,
-    NANOSECONDS,
-    PERCENTILES,
-    HdrConfig,
-    Ints,
-    least_count,
-    percentile,
-    percentiles,
-    rank,
-)
+from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, PERCENTILES, HdrConfig, Ints, percentile, percentiles, rank
+from loadsim.measure.sample_sizes import least_count
 
 LAYOUTS = [MICROSECONDS, NANOSECONDS, HdrConfig(1000, 3_600_000_000_000, 2), HdrConfig(7, 10_000, 1)]
 values = st.lists(st.integers(0, 3_600_000_000), min_size=1, max_size=200)
@@ -106,12 +97,6 @@ def test_a_percentile_is_never_above_the_true_maximum() -> None:
 )
 def test_rank(q: float, n: int, expected: int) -> None:
     assert rank(q, n) == expected
-
-
-def test_least_counts_are_those_of_a_finite_two_sided_bound() -> None:
-    needed = {name: least_count(q) for name, q in PERCENTILES.items()}
-    assert needed == {"p50": 6, "p75": 13, "p90": 36, "p95": 72, "p99": 368, "p99_9": 3_688, "p99_99": 36_887}
-    assert least_count(0) == least_count(1) == 1
 
 
 def test_too_few_samples_are_no_percentile() -> None:

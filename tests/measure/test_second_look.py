@@ -18,7 +18,7 @@ from loadsim.measure.tally import Tally
 from loadsim.model import DROPPED, ERROR_BASE, ErrorKind
 from tests.measure.rows import MS, START, answered, array, row
 
-NAMES = StratumNames(("load",), ("t",), ("genuine",), (True,), (None,), "open", ("accept",))
+NAMES = StratumNames(("load",), ("t",), ("genuine",), (True,), (None,), ("accept",))
 TIMEOUT = 100 * MS
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from loadsim.engine.limits import raise_descriptor_limit
+from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions

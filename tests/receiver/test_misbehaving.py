@@ -16,8 +16,8 @@ import pytest
 
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
+from loadsim.receiver.fault_plan import RESET, fault_plan
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions, Share, Span
-from loadsim.receiver.service import RESET, fault_plan
 from tests.conftest import slow_but
 from tests.receiver.raw_client import PATIENCE_S, SECRET, RawClient, connect, exchange, request
 

@@ -8,13 +8,12 @@ import msgspec
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import UNLIMITED, RunResult, SampleRow, Stats, Validity
+from loadsim.measure.result import RunResult, SampleRow, Stats
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.answers import said_section
 from loadsim.report.blocks import Quotes
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
 from loadsim.report.latency import latency_rows
-from loadsim.report.limits import limit_lines
 from loadsim.report.markdown import escape
 from tests.builders import refused, run_info, run_result, samples, totals
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
@@ -77,13 +76,6 @@ def test_connections_stand_once_where_many_were_opened_and_no_handshake_where_no
     page = render_page(result, None).decode()
     assert page.count(">connect</th>") == 1
     assert "TLS handshake" not in page
-
-
-def test_what_makes_a_run_invalid_is_a_limit() -> None:
-    free = run_result()
-    free.limits.notes.append(UNLIMITED)
-    assert UNLIMITED in limit_lines(free)
-    assert UNLIMITED not in limit_lines(msgspec.structs.replace(free, validity=Validity(False, ["late"])))
 
 
 def test_too_few_samples_read_na() -> None:

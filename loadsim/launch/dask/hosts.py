@@ -9,11 +9,9 @@ from typing import Any
 
 from loadsim.engine.listening import Listening
 from loadsim.launch.launcher import Intake
+from loadsim.launch.liveness import HOST_SILENCE_NS
 from loadsim.model import NS_PER_S
 from loadsim.processes import ending
-
-SILENCE_NS = 2 * NS_PER_S
-"""A host without a message for this time is lost; each sends one at least every `host.BEAT_S`, or a little later."""
 
 
 @dataclass
@@ -75,7 +73,7 @@ class Hosts:
             host.heard_ns = max(host.heard_ns, heard_ns)
 
     def hear(self, word: dict[str, Any], now_ns: int) -> None:
-        """Process a message of a host (`host.Say`)."""
+        """Process a message of a host (`host_shards.Say`)."""
         host = self.all[word["host"]]
         host.heard_ns = self._listening.at(now_ns)
         if not host.up:
@@ -96,8 +94,8 @@ class Hosts:
         """Give up hosts without a message for too long."""
         listened_ns = self._listening.at(now_ns)
         for host in self.busy:
-            if listened_ns - host.heard_ns > SILENCE_NS:
-                self.lose(host, f"no message from it for {SILENCE_NS / NS_PER_S:g} s")
+            if listened_ns - host.heard_ns > HOST_SILENCE_NS:
+                self.lose(host, f"no message from it for {HOST_SILENCE_NS / NS_PER_S:g} s")
 
     def lose(self, host: Host, reason: str, *, tell: bool = True) -> None:
         """Record that a host is lost; its shards that ended before stay ended."""

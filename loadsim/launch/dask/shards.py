@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 from distributed.client import FutureCancelledError
 
-from loadsim.addresses import is_loopback
 from loadsim.engine.messages import Start, Stop, assignments, encode
+from loadsim.host_checks import is_loopback
 from loadsim.launch.clock import RoundTrip, compare
 from loadsim.launch.cluster import check_versions, hosts_of
 from loadsim.launch.dask import scheduler, worker
 from loadsim.launch.dask.hosts import Host, Hosts
 from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
-from loadsim.launch.host import LEASE_S, Sealed
+from loadsim.launch.host_shards import Sealed
 from loadsim.launch.launcher import READY_S, Beginning, Intake
+from loadsim.launch.liveness import LEASE_S, RENEW_S
 from loadsim.model import NS_PER_S, LoadsimError, Secret, UnreachableError, UsageError
 from loadsim.plan import RunSpec, Target
 from loadsim.plan.cluster import Cluster, host_of
@@ -27,7 +28,6 @@ from loadsim.plan.redact import variables_of
 from loadsim.signing import scheme
 
 LOOK_S = 0.25
-RENEW_S = 1.0
 LEAD_NS = NS_PER_S
 """How far ahead the agreed start lies: time for the message to reach every host."""
 ROUND_TRIPS = 8

@@ -12,7 +12,7 @@ import msgspec
 from distributed import get_worker
 from distributed.core import Status
 
-from loadsim.launch.host import HostShards, Sealed
+from loadsim.launch.host_shards import HostShards, Sealed
 from loadsim.model import LoadsimError
 from loadsim.plan import Target
 

@@ -19,9 +19,9 @@ from loadsim.receiver.hosted import OPTION, AppOrder
 from loadsim.receiver.options import DEFAULT_PATH, Engine, ReceiverOptions
 from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
-from loadsim.report.panel import Response
 from loadsim.signing import scheme
-from loadsim.single.exchange import exchange
+from loadsim.single.result import Response
+from loadsim.single.timed_exchange import exchange
 from loadsim.studies.bench_verify.deliveries import Maker
 from loadsim.studies.bench_verify.verifiers import CheckDelivery
 from loadsim.studies.timer import one_core

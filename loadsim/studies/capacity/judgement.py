@@ -22,9 +22,10 @@ from loadsim.judge.second import disturbed_words
 from loadsim.judge.validity import invalid_reasons
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.counts import slices_of, whole_of
-from loadsim.measure.hdr import Ints, least_count
+from loadsim.measure.hdr import Ints
 from loadsim.measure.intervals import clustering_above
 from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.measure.sample_sizes import least_count
 from loadsim.model import NS_PER_MS, NS_PER_US, Objective, is_success
 from loadsim.studies.capacity.estimate import LEAST_EXCESS, MOST_EXCESS, Look
 

@@ -18,12 +18,12 @@ from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
 from loadsim.plan import Headers, headers_over
 from loadsim.plan.redact import conceal, secrets_in
-from loadsim.report.panel import Response
 from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.suspects import Codes
 from loadsim.signing.timestamps import write_tick
-from loadsim.single.exchange import exchange
+from loadsim.single.result import Response
+from loadsim.single.timed_exchange import exchange
 from loadsim.studies.probe.judgement import Seen
 from loadsim.studies.probe.result import ProbedEndpoint
 from loadsim.studies.probe.window import Clocks

@@ -14,12 +14,12 @@ import uvloop
 
 from loadsim.receiver.counters import SharedCounters
 from loadsim.receiver.decide import Rules
+from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_aiohttp import AiohttpEngine
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.service import fault_plan
 from loadsim.signing import Rejection
 
 BLOCK = bytes(64)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from loadsim.engine.listening import LOOK_NS, Listening
 from loadsim.engine.messages import Frame, FromShard, Last, Ready, encode
 from loadsim.launch.collect import Collector
-from loadsim.launch.dask.hosts import SILENCE_NS, Hosts
+from loadsim.launch.dask.hosts import Hosts
 from loadsim.launch.launcher import Intake
+from loadsim.launch.liveness import HOST_SILENCE_NS
 from loadsim.measure.cells import Metric
 from loadsim.measure.tally import Tally
 from loadsim.model import NS_PER_S
@@ -57,13 +58,13 @@ def test_silence_loses_a_host_with_what_of_it_was_under_way() -> None:
     fake = Fake()
     fake.say(1, fake.frame(1, 1), 10)
     fake.say(3, Last(fake.frame(3, 1), 0, 1), 10)
-    for now_ns in range(10 + LOOK_NS, 10 + SILENCE_NS, LOOK_NS):
+    for now_ns in range(10 + LOOK_NS, 10 + HOST_SILENCE_NS, LOOK_NS):
         fake.hosts.check(now_ns)
-    fake.hosts.hear({"host": 0}, SILENCE_NS)  # a sign of life is enough
-    fake.hosts.check(10 + SILENCE_NS)
+    fake.hosts.hear({"host": 0}, HOST_SILENCE_NS)  # a sign of life is enough
+    fake.hosts.check(10 + HOST_SILENCE_NS)
     assert not fake.lines
     fake.hosts.news.clear()
-    fake.hosts.check(11 + SILENCE_NS)
+    fake.hosts.check(11 + HOST_SILENCE_NS)
     assert fake.lines == ["b was lost: no message from it for 2 s"]
     assert fake.hosts.news.is_set()
     assert [bool(state.lost) for state in fake.collector.states] == [False, True, False, False]
@@ -100,7 +101,7 @@ def test_a_host_whose_shards_are_done_may_be_silent_or_go_away() -> None:
     for shard in range(4):
         fake.say(shard, Last(fake.frame(shard, 1), 0, 1), 10)
         fake.hosts.hear({"host": shard % 2, "shard": shard, "code": 0}, 10)
-    fake.hosts.check(10 * SILENCE_NS)
+    fake.hosts.check(10 * HOST_SILENCE_NS)
     fake.hosts.lose(fake.hosts.all[0], "its worker has stopped")
     assert not fake.lines
     assert not any(state.lost for state in fake.collector.states)

@@ -65,7 +65,7 @@ class QueueRun:
         tally.fold(rows)
         merged.add(0, tally.drain())
         durations = (int(step.duration or 0),)
-        names = StratumNames(("step",), ("a",), ("genuine",), (True,), durations, "open", ("accept",))
+        names = StratumNames(("step",), ("a",), ("genuine",), (True,), durations, ("accept",))
         run = RunInfo(self.spec.run_id, "queue", "", "", 1, "0", "open", 1, interrupted=False, scenario={})
         return assemble(
             *(merged, names),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from loadsim.launch.host import Sealed
+from loadsim.launch.host_shards import Sealed
 
 
 def test_what_is_sealed_shows_in_no_log_and_travels_whole() -> None:

@@ -27,7 +27,7 @@ from loadsim.engine.authority import authority, request_target
 from loadsim.engine.trust import Trust, client_context
 from loadsim.model import ErrorKind, SignedRequest, UsageError
 from loadsim.plan import Headers, header_pairs, headers_over
-from loadsim.report.panel import Failure, Response, Timings
+from loadsim.single.result import Failure, Response, Timings
 
 _CLOSING_TURNS = 8
 _HTTP1 = b"HTTP/1."

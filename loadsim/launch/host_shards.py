@@ -17,15 +17,10 @@ from typing import IO, Any
 
 from loadsim.engine.listening import Listening
 from loadsim.engine.messages import MAX_MESSAGE, Alive, encode
+from loadsim.launch.liveness import BEAT_S, LEASE_S, START_LEASE_S
 from loadsim.model import NS_PER_S
 from loadsim.processes import own_command, own_environment
 
-BEAT_S = 0.5
-"""After this time without a message, a sign of life is sent."""
-LEASE_S = 5.0
-"""After this time without a message, the launcher is gone or disconnected, and the shards end."""
-START_LEASE_S = 60.0
-"""The same before the plan has come."""
 KILL_S = 2.0
 """Time for a shard to end after it was asked to."""
 

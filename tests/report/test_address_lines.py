@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadsim.measure.assemble import by_address
 from loadsim.measure.result import AddressRow
-from loadsim.report.addresses import address_lines
+from loadsim.report.address_lines import address_lines
 from tests.builders import run_result
 from tests.report.rendering import render_text
 

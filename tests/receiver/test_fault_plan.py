@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.model import NS_PER_MS, UsageError
+from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue, fault_plan
 from loadsim.receiver.options import ReceiverOptions, Share
-from loadsim.receiver.service import NO_FAULT, RESET, Fault, Queue, fault_plan
 
 arrivals = st.lists(st.integers(0, 1000), max_size=60).map(lambda gaps: list(itertools.accumulate(gaps)))
 

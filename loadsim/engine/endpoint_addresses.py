@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
 from loadsim.measure.result import AddressRow
-from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.model import NS_PER_S
 
 Address = tuple[int, object]
 """Socket family and the argument of `connect`."""
 
-ATTEMPT_DELAY_NS = 250 * NS_PER_MS
-"""After this time of an attempt, the next address is tried in parallel (RFC 8305, section 5)."""
 AVOID_NS = 10 * NS_PER_S
 """Time for which a failed address is tried last. Then one connection tries it first again."""
 

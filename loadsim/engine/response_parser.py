@@ -4,25 +4,25 @@ llhttp (httptools) does the parsing;
 the rules that it leaves open are ours: 1xx is skipped, 101 refused, nothing but HTTP/1.x with a status from 200 to 599
 is an answer, a body without length ends with the connection, header block and body are bounded, and bytes that nobody
 asked for are a protocol error. A header block that llhttp refuses although a client may accept it (RFC 9112) is mended
-once and read again, see `heads`. Knows no socket and no clock.
+once and read again, see `unusual_headers`. Knows no socket and no clock.
 """
 
 from __future__ import annotations
 
 import httptools
 
-from loadsim.engine.heads import (
+from loadsim.engine.unusual_headers import (
     beginning,
     ending,
     ends_with_connection,
     fault_of,
     is_http1,
     keeps_http10,
+    lenient_parser,
     mended,
-    response_parser,
     settled_lines,
 )
-from loadsim.engine.heads import shown as shown_of
+from loadsim.engine.unusual_headers import shown as shown_of
 from loadsim.model import ErrorKind
 
 MAX_HEAD = 64 * 1024
@@ -71,7 +71,7 @@ class ResponseReader:
 
     def __init__(self, memo: Memo) -> None:
         self._memo = memo
-        self._parser: httptools.HttpResponseParser | None = response_parser(self)
+        self._parser: httptools.HttpResponseParser | None = lenient_parser(self)
         self.started = False
         self.keep_alive = True
         self.why = ""
@@ -168,7 +168,7 @@ class ResponseReader:
     def _read_mended(self, start: int, head: bytes, rest: bytes) -> int:
         self._mended = True
         self.raw = self.raw[:start] + head + rest
-        self._parser = response_parser(self)
+        self._parser = lenient_parser(self)
         try:
             self._parser.feed_data(head + rest)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:

@@ -80,7 +80,7 @@ class _Parsed:
         self.body += body
 
 
-def response_parser(callbacks: object) -> httptools.HttpResponseParser:
+def lenient_parser(callbacks: object) -> httptools.HttpResponseParser:
     """llhttp, with what a client may accept: lines that end in LF alone (RFC 9112, 2.2), any HTTP/1.x (RFC 9110, 2.5)
     and spaces behind the size of a chunk."""
     parser = httptools.HttpResponseParser(callbacks)
@@ -96,7 +96,7 @@ def _parsed(raw: bytes) -> _Parsed:
     parsed = _Parsed()
     try:
         with contextlib.suppress(httptools.HttpParserUpgrade):
-            response_parser(parsed).feed_data(raw)
+            lenient_parser(parsed).feed_data(raw)
     except httptools.HttpParserError as error:
         parsed.fault = str(error)  # what was read up to the fault is what there is to show
     return parsed

@@ -1,4 +1,4 @@
-"""The history of the simulations that this dashboard sent, so that they can be shown and sent again.
+"""The simulations that this dashboard sent, so that they can be shown and sent again.
 
 An entry holds its delivery with the signer; the secret never leaves this process.
 """
@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from loadsim.model import NS_PER_S
-from loadsim.report.panel import Simulation
 from loadsim.single.prepare import PreparedDelivery, deliver
+from loadsim.single.result import Simulation
 
 LARGEST_HISTORY = 100
 """Number of simulations that are kept."""
@@ -36,7 +36,7 @@ class SentSimulation:
         return datetime.datetime.fromtimestamp(self.at_ns / NS_PER_S, datetime.UTC)
 
 
-class History:
+class SentSimulations:
     """Sends simulations and keeps the latest of them."""
 
     def __init__(self) -> None:

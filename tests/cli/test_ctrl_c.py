@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadsim.cli.stopping import STOPPING, stopping
+from loadsim.cli.ctrl_c import STOPPING, stopping
 
 
 class Work:

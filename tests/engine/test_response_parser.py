@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.engine.response import Memo, ResponseReader
+from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.model import ErrorKind
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).map(lambda text: f"x-{text}")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.engine.addresses import AVOID_NS, Addresses
+from loadsim.engine.endpoint_addresses import AVOID_NS, Addresses
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.wire import resolve
 from loadsim.model import UnreachableError
@@ -178,7 +178,7 @@ def test_black_holes_alone_are_a_timeout_to_connect(transport: str, monkeypatch:
 
 def test_racing_addresses_makes_no_reference_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     """One address refuses, and is never avoided: connections race, and adopt another attempt."""
-    monkeypatch.setattr("loadsim.engine.addresses.AVOID_NS", 0)
+    monkeypatch.setattr("loadsim.engine.endpoint_addresses.AVOID_NS", 0)
     hosts = ["127.0.0.2", "127.0.0.3"]
     with serving("127.0.0.3") as servers:
         fire(monkeypatch, "direct", hosts, servers[0].port, connections=1, reuse=1)

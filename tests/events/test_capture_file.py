@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.events import RecordedSource, read_recorded, recorded_pace
-from loadsim.events.recorded import LARGEST
+from loadsim.events.capture_file import LARGEST
 from loadsim.model import RecordedEvent, UsageError
 
 

@@ -1,0 +1,62 @@
+"""Keeps samples of what an endpoint answered, or of the reason of no answer, where there are few of their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadsim.engine.arrivals import Waiting
+from loadsim.engine.pacer import Clock
+from loadsim.engine.recorder import Recorder
+from loadsim.engine.transport import Connection
+from loadsim.measure.result import SampleRow
+from loadsim.model import ERROR_BASE, NS_PER_S, kind_name
+from loadsim.plan import Plan
+
+
+class Samples:
+    """The samples of one shard, in the form of the result. `start_ns`: when the run started, ns of the clock."""
+
+    def __init__(self, plan: Plan, recorder: Recorder, clock: Clock) -> None:
+        self._plan, self._recorder, self._clock = plan, recorder, clock
+        self.start_ns = 0
+
+    def of_connection(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
+        """Keep the answer that this connection had at `now`, or its error."""
+        if not self._recorder.wants_sample(code, event[1]):
+            return
+        if code < ERROR_BASE:
+            headers, body = connection.raw_response()
+            self._keep(event, code, now, headers, body)
+        else:
+            self.show(event, code, connection.error_text())
+
+    def note(self, event: Waiting, code: int, text: str) -> None:
+        """Keep the reason of no answer."""
+        if self._recorder.wants_sample(code, event[1]):
+            self.show(event, code, text)
+
+    def show(self, event: Waiting, code: int, text: str) -> None:
+        """Keep the reason, however many there are of its kind."""
+        self._keep(event, code, self._clock(), error=text)
+
+    def _keep(
+        self,
+        event: Waiting,
+        code: int,
+        now: int,
+        headers: Sequence[tuple[str, str]] = (),
+        body: str = "",
+        error: str = "",
+    ) -> None:
+        _, type_number, case = self._plan.unpack(event[1])
+        row = SampleRow(
+            kind=kind_name(code),
+            index=event[0],
+            type=self._plan.types[type_number],
+            t_s=max(0, now - self.start_ns) / NS_PER_S,
+            headers=list(headers),
+            body=body,
+            error=error,
+            case=self._plan.cases[case],
+        )
+        self._recorder.samples.append(row)
