@@ -86,5 +86,5 @@ def test_a_process_says_what_it_is(name: str) -> None:
 
 
 def test_an_unknown_process_is_one_line() -> None:
-    with pytest.raises(UsageError, match='arrivals: "posson" is not one of burst, constant, poisson, recorded'):
+    with pytest.raises(UsageError, match=f'arrivals: "posson" is not one of {", ".join(sorted(PROCESSES))}$'):
         _scenario({"rate": "1/s", "duration": "1s", "arrivals": "posson"})

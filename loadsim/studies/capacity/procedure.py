@@ -194,8 +194,10 @@ class CapacitySearch:
         model = next((p for p in base.phases if p.record and p.model == "open"), None)
         # a recording has a pace of its own: only its bodies can be sent at another
         keeps = model is not None and process_of(model).has_rate
-        arrivals, burst = (model.arrivals, model.burst) if model and keeps else ("constant", None)
-        phases = [Phase(name=STEP, duration=duration, rate=rate, arrivals=arrivals, burst=burst)]
+        phases = [Phase(name=STEP, duration=duration, rate=rate)]
+        if model is not None and keeps:
+            keys = ("arrivals", *process_of(model).keys)
+            phases = [msgspec.structs.replace(phases[0], **{key: getattr(model, key) for key in keys})]
         if request.settle_ns:
             phases.insert(0, Phase(name=SETTLE, duration=request.settle_ns, rate=rate, record=False))
         return msgspec.structs.replace(

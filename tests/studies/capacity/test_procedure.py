@@ -17,6 +17,9 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.result import load_result
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret, UnreachableError
 from loadsim.plan import Case, RunSpec, from_document
+from loadsim.plan.arrivals import PROCESSES
+from loadsim.plan.arrivals.constant import Constant
+from loadsim.plan.scenario import Phase
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
@@ -277,3 +280,21 @@ def test_a_step_has_every_secret_of_its_run(tmp_path: Path, monkeypatch: pytest.
     step = outcome.result.steps[0]
     result = load_result((outcome.directory / step.result).read_bytes(), source=step.result)
     assert result.by_case["retired_secret"].sent > 0
+
+
+class _Hurried(Constant):
+    """A process with a rate and a key of its own, as somebody may add one."""
+
+    keys = ("speed",)
+
+
+def test_a_step_has_the_arrivals_of_its_scenario_with_every_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PROCESSES, "hurried", _Hurried())
+    phase = Phase(name="unused", rate=Fraction(1), duration=NS_PER_S, arrivals="hurried", speed=3.0)
+    wanted = request("http://127.0.0.1:9/", tmp_path, 100)
+    scenario = msgspec.structs.replace(wanted.load.scenario, phases=(phase,))
+    wanted = replace(wanted, load=msgspec.structs.replace(wanted.load, scenario=scenario))
+    *_, step = CapacitySearch(wanted, lambda _: None).scenario_at(Fraction(50)).phases
+    assert (step.arrivals, step.speed, step.rate) == ("hurried", 3.0, Fraction(50))
