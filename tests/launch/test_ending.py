@@ -226,7 +226,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
     slow_but(
         [("loadsim.run.load", "evaluate"), (Collector, "silent")],
         [
-            (ObjectiveWatch, "look"),
+            (ObjectiveWatch, "check"),
             (Collector, "silent"),
             (LocalShards, "close"),
             ("loadsim.run.load", "known_limits"),
