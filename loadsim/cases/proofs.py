@@ -38,14 +38,14 @@ class Question(NamedTuple):
     misreading: Misreading
 
 
-class Reply(NamedTuple):
+class ProofAnswer(NamedTuple):
     """The bytes that were sent for a question, and whether they were accepted."""
 
     body: bytes
     accepted: bool
 
 
-Search = Generator[Question, Reply, list[Misreading]]
+Search = Generator[Question, ProofAnswer, list[Misreading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def prove(
     accepted: Iterable[SentForm],
     telling: Sequence[SentForm] = (),
     misreadings: Sequence[Misreading] = MISREADINGS,
-) -> Generator[Question, Reply, list[Proof]]:
+) -> Generator[Question, ProofAnswer, list[Proof]]:
     """The proofs for forms whose signature failed.
 
     `accepted`: the forms that were accepted. `telling`: further forms that may be sent, each with a sample of its
@@ -150,7 +150,7 @@ class _Search:
 
     def explained(
         self, misreading: Misreading, failing: Sequence[SentForm], proven: SentForm
-    ) -> Generator[Question, Reply, frozenset[str]]:
+    ) -> Generator[Question, ProofAnswer, frozenset[str]]:
         """The names of the failing forms that the misreading changes. A form that is sent in another way (headers,
         chunks) than the proven one may fail because of that, so it is tried."""
         names = set()

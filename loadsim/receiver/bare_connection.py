@@ -58,8 +58,8 @@ class _Request:
         """The headers that are needed."""
 
 
-class ConnectionOwner(Protocol):
-    """What a connection needs of the engine that owns it."""
+class OwningEngine(Protocol):
+    """The engine that a connection belongs to, as far as the connection uses it."""
 
     timer: Timer | None
     connections: set[Connection]
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         "finished",
     )  # fmt: skip
 
-    def __init__(self, engine: ConnectionOwner, handler: WebhookHandler) -> None:
+    def __init__(self, engine: OwningEngine, handler: WebhookHandler) -> None:
         self._engine = engine
         self._handler = handler
         self._max_body = handler.max_body
@@ -357,6 +357,6 @@ class Connection(asyncio.Protocol):
 class SlowConnection(SlowReading, Connection):
     """A connection that is read slowly."""
 
-    def __init__(self, engine: ConnectionOwner, handler: WebhookHandler, bytes_per_s: int) -> None:
+    def __init__(self, engine: OwningEngine, handler: WebhookHandler, bytes_per_s: int) -> None:
         super().__init__(engine, handler)
         self.bytes_per_s = bytes_per_s

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
-from loadsim.cases.proofs import TELLING, Proof, Question, Reply, SentForm, prove
+from loadsim.cases.proofs import TELLING, Proof, ProofAnswer, Question, SentForm, prove
 from loadsim.cases.rawness import CORPUS, EVERYTHING, PLAIN_MEMBER, RawForm
 from loadsim.signing.misreadings import MISREADINGS, Misreading
 
@@ -46,7 +46,7 @@ def proven(verifies: Verifies, forms: Sequence[RawForm] = CORPUS, *, most: int =
 
 
 def proven_by(
-    search: Generator[Question, Reply, list[Proof]], verifies: Verifies, asked: list[str], body: bytes = BODY
+    search: Generator[Question, ProofAnswer, list[Proof]], verifies: Verifies, asked: list[str], body: bytes = BODY
 ) -> list[Proof]:
     """The end of a search that an endpoint answers; `asked` gets the names of the misreadings it was asked for."""
     try:
@@ -55,7 +55,7 @@ def proven_by(
             request = SentForm(question.form, question.form.of(body))
             asked.append(question.misreading.name)
             signed = request.read_by(question.misreading)
-            question = search.send(Reply(request.body, verifies(request) == signed))
+            question = search.send(ProofAnswer(request.body, verifies(request) == signed))
     except StopIteration as end:
         found: list[Proof] = end.value
     return found

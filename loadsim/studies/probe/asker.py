@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loadsim.cases import CONTENT_TYPE
 from loadsim.cases.edits import HeaderLine, with_another_digit
-from loadsim.cases.proofs import Question, Reply, SentForm
+from loadsim.cases.proofs import ProofAnswer, Question, SentForm
 from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
 from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
@@ -82,7 +82,7 @@ class Asker:
         body = form.of(self.plain(now_ns))
         return await self.send(body, body, now_ns, form, code)
 
-    async def answer(self, question: Question) -> Reply:
+    async def answer(self, question: Question) -> ProofAnswer:
         """Send a form of the next event with the signature of the bytes that a misreading makes of it."""
 
         def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
@@ -90,7 +90,7 @@ class Asker:
             return self._code(timestamp, event_id, body if misread is None else misread)
 
         seen = await self.ask_signed(question.form, code)
-        return Reply(self.body_sent, seen.accepted)
+        return ProofAnswer(self.body_sent, seen.accepted)
 
     async def forged(self) -> Seen:
         """Send an event whose body was changed after signing."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterable
 
-from loadsim.cases.proofs import TELLING, Proof, Question, Reply, SentForm, prove
+from loadsim.cases.proofs import TELLING, Proof, ProofAnswer, Question, SentForm, prove
 from loadsim.cases.rawness import CORPUS, PLAIN_MEMBER, RawForm
 from loadsim.model import UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
@@ -159,7 +159,7 @@ def _row(form: RawForm, seen: Seen, forged: Seen) -> Row:
     return Row(form.name, form.bytes_class, meaning, _shown(seen), is_finding, form.lenient)
 
 
-async def _answered(asker: Asker, search: Generator[Question, Reply, list[Proof]]) -> list[Proof]:
+async def _answered(asker: Asker, search: Generator[Question, ProofAnswer, list[Proof]]) -> list[Proof]:
     """Send what a search asks for, until it has its proofs."""
     try:
         question = next(search)

@@ -13,7 +13,7 @@ import msgspec
 
 from loadsim.plan.redact import redact_url
 from loadsim.studies.probe.judgement import Meaning
-from loadsim.studies.probe.window import Direction, Edge, Interval, Offset, Width, width_of, window_of
+from loadsim.studies.probe.window import Direction, Edge, Offset, Range, Width, width_of, window_of
 
 SCHEMA = "loadsim.probe/1"
 
@@ -107,9 +107,9 @@ class ClockResult:
             assert self.offset is not None  # noqa: S101 - edges come with an offset
             yield edge, width_of(edge, self.offset.span, self.tolerance_s)
 
-    def window(self, edge: Edge) -> Interval | None:
+    def window(self, edge: Edge) -> Range | None:
         """The limit on the endpoint's clock; None: there was none up to `limit_s`."""
-        return window_of(edge, self.offset.span if self.offset else Interval(0.0, 0.0))
+        return window_of(edge, self.offset.span if self.offset else Range(0.0, 0.0))
 
     def _finding(self, edge: Edge, width: Width) -> Finding | None:
         if width in ("equal", "measured"):
@@ -183,7 +183,7 @@ def loaded(stored: StoredProbe) -> ProbeResult | ClockResult:
     return results[0]
 
 
-def _seconds(window: Interval, tolerance_s: float | None) -> str:
+def _seconds(window: Range, tolerance_s: float | None) -> str:
     """The limit in whole seconds; the expected one where it lies inside the interval."""
     if tolerance_s is not None and window.low - 1 <= tolerance_s <= window.high:
         return time_words(tolerance_s)

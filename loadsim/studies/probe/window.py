@@ -17,7 +17,7 @@ WHOLE_SECOND = 1.0
 """To a verifier that reads its clock in whole seconds, a delivery seems up to this much younger."""
 
 
-class Interval(NamedTuple):
+class Range(NamedTuple):
     """An interval, seconds."""
 
     low: float
@@ -27,7 +27,7 @@ class Interval(NamedTuple):
 class Offset(NamedTuple):
     """The endpoint's clock minus ours, and how it was found."""
 
-    span: Interval
+    span: Range
     source: Literal["date", "centre", "assumed"]
     """By Date headers; from the middle of the window, if it is symmetric; or assumed to be 0."""
 
@@ -55,9 +55,9 @@ class Clocks:
         self._high = min(self._high, date_s + WHOLE_SECOND - begin_s)
 
     @property
-    def offset(self) -> Interval | None:
+    def offset(self) -> Range | None:
         """The interval of the offset; None without a Date, or when Dates contradict each other (several machines)."""
-        return Interval(self._low, self._high) if -math.inf < self._low <= self._high else None
+        return Range(self._low, self._high) if -math.inf < self._low <= self._high else None
 
 
 def offset_of(clocks: Clocks, stale: Edge, future: Edge) -> Offset:
@@ -65,20 +65,20 @@ def offset_of(clocks: Clocks, stale: Edge, future: Edge) -> Offset:
     if clocks.offset is not None:
         return Offset(clocks.offset, "date")
     if stale.beyond is None or future.beyond is None:
-        return Offset(Interval(0.0, 0.0), "assumed")
-    return Offset(Interval((future.within - stale.beyond) / 2, (future.beyond - stale.within) / 2), "centre")
+        return Offset(Range(0.0, 0.0), "assumed")
+    return Offset(Range((future.within - stale.beyond) / 2, (future.beyond - stale.within) / 2), "centre")
 
 
-def window_of(edge: Edge, offset: Interval) -> Interval | None:
+def window_of(edge: Edge, offset: Range) -> Range | None:
     """The endpoint's own limit, on its clock; None when there is none."""
     if edge.beyond is None:
         return None
     if edge.direction == "stale":
-        return Interval(edge.within + offset.low, edge.beyond + offset.high)
-    return Interval(edge.within - offset.high, edge.beyond - offset.low)
+        return Range(edge.within + offset.low, edge.beyond + offset.high)
+    return Range(edge.within - offset.high, edge.beyond - offset.low)
 
 
-def width_of(edge: Edge, offset: Interval, tolerance_s: float | None) -> Width:
+def width_of(edge: Edge, offset: Range, tolerance_s: float | None) -> Width:
     """One side of the window compared with the expected tolerance; `tolerance_s` None: none is expected."""
     window = window_of(edge, offset)
     if window is None:

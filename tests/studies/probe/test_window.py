@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.studies.probe.window import Clocks, Edge, Interval, Offset, offset_of, width_of, window_of
+from loadsim.studies.probe.window import Clocks, Edge, Offset, Range, offset_of, width_of, window_of
 
 SMALL = st.floats(0, 0.9)
 
@@ -40,7 +40,7 @@ def test_dates_narrow_down_the_offset_and_never_exclude_it(
 def test_an_exact_window_is_never_called_wrong_and_a_wrong_one_by_more_than_the_error_always(
     tolerance: int, limit: int, offset: float, error: tuple[float, float], unsure: tuple[float, float]
 ) -> None:
-    span = Interval(offset - unsure[0], offset + unsure[1])
+    span = Range(offset - unsure[0], offset + unsure[1])
     stale = Edge("stale", limit - offset - error[0], limit - offset + error[1])
     future = Edge("future", limit + offset - error[0], limit + offset + error[1])
     for edge in (stale, future):
@@ -58,9 +58,9 @@ def test_an_exact_window_is_never_called_wrong_and_a_wrong_one_by_more_than_the_
 
 def test_without_dates_the_middle_of_the_window_tells_the_clock() -> None:
     stale, future = Edge("stale", 289.5, 290.5), Edge("future", 309.5, 310.5)
-    assert offset_of(Clocks(), stale, future) == Offset(Interval(9.5, 10.5), "centre")
-    assert width_of(stale, Interval(9.5, 10.5), 300) == width_of(future, Interval(9.5, 10.5), 300) == "equal"
-    assert offset_of(Clocks(), stale, Edge("future", 86_400, None)) == Offset(Interval(0, 0), "assumed")
+    assert offset_of(Clocks(), stale, future) == Offset(Range(9.5, 10.5), "centre")
+    assert width_of(stale, Range(9.5, 10.5), 300) == width_of(future, Range(9.5, 10.5), 300) == "equal"
+    assert offset_of(Clocks(), stale, Edge("future", 86_400, None)) == Offset(Range(0, 0), "assumed")
 
 
 def test_dates_that_contradict_each_other_say_nothing() -> None:
@@ -72,5 +72,5 @@ def test_dates_that_contradict_each_other_say_nothing() -> None:
 
 def test_what_was_never_refused_has_no_edge() -> None:
     edge = Edge("future", 86_400, None)
-    assert width_of(edge, Interval(0, 0), 300) == "unbounded"
-    assert width_of(Edge("stale", 9, 10), Interval(0, 0), None) == "measured"
+    assert width_of(edge, Range(0, 0), 300) == "unbounded"
+    assert width_of(Edge("stale", 9, 10), Range(0, 0), None) == "measured"
