@@ -56,6 +56,9 @@ class LatenessMerge:
         if len(cells.keys) and not 0 <= cells.keys.min() <= cells.keys.max() < self._most_keys:
             raise ValueError("a frame carries latencies of strata that the plan does not have")
         for start, end in delta.away:
+            if end <= 0:
+                continue  # before the start nothing was due
+            start = max(0, start)
             self.pauses += 1
             self.longest_ns = max(self.longest_ns, end - start)
             for number in _slices(start, end):

@@ -129,3 +129,24 @@ def test_a_frame_that_does_not_fit_is_refused() -> None:
 
 def test_layout_leaves_room_for_what_is_disturbed() -> None:
     assert MICROSECONDS.counts_len < 0xFFFF
+
+
+def test_a_pause_before_the_start_is_none_of_the_run() -> None:
+    pauses = Pauses(10 * MS)
+    for beat in (-200 * MS, -100 * MS, -95 * MS, -1 * MS, 5 * MS, 6 * MS):
+        pauses.beat(START + beat, lambda: 0)
+    merge = LatenessMerge(1, 1)
+    merge.add(0, 10**10, counted([], pauses))
+    assert (merge.pauses, merge.longest_ns, merge.away_ns([(0, SLICE_NS)])) == (0, 0, 0)
+    pauses.beat(START + 26 * MS, lambda: 0)
+    merge.add(0, 10**10, counted([], pauses))
+    assert (merge.pauses, merge.longest_ns, merge.away_ns([(0, SLICE_NS)])) == (1, 20 * MS, 20 * MS)
+
+
+def test_of_a_pause_over_the_start_the_part_after_it_counts() -> None:
+    pauses = Pauses(10 * MS)
+    pauses.beat(START - 40 * MS, lambda: 0)
+    pauses.beat(START + 30 * MS, lambda: 0)
+    merge = LatenessMerge(1, 1)
+    merge.add(0, 10**10, counted([], pauses))
+    assert (merge.pauses, merge.longest_ns, merge.away_ns([(0, SLICE_NS)])) == (1, 30 * MS, 30 * MS)
