@@ -15,8 +15,8 @@ from aiohttp import web
 
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.hosted import AppOrder
-from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
+from loadsim.receiver.worker_process import WorkerProcess
 from loadsim.signing import scheme
 from tests import commands
 from tests.receiver.raw_client import PATH, Reply, exchange, request

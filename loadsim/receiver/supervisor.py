@@ -24,8 +24,8 @@ from loadsim.receiver.connection_limits import BACKLOG
 from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.worker import DRAIN_S, Order
+from loadsim.receiver.worker_process import WorkerProcess
 
 START_TIMEOUT_S = 30.0
 GRACE_S = 2.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadsim.receiver.hosted import AppOrder, find_app, is_asgi
-from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
+from loadsim.receiver.worker_process import WorkerProcess
 from tests.conftest import slow_but
 
 from .raw_client import PATIENCE_S, exchange, request

@@ -29,8 +29,8 @@ from loadsim.plan.scenario import EventMix
 from loadsim.run.load import new_id
 from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartRow, ReceiverBench, ReceiverRow
 from loadsim.studies.bench_receiver.subjects import OWN, Running, Setting, faults, running
+from loadsim.studies.cpu_timer import cpu_ns, one_core
 from loadsim.studies.save import utc_now
-from loadsim.studies.timer import cpu_ns, one_core
 
 CONNECTIONS = 64
 RATES = (1_000, 4_000, 8_000)

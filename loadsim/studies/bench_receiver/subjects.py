@@ -17,14 +17,14 @@ from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageEr
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.hosted import OPTION, AppOrder
 from loadsim.receiver.options import DEFAULT_PATH, Engine, ReceiverOptions
-from loadsim.receiver.process import WorkerProcess
 from loadsim.receiver.supervisor import listen
+from loadsim.receiver.worker_process import WorkerProcess
 from loadsim.signing import scheme
 from loadsim.single.result import Response
 from loadsim.single.timed_exchange import exchange
 from loadsim.studies.bench_verify.deliveries import Maker
 from loadsim.studies.bench_verify.verifiers import CheckDelivery
-from loadsim.studies.timer import one_core
+from loadsim.studies.cpu_timer import one_core
 
 HOST = "127.0.0.1"
 OWN = "own"

@@ -33,8 +33,8 @@ from loadsim.studies.bench_verify.result import (
     VerifyRow,
 )
 from loadsim.studies.bench_verify.verifiers import Contender
+from loadsim.studies.cpu_timer import one_core, timed
 from loadsim.studies.save import utc_now
-from loadsim.studies.timer import one_core, timed
 
 SIZES = (64, 300, 1_000, 7_000, 20_000, 256_000)
 ROUNDS = 15

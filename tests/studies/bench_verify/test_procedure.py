@@ -19,7 +19,7 @@ from loadsim.studies.bench_verify.deliveries import MOST, SMALLEST_BODY, Maker, 
 from loadsim.studies.bench_verify.procedure import VerifyBenchmark, VerifyRequest
 from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.bench_verify.verifiers import CheckDelivery, Contender, faults, ours, two_state
-from loadsim.studies.timer import Took
+from loadsim.studies.cpu_timer import Took
 from tests.launch.support import SECRET, SECRET_ENV, loadsim
 from tests.report.rendering import render_summary, render_text
 
