@@ -27,7 +27,7 @@ from loadsim.run.load import LoadOutcome, run_load
 
 State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5
-LARGEST_HISTORY = 7_200
+MOST_POINTS = 7_200
 """Number of points that are kept: one hour at 2 Hz. Of a longer run, the latest are kept."""
 FINAL_STATES = frozenset({"done", "failed", "cancelled"})
 
@@ -45,7 +45,7 @@ class LiveRun:
         self.outcome: LoadOutcome | None = None
         self.first = 0
         """The number of the first point in `points`."""
-        self.points: deque[dict[str, Any]] = deque(maxlen=LARGEST_HISTORY)
+        self.points: deque[dict[str, Any]] = deque(maxlen=MOST_POINTS)
         self.plan = self.spec.shown_plan()
         self._run: Run | None = None
         self._before: Progress | None = None
@@ -148,7 +148,7 @@ class LiveRun:
         if fresh:
             self._count_rates(before, progress)
             self._before = progress
-        if len(self.points) == LARGEST_HISTORY:
+        if len(self.points) == MOST_POINTS:
             self.first += 1
         self.points.append(self._point(progress, fresh=fresh))
         self._wake()

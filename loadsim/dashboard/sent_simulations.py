@@ -14,7 +14,7 @@ from loadsim.model import NS_PER_S
 from loadsim.single.prepare import PreparedDelivery, deliver
 from loadsim.single.result import Simulation
 
-LARGEST_HISTORY = 100
+MOST_SIMULATIONS = 100
 """Number of simulations that are kept."""
 LARGEST_RESPONSE = 64_000
 """Bytes of a response body that are kept."""
@@ -40,7 +40,7 @@ class SentSimulations:
     """Sends simulations and keeps the latest of them."""
 
     def __init__(self) -> None:
-        self._sent: deque[SentSimulation] = deque(maxlen=LARGEST_HISTORY)
+        self._sent: deque[SentSimulation] = deque(maxlen=MOST_SIMULATIONS)
         self._number = 0
 
     def newest_first(self) -> list[SentSimulation]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from loadsim.judge.objectives import percentile_of, unit_of
 from loadsim.judge.vocabulary import METRICS
-from loadsim.judge.windows import US_PER_MS, counts_of
+from loadsim.judge.windows import counts_of
 from loadsim.measure.cells import Cells, Metric, layout
 from loadsim.measure.hdr import rank
 from loadsim.measure.sample_sizes import least_count
-from loadsim.model import NS_PER_S, Objective
+from loadsim.model import NS_PER_S, US_PER_MS, Objective
 from loadsim.plan import Plan, PlannedPhase
 
 _UNITS = {"ms": " ms", "events": "", "events/s": "/s", "fraction": " %"}

@@ -15,9 +15,7 @@ from loadsim.measure.counts import Whole, whole_of
 from loadsim.measure.hdr import PERCENTILES, highest_of, percentile
 from loadsim.measure.result import CUT_OFF, RunResult, Stats, Totals, histogram_key
 from loadsim.measure.sample_sizes import least_count
-from loadsim.model import Objective, UsageError
-
-US_PER_MS = 1000
+from loadsim.model import US_PER_MS, Objective, UsageError
 
 
 @dataclass(frozen=True, slots=True)

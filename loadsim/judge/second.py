@@ -25,10 +25,9 @@ from loadsim.measure.result import ObjectiveRow, RunResult, SecondLook
 from loadsim.measure.second_look import LatenessMerge, look_key
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, stretches_of
-from loadsim.model import Objective, UsageError
+from loadsim.model import US_PER_MS, Objective, UsageError
 from loadsim.plan.units import format_duration
 
-US_PER_MS = 1000
 _JUST = 1e-9
 Holds = Callable[[float, float], bool]
 Planned = tuple[int, "int | None", bool, str]

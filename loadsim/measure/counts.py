@@ -15,8 +15,7 @@ from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, HdrConfig, Ints, rank
 from loadsim.measure.merge import Sliced
 from loadsim.measure.result import NOT_OK, RunResult, histogram_key
-
-US_PER_MS = 1000
+from loadsim.model import US_PER_MS
 
 
 @dataclass(frozen=True, slots=True)

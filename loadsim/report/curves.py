@@ -13,12 +13,12 @@ from fractions import Fraction
 import numpy as np
 
 from loadsim.judge.objectives import parse_objective, percentile_of
-from loadsim.measure.counts import US_PER_MS, SlicedCounts, ok_slices_of, slices_of, whole_of
+from loadsim.measure.counts import SlicedCounts, ok_slices_of, slices_of, whole_of
 from loadsim.measure.hdr import PERCENTILES, Ints, percentiles
 from loadsim.measure.intervals import intervals
 from loadsim.measure.result import RunResult, SeriesRow, histogram_key
 from loadsim.measure.sample_sizes import least_count
-from loadsim.model import NS_PER_S, UsageError
+from loadsim.model import NS_PER_S, US_PER_MS, UsageError
 from loadsim.plan.units import UnitError, parse_duration
 
 MOST_POINTS = 120

@@ -14,13 +14,13 @@ import numpy as np
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, rank
 from loadsim.measure.result import RunResult, Stats
+from loadsim.model import US_PER_MS
 
 HALVINGS = 20
 """The last row before 100 % is that with 2^-20 of the samples above it: 99.9999 %."""
 TICKS = 5
 """Rows per halving of the distance to 100 %, HdrHistogram's own default."""
 METRIC = "response"
-US_PER_MS = 1000
 
 
 def quantiles() -> Iterator[Fraction]:

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator
 from datetime import datetime
 
-from loadsim.measure.counts import US_PER_MS, slices_of
+from loadsim.measure.counts import slices_of
 from loadsim.measure.result import RunResult
+from loadsim.model import US_PER_MS
 from loadsim.report.figures import printable
 
 METRICS = ("response", "service")

@@ -3,7 +3,7 @@ import { ask, breakable, byId, choose, offer, showProblem, trying } from "./shar
 
 const [form, live, state, stop, outcome, problem, mix] = ["start", "live", "state", "stop", "outcome", "problem", "mix"].map(byId);
 const WORDS = { starting: "starting", running: "running", stopping: "stopping: events in flight may still end", judging: "judging", done: "ended", failed: "failed", cancelled: "stopped" };
-const LARGEST_HISTORY = 7200;
+const MOST_POINTS = 7200;
 
 // -- the form ---------------------------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ const follow = (begun) => {
   source.addEventListener("point", (message) => {
     const point = JSON.parse(message.data);
     points.push(point);
-    if (points.length > LARGEST_HISTORY) points.shift();
+    if (points.length > MOST_POINTS) points.shift();
     tiles(point);
     byId("live-words").textContent = words();
     if (run.duration_s) byId("progress").value = Math.min(1, point.elapsed / run.duration_s);
