@@ -1,7 +1,7 @@
 """The JSON document of an event type under the user's options, before the fields of an event are filled in.
 
-The options are the `simulation` field, the size and form of the image, and overrides. `fill` and `varying` fill in the
-fields that differ from event to event.
+The options are the `simulation` field, the size and form of the image, and overrides. `trackpilots_fields` and
+`field_rules` fill in the fields that differ from event to event.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 import orjson
 
-from loadsim.events.fill import carries_image, set_image
 from loadsim.events.image import image_value, parse_image
 from loadsim.events.overrides import Override
 from loadsim.events.templates import EventType, event_type
+from loadsim.events.trackpilots_fields import carries_image, set_image
 from loadsim.model import JsonValue, UsageError
 
 

@@ -16,11 +16,11 @@ import orjson
 
 from loadsim.events.compiled import CompiledTemplate, Renderer, compile_template
 from loadsim.events.event_document import event_document
-from loadsim.events.fill import FILLERS, set_image, set_organisation
+from loadsim.events.field_rules import id_prefix, varying
 from loadsim.events.pools import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
 from loadsim.events.templates import catalogue, event_type
-from loadsim.events.varying import id_prefix, varying
+from loadsim.events.trackpilots_fields import FILLERS, set_image, set_organisation
 from loadsim.model import NS_PER_MS, JsonValue
 
 BLOCK = 4096

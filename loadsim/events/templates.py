@@ -1,7 +1,7 @@
 """The catalogue of event types, with a sample of each.
 
 Trackpilots' samples are the JSON files in `catalogue/`, as the provider documents them. Those of other providers are in
-directories named after their signature scheme; such a file also says which fields of the sample vary (see `varying`).
+directories named after their signature scheme; such a file also says which fields vary (see `field_rules`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class EventType:
     topic: str = ""
     template: bytes = b""
     varies: Mapping[str, str] | None = None
-    """Path in the sample -> rule (see `varying`); None for the types in `fill`."""
+    """Path in the sample -> rule (see `field_rules`); None for those in `trackpilots_fields`."""
 
     def sample(self) -> JsonValue:
         """A fresh copy of the sample, keys in the documented order."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadsim.judge.balance import imbalances, unbalanced
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.bounds import upper95
 from loadsim.measure.cells import LATENCIES
@@ -15,7 +16,6 @@ from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import SampleRow, Stats, Totals
-from loadsim.measure.totals import imbalances, unbalanced
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, kind_name
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied
 from tests.measure.runs import BIG, FORGED, FORGING, GENUINE, HERE, PLAIN, RUN, STEADY_A, STEADY_B, built

@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 
-from loadsim.events.fill import Fill, iso
+from loadsim.events.trackpilots_fields import Fill, iso
 from loadsim.model import JsonValue
 
 Rule = Callable[[int, str, int], JsonValue]
