@@ -148,7 +148,8 @@ def course_of(result: RunResult, objective: Objective) -> WindowCourse:
 
 @dataclass(frozen=True, slots=True)
 class JudgedCourse:
-    """How a course was judged. `observed` is the figure of the worst window; `missing` says why it cannot be judged."""
+    """How a course was judged. `observed` is the figure of the worst window; `missing` says why it cannot be judged. A
+    window that was surely missed decides, whatever others leave open."""
 
     observed: float | None
     passed: bool | None
@@ -170,8 +171,11 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
     worst, t = _worst(objective, known, missed)
     said = [f"the worst of {_windows(course, width)} begins at {t:g} s"]
     said += [f"{len(missed):,} missed it"] if missed else []
+    said += [missing] if missing and missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
-    return JudgedCourse(worst, None if missing and not missed else not missed, "; ".join(said), missing)
+    if missed:
+        return JudgedCourse(worst, False, "; ".join(said), "")
+    return JudgedCourse(worst, None if missing else True, "; ".join(said), missing)
 
 
 def _sides(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Iterator[bool | None]:
