@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from loadsim.exit_codes import VERDICTS, Exit
-from loadsim.judge.objectives import status_of, unit_of
+from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.observe import observe
 from loadsim.judge.second import pause_words, without_generator
 from loadsim.judge.validity import invalid_reasons, short_of_load, warnings_of
@@ -46,10 +46,10 @@ def evaluate(
     """The same result with `validity` and `verdict` filled.
 
     `gate`: `point` judges the figure itself, as k6 does. `confident` fails an objective only when the whole 95 %
-    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`. It is stored, as
-    is `defaults`, whether default objectives were asked for, so that a later judgement can follow it. The objective
-    that ended a run early has failed; objectives for which such a run has too few samples are left open. Raises
-    UsageError for an objective over windows that cannot be made from this result.
+    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`, and the row of a
+    percentile says so. It is stored, as is `defaults`, whether default objectives were asked for, so that a later
+    judgement can follow it. The objective that ended a run early has failed; objectives for which such a run has too
+    few samples are left open. Raises UsageError for an objective over windows that cannot be made from this result.
     """
     reasons, doubts = invalid_reasons(result), []
     rows = []
@@ -108,6 +108,8 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
     note = _note(objective, spared=doubted and passed is True)
+    if gate == "confident" and passed is not None and seen.ci95 is None and percentile_of(objective.aggregation):
+        note = "; ".join(filter(None, (note, "no 95 % interval: the figure itself was judged (--gate confident)")))
     row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
     return msgspec.structs.replace(row, needs_s=seen.needs_s), missing
 

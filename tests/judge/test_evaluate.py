@@ -288,3 +288,17 @@ def test_figures_without_an_interval_are_read_by_the_point() -> None:
     result = run_result()
     objectives = objectives_of(["max < 1ms", MOSTLY_GOOD], vocabulary_of(result))
     assert evaluate(result, objectives, ValidityRules(), gate="confident").verdict.outcome == "fail"
+
+
+def test_the_confident_reading_says_where_it_has_no_interval() -> None:
+    result = run_result()
+    short = msgspec.structs.replace(result.totals.latency_ms["response"], ci95={}, needs_s={"p99": 44.2})
+    totals = msgspec.structs.replace(result.totals, latency_ms={**result.totals.latency_ms, "response": short})
+    result = msgspec.structs.replace(result, totals=totals)
+    wanted = objectives_of(["p(99) < 1ms", "p(95) < 10s", "max < 10s", MOSTLY_GOOD], vocabulary_of(result))
+    missed, met, greatest, _ = evaluate(result, wanted, ValidityRules(), gate="confident").verdict.objectives
+    assert (missed.passed, met.passed) == (False, True)
+    assert missed.note == met.note == "no 95 % interval: the figure itself was judged (--gate confident)"
+    assert missed.needs_s == pytest.approx(44.2)
+    assert greatest.note == ""
+    assert all(row.note == "" for row in evaluate(result, wanted[:3], ValidityRules()).verdict.objectives)
