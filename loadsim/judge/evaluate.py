@@ -15,8 +15,8 @@ from loadsim.exit_codes import VERDICTS, Exit
 from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.observe import observe
 from loadsim.judge.second import pause_words, without_generator
-from loadsim.judge.validity import invalid_reasons, short_of_load, warnings_of
-from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS
+from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
+from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS, METRICS
 from loadsim.judge.windows import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
@@ -59,7 +59,7 @@ def evaluate(
         if result.run.aborted is not None:
             row, missing = _of_aborted(row, missing, objective, result.run.aborted)
         if row.passed is False:
-            row, doubt = _once_more(result, row, objective)
+            row, doubt = _once_more(result, row, objective, rules)
             doubts += [f"objective {objective.text!r} cannot be judged: {doubt}"] if doubt else []
         rows.append(row)
         if missing:
@@ -97,7 +97,7 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if objective.window_ns is not None:
         found = judge_course(objective, course_of(result, objective), holds)
         note = "; ".join(filter(None, (_note(objective, spared=False), found.note)))
-        return _row(objective, found.observed, found.passed, note=note), found.missing
+        return _row(objective, found.observed, found.passed, note=note, at_least=found.at_least), found.missing
     seen = observe(result, objective)
     passed, missing = None, seen.missing
     if seen.value is not None:
@@ -114,10 +114,17 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     return msgspec.structs.replace(row, needs_s=seen.needs_s), missing
 
 
-def _once_more(result: RunResult, row: ObjectiveRow, objective: Objective) -> tuple[ObjectiveRow, str]:
+def _once_more(
+    result: RunResult, row: ObjectiveRow, objective: Objective, rules: ValidityRules
+) -> tuple[ObjectiveRow, str]:
     """A missed objective, judged without the generator's lateness: missed still, or open, and then why."""
     if row.observed is None:
         return row, ""
+    if result.second_look is None and METRICS[objective.metric] == "trend" and often_late(result, rules):
+        doubt = (
+            "the generator was late, and the result, which an earlier version stored, does not hold for which events"
+        )
+        return msgspec.structs.replace(row, passed=None, note="; ".join(filter(None, (row.note, doubt)))), doubt
     holds = OPERATORS[objective.op]
     figure = without_generator(result, objective, row.observed, holds)
     if figure is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -155,6 +155,8 @@ class JudgedCourse:
     passed: bool | None
     note: str
     missing: str
+    at_least: bool = False
+    """`observed` is a lower bound, as it falls on unfinished events."""
 
 
 def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> JudgedCourse:
@@ -173,9 +175,15 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
     said += [f"{len(missed):,} missed it"] if missed else []
     said += [missing] if missing and missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
-    if missed:
-        return JudgedCourse(worst, False, "; ".join(said), "")
-    return JudgedCourse(worst, None if missing else True, "; ".join(said), missing)
+    at = course.t_s.index(t)
+    found = JudgedCourse(
+        worst,
+        None if missing else True,
+        "; ".join(said),
+        missing,
+        at_least=bool(course.at_most) and course.at_most[at] != course.values[at],
+    )
+    return replace(found, passed=False, missing="") if missed else found
 
 
 def _sides(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Iterator[bool | None]:

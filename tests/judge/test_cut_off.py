@@ -155,3 +155,13 @@ def test_a_window_that_was_surely_missed_decides_whatever_another_one_has_too_fe
     result = judged(rows, "response{phase:steady}: p(50) < 700ms over 1s")
     assert (result.verdict.outcome, result.validity.reasons) == ("fail", [])
     assert "too few response samples" in result.verdict.objectives[0].note
+
+
+def test_the_worst_window_is_a_lower_bound_where_it_falls_on_events_that_were_cut_off() -> None:
+    rows = [hanging(S + i * 10 * MS, 800 * MS) for i in range(75)]
+    for took, at_least, observed in ((5, True, "≥ 800"), (900, False, "900")):
+        later = [answered(3 * S + i * MS, took * MS, stratum=STEADY_A) for i in range(50)]
+        result = judged(rows + later, "response{phase:steady}: p(50) < 2s over 1s")
+        row = result.verdict.objectives[0]
+        assert (row.passed, row.at_least) == (None, at_least)
+        assert facts.objective_lines(result)[0].observed.startswith(observed)
