@@ -138,5 +138,6 @@ def gate_option(default: str | None = "point", shown: str | bool = True) -> Call
         type=click.Choice(["point", "confident"]),
         default=default,
         show_default=shown,
-        help="Judge the figure itself, or fail only when its whole 95 % interval is beyond the limit.",
+        help="Judge the figure itself, or fail only when its whole 95 % interval is beyond the limit (a figure without "
+        "an interval is judged itself).",
     )

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from loadsim.exit_codes import VERDICTS, Exit
-from loadsim.judge.objectives import status_of, unit_of
+from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.observe import observe
 from loadsim.judge.second import pause_words, without_generator
-from loadsim.judge.validity import invalid_reasons, short_of_load, warnings_of
-from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS
+from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
+from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS, METRICS
 from loadsim.judge.windows import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
@@ -46,10 +46,10 @@ def evaluate(
     """The same result with `validity` and `verdict` filled.
 
     `gate`: `point` judges the figure itself, as k6 does. `confident` fails an objective only when the whole 95 %
-    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`. It is stored, as
-    is `defaults`, whether default objectives were asked for, so that a later judgement can follow it. The objective
-    that ended a run early has failed; objectives for which such a run has too few samples are left open. Raises
-    UsageError for an objective over windows that cannot be made from this result.
+    interval of its figure is beyond the limit; a figure without an interval is judged as with `point`, and the row of a
+    percentile says so. It is stored, as is `defaults`, whether default objectives were asked for, so that a later
+    judgement can follow it. The objective that ended a run early has failed; objectives for which such a run has too
+    few samples are left open. Raises UsageError for an objective over windows that cannot be made from this result.
     """
     reasons, doubts = invalid_reasons(result), []
     rows = []
@@ -59,7 +59,7 @@ def evaluate(
         if result.run.aborted is not None:
             row, missing = _of_aborted(row, missing, objective, result.run.aborted)
         if row.passed is False:
-            row, doubt = _once_more(result, row, objective)
+            row, doubt = _once_more(result, row, objective, rules)
             doubts += [f"objective {objective.text!r} cannot be judged: {doubt}"] if doubt else []
         rows.append(row)
         if missing:
@@ -97,7 +97,7 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if objective.window_ns is not None:
         found = judge_course(objective, course_of(result, objective), holds)
         note = "; ".join(filter(None, (_note(objective, spared=False), found.note)))
-        return _row(objective, found.observed, found.passed, note=note), found.missing
+        return _row(objective, found.observed, found.passed, note=note, at_least=found.at_least), found.missing
     seen = observe(result, objective)
     passed, missing = None, seen.missing
     if seen.value is not None:
@@ -108,14 +108,23 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
     note = _note(objective, spared=doubted and passed is True)
+    if gate == "confident" and passed is not None and seen.ci95 is None and percentile_of(objective.aggregation):
+        note = "; ".join(filter(None, (note, "no 95 % interval: the figure itself was judged (--gate confident)")))
     row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
     return msgspec.structs.replace(row, needs_s=seen.needs_s), missing
 
 
-def _once_more(result: RunResult, row: ObjectiveRow, objective: Objective) -> tuple[ObjectiveRow, str]:
+def _once_more(
+    result: RunResult, row: ObjectiveRow, objective: Objective, rules: ValidityRules
+) -> tuple[ObjectiveRow, str]:
     """A missed objective, judged without the generator's lateness: missed still, or open, and then why."""
     if row.observed is None:
         return row, ""
+    if result.second_look is None and METRICS[objective.metric] == "trend" and often_late(result, rules):
+        doubt = (
+            "the generator was late, and the result, which an earlier version stored, does not hold for which events"
+        )
+        return msgspec.structs.replace(row, passed=None, note="; ".join(filter(None, (row.note, doubt)))), doubt
     holds = OPERATORS[objective.op]
     figure = without_generator(result, objective, row.observed, holds)
     if figure is None:

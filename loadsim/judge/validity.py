@@ -117,18 +117,21 @@ def short_of_load(result: RunResult, objective: Objective) -> str:
 
 def warnings_of(result: RunResult, rules: ValidityRules) -> list[str]:
     """What should be known of the generator beside the verdict, in words with figures."""
-    return [*_often_late(result, rules), *_short(result)]
+    late = often_late(result, rules)
+    return [*([late] if late else []), *_short(result)]
 
 
-def _often_late(result: RunResult, rules: ValidityRules) -> Iterator[str]:
+def often_late(result: RunResult, rules: ValidityRules) -> str:
+    """That surely more than LATE_SHARE of the events were late, in words with figures; empty otherwise."""
     lag = None if result.run.model == "closed" else whole_of(result, "lag")
     limit = rules.lag / NS_PER_MS
     late = 0 if lag is None else lag.above(limit)
-    if lag is not None and surely_above(late, lag.n, LATE_SHARE):
-        yield (
-            f"the generator was late: {late:,} of {lag.n:,} events ({late / lag.n:.1%}) were released more than "
-            f"{limit:g} ms after they were due{_could(result)}; {REMEDY}"
-        )
+    if lag is None or not surely_above(late, lag.n, LATE_SHARE):
+        return ""
+    return (
+        f"the generator was late: {late:,} of {lag.n:,} events ({late / lag.n:.1%}) were released more than "
+        f"{limit:g} ms after they were due{_could(result)}; {REMEDY}"
+    )
 
 
 def _short(result: RunResult) -> Iterator[str]:

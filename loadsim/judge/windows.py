@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -147,12 +147,15 @@ def course_of(result: RunResult, objective: Objective) -> WindowCourse:
 
 @dataclass(frozen=True, slots=True)
 class JudgedCourse:
-    """How a course was judged. `observed` is the figure of the worst window; `missing` says why it cannot be judged."""
+    """How a course was judged. `observed` is the figure of the worst window; `missing` says why it cannot be judged. A
+    window that was surely missed decides, whatever others leave open."""
 
     observed: float | None
     passed: bool | None
     note: str
     missing: str
+    at_least: bool = False
+    """`observed` is a lower bound, as it falls on unfinished events."""
 
 
 def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> JudgedCourse:
@@ -169,8 +172,17 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
     worst, t = _worst(objective, known, missed)
     said = [f"the worst of {_windows(course, width)} begins at {t:g} s"]
     said += [f"{len(missed):,} missed it"] if missed else []
+    said += [missing] if missing and missed else []
     said += [f"{course.left_out_s:.3g} s in no whole window left out"] if course.left_out_s > 0 else []
-    return JudgedCourse(worst, None if missing and not missed else not missed, "; ".join(said), missing)
+    at = course.t_s.index(t)
+    found = JudgedCourse(
+        worst,
+        None if missing else True,
+        "; ".join(said),
+        missing,
+        at_least=bool(course.at_most) and course.at_most[at] != course.values[at],
+    )
+    return replace(found, passed=False, missing="") if missed else found
 
 
 def _sides(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Iterator[bool | None]:

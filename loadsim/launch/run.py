@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from loadsim.engine.descriptor_limit import RESERVED
-from loadsim.judge.second import watch_windows
 from loadsim.launch.collect import Collector
 from loadsim.launch.environment import environment, processor_time, steal_share
 from loadsim.launch.launcher import Intake, Launcher
@@ -97,8 +96,7 @@ class Run:
                 *(plan.strata, self.shards, self._on_raw, self._on_outcomes, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),
             )
-            planned = [(phase.start_ns, phase.end_ns, phase.record, phase.name) for phase in plan.phases]
-            watch_windows(self._collector.lateness, spec.objectives, self._names, planned)
+            self._watch.count_windows(self._collector.lateness)
             intake = Intake(self._collector, heard)
             self._processors = processor_time()
             self._start_ns, self._began_ns = await launcher.start(spec, self.shards, intake, self._warn)

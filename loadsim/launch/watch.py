@@ -11,11 +11,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from loadsim.judge.abort import cannot_hold, length_s, reach, why_cannot_hold, why_never_certain
+from loadsim.judge.objectives import status_of
+from loadsim.judge.second_windows import counted_digits, window_key
+from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.windows import course, selection_of, value_of
 from loadsim.launch.collect import Collector
 from loadsim.measure.cells import AFTER_RECORDING, Cells, Metric, compact
+from loadsim.measure.lateness import Kind
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import Aborted, WindowCourse
+from loadsim.measure.second_look import LatenessMerge
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective
@@ -40,6 +45,11 @@ class ObjectiveWatch:
         asked = [each.objective for each in self._watched if each.objective.abort]
         found = [(objective.text, why_never_certain(objective, self._plan)) for objective in asked]
         return [f"{text!r} cannot end this run early: {why}" for text, why in found if why]
+
+    def count_windows(self, lateness: LatenessMerge) -> None:
+        """Have the windows of these objectives counted for the second look too; to be said before the first frame."""
+        for each in self._watched:
+            each.count_windows(lateness)
 
     def add(self, cells: Cells) -> None:
         """Add the compacted cells of a frame."""
@@ -92,6 +102,16 @@ class _Watched:
         self._changed: set[int] = set()
         self._doubtful: set[int] = set()
         """Windows in which the objective is not met by the events so far."""
+
+    def count_windows(self, lateness: LatenessMerge) -> None:
+        objective, strata = self.objective, self._selection.strata
+        if self.grid is None:
+            return
+        if objective.metric in ("response", "service"):
+            kind = Kind[objective.metric]
+            lateness.watch(window_key(objective), self.grid, kind, strata, status_of(objective) or "")
+        elif METRICS[objective.metric] != "trend":
+            lateness.watch_counts(window_key(objective), self.grid, strata, counted_digits(objective))
 
     def add(self, cells: Cells) -> None:
         self._changed |= self._counts.add(cells)

@@ -273,11 +273,18 @@ class ShortWindow(msgspec.Struct, frozen=True):
 
 
 class WindowLook(msgspec.Struct, frozen=True):
-    """One window of an objective in a second look: undisturbed events as an HDR V2 blob in us, and how many others."""
+    """One window of an objective in a second look.
+
+    Of a latency: undisturbed events as an HDR V2 blob in us, and how many others were due in it. Of a count: how many
+    disturbed events that its metric counts were due in it, how many failures that a pause may have brought about, and
+    how long the generator was away, averaged over its processes.
+    """
 
     t_s: Figure
     histogram: str
     disturbed: Count
+    excused: Count = 0
+    away_s: Figure = 0.0
 
 
 class SecondLook(msgspec.Struct, frozen=True):
@@ -292,7 +299,8 @@ class SecondLook(msgspec.Struct, frozen=True):
     disturbed: dict[str, Count]
     excused: dict[str, dict[str, Count]]
     windows: dict[str, list[WindowLook]] = {}
-    """By figure and width (`response: p(99) over 5s`), for the latencies that the run's objectives look at."""
+    """By figure and width (`response: p(99) over 5s`), for the run's objectives on `response`, `service` and counts.
+    Windows of counts in which nothing happened are left out."""
     touched_s: list[tuple[Figure, Figure]] = []
     """The stretches of time that a pause or its recovery touches (to the slice), since the start."""
 

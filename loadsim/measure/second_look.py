@@ -6,8 +6,8 @@ that were due in a slice of time that a pause of another shard, or its recovery,
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class LatenessMerge:
         self._pending: list[tuple[int, int, Cells]] = []
         self._total = EMPTY
         self._windows: dict[str, _Windows] = {}
+        self._counted: dict[str, _CountWindows] = {}
 
     def add(self, shard: int, elapsed_ns: int, delta: LatenessDelta) -> None:
         """What one shard counted up to `elapsed_ns` since the start.
@@ -71,6 +72,10 @@ class LatenessMerge:
         """Also count the windows of a latency, under `SecondLook.windows[key]`; to be said before the first frame."""
         self._windows[key] = _Windows(grid, kind, strata, _STATUSES.get(status))
 
+    def watch_counts(self, key: str, grid: Grid, strata: Sequence[int], digits: Collection[int]) -> None:
+        """As `watch`, of a count of events by the first digit of their status (0: no answer)."""
+        self._counted[key] = _CountWindows(grid, strata, digits)
+
     def settle(self, heard_ns: int) -> None:
         """Count what is pending; every shard has told of its pauses up to `heard_ns` since the start."""
         ripe = [self._marked(shard, cells) for elapsed, shard, cells in self._pending if elapsed <= heard_ns]
@@ -78,6 +83,8 @@ class LatenessMerge:
         if ripe:
             for watched in self._windows.values():
                 watched.add(compact(ripe))
+            for counted in self._counted.values():
+                counted.add(compact(ripe))
             whole = [Cells(cells.keys & ~(SLICE_MASK << INDEX_BITS), cells.counts) for cells in ripe]
             self._total = compact([self._total, *whole])
 
@@ -91,6 +98,8 @@ class LatenessMerge:
         """Everything that was counted, once the run is over; `merged` counted the same frames."""
         self.settle(_NEVER)
         windows = {key: watched.looks() for key, watched in self._windows.items()}
+        away = {number: ns / len(self._touched) for number, ns in self._away.items()}
+        windows |= {key: counted.looks(away) for key, counted in self._counted.items()}
         touched = _stretches(set().union(*self._touched))
         look = SecondLook(histograms={}, disturbed={}, excused={}, windows=windows, touched_s=touched)
         stratum, kind, answered, _, index = parts_of(self._total.keys)
@@ -154,6 +163,40 @@ class _Windows:
             start_s = self._grid.start_ns(number) / NS_PER_S
             found.append(WindowLook(start_s, blob, int(counts[left_out].sum())))
         return found
+
+
+class _CountWindows:
+    """The windows of a count: what pauses may have changed in them."""
+
+    def __init__(self, grid: Grid, strata: Sequence[int], digits: Collection[int]) -> None:
+        self._grid, self._strata, self._digits = grid, list(strata), list(digits)
+        self._disturbed: Counter[int] = Counter()
+        """By window, as `_excused`."""
+        self._excused: Counter[int] = Counter()
+
+    def add(self, cells: Cells) -> None:
+        stratum, kind, answered, slices, index = parts_of(cells.keys)
+        numbers = self._grid.numbers(slices)
+        mine = np.isin(stratum, self._strata) & (numbers >= 0)
+        disturbed = mine & (kind == Kind.response) & (index == DISTURBED) & np.isin(answered, self._digits)
+        for counter, found in ((self._disturbed, disturbed), (self._excused, mine & (kind == Kind.excused))):
+            for number, count in zip(numbers[found].tolist(), cells.counts[found].tolist(), strict=True):
+                counter[number] += count
+
+    def looks(self, away: Mapping[int, float]) -> list[WindowLook]:
+        """`away`: for how many ns of each slice the generator was."""
+        slices = np.array(list(away), dtype=np.int64)
+        away_ns: defaultdict[int, float] = defaultdict(float)
+        for number, ns in zip(self._grid.numbers(slices).tolist(), away.values(), strict=True):
+            away_ns[number] += ns
+        return [
+            WindowLook(
+                *(self._grid.start_ns(number) / NS_PER_S, "", self._disturbed[number]),
+                excused=self._excused[number],
+                away_s=away_ns[number] / NS_PER_S,
+            )
+            for number in sorted({*self._disturbed, *self._excused, *away_ns} - {-1})
+        ]
 
 
 def _stretches(slices: set[int]) -> list[tuple[float, float]]:

@@ -136,3 +136,32 @@ def test_a_whole_run_has_no_lower_bounds() -> None:
     assert all(stats.lower_bounds == [] for stats in result.totals.latency_ms.values())
     assert not any(name.endswith("unfinished}") for name in result.histograms)
     assert [columns[Column.code] for columns in HALF_ANSWERED] == [200] * 83
+
+
+def test_a_window_that_was_surely_missed_decides_whatever_another_one_leaves_open() -> None:
+    rows = [answered(S + i * 20 * MS, 900 * MS, stratum=STEADY_A) for i in range(50)]
+    rows += [answered(2 * S + i * 20 * MS, 5 * MS, stratum=STEADY_A) for i in range(450)]
+    rows += [hanging(3 * S + i * 10 * MS, 300 * MS) for i in range(75)]
+    result = judged(rows, "response{phase:steady}: p(50) < 700ms over 1s")
+    row = result.verdict.objectives[0]
+    assert (result.verdict.outcome, row.passed, result.validity.reasons) == ("fail", False, [])
+    assert "1 missed it" in row.note
+    assert "left open by events that were cut off" in row.note
+
+
+def test_a_window_that_was_surely_missed_decides_whatever_another_one_has_too_few_samples_for() -> None:
+    rows = [answered(S + i * 20 * MS, 900 * MS, stratum=STEADY_A) for i in range(50)]
+    rows += [answered(3 * S, 5 * MS, stratum=STEADY_A)]
+    result = judged(rows, "response{phase:steady}: p(50) < 700ms over 1s")
+    assert (result.verdict.outcome, result.validity.reasons) == ("fail", [])
+    assert "too few response samples" in result.verdict.objectives[0].note
+
+
+def test_the_worst_window_is_a_lower_bound_where_it_falls_on_events_that_were_cut_off() -> None:
+    rows = [hanging(S + i * 10 * MS, 800 * MS) for i in range(75)]
+    for took, at_least, observed in ((5, True, "≥ 800"), (900, False, "900")):
+        later = [answered(3 * S + i * MS, took * MS, stratum=STEADY_A) for i in range(50)]
+        result = judged(rows + later, "response{phase:steady}: p(50) < 2s over 1s")
+        row = result.verdict.objectives[0]
+        assert (row.passed, row.at_least) == (None, at_least)
+        assert facts.objective_lines(result)[0].observed.startswith(observed)

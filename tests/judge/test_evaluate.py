@@ -120,7 +120,7 @@ INVALID: list[tuple[RunResult, str]] = [
 
 @pytest.mark.parametrize(("result", "reason"), INVALID, ids=[reason for _, reason in INVALID])
 def test_rules_of_validity(result: RunResult, reason: str) -> None:
-    result = judged(result, "p(99) < 1ms", MOSTLY_GOOD)
+    result = judged(result, "events: count < 1", MOSTLY_GOOD)
     assert any(reason in line for line in result.validity.reasons), result.validity.reasons
     assert not result.validity.valid
     assert result.verdict.outcome == "invalid"
@@ -288,3 +288,28 @@ def test_figures_without_an_interval_are_read_by_the_point() -> None:
     result = run_result()
     objectives = objectives_of(["max < 1ms", MOSTLY_GOOD], vocabulary_of(result))
     assert evaluate(result, objectives, ValidityRules(), gate="confident").verdict.outcome == "fail"
+
+
+def test_the_confident_reading_says_where_it_has_no_interval() -> None:
+    result = run_result()
+    short = msgspec.structs.replace(result.totals.latency_ms["response"], ci95={}, needs_s={"p99": 44.2})
+    totals = msgspec.structs.replace(result.totals, latency_ms={**result.totals.latency_ms, "response": short})
+    result = msgspec.structs.replace(result, totals=totals)
+    wanted = objectives_of(["p(99) < 1ms", "p(95) < 10s", "max < 10s", MOSTLY_GOOD], vocabulary_of(result))
+    missed, met, greatest, _ = evaluate(result, wanted, ValidityRules(), gate="confident").verdict.objectives
+    assert (missed.passed, met.passed) == (False, True)
+    assert missed.note == met.note == "no 95 % interval: the figure itself was judged (--gate confident)"
+    assert missed.needs_s == pytest.approx(44.2)
+    assert greatest.note == ""
+    assert all(row.note == "" for row in evaluate(result, wanted[:3], ValidityRules()).verdict.objectives)
+
+
+def test_a_result_without_a_second_look_fails_no_endpoint_for_a_late_generator() -> None:
+    for late, outcome in ((0, "fail"), (200, "invalid")):
+        result = judged(with_lag((1_000 - late, 1), (late, 50)), "p(99) < 1ms", MOSTLY_GOOD)
+        assert result.second_look is None
+        assert result.verdict.outcome == outcome
+        assert [row.passed for row in result.verdict.objectives] == [None if late else False, True]
+    assert "an earlier version stored" in result.validity.reasons[0]
+    failing = judged(with_lag((800, 1), (200, 50)), "p(99) < 1ms", "success: rate >= 99.9%")
+    assert failing.verdict.outcome == "fail", "answers are not late"

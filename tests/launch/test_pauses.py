@@ -82,10 +82,11 @@ def test_an_answer_that_waited_for_us_is_not_late_and_its_event_not_disturbed(mo
 
 
 def test_closed_runs_are_judged_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = document("max < 100ms", "events: rate >= 190/s", duration="10s", connections=2)
+    counts = ("events: count >= 1900", "events: rate >= 150/s over 1s", "events: rate >= 250/s over 1s")
+    closed = document("max < 100ms", "events: rate >= 190/s", *counts, duration="10s", connections=2)
     closed["phases"][0].pop("rate")
     result = run_virtually(monkeypatch, closed, lambda *_: Reply(10 * MS), away=[(4 * NS_PER_S, 6 * NS_PER_S)])
-    assert outcomes(result) == ("invalid", [None, None, True])
+    assert outcomes(result) == ("fail", [None, None, None, None, False, True])
     rows = result.verdict.objectives
     assert rows[1].without_generator == pytest.approx(200, abs=2)
 
@@ -156,3 +157,63 @@ def test_a_window_without_a_pause_fails_for_the_endpoint(monkeypatch: pytest.Mon
     result = run_virtually(monkeypatch, wanted, script, away=FROZEN)
     assert outcomes(result) == ("fail", [False, True, True])
     assert result.verdict.objectives[0].without_generator == pytest.approx(50, abs=0.1)
+
+
+BUSY = [(n * 500 * MS, n * 500 * MS + 30 * MS) for n in range(1, 19)]
+
+
+def test_an_endpoint_that_fails_all_the_time_fails_windows_of_counts_on_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = (
+        "success: rate >= 90% over 1s",
+        "errors: count <= 5 over 1s",
+        "errors: count == 0 over 1s",
+        "events{status:5xx}: rate < 10/s over 1s",
+    )
+    result = run_virtually(monkeypatch, document(*wanted, duration="10s"), lambda *_: Reply(MS, 500), away=BUSY)
+    assert result.limits.pauses == len(BUSY)
+    assert outcomes(result) == ("fail", [False] * 5)
+    assert result.verdict.objectives[0].without_generator == 0
+    stored = evaluate(
+        result, [parse_objective("success: rate >= 80% over 2s"), parse_objective("errors: count < 9 over 2s")],
+        ValidityRules(),
+    )  # fmt: skip
+    assert outcomes(stored) == ("fail", [False, False]), "windows that nobody counted"
+
+
+def test_a_burst_after_a_pause_fails_no_window_of_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ("errors: count <= 12 over 1s", "errors: count == 10 over 1s", "sent: count <= 110 over 1s")
+    result = run_virtually(
+        monkeypatch, document(*wanted, duration="10s"), lambda index, _: Reply(MS, 500 if index % 10 == 0 else 200),
+        away=[(3_600 * MS, 4_200 * MS)],
+    )  # fmt: skip
+    assert result.verdict.objectives[0].observed == pytest.approx(14, abs=1)
+    assert outcomes(result) == ("fail", [None, None, None, False]), "a tenth fails, pause or not"
+
+
+def test_failures_that_a_pause_brought_about_fail_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(index: int, now_ns: int) -> Reply:
+        return Reply(MS, ERROR_BASE + ErrorKind.closed_idle if index in (400, 401, 402) else 200)
+
+    few = document("errors: count == 0 over 1s", "success: rate >= 99% over 1s", duration="10s")
+    result = run_virtually(monkeypatch, few, script, away=[(3_995 * MS, 4_100 * MS)])
+    assert outcomes(result) == ("invalid", [None, None, True])
+
+
+def test_events_that_the_endpoint_lost_are_missing_in_spite_of_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(index: int, now_ns: int) -> Reply:
+        return Reply(MS, ERROR_BASE + ErrorKind.closed_early if index in (100, 101, 102) else 200)
+
+    wanted = document("events: count >= 1000", "events: count == 1000", duration="10s")
+    result = run_virtually(monkeypatch, wanted, script, away=[(4_000 * MS, 4_300 * MS)])
+    assert outcomes(result) == ("fail", [False, False, True])
+
+
+def test_a_lower_limit_is_open_where_a_disturbed_event_decides_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(index: int, now_ns: int) -> Reply:
+        return Reply(MS if 400 <= index < 410 else 20 * MS)
+
+    wanted = document("service: min > 10ms", "service: min > 30ms", "service: min > 10ms over 5s", duration="10s")
+    result = run_virtually(monkeypatch, wanted, script, away=[(3_990 * MS, 4_105 * MS)])
+    assert outcomes(result) == ("fail", [None, False, None, True])
