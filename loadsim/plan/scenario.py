@@ -156,7 +156,8 @@ class ObjectiveRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
-    """When the measurement itself is not to be trusted. `lag`: the most that p99 of our own lateness may be, in ns."""
+    """When the measurement itself is not to be trusted. `lag`, in ns: a generator that did nothing for longer was away,
+    and an event that was released later than that was late."""
 
     lag: Duration = 10 * NS_PER_MS
 
