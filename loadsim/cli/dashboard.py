@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.output import say
+from loadsim.extras import install
 from loadsim.model import UsageError
 
 NEEDED = ("jinja2", "plotly")
@@ -47,7 +48,7 @@ def command(*, host: str, port: int, no_browser: bool, out: Path) -> None:
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f"the dashboard needs {' and '.join(missing)}: pip install 'loadsim[dashboard]'")
+        raise UsageError(f"the dashboard needs {' and '.join(missing)}: {install('dashboard')}")
     from loadsim.dashboard.serve import DashboardOptions, serve
 
     options = DashboardOptions(host=host, port=port, out=out, browser=not no_browser)

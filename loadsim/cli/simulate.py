@@ -118,10 +118,11 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
     import orjson
 
     from loadsim.cli.terminal import screen
-    from loadsim.single.panel import panel_document, render_panel
+    from loadsim.single.document import simulation_document
+    from loadsim.single.panel import render_panel
 
     if as_json:
-        put(orjson.dumps(panel_document(simulation)) + b"\n")
+        put(orjson.dumps(simulation_document(simulation)) + b"\n")
         return
     width, colour = screen(narrowest=60, widest=120)
     with report_of():

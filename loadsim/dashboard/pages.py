@@ -13,7 +13,7 @@ from loadsim.dashboard.sent_simulations import SentSimulation
 from loadsim.plan.redact import redact_url
 from loadsim.report import figures
 from loadsim.report.markup import embedded_json
-from loadsim.single.panel import panel_document
+from loadsim.single.document import simulation_document
 
 CLASSES = {2: "good", 3: "warn"}
 
@@ -48,7 +48,7 @@ class Pages:
         return self.render(
             "panel.html",
             sent=sent,
-            shown=panel_document(simulation),
+            shown=simulation_document(simulation),
             kind=kind_of(sent),
             curl=curl_command(simulation, delivery.target, f"{sent.at:%Y-%m-%d %H:%M:%S} UTC"),
             command=simulate_command(simulation, delivery.endpoint, delivery.target),

@@ -13,7 +13,7 @@ from loadsim.judge.balance import unbalanced
 from loadsim.judge.vocabulary import METRICS, unrecorded_phases
 from loadsim.measure.bounds import surely_above
 from loadsim.measure.counts import whole_of
-from loadsim.measure.offered import LEAST_SHARE, window_ns
+from loadsim.measure.load_shortfall import LEAST_SHARE, window_ns
 from loadsim.measure.result import RunResult, ShortWindow, Totals
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective, UsageError
 from loadsim.plan.scenario import ValidityRules

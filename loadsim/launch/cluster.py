@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from loadsim.extras import install
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan.cluster import Cluster
 
@@ -38,9 +39,9 @@ def cluster_of(
     if local is not None and not 1 <= int(local[1]) <= MOST_LOCAL:
         raise UsageError(f"--cluster {text}: from 1 to {MOST_LOCAL} workers on this machine")
     if find_spec("distributed") is None:
-        raise UsageError("--cluster needs Dask, which is not installed: pip install 'loadsim[dask]'")
+        raise UsageError(f"--cluster needs Dask, which is not installed: {install('dask')}")
     if local is not None and find_spec("cryptography") is None:
-        raise UsageError(f"--cluster {text}: its certificates need cryptography: pip install 'loadsim[dask]'")
+        raise UsageError(f"--cluster {text}: its certificates need cryptography: {install('dask')}")
     found = Cluster(
         address=text.rstrip("/") if remote else "",
         local=int(local[1]) if local else 0,

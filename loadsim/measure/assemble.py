@@ -14,8 +14,8 @@ import numpy as np
 from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part, layout
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import Ints
+from loadsim.measure.load_shortfall import short_windows
 from loadsim.measure.merge import Merged
-from loadsim.measure.offered import short_windows
 from loadsim.measure.result import (
     CUT_OFF,
     SCHEMA,

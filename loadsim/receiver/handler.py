@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from loadsim.measure.delivery_ids import HEADER
-from loadsim.model import NS_PER_S
-from loadsim.plan.behaviour import ASKS_TO_WAIT
-from loadsim.receiver import answers
 from loadsim.receiver.answers import ACCEPTED, Answer, Entry, RenderedAnswers
 from loadsim.receiver.buffer_budget import BufferBudget
 from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.decide import HeaderNames, Rules
+from loadsim.receiver.failing_answers import failing_answers
 from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
@@ -123,15 +121,3 @@ class WebhookHandler:
         if answer.entry is not None:
             self._row.answered(answer.status)
         return self._rendered.bytes_of(answer, time.time(), close or answer.close, head)
-
-
-def failing_answers(options: ReceiverOptions) -> dict[int, Answer]:
-    """The answers that fail on purpose, by `Fault.status`."""
-    wait = "" if options.retry_after_ns is None else str(options.retry_after_ns // NS_PER_S)
-    failing = {
-        status: answers.refusal(
-            status, Entry.internal, "Failed on purpose", retry_after=wait if status in ASKS_TO_WAIT else ""
-        )
-        for status, _ in options.failing()
-    }
-    return failing | ({RESET: answers.RESET} if options.reset else {})

@@ -17,10 +17,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from loadsim.imports import load_object
+from loadsim.extras import install
 from loadsim.model import LoadsimError, UsageError
 from loadsim.receiver.worker import CONTROL, DRAIN_S, READY, STOP, read_order
 from loadsim.signals import left_to_the_parent
+from loadsim.user_code import load_object
 
 OPTION = "--app"
 Stop = Callable[[], Awaitable[None]]
@@ -93,7 +94,7 @@ async def _serve_asgi(app: Any, listener: socket.socket) -> Stop:
     try:
         import uvicorn  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
-        raise LoadsimError(f"{OPTION}: an ASGI application is served by uvicorn: pip install 'loadsim[asgi]'") from None
+        raise LoadsimError(f"{OPTION}: an ASGI application is served by uvicorn: {install('asgi')}") from None
     config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=int(DRAIN_S))
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -1,13 +1,11 @@
 """The result panel of one simulated event: what was sent, what came back, how long it took.
 
-For the terminal and as JSON. Nothing that an endpoint answers can control the terminal, and values of sensitive headers
-are masked.
+For the terminal, which nothing that an endpoint answers can control; values of sensitive headers are masked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from rich.console import RenderableType
 from rich.panel import Panel
@@ -23,33 +21,6 @@ from loadsim.single.result import Failure, Response, Simulation, Timings
 SHOWN_CHARS = 8_000
 """Of a payload or a response, in the panel; the JSON has them whole."""
 STATUS_STYLES = {2: "bold black on green", 3: "bold black on yellow", 4: "bold white on red", 5: "bold white on red"}
-
-
-def panel_document(simulation: Simulation) -> dict[str, Any]:
-    """The panel as one JSON-able object; what is not known is None."""
-    answer, failure = simulation.answer, simulation.failure
-    return {
-        "event": simulation.event,
-        "endpoint": simulation.endpoint,
-        "url": redact_url(simulation.url),
-        "delivered": simulation.delivered,
-        "status": answer.status if answer else None,
-        "reason": simulation.concealed(answer.reason) if answer else None,
-        "latency_ms": simulation.timings.total if answer else None,
-        "timings_ms": simulation.timings.steps(),
-        "delivery_headers": simulation.shown_headers(),
-        "payload": simulation.payload.decode("utf-8", "replace"),
-        "response": {
-            "headers": [[name, value] for name, value in simulation.answer_headers()],
-            "body": simulation.concealed(answer.body.decode("utf-8", "replace")),
-            "truncated": answer.truncated,
-        }
-        if answer
-        else None,
-        "error": {"kind": failure.kind.name, "text": simulation.concealed(failure.text)} if failure else None,
-        "diagnosis": simulation.advice(),
-        "seed": simulation.seed,
-    }
 
 
 def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from loadsim.extras import install
 from loadsim.plan.units import format_size
 from loadsim.report import figures
 from loadsim.report.blocks import Cell, Column, Lines, Report, Section, Table, Tone, sections
@@ -55,7 +56,7 @@ def _words(result: VerifyBench) -> list[str]:
         f"{result.rounds} interleaved rounds after a warm-up, {place}; {taken}",
     ]
     if result.lacking:
-        lines.append(f"{', '.join(result.lacking)}: pip install 'loadsim[interop]' measures them too")
+        lines.append(f"{', '.join(result.lacking)}: {install('interop')} measures them too")
     return lines
 
 

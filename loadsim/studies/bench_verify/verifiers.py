@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any, Literal, NamedTuple
 
-from loadsim.imports import load_object
 from loadsim.model import Secret, UsageError
 from loadsim.signing import Scheme
 from loadsim.studies.bench_verify.result import Kind
+from loadsim.user_code import load_object
 
 Takes = Literal["message", "delivery", "moment"]
 """`message`: the signed bytes. `delivery`: headers and body. `moment`: headers, body and the time."""

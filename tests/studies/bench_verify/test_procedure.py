@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from loadsim.exit_codes import BENCHES
-from loadsim.imports import load_object
 from loadsim.measure.timing import WIDEST
 from loadsim.model import Secret, UsageError
 from loadsim.signing import scheme, scheme_names
@@ -20,6 +19,7 @@ from loadsim.studies.bench_verify.procedure import VerifyBenchmark, VerifyReques
 from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.bench_verify.verifiers import CheckDelivery, Contender, faults, ours, two_state
 from loadsim.studies.cpu_timer import Took
+from loadsim.user_code import load_object
 from tests.launch.support import SECRET, SECRET_ENV, loadsim
 from tests.report.rendering import render_summary, render_text
 
