@@ -242,15 +242,15 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     page.get_by_label("Rate", exact=True).fill("soon")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("Rate: ")
-    page.get_by_label("Rate", exact=True).fill("40/s")
+    page.get_by_label("Rate", exact=True).fill("100/s")
     page.get_by_label("Duration").fill("1s")
     page.get_by_role("button", name="Show the plan").click()
-    expect(page.locator("#plan-text")).to_contain_text("40 events in 1 s")
+    expect(page.locator("#plan-text")).to_contain_text("100 events in 1 s")
     for times in (1, 2):
         page.get_by_role("button", name="Start the run").click()
         expect(page.get_by_role("button", name="Stop")).to_be_visible()
         expect(page.locator("#live")).to_have_attribute("data-state", "done")
-        expect(page.locator("[data-tile=done]")).to_have_text("40")
+        expect(page.locator("[data-tile=done]")).to_have_text("100")
         for chart in ("rates", "latency", "flight", "failures", "lag"):
             expect(page.locator(f"#live-{chart}")).to_have_attribute("data-points", re.compile("[1-9]"))
         assert page.locator("#state").inner_text() in ("PASS", "INVALID"), "a busy machine says so"
@@ -260,7 +260,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         page.get_by_role("link", name="Load runs" if times == 1 else "Runs", exact=True).click()
         if times == 1:
             page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
-            page.get_by_label("Rate", exact=True).fill("40/s")
+            page.get_by_label("Rate", exact=True).fill("100/s")
             page.get_by_label("Duration").fill("1s")
     page.get_by_label("Scenario").select_option("quick")
     expect(page.locator("#chart-trend[data-drawn]")).to_be_visible()
