@@ -118,6 +118,7 @@ class Engine:
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
         if self._pauses is not None:
+            self._ticked_ns = self.clock()  # until now there was nothing to read
             self._tick(min(max(self._pauses.limit_ns / BEATS, _FASTEST_NS), _SLOWEST_NS) / NS_PER_S)
         try:
             await self._over
