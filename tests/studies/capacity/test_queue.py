@@ -96,13 +96,13 @@ def found(seed: int, out: Path, monkeypatch: pytest.MonkeyPatch, objective: str 
 
 @pytest.mark.slow
 def test_a_queue_is_found_without_bias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = [found(seed, tmp_path, monkeypatch) for seed in range(20)]
+    results = [found(seed, tmp_path, monkeypatch) for seed in range(9)]
     rates = [result.rate for result in results]
     assert all(result.ending == "found" for result in results)
     assert statistics.median(rate or 0.0 for rate in rates) == pytest.approx(TRUTH, rel=0.05), rates
     intervals = [result.rate_ci95 for result in results]
     held = [ends is not None and ends[0] <= TRUTH <= ends[1] for ends in intervals]
-    assert sum(held) >= 16, intervals
+    assert sum(held) >= 7, intervals
     assert all(
         ends is not None and rate and ends[0] <= rate <= ends[1] for ends, rate in zip(intervals, rates, strict=True)
     )
