@@ -144,6 +144,52 @@ def slices_of(keys: Ints) -> Ints:
     return keys >> INDEX_BITS & SLICE_MASK
 
 
+_PENDING_KEYS = 32_768
+"""Number of pending keys at which equal ones are added together. The sums are not merged again here: sorting keys with
+their counts costs three times a plain sort and would delay the load. The parent process has the time for it."""
+
+
+class KeyCounts:
+    """How often each key came, as cells, while the load runs."""
+
+    def __init__(self) -> None:
+        self._pending: list[Ints] = []
+        self._pending_size = 0
+        self._counted: list[Cells] = []
+
+    def add(self, keys: Ints) -> None:
+        """Each key came once more."""
+        if len(keys):
+            self._pending.append(keys)
+            self._pending_size += len(keys)
+            if self._pending_size >= _PENDING_KEYS:
+                self._count()
+
+    def drain(self) -> Cells:
+        """The cells since the last drain, in no order; keys may repeat."""
+        self._count()
+        counted, self._counted = self._counted, []
+        return joined(counted)
+
+    def _count(self) -> None:
+        if self._pending:
+            self._counted.append(Cells(*np.unique(np.concatenate(self._pending), return_counts=True)))
+        self._pending, self._pending_size = [], 0
+
+
+def packed(cells: Cells) -> tuple[bytes, bytes]:
+    """Keys (int64) and counts (uint32) as little-endian bytes."""
+    return cells.keys.astype("<i8", copy=False).tobytes(), cells.counts.astype("<u4").tobytes()
+
+
+def unpacked(keys: bytes, counts: bytes) -> Cells:
+    """What was packed. Raises ValueError when there are not as many keys as counts."""
+    key, count = np.frombuffer(keys, "<i8"), np.frombuffer(counts, "<u4")
+    if len(key) != len(count):
+        raise ValueError(f"a frame carries {len(key)} keys and {len(count)} counts")
+    return Cells(key, count.astype(np.int64))
+
+
 def joined(parts: list[Cells]) -> Cells:
     """The cells of all parts, concatenated."""
     if not parts:

@@ -14,7 +14,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.measure.cells import INDEX_BITS, INDEX_MASK, SLICE_BITS, SLICE_MASK, Cells, slice_of
+from loadsim.measure.cells import (
+    INDEX_BITS,
+    INDEX_MASK,
+    SLICE_BITS,
+    SLICE_MASK,
+    Cells,
+    KeyCounts,
+    packed,
+    slice_of,
+    unpacked,
+)
 from loadsim.measure.hdr import MICROSECONDS, Ints
 from loadsim.model import DROPPED, ERROR_BASE, NS_PER_US, Column, ErrorKind
 
@@ -23,7 +33,6 @@ DISTURBED = INDEX_MASK
 """The index of an event whose latency says nothing; greater than any bucket."""
 CLASSES = 8
 """Events are counted apart by the first digit of their status; 0: those without an answer."""
-_RAW_KEYS = 32_768
 _EXCUSED = [
     ERROR_BASE + kind
     for kind in (
@@ -67,10 +76,7 @@ class LatenessDelta(msgspec.Struct, frozen=True, array_like=True):
 
     def cells(self) -> Cells:
         """The cells. Raises ValueError when there are not as many keys as counts."""
-        keys, counts = np.frombuffer(self.keys, "<i8"), np.frombuffer(self.counts, "<u4")
-        if len(keys) != len(counts):
-            raise ValueError(f"a frame carries {len(keys)} keys and {len(counts)} counts")
-        return Cells(keys, counts.astype(np.int64))
+        return unpacked(self.keys, self.counts)
 
 
 class LatenessTally:
@@ -78,9 +84,7 @@ class LatenessTally:
 
     def __init__(self, start_ns: int, timeout_ns: int, disturbed: Disturbed) -> None:
         self._start, self._timeout, self._disturbed = start_ns, timeout_ns, disturbed
-        self._raw: list[Ints] = []
-        self._raw_size = 0
-        self._settled: list[Cells] = []
+        self._cells = KeyCounts()
 
     def fold(self, rows: Ints) -> None:
         """Count outcome rows: int64 (n, 14), columns of `model.Column`."""
@@ -100,7 +104,7 @@ class LatenessTally:
                 self._fold_disturbed(rows[disturbed], base[disturbed])
         keys = np.concatenate((base, base[was_sent] + (Kind.service * CLASSES << GROUP_SHIFT))) | index
         kept = code != DROPPED
-        self._keep(keys if kept.all() else keys[np.concatenate((kept, kept[was_sent]))])
+        self._cells.add(keys if kept.all() else keys[np.concatenate((kept, kept[was_sent]))])
         self._fold_excused(rows, base, late, disturbed)
 
     def fold_handshakes(self, rows: Ints) -> None:
@@ -109,17 +113,12 @@ class LatenessTally:
         disturbed = self._disturbed(due, due + connect + tls)
         if disturbed is not None:
             base = (stratum * KINDS * CLASSES << GROUP_SHIFT) | (slice_of(due - self._start) << INDEX_BITS)
-            self._keep(_keyed(base[disturbed], Kind.connect, connect[disturbed]))
+            self._cells.add(_keyed(base[disturbed], Kind.connect, connect[disturbed]))
 
     def drain(self, away: list[tuple[int, int]], disturbed: list[tuple[int, int]]) -> LatenessDelta:
         """What was folded since the last drain, with the pauses since (ns of the rows' clock)."""
-        self._settle()
-        cells, self._settled = self._settled, []
-        keys = np.concatenate([part.keys for part in cells]) if cells else np.zeros(0, np.int64)
-        counts = np.concatenate([part.counts for part in cells]) if cells else keys
         return LatenessDelta(
-            keys.astype("<i8", copy=False).tobytes(),
-            counts.astype("<u4").tobytes(),
+            *packed(self._cells.drain()),
             [(start - self._start, end - self._start) for start, end in away],
             [(start - self._start, end - self._start) for start, end in disturbed],
         )
@@ -131,8 +130,8 @@ class LatenessTally:
         )
         waited = (woken != 0) & (slot != 0) & (code != DROPPED)
         begun = (sent != 0) & (first != 0) & (code != DROPPED)
-        self._keep(_keyed(base[waited], Kind.wait, (slot - woken)[waited]))
-        self._keep(_keyed(base[begun], Kind.first_byte, (first - sent)[begun]))
+        self._cells.add(_keyed(base[waited], Kind.wait, (slot - woken)[waited]))
+        self._cells.add(_keyed(base[begun], Kind.first_byte, (first - sent)[begun]))
 
     def _fold_excused(self, rows: Ints, base: Ints, late: Ints, disturbed: NDArray[np.bool] | None) -> None:
         code = rows[:, Column.code]
@@ -144,19 +143,7 @@ class LatenessTally:
         if disturbed is not None:
             excused |= disturbed & np.isin(code, _EXCUSED)
         if excused.any():
-            self._keep(base[excused] + (Kind.excused * CLASSES << GROUP_SHIFT) | code[excused])
-
-    def _keep(self, keys: Ints) -> None:
-        if len(keys):
-            self._raw.append(keys)
-            self._raw_size += len(keys)
-            if self._raw_size >= _RAW_KEYS:
-                self._settle()
-
-    def _settle(self) -> None:
-        if self._raw:
-            self._settled.append(Cells(*np.unique(np.concatenate(self._raw), return_counts=True)))
-        self._raw, self._raw_size = [], 0
+            self._cells.add(base[excused] + (Kind.excused * CLASSES << GROUP_SHIFT) | code[excused])
 
 
 def _keyed(base: Ints, kind: Kind, values_ns: Ints) -> Ints:

@@ -81,10 +81,11 @@ class LatenessMerge:
         ripe = [self._marked(shard, cells) for elapsed, shard, cells in self._pending if elapsed <= heard_ns]
         self._pending = [each for each in self._pending if each[0] > heard_ns]
         if ripe:
+            cells = compact(ripe)
             for watched in self._windows.values():
-                watched.add(compact(ripe))
+                watched.add(cells)
             for counted in self._counted.values():
-                counted.add(compact(ripe))
+                counted.add(cells)
             whole = [Cells(cells.keys & ~(SLICE_MASK << INDEX_BITS), cells.counts) for cells in ripe]
             self._total = compact([self._total, *whole])
 

@@ -20,14 +20,16 @@ from loadsim.measure.cells import (
     INDEX_BITS,
     PARTS,
     Cells,
+    KeyCounts,
     Metric,
     Part,
-    joined,
     layout,
+    packed,
     part_of,
     slice_of,
     succeeded,
     unit_ns,
+    unpacked,
 )
 from loadsim.measure.hdr import Ints
 from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column
@@ -42,9 +44,6 @@ MOMENTS = ("group", *moments.COLUMNS)
 """Columns of `TallyDelta.moments`, in ns; `group` as `cells.group_of`."""
 
 _LARGEST_NS = (1 << moments.VALUE_BITS) - 1
-_RAW_KEYS = 32_768
-"""Number of pending keys at which equal ones are added together. The sums are not merged again here: sorting keys with
-their counts costs three times a plain sort and would delay the load. The parent process has the time for it."""
 _COUNTED = slice(Column.stratum, Column.bytes_received + 1)
 """Columns of a row that are counted: all but the event's index and the attempt."""
 _UNBOUNDED = np.iinfo(np.int64).max
@@ -69,10 +68,7 @@ class TallyDelta(msgspec.Struct, frozen=True, array_like=True):
 
     def cells(self) -> Cells:
         """The cells. Raises ValueError when there are not as many keys as counts."""
-        keys, counts = np.frombuffer(self.keys, "<i8"), np.frombuffer(self.counts, "<u4")
-        if len(keys) != len(counts):
-            raise ValueError(f"a frame carries {len(keys)} keys and {len(counts)} counts")
-        return Cells(keys, counts.astype(np.int64))
+        return unpacked(self.keys, self.counts)
 
     def moment_rows(self) -> Ints:
         """int64 (k, 8), columns MOMENTS."""
@@ -112,9 +108,7 @@ class Tally:
         self._deadlines = np.array(deadlines, dtype=np.int64)
         self._ends = self._in_time = self._instants(phase_ends)
         self._in_recording = self._instants(recording_ends)
-        self._raw: list[Ints] = []
-        self._raw_size = 0
-        self._settled: list[Cells] = []
+        self._cells = KeyCounts()
         self._moments = moments.MomentTable(strata * GROUPS_PER_STRATUM)
         self._counters = np.zeros((strata, len(COUNTERS)), dtype=np.int64)
 
@@ -166,7 +160,7 @@ class Tally:
             ended_keys[after_phase] + ((Metric.after_end - Metric.ended) * PARTS << GROUP_SHIFT) + after_recording
         )
         overdue_keys = self._overdue(code, done - sent, base)
-        self._keep(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys, overdue_keys)))
+        self._cells.add(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys, overdue_keys)))
         self._count(columns)
 
     def fold_handshakes(self, rows: Ints) -> None:
@@ -179,21 +173,21 @@ class Tally:
         keys = np.concatenate(
             (self._keys(stratum, due, Metric.connect), self._keys(stratum[secured], due[secured], Metric.tls))
         )
-        self._keep(self._latencies(values, keys))
+        self._cells.add(self._latencies(values, keys))
 
     def fold_sign(self, rows: Ints) -> None:
         """Count sampled signings: int64 (n, 3) of stratum, due, ns."""
         if not len(rows):
             return
         stratum, due, took = np.ascontiguousarray(rows.T)
-        self._keep(self._latencies(took, self._keys(stratum, due, Metric.sign), Metric.sign))
+        self._cells.add(self._latencies(took, self._keys(stratum, due, Metric.sign), Metric.sign))
 
     def fold_receipts(self, rows: Ints) -> None:
         """Count how late answers were read, of outcome rows as in `fold`: where that is known exactly."""
         known = rows[rows[:, Column.receipt] > 0]
         if len(known):
             stratum, due = known[:, Column.stratum], known[:, Column.due]
-            self._keep(self._latencies(known[:, Column.receipt], self._keys(stratum, due, Metric.receipt)))
+            self._cells.add(self._latencies(known[:, Column.receipt], self._keys(stratum, due, Metric.receipt)))
 
     def fold_attempts(self, rows: Ints) -> None:
         """Count attempts that were followed by another attempt: rows as in `fold`.
@@ -204,7 +198,9 @@ class Tally:
             return
         stratum, code, due, woken, _, sent, _, done, out, back = np.ascontiguousarray(rows[:, _COUNTED].T)
         lag = self._latencies(woken - due, self._keys(stratum, due, Metric.lag))
-        self._keep(np.concatenate((lag, self._keys(stratum, np.where(sent == 0, done, sent), Metric.retried) | code)))
+        self._cells.add(
+            np.concatenate((lag, self._keys(stratum, np.where(sent == 0, done, sent), Metric.retried) | code))
+        )
         np.add.at(self._counters, (stratum, 0), out)
         np.add.at(self._counters, (stratum, 1), back)
 
@@ -213,17 +209,15 @@ class Tally:
         or 1 (ended)."""
         if len(rows):
             stratum, instant, over = np.ascontiguousarray(rows.T)
-            self._keep(self._keys(stratum, instant, Metric.backlog) | over)
+            self._cells.add(self._keys(stratum, instant, Metric.backlog) | over)
 
     def drain(self) -> TallyDelta:
         """What was folded since the last drain, with the cumulative moments and counters."""
-        self._settle()
-        cells = joined(self._settled)
-        self._settled = []
+        keys, counts = packed(self._cells.drain())
         filled = self._moments.filled()
         return TallyDelta(
-            keys=cells.keys.astype("<i8", copy=False).tobytes(),
-            counts=cells.counts.astype("<u4").tobytes(),
+            keys=keys,
+            counts=counts,
             moments=filled.astype("<i8", copy=False).tobytes(),
             counters=self._counters.astype("<i8", copy=False).tobytes(),
         )
@@ -296,15 +290,3 @@ class Tally:
         stratum = stratum[order]
         starts = np.flatnonzero(np.concatenate(([True], stratum[1:] != stratum[:-1])))
         self._counters[stratum[starts]] += np.add.reduceat(tallied[:, order], starts, axis=1).T
-
-    def _keep(self, keys: Ints) -> None:
-        """Keep keys of one sample each; equal keys are added up once enough keys are pending."""
-        self._raw.append(keys)
-        self._raw_size += len(keys)
-        if self._raw_size >= _RAW_KEYS:
-            self._settle()
-
-    def _settle(self) -> None:
-        if self._raw:
-            self._settled.append(Cells(*np.unique(np.concatenate(self._raw), return_counts=True)))
-        self._raw, self._raw_size = [], 0
