@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
+import math
 import os
 import shutil
 import signal
@@ -19,13 +22,14 @@ from tests import commands
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-THOROUGH, TIMES = "thorough", 20
-"""The profile under which every law is tried with so many times its usual number of examples."""
+EXAMPLES: Mapping[str, float] = {"quick": 0.4, "usual": 1, "thorough": 20}
+"""Hypothesis profile → how many examples of every law are tried, as a multiple of the number that the law names."""
 
 # A slow machine is no counterexample.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(THOROUGH, settings.get_profile("unhurried"), print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unhurried"))  # noqa: TID251
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+for profile in EXAMPLES.keys() - {"usual"}:
+    settings.register_profile(profile, settings.get_profile("usual"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))  # noqa: TID251
 
 LAWS_OWN_SETTINGS = "_hypothesis_internal_use_settings"
 """Where `@settings` leaves them. No public way leads there; a test of this file notices if they move."""
@@ -79,6 +83,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
     return Whole(config, log) if config.getoption("dist") == "load" else None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Share out the compiling of a fresh clone: each process begins with another part of the test modules.
+
+    All processes import all modules and leave them compiled. In the same order each would compile every one itself.
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")  # noqa: TID251
+    if not number.isdecimal():
+        return
+    root = session.config.rootpath
+    places = [root / argument.partition("::")[0] for argument in session.config.args]
+    modules = sorted(path for place in places for path in (place.rglob("test_*.py") if place.is_dir() else [place]))
+    start = len(modules) * int(number) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])  # noqa: TID251
+    for path in modules[start:] + modules[:start]:
+        # What cannot be imported is reported when its tests are collected.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
+
+
 def pytest_collection_finish() -> None:
     """Thousands of tests stay until the end: no collection of garbage need look at them."""
     gc.collect()
@@ -87,13 +110,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A profile's number of examples does not reach laws that set their own: under `thorough`, multiply each law's."""
-    if settings.get_current_profile_name() != THOROUGH:
-        return
+    """A profile's number of examples does not reach laws that set their own: each law's is multiplied."""
+    times = EXAMPLES.get(settings.get_current_profile_name(), 1)
     for law in {item.obj for item in items if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)}:
         law = getattr(law, "__func__", law)
         own = getattr(law, LAWS_OWN_SETTINGS, settings())
-        setattr(law, LAWS_OWN_SETTINGS, settings(own, max_examples=own.max_examples * TIMES))
+        setattr(law, LAWS_OWN_SETTINGS, settings(own, max_examples=math.ceil(own.max_examples * times)))
 
 
 def is_there(name: str) -> bool:

@@ -208,9 +208,7 @@ def test_a_hostile_document_is_one_line_wherever_it_is_read(run: Run, tmp_path: 
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "name", slow_but([LONG, "/dev/zero"], [LONG, f"{LONG}.toml", "\udcff.toml", "/dev/zero", "/dev/null"])
-)
+@pytest.mark.parametrize("name", slow_but([LONG], [LONG, f"{LONG}.toml", "\udcff.toml", "/dev/zero", "/dev/null"]))
 @pytest.mark.parametrize(
     "command",
     [

@@ -94,7 +94,7 @@ async def rotated(out: Path, scheme_name: str, mistake: str) -> RunResult:
 MISTAKES = ("none", "keeps the old one", "never knew the old one")
 
 
-@pytest.mark.parametrize("scheme_name", ["trackpilots", "standard-webhooks"])
+@pytest.mark.parametrize("scheme_name", slow_but(["trackpilots"], ["trackpilots", "standard-webhooks"]))
 @pytest.mark.parametrize("mistake", slow_but(list(MISTAKES)[:1], MISTAKES))
 async def test_a_rotation_is_judged(tmp_path: Path, scheme_name: str, mistake: str) -> None:
     result = await rotated(tmp_path, scheme_name, mistake)

@@ -101,6 +101,7 @@ def test_a_generator_in_time_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_virtually(monkeypatch, OPEN, lambda *_: Reply(NS_PER_MS)).verdict.outcome == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.needs("prlimit")
 async def test_a_descriptor_limit_below_its_connections_is_said_before_and_after(tmp_path: Path) -> None:
     async with endpoint() as served:

@@ -16,6 +16,7 @@ import pytest
 
 from loadsim.cli import main as main_module
 from tests import commands
+from tests.conftest import slow_but
 from tests.receiver.raw_client import SECRET, exchange, request
 from tests.runner import obeyed, sent
 
@@ -110,7 +111,7 @@ SILENT = {"simulate, no HTTP", "run, no HTTP", "capacity", "ab"}
 """They show nothing of what an endpoint said."""
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", slow_but(["run", "probe", "unknown file"], COMMANDS))
 def test_no_command_prints_what_a_runner_obeys(name: str, run: Run, url: str) -> None:
     ran = run(*(word.replace("URL", url) for word in COMMANDS[name]))
     check(ran.out, ran.err)

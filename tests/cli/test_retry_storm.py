@@ -43,6 +43,7 @@ def result_of(run: Run, text: str, *options: str) -> tuple[Any, str]:
     return json.loads(Path("out.json").read_text(encoding="utf-8")), ended.out
 
 
+@pytest.mark.slow
 def test_every_event_of_an_outage_is_delivered_and_the_books_balance(run: Run) -> None:
     result, shown = result_of(run, STORM, "-w", "2")
     totals, retries = result["totals"], result["retries"]

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from loadsim.plan.redact import shown_variable
+from tests.conftest import slow_but
 
 from .loopback import serving
 from .running import Run
@@ -63,7 +64,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", slow_but(["run", "probe"], COMMANDS))
 def test_no_value_of_a_variable_is_shown_or_kept(name: str, run: Run, url: str, tmp_path: Path) -> None:
     command, *options = COMMANDS[name]
     ran = run(command, url, *HEADERS, *options)

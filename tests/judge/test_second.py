@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.benchmarks.validity import verdicts
 
 RUNS = 120
 
 
+@pytest.mark.slow
 def test_pauses_fail_no_endpoint_and_hide_few_that_fail() -> None:
     seen: Counter[tuple[bool, bool, str]] = Counter()
     for verdict in verdicts(RUNS, seed=11):

@@ -110,6 +110,7 @@ async def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     assert stored(tmp_path).totals.succeeded >= 50
 
 
+@pytest.mark.slow
 async def test_where_ctrl_c_is_ignored_the_others_are_not(tmp_path: Path) -> None:
     """A shell that is not interactive starts its background jobs so."""
     background = ("sh", "-c", 'trap "" INT; exec "$0" "$@"', *INTERPRETER)

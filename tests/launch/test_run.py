@@ -248,6 +248,7 @@ async def test_a_frozen_shard_is_found_by_its_silence(tmp_path: Path) -> None:
     assert not command_line(pids[1])
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_stopped_and_continued_hears_what_was_said_meanwhile(tmp_path: Path) -> None:
     """Ctrl-Z and fg, or a machine that was frozen: longer than a shard may be silent."""
     async with endpoint() as served, two_shards(served, tmp_path, "6s") as (process, pids):

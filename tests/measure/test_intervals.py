@@ -113,6 +113,7 @@ def short_runs() -> list[Cell]:
     return list(grid(100, (10,)))
 
 
+@pytest.mark.slow
 def test_intervals_hold_and_likes_are_alike(short_runs: list[Cell]) -> None:
     assert len(short_runs) == 4 * len(PROCESSES)
     assert [(cell, cell.problems) for cell in short_runs if cell.problems] == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
+from loadsim.measure.result import RunResult
 from loadsim.report import markdown, page, terminal
 from loadsim.report.blocks import Report, cell, tables
 from loadsim.report.reconciliation import reconcile_report
@@ -15,15 +19,33 @@ from tests.report.rendering import report_of
 from tests.report.results import aborted, closed, compared, failed, invalid, pairs, probed, retried, searched
 from tests.report.test_reconciliation import BAD, CLEAN
 
-REPORTS = [
-    report_of(result)
-    for result in (
-        *(failed(), closed(), invalid(), aborted(), retried(), searched(), compared(), probed()),
-        *(pairs(same=True), pairs(slower=1.2)),
-        run_result(shards=[shard(0, host="a", clock_ahead_ms=1.0, clock_residual_ms=0.1), shard(1, host="b")]),
-    )
-]
-REPORTS += [reconcile_report(run_result(), found) for found in (CLEAN, BAD)]
+
+def made(result: Callable[[], Any]) -> Report:
+    return report_of(result())
+
+
+def two_hosts() -> RunResult:
+    ahead = shard(0, host="a", clock_ahead_ms=1.0, clock_residual_ms=0.1)
+    return run_result(shards=[ahead, shard(1, host="b")])
+
+
+REPORTS: Mapping[str, Callable[[], Report]] = {
+    **{
+        make.__name__: functools.partial(made, make)
+        for make in (failed, closed, invalid, aborted, retried, searched, compared, probed)
+    },
+    "pairs alike": lambda: report_of(pairs(same=True)),
+    "pairs apart": lambda: report_of(pairs(slower=1.2)),
+    "two hosts": lambda: report_of(two_hosts()),
+    "reconciled": lambda: reconcile_report(run_result(), CLEAN),
+    "reconciled, bad": lambda: reconcile_report(run_result(), BAD),
+}
+
+
+@pytest.fixture(params=REPORTS)
+def report(request: pytest.FixtureRequest) -> Report:
+    """One report of every kind, made when a test asks for it."""
+    return REPORTS[request.param]()
 
 
 def forms(report: Report) -> dict[str, str]:
@@ -37,7 +59,6 @@ def forms(report: Report) -> dict[str, str]:
     return {name: " ".join(html.unescape(text).split()) for name, text in drawn.items()}
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda report: f"{report.outcome} {report.name}")
 def test_every_table_of_one_form_is_in_the_others(report: Report) -> None:
     for name, text in forms(report).items():
         for table in tables(report):
@@ -52,7 +73,6 @@ def test_every_table_of_one_form_is_in_the_others(report: Report) -> None:
                 assert content.under in text, (name, table.caption, content)
 
 
-@pytest.mark.parametrize("report", REPORTS, ids=lambda report: f"{report.outcome} {report.name}")
 def test_every_form_has_the_verdict_and_every_section(report: Report) -> None:
     charts = {chart.name for chart in page.charts_of(report)}
     for name, text in forms(report).items():

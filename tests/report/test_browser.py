@@ -133,6 +133,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
     context.close()
 
 
+@pytest.mark.slow
 def test_the_words_have_contrast(browser: Browser, tmp_path: Path) -> None:
     """WCAG AA (4.5) for ink, muted text and every verdict colour on its ground."""
     pairs = [("ink", "card"), ("muted", "card"), ("muted", "head"), ("accent", "page")]

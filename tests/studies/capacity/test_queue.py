@@ -109,6 +109,7 @@ def test_a_queue_is_found_without_bias(tmp_path: Path, monkeypatch: pytest.Monke
     assert any(result.estimated for result in results)
 
 
+@pytest.mark.slow
 def test_a_rate_that_fails_is_tried_again_and_what_is_judged_stands_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,15 @@
-"""Under the profile `thorough` every law is tried twenty times as often, also one that sets its own number."""
+"""A profile decides how often every law is tried, also one that sets its own number."""
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import THOROUGH, TIMES
+from tests.conftest import EXAMPLES, slow_but
 
 LAWS = """\
 from hypothesis import given, settings, strategies
@@ -29,12 +30,12 @@ def test_counts():
 """
 
 
-@pytest.mark.parametrize(
-    ("options", "times"), [((), 1), (("--hypothesis-profile", THOROUGH), TIMES)], ids=["as usual", THOROUGH]
-)
-def test_every_law_is_tried_so_many_times(tmp_path: Path, options: tuple[str, ...], times: int) -> None:
+@pytest.mark.parametrize("profile", slow_but(["quick"], EXAMPLES))
+def test_every_law_is_tried_so_many_times(tmp_path: Path, profile: str) -> None:
     laws = tmp_path / "test_laws.py"
-    laws.write_text(LAWS.replace("{expected}", f"[{100 * times}, {3 * times}]"), encoding="utf-8")
+    laws.write_text(
+        LAWS.replace("{expected}", str([math.ceil(own * EXAMPLES[profile]) for own in (100, 3)])), encoding="utf-8"
+    )
     command = (
         sys.executable,
         "-m",
@@ -45,7 +46,7 @@ def test_every_law_is_tried_so_many_times(tmp_path: Path, options: tuple[str, ..
         "-p",
         "tests.conftest",
         f"--rootdir={tmp_path}",
-        *options,
+        f"--hypothesis-profile={profile}",
         str(laws),
     )
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
