@@ -22,6 +22,7 @@ from loadsim.plan.redact import ENV_PREFIX, redact_url, shown_variable
 from loadsim.plan.rules import VARIABLE_NAME, check_target, check_url, header_value_problem, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
 from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
+from loadsim.spelling import did_you_mean
 
 LARGEST_FILE, LARGEST_TEXT = 1 << 30, 1 << 24
 """Largest size in bytes of a result or capture, and of a text file."""
@@ -172,10 +173,11 @@ def _endpoints(
     return endpoints
 
 
-def resolve_target(argument: str, config: Config, called: str = "TARGET") -> Endpoint:
+def resolve_target(argument: str, config: Config, called: str = "TARGET", beside: Collection[str] = ()) -> Endpoint:
     """The endpoint that TARGET names: a URL (it contains `://`), `embedded`, or a name from `loadsim.toml`.
 
-    Raises UsageError that lists the known names; user info and query values of the argument are not repeated.
+    `beside`: the shipped scenarios, where the caller takes their names too. Raises UsageError that lists the known
+    names; user info and query values of the argument are not repeated.
     """
     if "://" in argument:
         try:
@@ -193,7 +195,9 @@ def resolve_target(argument: str, config: Config, called: str = "TARGET") -> End
         where = f"{config.source} has no endpoints"
     else:
         where = f"{config.source} has {', '.join(sorted(config.endpoints))}"
-    raise UsageError(f'no endpoint is called "{shown}": {where}; a URL begins with http:// or https://')
+    kinds = "endpoint or shipped scenario" if beside else "endpoint"
+    hint = did_you_mean(argument, (*config.endpoints, *beside), " (", ")")
+    raise UsageError(f'no {kinds} is called "{shown}"{hint}: {where}; a URL begins with http:// or https://')
 
 
 def read_secret(

@@ -45,7 +45,7 @@ def test_a_scenario_runs_as_it_is_and_opens_with_its_question(name: str) -> None
     first = text.splitlines()[0]
     assert first.startswith("# ")
     assert first.endswith("?")
-    assert f"loadsim run scenarios/{name}.toml" in text
+    assert f"#   loadsim run {name}\n" in text
     assert Plan(scenario, 1).phases[-1].record
 
 

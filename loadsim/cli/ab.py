@@ -63,7 +63,7 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     \b
     Examples:
       loadsim ab staging http://127.0.0.1:8080/webhooks -r 500/s -d 20s --fail p99:5%
-      loadsim ab blue green --scenario scenarios/steady.toml --pairs 10 --fail p50:3% --fail p99:5%
+      loadsim ab blue green --scenario steady --pairs 10 --fail p50:3% --fail p99:5%
       loadsim ab staging --aa -r 500/s -d 20s
 
     \b
@@ -93,6 +93,8 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     from pathlib import Path
 
     from loadsim.judge.gates import parse_gates
+    from loadsim.run.compose import read_config
+    from loadsim.run.scenario_text import names_scenario
     from loadsim.studies.ab.procedure import AbRequest
 
     same = options["same"]
@@ -100,8 +102,9 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
         raise UsageError("--aa compares a target with itself: name one target")
     if target_b is None and not same:
         raise UsageError("name two targets, TARGET_A and TARGET_B (or one, with --aa)")
+    config = read_config()
     for target in (target_a, target_b or target_a):
-        if target.endswith(".toml"):
+        if names_scenario(target, config):
             raise UsageError(f"{target}: name targets, and the scenario that both run with --scenario {target}")
     if options["target"]:
         raise UsageError("-t: the targets are TARGET_A and TARGET_B")
@@ -122,13 +125,17 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 
 
 def _load(target: str, options: dict[str, Any]) -> RunSpec:
-    from loadsim.run.compose import compose
+    from loadsim.run.compose import compose, read_config
+    from loadsim.run.scenario_text import names_scenario
 
     rest = run_options(options)
     if options["scenario"] is None:
         return compose(target, rest)
-    if not options["scenario"].endswith(".toml"):
-        raise UsageError(f"--scenario {options['scenario']}: a scenario is a file that ends in .toml")
+    if not names_scenario(options["scenario"], read_config()):
+        raise UsageError(
+            f"--scenario {options['scenario']}: a scenario is a file that ends in .toml, or one that loadsim ships "
+            "(loadsim scenarios)"
+        )
     return compose(options["scenario"], msgspec.structs.replace(rest, target=target))
 
 

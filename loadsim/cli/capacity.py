@@ -53,7 +53,7 @@ def command(what: str, **options: Any) -> None:
     \b
     Examples:
       loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
-      loadsim capacity scenarios/steady.toml --step 20s --settle 5s
+      loadsim capacity steady --step 20s --settle 5s
       loadsim capacity embedded --from 500/s --to 4000/s
 
     \b
@@ -83,14 +83,15 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     """Check everything before the first event. Raises UsageError."""
     from loadsim.judge import objectives_of, vocabulary_of_scenario
-    from loadsim.run.compose import compose
+    from loadsim.run.compose import compose, read_config
+    from loadsim.run.scenario_text import names_scenario
     from loadsim.studies.capacity.procedure import CapacityRequest
 
     lowest = _rate("--from", options["lowest"])
     highest = None if options["highest"] is None else _rate("--to", options["highest"])
     if highest is not None and highest < lowest:
         raise UsageError(f"--to {options['highest']} is below --from {options['lowest']}")
-    quick = not what.endswith(".toml")
+    quick = not names_scenario(what, read_config())
     if options["connections"] and not quick:
         raise UsageError(f"-c: a scenario sets this itself; change {what}, or name a target instead of a scenario")
     load = compose(what, run_options({**options, "rate": options["lowest"] if quick else None}), sized=False)

@@ -20,6 +20,7 @@ COMMANDS: Table = {
     "simulate": ("simulate", "Send one signed event and show the result panel.", False),
     "events": ("events", "List the event types, or print the exact body of one event.", False),
     "run": ("run", "Run a load against an endpoint and judge it.", False),
+    "scenarios": ("scenarios", "List the scenarios that come with loadsim, show or copy one.", False),
     "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
     "probe": ("probe", "Find the bytes and times on which an endpoint's verification fails.", False),
     "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
@@ -42,7 +43,7 @@ def cli() -> None:
 
     \b
     Examples:
-      loadsim run scenarios/quickstart.toml
+      loadsim run quickstart
       loadsim simulate http://127.0.0.1:8080/webhooks -e desktop.app_tracking.captured
       loadsim run http://127.0.0.1:8080/webhooks -r 500/s -d 30s --objective 'p(99) < 250ms'
     """

@@ -70,20 +70,20 @@ def command(what: str, **options: Any) -> None:
     An objective is '[metric{tag:value}: ]aggregation op value'. With 'over 10s' at its end, it must be met in every
     complete window of that length.
 
-    SCENARIO is a file that ends in .toml. TARGET is a URL, a name from loadsim.toml, or "embedded": the companion
-    receiver, started beside the run on a free port with a random secret.
+    SCENARIO is a file that ends in .toml, or a name that `loadsim scenarios` lists. TARGET is a URL, a name from
+    loadsim.toml, or "embedded": the companion receiver, started beside the run on a free port with a random secret.
 
     \b
     Examples:
-      loadsim run scenarios/quickstart.toml
+      loadsim run quickstart
       loadsim run embedded -r 500/s -d 30s --objective 'p(99) < 50ms'
       loadsim run https://example.test/hooks -c 64 -n 100000 -e desktop.app_tracking.captured
-      loadsim run scenarios/steady.toml -t staging --seed 7
+      loadsim run steady -t staging --seed 7
       loadsim run staging -r 100/s -d 60s --retry svix --time-scale 60
       loadsim run http://127.0.0.1:8080/webhooks/trackpilots --ledger http://127.0.0.1:8081/ledger -n 5000 \\
         --objective 'lost: count == 0'
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
-      loadsim run scenarios/steady.toml --cluster local:2
+      loadsim run steady --cluster local:2
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -91,9 +91,12 @@ def command(what: str, **options: Any) -> None:
     """
     from loadsim.cli.github import report_to_github
     from loadsim.judge import exit_code
-    from loadsim.run.compose import compose
+    from loadsim.run.compose import compose, read_config
+    from loadsim.run.scenario_text import shadowed_scenario
 
     spec = compose(what, run_options(options))
+    if note := shadowed_scenario(what, read_config()):
+        say(note)
     if options["check"]:
         _show_plan(spec)
         return

@@ -22,6 +22,7 @@ from loadsim.plan.redact import redact_url
 from loadsim.plan.shape import DocumentError, parse_toml
 from loadsim.run.compose import read_config
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
+from loadsim.shipped import question_of
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
 from loadsim.single.prepare import OneEvent, changed_target, made_event, offered_types, own_event, refuse_embedded
 
@@ -142,9 +143,7 @@ def scenarios() -> list[ScenarioFile]:
         except (UsageError, DocumentError):
             continue  # not a scenario
         if is_scenario:
-            first = text.partition("\n")[0]
-            asks = first.startswith("#") and first.endswith("?")
-            found.append(ScenarioFile(str(path), first.lstrip("# ") if asks else ""))
+            found.append(ScenarioFile(str(path), question_of(text)))
     return found
 
 

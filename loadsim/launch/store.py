@@ -9,7 +9,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from loadsim.model import LoadsimError
+from loadsim.model import LoadsimError, UsageError
 
 _IN_THE_WAY = (errno.EACCES, errno.EPERM, errno.EBUSY)
 """Errors of replacing a file that can still be written in place."""
@@ -54,6 +54,19 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         raise _unwritable(path, error) from None
     except (ValueError, RuntimeError):
+        raise LoadsimError(f"{str(path)!r}: cannot be written: no file can have such a name") from None
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that does not exist yet. Raises UsageError where it does; LoadsimError for another error."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already and is not overwritten") from None
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    except ValueError:
         raise LoadsimError(f"{str(path)!r}: cannot be written: no file can have such a name") from None
 
 

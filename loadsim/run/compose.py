@@ -43,13 +43,14 @@ from loadsim.run.captures import captures_of
 from loadsim.run.keys import with_keys
 from loadsim.run.load import free_directory
 from loadsim.run.options import RunOptions
+from loadsim.run.scenario_text import names_scenario, scenario_text
 from loadsim.settings import (
     ELSEWHERE,
     Config,
     load_config,
-    read_text_file,
     resolve_target,
 )
+from loadsim.shipped import shipped_names
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 
 _OF_OPTIONS = frozenset(RunOptions.__struct_fields__) - {"connections", "headers"}
@@ -110,13 +111,18 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE, *, size
     run has this length, so its objectives must be such as so many events can support. Raises UsageError, and
     LoadsimError where no result could be written.
     """
-    scenario = _named(_scenario(what, options, words), options.name)
+    config = read_config()
+    is_scenario = names_scenario(what, config)
+    made = _scenario if is_scenario else _without_scenario
+    scenario = _named(made(what, options, words, config), options.name)
     scenario = msgspec.structs.replace(scenario, validity=validity_rules(options.max_lag) or scenario.validity)
     target = scenario.target
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
     check_headers(target.headers, described)
-    objectives = _objectives(what, scenario, added=len(_added(options)), defaults=options.default_objectives)
+    objectives = _objectives(
+        what if is_scenario else None, scenario, added=len(_added(options)), defaults=options.default_objectives
+    )
     scenario = by_part(scenario, described)
     if options.gate == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
@@ -170,14 +176,14 @@ def _check_requests(spec: RunSpec) -> None:
     request_maker(msgspec.structs.replace(spec, secret=spec.secret or STAND_IN, old_secret=spec.old_secret or STAND_IN))
 
 
-def _objectives(what: str, scenario: Scenario, *, added: int, defaults: bool) -> tuple[Objective, ...]:
-    """The scenario's own objectives and, after them, those of the command line. An error names the file."""
+def _objectives(source: str | None, scenario: Scenario, *, added: int, defaults: bool) -> tuple[Objective, ...]:
+    """The scenario's own objectives and, after them, those of the command line. An error names `source`, its file."""
     vocabulary = vocabulary_of_scenario(scenario)
-    if what.endswith(".toml"):
+    if source is not None:
         try:
             objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)
         except UsageError as error:
-            raise UsageError(f"{what}: {error}") from None
+            raise UsageError(f"{source}: {error}") from None
     return objectives_of(scenario.objectives, vocabulary, defaults=defaults)
 
 
@@ -186,53 +192,21 @@ def _added(options: RunOptions) -> list[str | dict[str, Any]]:
     return [*options.objectives, *({"objective": text, "abort": True} for text in options.aborting)]
 
 
-def _scenario(what: str, options: RunOptions, words: Words) -> Scenario:
-    types, schemes = [event.name for event in catalogue()], scheme_names()
-    config = read_config()
-    changes = _target_changes(options)
-    asked = {"profile": options.retry, "time_scale": options.time_scale}
-    retry = {key: value for key, value in asked.items() if value is not None}
-    if not what.endswith(".toml"):
-        if options.target:
-            name = words.names["target"]
-            raise UsageError(f"{name} replaces a scenario's target: name either a scenario or a target, not both")
-        endpoint = resolve_target(what, config, words.target)
-        table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
-        payload = options.payload
-        if payload and options.mix:
-            names = words.names
-            raise UsageError(f"{names['payload']} sends the file's own bodies: leave out {names['mix']}")
-        return quick_scenario(
-            endpoint.url,
-            connections=options.connections,
-            rate=_read(parse_rate, options.rate, words.names["rate"]),
-            duration=_read(parse_duration, options.duration, words.names["duration"]),
-            events=options.events,
-            mix=_mix(options.mix, endpoint.events, words),
-            objectives=_added(options),
-            retry=retry,
-            target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
-            seed=options.seed,
-            known_types=types,
-            known_schemes=schemes,
-            types_of=types_of,
-            settle=settled,
-            source=words.source,
-            payloads=(Path(payload).stem, payload) if payload else None,
-        )
+def _scenario(what: str, options: RunOptions, words: Words, config: Config) -> Scenario:
     given = [name for name in _QUICK_ONLY if getattr(options, name)]
     if given:
         flags = ", ".join(words.names[name] for name in given)
         raise UsageError(f"{flags}: a scenario sets this itself; change {what}, or name a target instead of a scenario")
+    changes, schemes = _target_changes(options), scheme_names()
     if options.target:
         elsewhere = dict(resolve_target(options.target, config).given)
         if "scheme" in changes:
             elsewhere.pop("custom", None)
         changes = {**elsewhere, **changes}
     scenario = load_scenario(
-        read_text_file(what),
+        scenario_text(what),
         source=what,
-        known_types=types,
+        known_types=[event.name for event in catalogue()],
         known_schemes=schemes,
         known_cases=case_rules(),
         types_of=types_of,
@@ -243,11 +217,48 @@ def _scenario(what: str, options: RunOptions, words: Words) -> Scenario:
         scenario,
         target=changes,
         objectives=_added(options),
-        retry=retry,
+        retry=_retry(options),
         seed=options.seed,
         known_schemes=schemes,
         source=words.source,
     )
+
+
+def _without_scenario(what: str, options: RunOptions, words: Words, config: Config) -> Scenario:
+    """The scenario of a run that names only a target."""
+    names = words.names
+    if options.target:
+        raise UsageError(
+            f"{names['target']} replaces a scenario's target: name either a scenario or a target, not both"
+        )
+    endpoint = resolve_target(what, config, words.target, beside=shipped_names())
+    if options.payload and options.mix:
+        raise UsageError(f"{names['payload']} sends the file's own bodies: leave out {names['mix']}")
+    changes = _target_changes(options)
+    table = {key: value for key, value in endpoint.given.items() if key != "custom" or "scheme" not in changes}
+    return quick_scenario(
+        endpoint.url,
+        connections=options.connections,
+        rate=_read(parse_rate, options.rate, names["rate"]),
+        duration=_read(parse_duration, options.duration, names["duration"]),
+        events=options.events,
+        mix=_mix(options.mix, endpoint.events, words),
+        objectives=_added(options),
+        retry=_retry(options),
+        target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
+        seed=options.seed,
+        known_types=[event.name for event in catalogue()],
+        known_schemes=scheme_names(),
+        types_of=types_of,
+        settle=settled,
+        source=words.source,
+        payloads=(Path(options.payload).stem, options.payload) if options.payload else None,
+    )
+
+
+def _retry(options: RunOptions) -> dict[str, Any]:
+    asked = {"profile": options.retry, "time_scale": options.time_scale}
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 def _named(scenario: Scenario, name: str | None) -> Scenario:

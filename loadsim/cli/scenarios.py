@@ -1,0 +1,65 @@
+"""`loadsim scenarios`: lists the scenarios that come with loadsim, shows one, and copies one for changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loadsim.cli.output import put, put_line, write_line
+from loadsim.measure.stored_json import stored_json
+from loadsim.model import UsageError
+from loadsim.shipped import SUFFIX, shipped_names, shipped_scenarios, shipped_text
+
+
+@click.group("scenarios", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (loadsim.scenarios/1).")
+@click.pass_context
+def command(ctx: click.Context, *, as_json: bool) -> None:
+    """List the scenarios that come with loadsim, each with the question that it answers.
+
+    `loadsim run NAME` runs one against the companion receiver, `loadsim run NAME -t TARGET` against your endpoint.
+
+    \b
+    Examples:
+      loadsim scenarios
+      loadsim scenarios show steady
+      loadsim scenarios copy steady my-load.toml
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    listed = shipped_scenarios()
+    if as_json:
+        put(stored_json(listed))
+        return
+    width = max(map(len, shipped_names()))
+    for each in listed.scenarios:
+        put_line(f"{each.name:<{width}}  {each.question}")
+
+
+@command.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Print a scenario."""
+    put(shipped_text(name))
+
+
+@command.command("copy")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+def copy(name: str, file: Path | None) -> None:
+    """Copy a scenario into a file of your own, by default NAME.toml. A file that exists is not overwritten.
+
+    \b
+    Examples:
+      loadsim scenarios copy steady
+      loadsim scenarios copy steady my-load.toml
+    """
+    from loadsim.launch.store import write_new
+
+    text = shipped_text(name)
+    path = Path(f"{name}{SUFFIX}") if file is None else file / f"{name}{SUFFIX}" if file.is_dir() else file
+    if path.suffix != SUFFIX:
+        raise UsageError(f"{path}: the name of a scenario file ends in {SUFFIX}")
+    write_new(path, text.replace(f"loadsim run {name}\n", f"loadsim run {path}\n", 1).encode())
+    write_line(f"Saved to {path}")
