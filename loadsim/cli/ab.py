@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target_a", metavar="TARGET_A")
-@click.argument("target_b", metavar="[TARGET_B]", required=False)
+@click.argument("target_a", metavar="TARGET_A", shell_complete=completing.targets)
+@click.argument("target_b", metavar="[TARGET_B]", required=False, shell_complete=completing.targets)
 @click.option(
     "--pairs",
     type=click.IntRange(LEAST_PAIRS, MOST_PAIRS),
@@ -41,7 +42,12 @@ if TYPE_CHECKING:
     help="Fail when this figure of B is significantly higher, by at least this much (default p99:5%). Repeatable.",
 )
 @click.option("--aa", "same", is_flag=True, help="Compare A with itself: the rate of false alarms on this machine.")
-@click.option("--scenario", metavar="FILE", help="Run this scenario against both targets.")
+@click.option(
+    "--scenario",
+    metavar="SCENARIO",
+    shell_complete=completing.scenarios,
+    help="Run this scenario (a file, or one that loadsim ships) against both targets.",
+)
 @click.option(
     "--warm-up", default="2s", show_default=True, metavar="TIME", help="Load before each run, which is not measured."
 )
@@ -62,7 +68,7 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
 
     \b
     Examples:
-      loadsim ab staging http://127.0.0.1:8080/webhooks -r 500/s -d 20s --fail p99:5%
+      loadsim ab http://127.0.0.1:8080/webhooks http://127.0.0.1:8081/webhooks -r 500/s -d 20s --fail p99:5%
       loadsim ab blue green --scenario steady --pairs 10 --fail p50:3% --fail p99:5%
       loadsim ab staging --aa -r 500/s -d 20s
 

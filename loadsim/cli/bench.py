@@ -23,8 +23,8 @@ def command() -> None:
 
     \b
     Examples:
+      loadsim bench engine
       loadsim bench verify --scheme trackpilots --verifier shop.webhooks:verify
       loadsim bench receiver --app shop.web:make_app
-      loadsim bench engine
       loadsim bench engine --step 10s
     """

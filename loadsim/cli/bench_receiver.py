@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.exit_codes import BENCHES
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="The path where your application receives events.",
 )
-@click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
+@click.option(
+    "--scheme", default="trackpilots", shell_complete=completing.schemes, show_default=True, help="Signature scheme."
+)
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
 @click.option("--public-url", metavar="URL", help="The signed URL, for schemes that sign it.")
 @with_options(*secret_options("the secret of your application"))

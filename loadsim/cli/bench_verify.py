@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.exit_codes import BENCHES
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--scheme", "schemes", multiple=True, metavar="NAME", help="Signature scheme; repeatable. [default: all]")
+@click.option(
+    "--scheme",
+    "schemes",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completing.schemes,
+    help="Signature scheme; repeatable. [default: all]",
+)
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
 @click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Body size, e.g. 1KB; repeatable. [64B to 256KB]")
 @click.option("--verifier", metavar="PACKAGE.MODULE:FUNCTION", help="Your own verifier, called as (headers, body).")

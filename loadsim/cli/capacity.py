@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", metavar="SCENARIO|TARGET")
+@click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option("--from", "lowest", default="50/s", show_default=True, metavar="RATE", help="The lowest rate to try.")
 @click.option("--to", "highest", metavar="RATE", help="The highest rate to try (default: until one fails).")
 @click.option(
@@ -52,9 +53,9 @@ def command(what: str, **options: Any) -> None:
 
     \b
     Examples:
-      loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
-      loadsim capacity steady --step 20s --settle 5s
       loadsim capacity embedded --from 500/s --to 4000/s
+      loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
+      loadsim capacity steady -t staging --step 20s --settle 5s
 
     \b
     Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.output import report_of, write_document, write_line
-from loadsim.cli.stored import read_result
+from loadsim.cli.stored import STORED_RESULT, read_result
 from loadsim.exit_codes import COMPARED
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.store import write_whole
@@ -16,8 +16,8 @@ from loadsim.model import UsageError
 
 
 @click.command(name="compare")
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("base", type=STORED_RESULT)
+@click.argument("new", type=STORED_RESULT)
 @click.option(
     "--fail",
     "gates",
@@ -39,16 +39,17 @@ from loadsim.model import UsageError
 def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], form: str, output: Path | None) -> None:
     """Compare two stored results: their ratio by percentile, with intervals.
 
-    BASE and NEW are result.json files, or the directories that hold them. One run of each cannot separate a change
-    from the noise between runs, and the report says so; loadsim ab can. --fail sets a gate all the same;
-    it fails too when significantly fewer events of NEW succeed, since events that fail fast improve any latency.
+    BASE and NEW are result.json files, the directories that hold them, or latest, the newest run under reports/. One
+    run of each cannot separate a change from the noise between runs, and the report says so; loadsim ab can. --fail
+    sets a gate all the same; it fails too when significantly fewer events of NEW succeed, since events that fail fast
+    improve any latency.
 
     \b
     Exit codes: 0; with --fail also 99 NEW is higher, 3 a gate cannot be judged; 2 a file is not a result.
 
     \b
     Examples:
-      loadsim compare reports/20260504-091000-steady-3f2a reports/20260505-091000-steady-77d0
+      loadsim compare reports/20260504-091000-steady-3f2a latest
       loadsim compare base.json new.json --format html --output overlay.html
       loadsim compare base.json new.json --fail p99:10% --fail p50:5%
     """

@@ -8,13 +8,16 @@ import time
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.output import put, put_line, write_exact
 from loadsim.model import UsageError
 
 
 @click.command()
-@click.argument("event", required=False)
-@click.option("--scheme", metavar="NAME", help="Only the events of this signature scheme.")
+@click.argument("event", required=False, shell_complete=completing.events)
+@click.option(
+    "--scheme", metavar="NAME", shell_complete=completing.schemes, help="Only the events of this signature scheme."
+)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),

@@ -8,7 +8,7 @@ import click
 
 from loadsim.cli.options import gate_option
 from loadsim.cli.output import report_of, write_line
-from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.stored import STORED_RESULT, read_result, result_path
 from loadsim.cli.terminal import print_report
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.validity import validity_rules
@@ -19,7 +19,7 @@ from loadsim.report.run_report import verdict_report
 
 
 @click.command(name="judge")
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=STORED_RESULT)
 @click.option(
     "--objective",
     "texts",
@@ -52,7 +52,8 @@ def command(
 ) -> None:
     """Judge a stored result again.
 
-    RESULT is a result.json, or the directory that holds it. Without --objective, the run's own objectives are used.
+    RESULT is a result.json, the directory that holds it, or latest, the newest run under reports/. Without --objective,
+    the run's own objectives are used.
     'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed, and
     'forged_accepted: count == 0' where a case expects refusal, unless an objective is about forged_accepted.
     Which events a pause of the generator disturbed was found while it ran: --max-lag does not change it here.
@@ -62,7 +63,7 @@ def command(
 
     \b
     Examples:
-      loadsim judge reports/20260504-091000-steady-3f2a
+      loadsim judge latest
       loadsim judge result.json --objective 'p(99.9) < 1s' --objective 'success: rate >= 99.9%'
       loadsim judge result.json --objective 'events{status:503}: count == 0' --write
     """

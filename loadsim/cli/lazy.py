@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 Table = dict[str, tuple[str, str, bool]]
 """Name → (module in loadsim.cli, one-line help, hidden)."""
@@ -33,3 +34,12 @@ class LazyGroup(click.Group):
         rows = [(name, self._table[name][1]) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names of the commands, importing none of them, and the group's own options."""
+        names = [
+            CompletionItem(name, help=self._table[name][1])
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)

@@ -30,6 +30,7 @@ COMMANDS: Table = {
     "compare": ("compare", "Compare two stored results, percentile by percentile.", False),
     "bench": ("bench", "Measure the generator, the receiver and verification on this machine.", False),
     "reconcile": ("reconcile", "Join a stored result with a file of what your own endpoint received.", False),
+    "runs": ("runs", "List the stored results, newest first, or delete old ones.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with the same or other objectives.", False),
     "shard": ("shard", "One generator process (started by loadsim itself).", True),

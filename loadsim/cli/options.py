@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
+
 if TYPE_CHECKING:
     from loadsim.run.options import RunOptions
 
@@ -35,13 +37,23 @@ def with_options(*options: Decorator) -> Decorator:
 _OPTIONS: tuple[Decorator, ...] = (
     click.option("-w", "--workers", default="1", show_default=True, metavar="N|auto", help="Generator processes."),
     click.option(
-        "-e", "--event", "mix", multiple=True, metavar="TYPE[=WEIGHT]", help="Event types to send (default: all)."
+        "-e",
+        "--event",
+        "mix",
+        multiple=True,
+        metavar="TYPE[=WEIGHT]",
+        shell_complete=completing.events,
+        help="Event types to send (default: all).",
     ),
     click.option(
         "--payload", metavar="FILE", help="Send recorded bodies with new signatures: .ndjson rows, or one body."
     ),
     click.option(
-        "-t", "--target", metavar="TARGET", help="Run a scenario against this URL or endpoint instead of its own."
+        "-t",
+        "--target",
+        metavar="TARGET",
+        shell_complete=completing.targets,
+        help="Run a scenario against this URL or endpoint instead of its own.",
     ),
     click.option(
         "-H",
@@ -51,7 +63,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         metavar="'NAME: VALUE'",
         help="Extra header; VALUE env:VAR reads a variable.",
     ),
-    click.option("--scheme", help="Signature scheme (default trackpilots)."),
+    click.option("--scheme", shell_complete=completing.schemes, help="Signature scheme (default trackpilots)."),
     *secret_options(),
     click.option("--timeout", metavar="TIME", help="Longest time of an event, to the last byte (default 10s)."),
     click.option("--drain", metavar="TIME", help="Longest wait for answers after the load (default: the timeout)."),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.output import put, put_line, report_of
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.exit_codes import Exit
@@ -30,9 +31,15 @@ LONGEST_S = 10 * 365 * 86_400
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=completing.endpoints)
 @click.option("--clock", is_flag=True, help="Find the window of time that is accepted, instead of testing bytes.")
-@click.option("-e", "--event", metavar="EVENT", help="Event type (default: the first that the endpoint accepts).")
+@click.option(
+    "-e",
+    "--event",
+    metavar="EVENT",
+    shell_complete=completing.events,
+    help="Event type (default: the first that the endpoint accepts).",
+)
 @click.option("--limit", metavar="TIME", help=f"With --clock: the largest age and lead to try (default {LIMIT}).")
 @click.option("--tolerance", metavar="TIME", help="With --clock: the expected window (default: the scheme's).")
 @click.option("--pause", metavar="TIME", help="Time to wait between two events (default 0s).")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
@@ -26,7 +27,9 @@ from loadsim.signing import scheme as find_scheme
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
 @click.option("--path", default=DEFAULT_PATH, show_default=True, help="The path for webhooks, or 'any'.")
-@click.option("--scheme", default="trackpilots", show_default=True, help="Signature scheme.")
+@click.option(
+    "--scheme", default="trackpilots", shell_complete=completing.schemes, show_default=True, help="Signature scheme."
+)
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme (sets --scheme custom).")
 @click.option("--public-url", metavar="URL", help="The URL that senders use, for schemes that sign it.")
 @with_options(*secret_options(), *secret_options("the old secret of a rotation, accepted too", "old-"))

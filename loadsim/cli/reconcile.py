@@ -8,12 +8,12 @@ import click
 import msgspec
 
 from loadsim.cli.output import report_of, say, write_line
-from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.stored import STORED_RESULT, read_result, result_path
 from loadsim.exit_codes import Exit
 
 
 @click.command(name="reconcile")
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=STORED_RESULT)
 @click.argument("received", type=click.Path(path_type=Path))
 @click.option(
     "--id",
@@ -40,7 +40,7 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
 
     \b
     Examples:
-      loadsim reconcile reports/20260504-091000-steady-3f2a processed.ndjson --id headers.x-loadsim-id
+      loadsim reconcile latest processed.ndjson --id headers.x-loadsim-id
       loadsim reconcile reports/20260504-091000-steady-3f2a orders.csv --id event_id
       loadsim reconcile reports/20260504-091000-steady-3f2a access.csv --id loadsim_id --deliveries
     """

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import click
 
 from loadsim.cli.output import write_document, write_line
-from loadsim.cli.stored import report_file
+from loadsim.cli.stored import STORED_RESULT, report_file
 from loadsim.cli.terminal import print_report
 from loadsim.launch.store import write_whole
 from loadsim.measure.result import load_result
@@ -23,7 +23,7 @@ from loadsim.studies.stored import study_report
 
 
 @click.command(name="report")
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=STORED_RESULT)
 @click.option(
     "-f", "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="Output format."
 )
@@ -35,11 +35,11 @@ def command(result: Path, form: str, output: Path | None) -> None:
     performance widget reads, junit the verdict as test cases, openmetrics the figures for Prometheus, csv the series.
 
     RESULT is a result directory, or the file in it: of a run (result.json), or of capacity, ab, probe, bench verify or
-    bench receiver. The latter have the formats text, html and md.
+    bench receiver. The latter have the formats text, html and md. The word latest is the newest run under reports/.
 
     \b
     Examples:
-      loadsim report reports/20260504-091000-steady-3f2a
+      loadsim report latest
       loadsim report reports/20260504-101500-capacity-steady-91bc --format html -o capacity.html
       loadsim report reports/20260504-091000-steady-3f2a --format md >> "$GITHUB_STEP_SUMMARY"
       loadsim report result.json --format html --output steady.html

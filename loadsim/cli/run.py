@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("what", metavar="SCENARIO|TARGET")
+@click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option(
     "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the size of the pool."
 )

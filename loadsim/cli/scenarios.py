@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.output import put, put_line, write_line
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import UsageError
@@ -38,14 +39,14 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.shipped)
 def show(name: str) -> None:
     """Print a scenario."""
     put(shipped_text(name))
 
 
 @command.command("copy")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.shipped)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 def copy(name: str, file: Path | None) -> None:
     """Copy a scenario into a file of your own, by default NAME.toml. A file that exists is not overwritten.

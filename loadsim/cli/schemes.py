@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put_line, report_of
 from loadsim.exit_codes import Exit
@@ -33,7 +34,7 @@ def command(ctx: click.Context) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.schemes)
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
 def show(name: str, custom: str | None) -> None:
     """Show one scheme: its headers, formula, key, window and sample events."""
@@ -61,7 +62,7 @@ def show(name: str, custom: str | None) -> None:
 
 
 @command.command("verify")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.schemes)
 @click.option(
     "--headers", "headers_file", metavar="FILE", help="File with the headers: lines 'Name: value', or a JSON object."
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.output import put, report_of
 from loadsim.cli.single import event_for, single_options, target_with
 from loadsim.exit_codes import Exit
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", shell_complete=completing.endpoints)
 @click.option(
-    "-e", "--event", metavar="EVENT", help="Event type (default: the endpoint's, if it has registered exactly one)."
+    "-e",
+    "--event",
+    metavar="EVENT",
+    shell_complete=completing.events,
+    help="Event type (default: the endpoint's, if it has registered exactly one).",
 )
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. data.user.userId=u1.")
 @click.option("--payload", metavar="FILE", help="Send this JSON file, byte for byte, as the body.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadsim.cli import completing
 from loadsim.cli.options import Decorator, secret_options, with_options
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from loadsim.settings import Endpoint
 
 _OPTIONS: tuple[Decorator, ...] = (
-    click.option("--scheme", metavar="NAME", help="Signature scheme (default trackpilots)."),
+    click.option(
+        "--scheme", metavar="NAME", shell_complete=completing.schemes, help="Signature scheme (default trackpilots)."
+    ),
     *secret_options(),
     click.option(
         "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."

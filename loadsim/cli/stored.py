@@ -1,13 +1,47 @@
-"""Finds and reads a stored result: a file, or the directory that holds it."""
+"""Finds and reads a stored result: a file, the directory that holds it, or the word latest."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
 
 from loadsim.measure.result import RunResult, load_result
 from loadsim.settings import is_directory, read_bytes_file
 
 RESULT_FILE = "result.json"
+LATEST = "latest"
+"""The newest directory with the result of a run, in `reports/`; after a path, in that directory."""
+
+
+class StoredResult(click.Path):
+    """The argument of a command that takes a stored result. Its value is the path of a file or a directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; of `latest` the directory that it means. Raises UsageError where there is no result yet."""
+        return _meant(Path(super().convert(value, param, ctx)))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Result directories and the word latest, or files."""
+        from loadsim.cli.completing import results
+
+        return results(ctx, param, incomplete)
+
+
+STORED_RESULT = StoredResult()
+
+
+def _meant(path: Path) -> Path:
+    from loadsim.studies.result_directories import REPORTS, latest_run
+
+    if path.name != LATEST or path.exists():
+        return path
+    return latest_run(REPORTS if path.parent == Path() else path.parent)
 
 
 def result_path(path: Path) -> Path:
