@@ -5,6 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 Extra = Literal["asgi", "dashboard", "dask", "interop"]
+"""Those that a command asks for."""
+
+
+NOT_FOR_USERS = ("dev", "docs", "test")
+"""Extras for those who change loadsim."""
+PURPOSES = {
+    "asgi": "bench receiver --app of an ASGI application",
+    "dashboard": "loadsim dashboard",
+    "dask": "load from several machines: --cluster",
+    "interop": "bench verify beside the providers' own libraries",
+    "report": "charts in report.html",
+}
+"""What a user can do with an extra."""
 
 
 def install(extra: Extra) -> str:

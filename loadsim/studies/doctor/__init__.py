@@ -1,0 +1,1 @@
+"""What on this machine limits a load: checks, their result, their report."""
