@@ -21,56 +21,48 @@ def schemes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
     """The signature schemes."""
     from loadsim.signing import scheme, scheme_names
 
-    return _beginning(incomplete, ((name, scheme(name).title) for name in scheme_names()))
+    return beginning(incomplete, ((name, scheme(name).title) for name in scheme_names()))
 
 
 def events(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The event types, by their full names."""
     from loadsim.events import catalogue
 
-    return _beginning(incomplete, ((event.name, event.description) for event in catalogue()))
+    return beginning(incomplete, ((event.name, event.description) for event in catalogue()))
 
 
 def shipped(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The scenarios that come with loadsim."""
-    return _beginning(incomplete, _shipped())
+    return beginning(incomplete, _shipped())
 
 
 def endpoints(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The endpoints of `loadsim.toml`."""
-    return _beginning(incomplete, _endpoints())
+    return beginning(incomplete, _endpoints())
 
 
 def targets(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The endpoints, and the embedded receiver."""
-    return _beginning(incomplete, [*_endpoints(), *_embedded()])
+    return beginning(incomplete, [*_endpoints(), *_embedded()])
 
 
 def scenarios(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The shipped scenarios, or files."""
-    return _beginning(incomplete, _shipped()) or _files(incomplete)
+    return beginning(incomplete, _shipped()) or files(incomplete)
 
 
 def loads(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What a load can be run from: endpoints, the embedded receiver, shipped scenarios; or files."""
     named = dict([*_shipped(), *_embedded(), *_endpoints()])
-    return _beginning(incomplete, named.items()) or _files(incomplete)
+    return beginning(incomplete, named.items()) or files(incomplete)
 
 
-def results(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The result directories, newest first, and the word latest; or files."""
-    from loadsim.cli.stored import LATEST
-
-    found = _results()
-    newest = [(LATEST, "the newest run")] if found else []
-    return _beginning(incomplete, newest + found) or _files(incomplete)
-
-
-def _beginning(incomplete: str, values: Iterable[Value]) -> list[CompletionItem]:
+def beginning(incomplete: str, values: Iterable[Value]) -> list[CompletionItem]:
+    """The values that begin so."""
     return [CompletionItem(value, help=what) for value, what in values if value.startswith(incomplete)]
 
 
-def _files(incomplete: str) -> list[CompletionItem]:
+def files(incomplete: str) -> list[CompletionItem]:
     """Has the shell complete file names. bash then shows nothing else, so names of ours come without it."""
     return [CompletionItem(incomplete, type="file")]
 
@@ -94,15 +86,5 @@ def _endpoints() -> list[Value]:
 
     try:
         return [(name, redact_url(endpoint.url)) for name, endpoint in load_config().endpoints.items()]
-    except LoadsimError:
-        return []
-
-
-def _results() -> list[Value]:
-    from loadsim.model import LoadsimError
-    from loadsim.studies.result_directories import REPORTS, result_directories
-
-    try:
-        return [(str(each.path), each.kind) for each in result_directories(REPORTS)]
     except LoadsimError:
         return []

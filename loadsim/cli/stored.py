@@ -8,12 +8,13 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from loadsim.cli import completing
 from loadsim.measure.result import RunResult, load_result
 from loadsim.settings import is_directory, read_bytes_file
 
 RESULT_FILE = "result.json"
 LATEST = "latest"
-"""The newest directory with the result of a run, in `reports/`; after a path, in that directory."""
+"""The word for the newest directory with the result of a run, in `reports/`; after a path, in that directory."""
 
 
 class StoredResult(click.Path):
@@ -22,26 +23,39 @@ class StoredResult(click.Path):
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; of `latest` the directory that it means. Raises UsageError where there is no result yet."""
-        return _meant(Path(super().convert(value, param, ctx)))
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """The path; of `latest` the directory that it means. A file of that name comes first. Raises UsageError where
+        there is no result yet."""
+        path = Path(value)
+        if path.name != LATEST or path.exists():
+            return path
+        from loadsim.studies.result_directories import REPORTS, latest_run
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return latest_run(REPORTS if path.parent == Path() else path.parent)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
         """Result directories and the word latest, or files."""
-        from loadsim.cli.completing import results
-
-        return results(ctx, param, incomplete)
+        found = _newest_first()
+        newest = [(LATEST, "the newest run")] if found else []
+        return completing.beginning(incomplete, newest + found) or completing.files(incomplete)
 
 
 STORED_RESULT = StoredResult()
 
 
-def _meant(path: Path) -> Path:
-    from loadsim.studies.result_directories import REPORTS, latest_run
+def _newest_first() -> list[completing.Value]:
+    from loadsim.model import LoadsimError
+    from loadsim.studies.result_directories import REPORTS, result_directories
 
-    if path.name != LATEST or path.exists():
-        return path
-    return latest_run(REPORTS if path.parent == Path() else path.parent)
+    try:
+        return [(str(each.path), each.kind) for each in result_directories(REPORTS)]
+    except LoadsimError:
+        return []  # the command itself says why
 
 
 def result_path(path: Path) -> Path:
