@@ -22,7 +22,7 @@ from loadsim.plan.redact import redact_url
 from loadsim.plan.shape import DocumentError, parse_toml
 from loadsim.run.compose import read_config
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
-from loadsim.shipped import question_of
+from loadsim.shipped import question_of, shipped_scenarios
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
 from loadsim.single.prepare import OneEvent, changed_target, made_event, offered_types, own_event, refuse_embedded
 
@@ -34,9 +34,10 @@ _SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 
 
 class ScenarioFile(NamedTuple):
-    """A scenario file to choose: its path, and the question in its first line."""
+    """A scenario to choose, and the question in its first line."""
 
     path: str
+    """Of the file; or the name of a shipped one."""
     question: str
 
 
@@ -132,7 +133,7 @@ def compact(body: bytes) -> bytes:
 
 
 def scenarios() -> list[ScenarioFile]:
-    """The scenario files of the working directory and of `scenarios/`, by name."""
+    """The scenario files of `scenarios/` and of the working directory, then the shipped ones of other names."""
     found = []
     for path in (*sorted(SCENARIOS.glob("*.toml")), *sorted(Path().glob("*.toml"))):
         if path.name == CONFIG_NAME:
@@ -144,7 +145,9 @@ def scenarios() -> list[ScenarioFile]:
             continue  # not a scenario
         if is_scenario:
             found.append(ScenarioFile(str(path), question_of(text)))
-    return found
+    taken = {Path(each.path).stem for each in found} | set(_config()[0].endpoints)
+    shipped = shipped_scenarios().scenarios
+    return found + [ScenarioFile(each.name, each.question) for each in shipped if each.name not in taken]
 
 
 def _text(form: Mapping[str, Any], key: str) -> str | None:

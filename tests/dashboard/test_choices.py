@@ -16,6 +16,7 @@ from loadsim.dashboard.command_lines import run_command
 from loadsim.dashboard.forms import read_run_form
 from loadsim.events import EventSource, catalogue
 from loadsim.model import UsageError
+from loadsim.shipped import shipped_names
 from loadsim.single.prepare import made_event
 from tests.dashboard.support import page
 
@@ -119,7 +120,16 @@ def test_scenarios_are_listed_with_their_question(directory: Path) -> None:
     (directory / "broken.toml").write_text("[[phases\n")
     (directory / "nested.toml").write_text(f"x = {5_000 * chr(91)}")
     (directory / "digits.toml").write_text(f"x = {5_000 * chr(57)}")
-    assert choices.scenarios() == [("scenarios/a.toml", "Does it hold?"), ("b.toml", "")]
+    assert choices.scenarios()[:2] == [("scenarios/a.toml", "Does it hold?"), ("b.toml", "")]
+
+
+def test_shipped_scenarios_are_listed_unless_the_name_means_something_else(directory: Path) -> None:
+    listed = [each.path for each in choices.scenarios()]
+    assert listed == list(shipped_names())
+    (directory / "steady.toml").write_text("[[phases]]\n")
+    (directory / "loadsim.toml").write_text('[endpoints.smoke]\nurl = "http://127.0.0.1:9/"\n')
+    listed = [each.path for each in choices.scenarios()]
+    assert listed == ["steady.toml", *(name for name in shipped_names() if name not in ("steady", "smoke"))]
 
 
 @pytest.mark.parametrize(
