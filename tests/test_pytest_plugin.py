@@ -73,7 +73,7 @@ def test_a_run_inside_of_a_running_loop(pytester: pytest.Pytester) -> None:
 def test_a_run_that_cannot_start_fails_with_one_line(pytester: pytest.Pytester) -> None:
     done = suite(pytester, '"no-such-endpoint"')
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["loadsim: no endpoint is called*"])
+    done.stdout.fnmatch_lines(["loadsim: no endpoint or shipped scenario is called*"])
     assert "Traceback" not in done.stdout.str()
 
 

@@ -65,7 +65,10 @@ def test_a_url_is_an_endpoint_without_a_name(argument: str, tmp_path: Path) -> N
 
 
 def test_an_unknown_name_is_told_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r'no endpoint is called "stagin": .*loadsim\.toml has local, staging; a URL'):
+    with pytest.raises(
+        UsageError,
+        match=r'no endpoint is called "stagin" \(did you mean "staging"\?\): .*loadsim\.toml has local, staging; a URL',
+    ):
         resolve_target("stagin", config_of(tmp_path))
     with pytest.raises(UsageError, match="has no endpoints"):
         resolve_target("stagin", config_of(tmp_path, ""))

@@ -101,6 +101,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     from loadsim.judge.gates import parse_gates
     from loadsim.run.compose import read_config
     from loadsim.run.scenario_text import names_scenario
+    from loadsim.settings import resolve_target
     from loadsim.studies.ab.procedure import AbRequest
 
     same = options["same"]
@@ -112,6 +113,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     for target in (target_a, target_b or target_a):
         if names_scenario(target, config):
             raise UsageError(f"{target}: name targets, and the scenario that both run with --scenario {target}")
+        resolve_target(target, config)
     if options["target"]:
         raise UsageError("-t: the targets are TARGET_A and TARGET_B")
     a = _load(target_a, options)
