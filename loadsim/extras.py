@@ -8,6 +8,7 @@ Extra = Literal["asgi", "dashboard", "dask", "interop"]
 """Those that a command asks for."""
 
 
+INSTALL = "pip install 'loadsim[{extra}]'"
 NOT_FOR_USERS = ("dev", "docs", "test")
 """Extras for those who change loadsim."""
 PURPOSES = {
@@ -22,4 +23,4 @@ PURPOSES = {
 
 def install(extra: Extra) -> str:
     """The command that installs an extra."""
-    return f"pip install 'loadsim[{extra}]'"
+    return INSTALL.format(extra=extra)

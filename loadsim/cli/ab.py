@@ -135,6 +135,8 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 def _load(target: str, options: dict[str, Any]) -> RunSpec:
     from loadsim.run.compose import compose, read_config
     from loadsim.run.scenario_text import names_scenario
+    from loadsim.shipped import shipped_names
+    from loadsim.spelling import did_you_mean
 
     rest = run_options(options)
     if options["scenario"] is None:
@@ -142,7 +144,7 @@ def _load(target: str, options: dict[str, Any]) -> RunSpec:
     if not names_scenario(options["scenario"], read_config()):
         raise UsageError(
             f"--scenario {options['scenario']}: a scenario is a file that ends in .toml, or one that loadsim ships "
-            "(loadsim scenarios)"
+            f"(loadsim scenarios){did_you_mean(options['scenario'], shipped_names(), '; ')}"
         )
     return compose(options["scenario"], msgspec.structs.replace(rest, target=target))
 

@@ -21,7 +21,7 @@ from loadsim.studies.result_directories import (
     stored_list,
 )
 
-_HEADER = ("Directory", "Verdict", "Events", "2xx", "p50", "p99", "Target")
+_HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Target")
 
 
 @click.command("runs")
@@ -95,15 +95,18 @@ def _print(listed: StoredList, out: Path) -> None:
 
 def _cells(each: StoredLine) -> tuple[str, ...]:
     verdict = "cannot be read" if each.problem else each.outcome.upper()
-    if each.kind != "run" or each.problem:
-        return (each.directory, verdict, "", "", "", "", each.kind if each.kind != "run" else "")
-    latencies = map(figures.milliseconds, (each.p50_ms, each.p99_ms))
-    return (
-        each.directory,
-        verdict,
+    figured = each.kind == "run" and not each.problem
+    shown = (
         figures.count(each.sent),
         figures.share(each.success_rate),
-        *latencies,
+        figures.milliseconds(each.p50_ms),
+        figures.milliseconds(each.p99_ms),
+    )
+    return (
+        each.directory,
+        each.kind,
+        verdict,
+        *(shown if figured else ("",) * len(shown)),
         figures.printable(each.target or ""),
     )
 
@@ -114,7 +117,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     lines = []
     for row in rows:
         cells = [
-            cell.rjust(width) if 2 <= number < len(row) - 1 else cell.ljust(width)
+            cell.rjust(width) if 3 <= number < len(row) - 1 else cell.ljust(width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())

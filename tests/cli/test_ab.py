@@ -22,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["embedded", "embedded", "--aa"], "name one target"),
         (["one.toml", "embedded"], "--scenario one.toml"),
         (["embedded", "embedded", "-t", "x"], "TARGET_A and TARGET_B"),
-        (["embedded", "embedded", "--scenario", "steady"], "ends in .toml"),
+        (["embedded", "embedded", "--scenario", "stead"], 'did you mean "steady"?'),
         (["embedded", "embedded", "--fail", "p98:5%"], "unknown figure"),
         (["embedded", "embedded", "-r", "10/s", "-d", "2s"], "each run has 20 events, p99 needs 368"),
         (["embedded", "embedded", "--warm-up", "2"], "--warm-up"),

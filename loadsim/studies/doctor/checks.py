@@ -14,7 +14,7 @@ from pathlib import Path
 from loadsim import __version__
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
 from loadsim.engine.stamps import ask, receive
-from loadsim.extras import NOT_FOR_USERS, PURPOSES
+from loadsim.extras import INSTALL, NOT_FOR_USERS, PURPOSES
 from loadsim.launch.environment import available_cores, environment
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.run.calibration import known_limits
@@ -150,7 +150,7 @@ def _extras() -> list[Check]:
         return []  # not installed, but run from its files
     found = missing_packages(requirements, lambda name: _version(name) is not None)
     return [
-        judgement.optional(name, PURPOSES.get(name, ""), missing, f"pip install 'loadsim[{name}]'")
+        judgement.optional(name, PURPOSES.get(name, ""), missing, INSTALL.format(extra=name))
         for name, missing in found.items()
     ]
 
