@@ -12,6 +12,7 @@ from typing import NamedTuple
 import click
 
 from loadsim.cli import completing
+from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import put_line
 from loadsim.model import UsageError
 
@@ -58,7 +59,8 @@ class Answers(NamedTuple):
     name: str
     url: str
     scheme: str
-    secret_env: str
+    secret_env: str | None
+    secret_file: str | None
 
     def config(self) -> str:
         """The text of `loadsim.toml`."""
@@ -69,9 +71,10 @@ class Answers(NamedTuple):
         return _SCENARIO.format(name=self.name, target=self._target())
 
     def _target(self) -> str:
-        keys = ("url", "scheme", "secret_env")
+        keys = ("url", "scheme", "secret_env", "secret_file")
+        given = {key: value for key in keys if (value := getattr(self, key)) is not None}
         # A JSON string is a TOML string.
-        return "\n".join(f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}" for key in keys)
+        return "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
 
 
 @click.command("init")
@@ -79,9 +82,7 @@ class Answers(NamedTuple):
 @click.option(
     "--scheme", metavar="NAME", shell_complete=completing.schemes, help="Signature scheme (default trackpilots)."
 )
-@click.option(
-    "--secret-env", metavar="NAME", help="Environment variable that holds the secret (default: the scheme's)."
-)
+@with_options(*secret_options("the signing secret (default: the variable of the scheme)"))
 @click.option(
     "--name",
     default="webhooks",
@@ -90,10 +91,10 @@ class Answers(NamedTuple):
     help="Name of the endpoint, and of the scenario's file.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing; what is not given has its default.")
-def command(*, url: str | None, scheme: str | None, secret_env: str | None, name: str, yes: bool) -> None:
+def command(*, name: str, yes: bool, **options: str | None) -> None:
     """Write a loadsim.toml and a scenario for your endpoint, here. Asks for what the options do not say.
 
-    No file is overwritten, and no secret is asked for or written: only the name of the variable that holds it.
+    No file is overwritten, and no secret is asked for or written: only the name of the variable or file that holds it.
 
     \b
     Examples:
@@ -109,7 +110,7 @@ def command(*, url: str | None, scheme: str | None, secret_env: str | None, name
     for path in files:
         if path.exists():
             raise UsageError(f"{path} exists already and is not overwritten; nothing was written")
-    answers = _answers(name, url, scheme, secret_env, ask=not yes)
+    answers = _answers(name, ask=not yes, **options)
     for path, text in zip(files, (answers.config(), answers.scenario()), strict=True):
         write_new(path, text.encode())
     put_line(f"Saved {' and '.join(map(str, files))}. Next:\n")
@@ -117,17 +118,22 @@ def command(*, url: str | None, scheme: str | None, secret_env: str | None, name
         put_line(f"  {line}")
 
 
-def _answers(name: str, url: str | None, scheme: str | None, secret_env: str | None, *, ask: bool) -> Answers:
+def _answers(
+    name: str, *, ask: bool, url: str | None, scheme: str | None, secret_env: str | None, secret_file: str | None
+) -> Answers:
     from loadsim.plan import Target
     from loadsim.signing import scheme as find_scheme
 
     if url is None and not ask:
         raise UsageError("--yes asks nothing: give --url")
+    if secret_env is not None and secret_file is not None:
+        raise UsageError("--secret-env and --secret-file are both given: keep one of them")
     url = _value("URL of the endpoint", url, _checked_url, None, ask=ask)
     scheme = _value("Signature scheme", scheme, _checked_scheme, Target(url=url).scheme, ask=ask)
-    variable = find_scheme(scheme).default_secret_env
-    question = "Environment variable that holds the secret"
-    return Answers(name, url, scheme, _value(question, secret_env, _checked_variable, variable, ask=ask))
+    if secret_file is None:
+        question, usual = "Environment variable that holds the secret", find_scheme(scheme).default_secret_env
+        secret_env = _value(question, secret_env, _checked_variable, usual, ask=ask)
+    return Answers(name, url, scheme, secret_env, secret_file)
 
 
 def _value(question: str, given: str | None, check: Callable[[str], str], default: str | None, *, ask: bool) -> str:
@@ -195,8 +201,9 @@ def _next_commands(answers: Answers) -> list[str]:
     from loadsim.signing import family, scheme
 
     event = default_types(family(scheme(answers.scheme)))[0]
+    export = {f"export {answers.secret_env}=…": "the secret that your endpoint verifies with"}
     commands = {
-        f"export {answers.secret_env}=…": "the secret that your endpoint verifies with",
+        **(export if answers.secret_env else {}),
         f"loadsim simulate {answers.name} -e {event}": "send one event",
         f"loadsim run {answers.name}.toml --check": "show the plan; nothing is sent",
         f"loadsim run {answers.name}.toml": "run the load",

@@ -60,6 +60,14 @@ def test_what_an_option_says_is_not_asked(run: Run, monkeypatch: pytest.MonkeyPa
     assert target("webhooks.toml")["secret_env"] == "SHOP_SECRET"
 
 
+def test_a_secret_in_a_file_is_named_and_not_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = answered(run, monkeypatch, f"{URL}\nstripe\n", "--secret-file", "/run/secrets/shop")
+    assert done.code == 0
+    wanted = {"url": URL, "scheme": "stripe", "secret_file": "/run/secrets/shop"}
+    assert target("loadsim.toml") == target("webhooks.toml") == wanted
+    assert "export" not in done.out
+
+
 @pytest.mark.parametrize("name", scheme_names())
 def test_the_files_of_every_scheme_can_be_run(run: Run, name: str) -> None:
     assert run("init", "--url", URL, "--scheme", name, "--yes").code == 0
@@ -101,6 +109,7 @@ def test_no_file_is_overwritten_and_none_is_written_then(run: Run, there: str) -
         (["--url", URL, "--scheme", "strip", "--yes"], 'did you mean "stripe"?'),
         (["--url", URL, "--scheme", "custom", "--yes"], "[endpoints.NAME.custom]"),
         (["--url", URL, "--secret-env", "whsec_x", "--yes"], "never the secret itself"),
+        (["--url", URL, "--secret-env", "A", "--secret-file", "b", "--yes"], "are both given"),
         (["--url", URL, "--name", "a/b", "--yes"], "--name a/b: letters, digits"),
         (["--url", URL, "--name", "embedded", "--yes"], "neither embedded nor loadsim"),
         (["--url", URL, "--name", "loadsim", "--yes"], "neither embedded nor loadsim"),
