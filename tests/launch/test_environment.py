@@ -18,7 +18,7 @@ from tests.launch.support import PATIENCE_S, started
 
 HIDDEN = "hidden-0815"
 UNRELATED = {"AWS_SECRET_ACCESS_KEY": HIDDEN, "TRACKPILOTS_WEBHOOKS_SECRET_KEY": HIDDEN, "pythonish": HIDDEN}
-RUN = ("run", "embedded", "-r", "20/s", "-d", "120s", "-q")
+RUN = ("run", "embedded", "-r", "20/s", "-d", "1h", "-q")
 
 
 def test_a_child_gets_what_it_needs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
