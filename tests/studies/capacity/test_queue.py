@@ -104,7 +104,7 @@ def found(
     objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
     load = RunSpec(scenario=scenario, seed=seed, objectives=objectives, secret=Secret("whsec_test"), out=out)
     request = CapacityRequest(
-        load, Fraction(50), highest and Fraction(highest), 10 * NS_PER_S, 2 * NS_PER_S, Fraction(25, 1000)
+        load, Fraction(50), Fraction(highest) if highest else None, 10 * NS_PER_S, 2 * NS_PER_S, Fraction(25, 1000)
     )
     return asyncio.run(CapacitySearch(request, say).execute()).result
 
