@@ -16,11 +16,11 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.exit_codes import Exit
-from loadsim.measure.lateness import LatenessDelta
 from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
+from loadsim.measure.without_generator_tally import LatenessDelta
 from loadsim.model import LoadsimError, Secret
 from loadsim.plan import RunSpec
 

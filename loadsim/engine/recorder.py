@@ -12,9 +12,9 @@ import numpy as np
 
 from loadsim.engine.rows import table_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.lateness import LatenessTally
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
+from loadsim.measure.without_generator_tally import LatenessTally
 
 BITE = 2048
 """Rows that are folded at once under load: cheapest by far, at a millisecond or so."""

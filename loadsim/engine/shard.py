@@ -49,12 +49,12 @@ from loadsim.engine.transport import Transport
 from loadsim.engine.wire import Wire, resolve
 from loadsim.exit_codes import Exit
 from loadsim.measure.hdr import Ints
-from loadsim.measure.lateness import LatenessTally
 from loadsim.measure.outcomes import flags_of
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.measure.windows import recording_ends
+from loadsim.measure.without_generator_tally import LatenessTally
 from loadsim.model import NS_PER_S, LoadsimError, UsageError
 from loadsim.plan import Plan, RunSpec, Target
 from loadsim.plan.providers import DEADLINES_NS

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loadsim.judge.gates import Gate, parse_gate
+from loadsim.judge.slowdown_gates import Gate, parse_gate
 from loadsim.measure.bounds import more_likely
 from loadsim.measure.counts import slices_of
 from loadsim.measure.hdr import PERCENTILES, Quantile

@@ -14,10 +14,10 @@ import msgspec
 from loadsim.exit_codes import VERDICTS, Exit
 from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.observe import observe
-from loadsim.judge.second import pause_words, without_generator
 from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
 from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS, METRICS
 from loadsim.judge.windows import CUT_OFF_EARLY, course_of, holds_between, judge_course
+from loadsim.judge.without_generator import pause_words, without_generator
 from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
 from loadsim.model import Objective
 from loadsim.plan.scenario import ValidityRules

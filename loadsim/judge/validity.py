@@ -1,8 +1,9 @@
 """The rules that make a run INVALID or that put a warning beside its verdict, each with its figure in words.
 
 INVALID means that the tool's own behaviour could have changed the verdict. Waiting for a busy connection is never a
-reason: that is the endpoint's speed at this concurrency. Too few samples for an objective are found in `evaluate.py`,
-what a pause of the generator may have done to one in `second.py`.
+reason: that is the endpoint's speed at this concurrency. The windows with too little load come from
+`measure/load_shortfall.py`. Too few samples for an objective are found in `evaluate.py`, what a pause of the generator
+may have done to one in `without_generator.py`.
 """
 
 from __future__ import annotations

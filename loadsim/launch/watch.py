@@ -12,17 +12,17 @@ import numpy as np
 
 from loadsim.judge.abort import cannot_hold, length_s, reach, why_cannot_hold, why_never_certain
 from loadsim.judge.objectives import status_of
-from loadsim.judge.second_windows import counted_digits, window_key
 from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.windows import course, selection_of, value_of
+from loadsim.judge.without_generator_windows import counted_digits, window_key
 from loadsim.launch.collect import Collector
 from loadsim.measure.cells import AFTER_RECORDING, Cells, Metric, compact
-from loadsim.measure.lateness import Kind
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import Aborted, WindowCourse
-from loadsim.measure.second_look import LatenessMerge
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, WindowCounts, stretches_of
+from loadsim.measure.without_generator_merge import LatenessMerge
+from loadsim.measure.without_generator_tally import Kind
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective
 from loadsim.plan import Plan, PlannedPhase
 from loadsim.plan.arrivals import process_of

@@ -34,11 +34,11 @@ from loadsim.measure.result import (
     histogram_key,
 )
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
-from loadsim.measure.second_look import LatenessMerge
 from loadsim.measure.series import series_of
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
+from loadsim.measure.without_generator_merge import LatenessMerge
 from loadsim.model import NS_PER_S, is_success
 
 SAMPLES_PER_KIND = 3

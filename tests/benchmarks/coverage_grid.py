@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadsim.judge.compare import Ratio
-from loadsim.judge.gates import parse_gate
+from loadsim.judge.slowdown_gates import parse_gate
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.hdr import PERCENTILES
 from loadsim.measure.intervals import Intervals, intervals, ratio_interval

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
-from loadsim.judge.gates import Gate
+from loadsim.judge.slowdown_gates import Gate
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.result import Aborted, RunResult, ShortWindow, WindowCourse

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.judge.gates import Gate
+from loadsim.judge.slowdown_gates import Gate
 from loadsim.measure.timing import median_interval
 
 Floats = NDArray[np.float64]

@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 
 from loadsim import __version__
-from loadsim.judge.gates import Gate
-from loadsim.judge.second import disturbed_words
+from loadsim.judge.slowdown_gates import Gate
+from loadsim.judge.without_generator import disturbed_words
 from loadsim.launch.environment import environment
 from loadsim.launch.run import Run
 from loadsim.launch.store import run_directory, write_whole

@@ -18,8 +18,8 @@ import numpy as np
 
 from loadsim.judge.evaluate import OPERATORS
 from loadsim.judge.objectives import parse_objective, percentile_of
-from loadsim.judge.second import disturbed_words
 from loadsim.judge.validity import invalid_reasons
+from loadsim.judge.without_generator import disturbed_words
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.counts import slices_of, whole_of
 from loadsim.measure.hdr import Ints

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.judge.gates import parse_gates
+from loadsim.judge.slowdown_gates import parse_gates
 from loadsim.launch.store import run_directory
 from loadsim.measure.result import RunResult, SecondLook, Totals
 from loadsim.model import NS_PER_S, Secret, UnreachableError

@@ -14,11 +14,19 @@ import numpy as np
 from loadsim.measure.cells import EMPTY, INDEX_BITS, SLICE_MASK, SLICE_NS, Cells, Metric, compact
 from loadsim.measure.codec import encode, encode_sparse
 from loadsim.measure.hdr import MICROSECONDS, Ints
-from loadsim.measure.lateness import CLASSES, DISTURBED, GROUP_SHIFT, KINDS, Kind, LatenessDelta, parts_of
 from loadsim.measure.merge import Merged
 from loadsim.measure.result import SecondLook, WindowLook
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid
+from loadsim.measure.without_generator_tally import (
+    CLASSES,
+    DISTURBED,
+    GROUP_SHIFT,
+    KINDS,
+    Kind,
+    LatenessDelta,
+    parts_of,
+)
 from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind
 
 _NEVER = 2**62
@@ -33,7 +41,7 @@ def look_key(metric: str, tags: Iterable[tuple[str, str]] = ()) -> str:
 
 
 class LatenessMerge:
-    """The parent's side of `lateness.LatenessTally`."""
+    """The parent's side of `without_generator_tally.LatenessTally`."""
 
     def __init__(self, strata: int, shards: int) -> None:
         self._most_keys = strata * KINDS * CLASSES << GROUP_SHIFT

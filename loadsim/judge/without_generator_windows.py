@@ -1,8 +1,8 @@
-"""Objectives over windows judged once more (see `second`): the worst figure of any window without the pauses.
+"""Objectives over windows judged once more: the worst figure of any window without the pauses.
 
-A window of latencies has its undisturbed events and the number of disturbed ones. A window of counts has the disturbed
-events that may belong to it: a pause moves events from the window in which they would have ended to a later one. It may
-have held so many more, or so many fewer; an answer that is a failure stays one.
+A window of latencies has its undisturbed events (see `without_generator`) and the number of disturbed ones. A window of
+counts has the disturbed events that may belong to it: a pause moves events from the window in which they would have
+ended to a later one. It may have held so many more, or so many fewer; an answer that is a failure stays one.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from loadsim.judge.objectives import figure_of, status_of
-from loadsim.judge.second_figures import LOWER, UPPER, best_between, just_met, latency_without
 from loadsim.judge.vocabulary import CASE_METRICS, METRICS
 from loadsim.judge.windows import course_of
+from loadsim.judge.without_generator_figures import LOWER, UPPER, best_between, just_met, latency_without
 from loadsim.measure.codec import decode
 from loadsim.measure.result import RunResult, SecondLook, WindowCourse
-from loadsim.measure.second_look import look_key
+from loadsim.measure.without_generator_merge import look_key
 from loadsim.model import Objective
 from loadsim.plan.units import format_duration
 

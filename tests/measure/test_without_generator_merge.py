@@ -8,13 +8,13 @@ import pytest
 from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, Ints
-from loadsim.measure.lateness import LatenessDelta, LatenessTally
 from loadsim.measure.merge import Merged
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import SecondLook
-from loadsim.measure.second_look import LatenessMerge
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
+from loadsim.measure.without_generator_merge import LatenessMerge
+from loadsim.measure.without_generator_tally import LatenessDelta, LatenessTally
 from loadsim.model import DROPPED, ERROR_BASE, ErrorKind
 from tests.measure.rows import MS, START, answered, array, row
 

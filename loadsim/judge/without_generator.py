@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from loadsim.judge.observe import group_of
-from loadsim.judge.second_figures import best_between, latency_without
-from loadsim.judge.second_windows import worst_window
 from loadsim.judge.validity import LATE_SHARE, REMEDY, not_offered
 from loadsim.judge.vocabulary import METRICS
+from loadsim.judge.without_generator_figures import best_between, latency_without
+from loadsim.judge.without_generator_windows import worst_window
 from loadsim.measure.bounds import surely_above
 from loadsim.measure.codec import decode
 from loadsim.measure.result import ObjectiveRow, RunResult, SecondLook
-from loadsim.measure.second_look import look_key
+from loadsim.measure.without_generator_merge import look_key
 from loadsim.model import Objective, UsageError
 
 Holds = Callable[[float, float], bool]
