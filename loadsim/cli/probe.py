@@ -193,7 +193,7 @@ def _seconds(option: str, text: str) -> float:
 def _save(result: ProbeResult | ClockResult, out: Path, started_at: str) -> Path:
     """Store the result in a directory of its own, with its page and summary."""
     from loadsim import __version__
-    from loadsim.run.load import new_id
+    from loadsim.run.run_ids import new_id
     from loadsim.studies.probe.report import probe_any_report
     from loadsim.studies.probe.result import stored_probe
     from loadsim.studies.save import save_study, utc_now

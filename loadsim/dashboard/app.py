@@ -52,13 +52,13 @@ STATIC = {
 TYPES = {"html": "text/html", "json": "application/json", "k6": "application/json", "junit": "application/xml"}
 
 
-def make_app(out: Path, token: str, cookie: str, names: tuple[str, ...]) -> tuple[web.Application, RunSlot]:
-    """The application and its run slot. `cookie` is the name of the token's cookie, `names` are our host names."""
+def make_app(out: Path, token: str, cookie: str, host: str) -> tuple[web.Application, RunSlot]:
+    """The application and its run slot. `cookie` is the name of the token's cookie, `host` what the page listens on."""
     pages = Pages()
     slot = RunSlot()
     refuse = _problem(pages)
     app = web.Application(
-        client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, names, refuse), _failures(refuse)]
+        client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, host, refuse), _failures(refuse)]
     )
     app.on_response_prepare.append(add_headers)
     for part in (_Simulations(pages), _LoadRuns(pages, slot, out), _Runs(pages, slot, ResultStore(out))):

@@ -22,7 +22,7 @@ from loadsim.engine.rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.samples import Samples
 from loadsim.engine.transport import Connection, Ended, Made, Transport
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import AddressRow
+from loadsim.measure.result import AddressRow, SampleRow
 from loadsim.model import (
     DROPPED,
     ERROR_BASE,
@@ -83,7 +83,7 @@ class Engine:
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
         self._keep = recorder.rows.append
-        self._samples = Samples(plan, recorder, clock)
+        self._samples = Samples(plan, clock)
         self._requests = RequestMaking(
             plan,
             maker,
@@ -180,6 +180,10 @@ class Engine:
         """The counts of each of the endpoint's addresses so far; empty where it has only one."""
         connections = self._transport.connections()
         return self._transport.addresses.taken((connection.address, connection.served) for connection in connections)
+
+    def take_samples(self) -> list[SampleRow]:
+        """The samples of failing answers and errors since the last call."""
+        return self._samples.take()
 
     @property
     def stopped_ns(self) -> int:

@@ -5,18 +5,18 @@ The name is resolved once, before the run, so that no event has to wait for it.
 
 from __future__ import annotations
 
-import base64
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from loadsim import __version__
 from loadsim.cases import OF_EVENTS
 from loadsim.engine.authority import Authority, authority, request_target, shown_authority
 from loadsim.engine.endpoint_addresses import Address
+from loadsim.engine.proxy_tunnel import basic_auth
 from loadsim.engine.trust import client_context, trust_of
 from loadsim.model import Secret, UnreachableError
 from loadsim.plan import Target, header_pairs
@@ -49,15 +49,6 @@ class Wire:
     def shown(self) -> str:
         """The URL's host and port, for messages: nothing secret can stand in them."""
         return shown_authority(self.url)
-
-
-def basic_auth(url: str) -> str | None:
-    """The value of an Authorization header for the user info of a URL; None when it has none."""
-    parts = urlsplit(url)
-    if parts.username is None:
-        return None
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 def resolve(target: Target, lookup: Lookup | None = None, *, key_password: Secret | None = None) -> Wire:

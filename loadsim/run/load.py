@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -22,7 +21,7 @@ from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.judge import evaluate
 from loadsim.launch.raw_log import RawLog
 from loadsim.launch.run import BrokenRunError, Run
-from loadsim.launch.store import run_directory, slug, write_whole
+from loadsim.launch.store import run_directory, write_whole
 from loadsim.measure.ledger import RunLedger
 from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import OutcomeCollector, dump_outcomes
@@ -32,6 +31,7 @@ from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.formats import run_files
 from loadsim.run.calibration import known_limits
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
+from loadsim.run.run_ids import new_id
 
 if TYPE_CHECKING:
     from loadsim.receiver.embedded import RunningReceiver
@@ -218,12 +218,6 @@ async def receiving(spec: RunSpec) -> AsyncIterator[tuple[RunSpec, RunningReceiv
 
 def _random_secret() -> Secret:
     return Secret(secrets.token_hex(24))
-
-
-def new_id(name: str) -> str:
-    """A unique name for a run or a study: time, name, and random digits."""
-    moment = datetime.datetime.now(datetime.UTC)
-    return f"{moment:%Y%m%d-%H%M%S}-{slug(name)[:40]}-{secrets.token_hex(2)}"
 
 
 def free_directory(out: Path) -> None:

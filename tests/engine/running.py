@@ -166,7 +166,7 @@ def ran(engine: Engine, recorder: KeepingRecorder, policies: Policies, took_s: f
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
     cells = compact([recorder.tally.drain().cells()])
     late = int(select(cells, Metric.after_end, range(len(engine.planned))).counts.sum())
-    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog, policies, late)
+    return Ran(sum(engine.planned), rows, handshakes, engine.take_samples(), engine, took_s, backlog, policies, late)
 
 
 def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:

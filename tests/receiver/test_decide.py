@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.model import Secret
-from loadsim.receiver.answers import ACCEPTED, Entry, render
+from loadsim.receiver.answers import ACCEPTED, Entry
 from loadsim.receiver.decide import HeaderNames, Rules, is_json, path_of
 from loadsim.receiver.options import ANY_PATH
+from loadsim.receiver.rendered_answers import render
 from loadsim.signing import Rejection, scheme
 from tests.receiver.raw_client import BODY, PATH, SECRET
 

@@ -29,7 +29,8 @@ from loadsim.model import NS_PER_S, counted
 from loadsim.plan import Phase, RunSpec, Scenario, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
-from loadsim.run.load import new_id, run_load
+from loadsim.run.load import run_load
+from loadsim.run.run_ids import new_id
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import SCHEMA, AbResult, CheckRow, Ending, GateRow, PairRow, SideRow

@@ -27,7 +27,7 @@ from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.run.load import new_id
+from loadsim.run.run_ids import new_id
 from loadsim.settings import cache_directory
 
 CONNECTIONS = 64

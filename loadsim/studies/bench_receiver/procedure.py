@@ -26,7 +26,7 @@ from loadsim.measure.timing import WIDEST, median_interval, spread
 from loadsim.model import NS_PER_MS, NS_PER_S, NS_PER_US, UnreachableError
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
-from loadsim.run.load import new_id
+from loadsim.run.run_ids import new_id
 from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartRow, ReceiverBench, ReceiverRow
 from loadsim.studies.bench_receiver.subjects import OWN, Running, Setting, faults, running
 from loadsim.studies.cpu_timer import cpu_ns, one_core

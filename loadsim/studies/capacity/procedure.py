@@ -25,7 +25,8 @@ from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
-from loadsim.run.load import new_id, receiving
+from loadsim.run.load import receiving
+from loadsim.run.run_ids import new_id
 from loadsim.studies.capacity.estimate import Look, pooled
 from loadsim.studies.capacity.judgement import (
     FALLING,
