@@ -101,7 +101,8 @@ def _compose(options: dict[str, Any]) -> ReceiverRequest:
     from loadsim.events import default_types
     from loadsim.model import Secret
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.settings import read_custom, read_secret
+    from loadsim.secret_sources import read_secret
+    from loadsim.settings import read_custom
     from loadsim.signing import CUSTOM, family, scheme
     from loadsim.studies.bench_receiver.procedure import RATES, ReceiverRequest
     from loadsim.studies.bench_receiver.subjects import Setting

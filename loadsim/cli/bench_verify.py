@@ -74,7 +74,8 @@ def command(**options: Any) -> None:
 
 def _compose(options: dict[str, Any]) -> VerifyRequest:
     """The options as one request, before anything is measured. Raises UsageError."""
-    from loadsim.settings import read_custom, read_secret
+    from loadsim.secret_sources import read_secret
+    from loadsim.settings import read_custom
     from loadsim.signing import CUSTOM, scheme, scheme_names
     from loadsim.studies.bench_verify.procedure import DEFAULT_SCHEME, SIZES, URL, VerifyRequest
     from loadsim.studies.bench_verify.verifiers import own

@@ -102,7 +102,8 @@ async def _probe(argument: str, options: dict[str, Any], prepare: Callable[[], N
 def _checked(argument: str, options: dict[str, Any]) -> _Settings:
     """Check everything before the first event. Raises UsageError."""
     from loadsim.run.compose import read_config
-    from loadsim.settings import resolve_headers, resolve_target
+    from loadsim.secret_sources import resolve_headers
+    from loadsim.settings import resolve_target
     from loadsim.signing import scheme
 
     endpoint = resolve_target(argument, read_config())
@@ -142,7 +143,7 @@ def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None]
 async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
     """The request to the endpoint; with `embedded`, to a receiver that lives as long as the context."""
     from loadsim.plan import EMBEDDED
-    from loadsim.settings import read_secret
+    from loadsim.secret_sources import read_secret
 
     target, scheme = settings.target, settings.scheme
     if target.url != EMBEDDED:
@@ -163,7 +164,7 @@ async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
 def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
     from loadsim.engine.trust import trust_of
     from loadsim.plan.redact import from_environment
-    from loadsim.settings import read_key_password
+    from loadsim.secret_sources import read_key_password
     from loadsim.studies.probe.asker import ProbeRequest
     from loadsim.studies.probe.result import ProbedEndpoint
 

@@ -94,8 +94,8 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
 
 def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> OneEvent:
     """The body of a file, sent unchanged."""
+    from loadsim.input_files import read_bytes_file
     from loadsim.inputs.event_names import full_name
-    from loadsim.settings import read_bytes_file
     from loadsim.signing import family, scheme
     from loadsim.single.prepare import own_event
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loadsim.input_files import is_directory, read_bytes_file
 from loadsim.measure.result import RunResult, load_result
-from loadsim.settings import is_directory, read_bytes_file
 
 RESULT_FILE = "result.json"
 

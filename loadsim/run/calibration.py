@@ -6,7 +6,7 @@ from loadsim import __version__
 from loadsim.measure.generator_limits import limits_name, load_limits
 from loadsim.measure.result import Environment, GeneratorLimits
 from loadsim.model import UsageError
-from loadsim.settings import cache_directory
+from loadsim.process_environment import cache_directory
 
 
 def known_limits(where: Environment) -> GeneratorLimits | None:

@@ -15,6 +15,7 @@ import msgspec
 
 from loadsim.cases import by_part, case_rules, check_cases, check_headers, request_maker
 from loadsim.events import catalogue
+from loadsim.input_files import read_text_file
 from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.values import parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
@@ -43,13 +44,8 @@ from loadsim.run.captures import captures_of
 from loadsim.run.keys import with_keys
 from loadsim.run.load import free_directory
 from loadsim.run.options import RunOptions
-from loadsim.settings import (
-    ELSEWHERE,
-    Config,
-    load_config,
-    read_text_file,
-    resolve_target,
-)
+from loadsim.secret_sources import ELSEWHERE
+from loadsim.settings import Config, load_config, resolve_target
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 
 _OF_OPTIONS = frozenset(RunOptions.__struct_fields__) - {"connections", "headers"}

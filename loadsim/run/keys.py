@@ -7,7 +7,7 @@ import msgspec
 from loadsim.cases import needs_old_secret
 from loadsim.model import Secret
 from loadsim.plan import EMBEDDED, RunSpec, Scenario
-from loadsim.settings import ELSEWHERE, read_key_password, read_secret, resolve_headers
+from loadsim.secret_sources import ELSEWHERE, read_key_password, read_secret, resolve_headers
 from loadsim.signing import scheme
 
 

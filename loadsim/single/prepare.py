@@ -19,7 +19,8 @@ from loadsim.plan import EMBEDDED, Headers, Target
 from loadsim.plan.redact import from_environment
 from loadsim.plan.rules import check_target
 from loadsim.plan.shape import DocumentError
-from loadsim.settings import ELSEWHERE, Endpoint, read_key_password, read_secret, resolve_headers
+from loadsim.secret_sources import ELSEWHERE, read_key_password, read_secret, resolve_headers
+from loadsim.settings import Endpoint
 from loadsim.signing import Signer, scheme, scheme_names
 from loadsim.single.result import Simulation
 from loadsim.single.timed_exchange import exchange

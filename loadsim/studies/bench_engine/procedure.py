@@ -25,10 +25,10 @@ from loadsim.measure.result import Environment, GeneratorLimits, LagAtRate, RunR
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
+from loadsim.process_environment import cache_directory
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.run.run_ids import new_id
-from loadsim.settings import cache_directory
 
 CONNECTIONS = 64
 RATES = (100, 1_000, 5_000, 20_000)
