@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from loadsim.engine.errors import kind_of_break, kind_of_end, kind_of_errno
+from loadsim.engine.error_kind_of_failure import kind_of_break, kind_of_end, kind_of_errno
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.race import UNDER_WAY, Attempt, Race, Watcher, begin_next
 from loadsim.engine.response_parser import Memo, ResponseReader
@@ -22,7 +22,9 @@ from loadsim.engine.stamps import ask, receive
 from loadsim.engine.tls import TlsSession
 from loadsim.engine.transport import ConnectionOwner, Ended, Made
 from loadsim.engine.wire import Wire
-from loadsim.model import ERROR_BASE, ErrorKind, SignedRequest
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import SignedRequest
+from loadsim.outcome_codes import ERROR_BASE
 
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)

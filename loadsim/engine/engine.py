@@ -21,18 +21,11 @@ from loadsim.engine.request_making import RequestMaking
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.samples import Samples
 from loadsim.engine.transport import Connection, Ended, Made, Transport
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import AddressRow, SampleRow
-from loadsim.model import (
-    DROPPED,
-    ERROR_BASE,
-    NS_PER_MS,
-    NS_PER_S,
-    SUCCESSES,
-    UNFINISHED,
-    ErrorKind,
-    SignedRequest,
-)
+from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
 
 _BATCH = 64

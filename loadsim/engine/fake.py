@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.transport import ConnectionOwner, Made, ResourceLimitError
-from loadsim.model import ERROR_BASE, NS_PER_S, SignedRequest
+from loadsim.model import NS_PER_S, SignedRequest
+from loadsim.outcome_codes import ERROR_BASE
 
 START_NS = NS_PER_S
 """The start of virtual clocks: 0 would mean "did not happen"."""
@@ -86,7 +87,7 @@ class ScriptedPacer:
 
 
 class Reply(NamedTuple):
-    """The outcome of a request: `code` (see model) `after_ns`; `keep` says whether the connection stays."""
+    """The outcome of a request: `code` (see `outcome_codes`) `after_ns`; `keep` says whether the connection stays."""
 
     after_ns: int
     code: int = 200

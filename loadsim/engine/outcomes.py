@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from loadsim.measure.hdr import Ints
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.outcomes import UNSENT, pack
-from loadsim.model import ERROR_BASE, Column
+from loadsim.outcome_codes import ERROR_BASE
 
 
 class OutcomeNotes:

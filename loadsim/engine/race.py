@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from loadsim.engine.endpoint_addresses import Address, Addresses
-from loadsim.engine.errors import NO_RESOURCE
+from loadsim.engine.error_kind_of_failure import NO_RESOURCE
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.transport import Connection, ResourceLimitError
 from loadsim.model import NS_PER_MS, NS_PER_S

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from loadsim.measure.hdr import Ints
-from loadsim.model import Column
+from loadsim.measure.outcome_columns import Column
 
 WIDTH = 1 + len(Column)
-"""Columns of a raw row: `model.Column`, then 1 where the row is its event's outcome."""
+"""Columns of a raw row: `outcome_columns.Column`, then 1 where the row is its event's outcome."""
 
 
 class RawRows:

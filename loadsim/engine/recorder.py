@@ -25,8 +25,8 @@ class Log(Protocol):
     """Receives every row as well, for a raw log or a reconciliation."""
 
     def add(self, table: Ints, *, outcomes: bool) -> None:
-        """Rows as int64 (n, columns of `model.Column`). `outcomes`: one for each event, as it ended; else deliveries
-        that are not, or not yet, their event's outcome."""
+        """Rows as int64 (n, columns of `outcome_columns.Column`). `outcomes`: one for each event, as it ended;
+        else deliveries that are not, or not yet, their event's outcome."""
 
 
 class Recorder:

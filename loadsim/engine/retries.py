@@ -18,8 +18,11 @@ from loadsim.engine.pacer import Pacer
 from loadsim.engine.policy import Deliveries
 from loadsim.engine.rows import NOWHERE, NoConnection, changed, row_of, unpacked
 from loadsim.engine.transport import Connection
+from loadsim.error_kinds import ErrorKind
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.retries import RetryCounts
-from loadsim.model import ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest, is_success
+from loadsim.model import NS_PER_S, SignedRequest
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED, is_success
 from loadsim.plan import Plan, share_of
 from loadsim.plan.endpoint_watch import EndpointWatch
 from loadsim.plan.retry import policy_of
@@ -47,7 +50,7 @@ class _Held:
         self.waits = False
         """For its next attempt to fall due."""
         self.row = b""
-        """Of the last attempt that ended, see `model.Column`."""
+        """Of the last attempt that ended, see `outcome_columns.Column`."""
 
 
 class Retries:

@@ -12,7 +12,7 @@ import numpy as np
 
 from loadsim.engine.arrivals import Waiting
 from loadsim.measure.hdr import Ints
-from loadsim.model import Column
+from loadsim.measure.outcome_columns import Column
 
 COLUMNS = len(Column)
 _ROW = struct.Struct(f"{COLUMNS}q")
@@ -47,7 +47,7 @@ NOWHERE = NoConnection()
 
 
 def row_of(carrier: Carrier, event: Waiting, code: int, done: int, attempt: int = 1) -> bytes:
-    """A packed row: how the `attempt`-th delivery of an event ended, see `model.Column`."""
+    """A packed row: how the `attempt`-th delivery of an event ended, see `outcome_columns.Column`."""
     index, stratum, due, woken = event
     return _pack(
         index,
@@ -68,7 +68,7 @@ def row_of(carrier: Carrier, event: Waiting, code: int, done: int, attempt: int 
 
 
 def unpacked(row: bytes) -> tuple[int, ...]:
-    """The numbers of a packed row, by `model.Column`."""
+    """The numbers of a packed row, by `outcome_columns.Column`."""
     return _ROW.unpack(row)
 
 

@@ -8,7 +8,8 @@ from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
 from loadsim.engine.transport import Connection
 from loadsim.measure.result import SampleRow
-from loadsim.model import ERROR_BASE, NS_PER_S, kind_name
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE, kind_name
 from loadsim.plan import Plan
 
 SAMPLES_PER_CODE = 3

@@ -82,7 +82,8 @@ class ConnectionOwner(Protocol):
         """The connection is ready to send."""
 
     def on_done(self, connection: Connection, code: int, done_ns: int) -> None:
-        """The connection's event ended with `code` (see model). The engine closes the connection or uses it again."""
+        """The connection's event ended with `code` (see `outcome_codes`). The engine closes the connection or uses it
+        again."""
 
     def on_answers(self, answers: Sequence[Ended]) -> None:
         """Several at once, as `on_done` for each: for transports that see answers in batches."""

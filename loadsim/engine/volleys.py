@@ -13,8 +13,10 @@ from loadsim.engine.arrivals import Waiting
 from loadsim.engine.policy import Deliveries
 from loadsim.engine.rows import NOWHERE, NoConnection, row_of, unpacked
 from loadsim.engine.transport import Connection
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.volleys import Copy, VolleyCounts
-from loadsim.model import UNFINISHED, Column, SignedRequest, is_success
+from loadsim.model import SignedRequest
+from loadsim.outcome_codes import UNFINISHED, is_success
 from loadsim.plan import Plan
 
 
@@ -34,7 +36,8 @@ class _Volley:
         self.request: SignedRequest | None = None
         self.repeated = False
         self.rows: list[bytes] = []
-        """The outcome of each copy, see `model.Column`, in order of ending; a copy's number is its place, from 1."""
+        """The outcome of each copy, see `outcome_columns.Column`, in order of ending; a copy's number is its place,
+        from 1."""
 
     @property
     def missing(self) -> int:

@@ -27,7 +27,8 @@ from loadsim.measure.result import CUT_OFF, RunResult, WindowCourse, histogram_k
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.windows import Grid, Stretch, stretches_of
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, US_PER_MS, Objective, UsageError
+from loadsim.model import NS_PER_S, US_PER_MS, Objective, UsageError
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan.units import format_duration
 
 CUT_OFF_EARLY = "events that were cut off before the limit: drain longer"

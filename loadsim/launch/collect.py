@@ -23,7 +23,8 @@ from loadsim.measure.merge import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
 from loadsim.measure.result import SampleRow
 from loadsim.measure.without_generator_merge import LatenessMerge
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success, kind_name
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED, is_success, kind_name
 from loadsim.plan.spec import FRAME_S
 
 RATES = 40

@@ -24,7 +24,9 @@ import numpy as np
 import orjson
 
 from loadsim.engine.raw_rows import WIDTH
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, LoadsimError, is_success
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import NS_PER_S, LoadsimError
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, is_success
 from loadsim.plan import Plan
 from loadsim.plan.redact import redact_url
 

@@ -39,7 +39,8 @@ from loadsim.measure.strata import StratumNames
 from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.measure.without_generator_merge import LatenessMerge
-from loadsim.model import NS_PER_S, is_success
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import is_success
 
 SAMPLES_PER_KIND = 3
 _CUT_OFF = {CUT_OFF: Part.unfinished}

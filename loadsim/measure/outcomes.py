@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
 from loadsim.measure.stored_json import UNREADABLE
-from loadsim.model import ERROR_BASE, UNFINISHED
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 SCHEMA = "loadsim.outcomes/1"
 FILE = "outcomes.bin"

@@ -18,7 +18,8 @@ from loadsim.measure.hdr import PERCENTILES, Ints, rank
 from loadsim.measure.merge import Merged, Sliced
 from loadsim.measure.result import CUT_OFF, NOT_OK, SeriesRow, histogram_key
 from loadsim.measure.sample_sizes import least_count
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.outcome_codes import DROPPED, ERROR_BASE
 
 _SHOWN = {**PERCENTILES, "max": Fraction(1)}
 _Predicate = Callable[[Ints], NDArray[np.bool]]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import EMPTY, INDEX_BITS, SLICE_MASK, SLICE_NS, Cells, Metric, compact
 from loadsim.measure.codec import encode, encode_sparse
 from loadsim.measure.hdr import MICROSECONDS, Ints
@@ -27,7 +28,8 @@ from loadsim.measure.without_generator_tally import (
     LatenessDelta,
     parts_of,
 )
-from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE
 
 _NEVER = 2**62
 _WHOLE = (Kind.response, Kind.service)

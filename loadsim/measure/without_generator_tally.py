@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import (
     INDEX_BITS,
     INDEX_MASK,
@@ -26,7 +27,9 @@ from loadsim.measure.cells import (
     unpacked,
 )
 from loadsim.measure.hdr import MICROSECONDS, Ints
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_US, Column, ErrorKind
+from loadsim.measure.outcome_columns import Column
+from loadsim.model import NS_PER_US
+from loadsim.outcome_codes import DROPPED, ERROR_BASE
 
 GROUP_SHIFT = INDEX_BITS + SLICE_BITS
 DISTURBED = INDEX_MASK
@@ -87,7 +90,7 @@ class LatenessTally:
         self._cells = KeyCounts()
 
     def fold(self, rows: Ints) -> None:
-        """Count outcome rows: int64 (n, 14), columns of `model.Column`."""
+        """Count outcome rows: int64 (n, 14), columns of `outcome_columns.Column`."""
         stratum, code, due, woken, _, sent, _, done = np.ascontiguousarray(rows[:, Column.stratum : Column.done + 1].T)
         late = np.abs(rows[:, Column.receipt])
         answered = np.where(code < ERROR_BASE, code // 100, 0)

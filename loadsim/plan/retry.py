@@ -109,9 +109,9 @@ class RetryPolicy:
         *,
         now_s: float = 0.0,
     ) -> int | None:
-        """The pause after attempt `attempt` (1 is the first) of event `index`, which failed with `code` (see model);
-        None: that was the last. `header` gives the value of a header of the answer, by its lower-case name; `now_s` is
-        the wall clock, seconds since 1970, for one that names a date.
+        """The pause after attempt `attempt` (1 is the first) of event `index`, which failed with `code` (see
+        `outcome_codes`); None: that was the last. `header` gives the value of a header of the answer, by its lower-case
+        name; `now_s` is the wall clock, seconds since 1970, for one that names a date.
 
         pause = planned · (1 + jitter · u), u uniform in [−1, 1) by (seed, index, attempt); where `Retry-After` asks for
         more, that much, up to `retry_after` times the planned pause.

@@ -29,7 +29,8 @@ from loadsim.measure.outcomes import FILE as OUTCOMES
 from loadsim.measure.outcomes import Ending, Outcomes, load_outcomes
 from loadsim.measure.reconcile import reconcile
 from loadsim.measure.result import Reconciliation, RunResult
-from loadsim.model import LoadsimError, UsageError, counted, is_success
+from loadsim.model import LoadsimError, UsageError, counted
+from loadsim.outcome_codes import is_success
 from loadsim.plan import Plan, redact_url
 from loadsim.plan.redact import conceal, secrets_in
 

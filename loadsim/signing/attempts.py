@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadsim.model import ERROR_BASE, ErrorKind
+from loadsim.error_kinds import ErrorKind
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.signing.timestamps import write_tick
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def filled(value: str, attempt: int) -> str:
 
 
 def reason_of(code: int) -> str:
-    """One of REASONS for the outcome code (see `model`) of a failed attempt."""
+    """One of REASONS for the outcome code (see `outcome_codes`) of a failed attempt."""
     if code >= ERROR_BASE:
         return next((reason for kind, reason in _OF_ERROR.items() if code == ERROR_BASE + kind), "other")
     return "redirect" if 300 <= code < 400 else "status"

@@ -31,6 +31,7 @@ from loadsim.measure.cells import Metric
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, Ints, rank
 from loadsim.measure.merge import Merged
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.pauses import MOST_LENGTHS, Pauses
 from loadsim.measure.result import RunResult
 from loadsim.measure.stats import stats_of
@@ -38,7 +39,7 @@ from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_merge import LatenessMerge
 from loadsim.measure.without_generator_tally import LatenessTally
-from loadsim.model import NS_PER_MS, NS_PER_S, Column
+from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import run_result
 

@@ -21,10 +21,13 @@ from loadsim.engine.retries import MOST_HELD
 from loadsim.engine.rows import table_of
 from loadsim.engine.transport import Transport
 from loadsim.engine.wire import resolve
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, Secret
+from loadsim.model import Secret
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
 
@@ -53,7 +56,7 @@ class KeepingRecorder(Recorder):
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left behind. `rows` int64 (n, 14), a row per ended event, columns `model.Column`."""
+    """What a run left behind. `rows` int64 (n, 14), a row per ended event, columns `outcome_columns.Column`."""
 
     planned: int
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]

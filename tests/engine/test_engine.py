@@ -22,7 +22,10 @@ from loadsim.engine.fake import (
     VirtualLoop,
 )
 from loadsim.engine.raw_rows import WIDTH, RawRows
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
+from loadsim.error_kinds import ErrorKind
+from loadsim.measure.outcome_columns import Column
+from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan import Plan, Scenario
 from tests.engine.running import Ran, build, ran, scenario
 

@@ -18,7 +18,8 @@ from loadsim.engine.direct import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.transport import Ended
 from loadsim.engine.wire import resolve
-from loadsim.model import NS_PER_S, Column, SignedRequest
+from loadsim.measure.outcome_columns import Column
+from loadsim.model import NS_PER_S, SignedRequest
 from loadsim.plan import Target
 from tests.engine.running import PATIENCE_S, TRANSPORTS, direct, run, scenario
 from tests.engine.servers import CERTS, OK, Peer, Server

@@ -10,8 +10,10 @@ import pytest
 
 from loadsim.engine.fake import Reply, Script
 from loadsim.engine.outcomes import OutcomeNotes
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.outcomes import Ending, OutcomeCollector, Outcomes
-from loadsim.model import NS_PER_MS, UNFINISHED, Column
+from loadsim.model import NS_PER_MS
+from loadsim.outcome_codes import UNFINISHED
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
 from tests.engine.test_engine import after, play

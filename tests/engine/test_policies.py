@@ -12,9 +12,12 @@ from loadsim.engine.fake import START_NS, Reply, Script, ScriptedPacer, Scripted
 from loadsim.engine.outcomes import OutcomeNotes
 from loadsim.engine.pacer import SharedPacer
 from loadsim.engine.raw_rows import WIDTH, RawRows
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.hdr import Ints
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.outcomes import Ending, OutcomeCollector, Outcomes
-from loadsim.model import ERROR_BASE, NS_PER_MS, Column, ErrorKind
+from loadsim.model import NS_PER_MS
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
 from tests.engine.test_engine import after, play

@@ -10,8 +10,11 @@ import orjson
 import pytest
 
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, SentRequest
+from loadsim.error_kinds import ErrorKind
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.retries import RetryCounts
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, Column, ErrorKind
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
 from tests.engine.test_engine import after, play

@@ -12,8 +12,9 @@ import pytest
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.stamps import WallClock, ask, receive
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.pauses import Pauses
-from loadsim.model import NS_PER_MS, NS_PER_S, Column
+from loadsim.model import NS_PER_MS, NS_PER_S
 from tests.engine.running import TRANSPORTS, run, scenario
 from tests.engine.servers import OK, Peer, Server
 

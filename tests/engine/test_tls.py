@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.engine.tls import TlsSession
-from loadsim.model import Column
+from loadsim.measure.outcome_columns import Column
 from loadsim.plan import Scenario
 from tests.engine.running import direct, run, scenario
 from tests.engine.servers import CERTS, Peer, Server

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from loadsim.engine.fake import START_NS, Reply, Script, ScriptedTransport, SentRequest
+from loadsim.error_kinds import ErrorKind
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
-from loadsim.model import ERROR_BASE, NS_PER_MS, Column, ErrorKind
+from loadsim.model import NS_PER_MS
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan import Scenario
 from tests.engine.running import Ran, scenario
 from tests.engine.test_engine import after, play

@@ -13,8 +13,10 @@ from loadsim.judge.windows import course_of
 from loadsim.launch.collect import Collector
 from loadsim.launch.result import stratum_names
 from loadsim.launch.watch import ObjectiveWatch
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import Aborted
-from loadsim.model import NS_PER_S, UNFINISHED, Column
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import UNFINISHED
 from loadsim.plan import ObjectiveRule, Plan
 from tests.launch.support import balanced, endpoint, loadsim, stored
 from tests.measure.rows import MS, answered, tallied

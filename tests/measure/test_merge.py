@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric, Part
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.merge import Merged
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.slices import FEW_SLICES, MAX_SLICES
 from loadsim.measure.tally import Tally
-from loadsim.model import NS_PER_S, Column
+from loadsim.model import NS_PER_S
 from tests.measure.rows import MS, START, answered, array, outcomes, tallied
 
 STRATA = 6

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.ledger import Of, RunLedger
 from loadsim.measure.outcomes import (
     REFUSAL_DUE,
@@ -24,7 +25,7 @@ from loadsim.measure.outcomes import (
 )
 from loadsim.measure.reconcile import displaced, reconcile
 from loadsim.measure.result import Reconciliation
-from loadsim.model import ERROR_BASE, UNFINISHED, ErrorKind
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 TIMEOUT = ERROR_BASE + ErrorKind.timeout
 GENUINE, FORGED, AGAIN = range(3)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.measure.cells import SLICE_NS, Metric, compact, layout
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.windows import Grid, Stretch, WindowCounts, recording_ends, stretches_of
-from loadsim.model import NS_PER_S, Column
+from loadsim.model import NS_PER_S
 from tests.measure.rows import START, array, outcomes, tallied
 
 S = NS_PER_S

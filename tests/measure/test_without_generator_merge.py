@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, Ints
@@ -15,7 +16,7 @@ from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_merge import LatenessMerge
 from loadsim.measure.without_generator_tally import LatenessDelta, LatenessTally
-from loadsim.model import DROPPED, ERROR_BASE, ErrorKind
+from loadsim.outcome_codes import DROPPED, ERROR_BASE
 from tests.measure.rows import MS, START, answered, array, row
 
 NAMES = StratumNames(("load",), ("t",), ("genuine",), (True,), (None,), ("accept",))

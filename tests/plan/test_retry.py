@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan import Scenario, ScenarioError, from_document
 from loadsim.plan.providers import PROVIDERS, Provider, growing
 from loadsim.plan.retry import Retry, RetryPolicy, policy_of, profile_of, retry_after_ns

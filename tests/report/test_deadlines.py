@@ -9,10 +9,13 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import RunResult
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan.providers import DEADLINES_NS, PROVIDERS
 from loadsim.report.deadlines import DeadlineRow, deadline_rows
 from tests.builders import run_result, totals

@@ -13,7 +13,8 @@ from typing import Any
 
 from loadsim.engine.trust import Trust
 from loadsim.events import EventSource
-from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError, is_success
+from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError
+from loadsim.outcome_codes import is_success
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.hosted import OPTION, AppOrder
 from loadsim.receiver.options import DEFAULT_PATH, Engine, ReceiverOptions

@@ -26,7 +26,8 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.intervals import clustering_above
 from loadsim.measure.result import ObjectiveRow, RunResult
 from loadsim.measure.sample_sizes import least_count
-from loadsim.model import NS_PER_MS, NS_PER_US, Objective, is_success
+from loadsim.model import NS_PER_MS, NS_PER_US, Objective
+from loadsim.outcome_codes import is_success
 from loadsim.studies.capacity.estimate import LEAST_EXCESS, MOST_EXCESS, Look
 
 StepOutcome = Literal["pass", "fail", "unclear", "invalid"]

@@ -21,10 +21,11 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.environment import environment
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.merge import Merged
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import RunInfo, RunResult
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
-from loadsim.model import NS_PER_S, Column, Secret
+from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import RunSpec, from_document
 from loadsim.studies.capacity import procedure
 from loadsim.studies.capacity.procedure import CapacityRequest, CapacitySearch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from loadsim.model import ErrorKind
+from loadsim.error_kinds import ErrorKind
 
 NO_RESOURCE = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
 """Errors of the operating system when no descriptor or local port is left."""
