@@ -14,7 +14,7 @@ from loadsim.input_files import read_text_file
 from loadsim.model import Secret, UsageError
 from loadsim.plan.headers import Headers
 from loadsim.plan.redact import ENV_PREFIX, shown_variable
-from loadsim.plan.rules import VARIABLE_NAME, header_value_problem
+from loadsim.plan.scenario_rules import VARIABLE_NAME, header_value_problem
 
 ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
 """The end of an error message of a command about a missing secret."""

@@ -14,11 +14,11 @@ import msgspec
 
 from loadsim.input_files import read_text_file
 from loadsim.model import UsageError
-from loadsim.plan.reading import Settle
 from loadsim.plan.redact import redact_url
-from loadsim.plan.rules import check_target, check_url, refuse_secrets
 from loadsim.plan.scenario import EMBEDDED, Target
-from loadsim.plan.shape import DocumentError, parse_toml, read, suggestion
+from loadsim.plan.scenario_reading import Settle
+from loadsim.plan.scenario_rules import check_target, check_url, refuse_secrets
+from loadsim.plan.typed_document import DocumentError, parse_toml, read, suggestion
 
 CONFIG_NAME = "loadsim.toml"
 

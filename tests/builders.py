@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, rank
+from loadsim.measure.histogram_codec import encode
 from loadsim.measure.result import (
     SCHEMA,
     AttemptRow,

@@ -13,14 +13,14 @@ import pytest
 
 from loadsim.cases import case_rules, check_cases
 from loadsim.judge import objectives_of, vocabulary_of_scenario
-from loadsim.launch.run import Run
+from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import Secret
 from loadsim.plan import RunSpec, from_document
 from loadsim.report.findings import findings
 from loadsim.report.reconciliation import has_findings
-from loadsim.run.load import run_load
 from loadsim.run.reconcile import reconciled_with_file
+from loadsim.run.run_store_judge import run_load
 from loadsim.signing import scheme
 from tests.flawed import Flaw, Receiver
 from tests.report.rendering import render_text

@@ -17,10 +17,10 @@ from loadsim.dashboard.result_store import ResultStore
 from loadsim.input_files import LARGEST_TEXT
 from loadsim.judge import evaluate, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.compare import compare_results
-from loadsim.measure.codec import decode
+from loadsim.measure.histogram_codec import decode
 from loadsim.measure.result import RunResult, dump_result, load_result
 from loadsim.model import UsageError
-from loadsim.plan.shape import DEEPEST
+from loadsim.plan.typed_document import DEEPEST
 from loadsim.report.formats import FORMATS
 from loadsim.report.trend import run_line
 from loadsim.settings import load_config, read_custom

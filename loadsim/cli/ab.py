@@ -122,7 +122,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 
 
 def _load(target: str, options: dict[str, Any]) -> RunSpec:
-    from loadsim.run.compose import compose
+    from loadsim.run.spec_of_options import compose
 
     rest = run_options(options)
     if options["scenario"] is None:

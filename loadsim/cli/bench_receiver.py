@@ -68,7 +68,7 @@ def command(**options: Any) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.measure.stored_json import stored_json
-    from loadsim.run.load import free_directory
+    from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
     from loadsim.studies.bench_receiver.report import receiver_report
     from loadsim.studies.save import save_study

@@ -49,7 +49,7 @@ def command(**options: Any) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.measure.stored_json import stored_json
-    from loadsim.run.load import free_directory
+    from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_verify.procedure import VerifyBenchmark
     from loadsim.studies.bench_verify.report import verify_report
     from loadsim.studies.save import save_study

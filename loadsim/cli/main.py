@@ -9,7 +9,7 @@ import traceback
 import click
 
 from loadsim import __version__
-from loadsim.cli.lazy import LazyGroup, Table
+from loadsim.cli.lazy_commands import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
 from loadsim.cli.streams import prepare
 from loadsim.exit_codes import Exit

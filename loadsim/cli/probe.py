@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.output import put, put_line, report_of
-from loadsim.cli.single import event_for, single_options, target_with
+from loadsim.cli.single_event_options import event_for, single_options, target_with
 from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, Secret, UsageError
 
@@ -61,7 +61,7 @@ def command(target: str, **options: Any) -> None:
     \b
     Exit codes: 0 nothing found, 99 findings, 1 no answer, 2 usage.
     """
-    from loadsim.run.load import free_directory
+    from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.save import utc_now
 
     out = Path(options["out"])
@@ -101,7 +101,7 @@ async def _probe(argument: str, options: dict[str, Any], prepare: Callable[[], N
 
 def _checked(argument: str, options: dict[str, Any]) -> _Settings:
     """Check everything before the first event. Raises UsageError."""
-    from loadsim.run.compose import read_config
+    from loadsim.run.spec_of_options import read_config
     from loadsim.secret_sources import resolve_headers
     from loadsim.settings import resolve_target
     from loadsim.signing import scheme
@@ -162,7 +162,7 @@ async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
-    from loadsim.engine.trust import trust_of
+    from loadsim.engine.tls_settings import trust_of
     from loadsim.plan.redact import from_environment
     from loadsim.secret_sources import read_key_password
     from loadsim.studies.probe.asker import ProbeRequest

@@ -21,21 +21,21 @@ from loadsim.dashboard import choices
 from loadsim.dashboard.command_lines import run_command
 from loadsim.dashboard.forms import WORDS, read_run_form
 from loadsim.dashboard.guard import Refuse, add_headers, guard
-from loadsim.dashboard.live import LiveRun
+from loadsim.dashboard.live_run import LiveRun
 from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.result_store import ResultStore
 from loadsim.dashboard.run_slot import RunSlot
 from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import EMBEDDED
-from loadsim.report import charts, page
+from loadsim.report import charts, html_page
 from loadsim.report.blocks import Report
-from loadsim.report.compare import compare_report
+from loadsim.report.compare_report import compare_report
 from loadsim.report.formats import FORMATS
 from loadsim.report.plan_text import render_plan
 from loadsim.report.run_report import run_report
 from loadsim.report.trend import trend
-from loadsim.run.compose import compose
+from loadsim.run.spec_of_options import compose
 from loadsim.single.prepare import prepare
 
 LARGEST_BODY = 2_000_000
@@ -319,7 +319,7 @@ class _Runs:
                 names=names,
                 name=name,
                 out=str(self._store.out),
-                trend=None if section is None else page.chart(section, drawn=True),
+                trend=None if section is None else html_page.chart(section, drawn=True),
                 figures={} if section is None else {section.name: section.figure},
             )
         )
@@ -352,5 +352,5 @@ class _Runs:
         )
 
     def _show(self, report: Report, run_id: str | None, forms: tuple[str, ...]) -> web.Response:
-        shown = {"content": page.inside(report, drawn=True), "data": page.data(report)}
+        shown = {"content": html_page.inside(report, drawn=True), "data": html_page.data(report)}
         return _html(self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms, **shown))

@@ -20,8 +20,8 @@ from loadsim.inputs.values import types_of
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Target
 from loadsim.plan.redact import redact_url
-from loadsim.plan.shape import DocumentError, parse_toml
-from loadsim.run.compose import read_config
+from loadsim.plan.typed_document import DocumentError, parse_toml
+from loadsim.run.spec_of_options import read_config
 from loadsim.secret_sources import read_secret
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, resolve_target
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names

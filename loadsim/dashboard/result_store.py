@@ -14,7 +14,7 @@ from loadsim.judge.compare import CompareResult, compare_results
 from loadsim.measure.result import RunResult, load_result
 from loadsim.model import UsageError, own_fault
 from loadsim.report.trend import RunLine, run_line
-from loadsim.run.load import RESULT
+from loadsim.run.run_store_judge import RESULT
 
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|\.(?!\.)){0,150}", re.ASCII)
 """Allowed names of result directories: no path separator, no `..`, no hidden name."""

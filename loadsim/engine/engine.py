@@ -2,7 +2,7 @@
 
 `arrivals` releases the events, `cases` makes their requests, `transport` carries them, `measure` counts the outcomes.
 The clock is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event. Where an
-event is more than one delivery, the engine asks the `policy` of its stratum.
+event is more than one delivery, the engine asks the policy of its stratum (`policy_interface`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Collection, Sequence
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.connection_pool import ConnectionPool
+from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.policy import Gatherer, Policy
+from loadsim.engine.policy_interface import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
-from loadsim.engine.request_making import RequestMaking
-from loadsim.engine.rows import NOWHERE, NoConnection, row_of
+from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
-from loadsim.engine.transport import Connection, Ended, Made, Transport
+from loadsim.engine.transport_interface import Connection, Ended, Made, Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import AddressRow, SampleRow

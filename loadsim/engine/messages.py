@@ -95,9 +95,9 @@ class Frame(msgspec.Struct, tag="frame"):
     addresses: list[AddressRow] = []
     """The counts of each address of an endpoint with several, cumulative."""
     raw: bytes = b""
-    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_rows`."""
+    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_log_rows`."""
     outcomes: bytes = b""
-    """If requested: their outcomes, packed by `measure.outcomes`."""
+    """If requested: their outcomes, packed by `measure.event_outcomes`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
     away_ns: int = 0
     """How long the loop was away (see `measure.pauses`), cumulative."""

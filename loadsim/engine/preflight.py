@@ -10,11 +10,11 @@ import ssl
 import time
 from collections.abc import Sequence
 
-from loadsim.engine.authority import shown_authority
 from loadsim.engine.endpoint_addresses import Address
+from loadsim.engine.next_address_attempts import ATTEMPT_DELAY_NS, UNDER_WAY
 from loadsim.engine.proxy_tunnel import TunnelRefusedError, basic_auth, open_tunnel
-from loadsim.engine.race import ATTEMPT_DELAY_NS, UNDER_WAY
-from loadsim.engine.wire import Wire
+from loadsim.engine.resolved_endpoint import Wire
+from loadsim.engine.url_authority import shown_authority
 from loadsim.model import NS_PER_S, UnreachableError
 
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from loadsim.engine.rows import table_of
+from loadsim.engine.outcome_rows import table_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_tally import LatenessTally

@@ -23,7 +23,6 @@ from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
-from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import (
     Assignment,
     Failed,
@@ -39,20 +38,21 @@ from loadsim.engine.messages import (
     spec_of,
     to_shard,
 )
-from loadsim.engine.outcomes import OutcomeNotes
+from loadsim.engine.outcome_notes import OutcomeNotes
 from loadsim.engine.pacer import best_pacer, monotonic_ns
-from loadsim.engine.policies import policies_of
-from loadsim.engine.raw_rows import RawRows
+from loadsim.engine.policies_of_plan import policies_of
+from loadsim.engine.raw_log_rows import RawRows
 from loadsim.engine.recorder import Recorder
+from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.engine.transport_choice import make_transport
-from loadsim.engine.wire import resolve
 from loadsim.exit_codes import Exit
+from loadsim.measure.event_outcomes import flags_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.outcomes import flags_of
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.measure.windows import recording_ends
+from loadsim.measure.window_counts import recording_ends
 from loadsim.measure.without_generator_tally import LatenessTally
 from loadsim.model import NS_PER_S, LoadsimError
 from loadsim.plan import Plan, RunSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import select
 
-from loadsim.engine.transport import Transport
-from loadsim.engine.wire import Wire
+from loadsim.engine.resolved_endpoint import Wire
+from loadsim.engine.transport_interface import Transport
 from loadsim.model import UsageError
 from loadsim.plan import Target
 
@@ -17,7 +17,7 @@ def make_transport(
     """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
-        from loadsim.engine.direct import DirectTransport
+        from loadsim.engine.direct_transport import DirectTransport
 
         return DirectTransport(loop, wire, trace, first=shard)
     from loadsim.engine.aiohttp_transport import AiohttpTransport

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loadsim.judge.observe import group_of
+from loadsim.judge.objective_figures import group_of
 from loadsim.judge.validity import LATE_SHARE, REMEDY, not_offered
 from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.without_generator_figures import best_between, latency_without
 from loadsim.judge.without_generator_windows import worst_window
-from loadsim.measure.bounds import surely_above
-from loadsim.measure.codec import decode
+from loadsim.measure.histogram_codec import decode
 from loadsim.measure.result import ObjectiveRow, RunResult, SecondLook
+from loadsim.measure.share_bounds import surely_above
 from loadsim.measure.without_generator_merge import look_key
 from loadsim.model import Objective, UsageError
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 from loadsim.judge.objectives import figure_of, status_of
 from loadsim.judge.vocabulary import CASE_METRICS, METRICS
-from loadsim.judge.windows import course_of
+from loadsim.judge.window_objectives import course_of
 from loadsim.judge.without_generator_figures import LOWER, UPPER, best_between, just_met, latency_without
-from loadsim.measure.codec import decode
+from loadsim.measure.histogram_codec import decode
 from loadsim.measure.result import RunResult, SecondLook, WindowCourse
 from loadsim.measure.without_generator_merge import look_key
 from loadsim.model import Objective

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part, layout
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import Ints
+from loadsim.measure.histogram_codec import encode
 from loadsim.measure.load_shortfall import short_windows
-from loadsim.measure.merge import Merged
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.result import (
     CUT_OFF,
     SCHEMA,
@@ -34,8 +34,8 @@ from loadsim.measure.result import (
     histogram_key,
 )
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
-from loadsim.measure.series import series_of
 from loadsim.measure.strata import StratumNames
+from loadsim.measure.time_series import series_of
 from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.measure.without_generator_merge import LatenessMerge

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.event_outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import RunLedger
-from loadsim.measure.outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
+from loadsim.measure.ledger_document import RunLedger
 from loadsim.measure.result import Reconciliation
 
 EXAMPLES = 5

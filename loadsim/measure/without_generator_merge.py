@@ -13,12 +13,12 @@ import numpy as np
 
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import EMPTY, INDEX_BITS, SLICE_MASK, SLICE_NS, Cells, Metric, compact
-from loadsim.measure.codec import encode, encode_sparse
 from loadsim.measure.hdr import MICROSECONDS, Ints
-from loadsim.measure.merge import Merged
+from loadsim.measure.histogram_codec import encode, encode_sparse
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.result import SecondLook, WindowLook
 from loadsim.measure.strata import StratumNames
-from loadsim.measure.windows import Grid
+from loadsim.measure.window_counts import Grid
 from loadsim.measure.without_generator_tally import (
     CLASSES,
     DISTURBED,

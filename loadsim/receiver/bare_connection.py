@@ -13,9 +13,9 @@ from typing import Protocol, cast
 import httptools
 
 from loadsim.receiver import answers
+from loadsim.receiver.answer_choice import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.connection_faults import SlowReading, reset
-from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.handler import AT_ONCE, WebhookHandler
 from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer

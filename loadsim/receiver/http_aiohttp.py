@@ -18,10 +18,10 @@ from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
+from loadsim.receiver.answer_choice import TRANSFER_CODING, understood
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
-from loadsim.receiver.decide import TRANSFER_CODING, understood
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.rendered_answers import CONTINUE

@@ -1,6 +1,6 @@
 """The report's sections with a chart: each has the chart, a description in words, and a table of every point.
 
-The points come from `curves`, the charts from `charts`.
+The points come from `chart_numbers`, the charts from `charts`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadsim.measure.result import RunResult, Stats
-from loadsim.report import charts, curves, facts, figures
+from loadsim.report import chart_numbers, charts, facts, figures
 from loadsim.report.blocks import Chart, Column, Section, Table
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
 from loadsim.report.window_limits import words as limit_words
@@ -18,8 +18,8 @@ PERCENTILES = ("p50", "p90", "p99", "p99_9")
 
 def chart_sections(result: RunResult) -> list[Section]:
     """A section for each chart, in order; without those that have nothing to show."""
-    course = curves.course(result)
-    phases = curves.phase_starts(result)
+    course = chart_numbers.course(result)
+    phases = chart_numbers.phase_starts(result)
     found = {"Latency by percentile": _percentiles(result)}
     if course.t_s:
         found["Latency over time"] = _latency(course, phases, window_limits(result))
@@ -36,13 +36,13 @@ def point_table(
 
 
 def _percentiles(result: RunResult) -> Chart | None:
-    found = curves.percentile_curves(result)
+    found = chart_numbers.percentile_curves(result)
     if not found:
         return None
     headline = facts.headline_metric(result)
-    labels = {"response": headline, curves.OK: f"{headline}, 2xx answers", "service": "service time"}
-    figure = charts.percentile_figure(found, curves.limits(result), labels)
-    stats = {**result.totals.latency_ms, curves.OK: facts.ok_stats(result.totals)}
+    labels = {"response": headline, chart_numbers.OK: f"{headline}, 2xx answers", "service": "service time"}
+    figure = charts.percentile_figure(found, chart_numbers.limits(result), labels)
+    stats = {**result.totals.latency_ms, chart_numbers.OK: facts.ok_stats(result.totals)}
     words = "; ".join(_stats_words(labels[curve.metric], stats[curve.metric]) for curve in found)
     words += "."
     if any(any(curve.band) for curve in found):
@@ -73,7 +73,7 @@ def _stats_words(label: str, stats: Stats) -> str:
     return f"{label[0].upper()}{label[1:]}: {named}{', ' if named else ''}max {facts.latency_text(stats, 'max')}"
 
 
-def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
+def _latency(course: chart_numbers.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
     tops = [value for value in course.max if value is not None]
     words = f"Each point is {figures.milliseconds(1000 * course.width_s)} of events by when they were due"
     if tops:
@@ -97,7 +97,7 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: lis
     return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 6)))
 
 
-def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> Chart:
+def _rates(result: RunResult, course: chart_numbers.Course, phases: list[tuple[str, float]]) -> Chart:
     totals = result.totals
     words = (
         f"Planned {figures.per_second(totals.rate_planned)}, sent {figures.per_second(totals.rate_sent)}, completed "
@@ -121,7 +121,7 @@ def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, flo
 
 
 def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
-    heat = curves.heat_map(result)
+    heat = chart_numbers.heat_map(result)
     if heat is None:
         return None
     words = (

@@ -13,7 +13,7 @@ from typing import Any
 
 from loadsim.report import figures
 from loadsim.report.chart_limits import limit_bands, limit_traces, plain
-from loadsim.report.curves import Course, HeatMap, Limit, PercentileCurve
+from loadsim.report.chart_numbers import Course, HeatMap, Limit, PercentileCurve
 from loadsim.report.window_limits import WindowLimit
 
 Figure = dict[str, Any]

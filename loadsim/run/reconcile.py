@@ -24,9 +24,9 @@ import orjson
 from loadsim.events import id_prefixes
 from loadsim.input_files import read_bytes_file
 from loadsim.measure.delivery_ids import DELIVERY_ID, indexes_of
-from loadsim.measure.ledger import MOST_TIMES, Of, RunLedger, decode_ledger
-from loadsim.measure.outcomes import FILE as OUTCOMES
-from loadsim.measure.outcomes import Ending, Outcomes, load_outcomes
+from loadsim.measure.event_outcomes import FILE as OUTCOMES
+from loadsim.measure.event_outcomes import Ending, Outcomes, load_outcomes
+from loadsim.measure.ledger_document import MOST_TIMES, Of, RunLedger, decode_ledger
 from loadsim.measure.reconcile import reconcile
 from loadsim.measure.result import Reconciliation, RunResult
 from loadsim.model import LoadsimError, UsageError, counted

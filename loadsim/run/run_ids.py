@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import secrets
 
-from loadsim.launch.store import slug
+from loadsim.launch.result_files import slug
 
 
 def new_id(name: str) -> str:

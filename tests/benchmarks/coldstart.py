@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadsim.measure.timing import spread
+from loadsim.measure.timing_statistics import spread
 from loadsim.report import charts
-from loadsim.report.page import render
+from loadsim.report.html_page import render
 from loadsim.report.run_report import run_report
 from tests.benchmarks import common
 from tests.builders import run_result, with_course

@@ -28,13 +28,13 @@ from loadsim.engine.engine import BEATS
 from loadsim.judge import evaluate
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.cells import Metric
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, Ints, rank
-from loadsim.measure.merge import Merged
+from loadsim.measure.histogram_codec import encode
+from loadsim.measure.latency_stats import stats_of
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.pauses import MOST_LENGTHS, Pauses
 from loadsim.measure.result import RunResult
-from loadsim.measure.stats import stats_of
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_merge import LatenessMerge

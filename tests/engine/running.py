@@ -12,15 +12,15 @@ import uvloop
 
 from loadsim.cases import RequestMaker, case_rules
 from loadsim.engine.aiohttp_transport import AiohttpTransport
-from loadsim.engine.direct import DirectTransport
+from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
+from loadsim.engine.outcome_rows import table_of
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
-from loadsim.engine.policies import Policies, policies_of
+from loadsim.engine.policies_of_plan import Policies, policies_of
 from loadsim.engine.recorder import Log, Recorder
-from loadsim.engine.retries import MOST_HELD
-from loadsim.engine.rows import table_of
-from loadsim.engine.transport import Transport
-from loadsim.engine.wire import resolve
+from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.retry_policy import MOST_HELD
+from loadsim.engine.transport_interface import Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select
 from loadsim.measure.outcome_columns import Column

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadsim.engine.pacer import Clock, monotonic_ns
-from loadsim.engine.wire import resolve
+from loadsim.engine.resolved_endpoint import resolve
 from loadsim.measure.outcome_columns import Column
 from loadsim.model import UnreachableError
 from loadsim.plan import Target

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loadsim.judge.compare import compare_gates, compare_results
-from loadsim.measure.codec import decode, encode
+from loadsim.measure.histogram_codec import decode, encode
 from loadsim.measure.result import RunResult, Stats
 from loadsim.model import UsageError
 from tests.builders import run_info, run_result, with_course

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from loadsim.error_kinds import ErrorKind
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
+from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import parse_objective
-from loadsim.judge.observe import observe
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.result import ObjectiveRow, RunResult, dump_result, load_result
 from loadsim.model import NS_PER_S

@@ -11,8 +11,8 @@ import pytest
 from distributed import Security
 from distributed.comm.core import connect
 
+from loadsim.child_processes import own_environment
 from loadsim.launch.environment import processor_time, steal_share
-from loadsim.processes import own_environment
 from tests.launch.clusters import children
 from tests.launch.support import PATIENCE_S, started
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadsim.engine.fake import Reply
+from loadsim.engine.scripted_endpoint import Reply
 from loadsim.error_kinds import ErrorKind
 from loadsim.judge import evaluate, parse_objective
 from loadsim.measure.result import RunResult

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from loadsim.error_kinds import ErrorKind
 from loadsim.judge.balance import imbalances, unbalanced
 from loadsim.measure.assemble import LimitInputs, assemble
-from loadsim.measure.bounds import upper95
 from loadsim.measure.cells import LATENCIES
-from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
-from loadsim.measure.merge import Merged
+from loadsim.measure.histogram_codec import decode
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import SampleRow, Stats, Totals
+from loadsim.measure.share_bounds import upper95
 from loadsim.model import NS_PER_S
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, kind_name
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied

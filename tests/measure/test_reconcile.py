@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.error_kinds import ErrorKind
-from loadsim.measure.ledger import Of, RunLedger
-from loadsim.measure.outcomes import (
+from loadsim.measure.event_outcomes import (
     REFUSAL_DUE,
     REUSED,
     UNSENT,
@@ -23,6 +22,7 @@ from loadsim.measure.outcomes import (
     load_outcomes,
     pack,
 )
+from loadsim.measure.ledger_document import Of, RunLedger
 from loadsim.measure.reconcile import displaced, reconcile
 from loadsim.measure.result import Reconciliation
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED

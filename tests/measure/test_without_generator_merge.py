@@ -7,9 +7,9 @@ import pytest
 
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import SLICE_NS
-from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, Ints
-from loadsim.measure.merge import Merged
+from loadsim.measure.histogram_codec import decode
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result import SecondLook
 from loadsim.measure.strata import StratumNames

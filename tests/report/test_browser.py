@@ -12,7 +12,7 @@ from loadsim.report import charts
 from tests.conftest import slow_but
 from tests.report.rendering import render_page
 from tests.report.results import closed, course
-from tests.report.test_page import hostile
+from tests.report.test_html_page import hostile
 
 pytestmark = pytest.mark.needs("chromium")
 

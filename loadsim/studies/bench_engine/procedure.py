@@ -18,8 +18,8 @@ from loadsim import __version__
 from loadsim.events import catalogue
 from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
-from loadsim.launch.run import Run
-from loadsim.launch.store import write_whole
+from loadsim.launch.result_files import write_whole
+from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.generator_limits import dump_limits, limits_name
 from loadsim.measure.result import Environment, GeneratorLimits, LagAtRate, RunResult
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted

@@ -15,7 +15,7 @@ from loadsim.measure.generator_limits import dump_limits, limits_name, load_limi
 from loadsim.measure.result import GeneratorLimits, LagAtRate
 from loadsim.model import UsageError
 from loadsim.report import terminal
-from loadsim.report.limits import limit_lines
+from loadsim.report.what_limited import limit_lines
 from loadsim.run.calibration import known_limits
 from loadsim.studies.bench_engine import procedure as bench_engine
 from loadsim.studies.bench_engine.report import engine_report

@@ -20,7 +20,7 @@ import pytest
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.environment import environment
 from loadsim.measure.assemble import LimitInputs, assemble
-from loadsim.measure.merge import Merged
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import RunInfo, RunResult
 from loadsim.measure.strata import StratumNames
@@ -49,7 +49,7 @@ def offered(rate: float, settle_s: float, seconds: float, random: np.random.Gene
 
 
 class QueueRun:
-    """A run of one step, as `launch.run.Run`."""
+    """A run of one step, as `launch.run_lifecycle.Run`."""
 
     def __init__(self, spec: RunSpec, seed: int, late: bool) -> None:
         self.spec = spec
