@@ -23,7 +23,7 @@ from loadsim.engine.samples import Samples
 from loadsim.engine.transport_interface import Connection, Ended, Made, Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, SampleRow
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan

@@ -16,7 +16,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.exit_codes import Exit
-from loadsim.measure.result import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
 from loadsim.engine.transport_interface import Connection
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.model import NS_PER_S
 from loadsim.outcome_codes import ERROR_BASE, kind_name
 from loadsim.plan import Plan

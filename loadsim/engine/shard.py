@@ -50,7 +50,7 @@ from loadsim.exit_codes import Exit
 from loadsim.measure.event_outcomes import flags_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.measure.window_counts import recording_ends
 from loadsim.measure.without_generator_tally import LatenessTally

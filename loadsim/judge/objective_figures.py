@@ -12,7 +12,8 @@ from fractions import Fraction
 from loadsim.judge.objectives import counted_status, percentile_of, status_of
 from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
 from loadsim.measure.hdr import PERCENTILES, highest_of, percentile
-from loadsim.measure.result import CUT_OFF, RunResult, Stats, Totals, histogram_key
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import CUT_OFF, Stats, Totals, histogram_key
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import Whole, whole_of
 from loadsim.model import US_PER_MS, Objective, UsageError

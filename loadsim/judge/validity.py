@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from loadsim.judge.balance import unbalanced
 from loadsim.judge.vocabulary import METRICS, unrecorded_phases
 from loadsim.measure.load_shortfall import LEAST_SHARE, window_ns
-from loadsim.measure.result import RunResult, ShortWindow, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Totals
+from loadsim.measure.result_generator import ShortWindow
 from loadsim.measure.share_bounds import surely_above
 from loadsim.measure.stored_histograms import whole_of
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective, UsageError

@@ -18,7 +18,8 @@ from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, w
 from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS, METRICS
 from loadsim.judge.window_objectives import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.judge.without_generator import pause_words, without_generator
-from loadsim.measure.result import Aborted, ObjectiveRow, RunResult, Validity, VerdictRow
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import Aborted, ObjectiveRow, Validity, VerdictRow
 from loadsim.model import Objective
 from loadsim.plan.run_spec import GateMode
 from loadsim.plan.scenario import ValidityRules

@@ -22,7 +22,8 @@ from loadsim.judge.vocabulary import CASE_METRICS, METRICS, unrecorded_phases
 from loadsim.measure.cells import EMPTY, STATUS_PARTS, Cells, Metric, Part, compact, layout, succeeded
 from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merged_counts import Sliced
-from loadsim.measure.result import CUT_OFF, RunResult, WindowCourse, histogram_key
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import CUT_OFF, WindowCourse, histogram_key
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import slices_of
 from loadsim.measure.strata import StratumNames

@@ -15,7 +15,9 @@ from loadsim.judge.vocabulary import METRICS
 from loadsim.judge.without_generator_figures import best_between, latency_without
 from loadsim.judge.without_generator_windows import worst_window
 from loadsim.measure.histogram_codec import decode
-from loadsim.measure.result import ObjectiveRow, RunResult, SecondLook
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_generator import SecondLook
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.measure.share_bounds import surely_above
 from loadsim.measure.without_generator_merge import look_key
 from loadsim.model import Objective, UsageError

@@ -14,7 +14,9 @@ from loadsim.judge.vocabulary import CASE_METRICS, METRICS
 from loadsim.judge.window_objectives import course_of
 from loadsim.judge.without_generator_figures import LOWER, UPPER, best_between, just_met, latency_without
 from loadsim.measure.histogram_codec import decode
-from loadsim.measure.result import RunResult, SecondLook, WindowCourse
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import WindowCourse
+from loadsim.measure.result_generator import SecondLook
 from loadsim.measure.without_generator_merge import look_key
 from loadsim.model import Objective
 from loadsim.plan.units import format_duration

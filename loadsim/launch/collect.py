@@ -21,7 +21,7 @@ from loadsim.measure.hdr import rank
 from loadsim.measure.live_counts import Live
 from loadsim.measure.merged_counts import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.without_generator_merge import LatenessMerge
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED, is_success, kind_name

@@ -18,7 +18,8 @@ from loadsim.judge.without_generator_windows import counted_digits, window_key
 from loadsim.launch.collect import Collector
 from loadsim.measure.cells import AFTER_RECORDING, Cells, Metric, compact
 from loadsim.measure.merged_counts import Merged
-from loadsim.measure.result import Aborted, WindowCourse
+from loadsim.measure.result_events import WindowCourse
+from loadsim.measure.result_verdict import Aborted
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.window_counts import Grid, WindowCounts, stretches_of
 from loadsim.measure.without_generator_merge import LatenessMerge

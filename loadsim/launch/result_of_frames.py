@@ -10,7 +10,9 @@ from loadsim.launch.collect import Collector, ShardState
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
-from loadsim.measure.result import Aborted, Environment, RunInfo, RunResult, ShardRow
+from loadsim.measure.result import Environment, RunInfo, RunResult
+from loadsim.measure.result_generator import ShardRow
+from loadsim.measure.result_verdict import Aborted
 from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_MS, NS_PER_S, counted

@@ -17,7 +17,8 @@ from loadsim.launch.local_shards import LocalShards
 from loadsim.launch.objective_watch import ObjectiveWatch
 from loadsim.launch.result_of_frames import RunFacts, result_of, stopped_ns_of, stratum_names
 from loadsim.measure.progress import Progress, SoFar
-from loadsim.measure.result import Aborted, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import Aborted
 from loadsim.model import NS_PER_S, LoadsimError, own_fault
 from loadsim.plan import Plan, RunSpec
 from loadsim.plan.retry_schedule import profile_of

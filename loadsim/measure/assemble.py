@@ -16,23 +16,10 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.histogram_codec import encode
 from loadsim.measure.load_shortfall import short_windows
 from loadsim.measure.merged_counts import Merged
-from loadsim.measure.result import (
-    CUT_OFF,
-    SCHEMA,
-    AddressRow,
-    DeadlineCount,
-    Environment,
-    Limits,
-    RunInfo,
-    RunResult,
-    SampleRow,
-    ShardRow,
-    ShortWindow,
-    Totals,
-    Validity,
-    VerdictRow,
-    histogram_key,
-)
+from loadsim.measure.result import SCHEMA, Environment, RunInfo, RunResult
+from loadsim.measure.result_events import CUT_OFF, AddressRow, DeadlineCount, SampleRow, Totals, histogram_key
+from loadsim.measure.result_generator import Limits, ShardRow, ShortWindow
+from loadsim.measure.result_verdict import Validity, VerdictRow
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.time_series import series_of

@@ -10,7 +10,7 @@ from loadsim.measure.cells import Metric, Part, layout, unit_ns
 from loadsim.measure.hdr import PERCENTILES, Ints, percentiles, rank_buckets
 from loadsim.measure.intervals import intervals
 from loadsim.measure.merged_counts import Merged
-from loadsim.measure.result import Stats
+from loadsim.measure.result_events import Stats
 from loadsim.model import NS_PER_MS, NS_PER_S
 
 

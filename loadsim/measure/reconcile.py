@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from loadsim.measure.event_outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
 from loadsim.measure.hdr import Ints
 from loadsim.measure.ledger_document import RunLedger
-from loadsim.measure.result import Reconciliation
+from loadsim.measure.result_deliveries import Reconciliation
 
 EXAMPLES = 5
 Which = NDArray[np.bool_]

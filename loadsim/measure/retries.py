@@ -15,7 +15,7 @@ from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric
 from loadsim.measure.hdr import HdrConfig, Ints, percentile
 from loadsim.measure.merged_counts import Merged, Sliced
-from loadsim.measure.result import AttemptRow, RetryTotals
+from loadsim.measure.result_deliveries import AttemptRow, RetryTotals
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED, is_success
 

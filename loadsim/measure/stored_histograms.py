@@ -14,7 +14,8 @@ import numpy as np
 from loadsim.measure.hdr import MICROSECONDS, HdrConfig, Ints, rank
 from loadsim.measure.histogram_codec import decode
 from loadsim.measure.merged_counts import Sliced
-from loadsim.measure.result import NOT_OK, RunResult, histogram_key
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import NOT_OK, histogram_key
 from loadsim.model import US_PER_MS
 
 

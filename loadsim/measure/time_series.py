@@ -16,7 +16,7 @@ from loadsim.measure.cells import Metric, Part, layout, succeeded, unit_ns
 from loadsim.measure.hdr import PERCENTILES, Ints, rank
 from loadsim.measure.histogram_codec import encode_sparse
 from loadsim.measure.merged_counts import Merged, Sliced
-from loadsim.measure.result import CUT_OFF, NOT_OK, SeriesRow, histogram_key
+from loadsim.measure.result_events import CUT_OFF, NOT_OK, SeriesRow, histogram_key
 from loadsim.measure.sample_sizes import least_count
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.outcome_codes import DROPPED, ERROR_BASE

@@ -15,7 +15,7 @@ from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Pa
 from loadsim.measure.hdr import Ints
 from loadsim.measure.latency_stats import stats_of
 from loadsim.measure.merged_counts import Merged
-from loadsim.measure.result import Stats, Totals
+from loadsim.measure.result_events import Stats, Totals
 from loadsim.measure.share_bounds import upper95
 from loadsim.model import NS_PER_S
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, is_success

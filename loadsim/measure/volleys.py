@@ -14,7 +14,7 @@ import numpy as np
 
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints, percentile
-from loadsim.measure.result import DuplicateRow, Duplicates
+from loadsim.measure.result_deliveries import DuplicateRow, Duplicates
 from loadsim.model import NS_PER_MS, NS_PER_US
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 

@@ -16,7 +16,7 @@ from loadsim.measure.cells import EMPTY, INDEX_BITS, SLICE_MASK, SLICE_NS, Cells
 from loadsim.measure.hdr import MICROSECONDS, Ints
 from loadsim.measure.histogram_codec import encode, encode_sparse
 from loadsim.measure.merged_counts import Merged
-from loadsim.measure.result import SecondLook, WindowLook
+from loadsim.measure.result_generator import SecondLook, WindowLook
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.window_counts import Grid
 from loadsim.measure.without_generator_tally import (

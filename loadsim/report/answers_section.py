@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from loadsim.measure.result import RunResult, SampleRow
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import SampleRow
 from loadsim.report import figures
 from loadsim.report.blocks import Cell, Column, Quote, Quotes, Row, Section, Table
 

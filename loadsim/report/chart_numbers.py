@@ -15,7 +15,8 @@ import numpy as np
 from loadsim.judge.objectives import parse_objective, percentile_of
 from loadsim.measure.hdr import PERCENTILES, Ints, percentiles
 from loadsim.measure.intervals import intervals
-from loadsim.measure.result import RunResult, SeriesRow, histogram_key
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import SeriesRow, histogram_key
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import SlicedCounts, ok_slices_of, slices_of, whole_of
 from loadsim.model import NS_PER_S, US_PER_MS, UsageError

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.report import chart_numbers, charts, facts, figures
 from loadsim.report.blocks import Chart, Column, Section, Table
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from loadsim.judge.vocabulary import unrecorded_phases
-from loadsim.measure.result import DuplicateRow, RunResult, Stats, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import DuplicateRow
+from loadsim.measure.result_events import Stats, Totals
 from loadsim.model import counted
 from loadsim.report import facts, figures
 from loadsim.report.blocks import Cell, Column, Lines, Row, Section, Table, words

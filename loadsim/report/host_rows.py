@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from loadsim.judge.validity import loss_allowed
-from loadsim.measure.result import RunResult, ShardRow
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_generator import ShardRow
 from loadsim.model import counted
 from loadsim.report import figures
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.report import facts, figures
 from loadsim.report.blocks import Cell, Column, Row, Section, Table
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loadsim.measure.result import AttemptRow, RetryTotals, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import AttemptRow, RetryTotals
 from loadsim.model import counted
 from loadsim.report import figures
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 import msgspec
 
 from loadsim.judge.objectives import parse_objective, unit_of
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.model import UsageError, counted
 from loadsim.report import facts, figures, host_rows
 from loadsim.report.answers_section import answers_section, said_section

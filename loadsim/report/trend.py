@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.report import charts, facts, figures
 from loadsim.report.blocks import Chart
 from loadsim.report.chart_sections import point_table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadsim.measure.result import GeneratorLimits, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import counted
 from loadsim.report import figures
 from loadsim.report.address_lines import address_lines

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.verdict import OPERATORS
 from loadsim.judge.window_objectives import course_of
-from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import UsageError, counted
 from loadsim.report import figures
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from loadsim import __version__
 from loadsim.measure.generator_limits import limits_name, load_limits
-from loadsim.measure.result import Environment, GeneratorLimits
+from loadsim.measure.result import Environment
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import UsageError
 from loadsim.process_environment import cache_directory
 

@@ -28,7 +28,8 @@ from loadsim.measure.event_outcomes import FILE as OUTCOMES
 from loadsim.measure.event_outcomes import Ending, Outcomes, load_outcomes
 from loadsim.measure.ledger_document import MOST_TIMES, Of, RunLedger, decode_ledger
 from loadsim.measure.reconcile import reconcile
-from loadsim.measure.result import Reconciliation, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.model import LoadsimError, UsageError, counted
 from loadsim.outcome_codes import is_success
 from loadsim.plan import Plan, redact_url

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from loadsim.measure.generator_limits import dump_limits
-from loadsim.measure.result import GeneratorLimits, dump_result
+from loadsim.measure.result import dump_result
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import LoadsimError, UsageError
 from loadsim.report.charts import library

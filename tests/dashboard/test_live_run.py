@@ -14,7 +14,8 @@ from aiohttp import web
 
 from loadsim.dashboard.live_run import LiveRun, reasons_of
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import Validity, load_result
+from loadsim.measure.result import load_result
+from loadsim.measure.result_verdict import Validity
 from loadsim.plan import RunSpec
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import refused, run_result

@@ -24,7 +24,7 @@ from loadsim.engine.transport_interface import Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select
 from loadsim.measure.outcome_columns import Column
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.model import Secret
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED

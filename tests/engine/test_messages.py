@@ -26,7 +26,7 @@ from loadsim.engine.messages import (
     spec_of,
     to_shard,
 )
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.model import Objective, RecordedEvent, Secret
 from loadsim.plan import Case, EventMix, ObjectiveRule, Phase, RunSpec, Scenario, Target, ValidityRules

@@ -16,7 +16,8 @@ from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.hdr import MICROSECONDS
-from loadsim.measure.result import ObjectiveRow, RunResult, dump_result, load_result
+from loadsim.measure.result import RunResult, dump_result, load_result
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import NS_PER_S
 from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan.scenario import ValidityRules

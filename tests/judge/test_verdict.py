@@ -13,7 +13,10 @@ from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.histogram_codec import encode
-from loadsim.measure.result import Reconciliation, RunResult, ShortWindow, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
+from loadsim.measure.result_events import Totals
+from loadsim.measure.result_generator import ShortWindow
 from loadsim.model import UsageError
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import TYPES, refused, run_info, run_result, shard, stats, totals

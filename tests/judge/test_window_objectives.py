@@ -13,7 +13,9 @@ from loadsim.judge.objectives import canonical
 from loadsim.judge.window_objectives import course_of, value_of
 from loadsim.measure.cells import Cells
 from loadsim.measure.hdr import MICROSECONDS, percentile
-from loadsim.measure.result import Aborted, RunResult, WindowCourse
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import WindowCourse
+from loadsim.measure.result_verdict import Aborted
 from loadsim.measure.stored_histograms import slices_of
 from loadsim.model import UsageError
 from loadsim.plan import ValidityRules

@@ -14,7 +14,7 @@ from loadsim.launch.collect import Collector
 from loadsim.launch.objective_watch import ObjectiveWatch
 from loadsim.launch.result_of_frames import stratum_names
 from loadsim.measure.outcome_columns import Column
-from loadsim.measure.result import Aborted
+from loadsim.measure.result_verdict import Aborted
 from loadsim.model import NS_PER_S
 from loadsim.outcome_codes import UNFINISHED
 from loadsim.plan import ObjectiveRule, Plan

@@ -16,7 +16,7 @@ from loadsim.measure.hdr import MICROSECONDS, percentile
 from loadsim.measure.histogram_codec import decode
 from loadsim.measure.merged_counts import Merged
 from loadsim.measure.outcome_columns import Column
-from loadsim.measure.result import SampleRow, Stats, Totals
+from loadsim.measure.result_events import SampleRow, Stats, Totals
 from loadsim.measure.share_bounds import upper95
 from loadsim.model import NS_PER_S
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, kind_name

@@ -24,7 +24,7 @@ from loadsim.measure.event_outcomes import (
 )
 from loadsim.measure.ledger_document import Of, RunLedger
 from loadsim.measure.reconcile import displaced, reconcile
-from loadsim.measure.result import Reconciliation
+from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 TIMEOUT = ERROR_BASE + ErrorKind.timeout

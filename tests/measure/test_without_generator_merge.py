@@ -11,7 +11,7 @@ from loadsim.measure.hdr import MICROSECONDS, Ints
 from loadsim.measure.histogram_codec import decode
 from loadsim.measure.merged_counts import Merged
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import SecondLook
+from loadsim.measure.result_generator import SecondLook
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_merge import LatenessMerge

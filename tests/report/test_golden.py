@@ -21,7 +21,8 @@ from loadsim.cases import case_rules
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.histogram_codec import decode
 from loadsim.measure.progress import Latencies, Progress
-from loadsim.measure.result import GeneratorLimits, LagAtRate, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.plan import Plan, from_document
 from loadsim.report import terminal
 from loadsim.report.hgrm import render_hgrm

@@ -9,7 +9,8 @@ import pytest
 
 from loadsim.judge.validity import invalid_reasons
 from loadsim.measure.progress import HostProgress, Latencies, Progress
-from loadsim.measure.result import RunResult, ShardRow
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_generator import ShardRow
 from loadsim.report.formats import run_files
 from loadsim.report.host_rows import HostRow, host_rows, skew_lines
 from loadsim.report.live_view import host_lines

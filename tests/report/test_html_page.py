@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.result import Reconciliation, RunResult, SampleRow, Validity
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
+from loadsim.measure.result_events import SampleRow
+from loadsim.measure.result_verdict import Validity
 from loadsim.report import charts
 from loadsim.report.html_markup import embedded_json
 from loadsim.report.html_page import POLICY, charts_of

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from loadsim.measure.result import RunResult, Validity
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import Validity
 from loadsim.report.what_limited import limit_lines
 from tests.builders import run_info, run_result
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import RunResult, WindowCourse
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import WindowCourse
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import chart_numbers, charts
 from loadsim.report.html_page import charts_of

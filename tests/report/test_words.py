@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import RunResult, SampleRow, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import SampleRow, Stats
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.answers_section import said_section
 from loadsim.report.blocks import Quotes

@@ -21,7 +21,8 @@ from loadsim.launch.environment import environment
 from loadsim.launch.result_files import write_whole
 from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.generator_limits import dump_limits, limits_name
-from loadsim.measure.result import Environment, GeneratorLimits, LagAtRate, RunResult
+from loadsim.measure.result import Environment, RunResult
+from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix

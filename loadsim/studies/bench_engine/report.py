@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadsim.measure.generator_limits import StoredLimits
-from loadsim.measure.result import Environment, GeneratorLimits
+from loadsim.measure.result import Environment
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.report import figures
 from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
 from loadsim.report.what_limited import BUSY_CORE

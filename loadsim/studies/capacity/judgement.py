@@ -23,7 +23,8 @@ from loadsim.judge.without_generator import disturbed_words
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.hdr import Ints
 from loadsim.measure.intervals import clustering_above
-from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import slices_of, whole_of
 from loadsim.model import NS_PER_MS, NS_PER_US, Objective

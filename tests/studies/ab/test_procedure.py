@@ -14,7 +14,9 @@ import pytest
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.judge.slowdown_gates import parse_gates
 from loadsim.launch.result_files import run_directory
-from loadsim.measure.result import RunResult, SecondLook, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Totals
+from loadsim.measure.result_generator import SecondLook
 from loadsim.model import NS_PER_S, Secret, UnreachableError
 from loadsim.plan import EventMix, Phase, RunSpec, Scenario, Target
 from loadsim.plan.scenario import ValidityRules
