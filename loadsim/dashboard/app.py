@@ -28,7 +28,7 @@ from loadsim.dashboard.run_slot import RunSlot
 from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import EMBEDDED
-from loadsim.report import charts, html_page
+from loadsim.report import html_page, plotly_script
 from loadsim.report.blocks import Report
 from loadsim.report.compare_report import compare_report
 from loadsim.report.formats import FORMATS
@@ -132,7 +132,7 @@ async def _static(request: web.Request) -> web.Response:
 
 
 async def _library(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's handler signature
-    script = await asyncio.to_thread(charts.library)
+    script = await asyncio.to_thread(plotly_script.library)
     if script is None:
         raise web.HTTPNotFound
     headers = {"Cache-Control": "private, max-age=86400"}  # large, and the same as long as the package is

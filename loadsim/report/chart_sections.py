@@ -1,6 +1,6 @@
 """The report's sections with a chart: each has the chart, a description in words, and a table of every point.
 
-The points come from `chart_numbers`, the charts from `charts`.
+The points come from `chart_numbers`, the charts from `percentile_charts` and `time_charts`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
-from loadsim.report import chart_numbers, charts, facts, figures
+from loadsim.report import chart_numbers, facts, figures, percentile_charts, time_charts
 from loadsim.report.blocks import Chart, Column, Section, Table
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
 from loadsim.report.window_limits import words as limit_words
@@ -42,7 +42,7 @@ def _percentiles(result: RunResult) -> Chart | None:
         return None
     headline = facts.headline_metric(result)
     labels = {"response": headline, chart_numbers.OK: f"{headline}, 2xx answers", "service": "service time"}
-    figure = charts.percentile_figure(found, chart_numbers.limits(result), labels)
+    figure = percentile_charts.percentile_figure(found, chart_numbers.limits(result), labels)
     stats = {**result.totals.latency_ms, chart_numbers.OK: facts.ok_stats(result.totals)}
     words = "; ".join(_stats_words(labels[curve.metric], stats[curve.metric]) for curve in found)
     words += "."
@@ -94,7 +94,7 @@ def _latency(course: chart_numbers.Course, phases: list[tuple[str, float]], limi
         for t, *values in zip(course.t_s, *columns, strict=True)
     ]
     header = ["From", "p50", "p90", "p99", "max", "p99 of 2xx", *(["window limits missed"] if limits else [])]
-    figure = charts.latency_figure(course, phases, limits)
+    figure = time_charts.latency_figure(course, phases, limits)
     return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 6)))
 
 
@@ -118,7 +118,7 @@ def _rates(result: RunResult, course: chart_numbers.Course, phases: list[tuple[s
         for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
     ]
     header = ("From", "planned", "sent", "completed", "answer not 2xx", "no complete answer", "in flight at its end")
-    return Chart("rates", charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
+    return Chart("rates", time_charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
 
 
 def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
@@ -131,4 +131,4 @@ def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
     )
     header = ["From", *(f"to {figures.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
     rows = [(f"{t:g} s", *(f"{n:,}" for n in counts)) for t, counts in zip(heat.t_s, heat.counts, strict=True)]
-    return Chart("heat", charts.heat_figure(heat, phases), words, point_table("Events by latency", header, rows))
+    return Chart("heat", time_charts.heat_figure(heat, phases), words, point_table("Events by latency", header, rows))

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from loadsim.judge.compare import CompareResult, Ratio, metrics_of, ratio_curve
 from loadsim.measure.result import RunResult
-from loadsim.report import charts, figures
+from loadsim.report import figures, percentile_charts
 from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.report.chart_numbers import PercentileCurve, percentile_curves
 from loadsim.report.chart_sections import point_table
@@ -149,7 +149,7 @@ def _overlay(result: CompareResult) -> Section | None:
     metric, base, new = found
     # drawn in the two colours of the percentile chart
     drawn = [replace(base, metric="service"), replace(new, metric="response")]
-    figure = charts.percentile_figure(drawn, [], {"service": "base", "response": "new"})
+    figure = percentile_charts.percentile_figure(drawn, [], {"service": "base", "response": "new"})
     words = f"{metric.capitalize()} time of both runs by percentile; the bands are 95 % intervals within each run."
     longest = max(base, new, key=lambda curve: len(curve.q))
     rows = [(f"p{100 * q:.6g}", _at(base, n), _at(new, n)) for n, q in enumerate(longest.q)]
@@ -173,7 +173,7 @@ def _ratio(result: CompareResult) -> Section | None:
     names = {str(q): Fraction(str(q)) for q, _ in points}
     bounds = ratio_curve(result.base, result.new, metric, names)
     band = [bounds.get(name) for name in names]
-    figure = charts.ratio_figure([q for q, _ in points], [ratio for _, ratio in points], band)
+    figure = percentile_charts.ratio_figure([q for q, _ in points], [ratio for _, ratio in points], band)
     words = f"NEW / BASE of the {metric} time by percentile"
     words += ", with its 95 % interval where both runs are long enough." if bounds else "."
     table = point_table("Ratio by percentile", ("Percentile", "New / base", "95 % interval"), _points(points, band))

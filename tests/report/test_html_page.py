@@ -16,7 +16,7 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.result_verdict import Validity
-from loadsim.report import charts
+from loadsim.report import plotly_script
 from loadsim.report.html_markup import embedded_json
 from loadsim.report.html_page import POLICY, charts_of
 from tests.builders import run_info, run_result, samples, totals, with_course
@@ -166,7 +166,7 @@ def test_a_wrong_figure_would_be_refused() -> None:
 
 
 def test_the_page_of_a_long_run_is_no_more_than_its_library_and_some() -> None:
-    library = charts.library()
+    library = plotly_script.library()
     assert library is not None
     page = render_page(with_course(run_result(), slices=600, per_slice=100), library)
     assert len(page) < len(library) + 1_000_000
