@@ -196,6 +196,7 @@ async def test_every_flaw_is_found_beside_the_others(tmp_path: Path, events: int
     found = result.reconciliation
     assert found is not None
     # Copies that a busy machine delivers one after the other find a receiver that remembers.
+    assert found.duplicated is not None
     assert 0 < found.duplicated <= result.by_case["duplicate"].sent
     assert found.lost is not None
     assert found.lost == found.acknowledged_not_received

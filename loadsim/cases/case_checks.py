@@ -5,10 +5,9 @@ Errors that need only the scenario file are found in `plan`.
 
 from __future__ import annotations
 
-import itertools
-
 from loadsim.cases.case_kinds import CASE_KINDS
 from loadsim.cases.genuine import OF_EVENTS
+from loadsim.cases.secret_rotation import needs_old_secret
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Headers, Scenario, ScenarioError
 from loadsim.signing import Scheme
@@ -52,30 +51,3 @@ def check_headers(headers: Headers, scheme: Scheme) -> None:
             raise UsageError(f"the header {name}: {made}; leave it out")
         if name.lower() == _DELIVERY_ID:
             raise UsageError(f"the header {name}: it is the delivery id, which is made for each delivery; leave it out")
-
-
-def retirement_ns(scenario: Scenario) -> int | None:
-    """When an embedded receiver stops accepting the old secret, ns since the start; None: never.
-
-    It is halfway between the end of the last phase that signs with the old secret and the begin of the next phase that
-    uses it for forged events (or the end). So the last genuine events are still accepted, and the first forged ones are
-    already refused.
-    """
-    ends = list(itertools.accumulate(phase.duration or 0 for phase in scenario.phases))
-    signs = [number for number, phase in enumerate(scenario.phases) if phase.secrets != "new"]
-    last = ends[signs[-1]] if signs else 0
-    base = {case.kind: case.share for case in scenario.cases}
-    tries = [
-        end - (phase.duration or 0)
-        for end, phase in zip(ends, scenario.phases, strict=True)
-        if (base | phase.shares).get("retired_secret") and end > last
-    ]
-    if not signs and not tries:
-        return None
-    return (last + (tries[0] if tries else ends[-1])) // 2
-
-
-def needs_old_secret(scenario: Scenario) -> bool:
-    """Whether any event is signed with the old secret."""
-    rotates = any(phase.secrets != "new" for phase in scenario.phases)
-    return rotates or any(case.kind == "retired_secret" for case in scenario.cases)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loadsim.cases import RequestMaker
 from loadsim.engine.pacer import Pacer, SharedPacer
 from loadsim.engine.policy_interface import Policy
-from loadsim.engine.retry_policy import MOST_HELD, Retries
+from loadsim.engine.retry_queue import MOST_HELD, Retries
 from loadsim.engine.volley_policy import Volleys
 from loadsim.plan import Plan
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadsim.cases import case_rules, check_cases, needs_old_secret, retirement_ns
+from loadsim.cases import case_rules, check_cases, needs_old_secret
 from loadsim.plan import Scenario, ScenarioError, from_document
 from loadsim.signing import scheme
 
@@ -57,17 +57,3 @@ def test_copies_need_connections_and_a_rate() -> None:
     closed = scenario_of({"rate": None, "connections": 8}, duplicate=0.1)
     with pytest.raises(ScenarioError, match=r"cases\[0\].kind: duplicate needs phases with a rate"):
         check_cases(closed, scheme("trackpilots"), "f.toml")
-
-
-@pytest.mark.parametrize(
-    ("phases", "expected_s"),
-    [
-        ([{"secrets": "old"}, {}, {"shares": {"retired_secret": 0.1}}], 6),
-        ([{"secrets": "old"}, {"shares": {"retired_secret": 0.1}}], 4),
-        ([{"secrets": "old"}, {"secrets": "both"}, {}, {}], 12),
-        ([{}, {"shares": {"retired_secret": 0.1}}], 2),
-    ],
-)
-def test_when_a_receiver_beside_the_run_drops_the_old_secret(phases: list[dict[str, Any]], expected_s: int) -> None:
-    cases: dict[str, Any] = {"retired_secret": 0.0} if any("shares" in phase for phase in phases) else {}
-    assert retirement_ns(scenario_of(*phases, **cases)) == expected_s * S

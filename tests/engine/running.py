@@ -19,7 +19,7 @@ from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
 from loadsim.engine.policies_of_plan import Policies, policies_of
 from loadsim.engine.recorder import Log, Recorder
 from loadsim.engine.resolved_endpoint import resolve
-from loadsim.engine.retry_policy import MOST_HELD
+from loadsim.engine.retry_queue import MOST_HELD
 from loadsim.engine.transport_interface import Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select

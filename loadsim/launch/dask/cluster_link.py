@@ -83,7 +83,7 @@ class Link:
         return {address: info["host"] for address, info in identity["workers"].items()}
 
     async def versions(self, workers: Mapping[str, str]) -> Mapping[str, Any]:
-        """As `cluster.check_versions` takes them, of the workers in worker → label. Raises LoadsimError."""
+        """As `host_versions.check_versions` takes them, of the workers in worker → label. Raises LoadsimError."""
         wanted, scheduler = ["loadsim"], self._client.scheduler
 
         async def of(worker: str, label: str) -> Any:
