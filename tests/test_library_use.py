@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.hosted import AppOrder
+from loadsim.receiver.hosted_application import AppOrder
 from loadsim.receiver.supervisor import listen
 from loadsim.receiver.worker_process import WorkerProcess
 from loadsim.signing import scheme

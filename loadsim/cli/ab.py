@@ -19,7 +19,7 @@ from loadsim.signals import interrupts
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:
-    from loadsim.judge.gates import Gate
+    from loadsim.judge.slowdown_gates import Gate
     from loadsim.plan import RunSpec
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
@@ -98,9 +98,9 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     """Check everything before the first event. Raises UsageError."""
     from pathlib import Path
 
-    from loadsim.judge.gates import parse_gates
-    from loadsim.run.compose import read_config
+    from loadsim.judge.slowdown_gates import parse_gates
     from loadsim.run.scenario_text import names_scenario
+    from loadsim.run.spec_of_options import read_config
     from loadsim.settings import resolve_target
     from loadsim.studies.ab.procedure import AbRequest
 
@@ -133,8 +133,8 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 
 
 def _load(target: str, options: dict[str, Any]) -> RunSpec:
-    from loadsim.run.compose import compose, read_config
     from loadsim.run.scenario_text import names_scenario
+    from loadsim.run.spec_of_options import compose, read_config
     from loadsim.shipped import shipped_names
     from loadsim.spelling import did_you_mean
 

@@ -102,7 +102,7 @@ def command(*, name: str, yes: bool, **options: str | None) -> None:
       loadsim init --url http://127.0.0.1:3000/webhooks --yes
       loadsim init --url https://example.test/hooks --scheme stripe --secret-env STRIPE_SECRET --name shop --yes
     """
-    from loadsim.launch.store import write_new
+    from loadsim.launch.result_files import write_new
     from loadsim.settings import CONFIG_NAME
 
     _check_name(name)
@@ -160,8 +160,8 @@ def _value(question: str, given: str | None, check: Callable[[str], str], defaul
 
 
 def _checked_url(url: str) -> str:
-    from loadsim.plan.rules import check_url
-    from loadsim.plan.shape import DocumentError
+    from loadsim.plan.scenario_rules import check_url
+    from loadsim.plan.typed_document import DocumentError
 
     try:
         check_url("URL", url)
@@ -180,7 +180,7 @@ def _checked_scheme(name: str) -> str:
 
 def _checked_variable(name: str) -> str:
     from loadsim.plan.redact import shown_variable
-    from loadsim.plan.rules import VARIABLE_NAME
+    from loadsim.plan.scenario_rules import VARIABLE_NAME
 
     if VARIABLE_NAME.fullmatch(name) is None or shown_variable(name) != name:
         # Not repeated: it could be the secret itself.

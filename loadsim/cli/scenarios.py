@@ -56,7 +56,7 @@ def copy(name: str, file: Path | None) -> None:
       loadsim scenarios copy steady
       loadsim scenarios copy steady my-load.toml
     """
-    from loadsim.launch.store import write_new
+    from loadsim.launch.result_files import write_new
 
     text = shipped_text(name)
     path = Path(f"{name}{SUFFIX}") if file is None else file / f"{name}{SUFFIX}" if file.is_dir() else file

@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from loadsim.extras import install
-from loadsim.model import LoadsimError, UsageError
+from loadsim.model import UsageError
 from loadsim.plan.cluster import Cluster
 
 MOST_LOCAL = 64
@@ -98,28 +97,3 @@ def hosts_of(workers: Mapping[str, str]) -> list[tuple[str, str]]:
     for worker in sorted(workers):
         places.setdefault(workers[worker], worker)
     return sorted(places.items())
-
-
-def check_versions(found: Mapping[str, Any], hosts: Mapping[str, str]) -> None:
-    """Refuse a cluster with different versions. Raises LoadsimError, in one line.
-
-    `found` as Dask's `get_versions` gives it, `hosts`: worker → the name of its host. The scheduler only forwards
-    messages and needs no loadsim.
-    """
-    ours = _versions(found["client"])
-    theirs = {"the scheduler": _versions(found["scheduler"])}
-    theirs["the scheduler"].pop("loadsim")
-    theirs |= {name: _versions(found["workers"][worker]) for worker, name in hosts.items()}
-    for name, versions in theirs.items():
-        for what, version in versions.items():
-            if version != ours[what]:
-                has = f"has {what} {version}" if version else f"has no {what}"
-                raise LoadsimError(f"{name} {has}, this machine {ours[what]}: all hosts need the same version")
-
-
-def _versions(of: Mapping[str, Any] | None) -> dict[str, str | None]:
-    if of is None:
-        return dict.fromkeys(("Python", "loadsim", "distributed"))
-    packages = of["packages"]
-    python = ".".join(str(of["host"]["python"]).split(".")[:3])
-    return {"Python": python, "loadsim": packages.get("loadsim"), "distributed": packages.get("distributed")}

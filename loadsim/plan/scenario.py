@@ -1,6 +1,6 @@
 """The types of a scenario file: names, types, ranges and defaults of all keys.
 
-Rules between keys are in `rules`; `reading` reads a file.
+Rules between keys are in `scenario_rules`; `scenario_reading` reads a file.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
-from loadsim.plan.behaviour import Behaviour
 from loadsim.plan.headers import Headers
-from loadsim.plan.retry import Retry
-from loadsim.plan.shape import Duration, Rate, Size, write
+from loadsim.plan.receiver_behaviour import Behaviour
+from loadsim.plan.retry_schedule import Retry
+from loadsim.plan.typed_document import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
@@ -78,7 +78,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     key_password_env: str | None = None
     """The environment variable that holds the pass phrase of the private key, where it has one."""
     ledger: str | None = None
-    """URL of the receiver's ledger, see `measure.ledger`; that of the embedded receiver is known."""
+    """URL of the receiver's ledger, see `measure.ledger_document`; that of the embedded receiver is known."""
 
 
 class EventMix(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loadsim.input_files import read_text_file
 from loadsim.model import UsageError
-from loadsim.settings import Config, read_text_file
+from loadsim.settings import Config
 from loadsim.shipped import SUFFIX, shipped_names, shipped_text
 
 

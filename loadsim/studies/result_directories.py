@@ -1,6 +1,6 @@
 """The result directories under `reports/`: found newest first, described in a list, deleted when there are too many.
 
-When a directory was made is in its name, as `run.load.new_id` gives it; of one with another name, the time of its
+When a directory was made is in its name, as `run.run_ids.new_id` gives it; of one with another name, the time of its
 result file counts.
 """
 
@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from loadsim.input_files import read_bytes_file
 from loadsim.measure.result import load_result
 from loadsim.measure.stored_json import UNREADABLE
 from loadsim.model import LoadsimError, UsageError, own_fault
 from loadsim.report.trend import run_line
-from loadsim.run.load import RESULT
-from loadsim.settings import read_bytes_file
+from loadsim.run.run_store_judge import RESULT
 from loadsim.studies.stored import FILES, study_report
 
 REPORTS = Path("reports")

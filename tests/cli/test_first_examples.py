@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from loadsim.cli.lazy import LazyGroup
+from loadsim.cli.lazy_commands import LazyGroup
 from loadsim.cli.main import cli
 from tests.cli.running import Run
 from tests.cli.test_runs import OLD, store

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.launch.store import slug
+from loadsim.launch.result_files import slug
 from loadsim.measure.result import dump_result
 from loadsim.measure.stored_json import stored_json
-from loadsim.run.load import new_id
+from loadsim.run.run_ids import new_id
 from loadsim.studies.result_directories import (
     _GIVEN_NAME,
     Pruned,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from loadsim.launch.cluster import check_versions, cluster_of, hosts_of
-from loadsim.model import LoadsimError, UsageError
+from loadsim.launch.cluster import cluster_of, hosts_of
+from loadsim.model import UsageError
 
 
 @pytest.mark.parametrize(
@@ -66,34 +65,3 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_host_is_an_address_and_one_of_its_workers_serves() -> None:
     workers = {"tcp://b:2": "b", "tcp://a:9": "a", "tcp://a:10": "a"}
     assert hosts_of(workers) == [("a", "tcp://a:10"), ("b", "tcp://b:2")]
-
-
-def made_with(python: str = "3.11.7", loadsim: str | None = "1.0", distributed: str = "2026.1") -> dict[str, Any]:
-    """One part's versions as Dask gives them."""
-    return {"host": {"python": f"{python}.final.0"}, "packages": {"loadsim": loadsim, "distributed": distributed}}
-
-
-def test_hosts_of_one_make_are_taken_whatever_the_others_have() -> None:
-    found = {
-        "client": made_with(),
-        "scheduler": made_with(loadsim=None),
-        "workers": {"w1": made_with(), "w2": made_with(python="3.9.1")},
-    }
-    check_versions(found, {"w1": "a"})
-
-
-@pytest.mark.parametrize(
-    ("part", "of", "says"),
-    [
-        ("worker", made_with(python="3.11.8"), "a has Python 3.11.8, this machine 3.11.7"),
-        ("worker", made_with(loadsim="0.9"), "a has loadsim 0.9, this machine 1.0"),
-        ("worker", made_with(loadsim=None), "a has no loadsim, this machine 1.0"),
-        ("worker", None, "a has no Python"),
-        ("scheduler", made_with(distributed="2026.2"), "the scheduler has distributed 2026.2"),
-    ],
-)
-def test_another_make_is_refused_by_name(part: str, of: dict[str, Any] | None, says: str) -> None:
-    worker, scheduler = (of, made_with()) if part == "worker" else (made_with(), of)
-    found = {"client": made_with(), "scheduler": scheduler, "workers": {"w": worker}}
-    with pytest.raises(LoadsimError, match=says):
-        check_versions(found, {"w": "a"})

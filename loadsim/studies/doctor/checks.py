@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loadsim import __version__
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
-from loadsim.engine.stamps import ask, receive
+from loadsim.engine.receive_stamps import ask, receive
 from loadsim.extras import INSTALL, NOT_FOR_USERS, PURPOSES
 from loadsim.launch.environment import available_cores, environment
 from loadsim.model import NS_PER_MS, NS_PER_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadsim.engine.descriptor_limit import RESERVED
-from loadsim.measure.result import GeneratorLimits
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import NS_PER_MS
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import figures

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.engine.fake import ScriptedPacer, VirtualLoop
+from loadsim.engine.scripted_endpoint import ScriptedPacer, VirtualLoop
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.studies.doctor import checks
 from loadsim.studies.doctor.result import SCHEMA, Diagnosis

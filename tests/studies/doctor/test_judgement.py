@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadsim.measure.result import GeneratorLimits
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import NS_PER_MS
 from loadsim.studies.doctor import judgement
 from loadsim.studies.doctor.result import Check
