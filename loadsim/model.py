@@ -1,11 +1,10 @@
-"""Types that several packages share: errors, error kinds, secrets, requests, outcome rows, objectives.
+"""Types that several packages share: exceptions, secrets, requests, recorded events, objectives.
 
 Only data and its validation: no clock, no socket, no file.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -49,64 +48,10 @@ def own_fault(error: Exception) -> str:
     return f"internal error of loadsim: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-class ErrorKind(enum.IntEnum):
-    """Why an event has no complete, valid response. Results have the names, frames the numbers."""
-
-    dns = 1
-    refused = 2
-    connect_timeout = 3
-    connect_error = 4
-    tls = 5
-    reset = 6
-    """The connection broke after a byte of the request was sent."""
-    closed_idle = 7
-    """A reused connection was closed before any byte of the response."""
-    closed_early = 8
-    """A fresh connection was closed before any byte of the response."""
-    truncated = 9
-    """The response started but did not end."""
-    timeout = 10
-    protocol = 11
-    """No HTTP/1.x, no status from 200 to 599, header block over 64 KiB or 256 fields, unexpected bytes."""
-    body_limit = 12
-    """Response body over 16 MiB."""
-    internal = 13
-    """Internal error of loadsim; makes the run INVALID."""
-    switched_off = 14
-    """Not sent: the provider had stopped delivering to the endpoint, as its retry profile says."""
-
-
-# What became of an event, as one number: an HTTP status below 1000, else one of these.
-ERROR_BASE = 1000
-"""`ERROR_BASE + ErrorKind` is the code of an error."""
-UNFINISHED = 2000
-"""Still in flight when the drain ended; its latency is a lower bound."""
-DROPPED = 2001
-"""Not sent because `overflow = "drop"` found no free connection."""
-
-
-SUCCESS = range(200, 300)
-"""Every 2xx status; success is this and nothing else."""
-SUCCESSES = frozenset(SUCCESS)
-"""The same, for quick look-ups."""
-
-
 def case_kind(name: str) -> str:
     """The kind of a case, given the name of the case or of a part of it: `documentation_key` of
     `documentation_key.github`."""
     return name.partition(".")[0]
-
-
-def is_success(code: int) -> bool:
-    """True for a 2xx answer, and nothing else."""
-    return code in SUCCESSES
-
-
-def kind_name(code: int) -> str:
-    """The status, the name of the error kind, or the state of an event without an answer."""
-    if code < ERROR_BASE:
-        return str(code)
-    return {UNFINISHED: "unfinished", DROPPED: "dropped"}.get(code) or ErrorKind(code - ERROR_BASE).name
 
 
 class Secret:
@@ -166,37 +111,6 @@ class RecordedEvent:
     type: str | None = None
     at_ns: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
-
-
-class Column(enum.IntEnum):
-    """Columns of an outcome row: int64, times in ns of one monotonic clock, 0 where it did not happen.
-
-    An outcome is a row of numbers, not an object, so that a million of them can be folded by numpy.
-    """
-
-    index = 0
-    """Of the event."""
-    stratum = 1
-    """Phase, type and case as one number: see `Plan.stratum`."""
-    code = 2
-    """HTTP status, or `ERROR_BASE + ErrorKind`, or UNFINISHED, or DROPPED."""
-    due = 3
-    woken = 4
-    slot = 5
-    sent = 6
-    first_byte = 7
-    done = 8
-    """The last byte, the instant of the error, or the end of the drain."""
-    bytes_sent = 9
-    bytes_received = 10
-    attempt = 11
-    """Which delivery of its event it is, from 1: the number of the attempt, or of the copy. 0: no delivery; the event
-    ended without one, or between two."""
-    receipt = 12
-    """How long the answer had lain in its socket when it was read, ns: exact, by the kernel's stamp. Below 0: a bound
-    of it, how long the loop had not looked. 0: not known."""
-    ready = 13
-    """When its connection was ready to send: what comes between this and `sent` is ours. 0 where it never was."""
 
 
 @dataclass(frozen=True, slots=True)

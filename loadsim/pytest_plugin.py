@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from loadsim.measure.result import RunResult, Totals
+    from loadsim.measure.result import RunResult
+    from loadsim.measure.result_events import Totals
 
 Option = str | int | float | bool | Path | Iterable[str]
 _OF_THE_STEP = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")

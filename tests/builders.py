@@ -8,25 +8,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, rank
-from loadsim.measure.result import (
-    SCHEMA,
-    AttemptRow,
-    DeadlineCount,
-    Environment,
-    Limits,
-    RetryTotals,
-    RunInfo,
-    RunResult,
-    SampleRow,
-    SeriesRow,
-    ShardRow,
-    Stats,
-    Totals,
-    Validity,
-    VerdictRow,
-)
+from loadsim.measure.histogram_codec import encode
+from loadsim.measure.result import SCHEMA, Environment, RunInfo, RunResult
+from loadsim.measure.result_deliveries import AttemptRow, RetryTotals
+from loadsim.measure.result_events import DeadlineCount, SampleRow, SeriesRow, Stats, Totals
+from loadsim.measure.result_generator import Limits, ShardRow
+from loadsim.measure.result_verdict import Validity, VerdictRow
 from loadsim.measure.sample_sizes import least_count
 from loadsim.model import NS_PER_S
 from loadsim.plan.providers import DEADLINES_NS

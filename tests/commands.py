@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ALSO = ("aiohttp.web", "loadsim.receiver.embedded", "loadsim.report.page", "loadsim.run.compose", "uvloop")
+ALSO = ("aiohttp.web", "loadsim.receiver.embedded", "loadsim.report.html_page", "loadsim.run.spec_of_options", "uvloop")
 """What commands import when they need it, beside the modules of the commands themselves."""
 LEFT_OUT = ("dashboard",)
 """Commands that need an extra."""

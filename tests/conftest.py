@@ -20,7 +20,7 @@ import loadsim
 from tests import commands
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 EXAMPLES: Mapping[str, float] = {"quick": 0.4, "usual": 1, "thorough": 20}
 """Hypothesis profile → how many examples of every law are tried, as a multiple of the number that the law names."""
@@ -40,7 +40,7 @@ REQUIRE = "LOADSIM_REQUIRE"
 PROGRAMS: Mapping[str, tuple[str, ...]] = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
 """What a program may be called, where its name alone does not say it."""
 
-BROWSER_PATIENCE_MS = 60_000
+BROWSER_PATIENCE_MS = 300_000
 """How long a page may take to become what a test expects: longer than on any busy machine."""
 
 TOGETHER = (
@@ -161,5 +161,13 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, PROGRAMS["chromium"])))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        new_context = browser.new_context
+
+        def patient(**options: Any) -> BrowserContext:
+            context = new_context(**options)
+            context.set_default_timeout(BROWSER_PATIENCE_MS)
+            return context
+
+        browser.new_context = patient  # type: ignore[method-assign]
         yield browser
         browser.close()

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 README = "README"
 _BLOCK = re.compile(r"(?:<!-- (?P<marker>[^>]+) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
-_NAME = re.compile(r"(?:<\?php\n)?(?:#|//) (?P<name>\S+\.\w+)\n")
+_NAME = re.compile(r"(?:<\?php\n)?(?:#|//) (?P<name>\S+\.\w+|Jenkinsfile)\n")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import msgspec.inspect as inspect
 from loadsim.cases import case_rules
 from loadsim.plan.reference import Key, Table, tables, toml
 from loadsim.plan.scenario import Case, Scenario, Target
-from loadsim.plan.shape import plain
+from loadsim.plan.typed_document import plain
 from loadsim.report.findings import ACCEPTED, REFUSED
 from loadsim.settings import ConfigFile
 from loadsim.signing import scheme, scheme_names

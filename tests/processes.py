@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
-from loadsim.measure.merge import Merged
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.tally import Tally
-from loadsim.model import NS_PER_S, Column
+from loadsim.model import NS_PER_S
 
 RATE = 200
 """Events per second."""

@@ -28,8 +28,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from loadsim.cases import case_rules
-from loadsim.cli.main import main
-from loadsim.plan.reading import from_document
+from loadsim.cli.main import cli
+from loadsim.events import catalogue
+from loadsim.plan.scenario_reading import from_document
 from loadsim.settings import load_config
 from loadsim.signing import scheme_names
 from tests.documents import BLOCKS, DOCS, FILES, PAGES, README, ROOT, Block, blocks
@@ -203,7 +204,7 @@ def _words(line: str) -> list[str]:
 
 def parse(arguments: list[str]) -> None:
     """Read a command line as `loadsim` would, and do nothing. Raises a click error."""
-    command: click.Command = main
+    command: click.Command = cli
     while isinstance(command, click.Group) and arguments:
         context = click.Context(command)
         below = command.get_command(context, arguments[0])
@@ -235,7 +236,8 @@ def check_toml(block: Block, tmp_path: Path) -> None:
         assert load_config(tmp_path, known_schemes=scheme_names()).endpoints
         return
     document: dict[str, Any] = tomllib.loads(block.text)
-    from_document(document, block.name, known_schemes=scheme_names(), known_cases=case_rules())
+    types = [event.name for event in catalogue()]
+    from_document(document, block.name, known_types=types, known_schemes=scheme_names(), known_cases=case_rules())
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -14,15 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.dashboard.result_store import ResultStore
+from loadsim.input_files import LARGEST_TEXT
 from loadsim.judge import evaluate, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.compare import compare_results
-from loadsim.measure.codec import decode
+from loadsim.measure.histogram_codec import decode
 from loadsim.measure.result import RunResult, dump_result, load_result
 from loadsim.model import UsageError
-from loadsim.plan.shape import DEEPEST
+from loadsim.plan.typed_document import DEEPEST
 from loadsim.report.formats import FORMATS
 from loadsim.report.trend import run_line
-from loadsim.settings import LARGEST_TEXT, load_config, read_custom
+from loadsim.settings import load_config, read_custom
 from tests.cli.running import Run
 from tests.conftest import slow_but
 from tests.dashboard.test_result_store import kept
@@ -229,7 +230,7 @@ def test_a_hostile_document_is_one_line_wherever_it_is_read(run: Run, tmp_path: 
 def test_a_name_that_no_file_can_have_is_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], name: str
 ) -> None:
-    monkeypatch.setattr("loadsim.settings.LARGEST_FILE", LARGEST_TEXT)
+    monkeypatch.setattr("loadsim.input_files.LARGEST_FILE", LARGEST_TEXT)
     done = run(*(name if word == "NAME" else word for word in command))
     assert done.err.count("\n") == (0 if done.code == 0 else 1)
     assert done.code in (0, 1, 2), done.err

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.hosted import AppOrder
+from loadsim.receiver.hosted_application import AppOrder
 from loadsim.receiver.supervisor import listen
 from loadsim.receiver.worker_process import WorkerProcess
 from loadsim.signing import scheme
@@ -231,5 +231,8 @@ def test_django(monkeypatch: pytest.MonkeyPatch) -> None:
         answer = receive(requests.post(PATH, data=body, content_type="application/json", headers=headers))
         assert answer.status_code == status
     not_json = b"not JSON"
-    assert receive(requests.post(PATH, data=not_json, content_type="text/plain", headers=signed(not_json))).status_code == 400
+    assert (
+        receive(requests.post(PATH, data=not_json, content_type="text/plain", headers=signed(not_json))).status_code
+        == 400
+    )
     assert receive(requests.get(PATH)).status_code == 405

@@ -12,14 +12,14 @@ from aiohttp import web
 
 from loadsim.cases import case_rules, check_cases
 from loadsim.judge import objectives_of, vocabulary_of_scenario
-from loadsim.launch.run import Run
+from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import Secret
 from loadsim.plan import RunSpec, Scenario, from_document
-from loadsim.receiver.decide import Checker
-from loadsim.receiver.rotation import Rotating
+from loadsim.receiver.answer_choice import Checker
+from loadsim.receiver.secret_rotation import Rotating
 from loadsim.report.findings import findings
-from loadsim.run.load import run_load
+from loadsim.run.run_store_judge import run_load
 from loadsim.signing import scheme
 from tests.conftest import slow_but
 

@@ -3,9 +3,9 @@
 A case is genuine, forged or unusual, and says whether an endpoint should accept or refuse it.
 """
 
-from loadsim.cases.check import check_cases, check_headers, needs_old_secret, retirement_ns
+from loadsim.cases.case_checks import check_cases, check_headers, needs_old_secret, retirement_ns
+from loadsim.cases.case_kinds import REUSING, by_part, case_rules
 from loadsim.cases.genuine import CONTENT_TYPE, OF_EVENTS
-from loadsim.cases.kinds import REUSING, by_part, case_rules
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker, request_maker
 
 __all__ = [

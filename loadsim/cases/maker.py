@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from loadsim.cases.captured_requests import recorded_make
-from loadsim.cases.edits import HeaderLine
+from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.genuine import (
     OF_EVENTS,
     Make,
@@ -25,13 +26,12 @@ from loadsim.cases.genuine import (
     genuine,
     signed,
 )
-from loadsim.cases.kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import NS_PER_S, JsonValue, RecordedEvent, Secret, SignedRequest, UsageError
 from loadsim.plan import Case, RunSpec, header_pairs
 from loadsim.signing import Scheme
 from loadsim.signing import scheme as scheme_of
-from loadsim.signing.attempts import attempt_headers, counted
+from loadsim.signing.retry_marks import attempt_headers, counted
 
 Redeliver = Callable[[int, int, int, int, int], SignedRequest]
 """(index; time of the first delivery and time of this one, wall clock in ns since 1970; number of the attempt, 1 for

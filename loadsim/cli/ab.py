@@ -18,7 +18,7 @@ from loadsim.signals import interrupts
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 
 if TYPE_CHECKING:
-    from loadsim.judge.gates import Gate
+    from loadsim.judge.slowdown_gates import Gate
     from loadsim.plan import RunSpec
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
@@ -92,7 +92,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     """Check everything before the first event. Raises UsageError."""
     from pathlib import Path
 
-    from loadsim.judge.gates import parse_gates
+    from loadsim.judge.slowdown_gates import parse_gates
     from loadsim.studies.ab.procedure import AbRequest
 
     same = options["same"]
@@ -122,7 +122,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
 
 
 def _load(target: str, options: dict[str, Any]) -> RunSpec:
-    from loadsim.run.compose import compose
+    from loadsim.run.spec_of_options import compose
 
     rest = run_options(options)
     if options["scenario"] is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from loadsim.cli.lazy import LazyGroup, Table
+from loadsim.cli.lazy_commands import LazyGroup, Table
 
 COMMANDS: Table = {
     "verify": ("bench_verify", "Verification in one process: ours, libraries, and your own function.", False),

@@ -68,7 +68,7 @@ def command(**options: Any) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.measure.stored_json import stored_json
-    from loadsim.run.load import free_directory
+    from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
     from loadsim.studies.bench_receiver.report import receiver_report
     from loadsim.studies.save import save_study
@@ -101,7 +101,8 @@ def _compose(options: dict[str, Any]) -> ReceiverRequest:
     from loadsim.events import default_types
     from loadsim.model import Secret
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.settings import read_custom, read_secret
+    from loadsim.secret_sources import read_secret
+    from loadsim.settings import read_custom
     from loadsim.signing import CUSTOM, family, scheme
     from loadsim.studies.bench_receiver.procedure import RATES, ReceiverRequest
     from loadsim.studies.bench_receiver.subjects import Setting

@@ -49,7 +49,7 @@ def command(**options: Any) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.measure.stored_json import stored_json
-    from loadsim.run.load import free_directory
+    from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_verify.procedure import VerifyBenchmark
     from loadsim.studies.bench_verify.report import verify_report
     from loadsim.studies.save import save_study
@@ -74,7 +74,8 @@ def command(**options: Any) -> None:
 
 def _compose(options: dict[str, Any]) -> VerifyRequest:
     """The options as one request, before anything is measured. Raises UsageError."""
-    from loadsim.settings import read_custom, read_secret
+    from loadsim.secret_sources import read_secret
+    from loadsim.settings import read_custom
     from loadsim.signing import CUSTOM, scheme, scheme_names
     from loadsim.studies.bench_verify.procedure import DEFAULT_SCHEME, SIZES, URL, VerifyRequest
     from loadsim.studies.bench_verify.verifiers import own

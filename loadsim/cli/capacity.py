@@ -83,7 +83,7 @@ async def _search(search: CapacitySearch) -> CapacityOutcome:
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     """Check everything before the first event. Raises UsageError."""
     from loadsim.judge import objectives_of, vocabulary_of_scenario
-    from loadsim.run.compose import compose
+    from loadsim.run.spec_of_options import compose
     from loadsim.studies.capacity.procedure import CapacityRequest
 
     lowest = _rate("--from", options["lowest"])

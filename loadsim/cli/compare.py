@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from loadsim.cli.output import report_of, write_document, write_line
-from loadsim.cli.stored import read_result
+from loadsim.cli.stored_results import read_result
 from loadsim.exit_codes import COMPARED
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
-from loadsim.launch.store import write_whole
+from loadsim.launch.result_files import write_whole
 from loadsim.model import UsageError
 
 
@@ -69,7 +69,7 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
 
 
 def _rendered(compared: CompareResult, form: str) -> bytes:
-    from loadsim.report.compare import compare_report
+    from loadsim.report.compare_report import compare_report
     from loadsim.report.formats import REPORT_FORMATS
 
     return REPORT_FORMATS[form](compare_report(compared))

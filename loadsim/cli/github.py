@@ -10,8 +10,8 @@ from pathlib import Path
 
 from loadsim.cli import output
 from loadsim.measure.result import RunResult
+from loadsim.process_environment import github_step
 from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_commands
-from loadsim.settings import github_step
 
 
 def report_to_github(result: RunResult) -> None:

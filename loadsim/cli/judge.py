@@ -8,13 +8,13 @@ import click
 
 from loadsim.cli.options import gate_option
 from loadsim.cli.output import report_of, write_line
-from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.stored_results import read_result, result_path
 from loadsim.cli.terminal import print_report
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.validity import validity_rules
-from loadsim.launch.store import write_whole
+from loadsim.launch.result_files import write_whole
 from loadsim.measure.result import dump_result
-from loadsim.plan.spec import GateMode
+from loadsim.plan.run_spec import GateMode
 from loadsim.report.run_report import verdict_report
 
 

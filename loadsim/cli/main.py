@@ -9,7 +9,7 @@ import traceback
 import click
 
 from loadsim import __version__
-from loadsim.cli.lazy import LazyGroup, Table
+from loadsim.cli.lazy_commands import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
 from loadsim.cli.streams import prepare
 from loadsim.exit_codes import Exit
@@ -88,7 +88,7 @@ def _run() -> int:
 
 def _is_of_key_log(error: OSError) -> bool:
     """Whether OpenSSL could not open its key log, which fails at the first TLS context or at an import."""
-    from loadsim.settings import key_log_file
+    from loadsim.process_environment import key_log_file
 
     return error.filename is not None and error.filename == key_log_file()
 

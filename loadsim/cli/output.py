@@ -1,7 +1,7 @@
 """Standard output and standard error of the commands, guarded so that no text controls a terminal or a CI runner.
 
 The guard is in the streams themselves, so that it holds for every message, report, log line and traceback. The rules
-for safe text are in `foreign`.
+for safe text are in `foreign_text`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO, TextIO
 import click
 
 from loadsim.cli.streams import OutputError, writing
-from loadsim.foreign import beginning, harmless, shown
+from loadsim.foreign_text import beginning, harmless, shown
 from loadsim.report.figures import printable
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.output import put, put_line, report_of
-from loadsim.cli.single import event_for, single_options, target_with
+from loadsim.cli.single_event_options import event_for, single_options, target_with
 from loadsim.exit_codes import Exit
 from loadsim.model import NS_PER_S, Secret, UsageError
 
@@ -61,7 +61,7 @@ def command(target: str, **options: Any) -> None:
     \b
     Exit codes: 0 nothing found, 99 findings, 1 no answer, 2 usage.
     """
-    from loadsim.run.load import free_directory
+    from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.save import utc_now
 
     out = Path(options["out"])
@@ -101,8 +101,9 @@ async def _probe(argument: str, options: dict[str, Any], prepare: Callable[[], N
 
 def _checked(argument: str, options: dict[str, Any]) -> _Settings:
     """Check everything before the first event. Raises UsageError."""
-    from loadsim.run.compose import read_config
-    from loadsim.settings import resolve_headers, resolve_target
+    from loadsim.run.spec_of_options import read_config
+    from loadsim.secret_sources import resolve_headers
+    from loadsim.settings import resolve_target
     from loadsim.signing import scheme
 
     endpoint = resolve_target(argument, read_config())
@@ -142,7 +143,7 @@ def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None]
 async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
     """The request to the endpoint; with `embedded`, to a receiver that lives as long as the context."""
     from loadsim.plan import EMBEDDED
-    from loadsim.settings import read_secret
+    from loadsim.secret_sources import read_secret
 
     target, scheme = settings.target, settings.scheme
     if target.url != EMBEDDED:
@@ -161,9 +162,9 @@ async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
 
 
 def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
-    from loadsim.engine.trust import trust_of
+    from loadsim.engine.tls_settings import trust_of
     from loadsim.plan.redact import from_environment
-    from loadsim.settings import read_key_password
+    from loadsim.secret_sources import read_key_password
     from loadsim.studies.probe.asker import ProbeRequest
     from loadsim.studies.probe.result import ProbedEndpoint
 
@@ -193,7 +194,7 @@ def _seconds(option: str, text: str) -> float:
 def _save(result: ProbeResult | ClockResult, out: Path, started_at: str) -> Path:
     """Store the result in a directory of its own, with its page and summary."""
     from loadsim import __version__
-    from loadsim.run.load import new_id
+    from loadsim.run.run_ids import new_id
     from loadsim.studies.probe.report import probe_any_report
     from loadsim.studies.probe.result import stored_probe
     from loadsim.studies.save import save_study, utc_now

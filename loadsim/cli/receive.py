@@ -16,7 +16,8 @@ from loadsim.model import NS_PER_S, UsageError, counted
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import DEFAULT_LEDGER_LIMIT, DEFAULT_PATH, ReceiverOptions
 from loadsim.receiver.supervisor import ReceiverStats
-from loadsim.settings import read_custom, read_secret
+from loadsim.secret_sources import read_secret
+from loadsim.settings import read_custom
 from loadsim.signals import interrupts
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme

@@ -9,7 +9,7 @@ import click
 
 from loadsim.cli.options import Decorator, with_options
 from loadsim.plan import units
-from loadsim.plan.shape import write
+from loadsim.plan.typed_document import write
 from loadsim.receiver.options import ENGINES, ReceiverOptions
 
 
@@ -48,7 +48,8 @@ SPEED = Quantity("size/s", units.parse_speed)
 ADDRESS = Quantity("host:port", parse_address)
 
 DEFAULTS = write(ReceiverOptions())
-"""As texts, by the keys of a scenario's `[receiver]`. They are set in `plan/behaviour.py` and `receiver/options.py`."""
+"""As texts, by the keys of a scenario's `[receiver]`. They are set in `plan/receiver_behaviour.py` and
+`receiver/options.py`."""
 
 _OPTIONS: tuple[Decorator, ...] = (
     click.option(

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from loadsim.cli.output import report_of, say, write_line
-from loadsim.cli.stored import read_result, result_path
+from loadsim.cli.stored_results import read_result, result_path
 from loadsim.exit_codes import Exit
 
 
@@ -45,7 +45,7 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
       loadsim reconcile reports/20260504-091000-steady-3f2a access.csv --id loadsim_id --deliveries
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.launch.store import write_whole
+    from loadsim.launch.result_files import write_whole
     from loadsim.measure.result import dump_result
     from loadsim.report.reconciliation import has_findings, reconcile_report
     from loadsim.run.reconcile import reconciled_with_file

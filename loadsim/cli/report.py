@@ -10,15 +10,15 @@ from typing import NamedTuple
 import click
 
 from loadsim.cli.output import write_document, write_line
-from loadsim.cli.stored import report_file
+from loadsim.cli.stored_results import report_file
 from loadsim.cli.terminal import print_report
-from loadsim.launch.store import write_whole
+from loadsim.input_files import read_bytes_file
+from loadsim.launch.result_files import write_whole
 from loadsim.measure.result import load_result
 from loadsim.model import UsageError
 from loadsim.report.blocks import Report
 from loadsim.report.formats import FORMATS, REPORT_FORMATS
 from loadsim.report.run_report import run_report
-from loadsim.settings import read_bytes_file
 from loadsim.studies.stored import study_report
 
 

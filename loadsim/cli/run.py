@@ -18,9 +18,9 @@ from loadsim.model import LoadsimError, UsageError
 from loadsim.signals import interrupts
 
 if TYPE_CHECKING:
-    from loadsim.launch.run import Run
+    from loadsim.launch.run_lifecycle import Run
     from loadsim.plan import RunSpec
-    from loadsim.run.load import LoadOutcome
+    from loadsim.run.run_store_judge import LoadOutcome
 
 
 @click.command()
@@ -91,7 +91,7 @@ def command(what: str, **options: Any) -> None:
     """
     from loadsim.cli.github import report_to_github
     from loadsim.judge import exit_code
-    from loadsim.run.compose import compose
+    from loadsim.run.spec_of_options import compose
 
     spec = compose(what, run_options(options))
     if options["check"]:
@@ -108,10 +108,10 @@ def command(what: str, **options: Any) -> None:
 
 
 async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
-    from loadsim.cli.live import live_view
+    from loadsim.cli.live_view import live_view
     from loadsim.cli.terminal import redrawable
     from loadsim.report.figures import printable
-    from loadsim.run.load import run_load
+    from loadsim.run.run_store_judge import run_load
 
     console = None if quiet else redrawable()
 
@@ -155,7 +155,7 @@ async def _interruptible(run: Run, *, quietly: bool) -> AsyncIterator[None]:
 def show(outcome: LoadOutcome, json_file: str | None) -> None:
     """Print the report (or the JSON alone) and the place of the files on stdout."""
     from loadsim.cli.terminal import print_report
-    from loadsim.launch.store import write_whole
+    from loadsim.launch.result_files import write_whole
     from loadsim.measure.result import dump_result
     from loadsim.report.run_report import run_report
 
@@ -171,7 +171,7 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
 
 def _check_json(json_file: str | None) -> None:
     """Check before the run that the JSON file can be written. Raises UsageError."""
-    from loadsim.launch.store import check_writable
+    from loadsim.launch.result_files import check_writable
 
     if json_file is None or json_file == "-":
         return

@@ -84,8 +84,9 @@ def verify(name: str, **options: Any) -> None:
     \b
     Exit codes: 0 verified, 99 refused (the reason is printed), 2 usage.
     """
+    from loadsim.input_files import read_bytes_file
     from loadsim.inputs.values import parse_epoch
-    from loadsim.settings import read_bytes_file, read_secret
+    from loadsim.secret_sources import read_secret
     from loadsim.signing.explain import explain
 
     found = _scheme(name, options["custom"])
@@ -169,7 +170,7 @@ def _window(found: Scheme) -> str:
 
 def _headers(path: str | None, texts: tuple[str, ...]) -> dict[str, str]:
     """The headers by lower-case name. Repeated ones are joined by ", ", as a receiver does."""
-    from loadsim.settings import read_text_file
+    from loadsim.input_files import read_text_file
 
     lines = list(texts)
     if path is not None:

@@ -11,6 +11,6 @@ import click
 def command() -> None:
     """One generator process, started by loadsim itself: reads the run from stdin and writes frames to stdout."""
     from loadsim.engine.shard import main
-    from loadsim.run.keys import with_keys
+    from loadsim.run.run_secrets import with_keys
 
     sys.exit(main(with_keys))

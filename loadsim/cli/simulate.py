@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli.output import put, report_of
-from loadsim.cli.single import event_for, single_options, target_with
+from loadsim.cli.single_event_options import event_for, single_options, target_with
 from loadsim.exit_codes import Exit
 from loadsim.model import UnreachableError, UsageError
 
@@ -61,7 +61,7 @@ def command(target: str, **options: Any) -> None:
 
 def _compose(argument: str, options: dict[str, Any], now_ns: int) -> PreparedDelivery:
     """Check everything before anything is sent. Raises UsageError."""
-    from loadsim.run.compose import read_config
+    from loadsim.run.spec_of_options import read_config
     from loadsim.settings import resolve_target
     from loadsim.single.prepare import prepare, refuse_embedded
 
@@ -94,8 +94,8 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
 
 def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> OneEvent:
     """The body of a file, sent unchanged."""
+    from loadsim.input_files import read_bytes_file
     from loadsim.inputs.event_names import full_name
-    from loadsim.settings import read_bytes_file
     from loadsim.signing import family, scheme
     from loadsim.single.prepare import own_event
 
@@ -118,8 +118,8 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
     import orjson
 
     from loadsim.cli.terminal import screen
-    from loadsim.single.document import simulation_document
-    from loadsim.single.panel import render_panel
+    from loadsim.single.result_panel import render_panel
+    from loadsim.single.simulation_document import simulation_document
 
     if as_json:
         put(orjson.dumps(simulation_document(simulation)) + b"\n")

@@ -21,21 +21,21 @@ from loadsim.dashboard import choices
 from loadsim.dashboard.command_lines import run_command
 from loadsim.dashboard.forms import WORDS, read_run_form
 from loadsim.dashboard.guard import Refuse, add_headers, guard
-from loadsim.dashboard.live import LiveRun
+from loadsim.dashboard.live_run import LiveRun
 from loadsim.dashboard.pages import Pages, static_file
 from loadsim.dashboard.result_store import ResultStore
 from loadsim.dashboard.run_slot import RunSlot
 from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import EMBEDDED
-from loadsim.report import charts, page
+from loadsim.report import html_page, plotly_script
 from loadsim.report.blocks import Report
-from loadsim.report.compare import compare_report
+from loadsim.report.compare_report import compare_report
 from loadsim.report.formats import FORMATS
 from loadsim.report.plan_text import render_plan
 from loadsim.report.run_report import run_report
 from loadsim.report.trend import trend
-from loadsim.run.compose import compose
+from loadsim.run.spec_of_options import compose
 from loadsim.single.prepare import prepare
 
 LARGEST_BODY = 2_000_000
@@ -52,13 +52,13 @@ STATIC = {
 TYPES = {"html": "text/html", "json": "application/json", "k6": "application/json", "junit": "application/xml"}
 
 
-def make_app(out: Path, token: str, cookie: str, names: tuple[str, ...]) -> tuple[web.Application, RunSlot]:
-    """The application and its run slot. `cookie` is the name of the token's cookie, `names` are our host names."""
+def make_app(out: Path, token: str, cookie: str, host: str) -> tuple[web.Application, RunSlot]:
+    """The application and its run slot. `cookie` is the name of the token's cookie, `host` what the page listens on."""
     pages = Pages()
     slot = RunSlot()
     refuse = _problem(pages)
     app = web.Application(
-        client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, names, refuse), _failures(refuse)]
+        client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, host, refuse), _failures(refuse)]
     )
     app.on_response_prepare.append(add_headers)
     for part in (_Simulations(pages), _LoadRuns(pages, slot, out), _Runs(pages, slot, ResultStore(out))):
@@ -132,7 +132,7 @@ async def _static(request: web.Request) -> web.Response:
 
 
 async def _library(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's handler signature
-    script = await asyncio.to_thread(charts.library)
+    script = await asyncio.to_thread(plotly_script.library)
     if script is None:
         raise web.HTTPNotFound
     headers = {"Cache-Control": "private, max-age=86400"}  # large, and the same as long as the package is
@@ -319,7 +319,7 @@ class _Runs:
                 names=names,
                 name=name,
                 out=str(self._store.out),
-                trend=None if section is None else page.chart(section, drawn=True),
+                trend=None if section is None else html_page.chart(section, drawn=True),
                 figures={} if section is None else {section.name: section.figure},
             )
         )
@@ -352,5 +352,5 @@ class _Runs:
         )
 
     def _show(self, report: Report, run_id: str | None, forms: tuple[str, ...]) -> web.Response:
-        shown = {"content": page.inside(report, drawn=True), "data": page.data(report)}
+        shown = {"content": html_page.inside(report, drawn=True), "data": html_page.data(report)}
         return _html(self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms, **shown))

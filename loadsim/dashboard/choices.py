@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from loadsim.events import EventSource
+from loadsim.input_files import read_text_file
 from loadsim.inputs.values import types_of
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Target
 from loadsim.plan.redact import redact_url
-from loadsim.plan.shape import DocumentError, parse_toml
-from loadsim.run.compose import read_config
-from loadsim.settings import CONFIG_NAME, Config, Endpoint, read_secret, read_text_file, resolve_target
+from loadsim.plan.typed_document import DocumentError, parse_toml
+from loadsim.run.spec_of_options import read_config
+from loadsim.secret_sources import read_secret
+from loadsim.settings import CONFIG_NAME, Config, Endpoint, resolve_target
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
 from loadsim.single.prepare import OneEvent, changed_target, made_event, offered_types, own_event, refuse_embedded
 

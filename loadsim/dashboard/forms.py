@@ -1,6 +1,6 @@
-"""Turns the submitted form for a load run into the options that `run.compose` takes.
+"""Turns the submitted form for a load run into the options that `run.spec_of_options` takes.
 
-Knows the fields of the form and their labels for error messages. The rules about runs are in `run.compose`.
+Knows the fields of the form and their labels for error messages. The rules about runs are in `run.spec_of_options`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 
 from loadsim.dashboard.choices import REMEDY, scenarios
 from loadsim.model import UsageError
-from loadsim.run.compose import Words
 from loadsim.run.options import RunOptions
+from loadsim.run.spec_of_options import Words
 
 WORDS = Words(
     "this page",

@@ -8,7 +8,7 @@ Origin header against requests from other sites.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
@@ -38,12 +38,17 @@ _CONTINUE_PAGE = (
 )
 
 
-def guard(token: str, cookie: str, names: Collection[str], refuse: Refuse) -> Middleware:
-    """Middleware that accepts requests with the token. `names`: our host names beside localhost and IP addresses.
+def host_names(host: str) -> frozenset[str]:
+    """The names that a page listening on `host` answers to, beside localhost and IP addresses."""
+    return frozenset({host.lower()})
+
+
+def guard(token: str, cookie: str, host: str, refuse: Refuse) -> Middleware:
+    """Middleware that accepts requests with the token. `host` is the address or name that the page listens on.
 
     `refuse` makes the answer to a refused request from a status and a sentence.
     """
-    known = {name.lower() for name in names}
+    known = host_names(host)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -12,8 +12,8 @@ from loadsim.dashboard.command_lines import curl_command, simulate_command
 from loadsim.dashboard.sent_simulations import SentSimulation
 from loadsim.plan.redact import redact_url
 from loadsim.report import figures
-from loadsim.report.markup import embedded_json
-from loadsim.single.document import simulation_document
+from loadsim.report.html_markup import embedded_json
+from loadsim.single.simulation_document import simulation_document
 
 CLASSES = {2: "good", 3: "warn"}
 

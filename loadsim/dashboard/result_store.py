@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from loadsim.input_files import read_bytes_file
 from loadsim.judge.compare import CompareResult, compare_results
 from loadsim.measure.result import RunResult, load_result
 from loadsim.model import UsageError, own_fault
 from loadsim.report.trend import RunLine, run_line
-from loadsim.run.load import RESULT
-from loadsim.settings import read_bytes_file
+from loadsim.run.run_store_judge import RESULT
 
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|\.(?!\.)){0,150}", re.ASCII)
 """Allowed names of result directories: no path separator, no `..`, no hidden name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from loadsim.dashboard.live import LiveRun
+from loadsim.dashboard.live_run import LiveRun
 from loadsim.model import UsageError
 from loadsim.plan import RunSpec
 

@@ -45,7 +45,7 @@ async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
     listener = _listen(options)
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(24)
-    app, slot = make_app(options.out, token, f"loadsim_{port}", (options.host,))
+    app, slot = make_app(options.out, token, f"loadsim_{port}", options.host)
     stop = asyncio.Event()
     web_log.server_logger.addFilter(_not_client_error)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import ClientHttpProxyError
 
-from loadsim.engine.errors import kind_of_break, kind_of_end
+from loadsim.engine.error_kind_of_failure import kind_of_break, kind_of_end
 from loadsim.engine.response_parser import Memo, ResponseReader
-from loadsim.model import ErrorKind
+from loadsim.error_kinds import ErrorKind
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler

@@ -23,13 +23,15 @@ from yarl import URL
 
 from loadsim.engine.aiohttp_tap import Tap, text_of
 from loadsim.engine.endpoint_addresses import Addresses
-from loadsim.engine.errors import NO_RESOURCE, kind_of_break, kind_of_errno
+from loadsim.engine.error_kind_of_failure import NO_RESOURCE, kind_of_break, kind_of_errno
+from loadsim.engine.next_address_attempts import ATTEMPT_DELAY_NS
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.race import ATTEMPT_DELAY_NS
+from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import Memo
-from loadsim.engine.transport import ConnectionOwner, Made, ResourceLimitError
-from loadsim.engine.wire import Wire
-from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind, SignedRequest
+from loadsim.engine.transport_interface import ConnectionOwner, Made, ResourceLimitError
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import NS_PER_S, SignedRequest
+from loadsim.outcome_codes import ERROR_BASE
 
 _WHOLE_BODY = 1 << 20
 """aiohttp writes bodies up to this size in one piece; larger ones must be files."""

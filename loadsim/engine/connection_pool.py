@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection
 
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
-from loadsim.engine.policy import Gatherer
-from loadsim.engine.transport import Connection, ResourceLimitError, Transport
-from loadsim.model import ERROR_BASE, ErrorKind
+from loadsim.engine.policy_interface import Gatherer
+from loadsim.engine.transport_interface import Connection, ResourceLimitError, Transport
+from loadsim.error_kinds import ErrorKind
+from loadsim.outcome_codes import ERROR_BASE
 
 Fire = Callable[[Connection, int, int, int, int, int], None]
 """Takes a connection for an event: its index, stratum, due and woken, and the instant of its slot."""

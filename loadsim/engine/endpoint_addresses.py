@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from loadsim.measure.result import AddressRow
+from loadsim.measure.result_events import AddressRow
 from loadsim.model import NS_PER_S
 
 Address = tuple[int, object]

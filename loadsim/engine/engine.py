@@ -2,7 +2,7 @@
 
 `arrivals` releases the events, `cases` makes their requests, `transport` carries them, `measure` counts the outcomes.
 The clock is read once per wake-up, so that releasing, ending and recording agree; nothing is kept per event. Where an
-event is more than one delivery, the engine asks the `policy` of its stratum.
+event is more than one delivery, the engine asks the policy of its stratum (`policy_interface`).
 """
 
 from __future__ import annotations
@@ -14,25 +14,18 @@ from collections.abc import Collection, Sequence
 from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.connection_pool import ConnectionPool
+from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
-from loadsim.engine.policy import Gatherer, Policy
+from loadsim.engine.policy_interface import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
-from loadsim.engine.request_making import RequestMaking
-from loadsim.engine.rows import NOWHERE, NoConnection, row_of
+from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
-from loadsim.engine.transport import Connection, Ended, Made, Transport
+from loadsim.engine.transport_interface import Connection, Ended, Made, Transport
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import AddressRow
-from loadsim.model import (
-    DROPPED,
-    ERROR_BASE,
-    NS_PER_MS,
-    NS_PER_S,
-    SUCCESSES,
-    UNFINISHED,
-    ErrorKind,
-    SignedRequest,
-)
+from loadsim.measure.result_events import AddressRow, SampleRow
+from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
 
 _BATCH = 64
@@ -83,7 +76,7 @@ class Engine:
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
         self._keep = recorder.rows.append
-        self._samples = Samples(plan, recorder, clock)
+        self._samples = Samples(plan, clock)
         self._requests = RequestMaking(
             plan,
             maker,
@@ -180,6 +173,10 @@ class Engine:
         """The counts of each of the endpoint's addresses so far; empty where it has only one."""
         connections = self._transport.connections()
         return self._transport.addresses.taken((connection.address, connection.served) for connection in connections)
+
+    def take_samples(self) -> list[SampleRow]:
+        """The samples of failing answers and errors since the last call."""
+        return self._samples.take()
 
     @property
     def stopped_ns(self) -> int:

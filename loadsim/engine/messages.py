@@ -16,11 +16,11 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.exit_codes import Exit
-from loadsim.measure.lateness import LatenessDelta
-from loadsim.measure.result import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
+from loadsim.measure.without_generator_tally import LatenessDelta
 from loadsim.model import LoadsimError, Secret
 from loadsim.plan import RunSpec
 
@@ -95,9 +95,9 @@ class Frame(msgspec.Struct, tag="frame"):
     addresses: list[AddressRow] = []
     """The counts of each address of an endpoint with several, cumulative."""
     raw: bytes = b""
-    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_rows`."""
+    """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_log_rows`."""
     outcomes: bytes = b""
-    """If requested: their outcomes, packed by `measure.outcomes`."""
+    """If requested: their outcomes, packed by `measure.event_outcomes`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
     away_ns: int = 0
     """How long the loop was away (see `measure.pauses`), cumulative."""

@@ -10,19 +10,15 @@ import ssl
 import time
 from collections.abc import Sequence
 
-from loadsim.engine.authority import shown_authority
 from loadsim.engine.endpoint_addresses import Address
-from loadsim.engine.race import ATTEMPT_DELAY_NS, UNDER_WAY
-from loadsim.engine.wire import Wire, basic_auth
+from loadsim.engine.next_address_attempts import ATTEMPT_DELAY_NS, UNDER_WAY
+from loadsim.engine.proxy_tunnel import TunnelRefusedError, basic_auth, open_tunnel
+from loadsim.engine.resolved_endpoint import Wire
+from loadsim.engine.url_authority import shown_authority
 from loadsim.model import NS_PER_S, UnreachableError
 
-_MOST_HEAD = 64 * 1024
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """X509_V_ERR_* of OpenSSL for a certificate chain without a trusted end (x509_vfy.h)."""
-
-
-class _RefusedError(Exception):
-    """The proxy would not open the tunnel."""
 
 
 def check_reachable(wire: Wire, timeout_s: float) -> None:
@@ -49,7 +45,7 @@ def _failure(wire: Wire, timeout_s: float) -> str:
         return f"no connection within {timeout_s:g} s"
     except OSError as error:
         return error.strerror or str(error)
-    except _RefusedError as error:
+    except TunnelRefusedError as error:
         return str(error)
     return ""
 
@@ -60,7 +56,7 @@ def _connect(wire: Wire, timeout_s: float) -> None:
         if wire.tls is None:
             return
         if wire.proxy is not None:
-            _tunnel(sock, wire.authority, basic_auth(wire.proxy))
+            open_tunnel(sock, wire.authority, basic_auth(wire.proxy))
         with wire.tls.wrap_socket(sock, server_hostname=wire.server_name):
             pass
 
@@ -102,20 +98,3 @@ def _first_connected(addresses: Sequence[Address], timeout_s: float) -> socket.s
             if time.monotonic() >= end:
                 raise TimeoutError
     raise failure
-
-
-def _tunnel(sock: socket.socket, authority: str, credentials: str | None) -> None:
-    """Ask an HTTP proxy for a tunnel (RFC 9110, 9.3.6)."""
-    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-    if credentials is not None:
-        lines.append(f"Proxy-Authorization: {credentials}")
-    sock.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
-    head = b""
-    while b"\r\n\r\n" not in head and len(head) < _MOST_HEAD:
-        data = sock.recv(4096)
-        if not data:
-            raise _RefusedError("it closed the connection when asked for a tunnel")
-        head += data
-    _, _, status = head.split(b"\r\n", 1)[0].partition(b" ")
-    if not status.startswith(b"2"):
-        raise _RefusedError(f"it refused the tunnel: {ascii(status[:60].decode('latin-1'))[1:-1]}")

@@ -10,25 +10,23 @@ from typing import Protocol
 
 import numpy as np
 
-from loadsim.engine.rows import table_of
+from loadsim.engine.outcome_rows import table_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.lateness import LatenessTally
-from loadsim.measure.result import SampleRow
 from loadsim.measure.tally import Tally
+from loadsim.measure.without_generator_tally import LatenessTally
 
 BITE = 2048
 """Rows that are folded at once under load: cheapest by far, at a millisecond or so."""
 PACED_BITE = 512
 """Rows that are worth folding between two events that fall due: more expensive per row, but four times quicker."""
-SAMPLES_PER_CODE = 3
 
 
 class Log(Protocol):
     """Receives every row as well, for a raw log or a reconciliation."""
 
     def add(self, table: Ints, *, outcomes: bool) -> None:
-        """Rows as int64 (n, columns of `model.Column`). `outcomes`: one for each event, as it ended; else deliveries
-        that are not, or not yet, their event's outcome."""
+        """Rows as int64 (n, columns of `outcome_columns.Column`). `outcomes`: one for each event, as it ended;
+        else deliveries that are not, or not yet, their event's outcome."""
 
 
 class Recorder:
@@ -38,13 +36,10 @@ class Recorder:
     extends, by (stratum, due, ns) and (stratum, due, connect ns, tls ns).
     """
 
-    def __init__(
-        self, tally: Tally, cases: int = 1, logs: Sequence[Log] = (), lateness: LatenessTally | None = None
-    ) -> None:
-        """`cases`: how many there are in the plan, the genuine one included. `lateness`: also gets every event."""
+    def __init__(self, tally: Tally, logs: Sequence[Log] = (), lateness: LatenessTally | None = None) -> None:
+        """`lateness`: also gets every event."""
         self.tally = tally
         self._lateness = lateness
-        self._cases = cases
         self._logs = tuple(logs)
         self.rows: list[bytes] = []
         self.signs: list[int] = []
@@ -57,8 +52,6 @@ class Recorder:
         """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
         self.ended = 0
         """Events that have been folded."""
-        self.samples: list[SampleRow] = []
-        self._sampled: dict[int, int] = {}
 
     def fold(self) -> None:
         """Count what is buffered."""
@@ -108,20 +101,3 @@ class Recorder:
     def stop(self, instant_ns: int) -> None:
         """Releasing ended at this instant of the clock."""
         self.tally.stop(instant_ns)
-
-    def wants_sample(self, code: int, stratum: int) -> bool:
-        """Whether this failing status or error kind has been shown less than three times in its case.
-
-        By case, so that expected refusals do not use up the samples of others.
-        """
-        key = code * self._cases + stratum % self._cases
-        seen = self._sampled.get(key, 0)
-        if seen >= SAMPLES_PER_CODE:
-            return False
-        self._sampled[key] = seen + 1
-        return True
-
-    def take_samples(self) -> list[SampleRow]:
-        """The samples since the last call."""
-        taken, self.samples = self.samples, []
-        return taken

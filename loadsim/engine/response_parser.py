@@ -23,7 +23,7 @@ from loadsim.engine.unusual_headers import (
     settled_lines,
 )
 from loadsim.engine.unusual_headers import shown as shown_of
-from loadsim.model import ErrorKind
+from loadsim.error_kinds import ErrorKind
 
 MAX_HEAD = 64 * 1024
 MAX_FIELDS = 256

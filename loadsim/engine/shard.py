@@ -11,7 +11,6 @@ import contextlib
 import gc
 import math
 import os
-import select
 import socket
 import sys
 import time
@@ -24,7 +23,6 @@ from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
-from loadsim.engine.listening import LOOK_NS
 from loadsim.engine.messages import (
     Assignment,
     Failed,
@@ -40,23 +38,24 @@ from loadsim.engine.messages import (
     spec_of,
     to_shard,
 )
-from loadsim.engine.outcomes import OutcomeNotes
+from loadsim.engine.outcome_notes import OutcomeNotes
 from loadsim.engine.pacer import best_pacer, monotonic_ns
-from loadsim.engine.policies import policies_of
-from loadsim.engine.raw_rows import RawRows
+from loadsim.engine.policies_of_plan import policies_of
+from loadsim.engine.raw_log_rows import RawRows
 from loadsim.engine.recorder import Recorder
-from loadsim.engine.transport import Transport
-from loadsim.engine.wire import Wire, resolve
+from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.silence_clock import LOOK_NS
+from loadsim.engine.transport_choice import make_transport
 from loadsim.exit_codes import Exit
+from loadsim.measure.event_outcomes import flags_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.lateness import LatenessTally
-from loadsim.measure.outcomes import flags_of
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.measure.windows import recording_ends
-from loadsim.model import NS_PER_S, LoadsimError, UsageError
-from loadsim.plan import Plan, RunSpec, Target
+from loadsim.measure.window_counts import recording_ends
+from loadsim.measure.without_generator_tally import LatenessTally
+from loadsim.model import NS_PER_S, LoadsimError
+from loadsim.plan import Plan, RunSpec
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.signals import left_to_the_parent
@@ -172,7 +171,7 @@ class ShardRun:
         logs = [log for log in (self._raw, self._notes) if log is not None]
         self._pauses = Pauses(plan.scenario.validity.lag)
         self._lateness = LatenessTally(self._start_ns, target.timeout, self._pauses.disturbed)
-        self._recorder = Recorder(tally, len(plan.cases), logs, self._lateness)
+        self._recorder = Recorder(tally, logs, self._lateness)
         share: _Share = {"shard": message.shard, "shards": message.shards, "epoch_ns": spec.epoch_ns}
         self._policies = policies = policies_of(plan, maker, best_pacer(loop), **share)
         self._engine = Engine(
@@ -263,7 +262,7 @@ class ShardRun:
             queued_ns=_queued_ns(),
             tally=recorder.tally.drain(),
             lateness=self._lateness.drain(*self._pauses.take(now)),
-            samples=[self._sample(sample) for sample in recorder.take_samples()],
+            samples=[self._sample(sample) for sample in engine.take_samples()],
             addresses=engine.addresses(),
             raw=self._raw.take() if self._raw is not None else b"",
             outcomes=self._notes.take() if self._notes is not None else b"",
@@ -291,22 +290,6 @@ def _clock_offset_ns() -> int:
         before, wall, after = monotonic_ns(), time.time_ns(), monotonic_ns()
         pairs.append((after - before, (before + after) // 2 - wall))
     return min(pairs)[1]
-
-
-def make_transport(
-    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
-) -> Transport:
-    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
-    trace = run_id if target.trace_header else None
-    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
-        from loadsim.engine.direct import DirectTransport
-
-        return DirectTransport(loop, wire, trace, first=shard)
-    from loadsim.engine.aiohttp_transport import AiohttpTransport
-
-    if target.unix is not None or target.connect_to is not None:
-        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
-    return AiohttpTransport(loop, wire, trace, first=shard)
 
 
 def _rss_bytes() -> int:

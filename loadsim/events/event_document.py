@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import orjson
 
-from loadsim.events.image import image_value, parse_image
+from loadsim.events.event_types import EventType, event_type
 from loadsim.events.overrides import Override
-from loadsim.events.templates import EventType, event_type
+from loadsim.events.screenshot_image import image_value, parse_image
 from loadsim.events.trackpilots_fields import carries_image, set_image
 from loadsim.model import JsonValue, UsageError
 

@@ -1,8 +1,8 @@
 """Judges a RunResult, alone or compared with another one: PASS, FAIL or INVALID."""
 
-from loadsim.judge.evaluate import evaluate, exit_code
 from loadsim.judge.objectives import DEFAULT_OBJECTIVE, objectives_of, parse_objective, texts_of
 from loadsim.judge.validity import rules_of
+from loadsim.judge.verdict import evaluate, exit_code
 from loadsim.judge.vocabulary import Vocabulary, vocabulary_of, vocabulary_of_scenario
 
 __all__ = [

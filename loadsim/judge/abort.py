@@ -14,7 +14,7 @@ import numpy as np
 
 from loadsim.judge.objectives import percentile_of, unit_of
 from loadsim.judge.vocabulary import METRICS
-from loadsim.judge.windows import counts_of
+from loadsim.judge.window_objectives import counts_of
 from loadsim.measure.cells import Cells, Metric, layout
 from loadsim.measure.hdr import rank
 from loadsim.measure.sample_sizes import least_count
@@ -27,8 +27,8 @@ _UNITS = {"ms": " ms", "events": "", "events/s": "/s", "fraction": " %"}
 def reach(objective: Objective, cells: Cells, to_come: int | None, width_s: float | None) -> tuple[float, float]:
     """The range of the final value of the figure.
 
-    `cells` as for `windows.value_of`. `to_come`: the most events that may still be added; None: not known. `width_s`:
-    the time over which a rate per second is computed; None: not known yet.
+    `cells` as for `window_objectives.value_of`. `to_come`: the most events that may still be added; None: not known.
+    `width_s`: the time over which a rate per second is computed; None: not known yet.
     """
     kind = METRICS[objective.metric]
     if kind == "trend":

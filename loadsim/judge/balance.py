@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Totals
 
 
 def imbalances(totals: Totals) -> list[str]:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loadsim.judge.gates import Gate, parse_gate
-from loadsim.measure.bounds import more_likely
-from loadsim.measure.counts import slices_of
+from loadsim.judge.slowdown_gates import Gate, parse_gate
 from loadsim.measure.hdr import PERCENTILES, Quantile
 from loadsim.measure.intervals import Intervals, intervals, ratio_interval
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
+from loadsim.measure.share_bounds import more_likely
+from loadsim.measure.stored_histograms import slices_of
 from loadsim.model import UsageError
 
 SIGNIFICANT = 0.01

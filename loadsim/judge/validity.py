@@ -1,8 +1,9 @@
 """The rules that make a run INVALID or that put a warning beside its verdict, each with its figure in words.
 
 INVALID means that the tool's own behaviour could have changed the verdict. Waiting for a busy connection is never a
-reason: that is the endpoint's speed at this concurrency. Too few samples for an objective are found in `evaluate.py`,
-what a pause of the generator may have done to one in `second.py`.
+reason: that is the endpoint's speed at this concurrency. The windows with too little load come from
+`measure/load_shortfall.py`. Too few samples for an objective are found in `verdict.py`, what a pause of the generator
+may have done to one in `without_generator.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.judge.balance import unbalanced
 from loadsim.judge.vocabulary import METRICS, unrecorded_phases
-from loadsim.measure.bounds import surely_above
-from loadsim.measure.counts import whole_of
 from loadsim.measure.load_shortfall import LEAST_SHARE, window_ns
-from loadsim.measure.result import RunResult, ShortWindow, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Totals
+from loadsim.measure.result_generator import ShortWindow
+from loadsim.measure.share_bounds import surely_above
+from loadsim.measure.stored_histograms import whole_of
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective, UsageError
 from loadsim.plan.scenario import ValidityRules
 from loadsim.plan.units import UnitError, format_duration, parse_duration

@@ -1,7 +1,7 @@
 """The vocabulary of objectives: metrics, aggregations, k6's names, and the tags that a scenario can produce.
 
 Objectives are checked against it before the first event; an error names the known words. Measured figures are read in
-`observe.py`.
+`objective_figures.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.result import RunResult
-from loadsim.measure.windows import Grid, Stretch, stretches_of
+from loadsim.measure.window_counts import Grid, Stretch, stretches_of
 from loadsim.model import Objective, UsageError, case_kind
 from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadsim.engine.listening import Listening
 from loadsim.engine.messages import Frame, Last, Ready
-from loadsim.launch.clock import Clock
+from loadsim.engine.silence_clock import Listening
+from loadsim.launch.clock_difference import Clock
 from loadsim.launch.liveness import SHARD_SILENCE_NS
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
 from loadsim.measure.hdr import rank
-from loadsim.measure.live import Live
-from loadsim.measure.merge import Merged
+from loadsim.measure.live_counts import Live
+from loadsim.measure.merged_counts import Merged
 from loadsim.measure.progress import HostProgress, Latencies, Progress, SoFar
-from loadsim.measure.result import SampleRow
-from loadsim.measure.second_look import LatenessMerge
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, is_success, kind_name
-from loadsim.plan.spec import FRAME_S
+from loadsim.measure.result_events import SampleRow
+from loadsim.measure.without_generator_merge import LatenessMerge
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED, is_success, kind_name
+from loadsim.plan.run_spec import FRAME_S
 
 RATES = 40
 """Number of past seconds whose rates are kept for a live view."""

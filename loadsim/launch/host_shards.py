@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
-from loadsim.engine.listening import Listening
+from loadsim.child_processes import own_command, own_environment
 from loadsim.engine.messages import MAX_MESSAGE, Alive, encode
+from loadsim.engine.silence_clock import Listening
 from loadsim.launch.liveness import BEAT_S, LEASE_S, START_LEASE_S
 from loadsim.model import NS_PER_S
-from loadsim.processes import own_command, own_environment
 
 KILL_S = 2.0
 """Time for a shard to end after it was asked to."""

@@ -1,6 +1,6 @@
 """The interface of launchers, which start the shards of a run, and the handling of the shards' messages.
 
-`local` and `dask` implement it.
+`local_shards` and `dask` implement it.
 """
 
 from __future__ import annotations

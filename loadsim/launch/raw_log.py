@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from loadsim.engine.raw_rows import WIDTH
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, LoadsimError, is_success
+from loadsim.engine.raw_log_rows import WIDTH
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import NS_PER_S, LoadsimError
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, is_success
 from loadsim.plan import Plan
 from loadsim.plan.redact import redact_url
 
@@ -50,7 +52,7 @@ class RawLog:
             raise LoadsimError(f"{path}: the raw log cannot be written: {error.strerror}") from None
 
     def add(self, raw: bytes) -> None:
-        """The rows of one frame (see `engine.raw_rows`)."""
+        """The rows of one frame (see `engine.raw_log_rows`)."""
         if not self.failure:
             rows = np.frombuffer(raw, np.int64).reshape(-1, WIDTH).tolist()
             self._safely(lambda: self._file.write(b"".join(map(self._line, rows))))

@@ -12,34 +12,22 @@ import msgspec
 import numpy as np
 
 from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part, layout
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import Ints
+from loadsim.measure.histogram_codec import encode
 from loadsim.measure.load_shortfall import short_windows
-from loadsim.measure.merge import Merged
-from loadsim.measure.result import (
-    CUT_OFF,
-    SCHEMA,
-    AddressRow,
-    DeadlineCount,
-    Environment,
-    Limits,
-    RunInfo,
-    RunResult,
-    SampleRow,
-    ShardRow,
-    ShortWindow,
-    Totals,
-    Validity,
-    VerdictRow,
-    histogram_key,
-)
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.result import SCHEMA, Environment, RunInfo, RunResult
+from loadsim.measure.result_events import CUT_OFF, AddressRow, DeadlineCount, SampleRow, Totals, histogram_key
+from loadsim.measure.result_generator import Limits, ShardRow, ShortWindow
+from loadsim.measure.result_verdict import Validity, VerdictRow
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
-from loadsim.measure.second_look import LatenessMerge
-from loadsim.measure.series import series_of
 from loadsim.measure.strata import StratumNames
+from loadsim.measure.time_series import series_of
 from loadsim.measure.totals import Accounts
 from loadsim.measure.volleys import VolleyCounts, duplicates_of
-from loadsim.model import NS_PER_S, is_success
+from loadsim.measure.without_generator_merge import LatenessMerge
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import is_success
 
 SAMPLES_PER_KIND = 3
 _CUT_OFF = {CUT_OFF: Part.unfinished}

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_US, SUCCESS, UNFINISHED
+from loadsim.model import NS_PER_MS, NS_PER_US
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESS, UNFINISHED
 
 SLICE_NS = 250 * NS_PER_MS
 """Width of a base slice, counted from the start of the run."""
@@ -130,7 +131,7 @@ EMPTY = Cells(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def succeeded(codes: Ints) -> NDArray[np.bool]:
-    """Which outcome codes are a 2xx answer: `model.is_success` over an array."""
+    """Which outcome codes are a 2xx answer: `outcome_codes.is_success` over an array."""
     return (codes >= SUCCESS.start) & (codes < SUCCESS.stop)
 
 

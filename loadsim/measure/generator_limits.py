@@ -9,7 +9,8 @@ import hashlib
 
 import msgspec
 
-from loadsim.measure.result import Environment, GeneratorLimits
+from loadsim.measure.result import Environment
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.measure.stored_json import UNREADABLE, stored_json
 from loadsim.model import UsageError
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import HdrConfig, Ints, Quantile, rank
-from loadsim.measure.merge import Sliced
+from loadsim.measure.merged_counts import Sliced
 from loadsim.measure.sample_sizes import least_count
 
 LEAST_BLOCKS = 20

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from loadsim.measure.cells import Metric, layout, unit_ns
-from loadsim.measure.merge import Merged
-from loadsim.measure.result import ShortWindow
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.result_generator import ShortWindow
 from loadsim.model import NS_PER_S
 
 LEAST_SHARE = 0.99

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.event_outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import RunLedger
-from loadsim.measure.outcomes import REFUSAL_DUE, REUSED, Ending, Outcomes
-from loadsim.measure.result import Reconciliation
+from loadsim.measure.ledger_document import RunLedger
+from loadsim.measure.result_deliveries import Reconciliation
 
 EXAMPLES = 5
 Which = NDArray[np.bool_]

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric
 from loadsim.measure.hdr import HdrConfig, Ints, percentile
-from loadsim.measure.merge import Merged, Sliced
-from loadsim.measure.result import AttemptRow, RetryTotals
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, ErrorKind, is_success
+from loadsim.measure.merged_counts import Merged, Sliced
+from loadsim.measure.result_deliveries import AttemptRow, RetryTotals
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED, is_success
 
 ATTEMPTS_APART = 10
 """Attempts with greater numbers than this are counted together."""

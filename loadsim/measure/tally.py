@@ -32,7 +32,8 @@ from loadsim.measure.cells import (
     unpacked,
 )
 from loadsim.measure.hdr import Ints
-from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column
+from loadsim.measure.outcome_columns import Column
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 
 COUNTERS = (
     "bytes_sent", "bytes_received", "unsent", "woken_late", "ended", "completed", "succeeded", "dropped", "unfinished",
@@ -118,8 +119,8 @@ class Tally:
         self._in_recording = np.minimum(self._in_recording, instant_ns)
 
     def fold(self, rows: Ints) -> None:
-        """Count outcome rows: int64 (n, 14), columns of `model.Column`, times in ns, 0 where something did not
-        happen."""
+        """Count outcome rows: int64 (n, 14), columns of `outcome_columns.Column`, times in ns, 0 where something did
+        not happen."""
         if not len(rows):
             return
         columns = np.ascontiguousarray(rows[:, _COUNTED].T)

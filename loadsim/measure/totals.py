@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from loadsim.measure.bounds import upper95
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import BY_STATUS, LATENCIES, STATUS_PARTS, Metric, Part
 from loadsim.measure.hdr import Ints
-from loadsim.measure.merge import Merged
-from loadsim.measure.result import Stats, Totals
-from loadsim.measure.stats import stats_of
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, ErrorKind, is_success
+from loadsim.measure.latency_stats import stats_of
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.result_events import Stats, Totals
+from loadsim.measure.share_bounds import upper95
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, is_success
 
 NO_EXTRA: Mapping[int, int] = MappingProxyType({})
 _NOT_SENT = ERROR_BASE + ErrorKind.switched_off

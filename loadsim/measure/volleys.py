@@ -12,9 +12,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints, percentile
-from loadsim.measure.result import DuplicateRow, Duplicates
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_US, UNFINISHED, ErrorKind
+from loadsim.measure.result_deliveries import DuplicateRow, Duplicates
+from loadsim.model import NS_PER_MS, NS_PER_US
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 FIRST, SAME_TIME, AFTERWARDS = range(3)
 

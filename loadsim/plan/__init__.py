@@ -5,9 +5,8 @@ The known event types, schemes and cases are arguments. Nothing here reads a clo
 
 from loadsim.plan.headers import Headers, header_pairs, headers_over
 from loadsim.plan.plan import ArrivalBlock, Plan, PlannedPhase, share_of
-from loadsim.plan.quick import override, quick_scenario
-from loadsim.plan.reading import from_document, load_scenario
 from loadsim.plan.redact import redact_headers, redact_url, redacted
+from loadsim.plan.run_spec import RunSpec
 from loadsim.plan.scenario import (
     EMBEDDED,
     Case,
@@ -20,7 +19,8 @@ from loadsim.plan.scenario import (
     Target,
     ValidityRules,
 )
-from loadsim.plan.spec import RunSpec
+from loadsim.plan.scenario_of_options import override, quick_scenario
+from loadsim.plan.scenario_reading import from_document, load_scenario
 from loadsim.plan.units import (
     UnitError,
     format_duration,

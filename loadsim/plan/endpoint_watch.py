@@ -6,7 +6,7 @@ from collections import deque
 
 from loadsim.model import NS_PER_S
 from loadsim.plan.providers import SwitchOff
-from loadsim.plan.retry import GONE
+from loadsim.plan.retry_schedule import GONE
 
 _PARTS = 60
 """Number of parts of a window. A window counts once it is complete."""

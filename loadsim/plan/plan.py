@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from loadsim.plan.arrivals import Place, process_of
-from loadsim.plan.draws import BLOCK
-from loadsim.plan.mix import Mix
+from loadsim.plan.event_mix import Mix
+from loadsim.plan.random_draws import BLOCK
 from loadsim.plan.scenario import Phase, Scenario
 
 GENUINE = "genuine"

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as inspect
 
-from loadsim.plan.shape import EXAMPLES, plain
+from loadsim.plan.typed_document import EXAMPLES, plain
 
 _AN_EXAMPLE = re.compile(r"\s*For example `(?P<value>.+)`\.$")
 _UNITS = {

@@ -1,6 +1,6 @@
 """The types of a scenario file: names, types, ranges and defaults of all keys.
 
-Rules between keys are in `rules`; `reading` reads a file.
+Rules between keys are in `scenario_rules`; `scenario_reading` reads a file.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
-from loadsim.plan.behaviour import Behaviour
 from loadsim.plan.headers import Headers
-from loadsim.plan.retry import Retry
-from loadsim.plan.shape import Duration, Rate, Size, write
+from loadsim.plan.receiver_behaviour import Behaviour
+from loadsim.plan.retry_schedule import Retry
+from loadsim.plan.typed_document import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""

@@ -1,6 +1,6 @@
 """The JSON Schema of a scenario file, from the types that read it. Editors complete and check keys with it.
 
-It says which keys there are, their types and ranges. Rules between keys are in `rules` and not repeated here.
+It says which keys there are, their types and ranges. Rules between keys are in `scenario_rules` and not repeated here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec.inspect as inspect
 
 from loadsim.plan.reference import meaning_of
 from loadsim.plan.scenario import Scenario
-from loadsim.plan.shape import EXAMPLES, plain
+from loadsim.plan.typed_document import EXAMPLES, plain
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}

@@ -13,10 +13,11 @@ from typing import Protocol, cast
 import httptools
 
 from loadsim.receiver import answers
+from loadsim.receiver.answer_choice import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.connection_faults import SlowReading, reset
-from loadsim.receiver.decide import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.handler import AT_ONCE, WebhookHandler
+from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer
 
 FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
@@ -237,7 +238,7 @@ class Connection(asyncio.Protocol):
         elif request.expects and not request.in_head and not self._ready and self._busy is None:
             request.expects = False
             if self._transport is not None and request.size == 0:
-                self._transport.write(answers.CONTINUE)
+                self._transport.write(CONTINUE)
 
     def _refuse(self, answer: Answer) -> None:
         """Answer the arriving request with a refusal; nothing after it is read."""

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from loadsim.measure.ledger import RunLedger
+from loadsim.measure.ledger_document import RunLedger
 from loadsim.model import Secret
-from loadsim.receiver.admin import Admin
+from loadsim.receiver.admin_interface import Admin
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.supervisor import ReceiverStats, Supervisor, listen
 from loadsim.signing import scheme

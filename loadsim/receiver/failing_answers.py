@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadsim.model import NS_PER_S
-from loadsim.plan.behaviour import ASKS_TO_WAIT
+from loadsim.plan.receiver_behaviour import ASKS_TO_WAIT
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer, Entry
 from loadsim.receiver.fault_plan import RESET

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from loadsim.measure.delivery_ids import HEADER
-from loadsim.receiver.answers import ACCEPTED, Answer, Entry, RenderedAnswers
+from loadsim.receiver.answer_choice import HeaderNames, Rules
+from loadsim.receiver.answers import ACCEPTED, Answer, Entry
 from loadsim.receiver.buffer_budget import BufferBudget
 from loadsim.receiver.counters import WorkerCounters
-from loadsim.receiver.decide import HeaderNames, Rules
 from loadsim.receiver.failing_answers import failing_answers
 from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.rendered_answers import RenderedAnswers
 
 AT_ONCE = 0
 

@@ -18,12 +18,13 @@ from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
+from loadsim.receiver.answer_choice import TRANSFER_CODING, understood
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
-from loadsim.receiver.decide import TRANSFER_CODING, understood
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer
 
 VERSIONS = (HttpVersion11, HttpVersion10)
@@ -235,7 +236,7 @@ class AiohttpEngine:
             if length is not None and length > self._max_body:
                 return self.refusal(request, answers.TOO_LARGE)
             if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
-                request.transport.write(answers.CONTINUE)
+                request.transport.write(CONTINUE)
             try:
                 async with asyncio.timeout(self._read_timeout):
                     body = await self._read(payload)

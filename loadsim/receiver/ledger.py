@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from loadsim.measure.delivery_ids import DELIVERY_ID, RUN, indexes_of
 from loadsim.measure.hdr import Ints
-from loadsim.measure.ledger import MOST_TIMES, RunLedger, Times
-from loadsim.model import SUCCESSES
+from loadsim.measure.ledger_document import MOST_TIMES, RunLedger, Times
+from loadsim.outcome_codes import SUCCESSES
 
 RUNS = 32
 ENTER_EVERY_S = 0.02

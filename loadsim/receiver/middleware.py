@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
-from loadsim.receiver.decide import Checker, HeaderNames
+from loadsim.receiver.answer_choice import Checker, HeaderNames
 from loadsim.signing import Rejection
 
 MAX_BODY = 1_000_000

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from loadsim.model import UsageError
-from loadsim.plan.behaviour import ENGINES, Behaviour, Engine
+from loadsim.plan.receiver_behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
 
 __all__ = ["ANY_PATH", "DEFAULT_PATH", "ENGINES", "Engine", "ReceiverOptions", "Share", "Span"]

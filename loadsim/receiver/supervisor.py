@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from loadsim.engine.descriptor_limit import check_descriptors
-from loadsim.measure.ledger import RunLedger
+from loadsim.measure.ledger_document import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.connection_limits import BACKLOG
 from loadsim.receiver.counters import Counts, SharedCounters

@@ -21,16 +21,16 @@ import msgspec
 
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
+from loadsim.receiver.answer_choice import Checker, Rules
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters
-from loadsim.receiver.decide import Checker, Rules
+from loadsim.receiver.event_log import verified_line, verified_record
 from loadsim.receiver.fault_plan import Queue, fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
-from loadsim.receiver.log import verified_line, verified_record
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
-from loadsim.receiver.rotation import Rotating
+from loadsim.receiver.secret_rotation import Rotating
 from loadsim.receiver.timer import Timer
 from loadsim.signals import left_to_the_parent
 from loadsim.signing import scheme

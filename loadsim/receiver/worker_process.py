@@ -9,7 +9,7 @@ import asyncio
 from asyncio.subprocess import PIPE, Process
 from typing import Protocol, Self
 
-from loadsim.processes import own_command, own_environment
+from loadsim.child_processes import own_command, own_environment
 from loadsim.receiver.worker import READY, STOP, encode_order
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadsim.measure.result import AddressRow
+from loadsim.measure.result_events import AddressRow
 from loadsim.model import counted
 
 _MOST = 8

@@ -1,6 +1,6 @@
 """The report model: a report is a list of sections of blocks, built once and drawn by three renderers.
 
-A block holds what is shown; `terminal`, `markdown` and `page` decide how. All texts are plain text: each renderer
+A block holds what is shown; `terminal`, `markdown` and `html_page` decide how. All texts are plain text: each renderer
 escapes them for its format.
 """
 

@@ -1,14 +1,15 @@
 """The report's sections with a chart: each has the chart, a description in words, and a table of every point.
 
-The points come from `curves`, the charts from `charts`.
+The points come from `chart_numbers`, the charts from `percentile_charts` and `time_charts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadsim.measure.result import RunResult, Stats
-from loadsim.report import charts, curves, facts, figures
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
+from loadsim.report import chart_numbers, facts, figures, percentile_charts, time_charts
 from loadsim.report.blocks import Chart, Column, Section, Table
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
 from loadsim.report.window_limits import words as limit_words
@@ -18,8 +19,8 @@ PERCENTILES = ("p50", "p90", "p99", "p99_9")
 
 def chart_sections(result: RunResult) -> list[Section]:
     """A section for each chart, in order; without those that have nothing to show."""
-    course = curves.course(result)
-    phases = curves.phase_starts(result)
+    course = chart_numbers.course(result)
+    phases = chart_numbers.phase_starts(result)
     found = {"Latency by percentile": _percentiles(result)}
     if course.t_s:
         found["Latency over time"] = _latency(course, phases, window_limits(result))
@@ -36,13 +37,13 @@ def point_table(
 
 
 def _percentiles(result: RunResult) -> Chart | None:
-    found = curves.percentile_curves(result)
+    found = chart_numbers.percentile_curves(result)
     if not found:
         return None
     headline = facts.headline_metric(result)
-    labels = {"response": headline, curves.OK: f"{headline}, 2xx answers", "service": "service time"}
-    figure = charts.percentile_figure(found, curves.limits(result), labels)
-    stats = {**result.totals.latency_ms, curves.OK: facts.ok_stats(result.totals)}
+    labels = {"response": headline, chart_numbers.OK: f"{headline}, 2xx answers", "service": "service time"}
+    figure = percentile_charts.percentile_figure(found, chart_numbers.limits(result), labels)
+    stats = {**result.totals.latency_ms, chart_numbers.OK: facts.ok_stats(result.totals)}
     words = "; ".join(_stats_words(labels[curve.metric], stats[curve.metric]) for curve in found)
     words += "."
     if any(any(curve.band) for curve in found):
@@ -73,7 +74,7 @@ def _stats_words(label: str, stats: Stats) -> str:
     return f"{label[0].upper()}{label[1:]}: {named}{', ' if named else ''}max {facts.latency_text(stats, 'max')}"
 
 
-def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
+def _latency(course: chart_numbers.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
     tops = [value for value in course.max if value is not None]
     words = f"Each point is {figures.milliseconds(1000 * course.width_s)} of events by when they were due"
     if tops:
@@ -93,11 +94,11 @@ def _latency(course: curves.Course, phases: list[tuple[str, float]], limits: lis
         for t, *values in zip(course.t_s, *columns, strict=True)
     ]
     header = ["From", "p50", "p90", "p99", "max", "p99 of 2xx", *(["window limits missed"] if limits else [])]
-    figure = charts.latency_figure(course, phases, limits)
+    figure = time_charts.latency_figure(course, phases, limits)
     return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 6)))
 
 
-def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, float]]) -> Chart:
+def _rates(result: RunResult, course: chart_numbers.Course, phases: list[tuple[str, float]]) -> Chart:
     totals = result.totals
     words = (
         f"Planned {figures.per_second(totals.rate_planned)}, sent {figures.per_second(totals.rate_sent)}, completed "
@@ -117,11 +118,11 @@ def _rates(result: RunResult, course: curves.Course, phases: list[tuple[str, flo
         for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
     ]
     header = ("From", "planned", "sent", "completed", "answer not 2xx", "no complete answer", "in flight at its end")
-    return Chart("rates", charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
+    return Chart("rates", time_charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
 
 
 def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
-    heat = curves.heat_map(result)
+    heat = chart_numbers.heat_map(result)
     if heat is None:
         return None
     words = (
@@ -130,4 +131,4 @@ def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
     )
     header = ["From", *(f"to {figures.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
     rows = [(f"{t:g} s", *(f"{n:,}" for n in counts)) for t, counts in zip(heat.t_s, heat.counts, strict=True)]
-    return Chart("heat", charts.heat_figure(heat, phases), words, point_table("Events by latency", header, rows))
+    return Chart("heat", time_charts.heat_figure(heat, phases), words, point_table("Events by latency", header, rows))

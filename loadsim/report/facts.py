@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from loadsim.judge.objectives import parse_objective
-from loadsim.measure.result import (
-    ObjectiveRow,
-    RunResult,
-    Stats,
-    Totals,
-)
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats, Totals
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import UsageError, counted
 from loadsim.report import figures
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from loadsim.foreign import harmless
+from loadsim.foreign_text import harmless
 
 NOT_KNOWN = "n/a"
 _SPANS = ((1, "s"), (60, "min"), (3600, "h"))

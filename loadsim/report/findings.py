@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadsim.measure.result import RunResult, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Totals
 from loadsim.model import case_kind
 from loadsim.report import figures
 from loadsim.report.reconciliation import reconciliation_findings

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from loadsim.measure.result import RunResult, dump_result
-from loadsim.report import charts, markdown, page, terminal
+from loadsim.report import html_page, markdown, plotly_script, terminal
 from loadsim.report.blocks import Report
 from loadsim.report.hgrm import render_hgrm
 from loadsim.report.hlog import render_hlog
@@ -28,7 +28,7 @@ class Format(NamedTuple):
 
 REPORT_FORMATS: dict[str, Callable[[Report], bytes]] = {
     "text": lambda report: terminal.render(report).encode(),
-    "html": lambda report: page.render(report, charts.library()),
+    "html": lambda report: html_page.render(report, plotly_script.library()),
     "md": lambda report: markdown.render(report).encode(),
 }
 """The formats for any kind of report."""

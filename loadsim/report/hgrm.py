@@ -11,9 +11,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, rank
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.histogram_codec import decode
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.model import US_PER_MS
 
 HALVINGS = 20

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 from datetime import datetime
 
-from loadsim.measure.counts import slices_of
 from loadsim.measure.result import RunResult
+from loadsim.measure.stored_histograms import slices_of
 from loadsim.model import US_PER_MS
 from loadsim.report.figures import printable
 

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from loadsim.judge.objectives import parse_objective
-from loadsim.measure.result import RunResult, Stats, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats, Totals
 from loadsim.model import Objective, UsageError
 
 TRENDS = {

@@ -22,7 +22,7 @@ from loadsim.report.blocks import (
     sentence,
 )
 from loadsim.report.figures import printable
-from loadsim.report.unknown import unknown_words
+from loadsim.report.unknown_figures import unknown_words
 
 ICONS: dict[Tone, str] = {"good": "✅", "bad": "❌", "warn": "⚠️", "dim": "▫️", "": "▫️"}
 QUOTED_CHARS = 500

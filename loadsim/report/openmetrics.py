@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from loadsim.measure.hdr import PERCENTILES
-from loadsim.measure.result import RunResult, Stats, Totals
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats, Totals
 from loadsim.report.figures import printable
 
 MS_PER_S = 1000

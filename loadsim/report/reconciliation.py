@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from loadsim.measure.result import Reconciliation, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.model import counted
 from loadsim.report import figures
 from loadsim.report.blocks import Cell, Column, Item, Items, Lines, Report, Section, Table, sections

@@ -11,10 +11,11 @@ from dataclasses import replace
 import msgspec
 
 from loadsim.judge.objectives import parse_objective, unit_of
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.model import UsageError, counted
-from loadsim.report import facts, figures, hosts
-from loadsim.report.answers import answers_section, said_section
+from loadsim.report import facts, figures, host_rows
+from loadsim.report.answers_section import answers_section, said_section
 from loadsim.report.blocks import (
     Cell,
     Column,
@@ -29,15 +30,15 @@ from loadsim.report.blocks import (
     words,
 )
 from loadsim.report.chart_sections import chart_sections
-from loadsim.report.counts import events_section
-from loadsim.report.deadlines import deadline_cells
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.events_section import events_section
 from loadsim.report.findings import findings
-from loadsim.report.groups import cases_section, duplicates_section, group_section
-from loadsim.report.latency import latency_section
-from loadsim.report.limits import limit_lines
+from loadsim.report.group_sections import cases_section, duplicates_section, group_section
+from loadsim.report.latency_section import latency_section
+from loadsim.report.provider_deadlines import deadline_cells
 from loadsim.report.reconciliation import reconciliation_section
-from loadsim.report.retries import attempt_rows, profile_words, retry_rows
+from loadsim.report.retry_rows import attempt_rows, profile_words, retry_rows
+from loadsim.report.what_limited import limit_lines
 
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "invalid": "warn", "none": "dim"}
 OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
@@ -184,10 +185,10 @@ def _deadlines(result: RunResult) -> Section:
 def _hosts(result: RunResult) -> Section:
     columns = [
         Column(name, words=name in ("Host", "Note"), long=name in ("Host", "Note"), spare=name in _SPARE_OF_HOSTS)
-        for name in hosts.HEADER
+        for name in host_rows.HEADER
     ]
-    rows = [(*row[:-1], Cell(row.note, "warn")) for row in hosts.host_rows(result)]
-    return Section("hosts", "By host", [Table("By host", columns, rows), Lines(hosts.skew_lines(result))])
+    rows = [(*row[:-1], Cell(row.note, "warn")) for row in host_rows.host_rows(result)]
+    return Section("hosts", "By host", [Table("By host", columns, rows), Lines(host_rows.skew_lines(result))])
 
 
 def _environment(result: RunResult) -> Section:

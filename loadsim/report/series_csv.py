@@ -7,7 +7,8 @@ import io
 
 import msgspec
 
-from loadsim.measure.result import RunResult, SeriesRow
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import SeriesRow
 
 
 def render_series(result: RunResult) -> str:

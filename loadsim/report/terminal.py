@@ -15,7 +15,7 @@ from rich.text import Text
 
 from loadsim.report.blocks import Block, Cell, Figures, Items, Lines, Quotes, Report, Section, Table, Tone, cell
 from loadsim.report.figures import printable
-from loadsim.report.unknown import unknown_words
+from loadsim.report.unknown_figures import unknown_words
 
 WIDE = 110
 """From this width on, tables show their spare columns."""

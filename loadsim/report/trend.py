@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loadsim.measure.result import RunResult, Stats
-from loadsim.report import charts, facts, figures
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
+from loadsim.report import facts, figures, run_charts
 from loadsim.report.blocks import Chart
 from loadsim.report.chart_sections import point_table
 
@@ -78,7 +79,7 @@ def trend(lines: Sequence[RunLine]) -> Chart | None:
         return None
     columns = {name: [getattr(line, name) for line in ordered] for name in ("p50", "p99", "max")}
     drawn = {name: values for name, values in columns.items() if any(value is not None for value in values)}
-    figure = charts.trend_figure(
+    figure = run_charts.trend_figure(
         drawn,
         [line.began[5:16] for line in ordered],
         [f"{line.id}: {line.verdict}, {figures.per_second(line.rate)}" for line in ordered],

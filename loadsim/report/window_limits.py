@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadsim.judge.evaluate import OPERATORS
 from loadsim.judge.objectives import parse_objective
-from loadsim.judge.windows import course_of
-from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.judge.verdict import OPERATORS
+from loadsim.judge.window_objectives import course_of
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import UsageError, counted
 from loadsim.report import figures
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from loadsim import __version__
 from loadsim.measure.generator_limits import limits_name, load_limits
-from loadsim.measure.result import Environment, GeneratorLimits
+from loadsim.measure.result import Environment
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import UsageError
-from loadsim.settings import cache_directory
+from loadsim.process_environment import cache_directory
 
 
 def known_limits(where: Environment) -> GeneratorLimits | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from loadsim.events import read_recorded, recorded_pace
+from loadsim.input_files import read_bytes_file
 from loadsim.model import RecordedEvent
 from loadsim.plan import Scenario
 from loadsim.plan.arrivals import process_of
-from loadsim.settings import read_bytes_file
 
 
 def captures_of(scenario: Scenario) -> tuple[dict[str, tuple[RecordedEvent, ...]], tuple[int, ...]]:

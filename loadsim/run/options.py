@@ -1,14 +1,14 @@
 """The options of a run, for the command line and the dashboard: one field each, with its default.
 
-Values are texts as the user wrote them (`rate="500/s"`); `compose` parses them. A key of a scenario's `[target]` that
-is an option has the same name here.
+Values are texts as the user wrote them (`rate="500/s"`); `spec_of_options` parses them. A key of a scenario's
+`[target]` that is an option has the same name here.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from loadsim.plan.spec import GateMode
+from loadsim.plan.run_spec import GateMode
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,16 +22,18 @@ import numpy as np
 import orjson
 
 from loadsim.events import id_prefixes
+from loadsim.input_files import read_bytes_file
 from loadsim.measure.delivery_ids import DELIVERY_ID, indexes_of
-from loadsim.measure.ledger import MOST_TIMES, Of, RunLedger, decode_ledger
-from loadsim.measure.outcomes import FILE as OUTCOMES
-from loadsim.measure.outcomes import Ending, Outcomes, load_outcomes
+from loadsim.measure.event_outcomes import FILE as OUTCOMES
+from loadsim.measure.event_outcomes import Ending, Outcomes, load_outcomes
+from loadsim.measure.ledger_document import MOST_TIMES, Of, RunLedger, decode_ledger
 from loadsim.measure.reconcile import reconcile
-from loadsim.measure.result import Reconciliation, RunResult
-from loadsim.model import LoadsimError, UsageError, counted, is_success
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
+from loadsim.model import LoadsimError, UsageError, counted
+from loadsim.outcome_codes import is_success
 from loadsim.plan import Plan, redact_url
 from loadsim.plan.redact import conceal, secrets_in
-from loadsim.settings import read_bytes_file
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader

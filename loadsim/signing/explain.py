@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from loadsim.model import Secret
 from loadsim.signing.description import Scheme
 from loadsim.signing.mac import MessageMac
+from loadsim.signing.mismatch_causes import Codes, suspects
 from loadsim.signing.misreadings import MISREADINGS
 from loadsim.signing.registry import scheme as scheme_named
 from loadsim.signing.registry import scheme_names
-from loadsim.signing.suspects import Codes, suspects
 from loadsim.signing.timestamps import PLAIN, unix_s
 from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
 

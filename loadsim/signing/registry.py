@@ -10,7 +10,7 @@ from typing import Any
 
 from loadsim.model import UsageError
 from loadsim.signing.description import Scheme
-from loadsim.signing.tables import read_table
+from loadsim.signing.scheme_tables import read_table
 from loadsim.spelling import did_you_mean
 
 CUSTOM = "custom"

@@ -94,9 +94,9 @@ class SchemeData:
     like: str | None = None
     """The scheme that this one is a variant of."""
     retry_headers: tuple[tuple[str, str], ...] = ()
-    """Sent with further attempts only; see `signing.attempts` for their fields."""
+    """Sent with further attempts only; see `signing.retry_marks` for their fields."""
     retry_reasons: tuple[tuple[str, str], ...] = ()
-    """The provider's words for the outcome of the attempt before, by entry of `attempts.REASONS`."""
+    """The provider's words for the outcome of the attempt before, by entry of `retry_marks.REASONS`."""
     attempt_field: str | None = None
     """A field of the body that counts further attempts, 0 in the first."""
     accepts: SchemeData | None = None

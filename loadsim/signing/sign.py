@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadsim.model import Secret, UsageError
-from loadsim.signing.attempts import filled
 from loadsim.signing.mac import MessageMac
+from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 

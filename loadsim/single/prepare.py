@@ -11,15 +11,16 @@ import msgspec
 import orjson
 
 from loadsim.cases import CONTENT_TYPE
-from loadsim.engine.trust import Trust, trust_of
+from loadsim.engine.tls_settings import Trust, trust_of
 from loadsim.events import EventSource, catalogue
 from loadsim.inputs.values import types_of
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
 from loadsim.plan import EMBEDDED, Headers, Target
 from loadsim.plan.redact import from_environment
-from loadsim.plan.rules import check_target
-from loadsim.plan.shape import DocumentError
-from loadsim.settings import ELSEWHERE, Endpoint, read_key_password, read_secret, resolve_headers
+from loadsim.plan.scenario_rules import check_target
+from loadsim.plan.typed_document import DocumentError
+from loadsim.secret_sources import ELSEWHERE, read_key_password, read_secret, resolve_headers
+from loadsim.settings import Endpoint
 from loadsim.signing import Signer, scheme, scheme_names
 from loadsim.single.result import Simulation
 from loadsim.single.timed_exchange import exchange

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loadsim.model import ErrorKind, Secret, is_success
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import Secret
+from loadsim.outcome_codes import is_success
 from loadsim.plan.redact import conceal, redact_headers, secrets_in
 from loadsim.report.diagnosis import diagnosis_of
 

@@ -23,9 +23,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
-from loadsim.engine.authority import authority, request_target
-from loadsim.engine.trust import Trust, client_context
-from loadsim.model import ErrorKind, SignedRequest, UsageError
+from loadsim.engine.tls_settings import Trust, client_context
+from loadsim.engine.url_authority import authority, request_target
+from loadsim.error_kinds import ErrorKind
+from loadsim.model import SignedRequest, UsageError
 from loadsim.plan import Headers, header_pairs, headers_over
 from loadsim.single.result import Failure, Response, Timings
 

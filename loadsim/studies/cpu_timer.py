@@ -1,7 +1,7 @@
 """The clock of in-process benchmarks: the CPU time of a batch of calls on one core.
 
 CPU time of this thread is measured, so that time in which other programs used the core does not count; wall time shows
-how much that was. `measure.timing` evaluates the times.
+how much that was. `measure.timing_statistics` evaluates the times.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from loadsim.launch.store import run_directory, write_whole
+from loadsim.launch.result_files import run_directory, write_whole
 from loadsim.measure.stored_json import stored_json
 from loadsim.report.blocks import Report
 from loadsim.report.formats import report_files

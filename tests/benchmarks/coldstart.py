@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadsim.measure.timing import spread
-from loadsim.report import charts
-from loadsim.report.page import render
+from loadsim.measure.timing_statistics import spread
+from loadsim.report import plotly_script
+from loadsim.report.html_page import render
 from loadsim.report.run_report import run_report
 from tests.benchmarks import common
 from tests.builders import run_result, with_course
@@ -49,7 +49,7 @@ def time_help() -> float:
 def time_page() -> float:
     """Seconds of the processor that the page of a long run takes."""
     result = with_course(run_result(), slices=600, per_slice=100)
-    library = charts.library()
+    library = plotly_script.library()
     began = time.process_time()
     render(run_report(result), library)
     return time.process_time() - began

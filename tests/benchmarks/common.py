@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 
 from loadsim import __version__
 from loadsim.launch.environment import environment as surroundings
-from loadsim.measure.timing import spread
+from loadsim.measure.timing_statistics import spread
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "reports" / "benchmarks"

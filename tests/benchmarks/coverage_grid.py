@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from loadsim.judge.compare import Ratio
-from loadsim.judge.gates import parse_gate
+from loadsim.judge.slowdown_gates import parse_gate
 from loadsim.measure.cells import Metric, layout
 from loadsim.measure.hdr import PERCENTILES
 from loadsim.measure.intervals import Intervals, intervals, ratio_interval
-from loadsim.measure.merge import Merged
-from loadsim.measure.stats import stats_of
+from loadsim.measure.latency_stats import stats_of
+from loadsim.measure.merged_counts import Merged
 from tests.benchmarks import common
 from tests.processes import PROCESSES, Process, measured
 

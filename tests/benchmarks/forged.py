@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loadsim.plan.behaviour import ENGINES, Engine
+from loadsim.plan.receiver_behaviour import ENGINES, Engine
 from tests.benchmarks import common
 
 EVENTS = 1_000_000

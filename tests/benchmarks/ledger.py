@@ -28,12 +28,12 @@ import msgspec
 import numpy as np
 
 from loadsim.events import EventSource
-from loadsim.measure.outcomes import FILE, Outcomes, dump_outcomes
+from loadsim.measure.event_outcomes import FILE, Outcomes, dump_outcomes
 from loadsim.measure.result import dump_result
-from loadsim.measure.timing import spread
+from loadsim.measure.timing_statistics import spread
 from loadsim.model import Secret
+from loadsim.receiver.answer_choice import Rules
 from loadsim.receiver.counters import SharedCounters
-from loadsim.receiver.decide import Rules
 from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine

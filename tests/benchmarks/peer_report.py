@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from loadsim.measure.timing import Spread, spread
+from loadsim.measure.timing_statistics import Spread, spread
 from tests.benchmarks import common
 from tests.benchmarks.nginx import CIPHER
 from tests.benchmarks.peer_tools import CONNECTIONS, Tool

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadsim.events import EventSource
-from loadsim.measure.timing import spread
+from loadsim.measure.timing_statistics import spread
 from loadsim.model import Secret
 from loadsim.signing import scheme
 from tests.benchmarks import common

@@ -10,8 +10,8 @@ from loadsim.cases import CONTENT_TYPE
 from loadsim.events import EventSource
 from loadsim.model import Secret
 from loadsim.plan import Scenario
-from loadsim.plan.draws import BLOCK, Stream, uniforms
-from loadsim.plan.mix import Ints, Mix
+from loadsim.plan.event_mix import Ints, Mix
+from loadsim.plan.random_draws import BLOCK, Stream, uniforms
 from loadsim.signing import Scheme
 
 Request = tuple[bytes, bytes]

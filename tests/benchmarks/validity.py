@@ -6,6 +6,7 @@ service times. Everything from the heartbeat to the verdict is loadsim's own cod
 
     python -m tests.benchmarks.validity                # 10,000 runs, to reports/benchmarks/validity.md
     python -m tests.benchmarks.validity --runs 200
+    python -m tests.benchmarks.validity --known    # as if the disturbed events were known: what no heartbeat can better
 """
 
 from __future__ import annotations
@@ -21,22 +22,24 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from loadsim.engine.engine import BEATS
 from loadsim.judge import evaluate
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.cells import Metric
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, Ints, rank
-from loadsim.measure.lateness import LatenessTally
-from loadsim.measure.merge import Merged
+from loadsim.measure.histogram_codec import encode
+from loadsim.measure.latency_stats import stats_of
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.pauses import MOST_LENGTHS, Pauses
 from loadsim.measure.result import RunResult
-from loadsim.measure.second_look import LatenessMerge
-from loadsim.measure.stats import stats_of
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
-from loadsim.model import NS_PER_MS, NS_PER_S, Column
+from loadsim.measure.without_generator_merge import LatenessMerge
+from loadsim.measure.without_generator_tally import LatenessTally
+from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.scenario import ValidityRules
 from tests.builders import run_result
 
@@ -103,13 +106,26 @@ def _back(times: Ints, pauses: list[Pause]) -> Ints:
     return times
 
 
-def rows_of(case: Case, random: np.random.Generator) -> tuple[Ints, Pauses]:
-    """The outcome rows of the run, and what its heartbeat found."""
+class KnownPauses(Pauses):
+    """Pauses of which it is known whom they disturbed: `slower` says it for each event of a run, in order."""
+
+    def __init__(self, slower: NDArray[np.bool]) -> None:
+        super().__init__(LIMIT_NS)
+        self._slower = slower
+
+    def disturbed(self, due: Ints, left: Ints) -> NDArray[np.bool] | None:
+        """Those that the endpoint served later after their release than it would have after they were due."""
+        return self._slower
+
+
+def rows_of(case: Case, random: np.random.Generator, known: bool) -> tuple[Ints, Pauses]:
+    """The outcome rows of the run, and what its heartbeat found, or what there was to find."""
     due = case.due
     released = _back(due, case.pauses)
     done = served(released, case.service, case.servers)
     read = _back(done, case.pauses)
-    pauses = Pauses(LIMIT_NS)
+    alone = served(due, case.service, case.servers) - due
+    pauses = KnownPauses(done - released > alone) if known else Pauses(LIMIT_NS)
     _beat(case, released, read, pauses, random)
     rows = np.zeros((len(due), len(Column)), dtype=np.int64)
     rows[:, Column.code], rows[:, Column.attempt] = 200, 1
@@ -191,10 +207,10 @@ class Verdict:
     outcome: str
 
 
-def verdicts_of(case: Case, random: np.random.Generator) -> Iterator[Verdict]:
+def verdicts_of(case: Case, random: np.random.Generator, known: bool) -> Iterator[Verdict]:
     """Each figure against a limit of its own, and whether the endpoint alone would have met it."""
     truth = np.sort(served(case.due, case.service, case.servers) - case.due)
-    rows, pauses = rows_of(case, random)
+    rows, pauses = rows_of(case, random, known)
     result = result_of(rows, pauses, case.end_ns)
     for figure, share in FIGURES.items():
         true_ms = float(truth[rank(share, len(truth)) - 1]) / NS_PER_MS
@@ -206,11 +222,11 @@ def verdicts_of(case: Case, random: np.random.Generator) -> Iterator[Verdict]:
         yield Verdict(figure, true_ms <= limit_ms, bool(case.pauses), outcome)
 
 
-def verdicts(runs: int, seed: int) -> Iterator[Verdict]:
-    """The verdicts of so many runs."""
+def verdicts(runs: int, seed: int, known: bool = False) -> Iterator[Verdict]:
+    """The verdicts of so many runs; `known` as in KnownPauses."""
     for number in range(runs):
         random = np.random.Generator(np.random.Philox(key=[seed, number]))
-        yield from verdicts_of(a_case(random), random)
+        yield from verdicts_of(a_case(random), random, known)
 
 
 def table(found: list[Verdict]) -> list[str]:
@@ -234,11 +250,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--known", action="store_true")
     asked = parser.parse_args(arguments)
-    found = list(verdicts(asked.runs, asked.seed))
+    found = list(verdicts(asked.runs, asked.seed, asked.known))
     lines = table(found)
     print("\n".join(lines))
-    if asked.runs >= KEPT_RUNS:
+    if asked.runs >= KEPT_RUNS and not asked.known:
         PAGE.write_text(page(asked.runs, asked.seed, lines))
     return 0
 

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks import common
+from tests.busy import busy_loops
 
 LOOPS = 3
 HELD_S = 0.2
@@ -50,16 +51,6 @@ LOADS = {
     "slow": ("-r", "100/s", "-d", "3s"),
     "healthy": ("-r", "20/s", "-d", "3s"),
 }
-_SPIN = "while True: pass"
-
-
-@contextlib.contextmanager
-def spinning(core: int, loops: int) -> Iterator[None]:
-    """So many processes that use all of a core that they can get."""
-    with contextlib.ExitStack() as stack:
-        for _ in range(loops):
-            stack.enter_context(common.running(common.pinned(core, [sys.executable, "-c", _SPIN])))
-        yield
 
 
 @contextlib.contextmanager
@@ -118,9 +109,9 @@ def sitting(kind: str, runs: int, cores: common.Cores) -> Counter[str]:
         out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(endpoint(cores.target, SLOW_MS if kind == "slow" else HEALTHY_MS))
         if kind in ("shared", "healthy"):
-            stack.enter_context(spinning(cores.generator, LOOPS))
+            stack.enter_context(busy_loops(LOOPS, cores.generator))
         if kind == "healthy":
-            stack.enter_context(spinning(cores.target, 1))
+            stack.enter_context(busy_loops(1, cores.target))
         for number in range(runs):
             word, said = one(kind, number, url, cores.generator, out)
             found[word] += 1

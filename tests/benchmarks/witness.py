@@ -23,9 +23,9 @@ import numpy as np
 import uvloop
 
 from loadsim.model import Secret
+from loadsim.receiver.answer_choice import Rules
 from loadsim.receiver.answers import Answer, Entry
 from loadsim.receiver.counters import SharedCounters
-from loadsim.receiver.decide import Rules
 from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.plan.behaviour import ENGINES, Engine
+from loadsim.plan.receiver_behaviour import ENGINES, Engine
 from tests.benchmarks import forged
 from tests.cli.running import Run
 from tests.conftest import slow_but

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.engine.fake import Reply
+from loadsim.engine.scripted_endpoint import Reply
 from loadsim.model import NS_PER_MS, Secret
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.report.limits import limit_lines
+from loadsim.report.what_limited import limit_lines
 from tests.conftest import slow_but
 from tests.launch.support import (
     SECRET,

@@ -13,8 +13,8 @@ from loadsim.cli.options import run_options
 from loadsim.cli.run import command
 from loadsim.inputs.values import parse_headers
 from loadsim.plan import headers_over
-from loadsim.run.compose import compose
 from loadsim.run.options import RunOptions
+from loadsim.run.spec_of_options import compose
 from tests.cli.running import Run
 
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from loadsim.cases.kinds import CASE_KINDS, PUBLISHED
+from loadsim.cases.case_kinds import CASE_KINDS, PUBLISHED
 from loadsim.model import Secret, case_kind
 from loadsim.report.findings import ACCEPTED
 from loadsim.signing import scheme

@@ -10,7 +10,7 @@ from loadsim.measure.result import dump_result, load_result
 from tests.commands import Command
 from tests.conftest import slow_but
 from tests.launch.support import Done, endpoint, finish, started, stored
-from tests.launch.test_run import INTERPRETER
+from tests.launch.test_run_lifecycle import INTERPRETER
 from tests.report.results import failed
 
 ENCODINGS = ("latin-1", "cp1252", "ascii", "cp437", "utf-8")

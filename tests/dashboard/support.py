@@ -44,7 +44,7 @@ class Client:
 @contextlib.asynccontextmanager
 async def page(out: Path) -> AsyncIterator[Client]:
     """The page on a free port, over the results in `out`."""
-    app, slot = make_app(out, TOKEN, COOKIE, ("ours.example",))
+    app, slot = make_app(out, TOKEN, COOKIE, "ours.example")
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

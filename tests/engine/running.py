@@ -12,19 +12,22 @@ import uvloop
 
 from loadsim.cases import RequestMaker, case_rules
 from loadsim.engine.aiohttp_transport import AiohttpTransport
-from loadsim.engine.direct import DirectTransport
+from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
+from loadsim.engine.outcome_rows import table_of
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
-from loadsim.engine.policies import Policies, policies_of
+from loadsim.engine.policies_of_plan import Policies, policies_of
 from loadsim.engine.recorder import Log, Recorder
-from loadsim.engine.retries import MOST_HELD
-from loadsim.engine.rows import table_of
-from loadsim.engine.transport import Transport
-from loadsim.engine.wire import resolve
+from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.retry_policy import MOST_HELD
+from loadsim.engine.transport_interface import Transport
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select
-from loadsim.measure.result import SampleRow
+from loadsim.measure.outcome_columns import Column
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, Secret
+from loadsim.model import Secret
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan import Plan, Scenario, Target, from_document
 from loadsim.signing import scheme
 
@@ -53,7 +56,7 @@ class KeepingRecorder(Recorder):
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run left behind. `rows` int64 (n, 14), a row per ended event, columns `model.Column`."""
+    """What a run left behind. `rows` int64 (n, 14), a row per ended event, columns `outcome_columns.Column`."""
 
     planned: int
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
@@ -166,7 +169,7 @@ def ran(engine: Engine, recorder: KeepingRecorder, policies: Policies, took_s: f
     backlog = np.array(recorder.waited, dtype=np.int64).reshape(-1, 3)
     cells = compact([recorder.tally.drain().cells()])
     late = int(select(cells, Metric.after_end, range(len(engine.planned))).counts.sum())
-    return Ran(sum(engine.planned), rows, handshakes, recorder.samples, engine, took_s, backlog, policies, late)
+    return Ran(sum(engine.planned), rows, handshakes, engine.take_samples(), engine, took_s, backlog, policies, late)
 
 
 def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:

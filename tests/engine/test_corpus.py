@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from loadsim.engine.response_parser import Memo, ResponseReader
-from loadsim.model import ErrorKind
+from loadsim.error_kinds import ErrorKind
 from tests.engine.corpus import ANSWERS, OK, Answer
 from tests.engine.running import TRANSPORTS, run, scenario
 from tests.engine.servers import Peer, Server

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from loadsim.engine.endpoint_addresses import AVOID_NS, Addresses
 from loadsim.engine.preflight import check_reachable
-from loadsim.engine.wire import resolve
+from loadsim.engine.resolved_endpoint import resolve
 from loadsim.model import UnreachableError
 from loadsim.plan import Target
 from tests.engine.running import TRANSPORTS, Ran, run, scenario

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from loadsim.engine.arrivals import USERS_AT_ONCE
-from loadsim.engine.fake import (
+from loadsim.engine.raw_log_rows import WIDTH, RawRows
+from loadsim.engine.scripted_endpoint import (
     START_NS,
     Reply,
     Script,
@@ -21,8 +22,10 @@ from loadsim.engine.fake import (
     ScriptedTransport,
     VirtualLoop,
 )
-from loadsim.engine.raw_rows import WIDTH, RawRows
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_MS, NS_PER_S, UNFINISHED, Column, ErrorKind, SignedRequest
+from loadsim.error_kinds import ErrorKind
+from loadsim.measure.outcome_columns import Column
+from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan import Plan, Scenario
 from tests.engine.running import Ran, build, ran, scenario
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from loadsim.engine.pacer import Clock, monotonic_ns
-from loadsim.engine.wire import resolve
-from loadsim.model import Column, UnreachableError
+from loadsim.engine.resolved_endpoint import resolve
+from loadsim.measure.outcome_columns import Column
+from loadsim.model import UnreachableError
 from loadsim.plan import Target
 from tests.engine.running import TRANSPORTS, TYPE, MakeTransport, run, scenario
 from tests.engine.servers import CERTS, OK, Behaviour, Peer, Server, unused_port

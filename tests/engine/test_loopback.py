@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import uvloop
 
-from loadsim.engine.connection import DirectConnection
-from loadsim.engine.direct import DirectTransport
+from loadsim.engine.direct_connection import DirectConnection
+from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
-from loadsim.engine.transport import Ended
-from loadsim.engine.wire import resolve
-from loadsim.model import NS_PER_S, Column, SignedRequest
+from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.transport_interface import Ended
+from loadsim.measure.outcome_columns import Column
+from loadsim.model import NS_PER_S, SignedRequest
 from loadsim.plan import Target
 from tests.engine.running import PATIENCE_S, TRANSPORTS, direct, run, scenario
 from tests.engine.servers import CERTS, OK, Peer, Server

@@ -26,13 +26,13 @@ from loadsim.engine.messages import (
     spec_of,
     to_shard,
 )
-from loadsim.measure.result import SampleRow
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
 from loadsim.model import Objective, RecordedEvent, Secret
 from loadsim.plan import Case, EventMix, ObjectiveRule, Phase, RunSpec, Scenario, Target, ValidityRules
-from loadsim.plan.behaviour import Behaviour
 from loadsim.plan.cluster import Cluster
-from loadsim.plan.retry import Retry
+from loadsim.plan.receiver_behaviour import Behaviour
+from loadsim.plan.retry_schedule import Retry
 from loadsim.plan.units import Share, Span
 
 SPEC = RunSpec(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.engine.response_parser import Memo, ResponseReader
-from loadsim.model import ErrorKind
+from loadsim.error_kinds import ErrorKind
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).map(lambda text: f"x-{text}")
 VALUES = st.text("abc XYZ0123;=,/\"'é", max_size=20).map(str.strip)

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 
 from loadsim import __version__
-from loadsim.engine.fake import START_NS, VirtualLoop
 from loadsim.engine.messages import (
     Alive,
     Assignment,
@@ -32,6 +31,7 @@ from loadsim.engine.messages import (
     from_shard,
     read_message,
 )
+from loadsim.engine.scripted_endpoint import START_NS, VirtualLoop
 from loadsim.engine.shard import ShardRun
 from loadsim.model import Secret
 from loadsim.plan import Plan, RunSpec, from_document

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.events import EventSource, catalogue, default_types, event_type, sample_payload
-from loadsim.events.source import LARGEST_INDEX
+from loadsim.events.event_source import LARGEST_INDEX
 from loadsim.model import UsageError
 from loadsim.signing import family, scheme, scheme_names
 

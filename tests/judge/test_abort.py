@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from loadsim.judge import objectives_of, parse_objective
 from loadsim.judge.abort import cannot_hold, reach, why_cannot_hold
-from loadsim.judge.evaluate import OPERATORS
+from loadsim.judge.verdict import OPERATORS
 from loadsim.judge.vocabulary import AGGREGATIONS, METRICS, vocabulary_of_scenario
-from loadsim.judge.windows import value_of
+from loadsim.judge.window_objectives import value_of
 from loadsim.measure.cells import Cells, Metric, layout
 from loadsim.model import Objective, UsageError
 from loadsim.plan import from_document

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from loadsim.judge.compare import compare_gates, compare_results
-from loadsim.measure.codec import decode, encode
-from loadsim.measure.result import RunResult, Stats
+from loadsim.measure.histogram_codec import decode, encode
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Stats
 from loadsim.model import UsageError
 from tests.builders import run_info, run_result, with_course
 from tests.report.rendering import render_page, render_summary, render_text

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.hdr import rank
-from loadsim.measure.result import ObjectiveRow, RunResult
-from loadsim.model import UNFINISHED, Column
+from loadsim.measure.outcome_columns import Column
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import ObjectiveRow
+from loadsim.outcome_codes import UNFINISHED
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report import facts
 from loadsim.report.run_report import run_report

@@ -11,12 +11,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
+from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import parse_objective
-from loadsim.judge.observe import observe
 from loadsim.measure.hdr import MICROSECONDS
-from loadsim.measure.result import ObjectiveRow, RunResult, dump_result, load_result
-from loadsim.model import ERROR_BASE, NS_PER_S, ErrorKind
+from loadsim.measure.result import RunResult, dump_result, load_result
+from loadsim.measure.result_verdict import ObjectiveRow
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.k6_summary import render_k6_summary
 from tests.builders import run_result, totals

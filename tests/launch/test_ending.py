@@ -13,14 +13,14 @@ import msgspec
 import pytest
 
 from loadsim.launch.collect import Collector
-from loadsim.launch.local import LocalShards
-from loadsim.launch.run import BrokenRunError, Run
-from loadsim.launch.watch import ObjectiveWatch
+from loadsim.launch.local_shards import LocalShards
+from loadsim.launch.objective_watch import ObjectiveWatch
+from loadsim.launch.run_lifecycle import BrokenRunError, Run
 from loadsim.measure.result import load_result
 from loadsim.model import LoadsimError
-from loadsim.run.compose import compose
-from loadsim.run.load import run_load
 from loadsim.run.options import RunOptions
+from loadsim.run.run_store_judge import run_load
+from loadsim.run.spec_of_options import compose
 from tests.conftest import slow_but
 from tests.launch.support import (
     SECRET,
@@ -35,7 +35,7 @@ from tests.launch.support import (
     stored,
     until,
 )
-from tests.launch.test_run import FOR_LONG, INTERPRETER, planned, said
+from tests.launch.test_run_lifecycle import FOR_LONG, INTERPRETER, planned, said
 
 
 def files(cwd: Path, pattern: str) -> list[Path]:
@@ -225,14 +225,14 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     slow_but(
-        [("loadsim.run.load", "evaluate"), (Collector, "silent")],
+        [("loadsim.run.run_store_judge", "evaluate"), (Collector, "silent")],
         [
             (ObjectiveWatch, "check"),
             (Collector, "silent"),
             (LocalShards, "close"),
-            ("loadsim.run.load", "known_limits"),
-            ("loadsim.run.load", "evaluate"),
-            ("loadsim.run.load", "run_files"),
+            ("loadsim.run.run_store_judge", "known_limits"),
+            ("loadsim.run.run_store_judge", "evaluate"),
+            ("loadsim.run.run_store_judge", "run_files"),
         ],
         several=True,
     ),

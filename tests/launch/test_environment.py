@@ -11,14 +11,14 @@ import pytest
 from distributed import Security
 from distributed.comm.core import connect
 
+from loadsim.child_processes import own_environment
 from loadsim.launch.environment import processor_time, steal_share
-from loadsim.processes import own_environment
 from tests.launch.clusters import children
 from tests.launch.support import PATIENCE_S, started
 
 HIDDEN = "hidden-0815"
 UNRELATED = {"AWS_SECRET_ACCESS_KEY": HIDDEN, "TRACKPILOTS_WEBHOOKS_SECRET_KEY": HIDDEN, "pythonish": HIDDEN}
-RUN = ("run", "embedded", "-r", "20/s", "-d", "120s", "-q")
+RUN = ("run", "embedded", "-r", "20/s", "-d", "1h", "-q")
 
 
 def test_a_child_gets_what_it_needs_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from loadsim.engine.fake import Reply
+from loadsim.engine.scripted_endpoint import Reply
+from loadsim.error_kinds import ErrorKind
 from loadsim.judge import evaluate, parse_objective
 from loadsim.measure.result import RunResult
-from loadsim.model import ERROR_BASE, NS_PER_MS, NS_PER_S, ErrorKind
+from loadsim.model import NS_PER_MS, NS_PER_S
+from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan import ValidityRules
 from tests.launch.virtual import limited_to, run_virtually
 

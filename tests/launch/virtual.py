@@ -1,7 +1,7 @@
 """Whole runs on virtual time: the code of a shard, of its launching and of the result, against a scripted endpoint.
 
-What a process, a socket and a clock would do comes from `loadsim.engine.fake`; everything between is as it is. A run of
-minutes is over at once, and exact on any machine.
+What a process, a socket and a clock would do comes from `loadsim.engine.scripted_endpoint`; everything between is as it
+is. A run of minutes is over at once, and exact on any machine.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import pytest
 from loadsim.cases import case_rules
 from loadsim.engine import shard
 from loadsim.engine.engine import Engine
-from loadsim.engine.fake import START_NS, Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
 from loadsim.engine.messages import FromShard, Start, Stop, assignments, encode
+from loadsim.engine.scripted_endpoint import START_NS, Reply, ScriptedPacer, ScriptedTransport, VirtualLoop
 from loadsim.engine.shard import ShardRun
-from loadsim.engine.transport import Transport
+from loadsim.engine.transport_interface import Transport
 from loadsim.judge import evaluate, objectives_of, vocabulary_of_scenario
-from loadsim.launch import run
+from loadsim.launch import run_lifecycle
 from loadsim.launch.launcher import Beginning, Intake
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, Secret
@@ -134,7 +134,7 @@ def virtual_shards(monkeypatch: pytest.MonkeyPatch, script: Answer, misses: Sequ
         (shard, "monotonic_ns", loop.now_ns),
         (shard, "time", clock),
         (shard, "gc", SimpleNamespace(collect=nothing, freeze=nothing, disable=nothing)),
-        (run, "time", clock),
+        (run_lifecycle, "time", clock),
     ):
         monkeypatch.setattr(module, name, value)
     try:
@@ -161,7 +161,7 @@ def run_virtually(
     with virtual_shards(monkeypatch, script, misses) as loop:
         for start, end in away:
             loop.freeze(START_NS + LEAD_NS + start, START_NS + LEAD_NS + end)
-        result = loop.run_until_complete(run.Run(spec, OneShard()).execute())
+        result = loop.run_until_complete(run_lifecycle.Run(spec, OneShard()).execute())
     return evaluate(result, objectives, scenario.validity)
 
 

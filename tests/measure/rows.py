@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.hdr import Ints
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.tally import Tally, TallyDelta
-from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 
 START = 1_000_000_000
 """The start of the run on the rows' clock."""

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from loadsim.measure.assemble import LimitInputs, assemble
-from loadsim.measure.merge import Merged
-from loadsim.measure.result import Environment, RunInfo, RunResult, SampleRow
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.result import Environment, RunInfo, RunResult
+from loadsim.measure.result_events import SampleRow
 from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_S
 from tests.measure.rows import tallied

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.judge.balance import imbalances, unbalanced
 from loadsim.measure.assemble import LimitInputs, assemble
-from loadsim.measure.bounds import upper95
 from loadsim.measure.cells import LATENCIES
-from loadsim.measure.codec import decode
 from loadsim.measure.hdr import MICROSECONDS, percentile
-from loadsim.measure.merge import Merged
-from loadsim.measure.result import SampleRow, Stats, Totals
-from loadsim.model import DROPPED, ERROR_BASE, NS_PER_S, UNFINISHED, Column, ErrorKind, kind_name
+from loadsim.measure.histogram_codec import decode
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.outcome_columns import Column
+from loadsim.measure.result_events import SampleRow, Stats, Totals
+from loadsim.measure.share_bounds import upper95
+from loadsim.model import NS_PER_S
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, kind_name
 from tests.measure.rows import MS, START, answered, outcomes, row, tallied
 from tests.measure.runs import BIG, FORGED, FORGING, GENUINE, HERE, PLAIN, RUN, STEADY_A, STEADY_B, built
 

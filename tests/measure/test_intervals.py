@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from loadsim.measure import intervals as module
 from loadsim.measure.hdr import MICROSECONDS, PERCENTILES
 from loadsim.measure.intervals import LEAST_BLOCKS, Interval, intervals, ratio_interval, student975
-from loadsim.measure.merge import Sliced
+from loadsim.measure.merged_counts import Sliced
 from tests.benchmarks.coverage_grid import Cell, grid
 from tests.processes import PROCESSES, queue
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.ledger import Of, RunLedger
-from loadsim.measure.outcomes import (
+from loadsim.error_kinds import ErrorKind
+from loadsim.measure.event_outcomes import (
     REFUSAL_DUE,
     REUSED,
     UNSENT,
@@ -22,9 +22,10 @@ from loadsim.measure.outcomes import (
     load_outcomes,
     pack,
 )
+from loadsim.measure.ledger_document import Of, RunLedger
 from loadsim.measure.reconcile import displaced, reconcile
-from loadsim.measure.result import Reconciliation
-from loadsim.model import ERROR_BASE, UNFINISHED, ErrorKind
+from loadsim.measure.result_deliveries import Reconciliation
+from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 TIMEOUT = ERROR_BASE + ErrorKind.timeout
 GENUINE, FORGED, AGAIN = range(3)

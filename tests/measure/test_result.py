@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from loadsim.measure.result import SCHEMA, GeneratorLimits, dump_result, load_result
+from loadsim.measure.result import SCHEMA, dump_result, load_result
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import UsageError
 from tests.measure.rows import MS, answered
 from tests.measure.runs import STEADY_A, built

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import (
     GROUP_SHIFT,
     INDEX_BITS,
@@ -23,8 +24,9 @@ from loadsim.measure.cells import (
     unit_ns,
 )
 from loadsim.measure.moments import Moments, together
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.tally import COUNTERS, Tally, TallyDelta
-from loadsim.model import DROPPED, ERROR_BASE, UNFINISHED, Column, ErrorKind, is_success
+from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED, is_success
 from tests.measure.rows import MS, START, answered, array, outcomes, row, tallied
 
 STRATA = 6

@@ -10,7 +10,7 @@ import pytest
 from loadsim.model import UsageError
 from loadsim.plan import Plan, Scenario
 from loadsim.plan.arrivals import PROCESSES, Place
-from loadsim.plan.draws import BLOCK
+from loadsim.plan.random_draws import BLOCK
 from tests.plan.support import S, scenario_of
 
 PACE = tuple(ms * 1_000_000 for ms in (0, 3, 4, 4, 44, 51, 151))

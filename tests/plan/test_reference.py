@@ -12,7 +12,7 @@ import pytest
 from loadsim.plan.reference import Key, Table, tables
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.schema import scenario_schema
-from loadsim.plan.shape import read
+from loadsim.plan.typed_document import read
 from loadsim.settings import ConfigFile
 from loadsim.signing.tables import KEYS
 from tests import pages
@@ -61,7 +61,11 @@ def with_example(table: Table, key: Key) -> dict[str, Any]:
     if not table.header:
         return document | {key.name: value}
     at = document.get(name, [{}] if table.header.startswith("[[") else {})
-    at = [{**required.get(table.header, {}), **at[0], key.name: value}] if isinstance(at, list) else at | {key.name: value}
+    at = (
+        [{**required.get(table.header, {}), **at[0], key.name: value}]
+        if isinstance(at, list)
+        else at | {key.name: value}
+    )
     return document | {name: at}
 
 
@@ -130,7 +134,7 @@ def test_the_schema_refuses_an_unknown_key(table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ['seed = -1', 'seed = "7"', "outcomes = 1", "receiver = 1", 'target = { url = "embedded", reuse = 0 }']
+    "wrong", ["seed = -1", 'seed = "7"', "outcomes = 1", "receiver = 1", 'target = { url = "embedded", reuse = 0 }']
 )
 def test_the_schema_refuses_what_reading_refuses(wrong: str) -> None:
     document = tomllib.loads(MINIMUM) | tomllib.loads(wrong)

@@ -10,7 +10,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from loadsim.measure.ledger import RunLedger, decode_ledger
+from loadsim.measure.ledger_document import RunLedger, decode_ledger
 from loadsim.receiver import supervisor
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.ledger import RUNS

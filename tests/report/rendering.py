@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from loadsim.judge.compare import CompareResult
 from loadsim.measure.result import RunResult
-from loadsim.report import markdown, page, terminal
+from loadsim.report import html_page, markdown, terminal
 from loadsim.report.blocks import Report
-from loadsim.report.compare import compare_report
+from loadsim.report.compare_report import compare_report
 from loadsim.report.run_report import run_report, verdict_report
 from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import AbResult
@@ -58,4 +58,4 @@ def render_summary(result: Stored) -> str:
 
 def render_page(result: Stored, library: str | None) -> bytes:
     """As a page."""
-    return page.render(report_of(result), library)
+    return html_page.render(report_of(result), library)

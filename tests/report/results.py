@@ -11,10 +11,13 @@ from msgspec.structs import replace
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
-from loadsim.judge.gates import Gate
-from loadsim.measure.codec import encode
+from loadsim.judge.slowdown_gates import Gate
 from loadsim.measure.hdr import MICROSECONDS
-from loadsim.measure.result import Aborted, RunResult, ShortWindow, WindowCourse
+from loadsim.measure.histogram_codec import encode
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import WindowCourse
+from loadsim.measure.result_generator import ShortWindow
+from loadsim.measure.result_verdict import Aborted
 from loadsim.plan.scenario import ValidityRules
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.result import SCHEMA as AB_SCHEMA

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadsim.measure.assemble import by_address
-from loadsim.measure.result import AddressRow
+from loadsim.measure.result_events import AddressRow
 from loadsim.report.address_lines import address_lines
 from tests.builders import run_result
 from tests.report.rendering import render_text

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadsim.measure.result import RunResult
-from loadsim.report import markdown, page, terminal
+from loadsim.report import html_page, markdown, terminal
 from loadsim.report.blocks import Report, cell, tables
 from loadsim.report.reconciliation import reconcile_report
 from tests.builders import run_result, shard
@@ -50,7 +50,7 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 def forms(report: Report) -> dict[str, str]:
     """What each renderer makes of a report, as words with one blank between them."""
-    body = page.render(report, None).decode().partition("<body>")[2]
+    body = html_page.render(report, None).decode().partition("<body>")[2]
     drawn = {
         "terminal": terminal.render(report, width=2_000),
         "markdown": markdown.render(report).replace("\\", "").replace("\u2060", ""),
@@ -74,7 +74,7 @@ def test_every_table_of_one_form_is_in_the_others(report: Report) -> None:
 
 
 def test_every_form_has_the_verdict_and_every_section(report: Report) -> None:
-    charts = {chart.name for chart in page.charts_of(report)}
+    charts = {chart.name for chart in html_page.charts_of(report)}
     for name, text in forms(report).items():
         for words in (report.outcome, report.name, report.headline, *report.about):
             assert " ".join(words.split()) in text, (name, words)

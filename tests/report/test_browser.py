@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from loadsim.measure.result import RunResult
-from loadsim.report import charts
+from loadsim.report import plotly_script
 from tests.conftest import slow_but
 from tests.report.rendering import render_page
 from tests.report.results import closed, course
-from tests.report.test_page import hostile
+from tests.report.test_html_page import hostile
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -53,7 +53,7 @@ class Watched:
 
 def written(tmp_path: Path, result: RunResult, *, library: bool = True) -> Path:
     path = tmp_path / "report.html"
-    path.write_bytes(render_page(result, charts.library() if library else None))
+    path.write_bytes(render_page(result, plotly_script.library() if library else None))
     return path
 
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from loadsim.measure.result import Reconciliation, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.report import figures, terminal
 from loadsim.report.formats import FORMATS
 from loadsim.report.github import step_summary, workflow_commands

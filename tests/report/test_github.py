@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.result import ObjectiveRow, SampleRow, Validity, VerdictRow
+from loadsim.measure.result_events import SampleRow
+from loadsim.measure.result_verdict import ObjectiveRow, Validity, VerdictRow
 from loadsim.report.github import LARGEST_SUMMARY, MOST_ANNOTATIONS, step_summary, workflow_commands
 from tests.builders import run_info, run_result, totals
 from tests.report.rendering import render_summary

@@ -19,16 +19,17 @@ from rich.console import Console
 
 from loadsim.cases import case_rules
 from loadsim.judge import objectives_of, vocabulary_of_scenario
-from loadsim.measure.codec import decode
+from loadsim.measure.histogram_codec import decode
 from loadsim.measure.progress import Latencies, Progress
-from loadsim.measure.result import GeneratorLimits, LagAtRate, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.plan import Plan, from_document
 from loadsim.report import terminal
 from loadsim.report.hgrm import render_hgrm
 from loadsim.report.hlog import render_hlog
 from loadsim.report.junit import render_junit
 from loadsim.report.k6_summary import render_k6_summary
-from loadsim.report.live import progress_line, render_progress
+from loadsim.report.live_view import progress_line, render_progress
 from loadsim.report.openmetrics import render_openmetrics
 from loadsim.report.plan_text import render_plan
 from loadsim.report.series_csv import render_series

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
-from loadsim.measure.result import Stats
+from loadsim.measure.result_events import Stats
 from loadsim.report.hgrm import render_hgrm
 from tests.builders import run_result, totals, with_histograms
 

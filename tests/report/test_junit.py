@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from junitparser import Error, Failure, JUnitXml
 
-from loadsim.measure.result import ObjectiveRow, RunResult, Validity, VerdictRow
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import ObjectiveRow, Validity, VerdictRow
 from loadsim.report.junit import render_junit
 from tests.builders import TYPES, run_info, run_result
 from tests.report.results import HOSTILE, failed, invalid

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from loadsim.measure.result import Stats
+from loadsim.measure.result_events import Stats
 from loadsim.report.k6_summary import render_k6_summary
 from tests.builders import TYPES, run_result, totals
 from tests.report.results import failed

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from loadsim.measure.result import Reconciliation
+from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.report import terminal
 from loadsim.report.reconciliation import (
     has_findings,

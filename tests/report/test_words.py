@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.measure.result import RunResult, SampleRow, Stats
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import SampleRow, Stats
 from loadsim.plan.scenario import ValidityRules
-from loadsim.report.answers import said_section
+from loadsim.report.answers_section import said_section
 from loadsim.report.blocks import Quotes
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
-from loadsim.report.latency import latency_rows
+from loadsim.report.latency_section import latency_rows
 from loadsim.report.markdown import escape
 from tests.builders import refused, run_info, run_result, samples, totals
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict

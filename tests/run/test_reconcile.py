@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from loadsim.events import EventSource, catalogue
-from loadsim.measure.ledger import Of, RunLedger, encode_ledger
-from loadsim.measure.outcomes import OutcomeCollector, Outcomes, flags_of, pack
+from loadsim.measure.event_outcomes import OutcomeCollector, Outcomes, flags_of, pack
+from loadsim.measure.ledger_document import Of, RunLedger, encode_ledger
 from loadsim.model import LoadsimError, UsageError
 from loadsim.plan import Plan
 from loadsim.run import reconcile as module

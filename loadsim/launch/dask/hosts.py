@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadsim.engine.listening import Listening
+from loadsim.child_processes import ending
+from loadsim.engine.silence_clock import Listening
 from loadsim.launch.launcher import Intake
 from loadsim.launch.liveness import HOST_SILENCE_NS
 from loadsim.model import NS_PER_S
-from loadsim.processes import ending
 
 
 @dataclass

@@ -13,11 +13,11 @@ from distributed.client import FutureCancelledError
 
 from loadsim.engine.messages import Start, Stop, assignments, encode
 from loadsim.host_checks import is_loopback
-from loadsim.launch.clock import RoundTrip, compare
+from loadsim.launch.clock_difference import RoundTrip, compare
 from loadsim.launch.cluster import check_versions, hosts_of
 from loadsim.launch.dask import scheduler, worker
+from loadsim.launch.dask.cluster_link import CALL_S, CLOSE_S, Link, quietly
 from loadsim.launch.dask.hosts import Host, Hosts
-from loadsim.launch.dask.link import CALL_S, CLOSE_S, Link, quietly
 from loadsim.launch.host_shards import Sealed
 from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.launch.liveness import LEASE_S, RENEW_S

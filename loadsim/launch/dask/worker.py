@@ -58,7 +58,7 @@ def clock() -> int:
 async def check_endpoint(target: Sealed, timeout_s: float) -> str:
     """Check from here that the endpoint can be reached. Returns the error, or an empty text."""
     from loadsim.engine.preflight import check_reachable
-    from loadsim.engine.wire import resolve
+    from loadsim.engine.resolved_endpoint import resolve
 
     try:
         wire = await asyncio.to_thread(resolve, msgspec.msgpack.decode(target.data, type=Target))

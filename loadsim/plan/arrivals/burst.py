@@ -9,7 +9,7 @@ from loadsim.plan.arrivals.constant import Constant
 from loadsim.plan.arrivals.process import Ints, Place
 from loadsim.plan.arrivals.rates import most_in
 from loadsim.plan.scenario import Phase
-from loadsim.plan.shape import DocumentError
+from loadsim.plan.typed_document import DocumentError
 
 DEFAULT_PERIOD_NS = NS_PER_S
 _EVEN = Constant()

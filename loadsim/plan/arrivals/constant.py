@@ -9,7 +9,7 @@ import numpy as np
 
 from loadsim.plan.arrivals.process import Ints, Place
 from loadsim.plan.arrivals.rates import due_at, due_at_constant, ends_of, integrated_rate, most_in
-from loadsim.plan.draws import BLOCK
+from loadsim.plan.random_draws import BLOCK
 from loadsim.plan.scenario import Phase
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from loadsim.plan.arrivals.process import Ints, Place
 from loadsim.plan.arrivals.rates import due_at, integrated_rate
-from loadsim.plan.draws import Stream, exponentials
+from loadsim.plan.random_draws import Stream, exponentials
 from loadsim.plan.scenario import Phase
 
 

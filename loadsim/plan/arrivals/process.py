@@ -55,7 +55,7 @@ class Process(Protocol):
         """How many events the phase has."""
 
     def blocks(self, phase: Phase, place: Place, count: int | None, /) -> Iterator[Ints]:
-        """Due times by blocks of at most `draws.BLOCK`: rising, from 0 to below the phase's duration.
+        """Due times by blocks of at most `random_draws.BLOCK`: rising, from 0 to below the phase's duration.
 
         `count`: their number; None where those of a random process were not counted.
         """

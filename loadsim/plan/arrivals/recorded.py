@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from loadsim.plan.arrivals.process import Ints, Place
-from loadsim.plan.draws import BLOCK
+from loadsim.plan.random_draws import BLOCK
 from loadsim.plan.scenario import Phase
-from loadsim.plan.shape import DocumentError
+from loadsim.plan.typed_document import DocumentError
 
 MAX_SPEED = 1_000_000
 

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.judge.gates import Gate
-from loadsim.measure.timing import median_interval
+from loadsim.judge.slowdown_gates import Gate
+from loadsim.measure.timing_statistics import median_interval
 
 Floats = NDArray[np.float64]
 AbOutcome = Literal["slower", "faster", "none"]

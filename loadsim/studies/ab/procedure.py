@@ -18,18 +18,19 @@ import msgspec
 import numpy as np
 
 from loadsim import __version__
-from loadsim.judge.gates import Gate
-from loadsim.judge.second import disturbed_words
+from loadsim.judge.slowdown_gates import Gate
+from loadsim.judge.without_generator import disturbed_words
 from loadsim.launch.environment import environment
-from loadsim.launch.run import Run
-from loadsim.launch.store import run_directory, write_whole
+from loadsim.launch.result_files import run_directory, write_whole
+from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.result import RunResult
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, counted
 from loadsim.plan import Phase, RunSpec, Scenario, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
-from loadsim.run.load import new_id, run_load
+from loadsim.run.run_ids import new_id
+from loadsim.run.run_store_judge import run_load
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import SCHEMA, AbResult, CheckRow, Ending, GateRow, PairRow, SideRow

@@ -18,17 +18,18 @@ from loadsim import __version__
 from loadsim.events import catalogue
 from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
-from loadsim.launch.run import Run
-from loadsim.launch.store import write_whole
+from loadsim.launch.result_files import write_whole
+from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.generator_limits import dump_limits, limits_name
-from loadsim.measure.result import Environment, GeneratorLimits, LagAtRate, RunResult
+from loadsim.measure.result import Environment, RunResult
+from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
+from loadsim.process_environment import cache_directory
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.run.load import new_id
-from loadsim.settings import cache_directory
+from loadsim.run.run_ids import new_id
 
 CONNECTIONS = 64
 RATES = (100, 1_000, 5_000, 20_000)

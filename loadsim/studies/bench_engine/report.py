@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadsim.measure.generator_limits import StoredLimits
-from loadsim.measure.result import Environment, GeneratorLimits
+from loadsim.measure.result import Environment
+from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.report import figures
 from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
-from loadsim.report.limits import BUSY_CORE
+from loadsim.report.what_limited import BUSY_CORE
 
 _FIGURES = (Column("What", words=True), Column("Figure", words=True), Column("Note", words=True, long=True))
 _COLUMNS = (Column("Rate", words=True), *map(Column, ("Lag p50", "Lag p99", "Service p50", "Service p99")))

@@ -20,13 +20,13 @@ import msgspec
 from loadsim import __version__
 from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
-from loadsim.launch.run import Run
+from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.result import Environment, RunResult
-from loadsim.measure.timing import WIDEST, median_interval, spread
+from loadsim.measure.timing_statistics import WIDEST, median_interval, spread
 from loadsim.model import NS_PER_MS, NS_PER_S, NS_PER_US, UnreachableError
 from loadsim.plan import Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.scenario import EventMix
-from loadsim.run.load import new_id
+from loadsim.run.run_ids import new_id
 from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartRow, ReceiverBench, ReceiverRow
 from loadsim.studies.bench_receiver.subjects import OWN, Running, Setting, faults, running
 from loadsim.studies.cpu_timer import cpu_ns, one_core

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadsim.report import charts, figures
+from loadsim.report import figures, run_charts
 from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.report.chart_sections import point_table
 from loadsim.studies.bench_receiver.result import PaceRow, PartRow, ReceiverBench, ReceiverRow
@@ -49,7 +49,7 @@ def _chart(result: ReceiverBench) -> Section | None:
     found = [(row.name, row.cpu_us.median) for row in result.rows if row.cpu_us is not None]
     if not found:
         return None
-    figure = charts.bars_figure([name for name, _ in found], [us for _, us in found], "CPU µs per event")
+    figure = run_charts.bars_figure([name for name, _ in found], [us for _, us in found], "CPU µs per event")
     points = [(name, figures.significant(us)) for name, us in found]
     table = point_table("CPU time per event", ("Receiver", "CPU µs per event"), points)
     words = "CPU time of the receiver per event, by receiver."

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from loadsim.measure.result import Environment
-from loadsim.measure.timing import Spread
+from loadsim.measure.timing_statistics import Spread
 
 SCHEMA = "loadsim.bench.receiver/1"
 

@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadsim.engine.trust import Trust
+from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
-from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError, is_success
+from loadsim.model import NS_PER_S, LoadsimError, Secret, SignedRequest, UsageError
+from loadsim.outcome_codes import is_success
 from loadsim.receiver.embedded import start_receiver
-from loadsim.receiver.hosted import OPTION, AppOrder
+from loadsim.receiver.hosted_application import OPTION, AppOrder
 from loadsim.receiver.options import DEFAULT_PATH, Engine, ReceiverOptions
 from loadsim.receiver.supervisor import listen
 from loadsim.receiver.worker_process import WorkerProcess

@@ -16,9 +16,9 @@ from typing import Any
 
 from loadsim import __version__
 from loadsim.launch.environment import environment
-from loadsim.measure.timing import WIDEST, at_most, batch_size, median_interval, spread
+from loadsim.measure.timing_statistics import WIDEST, at_most, batch_size, median_interval, spread
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret
-from loadsim.run.load import new_id
+from loadsim.run.run_ids import new_id
 from loadsim.signing import Scheme
 from loadsim.signing.mac import derive_key
 from loadsim.studies.bench_verify import verifiers

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from loadsim.measure.result import Environment
-from loadsim.measure.timing import Proof, Spread
+from loadsim.measure.timing_statistics import Proof, Spread
 
 SCHEMA = "loadsim.bench.verify/1"
 

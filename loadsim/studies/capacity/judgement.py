@@ -16,17 +16,19 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from loadsim.judge.evaluate import OPERATORS
 from loadsim.judge.objectives import parse_objective, percentile_of
-from loadsim.judge.second import disturbed_words
 from loadsim.judge.validity import invalid_reasons
+from loadsim.judge.verdict import OPERATORS
+from loadsim.judge.without_generator import disturbed_words
 from loadsim.measure.cells import Metric, layout
-from loadsim.measure.counts import slices_of, whole_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.intervals import clustering_above
-from loadsim.measure.result import ObjectiveRow, RunResult
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.measure.sample_sizes import least_count
-from loadsim.model import NS_PER_MS, NS_PER_US, Objective, is_success
+from loadsim.measure.stored_histograms import slices_of, whole_of
+from loadsim.model import NS_PER_MS, NS_PER_US, Objective
+from loadsim.outcome_codes import is_success
 from loadsim.studies.capacity.estimate import LEAST_EXCESS, MOST_EXCESS, Look
 
 StepOutcome = Literal["pass", "fail", "unclear", "invalid"]

@@ -17,15 +17,16 @@ import msgspec
 from loadsim import __version__
 from loadsim.judge import evaluate
 from loadsim.launch.environment import environment
-from loadsim.launch.run import BrokenRunError, Run
-from loadsim.launch.store import run_directory, write_whole
+from loadsim.launch.result_files import run_directory, write_whole
+from loadsim.launch.run_lifecycle import BrokenRunError, Run
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.formats import report_files
-from loadsim.run.load import new_id, receiving
+from loadsim.run.run_ids import new_id
+from loadsim.run.run_store_judge import receiving
 from loadsim.studies.capacity.estimate import Look, pooled
 from loadsim.studies.capacity.judgement import (
     FALLING,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from loadsim.model import counted
-from loadsim.report import charts, figures
+from loadsim.report import figures, run_charts
 from loadsim.report.blocks import Cell, Chart, Column, Figure, Lines, Report, Row, Section, Table, Tone, sections
 from loadsim.report.chart_sections import point_table
 from loadsim.studies.capacity.result import CapacityResult, StepRow
@@ -119,7 +119,7 @@ def _chart(result: CapacityResult) -> Section | None:
     ]
     words = "Response time by rate, one point for each step."
     chart = Chart(
-        "steps", charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", *names), points)
+        "steps", run_charts.rate_latency_figure(rates, lines), words, point_table("Steps", ("Rate", *names), points)
     )
     return Section("curve", "Latency by rate", [chart])
 

@@ -10,17 +10,17 @@ import time
 from dataclasses import dataclass
 
 from loadsim.cases import CONTENT_TYPE
-from loadsim.cases.edits import HeaderLine, with_another_digit
-from loadsim.cases.proofs import ProofAnswer, Question, SentForm
-from loadsim.cases.rawness import PLAIN_MEMBER, RawForm
-from loadsim.engine.trust import Trust
+from loadsim.cases.delivery_edits import HeaderLine, with_another_digit
+from loadsim.cases.misreading_proofs import ProofAnswer, Question, SentForm
+from loadsim.cases.raw_bytes_forms import PLAIN_MEMBER, RawForm
+from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
 from loadsim.plan import Headers, headers_over
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.signing import Scheme
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.suspects import Codes
+from loadsim.signing.mismatch_causes import Codes
 from loadsim.signing.timestamps import write_tick
 from loadsim.single.result import Response
 from loadsim.single.timed_exchange import exchange

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from loadsim.model import is_success
+from loadsim.outcome_codes import is_success
 
 Meaning = Literal["accepted", "signature", "refused", "broken", "unclear"]
 """`unclear`: refused like a forged event, but with a status that the parser may have given too."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterable
 
-from loadsim.cases.proofs import TELLING, Proof, ProofAnswer, Question, SentForm, prove
-from loadsim.cases.rawness import CORPUS, PLAIN_MEMBER, RawForm
+from loadsim.cases.misreading_proofs import TELLING, Proof, ProofAnswer, Question, SentForm, prove
+from loadsim.cases.raw_bytes_forms import CORPUS, PLAIN_MEMBER, RawForm
 from loadsim.model import UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.signing import Scheme
+from loadsim.signing.mismatch_causes import suspects
 from loadsim.signing.misreadings import MISREADINGS
-from loadsim.signing.suspects import suspects
 from loadsim.studies.probe.asker import PLAIN, Asker, ProbeRequest
 from loadsim.studies.probe.clock_search import EdgeSearch
 from loadsim.studies.probe.judgement import Seen, meaning_of

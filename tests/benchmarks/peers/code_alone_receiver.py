@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import uvloop
 
+from loadsim.receiver.answer_choice import Rules
 from loadsim.receiver.counters import SharedCounters
-from loadsim.receiver.decide import Rules
 from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_aiohttp import AiohttpEngine

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadsim.engine.listening import LOOK_NS, Listening
 from loadsim.engine.messages import Frame, FromShard, Last, Ready, encode
+from loadsim.engine.silence_clock import LOOK_NS, Listening
 from loadsim.launch.collect import Collector
 from loadsim.launch.dask.hosts import Hosts
 from loadsim.launch.launcher import Intake

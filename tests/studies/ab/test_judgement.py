@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.judge.gates import Gate, parse_gate, parse_gates
+from loadsim.judge.slowdown_gates import Gate, parse_gate, parse_gates
 from loadsim.model import UsageError
 from loadsim.studies.ab.judgement import Comparison, compare_pairs, holm, self_check, sign_flip_p
 from tests.builders import run_result

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
-from loadsim.judge.gates import parse_gates
-from loadsim.launch.store import run_directory
-from loadsim.measure.result import RunResult, SecondLook, Totals
+from loadsim.judge.slowdown_gates import parse_gates
+from loadsim.launch.result_files import run_directory
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import Totals
+from loadsim.measure.result_generator import SecondLook
 from loadsim.model import NS_PER_S, Secret, UnreachableError
 from loadsim.plan import EventMix, Phase, RunSpec, Scenario, Target
 from loadsim.plan.scenario import ValidityRules
-from loadsim.run.load import LoadOutcome, Watch
+from loadsim.run.run_store_judge import LoadOutcome, Watch
 from loadsim.studies.ab import procedure as ab
 from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import AbResult

@@ -12,10 +12,10 @@ from loadsim import __version__
 from loadsim.cli.main import main
 from loadsim.launch.environment import environment
 from loadsim.measure.generator_limits import dump_limits, limits_name, load_limits
-from loadsim.measure.result import GeneratorLimits, LagAtRate
+from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.model import UsageError
 from loadsim.report import terminal
-from loadsim.report.limits import limit_lines
+from loadsim.report.what_limited import limit_lines
 from loadsim.run.calibration import known_limits
 from loadsim.studies.bench_engine import procedure as bench_engine
 from loadsim.studies.bench_engine.report import engine_report

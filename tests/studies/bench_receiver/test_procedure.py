@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadsim.measure.timing import spread
+from loadsim.measure.timing_statistics import spread
 from loadsim.model import NS_PER_S, Secret, UsageError
 from loadsim.studies.bench_receiver import procedure as bench_receiver
 from loadsim.studies.bench_receiver import subjects

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from loadsim.exit_codes import BENCHES
-from loadsim.measure.timing import WIDEST
+from loadsim.measure.timing_statistics import WIDEST
 from loadsim.model import Secret, UsageError
 from loadsim.signing import scheme, scheme_names
 from loadsim.signing.mac import derive_key

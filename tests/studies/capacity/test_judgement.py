@@ -10,9 +10,11 @@ import pytest
 
 from loadsim.judge import evaluate, objectives_of, parse_objective, vocabulary_of
 from loadsim.measure.cells import Metric, layout
-from loadsim.measure.codec import encode
 from loadsim.measure.hdr import MICROSECONDS, Ints
-from loadsim.measure.result import RunResult, SecondLook, SeriesRow
+from loadsim.measure.histogram_codec import encode
+from loadsim.measure.result import RunResult
+from loadsim.measure.result_events import SeriesRow
+from loadsim.measure.result_generator import SecondLook
 from loadsim.plan import ValidityRules
 from loadsim.studies.capacity.judgement import cannot_pass, events_needed, growth_of, judge_step
 from tests.builders import run_result, series, stats, totals

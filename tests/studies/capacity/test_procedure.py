@@ -95,7 +95,7 @@ def assert_kept(outcome: CapacityOutcome) -> None:
 def test_it_lands_within_five_percent_of_a_known_capacity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, delay_ms: int, lowest: int
 ) -> None:
-    monkeypatch.setattr("loadsim.launch.run.LocalShards", OneShard)
+    monkeypatch.setattr("loadsim.launch.run_lifecycle.LocalShards", OneShard)
     wanted = request(
         "http://127.0.0.1:9/",
         tmp_path,
@@ -269,7 +269,7 @@ async def test_what_cannot_be_searched_is_refused(arguments: list[str], expected
 
 
 def test_a_step_has_every_secret_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadsim.launch.run.LocalShards", OneShard)
+    monkeypatch.setattr("loadsim.launch.run_lifecycle.LocalShards", OneShard)
     wanted = request("http://127.0.0.1:9/", tmp_path, 100, highest=Fraction(100), objectives=("med < 1s",))
     scenario = msgspec.structs.replace(
         wanted.load.scenario, cases=(Case(kind="retired_secret", share=0.5, expect="refuse"),)

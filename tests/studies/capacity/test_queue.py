@@ -20,11 +20,12 @@ import pytest
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.launch.environment import environment
 from loadsim.measure.assemble import LimitInputs, assemble
-from loadsim.measure.merge import Merged
+from loadsim.measure.merged_counts import Merged
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import RunInfo, RunResult
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
-from loadsim.model import NS_PER_S, Column, Secret
+from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import RunSpec, from_document
 from loadsim.studies.capacity import procedure
 from loadsim.studies.capacity.procedure import CapacityRequest, CapacitySearch
@@ -48,10 +49,12 @@ def offered(rate: float, settle_s: float, seconds: float, random: np.random.Gene
 
 
 class QueueRun:
-    """A run of one step, as `launch.run.Run`."""
+    """A run of one step, as `launch.run_lifecycle.Run`."""
 
-    def __init__(self, spec: RunSpec, seed: int) -> None:
+    def __init__(self, spec: RunSpec, seed: int, late: bool) -> None:
         self.spec = spec
+        self._late_ns = 2 * NS_PER_S if late else 0
+        """How much later than due the last quarter of the events is released."""
         self._random = np.random.default_rng((seed, spec.seed))
 
     async def execute(self, _: Callable[[], None]) -> RunResult:
@@ -61,6 +64,8 @@ class QueueRun:
         rows = rows_of(offered(float(step.rate), settle_s, step_s, self._random))
         for column in (Column.woken, Column.slot, Column.sent):
             rows[:, column] = rows[:, Column.due]
+            rows[-len(rows) // 4 :, column] += self._late_ns
+        rows[-len(rows) // 4 :, Column.done] += self._late_ns
         tally, merged = Tally(1, 0, [-1]), Merged(1)
         tally.fold(rows)
         merged.add(0, tally.drain())
@@ -78,8 +83,17 @@ class QueueRun:
         )
 
 
-def found(seed: int, out: Path, monkeypatch: pytest.MonkeyPatch, objective: str = "p(95) < 100ms") -> CapacityResult:
-    monkeypatch.setattr(procedure, "Run", lambda spec: QueueRun(spec, seed))
+def found(
+    seed: int,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    objective: str = "p(95) < 100ms",
+    *,
+    highest: int | None = None,
+    late: Callable[[RunSpec], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> CapacityResult:
+    monkeypatch.setattr(procedure, "Run", lambda spec: QueueRun(spec, seed, late(spec)))
     document = {
         "name": "queue",
         "target": {"url": "http://127.0.0.1:9/"},
@@ -90,8 +104,10 @@ def found(seed: int, out: Path, monkeypatch: pytest.MonkeyPatch, objective: str 
     scenario = from_document(document, "test")
     objectives = objectives_of(scenario.objectives, vocabulary_of_scenario(scenario))
     load = RunSpec(scenario=scenario, seed=seed, objectives=objectives, secret=Secret("whsec_test"), out=out)
-    request = CapacityRequest(load, Fraction(50), None, 10 * NS_PER_S, 2 * NS_PER_S, Fraction(25, 1000))
-    return asyncio.run(CapacitySearch(request, lambda _: None).execute()).result
+    request = CapacityRequest(
+        load, Fraction(50), Fraction(highest) if highest else None, 10 * NS_PER_S, 2 * NS_PER_S, Fraction(25, 1000)
+    )
+    return asyncio.run(CapacitySearch(request, say).execute()).result
 
 
 @pytest.mark.slow
@@ -128,3 +144,18 @@ def test_a_rate_that_fails_is_tried_again_and_what_is_judged_stands_in_the_table
     table = next(block for section in report.sections for block in section.blocks if hasattr(block, "columns"))
     assert [column.title for column in table.columns][:4] == ["Rate", "p50", "p95", "p99"]
     assert msgspec.json.decode(msgspec.json.encode(result), type=CapacityResult) == result
+
+
+def test_a_rate_that_the_generator_disturbed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first: list[str] = []
+    said: list[str] = []
+
+    def late(spec: RunSpec) -> bool:
+        first.append(spec.run_id)
+        return len(first) == 1
+
+    result = found(3, tmp_path, monkeypatch, highest=50, late=late, say=said.append)
+    assert [row.outcome for row in result.steps][:2] == ["invalid", "pass"]
+    assert {row.rate for row in result.steps} == {50.0}
+    assert [line.strip() for line in said if "again" in line] == ["50/s is tried again: the generator was disturbed"]
+    assert result.rate == 50

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from loadsim.engine.trust import Trust
+from loadsim.engine.tls_settings import Trust
 from loadsim.model import Secret, UnreachableError
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, ReceiverOptions

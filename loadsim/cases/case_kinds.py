@@ -1,0 +1,379 @@
+"""The kinds of cases, that is forged or unusual deliveries: how each is made, and whether an endpoint should accept it.
+
+`CASE_KINDS` is the one table of them: the names, expectations and options that a scenario can use come from it. Each
+kind says how it changes a genuine delivery and which schemes it exists for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from loadsim.cases.delivery_edits import HeaderLine, padded, respaced, with_another_digit
+from loadsim.cases.genuine import Make, Secrets, Sign, SigningProvider, Source, signed, signing
+from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
+from loadsim.plan import Case, CaseRule, Scenario
+from loadsim.signing import Scheme
+
+HOUR_NS = 3600 * NS_PER_S
+LONG_LIST_BYTES = 8_000
+"""Length of the header line of a long list: the most that servers with the usual limit of 8 KB accept."""
+PUBLISHED = {
+    "github": "It's a Secret to Everybody",  # docs.github.com, "Validating webhook deliveries"
+    "slack": "8f742231b10e8888abcd99yyyzzz85a5",  # api.slack.com, "Verifying requests from Slack"
+    "standard-webhooks": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",  # its libraries' tests and examples
+    "prefix": "whsec_",
+    "test": "whsec_test",
+}
+"""Keys from public documentation, by source; an endpoint that was set up by copying may use one of them."""
+PUBLISHED_KEY = "documentation_key"
+EMPTY_KEYS = ("\0", "AA==", "00")
+"""One zero byte in each form of a key: HMAC pads keys with zeros (RFC 2104), so this equals the empty key."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """Remembers the last genuine request of a type, for deliveries that repeat it."""
+
+    make: Make
+    longest_ns: float
+    """Greatest age at which it is used again, so that its timestamp is still inside the scheme's window."""
+    request: SignedRequest | None = None
+    now_ns: int = 0
+
+    def remember(self, index: int, now_ns: int) -> SignedRequest:
+        """Make and remember the genuine request of event `index`."""
+        self.request, self.now_ns = self.make(index, now_ns), now_ns
+        return self.request
+
+    def recall(self, index: int, now_ns: int) -> SignedRequest:
+        """The request sent last; the genuine request of `index` itself when there is none, or it is too old."""
+        if self.request is None or now_ns - self.now_ns > self.longest_ns:
+            return self.make(index, now_ns)
+        return self.request
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a case of one event type is made from."""
+
+    provider: SigningProvider
+    source: Source
+    topic: str
+    """The provider's name of the events."""
+    secrets: Secrets
+    """Which secrets are valid in this phase."""
+    sign: Sign
+    """Signs like genuine events of this phase."""
+    genuine: Make
+    memory: Memory
+    case: Case
+    seed: int
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of the provider."""
+        return self.provider.scheme
+
+    @property
+    def signature(self) -> HeaderLine:
+        """The header that carries the signature."""
+        return HeaderLine(self.scheme.signature.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKind:
+    """One row of the table. `problem` says why a scheme cannot have this case; empty: it can."""
+
+    expect: Literal["accept", "refuse"]
+    build: Callable[[Parts], Make]
+    problem: Callable[[Scheme], str] = lambda _: ""
+    options: Mapping[str, int] = field(default_factory=dict)
+
+
+# -- another key ----------------------------------------------------------------------------------------------------
+
+
+def _signed_with(parts: Parts, *secrets: Secret) -> Make:
+    """Signed with these secrets in turn."""
+    makers = [
+        signed(
+            parts.source,
+            signing(parts.provider.signer(secret, parts.topic), parts.source),
+            parts.provider.content_type,
+        )
+        for secret in secrets
+    ]
+    return lambda index, now_ns: makers[index % len(makers)](index, now_ns)
+
+
+def _wrong_secret(parts: Parts) -> Make:
+    # Hex digits are a key in every form that a scheme may ask for: text, hex and base64.
+    return _signed_with(parts, Secret(hashlib.sha256(f"loadsim/wrong/{parts.seed}".encode()).hexdigest()))
+
+
+def _retired_secret(parts: Parts) -> Make:
+    return signed(
+        parts.source, signing(parts.provider.old_signer(parts.topic), parts.source), parts.provider.content_type
+    )
+
+
+def _published_key(parts: Parts) -> Make:
+    return _signed_with(parts, *_usable(parts.scheme, tuple(PUBLISHED.values())))
+
+
+def _of_one_key(text: str) -> CaseKind:
+    """Signed with this published key alone."""
+
+    def problem(scheme: Scheme) -> str:
+        return "" if _usable(scheme, (text,)) else "this key is not in the form of its secrets"
+
+    return CaseKind("refuse", lambda parts: _signed_with(parts, Secret(text)), problem)
+
+
+def _empty_key(parts: Parts) -> Make:
+    return _signed_with(parts, *_usable(parts.scheme, EMPTY_KEYS)[:1])
+
+
+def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
+    """The texts that are valid keys of the scheme."""
+    found = []
+    for text in texts:
+        try:
+            scheme.signer(Secret(text), url="http://x/")
+        except UsageError:
+            continue
+        found.append(Secret(text))
+    return found
+
+
+def _no_published_key(scheme: Scheme) -> str:
+    return "" if _usable(scheme, tuple(PUBLISHED.values())) else "no published key is in the form of its secrets"
+
+
+# -- another header -------------------------------------------------------------------------------------------------
+
+
+def _with_lines(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
+    """A genuine request with changed header lines; `change` gets the lines and the index."""
+    genuine = parts.genuine
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = genuine(index, now_ns)
+        return SignedRequest(change(lines, index), body)
+
+    return make
+
+
+def _missing_signature(parts: Parts) -> Make:
+    line = parts.signature
+    return _with_lines(parts, lambda lines, _: line.cut(lines))
+
+
+def _missing_timestamp(parts: Parts) -> Make:
+    timestamp, separator = parts.scheme.timestamp, parts.scheme.signature.separator
+    assert timestamp is not None  # noqa: S101 - see _no_timestamp
+    if timestamp.place == "header":
+        header = HeaderLine(timestamp.name)
+        return _with_lines(parts, lambda lines, _: header.cut(lines))
+    line, prefix, split = parts.signature, timestamp.name.encode(), separator or b","
+
+    def without(lines: bytes, _: int) -> bytes:
+        entries = [entry for entry in line.value(lines).split(split) if not entry.startswith(prefix)]
+        return line.replaced(lines, split.join(entries))
+
+    return _with_lines(parts, without)
+
+
+_MALFORMED: dict[str, Callable[[bytes], bytes]] = {
+    "no_form": lambda _: b"malformed",
+    "cut_short": lambda value: value[:-1],
+    "followed": lambda value: value + b"*",  # by a byte outside the alphabet
+    "empty": lambda _: b"",
+}
+
+
+def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
+    """Malformed in each of these ways in turn."""
+    line = parts.signature
+    return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
+
+
+def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _malformed_signature(parts, way))
+
+
+def _non_ascii_signature(parts: Parts) -> Make:
+    line = parts.signature
+    return _with_lines(parts, lambda lines, _: line.replaced(lines, line.value(lines)[:-1] + "é".encode()))
+
+
+def _long_list(parts: Parts, *, valid: bool) -> Make:
+    line, separator = parts.signature, parts.scheme.signature.separator or b""
+    name, prefix = parts.scheme.signature.name, parts.scheme.signature.prefix
+
+    def lengthen(lines: bytes, _index: int) -> bytes:
+        value = line.value(lines)
+        before, _, entry = value.rpartition(separator)
+        head = before + separator if before else b""
+        junk = prefix + b"0" * (len(entry) - len(prefix))
+        space = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
+        many = separator.join([junk] * (space // (len(junk) + len(separator))))
+        return line.replaced(lines, head + many + (separator + entry if valid else b""))
+
+    return _with_lines(parts, lengthen)
+
+
+def _wrong_content_type(parts: Parts) -> Make:
+    size = len(parts.provider.content_type)  # the first of the lines
+    return _with_lines(parts, lambda lines, _: b"Content-Type: text/plain\r\n" + lines[size:])
+
+
+def _no_timestamp(scheme: Scheme) -> str:
+    if scheme.timestamp is None:
+        return "it sends no timestamp"
+    return "its timestamp stands in the body" if scheme.timestamp.place == "body" else ""
+
+
+def _no_list(scheme: Scheme) -> str:
+    return "" if scheme.signature.separator is not None else "its header carries one signature, not a list"
+
+
+def _no_window(scheme: Scheme) -> str:
+    return "" if scheme.tolerance_s else "it has no time window"
+
+
+# -- another time ---------------------------------------------------------------------------------------------------
+
+
+def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
+    shift_ns = sign * (parts.case.by or HOUR_NS)
+    # A signer of its own: the genuine signer caches what belongs to the current second.
+    make = signed(
+        parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets), parts.provider.content_type
+    )
+    return lambda index, now_ns: make(index, now_ns + shift_ns)
+
+
+# -- another body ---------------------------------------------------------------------------------------------------
+
+
+def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
+    """The body is changed after signing."""
+    genuine = parts.genuine
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = genuine(index, now_ns)
+        return SignedRequest(lines, change(body))
+
+    return make
+
+
+def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
+    """The body is changed before signing: the signature is valid."""
+    sign, body_of, content_type = parts.sign, parts.source.body, parts.provider.content_type
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        body = change(body_of(index, now_ns))
+        return SignedRequest(content_type + sign(body, now_ns, index), body)
+
+    return make
+
+
+def _at_limit(parts: Parts, more: int) -> Make:
+    size = (parts.case.size or 0) + more
+    least = len(parts.source.body(0, 0))
+    if least > size:
+        raise UsageError(
+            f"{parts.case.kind}: an event of type {parts.source.type} is {least} bytes long, more than {size}"
+        )
+    return _signed_otherwise(parts, lambda body: padded(body, size))
+
+
+# -- the same once more ---------------------------------------------------------------------------------------------
+
+
+def _replayed(parts: Parts) -> Make:
+    return parts.memory.recall
+
+
+def _tampered_replay(parts: Parts) -> Make:
+    recall, body_of = parts.memory.recall, parts.source.body
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = recall(index, now_ns)
+        changed = body_of(index, now_ns)
+        return SignedRequest(lines, changed if changed != body else with_another_digit(body))
+
+    return make
+
+
+CASE_KINDS: dict[str, CaseKind] = {
+    "wrong_secret": CaseKind("refuse", _wrong_secret),
+    "empty_key": CaseKind("refuse", _empty_key),
+    PUBLISHED_KEY: CaseKind("refuse", _published_key, _no_published_key),
+    **{f"{PUBLISHED_KEY}.{where}": _of_one_key(text) for where, text in PUBLISHED.items()},
+    "retired_secret": CaseKind("refuse", _retired_secret),
+    "missing_signature": CaseKind("refuse", _missing_signature),
+    "missing_timestamp": CaseKind("refuse", _missing_timestamp, _no_timestamp),
+    "malformed_signature": CaseKind("refuse", lambda parts: _malformed_signature(parts, *_MALFORMED.values())),
+    **{f"malformed_signature.{name}": _malformed_in_one_way(way) for name, way in _MALFORMED.items()},
+    "non_ascii_signature": CaseKind("refuse", _non_ascii_signature),
+    "long_signature_list": CaseKind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
+    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
+    "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
+    "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
+    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
+    "tampered_replay": CaseKind("refuse", _tampered_replay),
+    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
+    "spaced_body": CaseKind("accept", lambda parts: _signed_otherwise(parts, respaced)),
+    "malformed_json": CaseKind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
+    "wrong_content_type": CaseKind("refuse", _wrong_content_type),
+    "body_at_limit": CaseKind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
+    "body_over_limit": CaseKind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),
+    "replayed": CaseKind("accept", _replayed),
+    "duplicate": CaseKind("accept", lambda parts: parts.genuine, options={"copies": 5}),
+}
+"""By name; a name with a dot is a part of a kind (see `by_part`). The expectation is a default: a scenario can set
+another one for its own endpoint."""
+
+REUSING = ("replayed", "tampered_replay")
+"""Kinds that need the last genuine request to be remembered."""
+
+REWRITTEN = {"wrong_content_type": ("content-type",)}
+"""Headers that a kind sets in addition to those of the scheme; those of a capture do not replace them."""
+
+
+def by_part(scenario: Scenario, scheme: Scheme) -> Scenario:
+    """The scenario with one case for each part of kinds that have parts, such as each published key.
+
+    So each part is judged by itself: an endpoint that accepts one of five keys is not an endpoint that accepts 20 %.
+    """
+    given = {case.kind for case in scenario.cases}
+    parts = {kind: [kind] for kind in given}
+    for name, kind in CASE_KINDS.items():
+        whole = case_kind(name)
+        if whole in given and name != whole and name not in given and not kind.problem(scheme):
+            parts[whole] = [part for part in parts[whole] if part != whole] + [name]
+    cases = [
+        msgspec.structs.replace(case, kind=name, share=case.share / len(parts[case.kind]))
+        for case in scenario.cases
+        for name in parts[case.kind]
+    ]
+    phases = [
+        msgspec.structs.replace(
+            phase,
+            shares={name: share / len(parts[kind]) for kind, share in phase.shares.items() for name in parts[kind]},
+        )
+        for phase in scenario.phases
+    ]
+    return msgspec.structs.replace(scenario, cases=tuple(cases), phases=tuple(phases))
+
+
+def case_rules() -> dict[str, CaseRule]:
+    """The rules of every kind, for reading a scenario."""
+    return {name: CaseRule(kind.expect, kind.options) for name, kind in CASE_KINDS.items()}

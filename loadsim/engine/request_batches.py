@@ -1,0 +1,90 @@
+"""Makes the requests of the events that have a connection, a batch at a time, and times the making of some."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+from loadsim.cases import RequestMaker
+from loadsim.engine.arrivals import Waiting
+from loadsim.engine.pacer import Clock
+from loadsim.engine.recorder import Recorder
+from loadsim.engine.transport_interface import Connection, Made
+from loadsim.plan import Plan
+
+_TIMED_EVERY = 16
+"""One event is timed in each group of this many batches: making it alone costs more than making it with others."""
+
+
+class RequestMaking:
+    """The requests of one shard. Instants are ns of the clock; requests are dated by the wall clock.
+
+    `epoch_ns`: what dates requests in place of the wall clock, with the planned time of their event.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        maker: RequestMaker,
+        recorder: Recorder,
+        *,
+        clock: Clock,
+        wall: Clock,
+        epoch_ns: int | None,
+        planned_time: Callable[[int, int], int],
+        failed: Callable[[Connection, Exception], None],
+    ) -> None:
+        """`planned_time`: of an event's index and due time, ns since the start. `failed`: takes a connection whose
+        event cannot be made."""
+        self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
+        self._make_all = maker.make_all
+        self._recorder, self._clock, self._wall = recorder, clock, wall
+        self._epoch_ns, self._planned_time = epoch_ns, planned_time
+        self._failed = failed
+        self.wall_offset = wall() - clock()
+        """Wall clock minus clock, as of the last `follow_wall`."""
+        self._untimed = _TIMED_EVERY
+        """Batches since the last timing."""
+
+    def follow_wall(self, now: int) -> None:
+        """Requests are dated by the wall clock: where that was set to another time, follow it."""
+        self.wall_offset = self._wall() - now
+
+    def dated(self, index: int, due: int, now: int) -> int:
+        """The wall clock (ns since 1970) that an event due at `due` and made at `now` bears."""
+        epoch = self._epoch_ns
+        return now + self.wall_offset if epoch is None else epoch + self._planned_time(index, due)
+
+    def made(self, ready: list[Connection]) -> Iterable[Made]:
+        """The requests of the events of these connections. An error in making one must not stop the others."""
+        events = [connection.event for connection in ready]
+        if self._epoch_ns is None:
+            with contextlib.suppress(Exception):  # made one by one, it is seen which
+                return self._made_together(ready, events)
+        made: list[Made] = []
+        now = self._clock()
+        for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
+            try:
+                request = self._makers[stratum](index, self.dated(index, due, now))
+            except Exception as error:  # noqa: BLE001
+                self._failed(connection, error)
+            else:
+                made.append((connection, request, index))
+            if connection is ready[0]:
+                self._recorder.signs.extend((stratum, due, self._clock() - now))
+        return made
+
+    def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
+        """Make the requests. One event is timed in each batch of one event, and in a few other batches."""
+        index, stratum, due, _ = events[0]
+        indexes = [event[0] for event in events]
+        before = self._clock()
+        now_ns = before + self.wall_offset
+        self._untimed += 1
+        if len(events) > 1 and self._untimed < _TIMED_EVERY:
+            return zip(ready, self._make_all(indexes, events, now_ns), indexes, strict=True)
+        self._untimed = 0
+        first = self._makers[stratum](index, now_ns)
+        self._recorder.signs.extend((stratum, due, self._clock() - before))
+        others = self._make_all(indexes[1:], events[1:], now_ns) if len(events) > 1 else ()
+        return zip(ready, (first, *others), indexes, strict=True)

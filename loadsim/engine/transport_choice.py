@@ -1,0 +1,27 @@
+"""Chooses the transport of a run: direct where the platform and the target allow it, else aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+
+from loadsim.engine.resolved_endpoint import Wire
+from loadsim.engine.transport_interface import Transport
+from loadsim.model import UsageError
+from loadsim.plan import Target
+
+
+def make_transport(
+    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
+) -> Transport:
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
+    trace = run_id if target.trace_header else None
+    if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
+        from loadsim.engine.direct_transport import DirectTransport
+
+        return DirectTransport(loop, wire, trace, first=shard)
+    from loadsim.engine.aiohttp_transport import AiohttpTransport
+
+    if target.unix is not None or target.connect_to is not None:
+        raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
+    return AiohttpTransport(loop, wire, trace, first=shard)

@@ -1,0 +1,100 @@
+"""How late an answer was read: the kernel's stamp, on real sockets."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from loadsim.engine.engine import Engine
+from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.receive_stamps import WallClock, ask, receive
+from loadsim.measure.outcome_columns import Column
+from loadsim.measure.pauses import Pauses
+from loadsim.model import NS_PER_MS, NS_PER_S
+from tests.engine.running import TRANSPORTS, run, scenario
+from tests.engine.servers import OK, Peer, Server
+
+HELD_S = 0.2
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connected pair over loopback; what the first one receives is stamped."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as mine:
+        theirs, _ = listener.accept()
+        if not ask(mine):
+            pytest.skip("this system does not stamp what it receives")
+        with theirs:
+            yield mine, theirs
+
+
+def test_a_stamp_says_how_long_data_lay_there(pair: tuple[socket.socket, socket.socket]) -> None:
+    mine, theirs = pair
+    wall, before = WallClock(), monotonic_ns()
+    theirs.sendall(b"answer")
+    after = monotonic_ns()
+    time.sleep(HELD_S)
+    data, stamp = receive(mine, 100)
+    now, ahead = monotonic_ns(), wall.ahead_ns()
+    assert data == b"answer"
+    assert ahead is not None
+    slack = NS_PER_MS
+    assert now - after - slack <= now - stamp + ahead <= now - before + slack, "it came while it was sent"
+
+
+def test_there_is_no_stamp_where_more_may_follow(pair: tuple[socket.socket, socket.socket]) -> None:
+    mine, theirs = pair
+    theirs.sendall(b"answer")
+    assert receive(mine, 6) == (b"answer", 0)
+
+
+def test_what_a_wall_clock_says_that_was_set_is_not_used() -> None:
+    instants = {"clock": NS_PER_S, "wall": 50 * NS_PER_S}
+    wall = WallClock(lambda: instants["clock"], lambda: instants["wall"])
+    instants["clock"] += NS_PER_S
+    instants["wall"] += NS_PER_S + 400_000  # slewed
+    assert wall.ahead_ns() == 49 * NS_PER_S + 400_000
+    instants["wall"] += 5 * NS_PER_MS
+    assert wall.ahead_ns() is None
+    assert wall.ahead_ns() == 49 * NS_PER_S + 400_000 + 5 * NS_PER_MS
+
+
+def keep(peer: Peer) -> None:
+    while peer.request():
+        peer.send(OK)
+
+
+@pytest.mark.parametrize("transport", sorted(TRANSPORTS))
+def test_an_answer_that_waits_for_a_busy_loop_is_known_to_have_waited(transport: str) -> None:
+    """The loop is held up just after the first request: its answer waits meanwhile."""
+    held: list[int] = []
+
+    def hold(engine: Engine) -> None:
+        sender: Any = engine._transport
+        send_all = sender.send_all
+
+        def held_up(made: object, attempt: int = 1) -> None:
+            send_all(made, attempt)
+            if not held and transport == "direct":
+                began = monotonic_ns()
+                time.sleep(HELD_S)
+                held.append(monotonic_ns() - began)
+
+        sender.send_all = held_up
+
+    pauses = Pauses(10 * NS_PER_MS)
+    with Server(keep) as server:
+        phases = [{"connections": 1, "events": 30}]
+        target = {"url": server.url, "timeout": "60s"}
+        result = run(scenario(phases, target), TRANSPORTS[transport], during=hold, pauses=pauses)
+    receipts = result.column(Column.receipt)
+    assert len(receipts) == 30
+    assert all(receipt != 0 for receipt in receipts[1:])
+    if transport == "direct":
+        assert abs(receipts[0]) > held[0] // 2
+        assert any(receipt > 0 for receipt in receipts), "exact"
+        assert pauses.away_ns >= held[0]
