@@ -48,7 +48,6 @@ TOGETHER = (
     "tests/launch/test_dask.py",  # one cluster
     "tests/report/test_browser.py",
     "tests/report/test_golden.py",  # everything is rendered once
-    "tests/test_readme.py",  # one reader: in two processes each would run all commands that come before its own
 )
 """What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
 
