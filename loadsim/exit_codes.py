@@ -1,4 +1,4 @@
-"""What a command ends with, for every command; the README's table says the same.
+"""What a command ends with, for every command; the table in `docs/objectives.md` says the same.
 
 Where several apply the first of 2, 1, 130, 3, 99, 0 does.
 """

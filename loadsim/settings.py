@@ -25,15 +25,18 @@ CONFIG_NAME = "loadsim.toml"
 
 
 class EndpointTable(Target, frozen=True, kw_only=True):
-    """`[endpoints.NAME]`: the keys of a scenario's `[target]`, and the event types registered for the webhook."""
+    """An endpoint that commands find by its name: the keys of a scenario's `[target]`, and one more."""
 
     events: tuple[str, ...] = ()
+    """The event types registered for the webhook; others are refused (default: all). For example
+    `["desktop.app_tracking.captured"]`."""
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `loadsim.toml`."""
 
     endpoints: dict[str, EndpointTable] = msgspec.field(default_factory=dict)
+    """Endpoints by name."""
 
 
 @dataclass(frozen=True, slots=True)

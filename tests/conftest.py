@@ -49,7 +49,6 @@ TOGETHER = (
     "tests/report/test_browser.py",
     "tests/report/test_golden.py",  # everything is rendered once
     "tests/test_package.py",  # it is built and installed once
-    "tests/test_readme.py",  # one reader: in two processes each would run all commands that come before its own
 )
 """What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
 

@@ -1,9 +1,12 @@
-"""The README's applications verify: what stands there is run, aiohttp's always, the others where they are installed."""
+"""The verifiers of `docs/verify-in-your-code.md` verify: what stands there is run, where its language or framework is."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 import types
@@ -19,12 +22,11 @@ from loadsim.receiver.supervisor import listen
 from loadsim.receiver.worker_process import WorkerProcess
 from loadsim.signing import scheme
 from tests import commands
+from tests.documents import FILES
 from tests.receiver.raw_client import PATH, Reply, exchange, request
-from tests.test_readme import BLOCKS
 
 KEY = "whsec_test"
 BODY = b'{"event":"desktop.app_tracking.captured","data":[]}'
-APPLICATIONS = {block.text.split()[1]: block.text for block in BLOCKS if block.kind == "python"}
 
 
 @pytest.fixture
@@ -33,9 +35,9 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def application(name: str) -> Any:
-    """The module that the README calls so."""
+    """The module that the page calls so."""
     module = types.ModuleType(name.removesuffix(".py"))
-    exec(compile(APPLICATIONS[name], name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - our own README
+    exec(compile(FILES[name].text, name, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - our own page
     return module
 
 
@@ -126,7 +128,7 @@ async def test_flask(tmp_path: Path) -> None:
 async def test_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library("fastapi")
     library("uvicorn")
-    (tmp_path / "fastapi_webhooks.py").write_text(APPLICATIONS["fastapi_webhooks.py"], encoding="utf-8")
+    (tmp_path / "fastapi_webhooks.py").write_text(FILES["fastapi_webhooks.py"].text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     with listen("127.0.0.1", 0, 1)[0] as listener:
         process = await WorkerProcess.spawn(AppOrder("fastapi_webhooks:app", listener.fileno()))
@@ -135,3 +137,102 @@ async def test_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert (await send(listener.getsockname()[1], body, headers)).status == status
         await check_probed(listener.getsockname()[1], tmp_path)
         await process.stop(60)
+
+
+# -- without loadsim ------------------------------------------------------------------------------------------------
+
+NODE = """\
+import { refusal } from "./verify_webhook.mjs";
+let text = "";
+for await (const part of process.stdin) text += part;
+const answers = JSON.parse(text).map(([body, headers]) => {
+  const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  return (refusal(process.env.TRACKPILOTS_WEBHOOKS_SECRET_KEY, lower, Buffer.from(body, "base64")) ?? [200])[0];
+});
+console.log(JSON.stringify(answers));
+"""
+PHP = """\
+<?php
+require 'verify_webhook.php';
+$secret = getenv('TRACKPILOTS_WEBHOOKS_SECRET_KEY');
+$answers = [];
+foreach (json_decode(stream_get_contents(STDIN), true) as [$body, $headers]) {
+    $lower = array_change_key_case($headers, CASE_LOWER);
+    $answers[] = (refusal($secret, $lower, base64_decode($body)) ?? [200])[0];
+}
+echo json_encode($answers);
+"""
+
+
+def more_deliveries() -> list[tuple[bytes, dict[str, str], int]]:
+    """Further ones: unusual headers, an unusual body, a timestamp ahead."""
+    good = signed()
+    timestamp, signature = good["X-Webhook-Timestamp"], good["X-Webhook-Signature"]
+    binary = bytes(range(256))
+    return [
+        *deliveries(),
+        (binary, signed(binary), 200),
+        (b"", signed(b""), 200),
+        (BODY, signed(age_s=60), 200),
+        (BODY, signed(age_s=-900), 401),
+        (BODY, {**good, "X-Webhook-Signature": signature[:-1]}, 401),
+        (BODY, {**good, "X-Webhook-Signature": signature + "0"}, 401),
+        (BODY, {**good, "X-Webhook-Signature": "é" * 32}, 401),
+        (BODY, {**good, "X-Webhook-Timestamp": ""}, 400),
+        (BODY, {**good, "X-Webhook-Timestamp": f"{timestamp}.0"}, 400),
+        (BODY, {**good, "X-Webhook-Timestamp": "٣" * 10}, 400),
+        (BODY, {**good, "X-Webhook-Timestamp": str(int(timestamp) + 1)}, 401),
+    ]
+
+
+def answered_by(program: str, driver: str, verifier: str, directory: Path) -> list[int]:
+    """The statuses that a verifier in another language gives to all deliveries."""
+    (directory / verifier).write_text(FILES[verifier].text, encoding="utf-8")
+    script = directory / f"driver{Path(verifier).suffix}"
+    script.write_text(driver, encoding="utf-8")
+    sent = [(base64.b64encode(body).decode(), headers) for body, headers, _ in more_deliveries()]
+    done = subprocess.run(
+        [program, script.name], cwd=directory, input=json.dumps(sent), capture_output=True, text=True, check=True
+    )
+    statuses: list[int] = json.loads(done.stdout)
+    return statuses
+
+
+@pytest.mark.usefixtures("secret")
+def test_plain_python() -> None:
+    refusal = application("verify_webhook.py").refusal
+    answers = [(refusal(headers, body) or (200,))[0] for body, headers, _ in more_deliveries()]
+    assert answers == [status for _, _, status in more_deliveries()]
+
+
+@pytest.mark.usefixtures("secret")
+@pytest.mark.needs("node")
+def test_node(tmp_path: Path) -> None:
+    answers = answered_by("node", NODE, "verify_webhook.mjs", tmp_path)
+    assert answers == [status for _, _, status in more_deliveries()]
+
+
+@pytest.mark.usefixtures("secret")
+@pytest.mark.needs("php")
+def test_php(tmp_path: Path) -> None:
+    answers = answered_by("php", PHP, "verify_webhook.php", tmp_path)
+    assert answers == [status for _, _, status in more_deliveries()]
+
+
+@pytest.mark.usefixtures("secret")
+def test_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = library("django.conf").settings
+    if not settings.configured:
+        settings.configure(ALLOWED_HOSTS=["testserver"])
+    requests = library("django.test").RequestFactory()
+    monkeypatch.setitem(sys.modules, "verify_webhook", application("verify_webhook.py"))
+    receive = application("django_webhooks.py").receive
+    for body, headers, status in deliveries():
+        answer = receive(requests.post(PATH, data=body, content_type="application/json", headers=headers))
+        assert answer.status_code == status
+    not_json = b"not JSON"
+    assert (
+        receive(requests.post(PATH, data=not_json, content_type="text/plain", headers=signed(not_json))).status_code
+        == 400
+    )
+    assert receive(requests.get(PATH)).status_code == 405

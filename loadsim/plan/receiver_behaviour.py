@@ -35,24 +35,28 @@ _NAMES = ("delay", "delay_p99", "retry_after", "read_timeout", "idle_timeout")
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns": name for name in _NAMES}):
-    """The behaviour options of a receiver. Durations in ns, sizes in bytes. `check` raises for invalid combinations.
+    """Service times, faults and outages of a receiver, for accepted events only; refusals are not affected.
 
-    All random values are drawn from `seed`, for accepted events only; refusals are not affected.
+    Durations in ns, sizes in bytes. `check` raises for invalid combinations.
     """
 
     workers: int = 1
+    """Worker processes. For example `2`."""
     engine: Engine = "aiohttp"
+    """What serves HTTP: aiohttp, or a bare protocol that costs less."""
     max_body: Size = 1_000_000
+    """The largest body; a larger one is answered with 413."""
     max_buffered: Size = 256_000_000
     """Memory limit for incomplete or waiting bodies, shared by all connections and workers."""
     delay_ns: Duration = 0
     """Service time of every accepted event; refusals are answered at once."""
     delay_p99_ns: Duration | None = None
-    """Makes service times log-normal: their median is `delay_ns`, their 99th percentile this."""
+    """Makes service times log-normal: their median is `delay`, their 99th percentile this. For example `"200ms"`."""
     slow: Slow | None = None
     """A second mode: this share of the accepted events takes this long instead of the delay."""
     slots: int | None = None
-    """Most events in service over all workers; others wait, first come, first served. None = no limit."""
+    """Most events in service over all workers; others wait, first come, first served (default: no limit). For
+    example `4`."""
     stall: Span | None = None
     """One stall of the whole receiver, counted from the first request."""
     down: tuple[Span, ...] = ()
@@ -64,12 +68,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
     reset: Percent = 0.0
     """Share of the accepted events whose connection is reset instead of answered."""
     read_rate: Speed | None = None
-    """Bytes per second read from every connection; None = no limit."""
+    """Bytes per second read from every connection (default: no limit)."""
     read_timeout_ns: Duration = 10 * NS_PER_S
     """How long one request may take to arrive."""
     idle_timeout_ns: Duration = 75 * NS_PER_S
     """How long a connection may be idle before it is closed."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    """What all random values are drawn from. For example `7`."""
 
     def check(self) -> None:
         """Raise UsageError at the first option that makes no sense."""

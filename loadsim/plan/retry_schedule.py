@@ -30,16 +30,16 @@ _UNIT = 2.0**-53
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """`[retry]`: retry as this provider does. `schedule` in ns."""
+    """Retry as this provider does."""
 
     profile: str = CUSTOM
-    """A provider's name, or "custom" with a `schedule`."""
+    """A provider's name, or "custom" with a `schedule`. For example `"stripe"`."""
     time_scale: Annotated[float, msgspec.Meta(gt=0, le=1e9)] = 1.0
-    """The factor by which the provider's times are divided."""
+    """The factor by which the provider's times are divided. For example `60`."""
     schedule: tuple[Duration, ...] | None = None
-    """Pauses before each further attempt, in place of the profile's."""
+    """Pauses before each further attempt, in place of the profile's. For example `["5s", "1m", "10m"]`."""
     jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    """Share by which a pause varies either way, in place of the profile's."""
+    """Share by which a pause varies either way, in place of the profile's. For example `0.1`."""
     switch_off: bool = True
     """Whether the provider may stop delivering to an endpoint that keeps failing, by the profile's rules."""
 

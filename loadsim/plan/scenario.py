@@ -41,82 +41,123 @@ class ScenarioError(UsageError):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoint and the connection to it. `timeout` in ns. `headers` may hold `env:NAME` in place of a value."""
+    """The endpoint and the connections to it."""
 
     url: str
+    """Where events are posted, or "embedded": the companion receiver, started beside the run. For example
+    `"https://example.test/webhooks/trackpilots"`."""
     scheme: str = "trackpilots"
+    """The signature scheme, or "custom" with a `[target.custom]`. For example `"stripe"`."""
     custom: dict[str, Any] | None = None
-    """The description of the signature scheme where `scheme` is "custom"."""
+    """The description of your own signature scheme. For example `{ headers = ["X-Signature: {signature}"], signed =
+    "{body}" }`."""
     secret_env: str | None = None
+    """The environment variable that holds the secret (default: the scheme's own). For example
+    `"STAGING_WEBHOOK_SECRET"`."""
     secret_file: str | None = None
+    """The file that holds the secret, in place of a variable. For example `"/run/secrets/webhook"`."""
     old_secret_env: str | None = None
-    """The variable of the old secret, for phases with `secrets = "old"` or `"both"`."""
+    """The variable of the old secret, for phases with `secrets = "old"` or `"both"`. For example
+    `"OLD_WEBHOOK_SECRET"`."""
     old_secret_file: str | None = None
+    """The file of the old secret, in place of a variable. For example `"/run/secrets/old-webhook"`."""
     public_url: str | None = None
+    """The URL that the provider has stored, for schemes that sign it, where a proxy changes it (default: `url`). For
+    example `"https://hooks.example.test/square"`."""
     connections: Count = 256
+    """Most connections of an open phase, of all workers together. For example `64`."""
     timeout: Duration = DEFAULT_TIMEOUT_NS
+    """Longest time of an event from its connection to the last byte of its answer; with `[retry]` by default the
+    provider's deadline."""
     drain: Duration | None = None
-    """Time in ns for events in flight to end after the load (default: `timeout`); 0: none."""
+    """Time for events in flight to end after the load (default: `timeout`); 0s: none. For example `"2s"`."""
     reuse: Count | None = None
-    """Close a connection after this many requests; None: never."""
+    """Close a connection after this many events (default: never). For example `1`."""
     overflow: Literal["queue", "drop"] = "queue"
+    """What becomes of an event that finds no free connection: it waits, or is not sent and makes the run INVALID."""
     headers: Headers = msgspec.field(default_factory=dict)
-    """A list of values is sent as one line each."""
+    """Further headers by name. "env:NAME" reads a variable; of a list each value is a line of its own. For example
+    `{ Authorization = "env:MY_TOKEN" }`."""
     trace_header: bool = True
+    """Send `X-Loadsim-Id`, which names the event. A ledger needs it."""
     preflight: bool = True
+    """Check before the run that the endpoint can be connected to."""
     transport: Literal["direct", "aiohttp"] = "direct"
+    """What sends: loadsim's own transport, or aiohttp (for proxies and other platforms)."""
     connect_to: str | None = None
-    """`HOST:PORT` to connect to in place of the URL's; the Host header and TLS keep the URL's name."""
+    """`HOST:PORT` to connect to in place of the URL's; the Host header and TLS keep the URL's name. For example
+    `"10.0.0.7:443"`."""
     unix: str | None = None
-    """Path of a unix socket to connect to in place of the URL's host."""
+    """Path of a unix socket to connect to in place of the URL's host. For example `"/run/app.sock"`."""
     proxy: str | None = None
-    """URL of an HTTP proxy; goes with the aiohttp transport, which it selects."""
+    """URL of an HTTP proxy; goes with the aiohttp transport, which it selects. For example
+    `"http://proxy.example.test:3128"`."""
     insecure: bool = False
+    """Do not verify the TLS certificate."""
     cacert: str | None = None
+    """The file of a CA certificate to trust. For example `"ca.pem"`."""
     cert: str | None = None
+    """The file of a client certificate. For example `"client.pem"`."""
     key: str | None = None
+    """The file of the client certificate's private key. For example `"client.key"`."""
     key_password_env: str | None = None
-    """The environment variable that holds the pass phrase of the private key, where it has one."""
+    """The environment variable that holds the pass phrase of the private key, where it has one. For example
+    `"CLIENT_KEY_PASSWORD"`."""
     ledger: str | None = None
-    """URL of the receiver's ledger, see `measure.ledger_document`; that of the embedded receiver is known."""
+    """URL of the receiver's ledger; that of the embedded receiver is known. For example
+    `"http://127.0.0.1:8081/ledger"`."""
 
 
 class EventMix(msgspec.Struct, frozen=True, kw_only=True):
-    """One event type, its share of the events (`weight`, relative) and what its body carries."""
+    """One event type, its share of the events and what its body carries. Without any, all types of the scheme are sent
+    equally often."""
 
     type: str
+    """The event type. For example `"desktop.app_tracking.captured"`."""
     weight: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    """The share of this type, relative to the weights of the others. For example `3`."""
     simulation: bool = True
+    """Whether Trackpilots events say `"simulation": true`."""
     image: str = "placeholder"
-    """`placeholder`, `buffer:SIZE` or `base64:SIZE`."""
+    """The image of a screenshot event: `placeholder`, `buffer:SIZE` or `base64:SIZE`. For example `"base64:64KB"`."""
     set: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Dotted path in the body → JSON value."""
+    """Values in the body, by dotted path. For example `{ "data.0.user.userId" = "u-1" }`."""
     payloads: str | None = None
-    """A file of recorded bodies to send; `type` is then any name."""
+    """A file of recorded bodies to send; `type` is then any name. For example `"recorded.ndjson"`."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """A part of the run: open (`rate`, or `from`/`to`) or closed (`connections`). `duration` and `burst` in ns."""
+    """A part of the run: open (`rate`, or `from` and `to`) or closed (`connections`)."""
 
     name: str
+    """The phase in reports and in objectives (`{phase:NAME}`). For example `"busy hour"`."""
     duration: Duration | None = None
+    """How long it lasts. An open phase needs it; a closed one needs it or `events`. For example `"30s"`."""
     rate: Rate | None = None
+    """Events per second, minute or hour, of all workers together. For example `"200/s"`."""
     from_: Rate | None = None
+    """The rate at the start of a ramp, in place of `rate`. For example `"10/s"`."""
     to: Rate | None = None
+    """The rate at the end of a ramp. For example `"500/s"`."""
     arrivals: str = "constant"
-    """The arrival process of an open phase, one of `arrivals.PROCESSES`."""
+    """When events are due: "constant", "poisson" (random, independent), "burst" or "recorded" (as a capture's rows were).
+    For example `"poisson"`."""
     burst: Duration | None = None
-    """The period of `arrivals = "burst"`; default: one second."""
+    """The period of `arrivals = "burst"` (default: one second): all its events are due at its start. For example
+    `"5s"`."""
     speed: float | None = None
-    """The factor by which events of `arrivals = "recorded"` are faster than recorded."""
+    """The factor by which events of `arrivals = "recorded"` are faster than recorded (default: 1). For example `10`."""
     connections: Count | None = None
+    """Events in flight at all times: makes the phase closed. For example `20`."""
     events: Count | None = None
-    """A closed phase ends after this many events, or after its duration, whichever comes first."""
+    """A phase ends after this many events, or after its duration, whichever comes first. For example `1000`."""
     record: bool = True
+    """Whether the phase counts. A warm-up (false) is sent and shown, but not judged."""
     secrets: Literal["old", "both", "new"] = "new"
     """The secret that signs. "both": two signatures where the scheme has a list of them, else alternately."""
     shares: dict[str, Share] = msgspec.field(default_factory=dict)
-    """Kind of case → its share in this phase, in place of the one in `[[cases]]`."""
+    """Kind of case and its share in this phase, in place of the one in `[[cases]]`. For example `{ wrong_secret = 0.5
+    }`."""
 
     @property
     def model(self) -> Literal["open", "closed"]:
@@ -131,13 +172,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: str
+    """What is unusual. For example `"wrong_secret"`."""
     share: Share
+    """The share of all events; a phase may have its own in `shares`. For example `0.01`."""
     expect: Expectation | None = None
+    """The answer that is right: 2xx, or 400-499 (default: by the kind)."""
     by: Duration | None = None
-    """Difference of the timestamp from now."""
+    """Difference of the timestamp from now, of the kinds about timestamps. For example `"6m"`."""
     size: Size | None = None
-    """A body limit of the endpoint."""
+    """A body limit of the endpoint, of the kinds about body sizes. For example `"1MB"`."""
     copies: Annotated[int, msgspec.Meta(ge=2, le=100)] | None = None
+    """How many identical deliveries are sent at once, of the kind "duplicate". For example `2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,34 +194,44 @@ class CaseRule:
 
 
 class ObjectiveRule(msgspec.Struct, frozen=True, kw_only=True):
-    """An objective with options. `abort`: end the run as soon as it cannot be met any more."""
+    """An objective with options."""
 
     objective: str
+    """The limit. For example `"p(99) < 250ms over 10s"`."""
     abort: bool = False
+    """End the run as soon as the objective cannot be met any more."""
 
 
 class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
-    """When the measurement itself is not to be trusted. `lag`, in ns: a generator that did nothing for longer was away,
-    and an event that was released later than that was late."""
+    """When the measurement itself is not to be trusted."""
 
     lag: Duration = 10 * NS_PER_MS
+    """A generator that did nothing for longer was away, and an event that was released later than that was late."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete, validated scenario. It has everything about a run except clock and secrets; the seed is optional."""
+    """Everything about a run except clock and secrets; complete and validated."""
 
     name: str
+    """The run in reports and in the name of its directory. For example `"orders"`."""
     target: Target
+    """The endpoint and the connections to it."""
     phases: tuple[Phase, ...]
+    """The parts of the run, one after the other."""
     events: tuple[EventMix, ...] = ()
+    """The mix of event types (default: all types of the scheme, equally often)."""
     objectives: tuple[str | ObjectiveRule, ...] = ()
+    """The limits that the run is judged by, as texts or as tables. For example `["p(95) < 250ms"]`."""
     cases: tuple[Case, ...] = ()
+    """Forged and unusual requests among the events."""
     validity: ValidityRules = ValidityRules()
+    """When the measurement itself is not to be trusted."""
     receiver: Behaviour | None = None
-    """The behaviour of the embedded receiver."""
+    """The behaviour of the embedded receiver; goes with `url = "embedded"`."""
     retry: Retry | None = None
-    """The retries of failed deliveries; None: none, and every event is one delivery."""
+    """The retries of failed deliveries (default: none, and every event is one delivery)."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
+    """The same seed gives the same events (default: random). For example `7`."""
     outcomes: bool = False
     """Save the outcome of every event with the result, for `loadsim reconcile`."""
 

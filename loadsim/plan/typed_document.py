@@ -47,7 +47,7 @@ _FORMAT: dict[str, Callable[[Any], str]] = {
     "slow": units.format_slow,
     "speed": units.format_speed,
 }
-_EXAMPLE = {
+EXAMPLES = {
     "duration": "30s",
     "rate": "500/s",
     "size": "64KB",
@@ -57,6 +57,7 @@ _EXAMPLE = {
     "slow": "500ms:2%",
     "speed": "64KB/s",
 }
+"""A text of each unit."""
 
 _WORDS = {
     "int": "a whole number",
@@ -128,7 +129,7 @@ def read(document: Any, kind: type[T]) -> T:
 
 def write(value: Any) -> Any:
     """The document of a struct: units as texts, with all defaults, without absent (None) keys."""
-    return _plain(value, inspect.type_info(type(value)))
+    return plain(value, inspect.type_info(type(value)))
 
 
 def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
@@ -176,7 +177,7 @@ def _convert(value: Any, kind: type[T], path: str) -> T:
 
 def _quantity(value: Any, unit: str, path: str) -> Any:
     if not isinstance(value, str):
-        raise DocumentError(path, f'a {unit} is a text with its unit, such as "{_EXAMPLE[unit]}"')
+        raise DocumentError(path, f'a {unit} is a text with its unit, such as "{EXAMPLES[unit]}"')
     try:
         return _PARSE[unit](value)
     except units.UnitError as error:
@@ -211,14 +212,15 @@ def _either(names: list[str]) -> str:
     return " or ".join(_WORDS.get(name, name) for name in names)
 
 
-def _plain(value: Any, kind: inspect.Type) -> Any:
+def plain(value: Any, kind: inspect.Type) -> Any:
+    """A value of this type as a document has it."""
     if isinstance(kind, inspect.UnionType):
         kind = _member(kind, table=isinstance(value, msgspec.Struct))
     if isinstance(kind, inspect.Metadata):
         return _FORMAT[(kind.extra or {})["unit"]](value)
     if isinstance(kind, inspect.StructType):
         pairs = ((field, getattr(value, field.name)) for field in kind.fields)
-        return {field.encode_name: _plain(item, field.type) for field, item in pairs if item is not None}
+        return {field.encode_name: plain(item, field.type) for field, item in pairs if item is not None}
     if isinstance(kind, inspect.VarTupleType):
-        return [_plain(item, kind.item_type) for item in value]
+        return [plain(item, kind.item_type) for item in value]
     return msgspec.to_builtins(value)

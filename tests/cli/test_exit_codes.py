@@ -46,7 +46,7 @@ def test_codes_are_those_that_are_documented() -> None:
     assert {code.name: int(code) for code in Exit} == {
         "ok": 0, "error": 1, "usage": 2, "invalid": 3, "failed": 99, "interrupted": 130,
     }  # fmt: skip
-    table = re.findall(r"^\| (\d+) \|", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    table = re.findall(r"^\| (\d+) \|", Path("docs/objectives.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(int(code) for code in table) == [int(code) for code in Exit]
 
 
