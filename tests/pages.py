@@ -2,8 +2,8 @@
 
     python -m tests.pages            (--check: write nothing, exit 1 where something differs)
 
-A table stands between `<!-- generated: NAME -->` and `<!-- end -->`. What it says comes from the types and tables of the
-code; a description is changed there.
+A table stands between `<!-- generated: NAME -->` and `<!-- end -->`. What it says comes from the types and tables of
+the code; a description is changed there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import msgspec.inspect as inspect
 
 from loadsim.cases import case_rules
@@ -76,8 +77,7 @@ def settings() -> str:
 def case_rows() -> Iterator[tuple[str, ...]]:
     """Kind, expected answer, further keys, and what a wrong answer means."""
     for name, rule in case_rules().items():
-        case = Case(kind=name, share=0, **rule.options)
-        written = plain_case(case)
+        written = plain_case(msgspec.structs.replace(Case(kind=name, share=0), **rule.options))
         options = ", ".join(code(f"{key} = {toml(written[key])}") for key in rule.options)
         yield code(name), rule.expect, options, ACCEPTED.get(name) or REFUSED.get(name) or ""
 

@@ -1,4 +1,4 @@
-"""The verifiers of `docs/verify-in-your-code.md` verify: what stands there is run, where its language or framework is."""
+"""The verifiers of `docs/verify-in-your-code.md` verify: each is run where its language or framework is there."""
 
 from __future__ import annotations
 

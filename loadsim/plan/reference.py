@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -63,7 +64,7 @@ def docstrings(kind: type) -> Mapping[str, str]:
     for base in reversed(structs):
         (tree,) = ast.parse(textwrap.dedent(source.getsource(base))).body
         body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for before, after in zip(body, body[1:], strict=False):
+        for before, after in pairwise(body):
             if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr):
                 name, text = before.target, after.value
                 if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
@@ -79,10 +80,10 @@ def meaning_of(kind: type, field: inspect.Field) -> str:
 def tables(kind: type, path: str = "", header: str = "") -> Iterator[Table]:
     """The table that a struct describes, and those below it."""
     info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    below = [(field, *_inner(field.type)) for field in info.fields]
+    fields = info.fields if isinstance(info, inspect.StructType) else ()
+    below = [(field, *_inner(field.type)) for field in fields]
     summary = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
-    yield Table(header, summary, tuple(_key(kind, field) for field in info.fields))
+    yield Table(header, summary, tuple(_key(kind, field) for field in fields))
     for field, inner, many in below:
         if inner is not None:
             at = f"{path}.{field.encode_name}" if path else field.encode_name
@@ -165,7 +166,7 @@ def _form(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.DictType):
         return "tables by name" if isinstance(kind.value_type, inspect.StructType) else "table"
     words = {inspect.BoolType: "true or false", inspect.StrType: "text", inspect.StructType: "table"}
-    return words.get(type(kind), "any value")  # type: ignore[call-overload, no-any-return]
+    return words.get(type(kind), "any value")
 
 
 def _range(kind: inspect.IntType | inspect.FloatType) -> str:

@@ -140,8 +140,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     to: Rate | None = None
     """The rate at the end of a ramp. For example `"500/s"`."""
     arrivals: str = "constant"
-    """When events are due: "constant", "poisson" (random, independent), "burst" or "recorded" (as a capture's rows were).
-    For example `"poisson"`."""
+    """When events are due: "constant", "poisson" (random, independent), "burst" or "recorded" (as the rows of a capture
+    were). For example `"poisson"`."""
     burst: Duration | None = None
     """The period of `arrivals = "burst"` (default: one second): all its events are due at its start. For example
     `"5s"`."""

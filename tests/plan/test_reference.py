@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from loadsim.signing.scheme_tables import KEYS
 
 from loadsim.plan.reference import Key, Table, tables
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.schema import scenario_schema
 from loadsim.plan.typed_document import read
 from loadsim.settings import ConfigFile
-from loadsim.signing.tables import KEYS
 from tests import pages
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
@@ -39,15 +39,15 @@ def test_every_key_is_described(pair: tuple[Table, Key]) -> None:
     table, key = pair
     assert table.meaning.endswith(".")
     assert len(key.meaning.split()) > 1
-    assert key.meaning.endswith(("."))
+    assert key.meaning.endswith(".")
     assert " ns" not in key.meaning, "a file has texts with units"
     assert "`check`" not in table.meaning
 
 
 def test_every_table_that_a_file_may_have_is_there() -> None:
     assert {table.header for table in TABLES} == {
-        "", "[target]", "[[phases]]", "[[events]]", "[[objectives]]", "[[cases]]", "[validity]", "[receiver]", "[retry]",
-        "[endpoints.NAME]",
+        "", "[target]", "[[phases]]", "[[events]]", "[[objectives]]", "[[cases]]", "[validity]", "[receiver]",
+        "[retry]", "[endpoints.NAME]",
     }  # fmt: skip
 
 
@@ -56,11 +56,11 @@ def with_example(table: Table, key: Key) -> dict[str, Any]:
     document = tomllib.loads(MINIMUM)
     value = tomllib.loads(f"value = {key.example}")["value"]
     name = table.header.strip("[]")
-    required = {"[[events]]": {"type": "t"}, "[[objectives]]": {"objective": "max < 1s"}, "[[cases]]": {
+    required: dict[str, dict[str, Any]] = {"[[events]]": {"type": "t"}, "[[objectives]]": {"objective": "max < 1s"}, "[[cases]]": {
         "kind": "wrong_secret", "share": 0.1}}  # fmt: skip
     if not table.header:
         return document | {key.name: value}
-    at = document.get(name, [{}] if table.header.startswith("[[") else {})
+    at: Any = document.get(name, [{}] if table.header.startswith("[[") else {})
     at = (
         [{**required.get(table.header, {}), **at[0], key.name: value}]
         if isinstance(at, list)
@@ -139,7 +139,7 @@ def test_the_schema_refuses_an_unknown_key(table: str) -> None:
 def test_the_schema_refuses_what_reading_refuses(wrong: str) -> None:
     document = tomllib.loads(MINIMUM) | tomllib.loads(wrong)
     assert problems(document)
-    with pytest.raises(ValueError, match=wrong.split()[0]):
+    with pytest.raises(ValueError, match=wrong.split(maxsplit=1)[0]):
         read(document, Scenario)
 
 
