@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loadsim.cli.output import Guarded
 from loadsim.foreign_text import harmless, shown
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 from tests.runner import obeyed, sent
 
 PIECES = st.sampled_from(

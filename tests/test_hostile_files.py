@@ -21,7 +21,7 @@ from loadsim.measure.histogram_codec import decode
 from loadsim.measure.result import RunResult, dump_result, load_result
 from loadsim.model import UsageError
 from loadsim.plan.typed_document import DEEPEST
-from loadsim.report.formats import FORMATS
+from loadsim.report.report_formats import FORMATS
 from loadsim.report.trend import run_line
 from loadsim.settings import load_config, read_custom
 from tests.cli.running import Run

@@ -6,7 +6,7 @@ Errors that need only the scenario file are found in `plan`.
 from __future__ import annotations
 
 from loadsim.cases.case_kinds import CASE_KINDS
-from loadsim.cases.genuine import OF_EVENTS
+from loadsim.cases.genuine_requests import OF_EVENTS
 from loadsim.cases.secret_rotation import needs_old_secret
 from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Headers, Scenario, ScenarioError

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from loadsim.cases.delivery_edits import HeaderLine, padded, respaced, with_another_digit
-from loadsim.cases.genuine import Make, Secrets, Sign, SigningProvider, Source, signed, signing
+from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed, signing
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme

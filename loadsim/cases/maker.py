@@ -14,7 +14,7 @@ from typing import Protocol
 from loadsim.cases.captured_requests import recorded_make
 from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
 from loadsim.cases.delivery_edits import HeaderLine
-from loadsim.cases.genuine import (
+from loadsim.cases.genuine_requests import (
     OF_EVENTS,
     Make,
     MakeAll,

@@ -71,6 +71,6 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
 
 def _rendered(compared: CompareResult, form: str) -> bytes:
     from loadsim.report.compare_report import compare_report
-    from loadsim.report.formats import REPORT_FORMATS
+    from loadsim.report.report_formats import REPORT_FORMATS
 
     return REPORT_FORMATS[form](compare_report(compared))

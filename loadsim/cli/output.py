@@ -17,7 +17,7 @@ import click
 
 from loadsim.cli.streams import OutputError, writing
 from loadsim.foreign_text import beginning, harmless, shown
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 
 
 class Guarded(io.BufferedIOBase):

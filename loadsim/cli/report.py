@@ -17,7 +17,7 @@ from loadsim.launch.result_files import write_whole
 from loadsim.measure.result import load_result
 from loadsim.model import UsageError
 from loadsim.report.blocks import Report
-from loadsim.report.formats import FORMATS, REPORT_FORMATS
+from loadsim.report.report_formats import FORMATS, REPORT_FORMATS
 from loadsim.report.run_report import run_report
 from loadsim.studies.stored import study_report
 

@@ -114,7 +114,7 @@ def command(what: str, **options: Any) -> None:
 async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
     from loadsim.cli.live_view import live_view
     from loadsim.cli.terminal import redrawable
-    from loadsim.report.figures import printable
+    from loadsim.report.numbers import printable
     from loadsim.run.run_store_judge import run_load
 
     console = None if quiet else redrawable()

@@ -10,7 +10,7 @@ import click
 from loadsim.cli.output import put, put_line, say, write_line
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import UsageError, counted
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.studies.result_directories import (
     REPORTS,
     StoredLine,
@@ -97,17 +97,17 @@ def _cells(each: StoredLine) -> tuple[str, ...]:
     verdict = "cannot be read" if each.problem else each.outcome.upper()
     figured = each.kind == "run" and not each.problem
     shown = (
-        figures.count(each.sent),
-        figures.share(each.success_rate),
-        figures.milliseconds(each.p50_ms),
-        figures.milliseconds(each.p99_ms),
+        numbers.count(each.sent),
+        numbers.share(each.success_rate),
+        numbers.milliseconds(each.p50_ms),
+        numbers.milliseconds(each.p99_ms),
     )
     return (
         each.directory,
         each.kind,
         verdict,
         *(shown if figured else ("",) * len(shown)),
-        figures.printable(each.target or ""),
+        numbers.printable(each.target or ""),
     )
 
 

@@ -31,8 +31,8 @@ from loadsim.plan import EMBEDDED
 from loadsim.report import html_page, plotly_script
 from loadsim.report.blocks import Report
 from loadsim.report.compare_report import compare_report
-from loadsim.report.formats import FORMATS
 from loadsim.report.plan_text import render_plan
+from loadsim.report.report_formats import FORMATS
 from loadsim.report.run_report import run_report
 from loadsim.report.trend import trend
 from loadsim.run.spec_of_options import compose

@@ -11,7 +11,7 @@ import jinja2
 from loadsim.dashboard.command_lines import curl_command, simulate_command
 from loadsim.dashboard.sent_simulations import SentSimulation
 from loadsim.plan.redact import redact_url
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.html_markup import embedded_json
 from loadsim.single.simulation_document import simulation_document
 
@@ -30,11 +30,11 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            shown=figures.printable,
-            ms=figures.milliseconds,
+            shown=numbers.printable,
+            ms=numbers.milliseconds,
             data=embedded_json,
             clock=_clock,
-            count=figures.count,
+            count=numbers.count,
             masked=redact_url,
         )
 

@@ -18,7 +18,7 @@ from loadsim.events.compiled_templates import CompiledTemplate, Renderer, compil
 from loadsim.events.event_document import event_document
 from loadsim.events.event_types import catalogue, event_type
 from loadsim.events.field_rules import id_prefix, varying
-from loadsim.events.organisation import SITUATIONS, organisation, situations
+from loadsim.events.random_organisation import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
 from loadsim.events.trackpilots_fields import FILLERS, set_image, set_organisation
 from loadsim.model import NS_PER_MS, JsonValue

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from loadsim.events.organisation import Situation
+from loadsim.events.random_organisation import Situation
 
 Fill = Callable[[int, str, int], None]
 """(number of the situation, event id, wall clock in ms since 1970) -> None."""

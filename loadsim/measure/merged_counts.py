@@ -26,8 +26,8 @@ from loadsim.measure.cells import (
 )
 from loadsim.measure.hdr import Ints
 from loadsim.measure.moments import Moments, together
-from loadsim.measure.slices import Slices
 from loadsim.measure.tally import COUNTERS, TallyDelta
+from loadsim.measure.time_slices import Slices
 
 
 class Sliced(NamedTuple):

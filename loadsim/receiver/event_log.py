@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import orjson
 
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 
 _LONGEST_NAME = 100
 

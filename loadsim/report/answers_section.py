@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import SampleRow
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.blocks import Cell, Column, Quote, Quotes, Row, Section, Table
 
 ERROR_MEANINGS = {
@@ -30,8 +30,8 @@ ERROR_MEANINGS = {
 def answers_section(result: RunResult) -> Section:
     """Statuses, then error kinds, the most frequent first; then the unfinished events."""
     totals = result.totals
-    rows = [_row(code, n, totals.sent, _phrase(code)) for code, n in figures.ranked(totals.status)]
-    rows += [_row(kind, n, totals.sent, ERROR_MEANINGS.get(kind, "")) for kind, n in figures.ranked(totals.errors)]
+    rows = [_row(code, n, totals.sent, _phrase(code)) for code, n in numbers.ranked(totals.status)]
+    rows += [_row(kind, n, totals.sent, ERROR_MEANINGS.get(kind, "")) for kind, n in numbers.ranked(totals.errors)]
     if totals.unfinished:
         rows.append(_row("unfinished", totals.unfinished, totals.sent, "still in flight when the drain ended"))
     columns = (Column("Answer", words=True), Column("Events"), Column("Share"))
@@ -39,8 +39,8 @@ def answers_section(result: RunResult) -> Section:
 
 
 def _row(name: str, times: int, sent: int, meaning: str) -> Row:
-    share = figures.share(times / sent if sent else None)
-    return Cell(name, "good" if name.startswith("2") else "bad"), figures.count(times), share, meaning
+    share = numbers.share(times / sent if sent else None)
+    return Cell(name, "good" if name.startswith("2") else "bad"), numbers.count(times), share, meaning
 
 
 def _phrase(code: str) -> str:
@@ -69,7 +69,7 @@ def _quotes(kind: str, samples: list[SampleRow]) -> list[Quote]:
         joined.setdefault(sample.error or sample.body.strip() or "(empty body)", []).append(sample)
     quotes = []
     for text, same in joined.items():
-        numbers = ", ".join(str(sample.index) for sample in same)
-        which = f"event{'s' * (len(same) > 1)} {numbers}, first at {figures.milliseconds(1000 * same[0].t_s)}"
+        indexes = ", ".join(str(sample.index) for sample in same)
+        which = f"event{'s' * (len(same) > 1)} {indexes}, first at {numbers.milliseconds(1000 * same[0].t_s)}"
         quotes.append(Quote(kind, which, text))
     return quotes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.chart_limits import plain
 
 Figure = dict[str, Any]
@@ -56,7 +56,7 @@ def latency_axis(values: list[float]) -> Figure:
 
 
 def _short(ms: float) -> str:
-    scale, unit = figures.time_unit(ms)
+    scale, unit = numbers.time_unit(ms)
     return f"{ms * scale:g} {unit}"
 
 

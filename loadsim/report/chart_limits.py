@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.window_limits import WindowLimit
 
 
@@ -45,7 +45,7 @@ def _missed(limit: WindowLimit, text: str) -> dict[str, Any]:
     for t, value in limit.missed:
         x += [t, t + limit.width_s / 2, t + limit.width_s, None]
         y += [value, value, value, None]
-        where = f"{t:g} to {t + limit.width_s:g} s: {figures.milliseconds(value)}, missed {text}"
+        where = f"{t:g} to {t + limit.width_s:g} s: {numbers.milliseconds(value)}, missed {text}"
         texts += ["", where, "", ""]
     return {
         "type": "scatter",
@@ -89,4 +89,4 @@ def limit_bands(limits: Sequence[WindowLimit]) -> list[dict[str, Any]]:
 
 def plain(text: str) -> str:
     """Text escaped for Plotly, which reads tags in texts."""
-    return figures.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return numbers.printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
-from loadsim.report import chart_numbers, facts, figures, percentile_charts, time_charts
+from loadsim.report import chart_numbers, facts, numbers, percentile_charts, time_charts
 from loadsim.report.blocks import Chart, Column, Section, Table
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
 from loadsim.report.window_limits import words as limit_words
@@ -59,8 +59,8 @@ def _percentiles(result: RunResult) -> Chart | None:
         cells = [f"{100 * q:.7g} %"]
         for curve in found:
             band = curve.band[number] if number < len(curve.band) else None
-            cells.append(figures.milliseconds(curve.ms[number]) if number < len(curve.ms) else figures.NOT_KNOWN)
-            cells.append(figures.interval(*band) if band else "")
+            cells.append(numbers.milliseconds(curve.ms[number]) if number < len(curve.ms) else numbers.NOT_KNOWN)
+            cells.append(numbers.interval(*band) if band else "")
         rows.append(cells)
     return Chart("percentiles", figure, words, point_table("Latency by percentile", header, rows))
 
@@ -76,10 +76,10 @@ def _stats_words(label: str, stats: Stats) -> str:
 
 def _latency(course: chart_numbers.Course, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
     tops = [value for value in course.max if value is not None]
-    words = f"Each point is {figures.milliseconds(1000 * course.width_s)} of events by when they were due"
+    words = f"Each point is {numbers.milliseconds(1000 * course.width_s)} of events by when they were due"
     if tops:
         worst = course.t_s[course.max.index(max(tops))]
-        words += f"; the worst was {figures.milliseconds(max(tops))}, {worst:g} s after the start"
+        words += f"; the worst was {numbers.milliseconds(max(tops))}, {worst:g} s after the start"
     if any(value is None for value in course.p99):
         words += "; a gap in a line is a time with too few samples for that percentile"
     words += ". Tinted bands are windows that missed a limit" if any(limit.missed for limit in limits) else ""
@@ -88,7 +88,7 @@ def _latency(course: chart_numbers.Course, phases: list[tuple[str, float]], limi
     rows = [
         (
             f"{t:g} s",
-            *(figures.milliseconds(value) for value in values),
+            *(numbers.milliseconds(value) for value in values),
             *([missed_cell(limits, t, course.width_s)] if limits else []),
         )
         for t, *values in zip(course.t_s, *columns, strict=True)
@@ -101,9 +101,9 @@ def _latency(course: chart_numbers.Course, phases: list[tuple[str, float]], limi
 def _rates(result: RunResult, course: chart_numbers.Course, phases: list[tuple[str, float]]) -> Chart:
     totals = result.totals
     words = (
-        f"Planned {figures.per_second(totals.rate_planned)}, sent {figures.per_second(totals.rate_sent)}, completed "
-        f"{figures.per_second(totals.rate_completed)} on average; {figures.count(totals.failed)} of "
-        f"{figures.count(totals.sent)} events failed. Planned counts by when an event was due, sent by when it was "
+        f"Planned {numbers.per_second(totals.rate_planned)}, sent {numbers.per_second(totals.rate_sent)}, completed "
+        f"{numbers.per_second(totals.rate_completed)} on average; {numbers.count(totals.failed)} of "
+        f"{numbers.count(totals.sent)} events failed. Planned counts by when an event was due, sent by when it was "
         "sent, the rest by when it ended."
     )
     if result.retries is not None:
@@ -112,8 +112,8 @@ def _rates(result: RunResult, course: chart_numbers.Course, phases: list[tuple[s
     rows = [
         (
             f"{t:g} s",
-            *(figures.per_second(value) for value in values),
-            figures.NOT_KNOWN if waiting is None else figures.count(waiting),
+            *(numbers.per_second(value) for value in values),
+            numbers.NOT_KNOWN if waiting is None else numbers.count(waiting),
         )
         for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
     ]
@@ -127,8 +127,8 @@ def _heat(result: RunResult, phases: list[tuple[str, float]]) -> Chart | None:
         return None
     words = (
         f"How many events had which {facts.headline_metric(result)}, by when they were due: a column is "
-        f"{figures.milliseconds(1000 * heat.width_s)}. The colours are a logarithmic scale of counts."
+        f"{numbers.milliseconds(1000 * heat.width_s)}. The colours are a logarithmic scale of counts."
     )
-    header = ["From", *(f"to {figures.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
+    header = ["From", *(f"to {numbers.milliseconds(edge)}" for edge in heat.edges_ms[1:])]
     rows = [(f"{t:g} s", *(f"{n:,}" for n in counts)) for t, counts in zip(heat.t_s, heat.counts, strict=True)]
     return Chart("heat", time_charts.heat_figure(heat, phases), words, point_table("Events by latency", header, rows))

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from loadsim.judge.compare import CompareResult, Ratio, metrics_of, ratio_curve
 from loadsim.measure.result import RunResult
-from loadsim.report import figures, percentile_charts
+from loadsim.report import numbers, percentile_charts
 from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.report.chart_numbers import PercentileCurve, percentile_curves
 from loadsim.report.chart_sections import point_table
@@ -91,16 +91,16 @@ def _sides(result: CompareResult) -> list[str]:
 
 def _run(run: RunResult) -> str:
     totals = run.totals
-    words = [run.run.id, f"{figures.count(totals.sent)} events", f"2xx {figures.share(totals.success_rate)}"]
-    return " · ".join([*words, f"completed {figures.per_second(totals.rate_completed)}"])
+    words = [run.run.id, f"{numbers.count(totals.sent)} events", f"2xx {numbers.share(totals.success_rate)}"]
+    return " · ".join([*words, f"completed {numbers.per_second(totals.rate_completed)}"])
 
 
 def _rows(result: CompareResult, metric: str) -> list[tuple[str, ...]]:
     return [
         (
             row.name.replace("_", "."),
-            figures.milliseconds(row.base_ms),
-            figures.milliseconds(row.new_ms),
+            numbers.milliseconds(row.base_ms),
+            numbers.milliseconds(row.new_ms),
             f"{row.ratio:.3f}",
             _interval(row),
             DIRECTIONS[row.direction],
@@ -114,14 +114,14 @@ def _interval(row: Ratio) -> str:
     """The interval, or what keeps it from being stated."""
     if row.interval is not None:
         return f"{row.interval[0]:.3f}–{row.interval[1]:.3f}"
-    return figures.NOT_KNOWN if row.needs_s is None else figures.needed(row.needs_s)
+    return numbers.NOT_KNOWN if row.needs_s is None else numbers.needed(row.needs_s)
 
 
 def _gate_rows(result: CompareResult) -> list[tuple[Cell | str, ...]]:
     return [
         (
             f"{row.gate.label} +{100 * row.gate.effect:g} %",
-            figures.NOT_KNOWN if row.ratio is None else f"{row.ratio.ratio:.3f}",
+            numbers.NOT_KNOWN if row.ratio is None else f"{row.ratio.ratio:.3f}",
             Cell(*OUTCOMES[row.passed]),
             row.note,
         )
@@ -158,7 +158,7 @@ def _overlay(result: CompareResult) -> Section | None:
 
 
 def _at(curve: PercentileCurve, number: int) -> str:
-    return figures.milliseconds(curve.ms[number] if number < len(curve.ms) else None)
+    return numbers.milliseconds(curve.ms[number] if number < len(curve.ms) else None)
 
 
 def _ratio(result: CompareResult) -> Section | None:
@@ -183,6 +183,6 @@ def _ratio(result: CompareResult) -> Section | None:
 def _points(points: Sequence[tuple[float, float]], band: Sequence[tuple[float, float] | None]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for (q, ratio), bounds in zip(points, band, strict=True):
-        ends = figures.NOT_KNOWN if bounds is None else f"{bounds[0]:.3f}–{bounds[1]:.3f}"
+        ends = numbers.NOT_KNOWN if bounds is None else f"{bounds[0]:.3f}–{bounds[1]:.3f}"
         rows.append((f"p{100 * q:.6g}", f"{ratio:.3f}", ends))
     return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadsim.measure.result import RunResult
 from loadsim.model import counted
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.blocks import Figure, Figures, Lines, Section
 
 
@@ -18,26 +18,32 @@ def events_section(result: RunResult) -> Section:
 def _count_figures(result: RunResult) -> list[Figure]:
     """The counts of events: each with its rate or share below it, and its meaning."""
     totals = result.totals
-    planned, sent, completed = map(figures.per_second, (totals.rate_planned, totals.rate_sent, totals.rate_completed))
-    received = f"{figures.size(totals.bytes_received)} in"
+    planned, sent, completed = map(numbers.per_second, (totals.rate_planned, totals.rate_sent, totals.rate_completed))
+    received = f"{numbers.size(totals.bytes_received)} in"
     return [
-        Figure("planned", figures.count(totals.planned), planned, "events that became due"),
-        Figure("sent", figures.count(totals.sent), sent, "started, including those that waited for a connection"),
+        Figure("planned", numbers.count(totals.planned), planned, "events that became due"),
+        Figure("sent", numbers.count(totals.sent), sent, "started, including those that waited for a connection"),
         Figure(
             "completed",
-            figures.count(totals.completed),
+            numbers.count(totals.completed),
             completed,
             "complete answers; the rate counts those that came while recording",
         ),
         Figure(
-            "2xx", figures.count(totals.succeeded), figures.share(totals.success_rate), "the share is of those sent"
+            "2xx",
+            numbers.count(totals.succeeded),
+            numbers.share(totals.success_rate),
+            "the share is of those sent",
         ),
-        Figure("failed", figures.count(totals.failed), "", "sent and not answered 2xx"),
+        Figure("failed", numbers.count(totals.failed), "", "sent and not answered 2xx"),
         Figure(
-            "dropped", figures.count(totals.dropped), "", "no connection was free, and the scenario says not to wait"
+            "dropped",
+            numbers.count(totals.dropped),
+            "",
+            "no connection was free, and the scenario says not to wait",
         ),
-        Figure("unfinished", figures.count(totals.unfinished), "", "still in flight when the drain ended"),
-        Figure("bytes out", figures.size(totals.bytes_sent), received, "bytes of requests and, below, of answers"),
+        Figure("unfinished", numbers.count(totals.unfinished), "", "still in flight when the drain ended"),
+        Figure("bytes out", numbers.size(totals.bytes_sent), received, "bytes of requests and, below, of answers"),
     ]
 
 
@@ -60,8 +66,8 @@ def _forged_words(result: RunResult) -> str:
     if not totals.refusals_due:
         return ""
     accepted = (
-        f"{figures.count(totals.forged_accepted)} accepted (at most {figures.share(totals.forged_accepted_upper)}"
+        f"{numbers.count(totals.forged_accepted)} accepted (at most {numbers.share(totals.forged_accepted_upper)}"
     )
-    share = figures.share(totals.refused_badly_upper)
+    share = numbers.share(totals.refused_badly_upper)
     wrong = f"{counted(totals.refused_badly or 0, 'wrong refusal')} (at most {share}"
     return f"of {counted(totals.refusals_due, 'event')} to be refused: {accepted} at 95 %), {wrong})"

@@ -9,7 +9,7 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats, Totals
 from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import UsageError, counted
-from loadsim.report import figures
+from loadsim.report import numbers
 
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
 
@@ -34,7 +34,7 @@ def run_words(result: RunResult) -> list[str]:
     run = result.run
     duration = result.totals.duration_s
     words = [f"run {run.id}", f"{run.model} model", counted(run.workers, "worker")]
-    words += [f"seed {run.seed}", f"{figures.milliseconds(None if duration is None else 1000 * duration)}"]
+    words += [f"seed {run.seed}", f"{numbers.milliseconds(None if duration is None else 1000 * duration)}"]
     words += [f"ended early at {run.aborted.at_s:.1f} s"] if run.aborted is not None else []
     return [*words, "interrupted"] if run.interrupted else words
 
@@ -76,12 +76,12 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
         limit, bound = "", None
     else:
         bound = objective.value
-        limit = f"{objective.op} {figures.observed(bound, row.unit)}"
-    span = figures.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
-    observed = at_least(figures.observed(row.observed, row.unit, bound), lower_bound=row.at_least)
+        limit = f"{objective.op} {numbers.observed(bound, row.unit)}"
+    span = numbers.interval(*row.ci95) if row.ci95 and row.unit == "ms" else ""
+    observed = at_least(numbers.observed(row.observed, row.unit, bound), lower_bound=row.at_least)
     doubted = row.passed is None and row.without_generator is not None
     why = row.note if doubted else "could not be judged"
-    needs = "" if span or row.needs_s is None else figures.needed(row.needs_s)
+    needs = "" if span or row.needs_s is None else numbers.needed(row.needs_s)
     return ObjectiveLine(row.passed, row.text, observed, span, needs, limit, "; ".join(notes), why)
 
 
@@ -93,7 +93,7 @@ def at_least(figure: str, *, lower_bound: bool) -> str:
 def latency_text(stats: Stats, name: str) -> str:
     """One figure of a latency, such as `p99`: `12.3 ms`, or `≥ 5.00 s` for a lower bound."""
     value = getattr(stats, name)
-    return at_least(figures.milliseconds(value), lower_bound=value is not None and name in stats.lower_bounds)
+    return at_least(numbers.milliseconds(value), lower_bound=value is not None and name in stats.lower_bounds)
 
 
 def ok_stats(totals: Totals, metric: str = "response") -> Stats:

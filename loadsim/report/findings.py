@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Totals
 from loadsim.model import case_kind
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.reconciliation import reconciliation_findings
 
 MOSTLY = 0.5
@@ -96,4 +96,4 @@ def _some_of_the_time(result: RunResult) -> Iterator[str]:
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{figures.count(part)} of {figures.count(whole)}"
+    return f"{numbers.count(part)} of {numbers.count(whole)}"

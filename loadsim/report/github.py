@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from loadsim.measure.result import RunResult
 from loadsim.model import counted
-from loadsim.report import facts, figures, markdown
+from loadsim.report import facts, markdown, numbers
 from loadsim.report.run_report import run_report
 
 LARGEST_SUMMARY = 1 << 20
@@ -59,7 +59,7 @@ def _command(title: str, text: str, level: str = "error") -> str:
 
 def _escaped(text: str, special: str) -> str:
     """Percent-encoded as the runner undoes it; other control characters are shown."""
-    shown = figures.printable(text, lines=True)
+    shown = numbers.printable(text, lines=True)
     for char in special:
         shown = shown.replace(char, f"%{ord(char):02X}")
     return shown

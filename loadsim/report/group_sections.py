@@ -7,7 +7,7 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.result_deliveries import DuplicateRow
 from loadsim.measure.result_events import Stats, Totals
 from loadsim.model import counted
-from loadsim.report import facts, figures
+from loadsim.report import facts, numbers
 from loadsim.report.blocks import Cell, Column, Lines, Row, Section, Table, words
 
 _NO_STATS = Stats(count=0)
@@ -20,10 +20,14 @@ def group_section(result: RunResult, which: str, title: str) -> Section:
     rows: list[Row] = []
     for name, totals in _groups(result, which).items():
         stats = totals.latency_ms.get("response", _NO_STATS)
-        counts = (figures.count(totals.sent), figures.share(totals.success_rate), figures.count(totals.failed))
+        counts = (
+            numbers.count(totals.sent),
+            numbers.share(totals.success_rate),
+            numbers.count(totals.failed),
+        )
         latencies = [facts.latency_text(stats, each) for each in ("p50", "p90", "p99", "p99_9", "max")]
         latencies.append(facts.latency_text(facts.ok_stats(totals), "p99"))
-        due = (figures.count(totals.refusals_due), figures.count(totals.forged_accepted)) if forged else ()
+        due = (numbers.count(totals.refusals_due), numbers.count(totals.forged_accepted)) if forged else ()
         rows.append((Cell(name, note="not recorded" if name in skipped else ""), *counts, *latencies, *due))
     titles = [("Sent", False), ("2xx", False), ("Failed", True), ("p50", False), ("p90", True), ("p99", False)]
     titles += [
@@ -59,13 +63,13 @@ def _case_row(name: str, totals: Totals) -> Row:
     if totals.forged_accepted is not None:
         bound = totals.forged_accepted_upper
         expects, wrong = "refuse", totals.forged_accepted + (totals.refused_badly or 0)
-        upper = figures.NOT_KNOWN if bound is None else f"≤ {figures.share(bound)}"
+        upper = numbers.NOT_KNOWN if bound is None else f"≤ {numbers.share(bound)}"
     stats = totals.latency_ms.get("response", _NO_STATS)
     return (
         name,
         expects,
-        *(figures.count(number) for number in (totals.sent, totals.succeeded, refused)),
-        Cell(figures.count(wrong), "bad" if wrong else ""),
+        *(numbers.count(number) for number in (totals.sent, totals.succeeded, refused)),
+        Cell(numbers.count(wrong), "bad" if wrong else ""),
         upper,
         *(facts.latency_text(stats, each) for each in ("p50", "p99")),
     )
@@ -75,10 +79,10 @@ def duplicates_section(result: RunResult) -> Section:
     rows = [
         (
             name,
-            figures.count(row.deliveries),
-            figures.milliseconds(row.p50_ms),
-            figures.milliseconds(row.p99_ms),
-            figures.answers(row.status, row.errors, row.unfinished),
+            numbers.count(row.deliveries),
+            numbers.milliseconds(row.p50_ms),
+            numbers.milliseconds(row.p99_ms),
+            numbers.answers(row.status, row.errors, row.unfinished),
         )
         for name, row in _duplicate_rows(result)
     ]
@@ -94,7 +98,7 @@ def _spread_words(result: RunResult) -> str:
     if found is None:
         return ""
     p50, p99, most = (
-        figures.milliseconds(ms) for ms in (found.spread_p50_ms, found.spread_p99_ms, found.spread_max_ms)
+        numbers.milliseconds(ms) for ms in (found.spread_p50_ms, found.spread_p99_ms, found.spread_max_ms)
     )
     return f"the copies of {counted(found.events, 'event')} were sent within {p50} (p50), {p99} (p99), {most} at most"
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from loadsim.measure.result import RunResult
 from loadsim.measure.stored_histograms import slices_of
 from loadsim.model import US_PER_MS
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 
 METRICS = ("response", "service")
 

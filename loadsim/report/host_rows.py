@@ -9,7 +9,7 @@ from loadsim.judge.validity import loss_allowed
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_generator import ShardRow
 from loadsim.model import counted
-from loadsim.report import figures
+from loadsim.report import numbers
 
 HEADER = ("Host", "Processes", "Sent", "Completed", "p50", "Start delay", "Clock ahead", "Note")
 APART_MS = 50.0
@@ -49,18 +49,18 @@ def host_rows(result: RunResult) -> list[HostRow]:
 
 def _row(name: str, rows: Sequence[ShardRow]) -> HostRow:
     ahead, residual = rows[0].clock_ahead_ms, rows[0].clock_residual_ms
-    clock = figures.NOT_KNOWN
+    clock = numbers.NOT_KNOWN
     if ahead is not None and residual is not None:
-        clock = f"{'-' * (ahead < 0)}{figures.milliseconds(abs(ahead))} ± {figures.milliseconds(residual)}"
+        clock = f"{'-' * (ahead < 0)}{numbers.milliseconds(abs(ahead))} ± {numbers.milliseconds(residual)}"
     offsets = [row.start_offset_ms for row in rows if row.start_offset_ms is not None]
     notes = dict.fromkeys(row.reason for row in rows if row.reason)
     return HostRow(
         name,
-        figures.count(len(rows)),
-        figures.count(sum(row.sent for row in rows)),
-        figures.count(sum(row.completed for row in rows)),
+        numbers.count(len(rows)),
+        numbers.count(sum(row.sent for row in rows)),
+        numbers.count(sum(row.completed for row in rows)),
         _span([row.p50_ms for row in rows if row.p50_ms is not None]),
-        figures.milliseconds(max(offsets, default=None)),
+        numbers.milliseconds(max(offsets, default=None)),
         clock,
         "; ".join(("lost: " if any(row.lost for row in rows) else "") + note for note in notes),
     )
@@ -68,8 +68,8 @@ def _row(name: str, rows: Sequence[ShardRow]) -> HostRow:
 
 def _span(values: Sequence[float]) -> str:
     if len(values) < 2:
-        return figures.milliseconds(values[0] if values else None)
-    return figures.interval(min(values), max(values))
+        return numbers.milliseconds(values[0] if values else None)
+    return numbers.interval(min(values), max(values))
 
 
 def skew_lines(result: RunResult) -> list[str]:
@@ -82,21 +82,21 @@ def _skew(result: RunResult) -> Iterator[str]:
     residual = max((row.clock_residual_ms or 0.0 for row in result.shards), default=0.0)
     if len(offsets) > 1:
         apart = max(offsets) - min(offsets) + 2 * residual
-        most = figures.milliseconds(apart)
-        word = f"the shards started within {most} of each other (clocks agree to ± {figures.milliseconds(residual)})"
+        most = numbers.milliseconds(apart)
+        word = f"the shards started within {most} of each other (clocks agree to ± {numbers.milliseconds(residual)})"
         yield word if apart <= APART_MS else f"{word}: too far apart to be one load"
     medians = [(row.p50_ms, row.host) for row in result.shards if row.p50_ms]
     if len(medians) > 1 and max(medians)[0] > UNLIKE * min(medians)[0]:
         (low, fast), (high, slow) = min(medians), max(medians)
         yield (
-            f"the endpoint is not the same from everywhere: p50 {figures.milliseconds(high)} from {slow}, "
-            f"{figures.milliseconds(low)} from {fast}"
+            f"the endpoint is not the same from everywhere: p50 {numbers.milliseconds(high)} from {slow}, "
+            f"{numbers.milliseconds(low)} from {fast}"
         )
     # by the plan's own residues the shares of an open run are equal to within one event
     whole = [(row.sent, row.host) for row in result.shards if not row.lost]
     if len(whole) > 1 and max(whole)[0] > UNLIKE * min(whole)[0] and max(whole)[0] > len(whole):
         (few, slow), (many, fast) = min(whole), max(whole)
-        yield f"the load was uneven: {counted(many, 'event')} from {fast}, {figures.count(few)} from {slow}"
+        yield f"the load was uneven: {counted(many, 'event')} from {fast}, {numbers.count(few)} from {slow}"
     if loss_allowed(result):
         lost = {row.host for row in result.shards if row.lost}
         yield f"{len(lost)} of {counted(len({row.host for row in result.shards}), 'host')} lost, which was allowed"

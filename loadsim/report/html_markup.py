@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from loadsim.foreign_text import harmless
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 
 
 class Markup(str):

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.result import RunResult
 from loadsim.model import UsageError
-from loadsim.report import facts, figures
+from loadsim.report import facts, numbers
 
 SUITE = "loadsim thresholds"
 
@@ -24,15 +24,15 @@ def render_junit(result: RunResult) -> bytes:
         case = _case(suite, _name(line.text), result)
         seen = f"{line.observed} (95 % {line.interval})" if line.interval else line.observed
         if line.passed is False:
-            SubElement(case, "failure", message=figures.printable(f"observed {seen}, must be {line.limit}"))
+            SubElement(case, "failure", message=numbers.printable(f"observed {seen}, must be {line.limit}"))
         elif line.passed is None:
-            SubElement(case, "error", message=figures.printable(line.open_because))
+            SubElement(case, "error", message=numbers.printable(line.open_because))
     root = Element("testsuites")
     for element in (root, suite):
         element.set("tests", str(len(suite)))
         element.set("failures", str(len(suite.findall("*/failure"))))
         element.set("errors", str(len(suite.findall("*/error"))))
-    suite.set("timestamp", figures.printable(result.run.started_at))
+    suite.set("timestamp", numbers.printable(result.run.started_at))
     root.append(suite)
     indent(root)
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
@@ -45,15 +45,18 @@ def _add_validity(suite: Element, result: RunResult) -> None:
     if result.verdict.outcome == "none":
         SubElement(case, "error", message="not judged yet")
     elif reasons:
-        SubElement(case, "error", message=figures.printable("; ".join(reasons)))
+        SubElement(case, "error", message=numbers.printable("; ".join(reasons)))
     if result.validity.warnings:
-        warnings = (f"warning: {figures.printable(text)}" for text in result.validity.warnings)
+        warnings = (f"warning: {numbers.printable(text)}" for text in result.validity.warnings)
         SubElement(case, "system-out").text = "\n".join(warnings)
 
 
 def _case(suite: Element, name: str, result: RunResult) -> Element:
     return SubElement(
-        suite, "testcase", name=figures.printable(name), classname=f"loadsim.{figures.printable(result.run.name)}"
+        suite,
+        "testcase",
+        name=numbers.printable(name),
+        classname=f"loadsim.{numbers.printable(result.run.name)}",
     )
 
 

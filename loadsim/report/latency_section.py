@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
-from loadsim.report import facts, figures
+from loadsim.report import facts, numbers
 from loadsim.report.blocks import Cell, Column, Row, Section, Table
 
 LATENCIES = ("min", "mean", "p50", "p75", "p90", "p95", "p99", "p99_9", "p99_99", "max")
@@ -19,7 +19,7 @@ def latency_section(result: RunResult) -> Section:
     """A row for each metric, with intervals below the figures."""
     known = latency_rows(result)
     rows: list[Row] = [
-        (label, figures.count(stats.count), *(_cell(stats, name) for name in LATENCIES)) for label, stats in known
+        (label, numbers.count(stats.count), *(_cell(stats, name) for name in LATENCIES)) for label, stats in known
     ]
     columns = (
         Column("Metric", words=True, long=True),
@@ -58,7 +58,7 @@ def _cell(stats: Stats, name: str) -> Cell:
     """The value, and below it its interval in the same unit, or how long the run would have to be for one."""
     value = getattr(stats, name)
     bounds = (stats.ci95 or {}).get(name)
-    under = figures.interval(*bounds, like=value) if bounds and value is not None else ""
+    under = numbers.interval(*bounds, like=value) if bounds and value is not None else ""
     if not under and value is not None and name in (stats.needs_s or {}):
-        under = figures.needed((stats.needs_s or {})[name])
+        under = numbers.needed((stats.needs_s or {})[name])
     return Cell(facts.latency_text(stats, name), under=under)

@@ -16,7 +16,7 @@ from rich.text import Text
 from loadsim.measure.progress import HostProgress, Latencies, Progress
 from loadsim.model import NS_PER_S
 from loadsim.plan import Plan, PlannedPhase
-from loadsim.report.figures import NOT_KNOWN, milliseconds, per_second, printable
+from loadsim.report.numbers import NOT_KNOWN, milliseconds, per_second, printable
 
 PHASES_SHOWN = 5
 NARROW = 64

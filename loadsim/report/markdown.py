@@ -21,7 +21,7 @@ from loadsim.report.blocks import (
     cell,
     sentence,
 )
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 from loadsim.report.unknown_figures import unknown_words
 
 ICONS: dict[Tone, str] = {"good": "✅", "bad": "❌", "warn": "⚠️", "dim": "▫️", "": "▫️"}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from loadsim.measure.hdr import PERCENTILES
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats, Totals
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 
 MS_PER_S = 1000
 OUTCOMES = ("pass", "fail", "invalid", "none")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.chart_layout import Figure, latency_axis, plotly_figure
 from loadsim.report.chart_limits import plain
 from loadsim.report.chart_numbers import Limit, PercentileCurve
@@ -55,7 +55,7 @@ def _percentile_traces(curve: PercentileCurve, label: str) -> Iterator[dict[str,
     firm = max(curve.firm, 1)
     hover = "%{text}<extra></extra>"
     common = {"type": "scatter", "mode": "lines", "legendgroup": curve.metric, "hovertemplate": hover}
-    texts = [f"{label} p{100 * q:.6g}: {figures.milliseconds(ms)}" for q, ms in zip(curve.q, curve.ms, strict=True)]
+    texts = [f"{label} p{100 * q:.6g}: {numbers.milliseconds(ms)}" for q, ms in zip(curve.q, curve.ms, strict=True)]
     yield {
         **common,
         "x": x[:firm],

@@ -10,7 +10,7 @@ from loadsim.model import NS_PER_MS, NS_PER_S, Objective, counted
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.plan.retry_schedule import Retry, profile_of
-from loadsim.report.figures import milliseconds, printable, share
+from loadsim.report.numbers import milliseconds, printable, share
 
 
 def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:

@@ -12,7 +12,7 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.stored_histograms import whole_of
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.plan.providers import DEADLINES_NS, PROVIDERS, Provider
-from loadsim.report import figures
+from loadsim.report import numbers
 
 
 class DeadlineCells(NamedTuple):
@@ -71,9 +71,9 @@ def deadline_cells(result: RunResult) -> list[DeadlineCells]:
         DeadlineCells(
             row.provider.title,
             f"{row.provider.deadline_ns / NS_PER_S:g} s",
-            figures.share(row.in_time / result.totals.sent),
-            figures.count(row.past),
-            figures.count(row.unanswered),
+            numbers.share(row.in_time / result.totals.sent),
+            numbers.count(row.past),
+            numbers.count(row.unanswered),
             row.provider.afterwards,
             good=not row.past and not row.unanswered,
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.model import counted
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.blocks import Cell, Column, Item, Items, Lines, Report, Section, Table, sections
 
 FINDINGS = {
@@ -97,7 +97,7 @@ def reconciliation_section(found: Reconciliation | None) -> Section | None:
     if found is None:
         return None
     rows = [
-        (Cell(row.name, "bad" if row.bad else ""), figures.count(row.events), row.meaning)
+        (Cell(row.name, "bad" if row.bad else ""), numbers.count(row.events), row.meaning)
         for row in reconciliation_rows(found)
     ]
     columns = (Column("Events", words=True), Column("Count"), Column("Meaning", words=True, long=True))

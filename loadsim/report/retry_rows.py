@@ -7,7 +7,7 @@ from typing import NamedTuple
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_deliveries import AttemptRow, RetryTotals
 from loadsim.model import counted
-from loadsim.report import figures
+from loadsim.report import numbers
 
 
 class RetryRow(NamedTuple):
@@ -44,17 +44,17 @@ def retry_rows(result: RunResult) -> list[RetryRow]:
     found = result.retries
     if found is None:
         return []
-    rows = [RetryRow("deliveries", figures.count(found.attempts), _retried(found))]
+    rows = [RetryRow("deliveries", numbers.count(found.attempts), _retried(found))]
     if found.peak_rate is not None:
-        rows.append(RetryRow("peak arrivals", figures.per_second(found.peak_rate), _peak(found)))
+        rows.append(RetryRow("peak arrivals", numbers.per_second(found.peak_rate), _peak(found)))
     if found.retried:
-        rows.append(RetryRow("backlog", figures.count(found.backlog), _backlog(found)))
+        rows.append(RetryRow("backlog", numbers.count(found.backlog), _backlog(found)))
         drained = found.drain_s is not None
-        value = figures.milliseconds(1000 * found.drain_s) if found.drain_s is not None else figures.NOT_KNOWN
+        value = numbers.milliseconds(1000 * found.drain_s) if found.drain_s is not None else numbers.NOT_KNOWN
         meaning = "from the largest backlog to none" if drained else "the run ended before the backlog was empty"
         rows.append(RetryRow("time to drain", value, meaning, not drained))
     if found.delivered:
-        rows.append(RetryRow("delivered by retry", figures.count(found.delivered), _delivered(found)))
+        rows.append(RetryRow("delivered by retry", numbers.count(found.delivered), _delivered(found)))
     return [*rows, *_lost(found)]
 
 
@@ -66,8 +66,8 @@ def _peak(found: RetryTotals) -> str:
     when = "" if found.peak_s is None else f", in the second that started at {found.peak_s:g} s"
     if not found.base_rate or not found.peak_rate:
         return f"deliveries per second{when}"
-    times = figures.significant(found.peak_rate / found.base_rate)
-    return f"{times} times the base rate of {figures.per_second(found.base_rate)}{when}"
+    times = numbers.significant(found.peak_rate / found.base_rate)
+    return f"{times} times the base rate of {numbers.per_second(found.base_rate)}{when}"
 
 
 def _backlog(found: RetryTotals) -> str:
@@ -77,13 +77,13 @@ def _backlog(found: RetryTotals) -> str:
 
 def _delivered(found: RetryTotals) -> str:
     spans = [("p50", found.delivery_p50_ms), ("p99", found.delivery_p99_ms), ("at most", found.delivery_max_ms)]
-    words = ", ".join(f"{name} {figures.milliseconds(ms)}" for name, ms in spans if ms is not None)
+    words = ", ".join(f"{name} {numbers.milliseconds(ms)}" for name, ms in spans if ms is not None)
     return f"after a failed attempt, {words} after they were due"
 
 
 def _lost(found: RetryTotals) -> list[RetryRow]:
-    rows = [RetryRow("given up", figures.count(found.given_up), "the last attempt failed", found.given_up > 0)]
-    off = "" if found.off_s is None else f"switched off at {figures.milliseconds(1000 * found.off_s)}: {found.why}"
+    rows = [RetryRow("given up", numbers.count(found.given_up), "the last attempt failed", found.given_up > 0)]
+    off = "" if found.off_s is None else f"switched off at {numbers.milliseconds(1000 * found.off_s)}: {found.why}"
     for name, n, meaning in (
         ("cut off", found.cut_off, f"no further attempt: the endpoint was {off}"),
         ("not sent", found.undelivered, f"due after the endpoint was {off}"),
@@ -91,11 +91,11 @@ def _lost(found: RetryTotals) -> list[RetryRow]:
         ("still waiting", found.waiting, "for another attempt when the run ended; counted as unfinished"),
     ):
         if n:
-            rows.append(RetryRow(name, figures.count(n), meaning, bad=True))
+            rows.append(RetryRow(name, numbers.count(n), meaning, bad=True))
     if found.off_s is not None and not found.cut_off and not found.undelivered:
-        rows.append(RetryRow("switched off", figures.milliseconds(1000 * found.off_s), found.why, bad=True))
+        rows.append(RetryRow("switched off", numbers.milliseconds(1000 * found.off_s), found.why, bad=True))
     doubt = "sent, no complete answer, and sent again: the endpoint may have them twice"
-    return [*rows, RetryRow("in doubt", figures.count(found.in_doubt), doubt, found.in_doubt > 0)]
+    return [*rows, RetryRow("in doubt", numbers.count(found.in_doubt), doubt, found.in_doubt > 0)]
 
 
 def attempt_rows(result: RunResult) -> list[AttemptLine]:
@@ -107,7 +107,7 @@ def attempt_rows(result: RunResult) -> list[AttemptLine]:
 def _attempt(row: AttemptRow) -> AttemptLine:
     return AttemptLine(
         f"{row.attempt} and later" if row.and_later else str(row.attempt),
-        figures.count(row.deliveries),
-        figures.share(row.delivered / row.deliveries if row.deliveries else None),
-        figures.answers(row.status, row.errors, row.unfinished),
+        numbers.count(row.deliveries),
+        numbers.share(row.delivered / row.deliveries if row.deliveries else None),
+        numbers.answers(row.status, row.errors, row.unfinished),
     )

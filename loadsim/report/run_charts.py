@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.chart_layout import Figure, latency_axis, plotly_figure
 from loadsim.report.chart_limits import plain
 
@@ -26,7 +26,7 @@ def trend_figure(
             "x": x,
             "y": values,
             "text": [
-                f"{plain(text)}<br>{name} {figures.milliseconds(ms)}" for text, ms in zip(texts, values, strict=True)
+                f"{plain(text)}<br>{name} {numbers.milliseconds(ms)}" for text, ms in zip(texts, values, strict=True)
             ],
             "hovertemplate": "%{text}<extra></extra>",
             "name": name,

@@ -14,7 +14,7 @@ from loadsim.judge.objectives import parse_objective, unit_of
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
 from loadsim.model import UsageError, counted
-from loadsim.report import facts, figures, host_rows
+from loadsim.report import facts, host_rows, numbers
 from loadsim.report.answers_section import answers_section, said_section
 from loadsim.report.blocks import (
     Cell,
@@ -100,13 +100,13 @@ def _key(result: RunResult) -> list[Figure]:
     response = result.totals.latency_ms.get("response", _NO_STATS)
     metric = facts.headline_metric(result)
     latencies = [
-        Figure(f"{name} {metric}", figures.milliseconds(getattr(response, name)))
+        Figure(f"{name} {metric}", numbers.milliseconds(getattr(response, name)))
         for name in ("p50", "p95", "p99", "max")
     ]
     return [
         *latencies,
-        Figure("2xx answers", figures.share(result.totals.success_rate)),
-        Figure("completed rate", figures.per_second(result.totals.rate_completed)),
+        Figure("2xx answers", numbers.share(result.totals.success_rate)),
+        Figure("completed rate", numbers.per_second(result.totals.rate_completed)),
     ]
 
 
@@ -140,7 +140,7 @@ def _windows(result: RunResult) -> Iterator[Table]:
             continue
         unit = unit_of(objective.metric, objective.aggregation)
         rows = [
-            (f"{t:g} s", figures.count(samples), figures.observed(value, unit))
+            (f"{t:g} s", numbers.count(samples), numbers.observed(value, unit))
             for t, value, samples in zip(course.t_s, course.values, course.samples, strict=True)
         ]
         limited = f", the first {MOST_WINDOWS}" if len(rows) > MOST_WINDOWS else ""
@@ -220,12 +220,12 @@ def _shards(result: RunResult) -> Table:
         (
             Cell(str(row.shard), note="lost" if row.lost else ""),
             row.host,
-            figures.count(row.sent),
-            figures.count(row.completed),
-            figures.milliseconds(row.p50_ms),
-            figures.share(row.cpu_share, 0),
-            figures.NOT_KNOWN if row.rss_mb is None else f"{row.rss_mb:.0f} MB",
-            figures.count(row.connections_peak),
+            numbers.count(row.sent),
+            numbers.count(row.completed),
+            numbers.milliseconds(row.p50_ms),
+            numbers.share(row.cpu_share, 0),
+            numbers.NOT_KNOWN if row.rss_mb is None else f"{row.rss_mb:.0f} MB",
+            numbers.count(row.connections_peak),
             row.reason,
         )
         for row in result.shards

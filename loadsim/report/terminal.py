@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from loadsim.report.blocks import Block, Cell, Figures, Items, Lines, Quotes, Report, Section, Table, Tone, cell
-from loadsim.report.figures import printable
+from loadsim.report.numbers import printable
 from loadsim.report.unknown_figures import unknown_words
 
 WIDE = 110

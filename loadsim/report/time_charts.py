@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.chart_layout import Figure, latency_axis, middles, phase_marks, plotly_figure, time_axis
 from loadsim.report.chart_limits import limit_bands, limit_traces
 from loadsim.report.chart_numbers import Course, HeatMap
@@ -30,7 +30,7 @@ def latency_figure(course: Course, phases: list[tuple[str, float]], limits: Sequ
             "mode": "lines+markers",
             "x": middles(course.t_s, course.width_s),
             "y": values,
-            "text": [f"{name} {figures.milliseconds(value)}" for value in values],
+            "text": [f"{name} {numbers.milliseconds(value)}" for value in values],
             "hovertemplate": "%{text}<extra></extra>",
             "name": name,
             "line": {"color": f"var(--{colour})", "width": width, "dash": dash},
@@ -53,7 +53,7 @@ def rate_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
     x = middles(course.t_s, course.width_s)
 
     def hover(name: str, values: list[float]) -> dict[str, Any]:
-        texts = [f"{name} {figures.per_second(value)}" for value in values]
+        texts = [f"{name} {numbers.per_second(value)}" for value in values]
         return {"x": x, "y": values, "text": texts, "name": name, "hovertemplate": "%{text}<extra></extra>"}
 
     stacked = [("no whole answer", course.broken, "broken"), ("answer not 2xx", course.refused, "refused")]
@@ -118,4 +118,4 @@ def heat_figure(heat: HeatMap, phases: list[tuple[str, float]]) -> Figure:
 
 def _span(heat: HeatMap, column: int) -> str:
     low, high = heat.edges_ms[column : column + 2]
-    return f"{figures.milliseconds(low)} to {figures.milliseconds(high)}"
+    return f"{numbers.milliseconds(low)} to {numbers.milliseconds(high)}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
-from loadsim.report import facts, figures, run_charts
+from loadsim.report import facts, numbers, run_charts
 from loadsim.report.blocks import Chart
 from loadsim.report.chart_sections import point_table
 
@@ -45,10 +45,10 @@ class RunLine(NamedTuple):
     def cells(self) -> tuple[str, ...]:
         """Events, completed rate, share of 2xx, p50, p99 and max, as text."""
         return (
-            figures.count(self.sent),
-            figures.per_second(self.rate),
-            figures.share(self.success_rate),
-            *map(figures.milliseconds, (self.p50, self.p99, self.max)),
+            numbers.count(self.sent),
+            numbers.per_second(self.rate),
+            numbers.share(self.success_rate),
+            *map(numbers.milliseconds, (self.p50, self.p99, self.max)),
         )
 
 
@@ -82,7 +82,7 @@ def trend(lines: Sequence[RunLine]) -> Chart | None:
     figure = run_charts.trend_figure(
         drawn,
         [line.began[5:16] for line in ordered],
-        [f"{line.id}: {line.verdict}, {figures.per_second(line.rate)}" for line in ordered],
+        [f"{line.id}: {line.verdict}, {numbers.per_second(line.rate)}" for line in ordered],
         [line.outcome for line in ordered],
     )
     words = (

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from loadsim.measure.sample_sizes import least_count
 from loadsim.report.blocks import Column, Row, cell
-from loadsim.report.figures import NOT_KNOWN, count
+from loadsim.report.numbers import NOT_KNOWN, count
 
 _PERCENTILE = re.compile(r"\bp(\d+(?:\.\d+)?)$")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import counted
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.address_lines import address_lines
 
 SATURATED = 0.01
@@ -26,7 +26,7 @@ def limit_lines(result: RunResult) -> list[str]:
     lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
-        lines.append(f"generator lag: p99 {figures.milliseconds(limits.lag_p99_ms)}")
+        lines.append(f"generator lag: p99 {numbers.milliseconds(limits.lag_p99_ms)}")
     lines += _pause_lines(result)
     if result.generator_limits is not None:
         lines.append(generator_words(result.generator_limits))
@@ -61,23 +61,23 @@ def _pause_lines(result: RunResult) -> Iterator[str]:
     """How long the generator was kept from its work, as far as that is known."""
     limits = result.limits
     if limits.pauses:
-        away = "" if limits.away_s is None else f", {figures.milliseconds(1000 * limits.away_s)} of the recorded time"
-        longest = figures.milliseconds(1000 * limits.longest_pause_s)
+        away = "" if limits.away_s is None else f", {numbers.milliseconds(1000 * limits.away_s)} of the recorded time"
+        longest = numbers.milliseconds(1000 * limits.longest_pause_s)
         yield f"the generator was away {limits.pauses:,} time{'s' * (limits.pauses != 1)}{away}, the longest {longest}"
     queued = max((shard.queued_s for shard in result.shards if shard.queued_s is not None), default=0.0)
     if queued >= _QUEUED_S:
-        yield f"a generator process waited {figures.milliseconds(1000 * queued)} for a core"
+        yield f"a generator process waited {numbers.milliseconds(1000 * queued)} for a core"
     if limits.steal_share is not None and limits.steal_share >= _STOLEN:
-        yield f"the hypervisor gave {figures.share(limits.steal_share)} of this machine's processor time to others"
+        yield f"the hypervisor gave {numbers.share(limits.steal_share)} of this machine's processor time to others"
 
 
 def generator_words(limits: GeneratorLimits) -> str:
     """The generator's own limits on this machine: the latency that it adds, and its highest rate."""
-    p50, p99 = figures.milliseconds(limits.service_p50_ms), figures.milliseconds(limits.service_p99_ms)
+    p50, p99 = numbers.milliseconds(limits.service_p50_ms), numbers.milliseconds(limits.service_p99_ms)
     share = limits.generator_cpu_share
     # with processor time left, the generator did not limit the rate: it could have sent more
     bound = "at least" if share is not None and share < BUSY_CORE else "at most"
     return (
-        f"this generator's limits here: service p50 {p50}, p99 {p99}, {bound} {figures.count(limits.rate_max)}/s per "
+        f"this generator's limits here: service p50 {p50}, p99 {p99}, {bound} {numbers.count(limits.rate_max)}/s per "
         f"process (measured {limits.measured_at[:10]})"
     )

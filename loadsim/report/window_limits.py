@@ -13,7 +13,7 @@ from loadsim.judge.window_objectives import course_of
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import UsageError, counted
-from loadsim.report import figures
+from loadsim.report import numbers
 
 _SHOWN = ("response", "service")
 
@@ -81,7 +81,7 @@ def words(limit: WindowLimit) -> str:
     t, value = max(limit.missed, key=lambda row: (abs(row[1] - limit.ms), -row[0]))
     return (
         f"{limit.text}: missed in {len(limit.missed):,} of {whole}, by most from {t:g} to {t + limit.width_s:g} s "
-        f"({figures.milliseconds(value)}){unknown}"
+        f"({numbers.milliseconds(value)}){unknown}"
     )
 
 

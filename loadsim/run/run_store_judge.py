@@ -19,7 +19,7 @@ import msgspec
 
 from loadsim.cases import needs_old_secret, retirement_ns
 from loadsim.judge import evaluate
-from loadsim.launch.raw_log import RawLog
+from loadsim.launch.raw_log_lines import RawLog
 from loadsim.launch.result_files import run_directory, write_whole
 from loadsim.launch.run_lifecycle import BrokenRunError, Run
 from loadsim.measure.event_outcomes import FILE as OUTCOMES
@@ -28,7 +28,7 @@ from loadsim.measure.ledger_document import RunLedger
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import LoadsimError, Secret, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
-from loadsim.report.formats import run_files
+from loadsim.report.report_formats import run_files
 from loadsim.run.calibration import known_limits
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.run.run_ids import new_id

@@ -8,7 +8,7 @@ from pathlib import Path
 from loadsim.launch.result_files import run_directory, write_whole
 from loadsim.measure.stored_json import stored_json
 from loadsim.report.blocks import Report
-from loadsim.report.formats import report_files
+from loadsim.report.report_formats import report_files
 
 
 def save_study(out: Path, study_id: str, filename: str, result: object, report: Report) -> Path:

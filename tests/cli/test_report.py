@@ -13,8 +13,8 @@ from loadsim.measure.result import dump_result
 from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import LoadsimError, UsageError
-from loadsim.report.formats import FORMATS, REPORT_FORMATS, run_files
 from loadsim.report.plotly_script import library
+from loadsim.report.report_formats import FORMATS, REPORT_FORMATS, run_files
 from loadsim.studies.bench_receiver.result import ReceiverBench
 from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.probe.result import ClockResult, ProbeResult, stored_probe

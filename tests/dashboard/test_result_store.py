@@ -10,7 +10,7 @@ import pytest
 from loadsim.dashboard.result_store import ResultStore
 from loadsim.measure.result import RunResult, dump_result
 from loadsim.model import UsageError
-from loadsim.report.formats import FORMATS
+from loadsim.report.report_formats import FORMATS
 from tests.dashboard.support import page
 from tests.report.results import closed, course, failed
 

@@ -13,8 +13,8 @@ from loadsim.measure.cells import LATENCIES, SLICE_NS, Metric, Part
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.merged_counts import Merged
 from loadsim.measure.outcome_columns import Column
-from loadsim.measure.slices import FEW_SLICES, MAX_SLICES
 from loadsim.measure.tally import Tally
+from loadsim.measure.time_slices import FEW_SLICES, MAX_SLICES
 from loadsim.model import NS_PER_S
 from tests.measure.rows import MS, START, answered, array, outcomes, tallied
 
@@ -117,7 +117,7 @@ def test_an_hour_costs_no_more_slices_than_minutes() -> None:
 
 
 def test_too_many_cells_coarsen_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadsim.measure.slices.MAX_CELLS", 500)
+    monkeypatch.setattr("loadsim.measure.time_slices.MAX_CELLS", 500)
     found = merged([answered(i * SLICE_NS, (1 + i) * MS) for i in range(200)])
     assert found.slice_ns == 4 * SLICE_NS
     assert len(set(found.sliced(Metric.due, EVERY).slices.tolist())) <= FEW_SLICES

@@ -20,10 +20,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_deliveries import Reconciliation
-from loadsim.report import figures, terminal
-from loadsim.report.formats import FORMATS
+from loadsim.report import numbers, terminal
 from loadsim.report.github import step_summary, workflow_commands
 from loadsim.report.reconciliation import reconcile_report
+from loadsim.report.report_formats import FORMATS
 from tests.builders import shard
 from tests.conftest import slow_but
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
@@ -178,9 +178,9 @@ def test_markdown_stays_text(rendered: dict[str, list[str]]) -> None:
 
 @given(st.text() | st.text(alphabet="a\n\r\t\x1b\x00\x85\u2028\u202e\ud800\\", min_size=1))
 def test_a_line_stays_a_line(text: str) -> None:
-    line = figures.printable(text)
+    line = numbers.printable(text)
     assert line.isprintable()
-    assert figures.printable(line) == line, "what was made safe stays as it is"
-    lines = figures.printable(text, lines=True)
+    assert numbers.printable(line) == line, "what was made safe stays as it is"
+    lines = numbers.printable(text, lines=True)
     assert all(char.isprintable() or char == "\n" for char in lines)
     html.escape(lines).encode()

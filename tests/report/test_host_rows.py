@@ -11,9 +11,9 @@ from loadsim.judge.validity import invalid_reasons
 from loadsim.measure.progress import HostProgress, Latencies, Progress
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_generator import ShardRow
-from loadsim.report.formats import run_files
 from loadsim.report.host_rows import HostRow, host_rows, skew_lines
 from loadsim.report.live_view import host_lines
+from loadsim.report.report_formats import run_files
 from tests.builders import run_info, run_result, shard
 from tests.report.rendering import render_text
 

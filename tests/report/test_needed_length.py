@@ -9,7 +9,7 @@ from loadsim.judge import evaluate
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.result import RunResult
 from loadsim.plan.scenario import ValidityRules
-from loadsim.report import facts, figures
+from loadsim.report import facts, numbers
 from loadsim.report.github import workflow_commands
 from loadsim.report.junit import render_junit
 from tests.builders import run_result
@@ -30,7 +30,7 @@ from tests.report.rendering import render_page, render_summary, render_text
     ],
 )
 def test_a_length_is_rounded_up(seconds: float, text: str) -> None:
-    assert figures.needed(seconds) == text
+    assert numbers.needed(seconds) == text
 
 
 def short() -> RunResult:

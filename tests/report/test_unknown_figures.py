@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadsim.report.blocks import Cell, Column
-from loadsim.report.figures import NOT_KNOWN
+from loadsim.report.numbers import NOT_KNOWN
 from loadsim.report.unknown_figures import unknown_words
 from tests.builders import run_result, stats, totals
 from tests.report.rendering import render_page, render_summary, render_text

@@ -28,7 +28,7 @@ from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, counted
 from loadsim.plan import Phase, RunSpec, Scenario, redact_url
 from loadsim.plan.arrivals import process_of
-from loadsim.report.formats import report_files
+from loadsim.report.report_formats import report_files
 from loadsim.run.run_ids import new_id
 from loadsim.run.run_store_judge import run_load
 from loadsim.studies.ab.judgement import compare_pairs, self_check

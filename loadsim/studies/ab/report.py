@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.blocks import Cell, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.studies.ab.result import AbResult, GateRow, PairRow, SideRow
 
@@ -75,8 +75,8 @@ def _gate_rows(result: AbResult) -> list[tuple[Cell | str, ...]]:
     return [
         (
             f"{row.label} +{100 * row.effect:g} %",
-            figures.milliseconds(row.a_ms),
-            figures.milliseconds(row.b_ms),
+            numbers.milliseconds(row.a_ms),
+            numbers.milliseconds(row.b_ms),
             f"{row.ratio:.3f}",
             f"{row.interval[0]:.3f}–{row.interval[1]:.3f}",
             _p(row),
@@ -97,8 +97,8 @@ def _check_rows(result: AbResult) -> list[tuple[str, ...]]:
         (
             f"{row.label} +{100 * row.effect:g} %",
             f"{100 * check.noise:.1f} %",
-            figures.share(check.alarms, 1),
-            figures.NOT_KNOWN if check.detectable is None else f"+{100 * check.detectable:.0f} %",
+            numbers.share(check.alarms, 1),
+            numbers.NOT_KNOWN if check.detectable is None else f"+{100 * check.detectable:.0f} %",
         )
         for row, check in zip(result.gates, result.checks, strict=True)
     ]
@@ -134,6 +134,6 @@ def _cells(pair: PairRow, texts: Sequence[str]) -> Iterator[str]:
     sides = (pair.a, pair.b)
     for text in texts:
         for side in sides:
-            yield figures.milliseconds(None if side is None else side.figures[text])
+            yield numbers.milliseconds(None if side is None else side.figures[text])
     for side in sides:
-        yield figures.share(None if side is None else side.success_rate)
+        yield numbers.share(None if side is None else side.success_rate)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from loadsim.measure.generator_limits import StoredLimits
 from loadsim.measure.result import Environment
 from loadsim.measure.result_generator import GeneratorLimits
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.blocks import Column, Lines, Report, Section, Table, sections
 from loadsim.report.what_limited import BUSY_CORE
 
@@ -20,9 +20,9 @@ def engine_report(limits: GeneratorLimits, where: Environment, reasons: Sequence
     rows = []
     for pace in limits.paces:
         found = (pace.lag_p50_ms, pace.lag_p99_ms, pace.service_p50_ms, pace.service_p99_ms)
-        rows.append((figures.per_second(pace.rate), *map(figures.milliseconds, found)))
-    highest = ("highest rate", f"{figures.count(limits.rate_max)} signed events/s per process", _bound(limits))
-    service = [figures.milliseconds(ms) for ms in (limits.service_p50_ms, limits.service_p99_ms)]
+        rows.append((numbers.per_second(pace.rate), *map(numbers.milliseconds, found)))
+    highest = ("highest rate", f"{numbers.count(limits.rate_max)} signed events/s per process", _bound(limits))
+    service = [numbers.milliseconds(ms) for ms in (limits.service_p50_ms, limits.service_p99_ms)]
     least = ("least latency", f"service p50 {service[0]}, p99 {service[1]}", "")
     extremes = Table("Highest rate and least latency", _FIGURES, [highest, least])
     paces = Table("Lag and service time by rate", _COLUMNS, rows)
@@ -30,7 +30,7 @@ def engine_report(limits: GeneratorLimits, where: Environment, reasons: Sequence
         outcome="INVALID" if reasons else "MEASURED",
         tone="warn" if reasons else "good",
         name="limits of the generator",
-        headline="not saved" if reasons else f"{figures.count(limits.rate_max)} signed events/s per process",
+        headline="not saved" if reasons else f"{numbers.count(limits.rate_max)} signed events/s per process",
         about=[f"{where.cpu_model}, {where.cpu_count} cores, Python {where.python}"],
         sections=sections(
             Section("reasons", "Invalid because", [Lines(reasons, tone="warn")]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadsim.report import figures, run_charts
+from loadsim.report import numbers, run_charts
 from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.report.chart_sections import point_table
 from loadsim.studies.bench_receiver.result import PaceRow, PartRow, ReceiverBench, ReceiverRow
@@ -50,7 +50,7 @@ def _chart(result: ReceiverBench) -> Section | None:
     if not found:
         return None
     figure = run_charts.bars_figure([name for name, _ in found], [us for _, us in found], "CPU µs per event")
-    points = [(name, figures.significant(us)) for name, us in found]
+    points = [(name, numbers.significant(us)) for name, us in found]
     table = point_table("CPU time per event", ("Receiver", "CPU µs per event"), points)
     words = "CPU time of the receiver per event, by receiver."
     return Section("cpu", "CPU time per event", [Chart("cpu", figure, words, table)])
@@ -74,32 +74,32 @@ def _speed_row(row: ReceiverRow) -> tuple[Cell | str, ...]:
     least = "≥ " if row.at_least else ""
     return (
         row.name,
-        f"{least}{figures.count(row.events_per_s.median)}",
-        figures.significant(row.cpu_us.median),
-        f"{figures.significant(row.cpu_us.q1)}–{figures.significant(row.cpu_us.q3)}",
-        figures.share(row.core_share, 0),
+        f"{least}{numbers.count(row.events_per_s.median)}",
+        numbers.significant(row.cpu_us.median),
+        f"{numbers.significant(row.cpu_us.q1)}–{numbers.significant(row.cpu_us.q3)}",
+        numbers.share(row.core_share, 0),
     )
 
 
 def _part_row(row: PartRow) -> tuple[str, ...]:
-    interval = figures.NOT_KNOWN
+    interval = numbers.NOT_KNOWN
     if row.interval is not None:
         interval = f"{_signed(row.interval[0])} to {_signed(row.interval[1])}"
     return row.name, _signed(row.us), interval
 
 
 def _signed(value: float) -> str:
-    return f"−{figures.significant(-value)}" if value < 0 else figures.significant(value)
+    return f"−{numbers.significant(-value)}" if value < 0 else numbers.significant(value)
 
 
 def _pace_row(row: ReceiverRow, pace: PaceRow) -> tuple[str, ...]:
-    load = figures.per_second(pace.rate)
+    load = numbers.per_second(pace.rate)
     if pace.why:
         why = "INVALID" if pace.why.startswith("INVALID") else "left out"
         return row.name, load, why, *[""] * len(PERCENTILES)
-    us = figures.NOT_KNOWN if pace.cpu_us is None else figures.significant(pace.cpu_us)
+    us = numbers.NOT_KNOWN if pace.cpu_us is None else numbers.significant(pace.cpu_us)
     found = (pace.p50_ms, pace.p90_ms, pace.p99_ms, pace.p99_9_ms, pace.max_ms)
-    return row.name, load, us, *map(figures.milliseconds, found)
+    return row.name, load, us, *map(numbers.milliseconds, found)
 
 
 def _notes(result: ReceiverBench) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from loadsim.extras import install
 from loadsim.plan.units import format_size
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.report.blocks import Cell, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.studies.bench_verify.result import BoundRow, VerifyBench, VerifyRow
 
@@ -49,7 +49,7 @@ def _words(result: VerifyBench) -> list[str]:
     where = result.environment
     place = "not pinned to a core" if result.core is None else f"pinned to core {result.core}"
     made = [where.cpu_model, f"{where.cpu_count} cores", f"Python {where.python}", result.openssl]
-    lost = figures.share(result.lost_share, 1)
+    lost = numbers.share(result.lost_share, 1)
     taken = f"medians of CPU µs per call; other programs used the core {lost} of the time"
     lines = [
         ", ".join([*made, f"loadsim {result.version}", result.started_at[:10]]),
@@ -76,7 +76,7 @@ def _tables(result: VerifyBench) -> Iterator[Table]:
 
 
 def _bound_row(row: BoundRow) -> tuple[Cell | str, ...]:
-    interval = figures.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.2f}–{row.interval[1]:.2f}"
+    interval = numbers.NOT_KNOWN if row.interval is None else f"{row.interval[0]:.2f}–{row.interval[1]:.2f}"
     return row.text, f"{row.found:.2f}", interval, Cell(*OUTCOMES[row.outcome])
 
 
@@ -87,8 +87,8 @@ def _by_size(title: str, rows: Sequence[VerifyRow]) -> Table:
     rows_of = [
         (
             f"{name} ({found[name, sizes[0]].kind})",
-            *(figures.significant(found[name, size].us.median) for size in sizes),
-            figures.count(found[name, _shown_size(sizes)].per_second),
+            *(numbers.significant(found[name, size].us.median) for size in sizes),
+            numbers.count(found[name, _shown_size(sizes)].per_second),
             f"{100 * max(found[name, size].us.width for size in sizes):.0f} %",
         )
         for name in names
@@ -106,8 +106,8 @@ def _by_scheme(rows: Sequence[VerifyRow]) -> Iterator[Table]:
         found += [
             (
                 f"{scheme}, {row.name}",
-                figures.significant(row.us.median),
-                figures.count(row.per_second),
+                numbers.significant(row.us.median),
+                numbers.count(row.per_second),
                 _times(row.of_two_state),
                 _times(row.of_mac),
             )
@@ -128,7 +128,7 @@ def _adversarial(good: Sequence[VerifyRow], others: Sequence[VerifyRow]) -> Tabl
         (
             f"{row.scheme}, {row.name}: {DELIVERIES[row.delivery]}",
             _size(row.size),
-            figures.significant(row.us.median),
+            numbers.significant(row.us.median),
             _times(_over(row.us.median, honest.get((row.scheme, row.name, row.size)))),
         )
         for row in others
@@ -163,4 +163,4 @@ def _over(value: float, base: float | None) -> float | None:
 
 
 def _times(value: float | None) -> str:
-    return figures.NOT_KNOWN if value is None else f"{value:.2f}"
+    return numbers.NOT_KNOWN if value is None else f"{value:.2f}"

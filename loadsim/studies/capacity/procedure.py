@@ -24,7 +24,7 @@ from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
-from loadsim.report.formats import report_files
+from loadsim.report.report_formats import report_files
 from loadsim.run.run_ids import new_id
 from loadsim.run.run_store_judge import receiving
 from loadsim.studies.capacity.estimate import Look, pooled

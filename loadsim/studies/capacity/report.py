@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from loadsim.model import counted
-from loadsim.report import figures, run_charts
+from loadsim.report import numbers, run_charts
 from loadsim.report.blocks import Cell, Chart, Column, Figure, Lines, Report, Row, Section, Table, Tone, sections
 from loadsim.report.chart_sections import point_table
 from loadsim.studies.capacity.result import CapacityResult, StepRow
@@ -52,7 +52,7 @@ def capacity_report(result: CapacityResult) -> Report:
 
 def rate_words(rate: float) -> str:
     """A rate as the search writes it: `394/s`, `1,580/s`, `12.5/s`."""
-    return f"{figures.significant(rate, 4 if rate >= 1000 else 3).removesuffix('.0').removesuffix('.00')}/s"
+    return f"{numbers.significant(rate, 4 if rate >= 1000 else 3).removesuffix('.0').removesuffix('.00')}/s"
 
 
 def headline(result: CapacityResult) -> str:
@@ -115,7 +115,7 @@ def _chart(result: CapacityResult) -> Section | None:
     rates = [row.rate for row in known]
     lines = {name: [_percentile(row, name) for row in known] for name in names}
     points = [
-        (rate_words(row.rate), *(figures.milliseconds(_percentile(row, name)) for name in names)) for row in known
+        (rate_words(row.rate), *(numbers.milliseconds(_percentile(row, name)) for name in names)) for row in known
     ]
     words = "Response time by rate, one point for each step."
     chart = Chart(
@@ -158,9 +158,9 @@ def _percentile(row: StepRow, name: str) -> float | None:
 def _cells(row: StepRow, names: Sequence[str]) -> tuple[str, ...]:
     return (
         rate_words(row.rate),
-        *(figures.milliseconds(_percentile(row, name)) for name in names),
-        figures.share(row.success_rate),
-        figures.per_second(row.rate_completed),
+        *(numbers.milliseconds(_percentile(row, name)) for name in names),
+        numbers.share(row.success_rate),
+        numbers.per_second(row.rate_completed),
     )
 
 

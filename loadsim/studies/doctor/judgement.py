@@ -8,7 +8,7 @@ from loadsim.engine.descriptor_limit import RESERVED
 from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import NS_PER_MS
 from loadsim.plan.scenario import ValidityRules
-from loadsim.report import figures
+from loadsim.report import numbers
 from loadsim.studies.doctor.result import Check, Figures, State
 
 MANY_DESCRIPTORS, MANY_PORTS = 4096, 20_000
@@ -88,14 +88,14 @@ def pacing(lags_ns: Sequence[int]) -> Check:
         )
     p50, p99, worst = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1]
     limit = ValidityRules().lag
-    shown = [figures.milliseconds(ns / NS_PER_MS) for ns in (p50, p99, worst)]
+    shown = [numbers.milliseconds(ns / NS_PER_MS) for ns in (p50, p99, worst)]
     state = "limit" if worst > limit else "note" if p99 > LATE_NS else "good"
     quiet = "end other programs, or give loadsim cores of its own (taskset, another machine)"
     return Check(
         name="pacing",
         state=state,
         found=f"p50 {shown[0]}, p99 {shown[1]}, max {shown[2]} late",
-        meaning=f"events are released this late; a pause of more than {figures.milliseconds(limit / NS_PER_MS)} "
+        meaning=f"events are released this late; a pause of more than {numbers.milliseconds(limit / NS_PER_MS)} "
         "disturbs events and can make a run INVALID",
         advice="" if state == "good" else quiet,
         figures=_lag_figures((p50, p99, worst)),
@@ -109,8 +109,8 @@ def floor(limits: GeneratorLimits | None) -> Check:
     if limits is None:
         found, advice = "not measured", "loadsim bench engine"
     else:
-        least = figures.milliseconds(limits.service_p50_ms)
-        found, advice = f"{figures.count(limits.rate_max)} signed events/s per process, service p50 {least}", ""
+        least = numbers.milliseconds(limits.service_p50_ms)
+        found, advice = f"{numbers.count(limits.rate_max)} signed events/s per process, service p50 {least}", ""
     return Check(
         name="floor",
         state="good" if limits is not None else "note",

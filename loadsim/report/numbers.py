@@ -1,4 +1,4 @@
-"""Formats figures for people: a unit that fits the size, three significant digits, n/a for an unknown figure.
+"""Numbers as they are shown: a unit that fits the size, three significant digits, n/a for what is not known.
 
 `printable` makes foreign text safe to show: nothing that an endpoint sends may control a terminal.
 """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.report import figures
+from loadsim.report import numbers
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ from loadsim.report import figures
     ],
 )
 def test_milliseconds(ms: float | None, text: str) -> None:
-    assert figures.milliseconds(ms) == text
+    assert numbers.milliseconds(ms) == text
 
 
 def test_an_interval_speaks_in_the_unit_of_its_value() -> None:
-    assert figures.interval(950, 1040, like=1000) == "0.950–1.04"
-    assert figures.interval(950, 1040, like=980) == "950–1,040"
-    assert figures.interval(950, 1040) == "0.950–1.04 s"
+    assert numbers.interval(950, 1040, like=1000) == "0.950–1.04"
+    assert numbers.interval(950, 1040, like=980) == "950–1,040"
+    assert numbers.interval(950, 1040) == "0.950–1.04 s"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_interval_speaks_in_the_unit_of_its_value() -> None:
     [(None, "n/a"), (1, "100 %"), (0, "0 %"), (0.9995, "99.95 %"), (0.999999, "99.9999 %"), (0.000001, "0.0001 %")],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(fraction: float | None, text: str) -> None:
-    assert figures.share(fraction) == text
+    assert numbers.share(fraction) == text
 
 
 @pytest.mark.parametrize(
@@ -60,21 +60,21 @@ def test_a_share_is_never_rounded_to_all_or_nothing(fraction: float | None, text
 def test_an_observation_shows_on_which_side_of_the_limit_it_lies(
     value: float | None, unit: str, limit: float, text: str
 ) -> None:
-    assert figures.observed(value, unit, limit) == text
+    assert numbers.observed(value, unit, limit) == text
 
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (812, "812 B"), (48_720_000, "48.7 MB"), (None, "n/a")])
 def test_size(size: int | None, text: str) -> None:
-    assert figures.size(size) == text
+    assert numbers.size(size) == text
 
 
 @given(st.text())
 def test_nothing_can_steer_a_terminal(text: str) -> None:
-    assert all(char.isprintable() or char == "\n" for char in figures.printable(text))
+    assert all(char.isprintable() or char == "\n" for char in numbers.printable(text))
 
 
 @given(st.floats(1e-6, 1e9))
 def test_what_is_shown_is_within_the_last_digit(ms: float) -> None:
-    number, unit = figures.milliseconds(ms).split()
+    number, unit = numbers.milliseconds(ms).split()
     shown = float(number.replace(",", "")) / {"s": 0.001, "ms": 1, "µs": 1e3, "ns": 1e6}[unit]
     assert shown == pytest.approx(ms, rel=0.0051)

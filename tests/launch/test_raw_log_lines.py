@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadsim.launch.raw_log import FILE, RawLog
+from loadsim.launch.raw_log_lines import FILE, RawLog
 from loadsim.model import LoadsimError
 from loadsim.plan import Plan, quick_scenario
 from tests.launch.support import endpoint, loadsim, stored

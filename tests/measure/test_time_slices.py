@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.measure.cells import INDEX_BITS, LAST_SLICE, SLICE_NS, Cells, Metric, compact, first_key
-from loadsim.measure.slices import MAX_SLICES, Slices
+from loadsim.measure.time_slices import MAX_SLICES, Slices
 
 STRATA = 3
 COUNTS = st.integers(1, 2**32)
@@ -58,8 +58,8 @@ def test_nothing_is_lost_however_it_comes(frames: list[list[tuple[int, Metric, i
 
 def test_little_piles_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there is bounded while frames come and nobody asks."""
-    monkeypatch.setattr("loadsim.measure.slices.MAX_CELLS", 300)
-    monkeypatch.setattr("loadsim.measure.slices._PENDING", 100)
+    monkeypatch.setattr("loadsim.measure.time_slices.MAX_CELLS", 300)
+    monkeypatch.setattr("loadsim.measure.time_slices._PENDING", 100)
     found, most = Slices(), 0
     for number in range(1_000):
         found.add(cells_of([(0, Metric.response, number, index, 1) for index in range(4)]))
