@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from loadsim.signing.scheme_tables import KEYS
 
 from loadsim.plan.reference import Key, Table, tables
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.schema import scenario_schema
 from loadsim.plan.typed_document import read
 from loadsim.settings import ConfigFile
+from loadsim.signing.scheme_tables import KEYS
 from tests import pages
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
@@ -56,8 +56,11 @@ def with_example(table: Table, key: Key) -> dict[str, Any]:
     document = tomllib.loads(MINIMUM)
     value = tomllib.loads(f"value = {key.example}")["value"]
     name = table.header.strip("[]")
-    required: dict[str, dict[str, Any]] = {"[[events]]": {"type": "t"}, "[[objectives]]": {"objective": "max < 1s"}, "[[cases]]": {
-        "kind": "wrong_secret", "share": 0.1}}  # fmt: skip
+    required: dict[str, dict[str, Any]] = {
+        "[[events]]": {"type": "t"},
+        "[[objectives]]": {"objective": "max < 1s"},
+        "[[cases]]": {"kind": "wrong_secret", "share": 0.1},
+    }
     if not table.header:
         return document | {key.name: value}
     at: Any = document.get(name, [{}] if table.header.startswith("[[") else {})
