@@ -31,8 +31,10 @@ from loadsim.cases import case_rules
 from loadsim.cli.main import cli
 from loadsim.events import catalogue
 from loadsim.plan.scenario_reading import from_document
+from loadsim.run.run_store_judge import RESULT
 from loadsim.settings import load_config
 from loadsim.signing import scheme_names
+from loadsim.studies.result_directories import REPORTS
 from tests.documents import BLOCKS, DOCS, FILES, PAGES, README, ROOT, Block, blocks
 
 PRELUDE = f'set -eu\nloadsim() {{ "{sys.executable}" -m loadsim "$@"; }}\n'
@@ -215,7 +217,13 @@ def parse(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in SHELL}))
-def test_every_command_of_a_page_has_options_that_exist(page: str) -> None:
+def test_every_command_of_a_page_has_options_that_exist(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = tmp_path / REPORTS / "20260504-091000-quick-0000" / RESULT
+    stored.parent.mkdir(parents=True)
+    stored.touch()
+    monkeypatch.chdir(tmp_path)  # where there is a result, for commands that name the latest one
     for block in blocks(page):
         for arguments in commands_in(block.text) if block.kind == "sh" else ():
             parse(arguments)

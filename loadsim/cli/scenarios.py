@@ -45,6 +45,19 @@ def show(name: str) -> None:
     put(shipped_text(name))
 
 
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of a scenario file, with which editors complete and check its keys.
+
+    \b
+    Examples:
+      loadsim scenarios schema > scenario.schema.json
+    """
+    from loadsim.plan.schema import scenario_schema
+
+    put(stored_json(scenario_schema()))
+
+
 @command.command("copy")
 @click.argument("name", shell_complete=completing.shipped)
 @click.argument("file", type=click.Path(path_type=Path), required=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from loadsim.plan.schema import scenario_schema
 from loadsim.shipped import ShippedScenarios, question_of, shipped_names, shipped_text
 from tests.cli.running import Run
 
@@ -146,3 +148,8 @@ def test_an_installed_package_has_them_inside(tmp_path: Path, monkeypatch: pytes
 )
 def test_a_question_is_the_first_line(text: str, question: str) -> None:
     assert question_of(text) == question
+
+
+def test_the_schema_is_that_of_the_scenario_file(run: Run) -> None:
+    ended = run("scenarios", "schema")
+    assert (ended.code, json.loads(ended.out)) == (0, scenario_schema())

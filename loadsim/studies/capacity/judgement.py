@@ -59,7 +59,9 @@ def judge_step(result: RunResult, *, stopped: str = "") -> StepVerdict:
     reasons = invalid_reasons(result)
     if reasons:
         return StepVerdict("invalid", "; ".join(reasons))
-    if (stopped or not result.validity.valid) and (doubt := disturbed_words(result)):
+    # an objective that is missed without the generator's pauses too is the endpoint's, whatever they disturbed
+    surely = any(row.passed is False for row in result.verdict.objectives)
+    if (stopped or not result.validity.valid) and not surely and (doubt := disturbed_words(result)):
         return StepVerdict("invalid", doubt)
     if stopped:
         return StepVerdict("fail", stopped)

@@ -58,6 +58,13 @@ def test_what_a_pause_may_have_done_is_not_the_endpoints_fault_even_where_the_st
     assert (verdict.outcome, "the generator's own" in verdict.why) == ("invalid", True)
 
 
+def test_a_miss_that_no_pause_explains_is_the_endpoints_fault_whatever_else_a_pause_disturbed() -> None:
+    slow = np.bincount(MICROSECONDS.index(np.full(1000, 40_000)), minlength=MICROSECONDS.counts_len)
+    look = SecondLook({"response": encode(slow, MICROSECONDS)}, {"response": 300}, {})
+    verdict = judge_step(judged("p(99) < 1ms", second_look=look), stopped="out of reach")
+    assert (verdict.outcome, verdict.why) == ("fail", "out of reach")
+
+
 def test_a_stopped_step_failed_for_the_reason_it_was_stopped_for() -> None:
     verdict = judge_step(judged("p(99) < 1s"), stopped="out of reach")
     assert (verdict.outcome, verdict.why) == ("fail", "out of reach")
