@@ -40,8 +40,6 @@ class ConnectionSet(Watcher, Protocol):
     memo: Memo
     wire: Wire
     answers: list[Ended]
-    stamped: bool
-    """Whether the kernel stamps what its sockets receive."""
 
     def add(self, connection: DirectConnection) -> None:
         """Watch its socket."""
@@ -165,7 +163,7 @@ class DirectConnection:
         self._end_race()
         self._set.addresses.made(self.address)
         self.connected_ns = monotonic_ns()
-        self._set.stamped &= ask(self._sock)
+        ask(self._sock)
         wire = self._set.wire
         if wire.tls is None:
             self._ready(0)

@@ -9,6 +9,7 @@ descriptor would get the readiness of another socket. And no error of one connec
 from __future__ import annotations
 
 import asyncio
+import itertools
 import select
 import socket
 import ssl
@@ -38,7 +39,9 @@ _ROUNDS = 4
 _STAMPED = 8
 """One of so many reads asks for the kernel's stamp, which costs about 1 µs."""
 _SELDOM_NS = NS_PER_MS
-"""All of them do where the last look at the sockets was so long ago: few are to be read, or all have waited."""
+"""All of them do where the last look at the sockets was so long ago, or at no known time: few are to be read, or all
+have waited."""
+_ALL = itertools.repeat(True)
 
 
 class _Framings(dict[int, bytes]):
@@ -79,11 +82,13 @@ class DirectTransport:
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
         self._framings = _Framings()
-        self.stamped = True
         self._wall = WallClock()
-        self._unstamped = 0
-        """Reads since one that asked for a stamp."""
+        self._some = itertools.cycle((False,) * (_STAMPED - 1) + (True,))
+        """Which of the reads ask for a stamp, where not all of them do."""
         self._looked_ns = 0
+        self._converted_ns = 0
+        """The look whose stamps are converted with `_ahead`."""
+        self._ahead: int | None = None
 
     def start(self, owner: ConnectionOwner) -> None:
         """See Transport."""
@@ -234,15 +239,13 @@ class DirectTransport:
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
-        began = clock()
-        looked = self.owner.looked_ns and max(self.owner.looked_ns, self._looked_ns)
+        began, looked, ticked = clock(), self._looked_ns, self.owner.looked_ns
         self._looked_ns = began
-        every = 1 if began - looked > _SELDOM_NS else _STAMPED
-        unstamped, stamped = self._unstamped, self.stamped
-        ahead: int | None = None
-        asked = False
+        if looked < ticked or not ticked:
+            looked = ticked
+        asks = _ALL if began - looked > _SELDOM_NS else self._some
         size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else CHUNK
-        for fd, mask in ready:
+        for (fd, mask), ask in zip(ready, asks):  # noqa: B905 - `asks` has no end
             connection = get(fd)
             if connection is None:
                 self._attempt_ready(fd)
@@ -251,11 +254,9 @@ class DirectTransport:
                 if mask != IN or connection.event is None or connection.state != READY:
                     connection.on_ready(mask)
                     continue
-                recv, stamp = connection.recv, 0
-                unstamped += 1
+                recv = connection.recv
                 try:
-                    if stamped and unstamped >= every:
-                        unstamped = 0
+                    if ask:
                         data, stamp = connection.recv_stamped(size)
                     else:
                         data = recv(size)
@@ -265,13 +266,7 @@ class DirectTransport:
                     connection.unread(error)
                     continue
                 now = clock()
-                connection.receipt_ns = looked - now if looked else 0
-                if stamp:
-                    if not asked:
-                        asked, ahead = True, self._wall.ahead_ns()
-                    receipt = 0 if ahead is None else now - stamp + ahead
-                    if 0 < receipt <= now - connection.sent_ns:
-                        connection.receipt_ns = receipt
+                connection.receipt_ns = self._receipt(connection, now, stamp, looked) if ask else looked - now
                 if data == memo.data and not connection.reader.started and not connection.pending:
                     # the short way of `take`, for a response that is known and begins here
                     connection.reader.raw = data
@@ -284,7 +279,14 @@ class DirectTransport:
                     connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
-        self._unstamped = unstamped
+
+    def _receipt(self, connection: DirectConnection, now: int, stamp: int, looked: int) -> int:
+        """See Column.receipt: of what was read at `now`, with its stamp, or 0; the last look was at `looked`, or 0."""
+        if self._converted_ns != self._looked_ns:
+            self._converted_ns, self._ahead = self._looked_ns, self._wall.ahead_ns()
+        if stamp and self._ahead is not None and 0 < now - stamp + self._ahead <= now - connection.sent_ns:
+            return now - stamp + self._ahead
+        return looked - now if looked else 0
 
     def _attempt_ready(self, fd: int) -> None:
         attempt = self._attempts.get(fd)

@@ -64,7 +64,9 @@ class Engine:
         self._plan, self._transport = plan, transport
         self.recorder, self.clock = recorder, clock
         self._policies, self._gatherer = tuple(policies), gatherer
-        self._pauses = pauses
+        self._pauses = Pauses(NEVER) if pauses is None else pauses
+        self._pause_ns = self._pauses.limit_ns
+        self._beating = pauses is not None
         self._heart: asyncio.TimerHandle | None = None
         self._ticked_ns = 0
         self.looked_ns = 0
@@ -110,7 +112,7 @@ class Engine:
             policy.start(self)
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
-        if self._pauses is not None:
+        if self._beating:
             self._ticked_ns = self.clock()  # until now there was nothing to read
             self._tick(min(max(self._pauses.limit_ns / BEATS, _FASTEST_NS), _SLOWEST_NS) / NS_PER_S)
         try:
@@ -208,17 +210,18 @@ class Engine:
     def _beat(self, now: int) -> bool:
         """The loop is at work at `now`. True where it had not been for longer than a pause may be."""
         pauses = self._pauses
-        if pauses is None:
-            return False
         away = pauses.beat(now, self._outstanding)
         if pauses.recovering and not away and not self._arrivals.behind(now):
             pauses.settle(now, self._outstanding())
         return away
 
     def woken(self, now: int) -> None:
-        """See Dispatcher."""
-        if self._pauses is not None:
-            self._pauses.beat(now, self._outstanding)
+        """See Dispatcher. Here and wherever else each event passes, a beat that ends no pause is one assignment."""
+        pauses = self._pauses
+        if now - pauses.beaten_ns > self._pause_ns:
+            pauses.beat(now, self._outstanding)
+        else:
+            pauses.beaten_ns = now
 
     # -- what falls due -----------------------------------------------------------------------------------------------
 
@@ -273,13 +276,14 @@ class Engine:
         if not self._ready:
             return
         ready, self._ready = self._ready, []
-        held = len(ready)
-        if self._policies:
-            ready = self._sent_by_policies(ready)
-        if ready:
-            self._transport.send_all(self._requests.made(ready))
-        if self._pauses is not None:
-            self._pauses.beat(self.clock(), self._outstanding, held)
+        others = self._sent_by_policies(ready) if self._policies else ready
+        if others:
+            self._transport.send_all(self._requests.made(others))
+        pauses, now = self._pauses, self.clock()
+        if now - pauses.beaten_ns > self._pause_ns:
+            pauses.beat(now, self._outstanding, len(ready))
+        else:
+            pauses.beaten_ns = now
 
     def _sent_by_policies(self, ready: list[Connection]) -> list[Connection]:
         """Send what is of a policy, attempt by attempt; the others are left over."""
@@ -339,14 +343,17 @@ class Engine:
         """See ConnectionOwner. An answer later than the timeout counts as timed out."""
         timeout_ns = self._timeout_ns
         pauses = self._pauses
-        if pauses is not None and answers:
-            pauses.beat(answers[0][2], self._outstanding)
         for connection, _, now in answers:
             if now - connection.slot_ns > timeout_ns:
                 answers = [self._in_time(answer) for answer in answers]
                 break
+        last = pauses.beaten_ns
+        if now - last > self._pause_ns:
+            pauses.beat(now, self._outstanding)
+        elif now > last:  # a transport may hear late of what it tells
+            pauses.beaten_ns = now
         self._settle(answers)
-        if pauses is not None and pauses.recovering:
+        if pauses.recovering:
             self._beat(self.clock())
 
     def _in_time(self, answer: Ended) -> Ended:
@@ -365,7 +372,7 @@ class Engine:
         """Record how events ended, and continue. This is the hot path: the common case makes few calls."""
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         pool, next_turn = self._pool, self._arrivals.next_turn
-        turns = self._arrivals.turns(answers[-1][2]) if answers else iter(())
+        turns = self._arrivals.turns(answers[-1][2])
         for connection, code, now in answers:
             try:
                 event = connection.event

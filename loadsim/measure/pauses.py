@@ -33,7 +33,7 @@ class Pauses:
     def __init__(self, limit_ns: int) -> None:
         self.limit_ns = limit_ns
         self.beaten_ns = 0
-        """The last beat; 0 before the first one."""
+        """The last beat; 0 before the first one. A beat may be set here, where it is later and ends no pause."""
         self.recovering = False
         self.away_ns = 0
         self._starts: list[int] = []

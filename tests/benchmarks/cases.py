@@ -12,11 +12,8 @@ not depend on how busy the machine is.
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -70,8 +67,7 @@ assert made == events, (made, events)
 
 def instructions(way: str, events: int, package: Path) -> int:
     """Instructions of the whole process. `package` is the directory that holds `loadsim/`."""
-    path = os.pathsep.join([str(package), str(common.ROOT)])
-    environment = {**common.child_environment(), "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    environment = common.counting_environment(package)
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", WORK, way]
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         done = subprocess.run(
@@ -92,13 +88,10 @@ def per_event(way: str, package: Path) -> float:
 def measure(before: str) -> dict[str, float]:
     """Instructions per event by way."""
     found = {way: per_event(way, common.ROOT) for way in ("now", "straight")}
-    archive = subprocess.run(["git", "archive", before, "loadsim"], cwd=common.ROOT, capture_output=True, check=False)
-    if archive.returncode:
-        common.say(f"git has no commit {before} here: measured without it")
-        return found
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-            tar.extractall(directory, filter="data")
+        if not common.extract(before, Path(directory)):
+            common.say(f"git has no commit {before} here: measured without it")
+            return found
         return found | {"before": per_event("before", Path(directory))}
 
 

@@ -7,6 +7,7 @@ being compared. Linux only: CPU time comes from /proc and pinning from taskset.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import platform
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -72,6 +74,28 @@ def loadsim(*arguments: str) -> list[str]:
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment with the secret, which no generator gets by argv unless it knows no other way."""
     return {**os.environ, SECRET_ENV: SECRET, **(extra or {})}  # noqa: TID251 - a child's
+
+
+def extract(commit: str, into: Path) -> bool:
+    """The package as it was at `commit`, from git's own store, in the directory `into`. False without that commit."""
+    archive = subprocess.run(["git", "archive", commit, "loadsim"], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        return False
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(into, filter="data")
+    return True
+
+
+def counting_environment(package: Path) -> dict[str, str]:
+    """Of a child whose work is counted: it takes `loadsim` from the directory `package`, and these benchmarks from this
+    tree."""
+    return child_environment(
+        {
+            "PYTHONPATH": os.pathsep.join([str(package), str(ROOT)]),
+            "PYTHONHASHSEED": "0",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+    )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,139 @@
+"""What one event costs a shard: instructions, bytecodes and calls to the system, this tree against another commit.
+
+    python -m tests.benchmarks.hot_path [--before COMMIT]
+
+A shard runs under callgrind with its clock, loop, timer and sockets replaced (see `virtual_shard`), so that either tree
+does the same work in the same virtual time, and the figures are the same on a busy machine and on an idle one. Counted
+is what lies between two requests in the middle of the run, divided by the events between them: closed, with eight
+answers ready at once, and open, with one event at each wake-up, which is where work per wake-up weighs most. The
+heartbeat and the frame of each second are in it, as often as they come in that time. What the kernel does is not: the
+calls to it are counted instead, and `commits` measures all CPU time. A second run without callgrind counts the
+bytecodes of each function, which says where a difference comes from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import common, virtual_shard
+
+LIMIT = 0.02
+SHOWN = 0.5
+"""Functions are listed whose bytecodes per event changed by more."""
+TREES = ("before", "now")
+
+
+def counted(way: str, package: Path) -> dict[str, Any]:
+    """Of one tree, per event: instructions, calls by name, bytecodes by function. `package` holds `loadsim/`."""
+    child = [sys.executable, "-P", "-m", "tests.benchmarks.virtual_shard", way]
+    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
+        dumps = Path(directory) / "out"
+        valgrind = ["valgrind", "--tool=callgrind", "--dump-before=getppid", f"--callgrind-out-file={dumps}"]
+        _said([*valgrind, *child], directory, package)
+        between = (dumps.with_name("out.2")).read_text("utf-8").splitlines()  # from the first mark to the second
+        instructions = int(next(line for line in between if line.startswith("totals:")).split()[1])
+        found = _said([*child, "--opcodes"], directory, package)
+    events = virtual_shard.WAYS[way].counted
+    each = {kind: {name: count / events for name, count in found[kind].items()} for kind in ("calls", "opcodes")}
+    return {"instructions": instructions / events, **each}
+
+
+def _said(command: Sequence[str], directory: str, package: Path) -> Any:
+    done = subprocess.run(
+        command, cwd=directory, env=common.counting_environment(package), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{package}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def measure(before: str) -> dict[str, dict[str, Any]]:
+    """What was counted, by way and tree."""
+    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
+        if not common.extract(before, Path(directory)):
+            sys.exit(f"git has no commit {before} here")
+        trees = {"before": Path(directory), "now": common.ROOT}
+        found: dict[str, dict[str, Any]] = {}
+        for way in virtual_shard.WAYS:
+            found[way] = {tree: counted(way, trees[tree]) for tree in TREES}
+            common.say(f"{way}: {change(found[way], 'instructions'):+.2%} instructions")
+        return found
+
+
+def change(of: Mapping[str, Any], what: str) -> float:
+    """The share by which it grew."""
+    return float(of["now"][what] / of["before"][what] - 1)
+
+
+def _functions(of: Mapping[str, Any]) -> list[list[str]]:
+    """Rows of the functions that changed, the greatest change first."""
+    before, now = (of[tree]["opcodes"] for tree in TREES)
+    differences = {name: now.get(name, 0) - before.get(name, 0) for name in {*before, *now}}
+    names = sorted(differences, key=lambda name: (-abs(differences[name]), name))
+    return [
+        [f"`{name}`", f"{before.get(name, 0):.1f}", f"{now.get(name, 0):.1f}", f"{differences[name]:+.1f}"]
+        for name in names
+        if abs(differences[name]) > SHOWN
+    ]
+
+
+def report(document: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    counts = document["per_event"]
+    rows = []
+    for way, of in counts.items():
+        opcodes = {tree: sum(of[tree]["opcodes"].values()) for tree in TREES}
+        figures = [of[tree]["instructions"] for tree in TREES]
+        rows.append([way, "instructions", *(f"{x:,.0f}" for x in figures), f"{change(of, 'instructions'):+.2%}"])
+        grown = opcodes["now"] / opcodes["before"] - 1
+        rows.append([way, "bytecodes", *(f"{opcodes[tree]:,.1f}" for tree in TREES), f"{grown:+.2%}"])
+        for call in sorted({*of["before"]["calls"], *of["now"]["calls"]}):
+            figures = [of[tree]["calls"].get(call, 0) for tree in TREES]
+            rows.append([way, f"calls: {call}", *(f"{x:.3f}" for x in figures), f"{figures[1] - figures[0]:+.3f}"])
+    told = (
+        f"Commit {document['before']} against this tree, per event. At most {LIMIT:.0%} more instructions are allowed. "
+        "How each figure is taken is told in `tests/benchmarks/hot_path.py`."
+    )
+    parts = [
+        "# What one event costs a shard",
+        "",
+        common.environment_note(document["environment"]),
+        "",
+        told,
+        "",
+        common.table(["run", "counted", "before", "now", "change"], rows),
+    ]
+    for way, of in counts.items():
+        if functions := _functions(of):
+            head = ["function", "before", "now", "change"]
+            parts += [f"## Bytecodes by function, {way}", "", common.table(head, functions)]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Count, write, and fail when an event costs more than is allowed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", default="HEAD~1", metavar="COMMIT", help="what to compare with (%(default)s)")
+    parser.add_argument("--out", type=Path, default=common.REPORTS, help="(%(default)s)")
+    options = parser.parse_args()
+    if text := common.missing("valgrind"):
+        sys.exit(text)
+    document = {
+        "environment": common.environment(),
+        "before": options.before,
+        "per_event": measure(options.before),
+    }
+    common.write(options.out, "hot_path", document, md=report(document))
+    if any(change(of, "instructions") > LIMIT for of in document["per_event"].values()):
+        sys.exit(99)
+
+
+if __name__ == "__main__":
+    main()

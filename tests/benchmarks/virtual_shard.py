@@ -1,0 +1,350 @@
+"""A shard with its loop, clock, timer and sockets replaced: always the same work, however busy the machine is.
+
+    python -m tests.benchmarks.virtual_shard WAY [--opcodes]
+
+Everything between the first message to a shard and its last frame is the shard's own: plan, requests, engine, direct
+transport, recorder, tally, heartbeat. Outside it time moves by rule: each reading of the clock takes 50 ns, each answer
+that is ready 10 µs, and where nothing is left to do the clock goes to the next thing. The endpoint answers every
+request 100 µs after it was sent; as many answers are ready at once as the way says. Run by `hot_path`, in the tree of
+any commit, so it needs nothing of the package but what a launcher needs.
+
+What is counted lies between two marks, each made as one of the requests is sent: at both the process calls getppid(2),
+which nothing else here calls, so that callgrind can tell (`--dump-before=getppid`). Prints the calls to the system
+between the marks as JSON; with `--opcodes` also the bytecodes executed between them, by function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import errno
+import functools
+import heapq
+import json
+import operator
+import os
+import select
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+NEVER = 2**62
+STEP_NS, EACH_NS, WAKE_NS, ANSWER_NS = 50, 10_000, 5_000, 100_000
+"""Of one reading of the clock, of an answer that is handled, of waking up, of the endpoint."""
+BEGIN_NS = 10**14
+"""Of the one clock, which is also the wall clock."""
+STAMPING = 37
+"""SO_TIMESTAMPING."""
+HEAD = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Fri, 15 Jan 2027 08:00:00 GMT\r\nContent-Type: text/plain\r\n"
+TAIL = b"Content-Length: 2\r\nConnection: keep-alive\r\n\r\nok"
+TYPE = "desktop.app_tracking.captured"
+
+
+class Way(NamedTuple):
+    """A kind of run."""
+
+    at_once: int
+    """Answers that are ready at once, at most."""
+    connections: int
+    first: int
+    """The request at which counting begins: by then the templates of nearly all bodies are compiled."""
+    counted: int
+    """So many events are counted, which makes whole bites of rows in closed runs and whole frames in open ones."""
+    phase: Mapping[str, Any]
+    """Long enough for both."""
+
+
+WAYS: Mapping[str, Way] = {
+    "closed": Way(8, 32, 8_192, 4_096, {"connections": 32, "events": 13_000}),
+    "open": Way(1, 256, 8_000, 4_000, {"rate": "4000/s", "duration": "3100ms"}),
+}
+
+
+class Ticks:
+    """A clock that a call in C reads, as it does the system's."""
+
+    def __init__(self) -> None:
+        self._iterator: Any = iter(range(BEGIN_NS, NEVER, STEP_NS))
+        self._size = operator.length_hint(self._iterator)
+        self.read: Callable[[], int] = functools.partial(next, self._iterator)
+        self.readings = self._set_to = 0
+
+    @property
+    def now(self) -> int:
+        """The next reading, which this is not."""
+        return BEGIN_NS + STEP_NS * (self._size - operator.length_hint(self._iterator))
+
+    def add(self, ns: int) -> None:
+        """Let time pass."""
+        place = self._size - operator.length_hint(self._iterator)
+        self.readings += place - self._set_to
+        self._set_to = place + ns // STEP_NS
+        self._iterator.__setstate__(self._set_to)
+
+
+class World:
+    """What is outside the shard. `ready` has what will be ready, in order: instant, descriptor, mask."""
+
+    def __init__(self, way: Way, on_mark: Callable[[], object]) -> None:
+        """`on_mark` is called at both marks, after getppid."""
+        self.at_once = way.at_once
+        self.sends_to_mark = way.first
+        self.way, self.on_mark = way, on_mark
+        self.clock = Ticks()
+        self.ready: collections.deque[tuple[int, int, int]] = collections.deque()
+        self.calls: collections.Counter[str] = collections.Counter()
+        self.wake_ns = NEVER
+        self.on_wake: Callable[[], object] = int
+        self.on_ready: Callable[[], object] = int
+
+    def mark(self) -> None:
+        """A mark is reached."""
+        self.sends_to_mark = self.way.counted
+        os.getppid()
+        self.on_mark()
+
+    def go_on(self, timers: list[Any]) -> None:
+        """Nothing is left to do: go to the next thing, and do what is due then."""
+        ready, now = self.ready, self.clock.now
+        due = self.wake_ns
+        if ready and ready[0][0] < due:
+            due = ready[0][0]
+        if timers and timers[0].when() * 1e9 < due:
+            due = int(timers[0].when() * 1e9)
+        if due == NEVER:
+            raise RuntimeError("nothing is left that could happen")
+        later = max(0, due - now) + WAKE_NS
+        self.clock.add(later)
+        now += later
+        while timers and timers[0].when() * 1e9 <= now:
+            timer = heapq.heappop(timers)
+            timer._scheduled = False
+            if not timer.cancelled():
+                timer._run()
+        if self.wake_ns <= now:
+            self.wake_ns = NEVER
+            self.on_wake()
+        if ready and ready[0][0] <= now:
+            self.on_ready()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Runs what is scheduled as every loop does, and asks the world where it would wait."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        super().__init__(_NeverReady())
+
+    def time(self) -> float:
+        """See asyncio."""
+        return self.world.clock.now / 1e9
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]
+        """The one of the transport."""
+        self.world.on_ready = callback
+
+    def remove_reader(self, fd: Any) -> bool:
+        """See asyncio."""
+        self.world.on_ready = int
+        return True
+
+    def _run_once(self) -> None:
+        if self._ready:  # type: ignore[attr-defined]
+            super()._run_once()  # type: ignore[misc]
+        else:
+            self.world.go_on(self._scheduled)  # type: ignore[attr-defined]
+
+
+class _NeverReady(selectors.SelectSelector):
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return []
+
+
+class WorldPacer:
+    """See Pacer."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def start(self, on_wake: Callable[[], None]) -> None:
+        """See Pacer."""
+        self._world.on_wake = on_wake
+
+    def arm(self, due_ns: int) -> None:
+        """See Pacer."""
+        self._world.calls["timerfd_settime"] += 1
+        self._world.wake_ns = due_ns
+
+    def close(self) -> None:
+        """See Pacer."""
+        self._world.wake_ns = NEVER
+
+
+class Epoll:
+    """See select.epoll: what is ready comes from the world."""
+
+    world: ClassVar[World]
+
+    def fileno(self) -> int:
+        """No descriptor of this process."""
+        return NEVER
+
+    def register(self, fd: int, mask: int) -> None:
+        """A socket that connects is connected at once."""
+        if mask & select.EPOLLOUT:
+            self.world.ready.append((self.world.clock.now, fd, select.EPOLLOUT))
+
+    def modify(self, fd: int, mask: int) -> None:
+        """See select.epoll."""
+
+    def unregister(self, fd: int) -> None:
+        """See select.epoll."""
+
+    def close(self) -> None:
+        """See select.epoll."""
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        """See select.epoll."""
+        world = self.world
+        world.calls["epoll_wait"] += 1
+        ready, now = world.ready, world.clock.now
+        found: list[tuple[int, int]] = []
+        while ready and ready[0][0] <= now and len(found) < world.at_once:
+            _, fd, mask = ready.popleft()
+            found.append((fd, mask))
+        if found:
+            world.clock.add(EACH_NS * len(found))
+        return found
+
+
+class Socket(socket.socket):
+    """A socket to the endpoint."""
+
+    world: ClassVar[World]
+
+    def connect_ex(self, address: Any) -> int:
+        """See socket."""
+        return errno.EINPROGRESS
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """The whole request; its answer comes."""
+        world = self.world
+        world.calls["send"] += 1
+        world.sends_to_mark -= 1
+        if not world.sends_to_mark:
+            world.mark()
+        world.ready.append((world.clock.now + ANSWER_NS, self.fileno(), select.EPOLLIN))
+        return len(data)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """The answer."""
+        self.world.calls["recv"] += 1
+        return HEAD + TAIL
+
+    def recvmsg(self, size: int, room: int = 0, flags: int = 0) -> Any:
+        """The answer, and its stamp."""
+        self.world.calls["recvmsg"] += 1
+        stamp = struct.pack("@6l", *divmod(self.world.clock.now - WAKE_NS, 10**9), 0, 0, 0, 0)
+        return HEAD + TAIL, [(socket.SOL_SOCKET, STAMPING, stamp)], 0, None
+
+
+def replace_system(world: World) -> None:
+    """To be called before anything of the package is imported."""
+    Epoll.world = Socket.world = world
+    time.monotonic_ns = time.time_ns = world.clock.read
+    select.epoll = Epoll  # type: ignore[misc, assignment]
+    socket.socket = Socket  # type: ignore[misc]
+
+
+def scenario(way: Way) -> dict[str, Any]:
+    """Its plan."""
+    return {
+        "name": "cost",
+        "target": {"url": "http://127.0.0.1:9/", "connections": way.connections},
+        "events": [{"type": TYPE}],
+        "phases": [{"name": "load", **way.phase}],
+    }
+
+
+def assignment(document: dict[str, Any]) -> Any:
+    """The first message to the shard."""
+    from loadsim.engine.messages import assignments
+    from loadsim.model import Secret
+    from loadsim.plan import RunSpec, from_document
+
+    spec = RunSpec(scenario=from_document(document, "cost"), seed=7, run_id="run-1", secret=Secret("a secret"))
+    return assignments(spec, 1)[0]
+
+
+def run(
+    way: Way, opcodes: collections.Counter[str], message_of: Callable[[dict[str, Any]], Any] = assignment
+) -> dict[str, dict[str, int]]:
+    """Run one shard from its first message to its last frame. Returns what happened between the marks: calls to the
+    system, and `opcodes` (which is counted elsewhere)."""
+    at_marks: list[tuple[collections.Counter[str], collections.Counter[str]]] = []
+
+    def note() -> None:
+        world.clock.add(0)
+        readings = collections.Counter({"clock": world.clock.readings})
+        at_marks.append((world.calls + readings, opcodes.copy()))
+
+    world = World(way, note)
+    replace_system(world)
+    import loadsim.engine.pacer
+
+    loadsim.engine.pacer.best_pacer = lambda loop: WorldPacer(world)  # noqa: ARG005
+    from loadsim.engine.messages import Last, Start, encode
+    from loadsim.engine.shard import ShardRun
+
+    heard: list[Any] = []
+    loop = Loop(world)
+    asyncio.set_event_loop(loop)
+
+    async def serve() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(encode(Start(world.clock.now + 10**6)))
+        await ShardRun(message_of(scenario(way)), reader, heard.append, lambda spec: spec).run()
+
+    loop.run_until_complete(serve())
+    last = heard[-1]
+    if not isinstance(last, Last) or last.frame.ended != world.calls["send"] or last.frame.samples:
+        sys.exit(f"not every event was answered: {last}")
+    (calls, executed), (all_calls, all_executed) = at_marks[:2]
+    return {"calls": dict(all_calls - calls), "opcodes": dict(all_executed - executed)}
+
+
+def counting_opcodes(counts: collections.Counter[str]) -> None:
+    """Count every bytecode of the package's functions from now on."""
+
+    def on_call(frame: Any, event: str, _: Any) -> Any:
+        code = frame.f_code
+        place = code.co_filename.rpartition("loadsim/")
+        if not place[1] or "importlib" in place[2]:
+            return None
+        name = f"{place[2]}:{code.co_qualname}"
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+
+        def on_opcode(_: Any, event: str, __: Any) -> Any:
+            if event == "opcode":
+                counts[name] += 1
+            return on_opcode
+
+        return on_opcode
+
+    sys.settrace(on_call)
+
+
+def main() -> None:
+    """Run one."""
+    opcodes: collections.Counter[str] = collections.Counter()
+    if "--opcodes" in sys.argv:
+        counting_opcodes(opcodes)
+    print(json.dumps(run(WAYS[sys.argv[1]], opcodes)))
+
+
+if __name__ == "__main__":
+    main()
