@@ -36,8 +36,9 @@ _ROUNDS = 4
 """Number of times that one wake-up polls for ready sockets before the loop continues."""
 
 
-_STAMPED = 8
-"""One of so many reads asks for the kernel's stamp, which costs about 1 µs."""
+_STAMPED = 32
+"""One of so many reads asks for the kernel's stamp, which costs about 1 µs. The others are known to have waited less
+than `_SELDOM_NS`: the sockets were looked at so shortly before."""
 _SELDOM_NS = NS_PER_MS
 """All of them do where the last look at the sockets was so long ago, or at no known time: few are to be read, or all
 have waited."""
