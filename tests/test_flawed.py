@@ -200,7 +200,7 @@ async def test_every_flaw_is_found_beside_the_others(tmp_path: Path, events: int
     assert 0 < found.duplicated <= result.by_case["duplicate"].sent
     assert found.lost is not None
     assert found.lost == found.acknowledged_not_received
-    assert found.lost > 2
+    assert found.lost > 0
     accepted = result.totals.forged_accepted
     assert accepted is not None
     assert found.forged_accepted is not None
