@@ -57,7 +57,7 @@ LOADS = {
 def endpoint(core: int, delay_ms: int) -> Iterator[str]:
     """The bare receiver, which answers everything after so long."""
     port = common.free_port()
-    wanted = ("receive", "--engine", "bare", "--port", str(port), "--delay", f"{delay_ms}ms")
+    wanted = ("receive", "--engine", "bare", "--port", str(port), "--admin", "127.0.0.1:0", "--delay", f"{delay_ms}ms")
     with common.running(common.pinned(core, common.loadsim(*wanted))) as process:
         common.wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}{common.PATH}"
