@@ -5,6 +5,7 @@ Every error is one line with the file, the reason and the remedy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from loadsim.plan.typed_document import DocumentError, parse_toml, read, suggest
 from loadsim.spelling import did_you_mean
 
 CONFIG_NAME = "loadsim.toml"
+_HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(/\S*)?")
 
 
 class EndpointTable(Target, frozen=True, kw_only=True):
@@ -137,11 +139,14 @@ def _endpoints(
 
 
 def resolve_target(argument: str, config: Config, called: str = "TARGET", beside: Collection[str] = ()) -> Endpoint:
-    """The endpoint that TARGET names: a URL (it contains `://`), `embedded`, or a name from `loadsim.toml`.
+    """The endpoint that TARGET names: a URL, `embedded`, or a name from `loadsim.toml`. `localhost:3000/hooks` is
+    read as `http://localhost:3000/hooks`.
 
     `beside`: the shipped scenarios, where the caller takes their names too. Raises UsageError that lists the known
     names; user info and query values of the argument are not repeated.
     """
+    if _HOST_AND_PORT.fullmatch(argument) and argument not in config.endpoints:
+        argument = f"http://{argument}"
     if "://" in argument:
         try:
             check_url(called, argument)

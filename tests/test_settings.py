@@ -55,6 +55,17 @@ def test_a_url_is_an_endpoint_without_a_name(argument: str, tmp_path: Path) -> N
     assert (endpoint.name, endpoint.url, endpoint.events, endpoint.given) == (None, argument, (), {"url": argument})
 
 
+@pytest.mark.parametrize("argument", ["localhost:3000", "127.0.0.1:80/hook?a=1", "[::1]:8080/", "a.example.test:8080"])
+def test_a_host_and_a_port_are_a_url_too(argument: str, tmp_path: Path) -> None:
+    assert resolve_target(argument, load_config(tmp_path)).url == f"http://{argument}"
+
+
+@pytest.mark.parametrize("argument", ["user:1234", "localhost", "localhost:", "localhost:3000:4000", "a b.c:80"])
+def test_what_is_no_host_and_port_is_a_name(argument: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is called"):
+        resolve_target(argument, load_config(tmp_path))
+
+
 def test_an_unknown_name_is_told_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError,

@@ -11,6 +11,7 @@ import msgspec
 
 from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
+from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.exit_codes import PAIRS
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("target_a", metavar="TARGET_A", shell_complete=completing.targets)
 @click.argument("target_b", metavar="[TARGET_B]", required=False, shell_complete=completing.targets)
 @click.option(

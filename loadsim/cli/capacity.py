@@ -12,6 +12,7 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
+from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import put_line, report_of, say
 from loadsim.exit_codes import CAPACITY
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option("--from", "lowest", default="50/s", show_default=True, metavar="RATE", help="The lowest rate to try.")
 @click.option("--to", "highest", metavar="RATE", help="The highest rate to try (default: until one fails).")

@@ -29,6 +29,17 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click; a command that does not exist is answered with the one that was meant."""
+        name = args[0]
+        if not name.startswith("-") and name not in self._table:
+            from loadsim.cli.other_tools import of_command
+
+            raise click.UsageError(f"No such command {name!r}{of_command(name, self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table, importing none of them."""
         rows = [(name, self._table[name][1]) for name in self.list_commands(ctx)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import traceback
 
@@ -98,11 +99,24 @@ def _is_of_key_log(error: OSError) -> bool:
     return error.filename is not None and error.filename == key_log_file()
 
 
+def _with_hint(error: click.ClickException) -> str:
+    """The message of an error and, where it is known, how loadsim says what was meant."""
+    from loadsim.cli import other_tools
+
+    if isinstance(error, click.NoSuchOption):
+        sends_load = error.ctx is not None and error.ctx.info_name in other_tools.LOADS
+        hint = other_tools.of_option(error.option_name, error.possibilities, sends_load=sends_load)
+        return error.message.rstrip(".") + hint
+    text = error.format_message().rstrip(".")
+    extra = re.match(r"Got unexpected extra argument \((\S+)\)", text)
+    return text + other_tools.of_argument(extra[1]) if extra else text
+
+
 def _show(error: click.ClickException) -> None:
     """Print the error in one line, or the help where the command line is empty."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return
-    text = error.format_message().rstrip(".")
+    text = _with_hint(error)
     where = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
     say(f"{' '.join(text.split())}{where}")

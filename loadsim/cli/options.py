@@ -72,6 +72,9 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option("--name", metavar="NAME", help="Name of the run in reports and directory (default: the scenario's)."),
     click.option(
+        "--tag", "tags", multiple=True, metavar="K=V", help="Keep this with the result and show it. Repeatable."
+    ),
+    click.option(
         "--default-objectives/--no-default-objectives",
         default=True,
         help="Add 'success: rate >= 99%', and 'forged_accepted: count == 0' where a case expects refusal (default).",

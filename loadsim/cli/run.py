@@ -13,6 +13,7 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
+from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.model import LoadsimError, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from loadsim.run.run_store_judge import LoadOutcome
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option(
     "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the size of the pool."
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     "--outcomes", is_flag=True, help="Also save the outcome of each event (outcomes.bin), for loadsim reconcile."
 )
 @click.option("--raw", is_flag=True, help="Also save every delivery: raw.ndjson, with the fields of vegeta's results.")
+@click.option("--open", "opened", is_flag=True, help="Show report.html in a browser when the run is over.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
 def command(what: str, **options: Any) -> None:
@@ -105,6 +107,8 @@ def command(what: str, **options: Any) -> None:
     outcome = asyncio.run(_run(spec, quiet=options["quiet"]))
     report_to_github(outcome.result)
     show(outcome, options["json_file"])
+    if options["opened"]:
+        _open(outcome.directory / "report.html")
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 
@@ -171,6 +175,15 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
         put_line(f"\nSaved to {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
     if json_file is not None:
         write_whole(Path(json_file), dump_result(outcome.result))
+
+
+def _open(page: Path) -> None:
+    """Show the page in the user's browser, or say where it is."""
+    from loadsim.graphical_browser import graphical_browser
+
+    browser = graphical_browser()
+    if browser is None or not browser.open(page.absolute().as_uri()):
+        say(f"there is no graphical browser here: open {page}")
 
 
 def _check_json(json_file: str | None) -> None:

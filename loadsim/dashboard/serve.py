@@ -12,7 +12,6 @@ import os
 import secrets
 import socket
 import tempfile
-import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from loadsim.dashboard.app import make_app
 from loadsim.dashboard.run_slot import RunSlot
+from loadsim.graphical_browser import graphical_browser
 from loadsim.host_checks import is_loopback
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
@@ -106,11 +106,8 @@ def _opened(url: str) -> Iterator[None]:
     The browser gets the URL from a file that only this user can read. On the browser's command line, every user of
     the machine could see the token.
     """
-    try:
-        browser = webbrowser.get()
-    except webbrowser.Error:
-        browser = None
-    if browser is None or type(browser) is webbrowser.GenericBrowser:  # a GenericBrowser may run in the terminal
+    browser = graphical_browser()
+    if browser is None:
         yield
         return
     with tempfile.NamedTemporaryFile("w", prefix="loadsim-", suffix=".html", encoding="utf-8") as file:

@@ -14,7 +14,7 @@ from typing import Literal
 from loadsim.judge.slowdown_gates import Gate, parse_gate
 from loadsim.measure.hdr import PERCENTILES, Quantile
 from loadsim.measure.intervals import Intervals, intervals, ratio_interval
-from loadsim.measure.result import RunResult
+from loadsim.measure.result import RunResult, target_url
 from loadsim.measure.result_events import Stats
 from loadsim.measure.share_bounds import more_likely
 from loadsim.measure.stored_histograms import slices_of
@@ -171,6 +171,7 @@ def _differences(base: RunResult, new: RunResult) -> list[str]:
         if result.run.interrupted or result.run.aborted is not None:
             said.append(f"{name} was ended early")
     pairs: list[tuple[str, object, object]] = [
+        ("target", target_url(base), target_url(new)),
         ("model", base.run.model, new.run.model),
         ("planned rate", _rate(base), _rate(new)),
         ("connections", base.limits.connections, new.limits.connections),

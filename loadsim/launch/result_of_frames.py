@@ -83,6 +83,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             scenario=redacted(spec.scenario.document()),
             epoch_ms=None if spec.epoch_ns is None else spec.epoch_ns // NS_PER_MS,
             allow_lost=spec.allow_lost,
+            tags=spec.tags,
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],

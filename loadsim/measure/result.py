@@ -56,6 +56,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """How many hosts may be lost before the run is INVALID."""
     aborted: Aborted | None = None
     """None when no objective ended the run."""
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    """As the user gave them (`--tag`)."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -126,6 +128,12 @@ class _Envelope(msgspec.Struct):
 def dump_result(result: RunResult) -> bytes:
     """The stored form: indented JSON, one trailing newline."""
     return stored_json(result)
+
+
+def target_url(result: RunResult) -> str:
+    """The URL that was tested, redacted, or `embedded`; empty where the stored scenario has none."""
+    target = result.run.scenario.get("target")
+    return str(target.get("url", "")) if isinstance(target, dict) else ""
 
 
 def load_result(data: bytes, source: str) -> RunResult:

@@ -52,6 +52,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The captures, by event type."""
     pace: tuple[int, ...] = ()
     """The recorded times of the capture's rows, ns since the first, for recorded arrivals."""
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    """What the user wants to know of the run later."""
     objectives: tuple[Objective, ...] = ()
     gate: GateMode = "point"
     defaults: bool = True

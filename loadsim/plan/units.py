@@ -45,7 +45,8 @@ def _split(text: str, kind: str, units: str, example: str) -> tuple[Fraction, st
         raise UnitError(f"{text!r} is negative: a {kind} is 0 or more, such as {example!r}")
     unit = unit.replace(" ", "")
     if not unit:
-        raise UnitError(f"{text!r} has no unit: write {units}, such as {example!r}")
+        mine = "".join(char for char in example if not char.isdigit())
+        raise UnitError(f"{text!r} has no unit: write {units}, such as {number + mine!r}")
     return Fraction(number), unit
 
 

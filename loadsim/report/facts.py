@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from loadsim.judge.objectives import parse_objective
 from loadsim.measure.result import RunResult
@@ -30,19 +30,14 @@ class ObjectiveLine(NamedTuple):
 
 
 def run_words(result: RunResult) -> list[str]:
-    """What identifies the run: id, model, workers, seed, recorded time."""
+    """What identifies the run: id, model, workers, seed, recorded time, tags."""
     run = result.run
     duration = result.totals.duration_s
     words = [f"run {run.id}", f"{run.model} model", counted(run.workers, "worker")]
     words += [f"seed {run.seed}", f"{numbers.milliseconds(None if duration is None else 1000 * duration)}"]
     words += [f"ended early at {run.aborted.at_s:.1f} s"] if run.aborted is not None else []
+    words += [f"{key}={value}" for key, value in run.tags.items()]
     return [*words, "interrupted"] if run.interrupted else words
-
-
-def target_of(result: RunResult) -> dict[str, Any]:
-    """The `[target]` of the stored scenario; empty where it has none."""
-    target = result.run.scenario.get("target")
-    return target if isinstance(target, dict) else {}
 
 
 def headline(result: RunResult) -> str:

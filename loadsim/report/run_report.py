@@ -11,7 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from loadsim.judge.objectives import parse_objective, unit_of
-from loadsim.measure.result import RunResult
+from loadsim.measure.result import RunResult, target_url
 from loadsim.measure.result_events import Stats
 from loadsim.model import UsageError, counted
 from loadsim.report import facts, host_rows, numbers
@@ -77,7 +77,7 @@ def run_report(result: RunResult) -> Report:
         _hosts(result),
         _environment(result),
     )
-    target = str(facts.target_of(result).get("url", ""))
+    target = target_url(result)
     return Report(
         outcome=facts.VERDICTS[result.verdict.outcome],
         tone=TONES[result.verdict.outcome],

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from loadsim.measure.result import RunResult
+from loadsim.measure.result import RunResult, target_url
 from loadsim.measure.result_events import Stats
+from loadsim.model import counted
 from loadsim.report import facts, numbers, run_charts
 from loadsim.report.blocks import Chart
 from loadsim.report.chart_sections import point_table
@@ -61,7 +62,7 @@ def run_line(result: RunResult) -> RunLine:
         name=result.run.name,
         started_at=result.run.started_at,
         outcome=result.verdict.outcome,
-        target=str(facts.target_of(result).get("url", "")),
+        target=target_url(result),
         interrupted=result.run.interrupted,
         sent=totals.sent,
         rate=totals.rate_completed,
@@ -73,8 +74,10 @@ def run_line(result: RunResult) -> RunLine:
 
 
 def trend(lines: Sequence[RunLine]) -> Chart | None:
-    """A chart of the runs of one scenario, given in any order; None where there are too few."""
-    ordered = sorted(lines, key=lambda line: line.started_at)
+    """A chart of the runs of one scenario, given in any order, against the target of the latest; None where there are
+    too few."""
+    every = sorted(lines, key=lambda line: line.started_at)
+    ordered = [line for line in every if line.target == every[-1].target]
     if len(ordered) < LEAST or all(line.p50 is None for line in ordered):
         return None
     columns = {name: [getattr(line, name) for line in ordered] for name in ("p50", "p99", "max")}
@@ -86,8 +89,11 @@ def trend(lines: Sequence[RunLine]) -> Chart | None:
         [line.outcome for line in ordered],
     )
     words = (
-        f"{len(ordered)} runs of {ordered[-1].name}, oldest first; the points have the colours of the verdicts. Runs "
-        "on different machines, targets or loads are not comparable: the table says what each was."
+        f"{len(ordered)} runs of {ordered[-1].name} against {ordered[-1].target or 'an unknown target'}, oldest first; "
+        "the points have the colours of the verdicts. Runs on different machines or with different loads are not "
+        "comparable: the table says what each was."
     )
+    if others := len(every) - len(ordered):
+        words += f" {counted(others, 'run')} against other targets {'is' if others == 1 else 'are'} not drawn."
     rows = [(line.began, line.verdict, *line.cells()) for line in ordered]
     return Chart("trend", figure, words, point_table("Runs, oldest first", HEADER, rows, words=(0, 1)))

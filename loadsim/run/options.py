@@ -48,6 +48,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     # the run
     name: str | None = None
     """Name of the run in reports and in the name of its directory, instead of the scenario's."""
+    tags: tuple[str, ...] = ()
+    """Kept with the result: each `KEY=VALUE`."""
     seed: int | None = None
     epoch: str | None = None
     retry: str | None = None

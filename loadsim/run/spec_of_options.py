@@ -16,6 +16,7 @@ import msgspec
 from loadsim.cases import by_part, case_rules, check_cases, check_headers, request_maker
 from loadsim.events import catalogue
 from loadsim.inputs.event_names import full_name, settled
+from loadsim.inputs.tags import parse_tags
 from loadsim.inputs.values import parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.enough_events import why_unsupported
@@ -137,6 +138,7 @@ def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE, *, size
         raw=options.raw,
         outcomes=options.outcomes or scenario.outcomes,
         out=Path(options.out),
+        tags=parse_tags(options.tags),
     )
     if sized:
         _check_sizes(spec)

@@ -89,10 +89,29 @@ def test_a_run_can_be_given_a_name(run: Run, what: str) -> None:
     assert (refused.code, refused.err) == (2, "loadsim: --name: is empty\n")
 
 
+def test_a_run_keeps_its_tags() -> None:
+    spec = compose("embedded", RunOptions(tags=("branch=main", "commit=a=b")))
+    assert spec.tags == {"branch": "main", "commit": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["branch"], "write KEY=VALUE"),
+        (["=x"], "write KEY=VALUE"),
+        (["a=1", "a=2"], "given twice"),
+        (["a=" + "x" * 201], "longer"),
+    ],
+)
+def test_what_is_no_tag_is_refused(run: Run, given: list[str], why: str) -> None:
+    done = run("run", "embedded", "--check", *(word for text in given for word in ("--tag", text)))
+    assert (done.code, done.err.count("\n"), why in done.err) == (2, 1, True)
+
+
 def test_the_options_of_a_run_are_those_of_its_command() -> None:
     """Each is given on the command line, and means the same there as for whoever leaves it out."""
     given = command.make_context("run", ["embedded"]).params
-    assert set(given) - {"what", "json_file", "quiet"} == set(RunOptions.__struct_fields__)
+    assert set(given) - {"what", "json_file", "opened", "quiet"} == set(RunOptions.__struct_fields__)
     assert run_options(given) == RunOptions()
 
 
@@ -123,3 +142,28 @@ def test_every_command_that_fires_a_plan_has_the_options_of_a_target(name: str) 
     other = cli.get_command(click.Context(cli), name)
     assert other is not None
     assert {"secret_env", "secret_file", "key_password_env", "scheme", "name"} <= {param.name for param in other.params}
+
+
+class Browser:
+    """Takes note of what it is to open."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+
+    def open(self, url: str) -> bool:
+        self.pages.append(url)
+        return True
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_page_of_a_run_is_opened_or_it_is_said_where_it_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    browser = Browser()
+    monkeypatch.setattr("loadsim.graphical_browser.graphical_browser", lambda: browser if there else None)
+    ended = run("run", "embedded", "-c", "1", "-n", "3", "-q", "--open", "--tag", "branch=main")
+    assert ended.code == 0, ended.err
+    assert "branch=main" in ended.out
+    (page,) = Path("reports").glob("*/report.html")
+    assert browser.pages == ([page.absolute().as_uri()] if there else [])
+    assert ended.err == ("" if there else f"loadsim: there is no graphical browser here: open {page}\n")

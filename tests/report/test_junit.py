@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+import pytest
 from junitparser import Error, Failure, JUnitXml
 
 from loadsim.measure.result import RunResult
@@ -31,6 +35,19 @@ def test_junit_has_a_case_for_every_objective() -> None:
     xml = JUnitXml.fromstring(render_junit(failed()))
     assert (xml.tests, xml.failures, xml.errors) == (5, len(bad), 0)
     assert "must be < 4.00 ms" in str(found["http_req_duration - p(95)<4"][0].message)  # type: ignore[attr-defined]
+
+
+def test_junit_says_what_was_tested_and_what_was_observed_in_passes_too() -> None:
+    tested = msgspec.structs.replace(failed(), run=msgspec.structs.replace(failed().run, tags={"branch": "main"}))
+    (suite,) = JUnitXml.fromstring(render_junit(tested))
+    said = {each.name: each.value for each in suite.properties()}  # type: ignore[no-untyped-call]
+    assert said["run"] == tested.run.id
+    assert said["target"] == tested.run.scenario["target"]["url"]
+    assert said["tag branch"] == "main"
+    assert said["limits"]
+    passed = next(case for case in suite if case.name == "response - p(99) < 250ms")
+    assert re.match(r"observed .+ ms.*, limit < 250 ms", passed.system_out)
+    assert suite.time == pytest.approx(sum(case.time for case in suite)) == tested.totals.duration_s
 
 
 def test_an_invalid_run_is_an_error_in_junit() -> None:

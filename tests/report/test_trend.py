@@ -30,6 +30,18 @@ def test_a_trend_is_in_order_whatever_the_order_given() -> None:
     assert section.figure["layout"]["xaxis"]["ticktext"] == ["05-01 09:10", "05-02 09:10", "05-03 09:10"]
 
 
+def test_two_targets_are_not_one_line() -> None:
+    elsewhere = [LINES[0]._replace(id="other", target="http://other.example.test/"), *LINES]
+    section = trend(elsewhere)
+    assert section is not None
+    alone = trend(LINES)
+    assert alone is not None
+    assert section.figure == alone.figure
+    assert f"3 runs of {LINES[-1].name} against {LINES[-1].target}" in section.words
+    assert "1 run against other targets is not drawn" in section.words
+    assert "not drawn" not in alone.words
+
+
 def test_one_run_is_no_trend_and_neither_is_what_nobody_measured() -> None:
     assert trend(LINES[:1]) is None
     assert trend([line._replace(p50=None) for line in LINES]) is None

@@ -1,0 +1,87 @@
+"""What users of other load testers type first, and how loadsim says it.
+
+Looked up only for what a command does not know: k6, vegeta, hey, oha, wrk, Locust and ab name the same things in other
+ways, and some of their letters mean something else here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from loadsim.spelling import nearest
+
+_USERS = "a closed load of N users is -c N"
+_EVENTS = "a number of events is -n N"
+_RATE = "a rate is -r 200/s"
+_DURATION = "a duration is -d 30s"
+_BODY = "a body of your own is --payload FILE, and each built-in event is different by itself"
+_POST = "events are sent by POST, as webhooks are"
+_HEADER = "a header is -H 'Content-Type: application/json'"
+_TARGET = "the target is an argument: loadsim run http://localhost:3000/webhooks"
+_PHASES = "phases and ramps are written in a scenario: loadsim scenarios copy stress"
+_OBJECTIVE = "a limit is --objective 'p(95) < 250ms'"
+_HTML = "every run saves report.html; loadsim report latest --format html writes it again"
+_RESULT = "every run saves its result under --out DIR; --json FILE writes it to one file"
+_KEPT = "connections stay open by themselves; --reuse 1 opens one for each event"
+_TRUST = "connections stay open by themselves; a certificate of your own is trusted with --cacert FILE"
+_PROCESSES = "generator processes are -w N"
+_SHOWN = "percentiles are in every report"
+_HTTP1 = "loadsim speaks HTTP/1.1"
+
+OPTIONS: Mapping[str, str] = {
+    **dict.fromkeys(("--vus", "--concurrency", "--users", "--max-vus", "--max-workers"), _USERS),
+    **dict.fromkeys(("--requests", "--iterations", "--num", "--amount"), _EVENTS),
+    **dict.fromkeys(("--rps", "--qps", "--throughput", "--query-per-second"), _RATE),
+    **dict.fromkeys(("-z", "--run-time", "--time", "--timelimit"), _DURATION),
+    **dict.fromkeys(("--body", "--data", "--data-binary", "-D", "-b", "-p", "--body-file"), _BODY),
+    **dict.fromkeys(("-m", "-X", "--method", "--request"), _POST),
+    **dict.fromkeys(("-T", "--content-type"), _HEADER),
+    **dict.fromkeys(("-u", "--url", "--host", "--targets"), _TARGET),
+    **dict.fromkeys(("--stage", "--stages", "-s", "--ramp-up", "--spawn-rate", "--script", "-f"), _PHASES),
+    **dict.fromkeys(("--threshold", "--thresholds", "--slo", "--sla"), _OBJECTIVE),
+    **dict.fromkeys(("--html", "--html-report", "--web-dashboard"), _HTML),
+    **dict.fromkeys(("-o", "--output", "--summary-export", "--csv", "--output-format"), _RESULT),
+    **dict.fromkeys(("--keepalive", "--no-keepalive", "--disable-keepalive"), _KEPT),
+    **dict.fromkeys(("-k",), _TRUST),
+    **dict.fromkeys(("--threads", "--cpus", "--processes"), _PROCESSES),
+    **dict.fromkeys(("--latency", "--latencies", "--summary-trend-stats"), _SHOWN),
+    **dict.fromkeys(("--http2", "-2"), _HTTP1),
+}
+"""Option of another tool → what is written here."""
+
+COMMANDS: Mapping[str, str] = {
+    **dict.fromkeys(("attack", "start", "test", "load", "fire", "execute", "bombard"), "run"),
+    **dict.fromkeys(("send", "trigger", "request", "post"), "simulate"),
+    **dict.fromkeys(("serve", "server", "listen"), "receive"),
+    **dict.fromkeys(("list", "ls", "history", "results"), "runs"),
+    **dict.fromkeys(("verify", "sign"), "schemes"),
+    **dict.fromkeys(("ui", "web", "serve-ui"), "dashboard"),
+    **dict.fromkeys(("inspect", "archive", "summary", "plot"), "report"),
+}
+"""Command of another tool → ours."""
+
+NEVER = "--insecure"
+"""No hint names an option that begins like this: who needs it looks for it."""
+
+
+LOADS = ("run", "capacity", "ab")
+"""The commands that send load, and have the options that the hints name."""
+
+
+def of_command(name: str, known: Iterable[str]) -> str:
+    """The hint behind a command that does not exist; empty without one."""
+    meant = COMMANDS.get(name) or nearest(name, known)
+    return f": did you mean loadsim {meant}?" if meant else ""
+
+
+def of_option(option: str, near: Iterable[str] | None, *, sends_load: bool) -> str:
+    """The hint behind an option that a command does not know, `near` by click's own comparison; empty without one."""
+    if sends_load and option in OPTIONS:
+        return f": {OPTIONS[option]}"
+    name = next((name for name in near or () if not name.startswith(NEVER)), None)
+    return f": did you mean {name}?" if name else ""
+
+
+def of_argument(text: str) -> str:
+    """The hint behind an argument too many: a number without the option that it belongs to."""
+    return f": -n {text} events, -c {text} users, -r {text}/s or -d {text}s?" if text.isdecimal() else ""
