@@ -22,7 +22,7 @@ from tests import commands
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
-EXAMPLES: Mapping[str, float] = {"quick": 0.4, "usual": 1, "thorough": 20}
+EXAMPLES: Mapping[str, float] = {"quick": 0.3, "usual": 1, "thorough": 20}
 """Hypothesis profile → how many examples of every law are tried, as a multiple of the number that the law names."""
 
 # A slow machine is no counterexample.

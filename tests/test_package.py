@@ -68,7 +68,9 @@ def environment(place: Path, *what: str) -> Installed:
     libraries = sysconfig.get_paths(vars={"base": str(place / "env"), "platbase": str(place / "env")})["purelib"]
     Path(libraries, "dependencies.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n", encoding="utf-8")
     command = [sys.executable, "-I", "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
-    done = subprocess.run([*command, *what], capture_output=True, text=True, check=False)
+    # Nothing of this process's import path: with the tree on it, pip would find loadsim installed already.
+    env = {"PATH": os.defpath, "HOME": str(place)}
+    done = subprocess.run([*command, "--force-reinstall", *what], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (place / "work").mkdir()
     return Installed(place / "env" / "bin" / "loadsim", place / "work")
