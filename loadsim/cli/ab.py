@@ -22,6 +22,7 @@ from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
 if TYPE_CHECKING:
     from loadsim.judge.slowdown_gates import Gate
     from loadsim.plan import RunSpec
+    from loadsim.settings import Config
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
 
@@ -117,8 +118,8 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
         resolve_target(target, config)
     if options["target"]:
         raise UsageError("-t: the targets are TARGET_A and TARGET_B")
-    a = _load(target_a, options)
-    b = a if same else msgspec.structs.replace(_load(target_b or target_a, options), seed=a.seed)
+    a = _load(target_a, options, config)
+    b = a if same else msgspec.structs.replace(_load(target_b or target_a, options, config), seed=a.seed)
     request = AbRequest(
         a=a,
         b=b,
@@ -133,21 +134,21 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     return request
 
 
-def _load(target: str, options: dict[str, Any]) -> RunSpec:
+def _load(target: str, options: dict[str, Any], config: Config) -> RunSpec:
     from loadsim.run.scenario_text import names_scenario
-    from loadsim.run.spec_of_options import compose, read_config
+    from loadsim.run.spec_of_options import compose
     from loadsim.shipped import shipped_names
     from loadsim.spelling import did_you_mean
 
     rest = run_options(options)
     if options["scenario"] is None:
-        return compose(target, rest)
-    if not names_scenario(options["scenario"], read_config()):
+        return compose(target, rest, config=config)
+    if not names_scenario(options["scenario"], config):
         raise UsageError(
             f"--scenario {options['scenario']}: a scenario is a file that ends in .toml, or one that loadsim ships "
             f"(loadsim scenarios){did_you_mean(options['scenario'], shipped_names(), '; ')}"
         )
-    return compose(options["scenario"], msgspec.structs.replace(rest, target=target))
+    return compose(options["scenario"], msgspec.structs.replace(rest, target=target), config=config)
 
 
 def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:

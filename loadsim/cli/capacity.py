@@ -93,10 +93,12 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     highest = None if options["highest"] is None else _rate("--to", options["highest"])
     if highest is not None and highest < lowest:
         raise UsageError(f"--to {options['highest']} is below --from {options['lowest']}")
-    quick = not names_scenario(what, read_config())
+    config = read_config()
+    quick = not names_scenario(what, config)
     if options["connections"] and not quick:
         raise UsageError(f"-c: a scenario sets this itself; change {what}, or name a target instead of a scenario")
-    load = compose(what, run_options({**options, "rate": options["lowest"] if quick else None}), sized=False)
+    given = run_options({**options, "rate": options["lowest"] if quick else None})
+    load = compose(what, given, sized=False, config=config)
     request = CapacityRequest(
         load=load,
         lowest=lowest,

@@ -94,11 +94,13 @@ def command(what: str, **options: Any) -> None:
     """
     from loadsim.cli.github import report_to_github
     from loadsim.judge import exit_code
+    from loadsim.report.report_formats import FORMATS
     from loadsim.run.scenario_text import shadowed_scenario
     from loadsim.run.spec_of_options import compose, read_config
 
-    spec = compose(what, run_options(options))
-    if note := shadowed_scenario(what, read_config()):
+    config = read_config()
+    spec = compose(what, run_options(options), config=config)
+    if note := shadowed_scenario(what, config):
         say(note)
     if options["check"]:
         _show_plan(spec)
@@ -108,7 +110,7 @@ def command(what: str, **options: Any) -> None:
     report_to_github(outcome.result)
     show(outcome, options["json_file"])
     if options["opened"]:
-        _open(outcome.directory / "report.html")
+        _open(outcome.directory / FORMATS["html"].filename)
     sys.exit(exit_code(outcome.result, interrupted=outcome.result.run.interrupted))
 
 

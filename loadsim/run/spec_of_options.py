@@ -101,14 +101,21 @@ def read_config() -> Config:
     return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
-def compose(what: str, options: RunOptions, words: Words = COMMAND_LINE, *, sized: bool = True) -> RunSpec:
+def compose(
+    what: str,
+    options: RunOptions,
+    words: Words = COMMAND_LINE,
+    *,
+    sized: bool = True,
+    config: Config | None = None,
+) -> RunSpec:
     """The run for a SCENARIO or TARGET and these options.
 
     All input is checked here, before the first event. A look at the plan alone (`check`) needs no secret. `sized`: the
-    run has this length, so its objectives must be such as so many events can support. Raises UsageError, and
-    LoadsimError where no result could be written.
+    run has this length, so its objectives must be such as so many events can support. `config`: `loadsim.toml`, where
+    the caller has read it. Raises UsageError, and LoadsimError where no result could be written.
     """
-    config = read_config()
+    config = read_config() if config is None else config
     is_scenario = names_scenario(what, config)
     made = _scenario if is_scenario else _without_scenario
     scenario = _named(made(what, options, words, config), options.name)
