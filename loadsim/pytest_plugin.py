@@ -93,9 +93,9 @@ def loadsim_run(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 def _load(directory: Path) -> LoadRun:
-    from loadsim.measure.result import load_result
+    from loadsim.measure.result import RESULT_FILE, load_result
 
-    path = directory / "result.json"
+    path = directory / RESULT_FILE
     return LoadRun(load_result(path.read_bytes(), str(path)), directory)
 
 

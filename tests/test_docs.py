@@ -30,8 +30,8 @@ import yaml  # type: ignore[import-untyped]
 from loadsim.cases import case_rules
 from loadsim.cli.main import cli
 from loadsim.events import catalogue
+from loadsim.measure.result import RESULT_FILE
 from loadsim.plan.scenario_reading import from_document
-from loadsim.run.run_store_judge import RESULT
 from loadsim.settings import load_config
 from loadsim.signing import scheme_names
 from loadsim.studies.result_directories import REPORTS
@@ -220,7 +220,7 @@ def parse(arguments: list[str]) -> None:
 def test_every_command_of_a_page_has_options_that_exist(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = tmp_path / REPORTS / "20260504-091000-quick-0000" / RESULT
+    stored = tmp_path / REPORTS / "20260504-091000-quick-0000" / RESULT_FILE
     stored.parent.mkdir(parents=True)
     stored.touch()
     monkeypatch.chdir(tmp_path)  # where there is a result, for commands that name the latest one

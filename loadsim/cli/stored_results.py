@@ -10,9 +10,8 @@ from click.shell_completion import CompletionItem
 
 from loadsim.cli import completing
 from loadsim.input_files import is_directory, read_bytes_file
-from loadsim.measure.result import RunResult, load_result
+from loadsim.measure.result import RESULT_FILE, RunResult, load_result
 
-RESULT_FILE = "result.json"
 LATEST = "latest"
 """The word for the newest directory with the result of a run, in `reports/`; after a path, in that directory."""
 
@@ -71,8 +70,6 @@ def read_result(path: Path) -> RunResult:
 
 def report_file(path: Path) -> Path:
     """The file with the result of a run or of a study: `path` itself, or the one in that directory."""
-    from loadsim.studies.stored import FILES
+    from loadsim.studies.result_directories import result_file_in
 
-    if not is_directory(path):
-        return path
-    return next((path / name for name in (RESULT_FILE, *FILES) if (path / name).is_file()), path / RESULT_FILE)
+    return path / (result_file_in(path) or RESULT_FILE) if is_directory(path) else path

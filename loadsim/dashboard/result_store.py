@@ -11,10 +11,9 @@ from pathlib import Path
 
 from loadsim.input_files import read_bytes_file
 from loadsim.judge.compare import CompareResult, compare_results
-from loadsim.measure.result import RunResult, load_result
+from loadsim.measure.result import RESULT_FILE, RunResult, load_result
 from loadsim.model import UsageError, own_fault
 from loadsim.report.trend import RunLine, run_line
-from loadsim.run.run_store_judge import RESULT
 
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|\.(?!\.)){0,150}", re.ASCII)
 """Allowed names of result directories: no path separator, no `..`, no hidden name."""
@@ -50,7 +49,7 @@ class ResultStore:
         """The result with this id. Raises UsageError where there is none; no id leads out of the directory."""
         if RUN_ID.fullmatch(run_id) is None or not self._is_result(self.out / run_id):
             raise UsageError(f"there is no such run in {self.out}/")
-        path = self.out / run_id / RESULT
+        path = self.out / run_id / RESULT_FILE
         return load_result(read_bytes_file(path), source=str(path))
 
     def compare(self, one: str, other: str) -> CompareResult:
@@ -71,7 +70,7 @@ class ResultStore:
 
     def _is_result(self, path: Path) -> bool:
         """Whether this is a directory with a result in it. A symbolic link is not: it may lead anywhere."""
-        file = path / RESULT
+        file = path / RESULT_FILE
         try:
             return path.is_dir() and not path.is_symlink() and file.is_file() and not file.is_symlink()
         except OSError:
@@ -79,7 +78,7 @@ class ResultStore:
 
     def _stored(self, path: Path) -> StoredResult:
         try:
-            stat = (path / RESULT).stat()
+            stat = (path / RESULT_FILE).stat()
         except OSError:
             return StoredResult(path.name, None, "it was removed")
         state = (stat.st_mtime_ns, stat.st_size)
@@ -91,6 +90,6 @@ class ResultStore:
         except UsageError as error:
             stored = StoredResult(path.name, None, str(error))
         except Exception as error:  # noqa: BLE001 - an unexpected fault of one file must not hide the other runs
-            stored = StoredResult(path.name, None, f"{path / RESULT}: cannot be listed: {own_fault(error)}")
+            stored = StoredResult(path.name, None, f"{path / RESULT_FILE}: cannot be listed: {own_fault(error)}")
         self._known[path.name] = (state, stored)
         return stored

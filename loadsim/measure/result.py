@@ -34,6 +34,8 @@ from loadsim.model import UsageError
 SCHEMA = "loadsim.result/2"
 _FIRST_SCHEMA = "loadsim.result/1"
 _LONGEST_SCHEMA = 40
+RESULT_FILE = "result.json"
+"""Name of the file in a run's directory that holds its result."""
 
 
 class RunInfo(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from loadsim.measure.result import RunResult, dump_result
+from loadsim.measure.result import RESULT_FILE, RunResult, dump_result
 from loadsim.report import html_page, markdown, plotly_script, terminal
 from loadsim.report.blocks import Report
 from loadsim.report.hgrm import render_hgrm
@@ -43,7 +43,7 @@ FORMATS: dict[str, Format] = {
     "hlog": Format("intervals.hlog", lambda result: render_hlog(result).encode(), run=False),
     "k6": Format("k6-summary.json", render_k6_summary, run=False),
     "openmetrics": Format("metrics.txt", lambda result: render_openmetrics(result).encode(), run=False),
-    "json": Format("result.json", dump_result, run=False),
+    "json": Format(RESULT_FILE, dump_result, run=False),
 }
 
 

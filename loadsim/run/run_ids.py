@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 import secrets
 
 from loadsim.launch.result_files import slug
+
+GIVEN_ID = re.compile(r"(\d{8}-\d{6})-[A-Za-z0-9.-]+-[0-9a-f]{4}(-\d+)?", re.ASCII)
+"""The name of a directory that `new_id` named: the moment, and at its end the number of one that was there already."""
 
 
 def new_id(name: str) -> str:

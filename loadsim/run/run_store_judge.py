@@ -25,7 +25,7 @@ from loadsim.launch.run_lifecycle import BrokenRunError, Run
 from loadsim.measure.event_outcomes import FILE as OUTCOMES
 from loadsim.measure.event_outcomes import OutcomeCollector, dump_outcomes
 from loadsim.measure.ledger_document import RunLedger
-from loadsim.measure.result import RunResult, dump_result
+from loadsim.measure.result import RESULT_FILE, RunResult, dump_result
 from loadsim.model import LoadsimError, Secret, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.report_formats import run_files
@@ -36,7 +36,6 @@ from loadsim.run.run_ids import new_id
 if TYPE_CHECKING:
     from loadsim.receiver.embedded import RunningReceiver
 
-RESULT = "result.json"
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """A context around a run in progress, such as a live view or a signal handler."""
 
@@ -171,18 +170,18 @@ def _raw_log(spec: RunSpec) -> Iterator[RawLog | None]:
 def keep(result: RunResult, spec: RunSpec) -> Path:
     """Write the result into a new directory before it is judged."""
     directory = run_directory(spec.out, result.run.id)
-    write_whole(directory / RESULT, dump_result(result))
+    write_whole(directory / RESULT_FILE, dump_result(result))
     return directory
 
 
 def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
     """Judge the result, write it again with the verdict, then its reports."""
-    path = directory / RESULT
+    path = directory / RESULT_FILE
     judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate, defaults=spec.defaults)
     write_whole(path, dump_result(judged))
     files = [path]
     for name, data in run_files(judged).items() if spec.drawn else ():
-        if name != RESULT:
+        if name != RESULT_FILE:
             write_whole(directory / name, data)
             files.append(directory / name)
     return LoadOutcome(judged, directory, tuple(files))

@@ -1,13 +1,12 @@
 """The result directories under `reports/`: found newest first, described in a list, deleted when there are too many.
 
-When a directory was made is in its name, as `run.run_ids.new_id` gives it; of one with another name, the time of its
-result file counts.
+When a directory was made is in the name that loadsim gives it (`run.run_ids`); of one with another name, the time of
+its result file counts.
 """
 
 from __future__ import annotations
 
 import datetime
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +15,16 @@ from typing import NamedTuple
 import msgspec
 
 from loadsim.input_files import read_bytes_file
-from loadsim.measure.result import load_result
+from loadsim.measure.result import RESULT_FILE, load_result
 from loadsim.measure.stored_json import UNREADABLE
 from loadsim.model import LoadsimError, UsageError, own_fault
 from loadsim.report.trend import run_line
-from loadsim.run.run_store_judge import RESULT
+from loadsim.run.options import RunOptions
+from loadsim.run.run_ids import GIVEN_ID
 from loadsim.studies.stored import FILES, study_report
 
-REPORTS = Path("reports")
+REPORTS = Path(RunOptions().out)
 """Where results are stored by default."""
-_GIVEN_NAME = re.compile(r"(\d{8}-\d{6})-[A-Za-z0-9.-]+-[0-9a-f]{4}(-\d+)?", re.ASCII)
 _SCHEMAS = "loadsim."
 
 
@@ -43,7 +42,7 @@ class ResultDirectory(NamedTuple):
     @property
     def kind(self) -> str:
         """`run`, or the study: `capacity`, `ab`, `probe`, `verify`, `receiver`."""
-        return "run" if self.file == RESULT else Path(self.file).stem
+        return "run" if self.file == RESULT_FILE else Path(self.file).stem
 
 
 class StoredLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,10 +99,15 @@ def result_directories(out: Path) -> list[ResultDirectory]:
     return sorted(found, reverse=True)
 
 
+def result_file_in(directory: Path) -> str | None:
+    """The name of the result file of a run or a study in a directory; None where there is none."""
+    return next((name for name in (RESULT_FILE, *FILES) if (directory / name).is_file()), None)
+
+
 def latest_run(out: Path = REPORTS) -> Path:
     """The newest directory with the result of a run. Raises UsageError where there is none."""
     for each in result_directories(out):
-        if each.file == RESULT:
+        if each.file == RESULT_FILE:
             return each.path
     raise UsageError(f"there is no result of a run in {out}/ yet")
 
@@ -118,7 +122,7 @@ def prune(found: Sequence[ResultDirectory], keep: int) -> Pruned:
 
     One that has another name than loadsim gives was kept on purpose: it is not counted and stays.
     """
-    ours = [each for each in found if _GIVEN_NAME.fullmatch(each.path.name) and _is_ours(each)]
+    ours = [each for each in found if GIVEN_ID.fullmatch(each.path.name) and _is_ours(each)]
     old = ours[keep:]
     for each in old:
         try:
@@ -133,13 +137,13 @@ def _directory(path: Path) -> ResultDirectory | None:
     try:
         if path.is_symlink() or not path.is_dir():
             return None
-        file = next((name for name in (RESULT, *FILES) if (path / name).is_file()), None)
+        file = result_file_in(path)
         if file is None:
             return None
         modified_ns = (path / file).stat().st_mtime_ns
     except OSError:
         return None  # no permission to look, or it was removed
-    given = _GIVEN_NAME.fullmatch(path.name)
+    given = GIVEN_ID.fullmatch(path.name)
     moment = given[1] if given else f"{datetime.datetime.fromtimestamp(modified_ns / 1e9, datetime.UTC):%Y%m%d-%H%M%S}"
     return ResultDirectory(moment, modified_ns, path, file)
 
@@ -162,7 +166,7 @@ def _line(each: ResultDirectory) -> StoredLine:
     path = each.path / each.file
     try:
         data = read_bytes_file(path)
-        if each.file == RESULT:
+        if each.file == RESULT_FILE:
             return _with_figures(line, data, str(path))
         report = study_report(data, str(path))
         if report is None:

@@ -11,9 +11,8 @@ import pytest
 from loadsim.launch.result_files import slug
 from loadsim.measure.result import dump_result
 from loadsim.measure.stored_json import stored_json
-from loadsim.run.run_ids import new_id
+from loadsim.run.run_ids import GIVEN_ID, new_id
 from loadsim.studies.result_directories import (
-    _GIVEN_NAME,
     Pruned,
     StoredList,
     latest_run,
@@ -184,8 +183,8 @@ def test_a_renamed_directory_has_the_time_of_its_file(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["steady", "a b/c", "ünï", "x" * 60, "-"])
 def test_the_names_that_we_give_are_known_again(name: str) -> None:
-    assert _GIVEN_NAME.fullmatch(new_id(name)), slug(name)
-    assert _GIVEN_NAME.fullmatch(f"{new_id(name)}-2")
+    assert GIVEN_ID.fullmatch(new_id(name)), slug(name)
+    assert GIVEN_ID.fullmatch(f"{new_id(name)}-2")
 
 
 def test_nothing_to_prune(run: Run) -> None:
