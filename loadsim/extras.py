@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "dashboard", "dask", "interop"]
+Extra = Literal["asgi", "dashboard", "dask", "interop", "sql"]
 """Those that a command asks for."""
 
 
@@ -17,6 +17,7 @@ PURPOSES = {
     "dask": "load from several machines: --cluster",
     "interop": "bench verify beside the providers' own libraries",
     "report": "charts in report.html",
+    "sql": 'effects in a database: [effects] source = "sql"',
 }
 """What a user can do with an extra."""
 

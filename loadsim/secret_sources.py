@@ -39,12 +39,12 @@ def read_secret(
     name = secret_env or default_env
     if name is None:
         raise UsageError("no signing secret: name its variable (secret_env), or a file that holds it (secret_file)")
-    return Secret(_variable(name, "the signing secret", remedy))
+    return Secret(read_variable(name, "the signing secret", remedy))
 
 
 def read_key_password(name: str | None) -> Secret | None:
     """The pass phrase of the client key, from the variable `name`. Raises UsageError when it is not set."""
-    return None if name is None else Secret(_variable(name, "the pass phrase of the client key"))
+    return None if name is None else Secret(read_variable(name, "the pass phrase of the client key"))
 
 
 def resolve_headers(headers: Headers) -> Headers:
@@ -60,14 +60,16 @@ def resolve_headers(headers: Headers) -> Headers:
 def _resolved(header: str, value: str) -> str:
     if not value.startswith(ENV_PREFIX):
         return value
-    value = _variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
+    value = read_variable(value.removeprefix(ENV_PREFIX).strip(), f"the header {header}")
     problem = header_value_problem(value)
     if problem:
         raise UsageError(f"the header {header}: the value of its environment variable {problem}")
     return value
 
 
-def _variable(name: str, purpose: str, remedy: str = "") -> str:
+def read_variable(name: str, purpose: str, remedy: str = "") -> str:
+    """The value of an environment variable that holds a secret, without a newline at its end. Raises UsageError, which
+    begins with `purpose` and ends in `remedy`."""
     if VARIABLE_NAME.fullmatch(name) is None:
         # Not repeated: a secret that was given in place of the variable's name must not appear in a log.
         raise UsageError(f"{purpose}: the given name is not the name of a variable (letters, digits and _)")

@@ -98,6 +98,8 @@ class Frame(msgspec.Struct, tag="frame"):
     """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_log_rows`."""
     outcomes: bytes = b""
     """If requested: their outcomes, packed by `measure.event_outcomes`."""
+    deliveries: bytes = b""
+    """If requested: when they were due and ended, packed by `measure.effect_book`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
     away_ns: int = 0
     """How long the loop was away (see `measure.pauses`), cumulative."""

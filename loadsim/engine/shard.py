@@ -18,9 +18,11 @@ from collections.abc import Callable
 from typing import BinaryIO, TypedDict
 
 import msgspec
+import numpy as np
 
 from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
+from loadsim.engine.acknowledgements import Acknowledgements
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
 from loadsim.engine.messages import (
@@ -47,6 +49,7 @@ from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.engine.transport_choice import make_transport
 from loadsim.exit_codes import Exit
+from loadsim.measure.effect_book import Flag
 from loadsim.measure.event_outcomes import flags_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.pauses import Pauses
@@ -168,7 +171,10 @@ class ShardRun:
         )
         self._raw = RawRows(begin.at_ns - self._start_ns) if spec.raw else None
         self._notes = OutcomeNotes(outcome_flags(plan)) if spec.noted else None
-        logs = [log for log in (self._raw, self._notes) if log is not None]
+        self._deliveries = None
+        if spec.watches_effects:
+            self._deliveries = Acknowledgements(effect_flags(plan), begin.at_ns - self._start_ns)
+        logs = [log for log in (self._raw, self._notes, self._deliveries) if log is not None]
         self._pauses = Pauses(plan.scenario.validity.lag)
         self._lateness = LatenessTally(self._start_ns, target.timeout, self._pauses.disturbed)
         self._recorder = Recorder(tally, logs, self._lateness)
@@ -266,6 +272,7 @@ class ShardRun:
             addresses=engine.addresses(),
             raw=self._raw.take() if self._raw is not None else b"",
             outcomes=self._notes.take() if self._notes is not None else b"",
+            deliveries=self._deliveries.take() if self._deliveries is not None else b"",
             volleys=volleys.counts if volleys is not None else None,
             retries=retries.counts if retries is not None else None,
         )
@@ -281,6 +288,13 @@ def outcome_flags(plan: Plan) -> Ints:
     """What reconciliation must know of each stratum: whether a refusal is due, and whether the body is its own."""
     cases = [(False, False), *((case.expect != "accept", case.kind in REUSING) for case in plan.scenario.cases)]
     return flags_of([cases[plan.unpack(stratum)[2]] for stratum in range(plan.strata)])
+
+
+def effect_flags(plan: Plan) -> Ints:
+    """What a book of effects must know of each stratum: whether a refusal is due, and whether its phase counts."""
+    cases = [0, *(Flag.refusal_due * (case.expect != "accept") for case in plan.scenario.cases)]
+    strata = [plan.unpack(stratum) for stratum in range(plan.strata)]
+    return np.array([cases[case] | Flag.recorded * plan.phases[phase].record for phase, _, case in strata])
 
 
 def _clock_offset_ns() -> int:

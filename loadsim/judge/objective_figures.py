@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadsim.judge.objectives import counted_status, percentile_of, status_of
-from loadsim.judge.vocabulary import CASE_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
+from loadsim.judge.vocabulary import CASE_METRICS, EFFECT_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
 from loadsim.measure.hdr import PERCENTILES, highest_of, percentile
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import CUT_OFF, Stats, Totals, histogram_key
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import Whole, whole_of
-from loadsim.model import US_PER_MS, Objective, UsageError
+from loadsim.model import MS_PER_S, US_PER_MS, Objective, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ def observe(result: RunResult, objective: Objective) -> Observation:
         return _ledger(result, objective)
     if objective.metric in RETRY_METRICS:
         return _given_up(result, objective)
+    if objective.metric in EFFECT_METRICS:
+        return _effects(result, objective)
     group = group_of(result, objective)
     if group is None or group.planned == 0:
         return Observation(None, missing=f"no events {_where(objective)}")
@@ -76,7 +78,11 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
         return Observation(None, missing="the result holds no latencies by status, an earlier version stored it")
     where = _where(objective) if status is None else f"of {status} answers {_where(objective)}"
     latencies = group.latency_ms if status is None else group.by_status.get(status, {})
-    stats = latencies.get(objective.metric)
+    return _figure_of(result, objective, latencies.get(objective.metric), where)
+
+
+def _figure_of(result: RunResult, objective: Objective, stats: Stats | None, where: str) -> Observation:
+    """A figure of a latency metric."""
     if stats is None or stats.count == 0:
         return Observation(None, missing=f"no {objective.metric} sample {where}")
     number = percentile_of(objective.aggregation)
@@ -184,6 +190,29 @@ def _given_up(result: RunResult, objective: Objective) -> Observation:
     if objective.aggregation == "count":
         return Observation(float(count))
     return _per_second(count, result.totals)
+
+
+def _effects(result: RunResult, objective: Objective) -> Observation:
+    found = result.effects
+    if found is None or found.problem:
+        why = f": {found.problem}" if found is not None else ""
+        return Observation(None, missing=f"{objective.metric} is not known, the source of effects was of no use{why}")
+    metric, aggregation = objective.metric, objective.aggregation
+    if metric in ("effect", "ack_to_effect"):
+        stats = found.effect_ms if metric == "effect" else found.ack_to_effect_ms
+        return _figure_of(result, objective, stats, "of acknowledged events")
+    if metric == "drained":
+        if found.drained_s is None:
+            return Observation(None, missing="how long the backlog lasted is not known")
+        return Observation(found.drained_s * MS_PER_S, at_most=None if found.drained else math.inf)
+    if metric == "backlog":
+        backlog = {"max": found.backlog_max, "last": found.backlog_last, "avg": found.backlog_avg}[aggregation]
+        return Observation(backlog, missing="" if backlog is not None else "the backlog is not known")
+    counts = {"undone": found.undone, "effects_repeated": found.repeated, "effect_before_ack": found.before_ack}
+    count = counts[metric]
+    if count is None:
+        return Observation(None, missing=f"{metric} is not known")
+    return Observation(float(count)) if aggregation == "count" else _per_second(count, result.totals)
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:

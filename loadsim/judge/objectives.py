@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from loadsim.judge.vocabulary import (
     AGGREGATIONS,
+    EFFECT_METRICS,
     K6_EXPECTED,
     K6_METRICS,
     LEDGER_METRICS,
@@ -106,7 +107,7 @@ def objectives_of(
         rule = ObjectiveRule(objective=each) if isinstance(each, str) else each
         objective = parse_objective(rule.objective)
         vocabulary.check(objective)
-        if rule.abort and objective.metric in WHOLE_RUN_METRICS:
+        if rule.abort and objective.metric in WHOLE_RUN_METRICS and not _grows(objective):
             raise UsageError(
                 f"objective {objective.text!r}: {objective.metric} is known when the run is over, so it cannot end one "
                 "early: give it as an objective without abort"
@@ -118,6 +119,11 @@ def objectives_of(
     wanted += [DEFAULT_OF_FORGED] if vocabulary.has_cases and "forged_accepted" not in named else []
     added = [replace(parse_objective(text), default=True) for text in wanted if defaults]
     return (*objectives.values(), *added)
+
+
+def _grows(objective: Objective) -> bool:
+    """Whether its figure is known while the run goes on, and can only get worse."""
+    return objective.metric == "backlog" and objective.aggregation == "max" and objective.op in ("<", "<=")
 
 
 def texts_of(result: RunResult) -> tuple[str, ...]:
@@ -154,8 +160,10 @@ def limit_text(objective: Objective) -> str:
 def unit_of(metric: str, aggregation: str) -> str:
     """The canonical unit: `ms`, `fraction`, `events` or `events/s`."""
     kind: MetricKind = METRICS[metric]
-    if kind == "trend":
+    if kind in ("trend", "duration"):
         return "ms"
+    if kind == "gauge":
+        return "events"
     if kind == "rate":
         return "fraction"
     return "events" if aggregation == "count" else "events/s"
@@ -229,7 +237,7 @@ def _tags(text: str, metric: str, raw: str | None, *, of_k6: bool) -> tuple[tupl
 
 
 def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:
-    if metric in (*LEDGER_METRICS, *RETRY_METRICS):
+    if metric in (*LEDGER_METRICS, *RETRY_METRICS, *EFFECT_METRICS):
         raise UsageError(f"objective {text!r}: {metric} is known for the whole run only, without tags")
     if "status" in tags:
         _check_status(text, metric, tags["status"])

@@ -110,7 +110,7 @@ def short_of_load(result: RunResult, objective: Objective) -> str:
     judged by windows, has a lower limit, or does not contain the lateness is not.
     """
     lateless = objective.metric in ("service", "wait", "first_byte", "connect")
-    lower = objective.op in (">", ">=") and METRICS[objective.metric] != "rate"
+    lower = objective.op in (">", ">=") and METRICS[objective.metric] not in ("rate", "gauge", "duration")
     if result.run.model == "closed" or not (objective.window_ns is not None or lower or lateless):
         return ""
     phase = dict(objective.tags).get("phase")

@@ -15,7 +15,7 @@ from loadsim.exit_codes import VERDICTS, Exit
 from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
-from loadsim.judge.vocabulary import K6_DIFFERENCE, LEDGER_METRICS, METRICS
+from loadsim.judge.vocabulary import EFFECT_METRICS, K6_DIFFERENCE, LEDGER_METRICS, METRICS
 from loadsim.judge.window_objectives import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.judge.without_generator import pause_words, without_generator
 from loadsim.measure.result import RunResult
@@ -104,7 +104,7 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if seen.value is not None:
         high = seen.value if seen.at_most is None else seen.at_most
         passed = holds_between(objective, seen.value, high, holds)
-        missing = missing if passed is not None else f"it is left open by {CUT_OFF_EARLY}"
+        missing = missing if passed is not None else f"it is left open by {_cut_off(objective)}"
     doubted = gate == "confident" and passed is False and seen.ci95 is not None and objective.op in ORDERED
     if doubted and seen.ci95 is not None:
         passed = any(holds(end, objective.value) for end in seen.ci95)
@@ -113,6 +113,13 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
         note = "; ".join(filter(None, (note, "no 95 % interval: the figure itself was judged (--gate confident)")))
     row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
     return msgspec.structs.replace(row, needs_s=seen.needs_s), missing
+
+
+def _cut_off(objective: Objective) -> str:
+    """What left an objective open, and what would help."""
+    if objective.metric in EFFECT_METRICS:
+        return "events that were not done when the wait ended: wait longer ([effects] wait)"
+    return CUT_OFF_EARLY
 
 
 def _once_more(
@@ -163,7 +170,7 @@ def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: 
     if objective.text == aborted.objective:
         note = "; ".join(filter(None, (row.note, f"ended the run at {aborted.at_s:.1f} s: {aborted.why}")))
         return msgspec.structs.replace(row, passed=False, note=note), ""
-    if missing and objective.metric not in LEDGER_METRICS:
+    if missing and objective.metric not in (*LEDGER_METRICS, *EFFECT_METRICS):
         note = "; ".join(filter(None, (row.note, f"not judged, the run was ended early: {missing}")))
         return msgspec.structs.replace(row, note=note), ""
     return row, missing

@@ -19,7 +19,7 @@ from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
 from loadsim.spelling import did_you_mean
 
-MetricKind = Literal["trend", "rate", "counter"]
+MetricKind = Literal["trend", "rate", "counter", "gauge", "duration"]
 
 METRICS: dict[str, MetricKind] = {
     "response": "trend",
@@ -40,16 +40,27 @@ METRICS: dict[str, MetricKind] = {
     "dropped": "counter",
     "attempts": "counter",
     "given_up": "counter",
+    "effect": "trend",
+    "ack_to_effect": "trend",
+    "backlog": "gauge",
+    "drained": "duration",
+    "undone": "counter",
+    "effects_repeated": "counter",
+    "effect_before_ack": "counter",
 }
 """`sent` counts events taken on, also those without an answer, `events` complete, valid answers of any status, `errors`
 events without a 2xx answer. `attempts` counts deliveries: a retry profile may make several for one event. `given_up`
 counts events that the provider then never delivered. `refused_badly` counts wrong refusals: neither 2xx nor 4xx, or no
-answer."""
+answer. The last seven need a source of effects: the time from an event's due time, or from its 2xx answer, until the
+endpoint had done its work; how many events were answered and not done; how long that lasted after the load; and how
+many were never done, done more than once, or done before they were answered."""
 
 AGGREGATIONS: dict[MetricKind, tuple[str, ...]] = {
     "trend": ("p(N)", "med", "min", "max", "avg"),
     "rate": ("rate",),
     "counter": ("count", "rate"),
+    "gauge": ("max", "last", "avg"),
+    "duration": ("value",),
 }
 
 K6_METRICS: dict[str, str] = {
@@ -67,7 +78,8 @@ K6_DIFFERENCE = "k6 takes 200-399 as expected, loadsim 2xx"
 TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
 RETRY_METRICS = ("given_up",)
-WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, "attempts")
+EFFECT_METRICS = ("effect", "ack_to_effect", "backlog", "drained", "undone", "effects_repeated", "effect_before_ack")
+WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, *EFFECT_METRICS, "attempts")
 """Known only for the whole run, after its end: not for windows, and not during the run."""
 CASE_METRICS = ("forged_accepted", "refused_badly")
 MOST_WINDOWS = 2_000
@@ -97,6 +109,8 @@ class Vocabulary:
     """A receiver's ledger is read: `lost` and `duplicated` can be known."""
     has_retries: bool = False
     """A retry profile is in force: `given_up` can be known."""
+    has_effects: bool = False
+    """A source of effects is read."""
     has_cases: bool = False
     """Some case expects a refusal: `forged_accepted` and `refused_badly` can be known."""
     stretches: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
@@ -113,6 +127,11 @@ class Vocabulary:
         if metric in RETRY_METRICS and not self.has_retries:
             raise UsageError(
                 f"objective {text!r}: {metric!r} needs a retry profile, and the scenario has none ([retry])"
+            )
+        if metric in EFFECT_METRICS and not self.has_effects:
+            raise UsageError(
+                f"objective {text!r}: {metric!r} needs a source of effects, and none is configured ([effects], or "
+                "--effects on the command line)"
             )
         if metric in CASE_METRICS and not self.has_cases:
             raise UsageError(
@@ -158,6 +177,7 @@ def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
         stretches=_stretches(scenario),
         has_ledger=scenario.has_ledger,
         has_retries=scenario.retry is not None,
+        has_effects=scenario.effects is not None,
         has_cases=any(case.expect != "accept" for case in scenario.cases),
     )
 
@@ -181,6 +201,7 @@ def vocabulary_of(result: RunResult) -> Vocabulary:
         unrecorded=unrecorded,
         has_ledger=result.reconciliation is not None,
         has_retries=result.retries is not None,
+        has_effects=result.effects is not None,
         has_cases=result.totals.forged_accepted is not None,
     )
 

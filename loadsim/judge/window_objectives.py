@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.judge.objectives import figure_of, percentile_of, status_of
-from loadsim.judge.vocabulary import CASE_METRICS, METRICS, unrecorded_phases
+from loadsim.judge.vocabulary import CASE_METRICS, EFFECT_METRICS, METRICS, unrecorded_phases
 from loadsim.measure.cells import EMPTY, STATUS_PARTS, Cells, Metric, Part, compact, layout, succeeded
 from loadsim.measure.hdr import Ints, rank
 from loadsim.measure.merged_counts import Sliced
@@ -67,7 +67,8 @@ def selection_of(objective: Objective, names: StratumNames) -> Selection:
     if METRICS[objective.metric] != "trend":
         return Selection(Metric.ended, strata)
     parts = (STATUS_PARTS[tags["status"]],) if "status" in tags else None
-    return Selection(Metric[objective.metric], strata, parts)
+    metric = Metric.response if objective.metric in EFFECT_METRICS else Metric[objective.metric]
+    return Selection(metric, strata, parts)
 
 
 def value_of(

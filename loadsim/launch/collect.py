@@ -9,14 +9,15 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from loadsim.engine.messages import Frame, Last, Ready
 from loadsim.engine.silence_clock import Listening
-from loadsim.launch.clock_difference import Clock
 from loadsim.launch.liveness import SHARD_SILENCE_NS
 from loadsim.measure.cells import Cells, Metric, layout, unit_ns
+from loadsim.measure.clock_difference import Clock
 from loadsim.measure.hdr import rank
 from loadsim.measure.live_counts import Live
 from loadsim.measure.merged_counts import Merged
@@ -31,6 +32,17 @@ RATES = 40
 """Number of past seconds whose rates are kept for a live view."""
 MOST_HOSTS = 20
 """Largest number of failures or hosts in a live view."""
+
+
+class PerEvent(NamedTuple):
+    """Who gets the packed rows that frames carry under the same names, where the run asks for them."""
+
+    raw: Callable[[bytes], None] | None = None
+    outcomes: Callable[[bytes], None] | None = None
+    deliveries: Callable[[bytes], None] | None = None
+
+
+NOBODY = PerEvent()
 
 
 @dataclass
@@ -66,20 +78,20 @@ class Collector:
         self,
         strata: int,
         shards: int,
-        on_raw: Callable[[bytes], None] | None = None,
-        on_outcomes: Callable[[bytes], None] | None = None,
+        per_event: PerEvent = NOBODY,
         on_cells: Callable[[Cells], None] = lambda _: None,
         frame_s: float = FRAME_S,
         watched: Sequence[int] | None = None,
     ) -> None:
-        """`watched`: the strata whose response times are compared between shards (default: all)."""
+        """`per_event` gets the packed rows of frames. `watched`: the strata whose response times are compared between
+        shards (default: all)."""
         self.strata = strata
         self.merged = Merged(strata, watched)
         self.lateness = LatenessMerge(strata, shards)
         self.states = [ShardState(number) for number in range(shards)]
         self.samples: list[SampleRow] = []
         self._listening = Listening()
-        self._on_raw, self._on_outcomes = on_raw, on_outcomes
+        self._per_event = per_event
         self._on_cells = on_cells
         self._counted = (0.0, 0, 0, 0)
         """Time (s) and counts of planned, sent and done events when rates were last taken."""
@@ -118,12 +130,10 @@ class Collector:
         self._live.add(shard, cells)
         self._on_cells(cells)
         self.samples.extend(frame.samples)
-        if frame.raw and self._on_raw is not None:
-            self._on_raw(frame.raw)
-            frame.raw = b""  # a frame is kept; its raw rows are not
-        if frame.outcomes and self._on_outcomes is not None:
-            self._on_outcomes(frame.outcomes)
-            frame.outcomes = b""
+        for name, take in zip(PerEvent._fields, self._per_event, strict=True):
+            if (rows := getattr(frame, name)) and take is not None:
+                take(rows)
+                setattr(frame, name, b"")  # a frame is kept; its rows are not
 
     def last(self, shard: int, message: Last, now_ns: int) -> None:
         """Record the last message of a shard."""

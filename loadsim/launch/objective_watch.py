@@ -12,7 +12,7 @@ import numpy as np
 
 from loadsim.judge.abort import cannot_hold, length_s, reach, why_cannot_hold, why_never_certain
 from loadsim.judge.objectives import status_of
-from loadsim.judge.vocabulary import METRICS
+from loadsim.judge.vocabulary import EFFECT_METRICS, METRICS
 from loadsim.judge.window_objectives import course, selection_of, value_of
 from loadsim.judge.without_generator_windows import counted_digits, window_key
 from loadsim.launch.collect import Collector
@@ -38,7 +38,9 @@ class ObjectiveWatch:
     def __init__(self, plan: Plan, names: StratumNames, objectives: Iterable[Objective]) -> None:
         self._plan = plan
         self._watched = [
-            _Watched(plan, names, objective) for objective in objectives if objective.abort or objective.window_ns
+            _Watched(plan, names, objective)
+            for objective in objectives
+            if (objective.abort and objective.metric not in EFFECT_METRICS) or objective.window_ns
         ]
 
     def powerless(self) -> list[str]:

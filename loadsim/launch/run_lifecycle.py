@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from loadsim.engine.descriptor_limit import RESERVED
-from loadsim.launch.collect import Collector
+from loadsim.launch.collect import NOBODY, Collector, PerEvent
 from loadsim.launch.environment import environment, processor_time, steal_share
 from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local_shards import LocalShards
 from loadsim.launch.objective_watch import ObjectiveWatch
 from loadsim.launch.result_of_frames import RunFacts, result_of, stopped_ns_of, stratum_names
-from loadsim.measure.progress import Progress, SoFar
+from loadsim.measure.progress import EffectCounts, Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_verdict import Aborted
 from loadsim.model import NS_PER_S, LoadsimError, own_fault
@@ -41,15 +41,14 @@ class Run:
         spec: RunSpec,
         launcher: Launcher | None = None,
         *,
-        on_raw: Callable[[bytes], None] | None = None,
-        on_outcomes: Callable[[bytes], None] | None = None,
+        per_event: PerEvent = NOBODY,
     ) -> None:
-        """`launcher` is used for this run only (default: the one for its cluster). `on_raw` and `on_outcomes` get
-        the packed rows of shards where `spec.raw` and `spec.noted` are set."""
+        """`launcher` is used for this run only (default: the one for its cluster). `per_event` gets the packed rows of
+        shards where `spec.raw`, `spec.noted` and `spec.watches_effects` are set."""
         self.spec = spec
         self.plan = spec.plan()
         self._launcher = launcher_for(spec) if launcher is None else launcher
-        self._on_raw, self._on_outcomes = on_raw, on_outcomes
+        self._per_event = per_event
         self.shards = 0
         """Number of shards; 0 before the run has started."""
         self.interrupted = False
@@ -62,6 +61,10 @@ class Run:
         """Called with lines about limits before the first event, and with the reason of an early end."""
         self.tell: Callable[[str], None] = lambda _: None
         """Called with lines about lost hosts, at any time."""
+        self.effects: Callable[[], EffectCounts] | None = None
+        """The counts of the run's effects by now, where they are watched."""
+        self.cut_short: Callable[[], None] = lambda: None
+        """Called when the run is interrupted after its load."""
         self._names = stratum_names(self.plan)
         self._watch = ObjectiveWatch(self.plan, self._names, spec.objectives)
         self._collector: Collector
@@ -94,7 +97,7 @@ class Run:
             if target.preflight:
                 await launcher.check_endpoint(target, spec.key_password)
             self._collector = Collector(
-                *(plan.strata, self.shards, self._on_raw, self._on_outcomes, self._watch.add, spec.frame_s),
+                *(plan.strata, self.shards, self._per_event, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),
             )
             self._watch.count_windows(self._collector.lateness)
@@ -142,11 +145,13 @@ class Run:
         return msgspec.structs.replace(result, windows=courses)
 
     def interrupt(self) -> None:
-        """First call: release no more events and drain. Second: end at once. No effect on a run that has ended.
+        """First call: release no more events and drain. Second: end at once. After the load: wait no longer for what
+        the run still waits for. No effect on a run that has ended.
 
         A run that has not started yet stops as soon as it has.
         """
         if self.ended.is_set():
+            self.cut_short()
             return
         if self.started.is_set():
             self._stop(drain=not self.interrupted)
@@ -156,9 +161,15 @@ class Run:
         """End the run in order when an objective with `abort` cannot be met any more."""
         if self.aborted is not None or self.interrupted:
             return
-        self.aborted = self._watch.check(self._collector)
-        if self.aborted is not None:
-            self.say(f"ending the run: {self.aborted.objective}: {self.aborted.why}")
+        breach = self._watch.check(self._collector)
+        if breach is not None:
+            self.abort(breach)
+
+    def abort(self, breach: Aborted) -> None:
+        """End the run in order, since an objective cannot be met any more."""
+        if self.aborted is None and not self.interrupted and not self.ended.is_set():
+            self.aborted = breach
+            self.say(f"ending the run: {breach.objective}: {breach.why}")
             self._stop(drain=True)
 
     def _stop(self, *, drain: bool) -> None:
@@ -169,6 +180,11 @@ class Run:
     def progress(self) -> Progress:
         """The progress of the run."""
         return self._collector.progress(self._elapsed_ns() / NS_PER_S)
+
+    @property
+    def began(self) -> tuple[int, int]:
+        """The agreed start on the wall clock, ns since 1970, and when releasing ended, by the same clock."""
+        return self._start_ns, self._start_ns + stopped_ns_of(self._collector, self.plan)
 
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """The counts of some strata by the latest frames."""

@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from loadsim.measure.cells import Metric, Part, layout, unit_ns
-from loadsim.measure.hdr import PERCENTILES, Ints, percentiles, rank_buckets
+from loadsim.measure.hdr import PERCENTILES, HdrConfig, Ints, percentiles, rank_buckets
 from loadsim.measure.intervals import intervals
-from loadsim.measure.merged_counts import Merged
+from loadsim.measure.merged_counts import Merged, Sliced
+from loadsim.measure.moments import Moments
 from loadsim.measure.result_events import Stats
 from loadsim.model import NS_PER_MS, NS_PER_S
 
@@ -27,17 +28,28 @@ def stats_of(
     moments = merged.moments(metric, strata, parts)
     if moments is None:
         return Stats(count=0)
-    config, unit = layout(metric), unit_ns(metric)
     counts = merged.counts(metric, strata, parts)
-    found = percentiles(counts, config, list(PERCENTILES.values()))
     cut_off = merged.counts(metric, strata, [Part.unfinished]) if parts is None else np.zeros_like(counts)
+    sliced = merged.sliced(metric, strata, parts) if with_intervals else None
+    return stats_from(moments, counts, cut_off, layout(metric), unit_ns(metric), sliced, merged.slice_ns)
+
+
+def stats_from(
+    moments: Moments, counts: Ints, cut_off: Ints, config: HdrConfig, unit: int, sliced: Sliced | None, slice_ns: int
+) -> Stats:
+    """Figures of dense counts in a layout whose unit has `unit` ns.
+
+    `cut_off`: those of `counts` that are of unfinished events. `sliced`: the same counts by slices of `slice_ns`, for
+    intervals; None: without.
+    """
+    found = percentiles(counts, config, list(PERCENTILES.values()))
 
     def shown(value: int) -> float:
         # Buckets are whole units, moments are ns: a percentile is kept between the exact minimum and maximum.
         return min(max(value * unit, moments.min), moments.max) / NS_PER_MS
 
-    bounds = intervals(merged.sliced(metric, strata, parts), config, PERCENTILES) if with_intervals else None
-    slice_s = merged.slice_ns / NS_PER_S
+    bounds = None if sliced is None else intervals(sliced, config, PERCENTILES)
+    slice_s = slice_ns / NS_PER_S
     return Stats(
         count=moments.count,
         min=moments.min / NS_PER_MS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from loadsim.measure.hdr import Ints
 
@@ -28,6 +29,15 @@ class HostProgress:
     """Of the last second, like `p99_ms`."""
     p99_ms: float | None
     lost: bool
+
+
+class EffectCounts(NamedTuple):
+    """The effects of a run at one moment."""
+
+    acknowledged: int
+    done: int
+    """Of those."""
+    backlog: int
 
 
 @dataclass(frozen=True)

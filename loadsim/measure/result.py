@@ -12,6 +12,7 @@ import msgspec
 
 from loadsim.measure.older_results import from_first
 from loadsim.measure.result_deliveries import Duplicates, Reconciliation, RetryTotals
+from loadsim.measure.result_effects import EffectsFound
 from loadsim.measure.result_events import (
     AddressRow,
     DeadlineCount,
@@ -104,6 +105,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """None when no event was sent in several copies."""
     retries: RetryTotals | None = None
     """None when no retry profile was in force."""
+    effects: EffectsFound | None = None
+    """None when the run did not watch its effects."""
     receiver: dict[str, Any] | None = None
     """The embedded receiver's own counts over the whole run, warm-up included; None for other targets."""
     generator_limits: GeneratorLimits | None = None

@@ -146,4 +146,12 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
                 target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):
             target["headers"] = redact_headers(target["headers"])
+    effects = shown.get("effects")
+    if isinstance(effects, dict):
+        if isinstance(effects.get("url"), str):
+            effects["url"] = redact_url(effects["url"])
+        if isinstance(effects.get("dsn_env"), str):
+            effects["dsn_env"] = shown_variable(effects["dsn_env"])
+        if isinstance(effects.get("headers"), dict):
+            effects["headers"] = redact_headers(effects["headers"])
     return shown

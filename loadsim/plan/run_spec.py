@@ -67,6 +67,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Save the outcome of every event with the result, to be reconciled later."""
     noted: bool = False
     """Whether shards report the outcome of every delivery, for the file or for the receiver's ledger."""
+    watches_effects: bool = False
+    """Whether shards report when each delivery was due and ended, so that effects can be compared with it."""
     out: Path = Path("reports")
     """The directory for results."""
     drawn: bool = True
@@ -91,7 +93,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         target = self.scenario.target
         headers = target.headers if self.headers is None else self.headers
         target = msgspec.structs.replace(target, url=self.url or target.url, headers=headers)
-        return msgspec.structs.replace(self.scenario, target=target, receiver=None)
+        return msgspec.structs.replace(self.scenario, target=target, receiver=None, effects=None)
 
     @property
     def hidden(self) -> frozenset[str]:

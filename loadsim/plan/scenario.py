@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
+from loadsim.plan.effects import Effects
 from loadsim.plan.headers import Headers
 from loadsim.plan.receiver_behaviour import Behaviour
 from loadsim.plan.retry_schedule import Retry
@@ -232,6 +233,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The retries of failed deliveries (default: none, and every event is one delivery)."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
     """The same seed gives the same events (default: random). For example `7`."""
+    effects: Effects | None = None
+    """Where the effects of events can be seen: what the endpoint does for them after its answer."""
     outcomes: bool = False
     """Save the outcome of every event with the result, for `loadsim reconcile`."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from loadsim.model import NS_PER_S
+from loadsim.plan.effects import Effects
 from loadsim.plan.headers import headers_over
 from loadsim.plan.retry_schedule import Retry, check_retry, profile_of
 from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, ObjectiveRule, Scenario, ScenarioError, Target
@@ -37,6 +38,7 @@ def quick_scenario(
     objectives: Sequence[str | Mapping[str, Any]] = (),
     target: Mapping[str, Any] | None = None,
     retry: Mapping[str, Any] | None = None,
+    effects: Mapping[str, Any] | None = None,
     name: str = "quick",
     seed: int | None = None,
     known_types: Collection[str],
@@ -73,6 +75,8 @@ def quick_scenario(
         document["events"] = [{"type": payloads[0], "payloads": payloads[1]}]
     if retry:
         document["retry"] = dict(retry)
+    if effects:
+        document["effects"] = dict(effects)
     if seed is not None:
         document["seed"] = seed
     return from_document(
@@ -101,6 +105,7 @@ def override(
     *,
     target: Mapping[str, Any] | None = None,
     retry: Mapping[str, Any] | None = None,
+    effects: Mapping[str, Any] | None = None,
     objectives: Sequence[str | Mapping[str, Any]] = (),
     seed: int | None = None,
     known_schemes: Collection[str] | None = None,
@@ -108,11 +113,11 @@ def override(
 ) -> Scenario:
     """The scenario with `target` keys (file units) replaced, headers and objectives added. Raises ScenarioError.
 
-    `retry` changes keys of `[retry]`; another profile comes with its own schedule, and with its deadline where the
-    scenario had none of its own.
+    `effects` changes keys of `[effects]`; with another URL it is another source. `retry` changes keys of `[retry]`;
+    another profile comes with its own schedule, and with its deadline where the scenario had none of its own.
     """
     try:
-        changed = _changed(scenario, dict(target or {}), dict(retry or {}), list(objectives))
+        changed = _changed(scenario, dict(target or {}), dict(retry or {}), dict(effects or {}), list(objectives))
         if seed is not None:
             changed = msgspec.structs.replace(changed, seed=seed)
         check(changed, known_types=None, known_schemes=known_schemes, known_cases=None)
@@ -126,6 +131,7 @@ class _Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     target: Target
     retry: Retry
+    effects: Effects
     objectives: tuple[str | ObjectiveRule, ...]
 
 
@@ -133,12 +139,14 @@ def _changed(
     scenario: Scenario,
     target: dict[str, Any],
     retry: dict[str, Any],
+    effects: dict[str, Any],
     objectives: list[str | Mapping[str, Any]],
 ) -> Scenario:
     """The scenario with values in file units laid over it, not yet checked. Raises DocumentError."""
     refuse_secrets("target", target)
     before = scenario.target
-    changes = read({"target": {"url": before.url, **target}, "retry": retry, "objectives": objectives}, _Changes)
+    document = {"target": {"url": before.url, **target}, "retry": retry, "effects": effects, "objectives": objectives}
+    changes = read(document, _Changes)
     new = {key: getattr(changes.target, key) for key in target}
     new["headers"] = headers_over(before.headers, changes.target.headers)
     if "secret_env" in target or "secret_file" in target:
@@ -155,10 +163,15 @@ def _changed(
         if "profile" in retry and before.timeout == _deadline(scenario.retry):
             new = {"timeout": _deadline(policy), **new}
     resolved = msgspec.structs.replace(before, **new)
+    watched = scenario.effects
+    if effects:
+        own_effects = Effects() if watched is None or "url" in effects else watched
+        watched = msgspec.structs.replace(own_effects, **{key: getattr(changes.effects, key) for key in effects})
     return msgspec.structs.replace(
         scenario,
         target=resolved,
         retry=policy,
+        effects=watched,
         objectives=(*scenario.objectives, *changes.objectives),
         # meant for the receiver that was replaced
         receiver=scenario.receiver if resolved.url == EMBEDDED else None,

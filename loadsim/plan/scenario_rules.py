@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from loadsim.model import UsageError
 from loadsim.plan.arrivals import PROCESSES, process_of
 from loadsim.plan.case_rules import check_cases, check_shares
+from loadsim.plan.effects import Effects, check_effects
 from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.retry_schedule import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
@@ -63,6 +64,18 @@ def check(
         raise DocumentError("validity.lag", "must be more than 0")
     _check_receiver(scenario)
     _check_retries(scenario)
+    if scenario.effects is not None:
+        check_effects(scenario.effects, embedded=scenario.target.url == EMBEDDED)
+        _check_source(scenario.effects)
+
+
+def _check_source(effects: Effects) -> None:
+    """Rules of the texts that name a source of effects."""
+    if effects.url is not None:
+        check_url("effects.url", effects.url)
+    if effects.dsn_env is not None:
+        _check_variable("effects.dsn_env", effects.dsn_env)
+    check_headers("effects.headers", effects.headers)
 
 
 def _check_captures(scenario: Scenario) -> None:

@@ -8,6 +8,7 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Totals
 from loadsim.model import case_kind
 from loadsim.report import numbers
+from loadsim.report.effects_section import effect_findings
 from loadsim.report.reconciliation import reconciliation_findings
 
 MOSTLY = 0.5
@@ -57,7 +58,8 @@ def findings(result: RunResult) -> list[str]:
     """One line for each case with wrong answers, one for all cases that were accepted some of the time, and one for
     each finding in the receiver's ledger."""
     lines = [line for name, case in _cases(result).items() for line in _of_case(name, case)]
-    return [*lines, *_some_of_the_time(result), *reconciliation_findings(result.reconciliation)]
+    joined = [*reconciliation_findings(result.reconciliation), *effect_findings(result.effects)]
+    return [*lines, *_some_of_the_time(result), *joined]
 
 
 def _cases(result: RunResult) -> dict[str, Totals]:

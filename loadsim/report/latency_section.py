@@ -19,16 +19,18 @@ def latency_section(result: RunResult) -> Section:
     """A row for each metric, with intervals below the figures."""
     known = latency_rows(result)
     rows: list[Row] = [
-        (label, numbers.count(stats.count), *(_cell(stats, name) for name in LATENCIES)) for label, stats in known
+        (label, numbers.count(stats.count), *(latency_cell(stats, name) for name in LATENCIES))
+        for label, stats in known
     ]
-    columns = (
-        Column("Metric", words=True, long=True),
-        Column("Samples", spare=True),
-        *(Column(facts.percentile_label(name), spare=name in _SPARE) for name in LATENCIES),
-    )
+    columns = (Column("Metric", words=True, long=True), Column("Samples", spare=True), *latency_columns())
     notes = ["with 95 % confidence intervals"] if any(stats.ci95 for _, stats in known) else []
     notes += [NEEDS] if any(stats.needs_s for _, stats in known) else []
     return Section("latencies", "Latency", [Table("Latency", columns, rows)], "; ".join(notes))
+
+
+def latency_columns() -> list[Column]:
+    """A column for each of LATENCIES."""
+    return [Column(facts.percentile_label(name), spare=name in _SPARE) for name in LATENCIES]
 
 
 def latency_rows(result: RunResult) -> list[tuple[str, Stats]]:
@@ -54,8 +56,8 @@ def latency_rows(result: RunResult) -> list[tuple[str, Stats]]:
     return rows
 
 
-def _cell(stats: Stats, name: str) -> Cell:
-    """The value, and below it its interval in the same unit, or how long the run would have to be for one."""
+def latency_cell(stats: Stats, name: str) -> Cell:
+    """A figure: the value, and below it its interval in the same unit, or how long the run would have to be for one."""
     value = getattr(stats, name)
     bounds = (stats.ci95 or {}).get(name)
     under = numbers.interval(*bounds, like=value) if bounds and value is not None else ""

@@ -30,6 +30,14 @@ def interval(low: float, high: float, like: float | None = None) -> str:
     return text if like is not None else f"{text} {unit}"
 
 
+def span(seconds: float) -> str:
+    """A length of time that may be long: `350 ms`, `12.3 s`, `4.2 min`, `12.5 h`."""
+    if seconds < _SPANS[1][0]:
+        return milliseconds(1000 * seconds)
+    scale, unit = next(pair for pair in _SPANS[1:] if seconds < _MOST_OF_A_UNIT * pair[0] or pair is _SPANS[-1])
+    return f"{significant(seconds / scale)} {unit}"
+
+
 def needed(seconds: float) -> str:
     """How long a run would have to be for an interval, two digits, rounded up: `needs 45 s`, `needs 12 min`."""
     scale, unit = next(pair for pair in _SPANS if seconds < _MOST_OF_A_UNIT * pair[0] or pair is _SPANS[-1])

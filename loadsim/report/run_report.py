@@ -31,6 +31,7 @@ from loadsim.report.blocks import (
 )
 from loadsim.report.chart_sections import chart_sections
 from loadsim.report.diagnosis import diagnosis
+from loadsim.report.effects_section import effects_section
 from loadsim.report.events_section import events_section
 from loadsim.report.findings import findings
 from loadsim.report.group_sections import cases_section, duplicates_section, group_section
@@ -66,6 +67,7 @@ def run_report(result: RunResult) -> Report:
         answers_section(result),
         latency_section(result),
         *chart_sections(result),
+        effects_section(result),
         _retries(result),
         group_section(result, "event", "By event type"),
         cases_section(result),

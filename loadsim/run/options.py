@@ -45,6 +45,11 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None = None
     ledger: str | None = None
 
+    # effects
+    effects: str | None = None
+    """URL where the effects of events are read."""
+    effects_wait: str | None = None
+
     # the run
     name: str | None = None
     """Name of the run in reports and in the name of its directory, instead of the scenario's."""

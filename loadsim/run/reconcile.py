@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ import orjson
 
 from loadsim.events import id_prefixes
 from loadsim.input_files import read_bytes_file
-from loadsim.measure.delivery_ids import DELIVERY_ID, indexes_of
+from loadsim.measure.event_ids import EventIds
 from loadsim.measure.event_outcomes import FILE as OUTCOMES
 from loadsim.measure.event_outcomes import Ending, Outcomes, load_outcomes
 from loadsim.measure.ledger_document import MOST_TIMES, Of, RunLedger, decode_ledger
@@ -51,8 +50,6 @@ BATCH = 4096
 UNKNOWN = frozenset({404, 405, 501})
 """Statuses of a ledger at which runs need not be registered."""
 FORMS = (".ndjson", ".jsonl", ".csv")
-_DIGITS = 12
-"""Hex digits of the index at the end of an event's own id."""
 ReadLedger = Callable[[], Awaitable[RunLedger | None]]
 """Reads a ledger once; None where it has no entry for the run. Raises LoadsimError, in one line."""
 
@@ -74,14 +71,14 @@ def ledger_at(url: str, run_id: str, events: int) -> ReadLedger:
                 session.get(whole, allow_redirects=False) as answer,
             ):
                 if answer.status == 200:
-                    return decode_ledger(await _whole(answer.content, LEDGER_SPARE + LEDGER_EVENT * events), run_id)
+                    return decode_ledger(await whole_body(answer.content, LEDGER_SPARE + LEDGER_EVENT * events), run_id)
                 said = conceal(
                     (await answer.content.read(300)).decode("utf-8", "replace").strip(), secrets_in({}, url=url)
                 )
         except TimeoutError:
             raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
         except (ClientError, OSError) as error:
-            raise LoadsimError(f"{shown}: {_why(error)}") from None
+            raise LoadsimError(f"{shown}: {why_unreadable(error)}") from None
         except ValueError as error:
             raise LoadsimError(f"{shown}: {error}") from None
         raise LoadsimError(f"{shown}: answered {answer.status}" + (f" {said}" if said else ""))
@@ -108,12 +105,12 @@ async def register_at(url: str, run_id: str) -> None:
     except TimeoutError:
         raise LoadsimError(f"{shown}: no answer within {READ_TIMEOUT_S:g} s") from None
     except (ClientError, OSError, ValueError) as error:
-        raise LoadsimError(f"{shown}: {_why(error)}") from None
+        raise LoadsimError(f"{shown}: {why_unreadable(error)}") from None
     if status not in UNKNOWN and not is_success(status):
         raise LoadsimError(f"{shown}: answered {status}")
 
 
-def _why(error: Exception) -> str:
+def why_unreadable(error: Exception) -> str:
     """The error in one line; for a failed connection, the system's reason."""
     of_system = getattr(error, "os_error", None)
     if isinstance(of_system, OSError):
@@ -122,7 +119,7 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-async def _whole(content: StreamReader, most: int) -> bytes:
+async def whole_body(content: StreamReader, most: int) -> bytes:
     pieces, size = [], 0
     async for piece in content.iter_chunked(1 << 20):
         pieces.append(piece)
@@ -197,8 +194,7 @@ def read_rows(path: Path, id_field: str, *, run: str, seed: int, types: Iterable
     """
     if path.suffix.lower() not in FORMS:
         raise UsageError(f"{path}: its name must end in one of {', '.join(FORMS)}")
-    prefixes = {prefix.encode() for name in types for prefix in id_prefixes(name, seed)}
-    count = _Count(run.encode(), prefixes, events)
+    count = _Count(ids_of_run(run, seed, types), events)
     try:
         ids = _csv_ids(path, id_field) if path.suffix.lower() == ".csv" else _json_ids(path, id_field)
         batch: list[bytes] = []
@@ -211,31 +207,32 @@ def read_rows(path: Path, id_field: str, *, run: str, seed: int, types: Iterable
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     if not count.known and count.rows:
-        seen = f'; the first is "{count.example}"' if count.example else ""
+        seen = f'; the first is "{count.ids.example}"' if count.ids.example else ""
         raise UsageError(f"{path}: none of {counted(count.rows, 'row')} has an id of the run {run} in {id_field}{seen}")
     ledger = RunLedger(of, count.times, count.times, count.place)
     others = count.rows - count.known
-    return Rows(ledger, count.by_body, count.rows, others, count.beyond, count.example)
+    return Rows(ledger, count.ids.by_body, count.rows, others, count.beyond, count.ids.example)
+
+
+def ids_of_run(run: str, seed: int, types: Iterable[str]) -> EventIds:
+    """The ids that name events of a run: `types` of events, with its seed."""
+    return EventIds(run.encode(), {prefix.encode() for name in types for prefix in id_prefixes(name, seed)})
 
 
 class _Count:
     """Counts how often each index occurs in a file, and where first."""
 
-    def __init__(self, run: bytes, prefixes: set[bytes], events: int) -> None:
-        self._run, self._prefixes = run, prefixes
+    def __init__(self, ids: EventIds, events: int) -> None:
+        self.ids = ids
         self.times = np.zeros(events, dtype=np.uint8)
         self.place = np.zeros(events, dtype=np.float64)
         self.rows = self.known = self.beyond = 0
-        self.by_body = False
-        self.example = ""
 
     def add(self, ids: list[bytes]) -> None:
         """More rows, in order."""
         start = self.rows
         self.rows += len(ids)
-        found = indexes_of(ids, self._run)
-        if found is None:
-            found = np.array([self._index(text) for text in ids], dtype=np.int64)
+        found = self.ids.indexes(ids)
         self.known += int(np.count_nonzero(found >= 0))
         self.beyond += int(np.count_nonzero(found >= len(self.times)))
         where = np.flatnonzero((found >= 0) & (found < len(self.times)))
@@ -243,19 +240,6 @@ class _Count:
         new = self.times[index] == 0
         self.place[index[new]] = start + 1 + where[first[new]]
         self.times[index] = np.minimum(self.times[index].astype(np.int64) + times, MOST_TIMES)
-
-    def _index(self, text: bytes) -> int:
-        if text[:-_DIGITS] in self._prefixes and _HEX.fullmatch(text, len(text) - _DIGITS):
-            self.by_body = True
-            return int(text[-_DIGITS:], 16)
-        delivery_id = DELIVERY_ID.fullmatch(text)
-        if delivery_id is not None and delivery_id[1] == self._run:
-            return int(delivery_id[2])
-        self.example = self.example or text.decode("utf-8", "replace")[:80]
-        return -1
-
-
-_HEX = re.compile(rb"[0-9a-f]{12}")
 
 
 def _json_ids(path: Path, id_field: str) -> Iterator[bytes]:

@@ -223,6 +223,7 @@ def _scenario(what: str, options: RunOptions, words: Words, config: Config) -> S
         target=changes,
         objectives=_added(options),
         retry=_retry(options),
+        effects=_effects(options),
         seed=options.seed,
         known_schemes=schemes,
         source=words.source,
@@ -250,6 +251,7 @@ def _without_scenario(what: str, options: RunOptions, words: Words, config: Conf
         mix=_mix(options.mix, endpoint.events, words),
         objectives=_added(options),
         retry=_retry(options),
+        effects=_effects(options),
         target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
         seed=options.seed,
         known_types=[event.name for event in catalogue()],
@@ -263,6 +265,13 @@ def _without_scenario(what: str, options: RunOptions, words: Words, config: Conf
 
 def _retry(options: RunOptions) -> dict[str, Any]:
     asked = {"profile": options.retry, "time_scale": options.time_scale}
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def _effects(options: RunOptions) -> dict[str, Any]:
+    if options.effects_wait and not options.effects:
+        raise UsageError("--effects-wait: only with --effects")
+    asked = {"url": options.effects, "wait": options.effects_wait}
     return {key: value for key, value in asked.items() if value is not None}
 
 

@@ -13,7 +13,6 @@ from distributed.client import FutureCancelledError
 
 from loadsim.engine.messages import Start, Stop, assignments, encode
 from loadsim.host_checks import is_loopback
-from loadsim.launch.clock_difference import RoundTrip, compare
 from loadsim.launch.cluster import hosts_of
 from loadsim.launch.dask import scheduler, worker
 from loadsim.launch.dask.cluster_link import CALL_S, CLOSE_S, Link, quietly
@@ -22,6 +21,7 @@ from loadsim.launch.host_shards import Sealed
 from loadsim.launch.host_versions import check_versions
 from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.launch.liveness import LEASE_S, RENEW_S
+from loadsim.measure.clock_difference import RoundTrip, compare
 from loadsim.model import NS_PER_S, LoadsimError, Secret, UnreachableError, UsageError
 from loadsim.plan import RunSpec, Target
 from loadsim.plan.cluster import Cluster, host_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.launch.clock_difference import RoundTrip, compare
+from loadsim.measure.clock_difference import RoundTrip, compare
 
 NS = st.integers(0, 10**9)
 

@@ -1,0 +1,78 @@
+"""What every source of effects gives at a look, and the one for a scenario's `[effects]`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from loadsim.measure.hdr import Ints
+from loadsim.model import NS_PER_S, LoadsimError
+
+MOST_ROWS = 1000
+"""Rows of one reading."""
+
+
+class GapError(LoadsimError):
+    """A look at a source failed; the next one may not. One line."""
+
+
+class Reading(NamedTuple):
+    """What one reading gave: effects that were not given before."""
+
+    ids: list[bytes]
+    at_ns: Ints
+    """By the source's clock, ns since 1970; 0 where it does not say."""
+    times: Ints
+    told_ns: int | None
+    """Its time at the reading; None where it does not say."""
+    backlog: int | None
+    """As the endpoint says it."""
+    more: bool
+    """Further rows are waiting already."""
+
+
+class Source(Protocol):
+    """A place where effects can be read, one after the other, each once."""
+
+    place: str
+    """Which URL, database or file, without credentials."""
+
+    async def read(self) -> Reading:
+        """The effects since the last reading, at most MOST_ROWS. Raises GapError where there is no answer."""
+
+    async def close(self) -> None:
+        """Let go of connections and files."""
+
+
+def instant_ns(value: object, where: str) -> int:
+    """A time as a source writes it, ns since 1970: seconds as a number, or RFC 3339. Raises GapError, naming `where`
+    it stood, for anything else."""
+    if isinstance(value, datetime.datetime):
+        return round_ns(value)
+    if isinstance(value, str):
+        try:
+            return round_ns(datetime.datetime.fromisoformat(value))
+        except ValueError:
+            pass
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        raise GapError(f"{where}: {str(value)[:40]!r} is no time: seconds since 1970, or RFC 3339")
+    return round(value * NS_PER_S)
+
+
+def round_ns(moment: datetime.datetime) -> int:
+    """A moment as ns since 1970; one without a time zone is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+    since = aware - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    return (since.days * 86400 + since.seconds) * NS_PER_S + since.microseconds * 1000
+
+
+def columns(rows: list[tuple[bytes, int, int]]) -> tuple[list[bytes], Ints, Ints]:
+    """The ids, instants and counts of rows."""
+    ids = [row[0] for row in rows]
+    numbers = np.array([row[1:] for row in rows], dtype=np.int64).reshape(-1, 2)
+    return ids, numbers[:, 0], numbers[:, 1]

@@ -1,0 +1,109 @@
+"""Effects in a database: a query of the user's own for the rows after `:after`, by SQLAlchemy.
+
+Rows may appear late, since a transaction is seen only when it ends: each look goes back OVERLAP_S before the latest
+`at`, and leaves out what it was given before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from typing import Any
+
+from loadsim.extras import install
+from loadsim.model import NS_PER_S, UsageError
+from loadsim.plan.effects import Effects
+from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, instant_ns
+from loadsim.secret_sources import read_variable
+
+OVERLAP_S = 5
+"""Rows that come with an `at` so much older than the latest are still found."""
+_NOW = {
+    "postgresql": "SELECT now()",
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
+    "mariadb": "SELECT UTC_TIMESTAMP(6)",
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+}
+"""The time of a database, by dialect."""
+
+
+class SqlSource:
+    """The rows of a query; see Source."""
+
+    def __init__(self, effects: Effects, began_ns: int) -> None:
+        try:
+            import sqlalchemy
+        except ImportError:
+            raise UsageError(f'effects: source = "sql" needs SQLAlchemy: {install("sql")}') from None
+        url = read_variable(effects.dsn_env or "", "effects.dsn_env, the URL of the database")
+        try:
+            self._engine = sqlalchemy.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
+            # The message may repeat the URL, which holds a password.
+            raise UsageError(
+                f"effects.dsn_env: not the URL of a database that can be used ({type(error).__name__})"
+                " as in postgresql+psycopg://user@host/name"
+            ) from None
+        self._errors = sqlalchemy.exc.SQLAlchemyError
+        self.place = f"{self._engine.dialect.name} database {self._engine.url.database or ''}".strip()
+        self._query = sqlalchemy.text(effects.query or "")
+        now = effects.now or _NOW.get(self._engine.dialect.name)
+        if now is None:
+            raise UsageError(f"effects.now: is needed: the time of {self._engine.dialect.name} is asked by this query")
+        self._now = sqlalchemy.text(now)
+        self._latest_ns = began_ns
+        self._given: dict[tuple[bytes, int], int] = {}
+        """How often each row of the overlap was given."""
+
+    async def read(self) -> Reading:
+        """See Source."""
+        return await asyncio.to_thread(self._read)
+
+    async def close(self) -> None:
+        """See Source."""
+        await asyncio.to_thread(self._engine.dispose)
+
+    def _read(self) -> Reading:
+        try:
+            with self._engine.connect() as connection:
+                told = connection.execute(self._now).scalar_one()
+                after = self._after(told)
+                result = connection.execute(self._query, {"after": after})
+                names = {name.lower(): place for place, name in enumerate(result.keys())}
+                for column in ("id", "at"):
+                    if column not in names:
+                        raise GapError(f"the query has no column {column}, only {', '.join(names)}")
+                rows = result.fetchall()
+        except self._errors as error:
+            text = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise GapError(f"the query failed: {text[:200]}") from None
+        told_ns = instant_ns(told, "now")
+        return self._fresh(rows, names, told_ns)
+
+    def _after(self, told: object) -> Any:
+        """The instant from which rows are wanted, of the type that the database gives its own time in."""
+        since_ns = self._latest_ns - OVERLAP_S * NS_PER_S
+        if isinstance(told, datetime.datetime):
+            moment = datetime.datetime.fromtimestamp(since_ns / NS_PER_S, datetime.UTC)
+            return moment if told.tzinfo is not None else moment.replace(tzinfo=None)
+        return since_ns / NS_PER_S
+
+    def _fresh(self, rows: Any, names: dict[str, int], told_ns: int) -> Reading:
+        seen: dict[tuple[bytes, int], int] = {}
+        fresh: list[tuple[bytes, int, int]] = []
+        more = False
+        for row in rows:
+            at_ns = instant_ns(row[names["at"]], "at")
+            key = (str(row[names["id"]]).encode(), at_ns)
+            seen[key] = seen.get(key, 0) + 1
+            if seen[key] > self._given.get(key, 0):
+                if len(fresh) == MOST_ROWS * 10:
+                    more = True
+                    break
+                count = int(row[names["count"]]) if "count" in names else 1
+                fresh.append((*key, count))
+        self._latest_ns = max([self._latest_ns, *(row[1] for row in fresh)])
+        self._given |= seen
+        oldest = self._latest_ns - (OVERLAP_S + 1) * NS_PER_S
+        self._given = {key: n for key, n in self._given.items() if key[1] >= oldest}
+        return Reading(*columns(fresh), told_ns, None, more)
