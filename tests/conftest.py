@@ -119,8 +119,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_there(name: str) -> bool:
-    """Whether a program can be started; daemons lie in /usr/sbin, which is not on everybody's PATH."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))  # noqa: TID251 - a test's surroundings
+    """Whether a program can be started; daemons lie in /usr/sbin and Debian's PostgreSQL in a directory of its version,
+    which are not on everybody's PATH."""
+    more = ("/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *more))  # noqa: TID251 - a test's surroundings
     return any(shutil.which(candidate, path=path) for candidate in PROGRAMS.get(name, (name,)))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -179,7 +180,8 @@ class Run:
 
     def progress(self) -> Progress:
         """The progress of the run."""
-        return self._collector.progress(self._elapsed_ns() / NS_PER_S)
+        progress = self._collector.progress(self._elapsed_ns() / NS_PER_S)
+        return progress if self.effects is None else replace(progress, effects=self.effects())
 
     @property
     def began(self) -> tuple[int, int]:

@@ -44,14 +44,16 @@ def forecast(done: Ints, left: int, start_ns: int, now_ns: int) -> Forecast | No
         return None
     gaps = np.diff(done, prepend=start_ns).astype(np.float64)
     waited = now_ns - int(done[-1])
-    # The time without a completion up to now is part of what was seen: a queue that stopped is not fast.
-    mean = (float(gaps.sum()) + waited) / n
+    mean, begun = float(gaps.mean()), waited
+    if waited > gaps.max():  # a queue that stopped is not fast: the time without a completion is part of what was seen
+        mean, begun = (float(gaps.sum()) + waited) / n, 0
     groups = min(_GROUPS, n // _LEAST_IN_GROUP)
     parts = np.array_split(gaps, max(2, groups))
     size = n / len(parts)
     means = np.array([part.mean() for part in parts])
     variance = float(means.var(ddof=1)) * size
     spread = math.sqrt(left * variance + left**2 * variance / n) * student975(len(parts) - 1)
-    expected = left * mean
+    spread += mean  # nobody knows how far the one at work has come
+    expected = max(0.0, left * mean - begun)
     low, high = max(0.0, expected - spread), expected + spread
     return Forecast(NS_PER_S / mean, expected / NS_PER_S, low / NS_PER_S, high / NS_PER_S)

@@ -20,8 +20,7 @@ MOST = 1 << 22
 """Most events that are kept: 4 million, in 26 bytes each."""
 _FIRST_SIZE = 4096
 _MOST_TIMES = 255
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX = np.uint64(0xBF58476D1CE4E5B9)
+_GOLDEN, _MIX, _ALL = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, (1 << 64) - 1
 
 
 class Flag(enum.IntFlag):
@@ -194,6 +193,6 @@ def _set_earliest(column: Ints, slots: Ints, instants: Ints) -> None:
 def _chosen(pair: Ints, level: int) -> Ints:
     """Which of two neighbours is kept, 0 or 1: random by the number of the pair, and the same at every call (the mixing
     function of splitmix64: Steele, Lea & Flood 2014)."""
-    mixed = pair.astype(np.uint64) + np.uint64(level + 1) * _GOLDEN
-    mixed = (mixed ^ mixed >> np.uint64(30)) * _MIX
+    mixed = pair.astype(np.uint64) + np.uint64((level + 1) * _GOLDEN & _ALL)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(_MIX)
     return (mixed >> np.uint64(63)).astype(np.int64)

@@ -74,6 +74,8 @@ class Progress:
     hosts: tuple[HostProgress, ...] = ()
     """The first hosts of a cluster, lost ones before the others; empty for a run on this machine."""
     more_hosts: int = 0
+    effects: EffectCounts | None = None
+    """None where the run does not watch its effects."""
 
 
 @dataclass(frozen=True)

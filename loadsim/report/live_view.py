@@ -37,7 +37,7 @@ def progress_line(plan: Plan, progress: Progress) -> str:
         f"  planned {progress.planned:,}  sent {progress.sent:,}  done {progress.done:,}"
         f"  in flight {progress.in_flight:,}  {progress.rate_done:,.0f}/s  p50 {milliseconds(last.p50_ms)}"
         f"  p99 {milliseconds(last.p99_ms)}  max {milliseconds(last.max_ms)}  lag p99 {milliseconds(last.lag_p99_ms)}"
-        f"  not 2xx {progress.failed_status:,}  errors {progress.errors:,}"
+        f"  not 2xx {progress.failed_status:,}  errors {progress.errors:,}{_effects_words(progress)}"
     )
 
 
@@ -65,6 +65,7 @@ def render_progress(plan: Plan, progress: Progress, *, width: int = 80, stopping
         *(_counts_upright(progress, width) if narrow else [_counts(progress, width)]),
         _times_upright(progress) if narrow else _times(progress),
         *_failures(progress, narrow=narrow),
+        *([_line((_effects_words(progress).strip(), "cyan"))] if progress.effects is not None else []),
         *([_hosts(progress)] if progress.hosts else []),
         *(lost if progress.lost_shards else []),
         *([Text(printable(stopping), style="yellow")] if stopping else []),
@@ -86,7 +87,16 @@ def _current(plan: Plan, progress: Progress) -> PlannedPhase | None:
 def _stage(phase: PlannedPhase | None, progress: Progress) -> str:
     if phase is not None:
         return printable(phase.name)
-    return "draining" if progress.in_flight else "judging"
+    if progress.in_flight:
+        return "draining"
+    return "waiting for effects" if progress.effects is not None and progress.effects.backlog else "judging"
+
+
+def _effects_words(progress: Progress) -> str:
+    found = progress.effects
+    if found is None:
+        return ""
+    return f"  acknowledged {found.acknowledged:,}  effects {found.done:,}  backlog {found.backlog:,}"
 
 
 def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iterator[RenderableType]:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from loadsim.judge import Vocabulary, objectives_of, parse_objective
 from loadsim.judge.objectives import TAGGED_HISTOGRAMS, canonical
-from loadsim.judge.vocabulary import AGGREGATIONS, K6_METRICS, METRICS
+from loadsim.judge.vocabulary import (
+    AGGREGATIONS,
+    EFFECT_METRICS,
+    K6_METRICS,
+    LEDGER_METRICS,
+    METRICS,
+    RETRY_METRICS,
+)
 from loadsim.model import UsageError
 from loadsim.plan import ObjectiveRule
 
@@ -126,11 +133,13 @@ def objective_texts(draw: st.DrawFn) -> str:
         "trend": ["", "ms", "s", "us"],
         "rate": ["", "%"],
         "counter": ["", "/s"] if aggregation == "rate" else [""],
+        "gauge": [""],
+        "duration": ["", "ms", "s"],
     }
     unit = draw(st.sampled_from(units[kind]))
     value = draw(st.decimals(0, 1 if kind == "rate" else 10**6, places=draw(st.integers(0, 6))))
     odd = kind == "trend" and metric not in TAGGED_HISTOGRAMS and aggregation.startswith("p(")
-    whole = name in ("lost", "duplicated", "given_up")
+    whole = name in (*LEDGER_METRICS, *RETRY_METRICS, *EFFECT_METRICS)
     tag = "" if odd or whole else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
     over = "" if whole or name == "attempts" else draw(st.sampled_from(["", " over 250ms", " over 90s"]))
     return f"{name}{tag}: {aggregation} {op} {value}{unit}{over}"
