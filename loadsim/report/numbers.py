@@ -31,8 +31,8 @@ def interval(low: float, high: float, like: float | None = None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time that may be long: `350 ms`, `12.3 s`, `4.2 min`, `12.5 h`."""
-    if seconds < _SPANS[1][0]:
+    """A length of time that may be long: `350 ms`, `90.0 s`, `4.20 min`, `12.5 h`."""
+    if seconds < 2 * _SPANS[1][0]:
         return milliseconds(1000 * seconds)
     scale, unit = next(pair for pair in _SPANS[1:] if seconds < _MOST_OF_A_UNIT * pair[0] or pair is _SPANS[-1])
     return f"{significant(seconds / scale)} {unit}"

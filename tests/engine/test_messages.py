@@ -72,6 +72,7 @@ SPEC = RunSpec(
     raw=True,
     outcomes=True,
     noted=True,
+    watches_effects=True,
     out=Path("a/b"),
     drawn=False,
     frame_s=0.5,

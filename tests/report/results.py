@@ -15,6 +15,7 @@ from loadsim.judge.slowdown_gates import Gate
 from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.histogram_codec import encode
 from loadsim.measure.result import RunResult
+from loadsim.measure.result_effects import BacklogRow, EffectsFound, Forecast, SourceClock
 from loadsim.measure.result_events import WindowCourse
 from loadsim.measure.result_generator import ShortWindow
 from loadsim.measure.result_verdict import Aborted
@@ -25,7 +26,7 @@ from loadsim.studies.ab.result import AbResult, CheckRow, GateRow, PairRow, Side
 from loadsim.studies.capacity.result import SCHEMA as CAPACITY_SCHEMA
 from loadsim.studies.capacity.result import CapacityResult, StepRow
 from loadsim.studies.probe.result import Finding, ProbedEndpoint, ProbeResult, Row
-from tests.builders import TYPES, refused, retries, run_info, run_result, with_course, with_histograms
+from tests.builders import TYPES, refused, retries, run_info, run_result, stats, with_course, with_histograms
 
 HOSTILE = 'a"b\\c\n<x> & {y="z"} \x00\x1b[2J ]]> \ud800'
 """Text that would end a piece of almost any document."""
@@ -54,6 +55,47 @@ def invalid() -> RunResult:
     late = {"lag": encode(lags, MICROSECONDS)}
     result = run_result(totals=refused(300), limits=limits, histograms=late, run=run_info(interrupted=True), samples=[])
     return evaluate(result, objectives_of(["p(99) < 250ms"], vocabulary_of(result)), ValidityRules())
+
+
+@functools.cache
+def worked() -> RunResult:
+    """An open run whose endpoint accepts quickly and works slowly: something was left when the wait ended."""
+    rows = [BacklogRow(t / 2, min(t * 500, 30_000), t * 150, t * 350 if t % 10 else None) for t in range(1, 61)]
+    found = EffectsFound(
+        source="http",
+        place="http://127.0.0.1:8081/effects",
+        looks=240,
+        gaps=2,
+        first_gap="answered 503 busy",
+        look_cpu_s=0.31,
+        rows=9012,
+        others=10,
+        clock=SourceClock(ahead_ms=12.5, drift_ppm=3.1, error_ms=0.4),
+        acknowledged=30_000,
+        done=9_000,
+        undone=21_000,
+        repeated=2,
+        before_ack=1,
+        unacknowledged_done=4,
+        refused_done=0,
+        effect_ms=replace(stats(9_000.0, 30_000), unfinished=21_000, lower_bounds=["p95", "p99", "mean", "max"]),
+        ack_to_effect_ms=replace(stats(8_990.0, 30_000), unfinished=21_000, lower_bounds=["p95", "p99", "mean", "max"]),
+        backlog_max=21_000,
+        backlog_max_s=30.0,
+        backlog_avg=10_400.0,
+        backlog_at_end=21_000,
+        backlog_last=21_000,
+        load_s=30.0,
+        drained_s=60.0,
+        drained=False,
+        rate_done=300.0,
+        forecast=Forecast(rate=300.0, left_s=70.0, low_s=68.0, high_s=72.5, from_done=4_000),
+        series=rows,
+        examples={"undone": [9_000, 9_001], "repeated": [17, 204]},
+    )
+    result = run_result(effects=found)
+    texts = ["effect: p(99) < 5s", "backlog: max < 1000", "drained: value < 30s", "undone: count == 0"]
+    return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
 
 
 @functools.cache

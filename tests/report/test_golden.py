@@ -37,7 +37,7 @@ from loadsim.studies.bench_engine.report import engine_report
 from tests.builders import run_result, with_course
 from tests.plan.support import TYPES, scenario_of
 from tests.report.rendering import render_page, render_summary, render_text
-from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, retried, searched
+from tests.report.results import aborted, closed, compared, course, failed, invalid, pairs, retried, searched, worked
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -52,6 +52,9 @@ def rendered() -> dict[str, str]:
         "invalid-100.txt": render_text(invalid(), width=100),
         "closed-80.txt": render_text(closed(), width=80),
         "retried-100.txt": render_text(retried(), width=100),
+        "worked-100.txt": render_text(worked(), width=100),
+        "worked.md": render_summary(worked()),
+        "worked.html": render_page(worked(), None).decode(),
         "retried.md": render_summary(retried()),
         "failed.md": render_summary(failed()),
         "invalid.md": render_summary(invalid()),
