@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     metavar="SHARE",
     help="Largest difference between the passing and the failing rate at the end.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["answers", "effects"]),
+    default="answers",
+    show_default=True,
+    help="What has to keep up: the answers, or also the work behind them (with [effects] or --effects).",
+)
 @click.option("-c", "--connections", type=click.IntRange(1), help="Size of the pool (default 256).")
 @target_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
@@ -57,6 +64,7 @@ def command(what: str, **options: Any) -> None:
       loadsim capacity embedded --from 500/s --to 4000/s
       loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
       loadsim capacity steady -t staging --step 20s --settle 5s
+      loadsim capacity staging --by effects --effects http://127.0.0.1:3000/effects --from 20/s
 
     \b
     Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
@@ -106,11 +114,14 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
         step_ns=_time("--step", options["step"], least=1),
         settle_ns=_time("--settle", options["settle"], least=0),
         precision=_share("--precision", options["precision"]),
+        by_effects=options["by"] == "effects",
     )
+    if request.by_effects and load.scenario.effects is None:
+        raise UsageError("--by effects: name where the effects are seen: --effects URL, or [effects] in the scenario")
     from loadsim.studies.capacity.procedure import CapacitySearch
 
     step = CapacitySearch(request, lambda _: None).scenario_at(lowest)
-    vocabulary = replace(vocabulary_of_scenario(step), has_ledger=False)  # no step reads one
+    vocabulary = replace(vocabulary_of_scenario(step), has_ledger=False, has_effects=request.by_effects)
     objectives_of([objective.text for objective in load.objectives], vocabulary)
     return request
 

@@ -49,6 +49,12 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--payload", metavar="FILE", help="Send recorded bodies with new signatures: .ndjson rows, or one body."
     ),
     click.option(
+        "--effects",
+        metavar="URL",
+        help="Where the effects of events are read, e.g. http://127.0.0.1:8081/effects: when was the work done?",
+    ),
+    click.option("--effects-wait", metavar="TIME", help="How long to wait for effects after the load (default: 60s)."),
+    click.option(
         "-t",
         "--target",
         metavar="TARGET",

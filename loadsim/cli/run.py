@@ -56,12 +56,6 @@ if TYPE_CHECKING:
     "--time-scale", type=float, metavar="N", help="With --retry or [retry]: divide the provider's pauses by N."
 )
 @click.option(
-    "--effects",
-    metavar="URL",
-    help="Where the effects of events are read, e.g. http://127.0.0.1:8081/effects: when was the work done?",
-)
-@click.option("--effects-wait", metavar="TIME", help="How long to wait for effects after the load (default: 60s).")
-@click.option(
     "--ledger",
     metavar="URL",
     help="The receiver's ledger, e.g. http://127.0.0.1:8081/ledger, which shows lost and duplicated events.",

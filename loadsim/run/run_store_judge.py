@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -32,9 +31,8 @@ from loadsim.model import LoadsimError, Secret, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.report_formats import run_files
 from loadsim.run.calibration import known_limits
-from loadsim.run.effects.choice import source_of
-from loadsim.run.effects.watch import EffectsWatch
-from loadsim.run.reconcile import ReadLedger, ids_of_run, ledger_at, reconciled, register_at
+from loadsim.run.effects.of_run import looking, watch_of, with_effects
+from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.run.run_ids import new_id
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
     collector = OutcomeCollector() if noted else None
     async with receiving(spec) as (spec, receiver):
         with _raw_log(spec) as log:
-            effects = await _effects(spec, receiver)
+            effects = await watch_of(spec, None if receiver is None else receiver.effects_url)
             run = Run(
                 spec,
                 per_event=PerEvent(
@@ -70,7 +68,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     deliveries=effects.add_deliveries if effects is not None else None,
                 ),
             )
-            async with watch(run), _looking(effects, run):
+            async with watch(run), looking(effects, run):
                 await _register(receiver, run)
                 try:
                     result, broken = await run.execute(), None
@@ -80,52 +78,11 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                 with _kept_in(directory):
                     files, unwritten = await asyncio.to_thread(_keep_events, collector, log, spec, directory)
                     result = await _joined(result, run, receiver, collector)
-                    result = await _with_effects(result, effects, run, broken)
+                    result = await with_effects(result, effects, run, wait=broken is None and not run.interrupted)
                     outcome = await asyncio.to_thread(conclude, result, spec, directory)
                     if (problem := broken or unwritten) is not None:
                         raise problem
             return replace(outcome, files=(*outcome.files, *files))
-
-
-async def _effects(spec: RunSpec, receiver: RunningReceiver | None) -> EffectsWatch | None:
-    """The watch over the run's effects; None where it has none."""
-    effects = spec.scenario.effects
-    if effects is None:
-        return None
-    url = (
-        None
-        if receiver is None
-        else receiver.effects_url_of(spec.run_id)
-        if hasattr(receiver, "effects_url_of")
-        else None
-    )
-    source = await asyncio.to_thread(source_of, effects, spec.run_id, time.time_ns(), url)
-    ids = ids_of_run(spec.run_id, spec.seed, spec.plan().types)
-    return EffectsWatch(effects, source, ids, spec.objectives)
-
-
-@contextlib.asynccontextmanager
-async def _looking(effects: EffectsWatch | None, run: Run) -> AsyncIterator[None]:
-    """Context in which the effects of a run are watched."""
-    if effects is None:
-        yield
-        return
-    run.effects, run.cut_short, effects.breach = effects.counts, effects.stop, run.abort
-    async with effects.looking():
-        yield
-
-
-async def _with_effects(
-    result: RunResult, effects: EffectsWatch | None, run: Run, broken: BrokenRunError | None
-) -> RunResult:
-    """The result with its effects, once they are all there, or the time to wait for them is over."""
-    if effects is None:
-        return result
-    start_ns, load_end_ns = run.began
-    if broken is not None or run.interrupted:
-        effects.stop()
-    await effects.wait(load_end_ns)
-    return await asyncio.to_thread(effects.added_to, result, start_ns, load_end_ns)
 
 
 @contextlib.contextmanager

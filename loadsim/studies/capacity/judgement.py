@@ -24,6 +24,7 @@ from loadsim.measure.cells import Metric, layout
 from loadsim.measure.hdr import Ints
 from loadsim.measure.intervals import clustering_above
 from loadsim.measure.result import RunResult
+from loadsim.measure.result_effects import EffectsFound
 from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import slices_of, whole_of
@@ -42,6 +43,8 @@ _LEAST_GROWTH_S = 0.02
 _ENDS = 5
 """The growth is taken between the first and the last fifth of a step."""
 _LEAST_ROWS = 8
+_LEAST_LEFT = 10
+"""Least growth of the backlog, in events."""
 FALLING = "falls behind"
 _BACKLOG_S = 1.0
 
@@ -69,6 +72,13 @@ def judge_step(result: RunResult, *, stopped: str = "") -> StepVerdict:
         return StepVerdict("invalid", "; ".join(result.validity.reasons))
     growth = growth_of(result) or 0.0
     behind = f"{FALLING}: response times grew by {1000 * growth:.0f} ms in every second"
+    if result.effects is not None:
+        if result.effects.problem:
+            return StepVerdict("invalid", f"the effects could not be read: {result.effects.problem}")
+        left = backlog_growth(result.effects, result.totals.duration_s or 0.0)
+        if left > growth:
+            growth = left
+            behind = f"{FALLING}: the backlog grew by {left:.1%} of the events"
     if growth > _SURELY:
         return StepVerdict("fail", behind)
     verdicts = [(_holds(result, row), row.text) for row in result.verdict.objectives]
@@ -138,6 +148,25 @@ def growth_of(result: RunResult) -> float | None:
     first, last = float(np.median(medians[:size])), float(np.median(medians[-size:]))
     grown_s = (last - first) / 1000
     return grown_s / ((len(medians) - size) * result.slice_s) if abs(grown_s) > _LEAST_GROWTH_S else 0.0
+
+
+def backlog_growth(found: EffectsFound, step_s: float) -> float:
+    """How many of the events of a step's time were left undone, as a share: between its first and its last fifth.
+
+    The step is the last `step_s` seconds of the load. 0 where the growth is too small to matter: an endpoint that works
+    at random has a queue that comes and goes.
+    """
+    end = found.load_s or 0.0
+    rows = [row for row in found.series if end - step_s < row.t_s <= end]
+    if len(rows) < _LEAST_ROWS:
+        return 0.0
+    size = len(rows) // _ENDS
+    waiting = [row.acknowledged - row.done for row in rows]
+    grown = float(np.median(waiting[-size:]) - np.median(waiting[:size]))
+    arrived = float(np.median([row.acknowledged for row in rows[-size:]])) - float(
+        np.median([row.acknowledged for row in rows[:size]])
+    )
+    return grown / arrived if arrived > 0 and grown > _LEAST_LEFT else 0.0
 
 
 def cannot_pass(

@@ -16,6 +16,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.judge import evaluate
+from loadsim.launch.collect import PerEvent
 from loadsim.launch.environment import environment
 from loadsim.launch.result_files import run_directory, write_whole
 from loadsim.launch.run_lifecycle import BrokenRunError, Run
@@ -25,6 +26,7 @@ from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.report_formats import report_files
+from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.run_ids import new_id
 from loadsim.run.run_store_judge import receiving
 from loadsim.studies.capacity.estimate import Look, pooled
@@ -64,6 +66,8 @@ class CapacityRequest:
     step_ns: int
     settle_ns: int
     precision: Fraction
+    by_effects: bool = False
+    """A step passes only if the backlog does not grow."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class CapacitySearch:
     _run: Run | None = None
     _directory: Path | None = None
     _rest_s: float = 0.0
+    _effects_url: str | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def interrupt(self) -> None:
@@ -104,7 +109,8 @@ class CapacitySearch:
         self._started = utc_now()
         self._search = search = RateSearch(request.lowest, request.highest, request.precision)
         lost = ""
-        async with receiving(load) as (load, _):
+        async with receiving(load) as (load, receiver):
+            self._effects_url = None if receiver is None else receiver.effects_url
             while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
                 try:
                     verdict = await self._try(trial, load)
@@ -160,6 +166,7 @@ class CapacitySearch:
             load,
             run_id=f"{self._id}-{number:02d}",
             scenario=self.scenario_at(trial.rate, longer=longer),
+            watches_effects=self.request.by_effects,
             seed=load.seed + number,  # other ids each time: an endpoint may drop what it knows
             # a step is ended early by the search's own rules
             objectives=tuple(replace(objective, abort=False) for objective in load.objectives),
@@ -169,7 +176,7 @@ class CapacitySearch:
         watch = _Watch(spec.plan(), load.objectives, float(trial.rate))
         broken = None
         try:
-            result = await self._reached(lambda: self._fire(Run(spec), watch))
+            result = await self._reached(lambda: self._fire(spec, watch))
         except BrokenRunError as error:
             result, broken = error.result, error
         stopped = watch.cannot_pass
@@ -185,6 +192,8 @@ class CapacitySearch:
             raise broken
         left, rate = result.totals.unfinished, result.totals.rate_completed
         self._rest_s = min(left / rate, _LONGEST_REST_S) if left and rate else 0.0
+        if result.effects is not None and result.effects.forecast is not None:
+            self._rest_s = min(result.effects.forecast.left_s, _LONGEST_REST_S)
         return verdict, judged
 
     def scenario_at(self, rate: Fraction, *, longer: int = 1) -> Scenario:
@@ -213,10 +222,13 @@ class CapacitySearch:
         whole = sum(event.weight for event in events)
         return events_needed(self.request.load.objectives, {event.type: event.weight / whole for event in events})
 
-    async def _fire(self, run: Run, watch: _Watch) -> RunResult:
-        self._run = run
+    async def _fire(self, spec: RunSpec, watch: _Watch) -> RunResult:
+        effects = await watch_of(spec, self._effects_url) if self.request.by_effects else None
+        self._run = run = Run(spec, per_event=PerEvent(deliveries=None if effects is None else effects.add_deliveries))
         try:
-            return await run.execute(lambda: watch.check(run))
+            async with looking(effects, run):
+                result = await run.execute(lambda: watch.check(run))
+                return await with_effects(result, effects, run, wait=not self.interrupted)
         finally:
             self._run = None
 
