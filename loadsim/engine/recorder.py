@@ -48,8 +48,8 @@ class Recorder:
         """Rows like those of `rows`, of attempts that were followed by another one: for the tally alone."""
         self.deliveries: list[bytes] = []
         """Rows like those of `rows`, of deliveries that are not their event's outcome when they end: for logs alone."""
-        self.backlog: list[int] = []
-        """By (stratum, instant, 0 or 1), see `Tally.fold_backlog`."""
+        self.retry_backlog: list[int] = []
+        """By (stratum, instant, 0 or 1), see `Tally.fold_retry_backlog`."""
         self.ended = 0
         """Events that have been folded."""
 
@@ -82,9 +82,9 @@ class Recorder:
             for log in self._logs:
                 log.add(table_of(self.deliveries), outcomes=False)
             self.deliveries.clear()
-        if self.backlog:
-            self.tally.fold_backlog(np.array(self.backlog, dtype=np.int64).reshape(-1, 3))
-            self.backlog.clear()
+        if self.retry_backlog:
+            self.tally.fold_retry_backlog(np.array(self.retry_backlog, dtype=np.int64).reshape(-1, 3))
+            self.retry_backlog.clear()
 
     def add_attempt(self, row: bytes) -> None:
         """See `attempts`."""

@@ -208,7 +208,7 @@ class Retries:
         if held.attempt == 1:
             self._held[index] = held
             self.counts.retried += 1
-            self._recorder.backlog.extend((held.stratum, now, 0))
+            self._recorder.retry_backlog.extend((held.stratum, now, 0))
         self._recorder.add_delivery(row)
         held.row = row
         held.waits = True
@@ -228,7 +228,7 @@ class Retries:
     def _end(self, event: Waiting, row: bytes, now: int) -> None:
         """The event has the outcome of the attempt that just ended."""
         if self._held.pop(event[0], None) is not None:
-            self._recorder.backlog.extend((event[1], now, 1))
+            self._recorder.retry_backlog.extend((event[1], now, 1))
         self._engine.end(row, now)
 
     def _end_held(self, index: int, now: int, code: int | None = None) -> None:
@@ -238,7 +238,7 @@ class Retries:
         if code is not None:
             row = changed(row, Column.code, code)
         else:
-            self._recorder.backlog.extend((held.stratum, unpacked(row)[Column.done], 1))
+            self._recorder.retry_backlog.extend((held.stratum, unpacked(row)[Column.done], 1))
         self._engine.end(row, now)
 
     # -- the provider's patience --------------------------------------------------------------------------------------

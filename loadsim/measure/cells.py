@@ -55,7 +55,7 @@ class Metric(enum.IntEnum):
     """Events by slice of their end; index = the outcome's code."""
     retried = 11
     """Attempts that were followed by another attempt, by slice of their sending (or their end); index = the code."""
-    backlog = 12
+    retry_backlog = 12
     """By slice: events that began to wait for another attempt for the first time (index 0), and those of them that
     ended (index 1)."""
     after_end = 13

@@ -178,7 +178,7 @@ def _drain(merged: Merged, strata: Sequence[int]) -> tuple[int, float | None, fl
     took from then until there was none (None: some were left at the end, or there never was a backlog). Exact to a
     slice.
     """
-    found, width = merged.sliced(Metric.backlog, strata), merged.slice_ns
+    found, width = merged.sliced(Metric.retry_backlog, strata), merged.slice_ns
     if not len(found.slices):
         return 0, None, None
     n = int(found.slices.max()) + 1

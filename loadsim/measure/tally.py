@@ -205,12 +205,12 @@ class Tally:
         np.add.at(self._counters, (stratum, 0), out)
         np.add.at(self._counters, (stratum, 1), back)
 
-    def fold_backlog(self, rows: Ints) -> None:
+    def fold_retry_backlog(self, rows: Ints) -> None:
         """Count events that wait for a further attempt: int64 (n, 3), columns stratum, instant in ns, 0 (began to wait)
         or 1 (ended)."""
         if len(rows):
             stratum, instant, over = np.ascontiguousarray(rows.T)
-            self._cells.add(self._keys(stratum, instant, Metric.backlog) | over)
+            self._cells.add(self._keys(stratum, instant, Metric.retry_backlog) | over)
 
     def drain(self) -> TallyDelta:
         """What was folded since the last drain, with the cumulative moments and counters."""

@@ -48,10 +48,10 @@ def retry_rows(result: RunResult) -> list[RetryRow]:
     if found.peak_rate is not None:
         rows.append(RetryRow("peak arrivals", numbers.per_second(found.peak_rate), _peak(found)))
     if found.retried:
-        rows.append(RetryRow("backlog", numbers.count(found.backlog), _backlog(found)))
+        rows.append(RetryRow("retry backlog", numbers.count(found.backlog), _backlog(found)))
         drained = found.drain_s is not None
         value = numbers.milliseconds(1000 * found.drain_s) if found.drain_s is not None else numbers.NOT_KNOWN
-        meaning = "from the largest backlog to none" if drained else "the run ended before the backlog was empty"
+        meaning = "from the largest retry backlog to none" if drained else "the run ended before it was empty"
         rows.append(RetryRow("time to drain", value, meaning, not drained))
     if found.delivered:
         rows.append(RetryRow("delivered by retry", numbers.count(found.delivered), _delivered(found)))

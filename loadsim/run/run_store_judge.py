@@ -146,6 +146,9 @@ async def _register(receiver: RunningReceiver | None, run: Run) -> None:
             receiver.register(run.spec.run_id)
     except LoadsimError as error:
         run.tell(f"the run could not be registered at the ledger: {error}")
+    if scenario.effects is not None and scenario.effects.source == "http" and scenario.effects.url is not None:
+        with contextlib.suppress(LoadsimError):  # the companion receiver needs it; others show it when they are read
+            await register_at(scenario.effects.url, run.spec.run_id)
 
 
 def _ledger(spec: RunSpec, receiver: RunningReceiver | None, events: int) -> ReadLedger | None:

@@ -50,7 +50,7 @@ class KeepingRecorder(Recorder):
     def fold(self) -> None:
         self.kept.extend(self.rows)
         self.opened.extend(self.handshakes)
-        self.waited.extend(self.backlog)
+        self.waited.extend(self.retry_backlog)
         super().fold()
 
 
