@@ -37,6 +37,11 @@
   const figures = JSON.parse(await textOf(document.getElementById("figures")));
   if (packed) document.head.append(Object.assign(document.createElement("script"), { textContent: await textOf(packed) }));
 
+  if (!globalThis.Plotly) {
+    document.getElementById("no-charts")?.removeAttribute("hidden"); // of a page that is served
+    return;
+  }
+
   // Figures name colours as CSS variables; the library needs them as values.
   const resolved = (value, style) => {
     if (typeof value === "string") {
