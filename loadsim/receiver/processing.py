@@ -49,13 +49,15 @@ class Processing:
         register: RunRegister,
         begin: Callable[[int], int],
         outputs: Sequence[EffectOutput] = (),
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         order = random_order(options.seed) if options.out_of_order else None
         self._queue: WorkQueue[_Delivery] = WorkQueue(
             work_plan(options), options.processors, options.process_queue, order
         )
+        self._now = clock
         self._cycle = options.process_stall
-        self._clock: WorkClock | None = None
+        self._work_clock: WorkClock | None = None
         self._begin = begin
         self._memory = memory
         memory.forget_backlog()
@@ -68,7 +70,7 @@ class Processing:
     def offer(self, delivery_id: bytes) -> bool:
         """Take the work of an accepted delivery; False when the queue is full."""
         delivery = self._delivery(delivery_id)
-        if not self._queue.offer(self._worked(time.monotonic_ns()), delivery):
+        if not self._queue.offer(self._worked(), delivery):
             self._memory.add(refused=1)
             return False
         if delivery[0] is not None:
@@ -78,7 +80,7 @@ class Processing:
 
     def settle(self) -> None:
         """Do the work up to now, and show its effects."""
-        self._queue.advance(self._worked(time.monotonic_ns()))
+        self._queue.advance(self._worked())
         done, self._queue.done = self._queue.done, []
         self._memory.set_backlog(self._queue.backlog)
         if done:
@@ -99,7 +101,7 @@ class Processing:
     def _show(self, done: list[Done[_Delivery]]) -> None:
         noted: list[NotedEffect] = []
         for worked_ns, (run, key, delivery_id), effects in done:
-            at_ns = self._memory.unix_ns(worked_ns if self._clock is None else self._clock.instant(worked_ns))
+            at_ns = self._memory.unix_ns(worked_ns if self._work_clock is None else self._work_clock.instant(worked_ns))
             if run is not None:
                 run.backlog -= 1
                 self._changed.add(run)
@@ -112,13 +114,14 @@ class Processing:
         for output in self._outputs if noted else ():
             output.add(noted)
 
-    def _worked(self, now_ns: int) -> int:
+    def _worked(self) -> int:
         """Now on the clock of the work."""
+        now_ns = self._now()
         if self._cycle is None:
             return now_ns
-        if self._clock is None:
-            self._clock = WorkClock(self._cycle, self._begin(now_ns))
-        return self._clock.worked(now_ns)
+        if self._work_clock is None:
+            self._work_clock = WorkClock(self._cycle, self._begin(now_ns))
+        return self._work_clock.worked(now_ns)
 
     def _delivery(self, delivery_id: bytes) -> _Delivery:
         formed = DELIVERY_ID.fullmatch(delivery_id)
