@@ -144,7 +144,7 @@ class EffectsMemory:
         if len(room):
             os.pwrite(self.fd, room.tobytes(), _rows_of(run.place) + kept * ROW.itemsize)
         self._words[start + OVER] += len(rows) - len(room)
-        self._words[start + KEPT] = kept + len(room)  # last: a reader that sees it finds the rows
+        self._words[start + KEPT] = kept + len(room)  # now: a reader that sees it finds the rows
         self._words[start + WAITING] = backlog
 
     # -- the supervisor's side
@@ -183,8 +183,9 @@ class EffectsMemory:
 
     def _work(self, run: Registered) -> Work:
         start = _of(run.place)
-        work = Work(*self._words[start : start + 4].tolist())
-        return work if work.turn == run.turn else Work(run.turn, 0, 0, 0)
+        backlog = self._words[start + WAITING]  # read first and written last: what it no longer counts has its row
+        turn, kept, over = self._words[start : start + WAITING].tolist()
+        return Work(turn, kept, over, backlog) if turn == run.turn else Work(run.turn, 0, 0, 0)
 
     def _position(self, run: Registered, after: str | None) -> int:
         if after is None:
