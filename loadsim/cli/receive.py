@@ -96,6 +96,7 @@ def command(
     It answers 200 to a verified event and 400 or 401 to others. On Ctrl-C it answers the requests in flight and stops.
     Counters are at http://ADMIN/stats. http://ADMIN/ledger?run=ID has the events of a load run that arrived: with
     `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run reports lost and duplicated events.
+    With --process, http://ADMIN/effects?run=ID shows when the work behind each event was done.
 
     \b
     Examples:

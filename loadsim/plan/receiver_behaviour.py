@@ -176,7 +176,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
         defaults = write(Behaviour())
         for key, value in write(self).items():
             if value != defaults.get(key):
-                yield key, " and ".join(value) if isinstance(value, list) else str(value)
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                yield key, " and ".join(value) if isinstance(value, list) else text
 
     @property
     def outages(self) -> tuple[units.Span, ...]:

@@ -176,7 +176,7 @@ class EffectsMemory:
             raise ValueError("after: not a cursor of this run")
         return EffectsPage(
             cursor=f"{self._words[EPOCH]}-{run.turn}-{start + size}",
-            now=self.unix_ns(time.monotonic_ns()) / NS_PER_S,
+            now=seconds(self.unix_ns(time.monotonic_ns())),
             effects=_rendered(run.name.decode("ascii"), np.frombuffer(data, ROW)),
             backlog=work.backlog,
         )
@@ -196,6 +196,11 @@ class EffectsMemory:
         return int(found[3])
 
 
+def seconds(at_ns: int) -> float:
+    """An instant as others are told it: in whole microseconds, which a float holds."""
+    return round(at_ns / NS_PER_S, 6)
+
+
 def key_of(index: int, attempt: int) -> int:
     """The key of a delivery whose effect appears once."""
     return (index * ATTEMPTS + attempt) * 2
@@ -212,6 +217,5 @@ def _rows_of(place: int) -> int:
 def _rendered(run: str, rows: Rows) -> list[Effect]:
     deliveries, twice = np.divmod(rows["key"], 2)
     index, attempt = np.divmod(deliveries, ATTEMPTS)
-    at = np.round(rows["at_ns"] / NS_PER_S, 6)
-    columns = zip(index.tolist(), attempt.tolist(), at.tolist(), (twice + 1).tolist(), strict=True)
-    return [Effect(f"{run}/{i}/{a}", instant, int(count)) for i, a, instant, count in columns]
+    columns = zip(index.tolist(), attempt.tolist(), rows["at_ns"].tolist(), (twice + 1).tolist(), strict=True)
+    return [Effect(f"{run}/{i}/{a}", seconds(at_ns), count) for i, a, at_ns, count in columns]

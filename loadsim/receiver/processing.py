@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from loadsim.measure.delivery_ids import DELIVERY_ID
-from loadsim.model import NS_PER_S
 from loadsim.receiver.effect_outputs import EffectOutput, NotedEffect
-from loadsim.receiver.effects_memory import ROW, EffectsMemory, key_of
+from loadsim.receiver.effects_memory import ROW, EffectsMemory, key_of, seconds
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.run_register import Registered, RunRegister
 from loadsim.receiver.work_queue import LOST, TWICE, Done, WorkClock, WorkQueue, random_order, work_plan
@@ -108,7 +107,7 @@ class Processing:
                 if effects != LOST:
                     run.rows.append((at_ns, key + (effects == TWICE)))
             if delivery_id and self._outputs:
-                noted += [NotedEffect(delivery_id.decode("ascii"), at_ns / NS_PER_S)] * effects
+                noted += [NotedEffect(delivery_id.decode("ascii"), seconds(at_ns))] * effects
         lost = sum(piece.effects == LOST for piece in done)
         self._memory.add(done=len(done) - lost, lost=lost, repeated=sum(piece.effects == TWICE for piece in done))
         for output in self._outputs if noted else ():

@@ -74,6 +74,7 @@ def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> N
     assert from_document(scenario.document(), "f.toml") == scenario
     assert dict(scenario.receiver.changed())["down"] == "2s:1s and 500ms:250ms"
     assert dict(scenario.receiver.changed())["process"] == "lognormal:50ms"
+    assert dict(scenario.receiver.changed())["out_of_order"] == "true"
     assert "workers" not in dict(scenario.receiver.changed())
     assert override(scenario, seed=3).receiver == scenario.receiver
     assert override(scenario, target={"url": "http://127.0.0.1/"}).receiver is None
