@@ -13,7 +13,7 @@ NOT_FOR_USERS = ("dev", "docs", "test")
 """Extras for those who change loadsim."""
 PURPOSES = {
     "asgi": "bench receiver --app of an ASGI application",
-    "dashboard": "loadsim dashboard",
+    "dashboard": "loadsim dashboard, run --live",
     "dask": "load from several machines: --cluster",
     "interop": "bench verify beside the providers' own libraries",
     "report": "charts in report.html",

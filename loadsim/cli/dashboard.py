@@ -46,10 +46,15 @@ def command(*, host: str, port: int, no_browser: bool, out: Path) -> None:
       loadsim dashboard --no-browser --port 9000
       ssh -L 8765:127.0.0.1:8765 HOST     (then, there: loadsim dashboard --no-browser)
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(f"the dashboard needs {' and '.join(missing)}: {install('dashboard')}")
+    require_pages("the dashboard")
     from loadsim.dashboard.serve import DashboardOptions, serve
 
     options = DashboardOptions(host=host, port=port, out=out, browser=not no_browser)
     asyncio.run(serve(options, say))
+
+
+def require_pages(what: str) -> None:
+    """Check that the extra `dashboard` is installed, which `what` needs. Raises UsageError."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{what} needs {' and '.join(missing)}: {install('dashboard')}")

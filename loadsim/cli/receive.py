@@ -47,7 +47,7 @@ from loadsim.signing import scheme as find_scheme
     type=ADDRESS,
     default="127.0.0.1:8081",
     show_default=True,
-    help="Address for GET /stats and GET /ledger?run=ID (port 0: any free port).",
+    help="Address for GET /stats, GET /ledger?run=ID and GET /effects?run=ID (port 0: any free port).",
 )
 @click.option(
     "--admin-name",
@@ -63,6 +63,8 @@ from loadsim.signing import scheme as find_scheme
     show_default=True,
     help="The ledger counts events with an index below this; 0: no ledger.",
 )
+@click.option("--effects-db", metavar="FILE", help="Write effects to the table `effects` of this SQLite file too.")
+@click.option("--effects-file", metavar="FILE", help="Append effects to this file too, as JSON lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Print one line per verified event on stderr.")
 @click.option("--log-json", is_flag=True, help="Print one JSON object per verified event, without its body, on stdout.")
 def command(
@@ -83,6 +85,8 @@ def command(
     admin: tuple[str, int],
     admin_names: tuple[str, ...],
     ledger_limit: int,
+    effects_db: str | None,
+    effects_file: str | None,
     verbose: bool,
     log_json: bool,
     **behaviour: Any,
@@ -92,6 +96,7 @@ def command(
     It answers 200 to a verified event and 400 or 401 to others. On Ctrl-C it answers the requests in flight and stops.
     Counters are at http://ADMIN/stats. http://ADMIN/ledger?run=ID has the events of a load run that arrived: with
     `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run reports lost and duplicated events.
+    With --process, http://ADMIN/effects?run=ID shows when the work behind each event was done.
 
     \b
     Examples:
@@ -100,6 +105,7 @@ def command(
       loadsim receive --stall 10s:1.4s --workers 2
       loadsim receive --down 10s:5s --down 30s:1s             (two outages)
       loadsim receive --delay 20ms --delay-p99 400ms          (log-normal: a long tail)
+      loadsim receive --process lognormal:50ms --processors 4 (answers at once, works later)
       loadsim receive --fail 503:1% --fail 429:2% --retry-after 2s --reset 0.5% --seed 7
     """
     options = ReceiverOptions(
@@ -115,6 +121,8 @@ def command(
         admin=admin,
         admin_names=admin_names,
         ledger_limit=ledger_limit,
+        effects_db=effects_db,
+        effects_file=effects_file,
         verbose=verbose,
         log_json=log_json,
         **behaviour,
@@ -153,7 +161,8 @@ def _say(line: str) -> None:
 def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     how = f"verifies {options.scheme}" if options.verify else "without verification"
     _say(f"receiving on {receiver.url} ({how}, {options.engine}, {counted(options.workers, 'worker')})")
-    _say(f"counters at {receiver.admin_url}/stats; press Ctrl-C to stop")
+    effects = "" if receiver.effects_url is None else f", effects at {receiver.effects_url}"
+    _say(f"counters at {receiver.admin_url}/stats{effects}; press Ctrl-C to stop")
     if options.admin is not None and not is_loopback(options.admin[0]):
         _say(f"warning: {options.admin[0]} is not loopback: anyone can read the counters and register runs there")
 
@@ -172,3 +181,7 @@ def _summary(stats: ReceiverStats) -> None:
     _say(" · ".join(words))
     answers = ", ".join(f"{status}: {count:,}" for status, count in total.status.items())
     _say(f"answered {total.answered:,}" + (f" ({answers})" if answers else ""))
+    if (work := stats.work) is not None:
+        words = [f"done after the answer {work.done:,}", f"repeated {work.repeated:,}", f"lost {work.lost:,}"]
+        words += [f"backlog {work.backlog:,}", f"refused for a full queue {work.refused:,}"]
+        _say(" · ".join(words))

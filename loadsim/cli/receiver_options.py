@@ -9,6 +9,7 @@ import click
 
 from loadsim.cli.options import Decorator, with_options
 from loadsim.plan import units
+from loadsim.plan.receiver_behaviour import LONGEST_QUEUE, MOST_PROCESSORS
 from loadsim.plan.typed_document import write
 from loadsim.receiver.options import ENGINES, ReceiverOptions
 
@@ -44,6 +45,8 @@ SHARE = Quantity("share", units.parse_share)
 SPAN = Quantity("at:for", units.parse_span)
 SLOW = Quantity("time:share", units.parse_slow)
 FAILURE = Quantity("status:share", units.parse_failure)
+SERVICE = Quantity("time", units.parse_service)
+CYCLE = Quantity("every:for", units.parse_cycle)
 SPEED = Quantity("size/s", units.parse_speed)
 ADDRESS = Quantity("host:port", parse_address)
 
@@ -143,6 +146,43 @@ _OPTIONS: tuple[Decorator, ...] = (
         default=DEFAULTS["reset"],
         help="Share of the accepted events whose connection is reset instead of an answer.",
     ),
+    click.option(
+        "--process",
+        type=SERVICE,
+        help="Answer at once and work later, for TIME each; or exp:MEAN, lognormal:MEDIAN or lognormal:MEDIAN:P99.",
+    ),
+    click.option(
+        "--processors",
+        type=click.IntRange(1, MOST_PROCESSORS),
+        default=DEFAULTS["processors"],
+        show_default=True,
+        help="Do so much of that work at a time; the rest waits in order.",
+    ),
+    click.option(
+        "--process-queue",
+        type=click.IntRange(0, LONGEST_QUEUE),
+        default=DEFAULTS["process_queue"],
+        show_default=True,
+        help="Most work that waits; an event beyond it is answered 503.",
+    ),
+    click.option(
+        "--lose",
+        type=SHARE,
+        default=DEFAULTS["lose"],
+        help="Share of the work that has no effect.",
+    ),
+    click.option(
+        "--repeat",
+        type=SHARE,
+        default=DEFAULTS["repeat"],
+        help="Share of the work whose effect appears twice.",
+    ),
+    click.option(
+        "--process-stall",
+        type=CYCLE,
+        help="EVERY:FOR, e.g. 5s:2s: no work is done in the last FOR of every EVERY, counted from the first request.",
+    ),
+    click.option("--out-of-order", is_flag=True, help="Take the work that waits in random order."),
     click.option("--read-rate", type=SPEED, help="Read from each connection at most at this rate, e.g. 64KB/s."),
     click.option(
         "--read-timeout",

@@ -13,6 +13,7 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
+from loadsim.cli.dashboard import require_pages
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
@@ -64,6 +65,12 @@ if TYPE_CHECKING:
     "--outcomes", is_flag=True, help="Also save the outcome of each event (outcomes.bin), for loadsim reconcile."
 )
 @click.option("--raw", is_flag=True, help="Also save every delivery: raw.ndjson, with the fields of vegeta's results.")
+@click.option(
+    "--live",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="While the run lasts, show it on a page at this port of 127.0.0.1 (0: any free port).",
+)
 @click.option("--open", "opened", is_flag=True, help="Show report.html in a browser when the run is over.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 @click.option("--check", is_flag=True, help="Validate, show the plan, send nothing.")
@@ -87,6 +94,7 @@ def command(what: str, **options: Any) -> None:
         --objective 'lost: count == 0'
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
       loadsim run steady --cluster local:2
+      loadsim run embedded -r 200/s -d 1m --live 0
 
     \b
     Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
@@ -106,7 +114,7 @@ def command(what: str, **options: Any) -> None:
         _show_plan(spec)
         return
     _check_json(options["json_file"])
-    outcome = asyncio.run(_run(spec, quiet=options["quiet"]))
+    outcome = asyncio.run(_run(spec, quiet=options["quiet"], live=options["live"]))
     report_to_github(outcome.result)
     show(outcome, options["json_file"])
     if options["opened"]:
@@ -117,7 +125,7 @@ def command(what: str, **options: Any) -> None:
 # -- the run --------------------------------------------------------------------------------------------------------
 
 
-async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
+async def _run(spec: RunSpec, *, quiet: bool, live: int | None) -> LoadOutcome:
     from loadsim.cli.live_view import live_view
     from loadsim.cli.terminal import redrawable
     from loadsim.report.numbers import printable
@@ -143,7 +151,12 @@ async def _run(spec: RunSpec, *, quiet: bool) -> LoadOutcome:
         async with _interruptible(run, quietly=console is not None), live_view(run, console, quiet=quiet):
             yield
 
-    return await run_load(spec, watch)
+    if live is None:
+        return await run_load(spec, watch)
+    require_pages("--live")
+    from loadsim.dashboard.run_page import run_with_page
+
+    return await run_with_page(spec, watch, live, say)
 
 
 @contextlib.asynccontextmanager

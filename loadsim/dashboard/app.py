@@ -1,34 +1,27 @@
-"""The HTTP routes of the dashboard, and how it answers a request that fails.
-
-Work that needs much processor time runs in a thread. Request bodies must be JSON, because an HTML form of another
-site cannot send JSON.
-"""
+"""The HTTP routes of the dashboard. Work that needs much processor time runs in a thread."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
-import orjson
 from aiohttp import web
 
 from loadsim.dashboard import choices
+from loadsim.dashboard.answers import guarded_app, html_answer, json_answer, json_body
 from loadsim.dashboard.command_lines import run_command
 from loadsim.dashboard.forms import WORDS, read_run_form
-from loadsim.dashboard.guard import Refuse, add_headers, guard
-from loadsim.dashboard.live_run import LiveRun
-from loadsim.dashboard.pages import Pages, static_file
+from loadsim.dashboard.live_stream import PATH as STREAM_PATH
+from loadsim.dashboard.live_stream import stream
+from loadsim.dashboard.pages import Pages
 from loadsim.dashboard.result_store import ResultStore
 from loadsim.dashboard.run_slot import RunSlot
 from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
-from loadsim.model import LoadsimError, UsageError
+from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED
-from loadsim.report import html_page, plotly_script
+from loadsim.report import html_page
 from loadsim.report.blocks import Report
 from loadsim.report.compare_report import compare_report
 from loadsim.report.plan_text import render_plan
@@ -38,17 +31,6 @@ from loadsim.report.trend import trend
 from loadsim.run.spec_of_options import compose
 from loadsim.single.prepare import prepare
 
-LARGEST_BODY = 2_000_000
-HEARTBEAT_S = 15.0
-STATIC = {
-    "page.css": "text/css",
-    "dashboard.css": "text/css",
-    "page.js": "text/javascript",
-    "shared.js": "text/javascript",
-    "simulations.js": "text/javascript",
-    "load.js": "text/javascript",
-    "runs.js": "text/javascript",
-}
 TYPES = {"html": "text/html", "json": "application/json", "k6": "application/json", "junit": "application/xml"}
 
 
@@ -56,87 +38,10 @@ def make_app(out: Path, token: str, cookie: str, host: str) -> tuple[web.Applica
     """The application and its run slot. `cookie` is the name of the token's cookie, `host` what the page listens on."""
     pages = Pages()
     slot = RunSlot()
-    refuse = _problem(pages)
-    app = web.Application(
-        client_max_size=LARGEST_BODY, middlewares=[guard(token, cookie, host, refuse), _failures(refuse)]
-    )
-    app.on_response_prepare.append(add_headers)
+    app = guarded_app(pages, token, cookie, host)
     for part in (_Simulations(pages), _LoadRuns(pages, slot, out), _Runs(pages, slot, ResultStore(out))):
         app.add_routes(part.routes())
-    app.add_routes([web.get("/static/plotly.js", _library), web.get("/static/{name}", _static)])
     return app, slot
-
-
-# -- failures ---------------------------------------------------------------------------------------------------------
-
-
-def _problem(pages: Pages) -> Refuse:
-    """Answers a failed request with a page for a browser, or with JSON for a script."""
-
-    def refuse(request: web.Request, status: int, text: str) -> web.Response:
-        if "text/html" in request.headers.get("Accept", ""):
-            template = (
-                "refused.html" if status == HTTPStatus.FORBIDDEN else "problem.html"
-            )  # a page with our style sheet would have it refused too
-            page = pages.render(template, here=None, status=status, text=text)
-            return web.Response(text=page, content_type="text/html", status=status)
-        return _json({"error": text}, status)
-
-    return refuse
-
-
-def _failures(refuse: Refuse) -> Any:
-    @web.middleware
-    async def middleware(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPNotFound:
-            return refuse(request, HTTPStatus.NOT_FOUND, "There is no such page.")
-        except web.HTTPException as error:
-            return refuse(request, error.status, f"{error.reason}.")
-        except UsageError as error:
-            return refuse(request, HTTPStatus.BAD_REQUEST, str(error))
-        except LoadsimError as error:
-            return refuse(request, HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
-
-    return middleware
-
-
-def _json(value: object, status: int = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=orjson.dumps(value), content_type="application/json", status=status)
-
-
-def _html(text: str) -> web.Response:
-    return web.Response(text=text, content_type="text/html")
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(reason="A request must be JSON")
-    try:
-        document = orjson.loads(await request.read())
-    except orjson.JSONDecodeError:
-        raise web.HTTPBadRequest(reason="The request is not JSON") from None
-    if not isinstance(document, dict):
-        raise web.HTTPBadRequest(reason="The request is not a JSON object")
-    return document
-
-
-async def _static(request: web.Request) -> web.Response:
-    name = request.match_info["name"]
-    if name not in STATIC:
-        raise web.HTTPNotFound
-    return web.Response(body=static_file(name), content_type=STATIC[name], charset="utf-8")
-
-
-async def _library(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's handler signature
-    script = await asyncio.to_thread(plotly_script.library)
-    if script is None:
-        raise web.HTTPNotFound
-    headers = {"Cache-Control": "private, max-age=86400"}  # large, and the same as long as the package is
-    return web.Response(text=script, content_type="text/javascript", headers=headers)
 
 
 # -- simulations ------------------------------------------------------------------------------------------------------
@@ -159,19 +64,19 @@ class _Simulations:
     async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
         offer = choices.offer()
         rows = [self._pages.row(sent) for sent in self._sent_simulations.newest_first()]
-        return _html(self._pages.render("simulations.html", here="simulations", offer=offer, rows=rows))
+        return html_answer(self._pages.render("simulations.html", here="simulations", offer=offer, rows=rows))
 
     async def sample(self, request: web.Request) -> web.Response:
-        return _json(choices.sample(request.match_info["event"], time.time_ns()))
+        return json_answer(choices.sample(request.match_info["event"], time.time_ns()))
 
     async def send(self, request: web.Request) -> web.Response:
-        form = await _body(request)
+        form = await json_body(request)
         endpoint, target = choices.read_endpoint(form)
         event = choices.read_event(endpoint, form)
         return self._answer(await self._sent_simulations.send(prepare(endpoint, target, event, choices.REMEDY)))
 
     async def again(self, request: web.Request) -> web.Response:
-        await _body(request)
+        await json_body(request)
         sent = self._requested(request)
         return self._answer(await self._sent_simulations.send(sent.delivery, again=sent.number))
 
@@ -188,7 +93,7 @@ class _Simulations:
         simulation = sent.simulation
         word = "delivered" if simulation.delivered else "failed"
         status = simulation.failure.text if simulation.failure else str(simulation.answer and simulation.answer.status)
-        return _json(
+        return json_answer(
             {
                 "number": sent.number,
                 "panel": self._pages.panel(sent),
@@ -213,12 +118,12 @@ class _LoadRuns:
             web.post("/load/plan", self.plan),
             web.post("/load", self.start),
             web.post("/load/stop", self.stop),
-            web.get("/load/stream", self.stream),
+            web.get(STREAM_PATH, self.stream),
         ]
 
     async def page(self, request: web.Request) -> web.Response:  # noqa: ARG002
         run = self._slot.run
-        return _html(
+        return html_answer(
             self._pages.render(
                 "load.html",
                 here="load",
@@ -232,59 +137,32 @@ class _LoadRuns:
         )
 
     async def plan(self, request: web.Request) -> web.Response:
-        what, options = read_run_form(await _body(request), self._out, check=True)
+        what, options = read_run_form(await json_body(request), self._out, check=True)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
         text = render_plan(composed.shown_plan(), composed.objectives)
-        return _json({"plan": text, "command": run_command(what, options)})
+        return json_answer({"plan": text, "command": run_command(what, options)})
 
     async def start(self, request: web.Request) -> web.Response:
         self._slot.refuse_second()
-        what, options = read_run_form(await _body(request), self._out, check=False)
+        what, options = read_run_form(await json_body(request), self._out, check=False)
         composed = await asyncio.to_thread(compose, what, options, WORDS)
         run = self._slot.start(composed, run_command(what, options))
-        return _json({"run": run.document(), "command": run.command})
+        return json_answer({"run": run.document(), "command": run.command})
 
     async def stop(self, request: web.Request) -> web.Response:
-        await _body(request)
+        await json_body(request)
         run = self._slot.run
         if run is None or run.over:
             raise UsageError("no run is in progress")
         run.stop()
-        return _json({"run": run.document()})
+        return json_answer({"run": run.document()})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: every stored point of the latest run, then each new one; `state` when that changes.
-
-        A client that lost its connection names the last point that it has, and continues from there.
-        """
+        """The latest run's points and states."""
         run = self._slot.run
         if run is None:
             return web.Response(status=HTTPStatus.NO_CONTENT)  # an EventSource does not reconnect after this status
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        async with contextlib.aclosing(_events(run, request.headers.get("Last-Event-ID", ""))) as events:
-            async for event in events:
-                await response.write(event)
-        return response
-
-
-async def _events(run: LiveRun, last_id: str) -> AsyncGenerator[bytes, None]:
-    number, _, point = last_id.partition("-")
-    at = int(point) + 1 if number == str(run.number) and point.isascii() and point.isdigit() else 0
-    last_state: bytes | None = None
-    while True:
-        for index in range(max(at, run.first), run.first + len(run.points)):
-            data = orjson.dumps(run.points[index - run.first])
-            yield b"event: point\nid: %d-%d\ndata: %s\n\n" % (run.number, index, data)
-            at = index + 1
-        state = orjson.dumps(run.document())
-        if state != last_state:
-            yield b"event: state\ndata: %s\n\n" % state
-            last_state = state
-        if run.over and at == run.first + len(run.points):
-            return
-        if not await run.changed(HEARTBEAT_S):
-            yield b": heartbeat\n\n"
+        return await stream(request, run)
 
 
 # -- results ----------------------------------------------------------------------------------------------------------
@@ -310,7 +188,7 @@ class _Runs:
         names = sorted({each.line.name for each in results if each.line})
         chosen = [each for each in results if name is None or (each.line and each.line.name == name)]
         section = None if name is None else trend([each.line for each in chosen if each.line])
-        return _html(
+        return html_answer(
             self._pages.render(
                 "runs.html",
                 here="runs",
@@ -353,4 +231,5 @@ class _Runs:
 
     def _show(self, report: Report, run_id: str | None, forms: tuple[str, ...]) -> web.Response:
         shown = {"content": html_page.inside(report, drawn=True), "data": html_page.data(report)}
-        return _html(self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms, **shown))
+        page = self._pages.render("report.html", here="runs", report=report, run_id=run_id, forms=forms, **shown)
+        return html_answer(page)

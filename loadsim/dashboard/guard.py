@@ -64,11 +64,11 @@ def guard(token: str, cookie: str, host: str, refuse: Refuse) -> Middleware:
                 return refuse(
                     request,
                     HTTPStatus.FORBIDDEN,
-                    "This token belongs to another dashboard, or to an earlier start of this one.",
+                    "This token belongs to another page of loadsim, or to an earlier start of this one.",
                 )
             return _set_cookie(request, cookie, token)
         if not _same(request.cookies.get(cookie, ""), token):
-            text = 'Open the address that "loadsim dashboard" printed when it started: it holds the token.'
+            text = "Open the address that loadsim printed when it started: it holds the token."
             return refuse(request, HTTPStatus.FORBIDDEN, text)
         return await handler(request)
 

@@ -23,7 +23,8 @@ from loadsim.plan import RunSpec
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.facts import VERDICTS, headline, objective_lines
 from loadsim.report.findings import findings
-from loadsim.run.run_store_judge import LoadOutcome, run_load
+from loadsim.report.report_formats import FORMATS
+from loadsim.run.run_store_judge import LoadOutcome, Watch, run_load
 
 State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5
@@ -32,10 +33,15 @@ MOST_POINTS = 7_200
 FINAL_STATES = frozenset({"done", "failed", "cancelled"})
 
 
-class LiveRun:
-    """A load run that was started on the page, until its verdict."""
+@contextlib.asynccontextmanager
+async def _unwatched(_run: Run) -> AsyncIterator[None]:
+    yield
 
-    def __init__(self, number: int, spec: RunSpec, command: str) -> None:
+
+class LiveRun:
+    """A load run that a page shows, until its verdict. `command`: how the command line would start it."""
+
+    def __init__(self, number: int, spec: RunSpec, command: str = "") -> None:
         self.number = number
         self.command = command
         self.spec = msgspec.structs.replace(spec, frame_s=PERIOD_S)
@@ -51,7 +57,8 @@ class LiveRun:
         self._before: Progress | None = None
         self._rates: dict[str, float | None] = dict.fromkeys(("due_rate", "sent_rate", "done_rate", "failed_rate"))
         self._changed = asyncio.Event()
-        self.task = asyncio.get_running_loop().create_task(self._execute())
+        self.task: asyncio.Task[None]
+        """The run, where the page has started it."""
 
     @property
     def name(self) -> str:
@@ -62,6 +69,10 @@ class LiveRun:
     def over(self) -> bool:
         """Whether the run has reached a final state."""
         return self.state in FINAL_STATES
+
+    def start(self) -> None:
+        """Run in a task; how the run ended is in `state` and `text`."""
+        self.task = asyncio.get_running_loop().create_task(self._execute_quietly())
 
     def stop(self) -> None:
         """First call: release no more events, let those in flight end, store the result. Second call: end at once."""
@@ -94,6 +105,8 @@ class LiveRun:
             "model": self.plan.model,
             "duration_s": None if duration is None else duration / NS_PER_S,
             "directory": None if self.outcome is None else self.outcome.directory.name,
+            "report": None if self.outcome is None else str(self.outcome.directory / FORMATS["html"].filename),
+            "lag": None if result is None else result.limits.lag_p99_ms,
             "outcome": None if result is None else result.verdict.outcome,
             "verdict": None if result is None else VERDICTS[result.verdict.outcome],
             "headline": None if result is None else headline(result),
@@ -103,23 +116,42 @@ class LiveRun:
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
-    async def _execute(self) -> None:
+    async def execute(self, watch: Watch = _unwatched) -> LoadOutcome:
+        """`run_load` with the page beside `watch`. Raises what it raises."""
+
+        @contextlib.asynccontextmanager
+        async def both(run: Run) -> AsyncIterator[None]:
+            async with watch(run), self._follow(run):
+                yield
+
         try:
-            self.outcome = await run_load(self.spec, self._watch)
+            self.outcome = await run_load(self.spec, both)
         except LoadsimError as error:
             self._set_state("failed", str(error))
+            raise
         except asyncio.CancelledError:
             self._set_state("cancelled", "stopped before the first event: nothing was sent")
+            raise
         except Exception as error:
             self._set_state("failed", f"internal error of loadsim: {type(error).__name__}")
             raise
-        else:
-            self._set_state("done")
+        self._set_state("done")
+        return self.outcome
+
+    async def _execute_quietly(self) -> None:
+        with contextlib.suppress(LoadsimError, asyncio.CancelledError):
+            await self.execute()
 
     @contextlib.asynccontextmanager
-    async def _watch(self, run: Run) -> AsyncIterator[None]:
+    async def _follow(self, run: Run) -> AsyncIterator[None]:
         self._run = run
-        run.say = self.notes.append
+        say = run.say
+
+        def note(line: str) -> None:
+            self.notes.append(line)
+            say(line)
+
+        run.say = note
         sampling = asyncio.get_running_loop().create_task(self._sample(run))
         try:
             yield
@@ -136,6 +168,8 @@ class LiveRun:
         while not run.ended.is_set():
             progress = run.progress()
             self._add_point(progress)
+            if run.interrupted and self.state == "running":
+                self._set_state("stopping")  # by Ctrl-C
             with contextlib.suppress(TimeoutError):
                 rest = PERIOD_S - (progress.elapsed_s + PERIOD_S / 2) % PERIOD_S
                 await asyncio.wait_for(run.ended.wait(), rest)
@@ -186,6 +220,7 @@ class LiveRun:
             "p99": last.p99_ms,
             "max": last.max_ms,
             "lag": last.lag_p99_ms,
+            "total_lag": progress.total.lag_p99_ms,
             "total_p50": progress.total.p50_ms,
             "total_p99": progress.total.p99_ms,
             "lost": list(progress.lost_shards),

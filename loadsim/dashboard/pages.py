@@ -10,18 +10,21 @@ import jinja2
 
 from loadsim.dashboard.command_lines import curl_command, simulate_command
 from loadsim.dashboard.sent_simulations import SentSimulation
+from loadsim.extras import install
 from loadsim.plan.redact import redact_url
 from loadsim.report import numbers
 from loadsim.report.html_markup import embedded_json
 from loadsim.single.simulation_document import simulation_document
 
+SECTIONS = (("simulations", "/", "Simulations"), ("load", "/load", "Load runs"), ("runs", "/runs", "Runs"))
+"""Name, path and title of the pages to which each page links."""
 CLASSES = {2: "good", 3: "warn"}
 
 
 class Pages:
     """The templates of all pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, sections: tuple[tuple[str, str, str], ...] = SECTIONS) -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("loadsim.dashboard"),
             autoescape=True,
@@ -29,6 +32,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.globals.update(sections=sections, install=install("dashboard"))
         self._environment.filters.update(
             shown=numbers.printable,
             ms=numbers.milliseconds,

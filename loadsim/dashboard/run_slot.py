@@ -22,6 +22,7 @@ class RunSlot:
         self.refuse_second()
         self._number += 1
         self.run = LiveRun(self._number, spec, command)
+        self.run.start()
         return self.run
 
     def refuse_second(self) -> None:

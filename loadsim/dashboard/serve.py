@@ -7,27 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 import secrets
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import log as web_log
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
 from loadsim.dashboard.app import make_app
+from loadsim.dashboard.listening import cookie_name, listen, page_url, served
 from loadsim.dashboard.run_slot import RunSlot
 from loadsim.graphical_browser import graphical_browser
 from loadsim.host_checks import is_loopback
-from loadsim.model import UsageError
 from loadsim.signals import interrupts
-
-CLOSING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,17 +33,13 @@ class DashboardOptions:
 
 async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
     """Serve until an interrupt. Raises UsageError where the address cannot be listened on."""
-    listener = _listen(options)
+    listener = listen(options.host, options.port, "--port")
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(24)
-    app, slot = make_app(options.out, token, f"loadsim_{port}", options.host)
+    app, slot = make_app(options.out, token, cookie_name(port), options.host)
     stop = asyncio.Event()
-    web_log.server_logger.addFilter(_not_client_error)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, listener).start()
-        url = f"http://{_in_url(options.host)}:{port}/?token={token}"
+    url = page_url(options.host, port, token)
+    async with served(app, listener):
         with interrupts(lambda: _interrupt(stop, slot, say)):
             say(f"the simulations page is at {url}")
             if not is_loopback(options.host):
@@ -61,23 +48,6 @@ async def serve(options: DashboardOptions, say: Callable[[str], None]) -> None:
             with _opened(url) if options.browser else contextlib.nullcontext():
                 await stop.wait()
                 await slot.close()
-    finally:
-        await runner.cleanup()
-
-
-def _not_client_error(record: logging.LogRecord) -> bool:
-    """Whether to log the record. Requests that are not HTTP are not logged: they could fill the terminal."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
-
-
-def _listen(options: DashboardOptions) -> socket.socket:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    try:
-        return socket.create_server((options.host, options.port), family=family)
-    except OSError as error:
-        where = f"{options.host}:{options.port}"
-        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
-        raise UsageError(f"cannot listen on {where}: {reason}; choose another port with --port") from None
 
 
 def _interrupt(stop: asyncio.Event, slot: RunSlot, say: Callable[[str], None]) -> None:
@@ -90,13 +60,6 @@ def _interrupt(stop: asyncio.Event, slot: RunSlot, say: Callable[[str], None]) -
         return
     stop.set()
     say("stopping: the run's result will be stored (Ctrl-C again ends it at once)" if in_progress else "stopping")
-
-
-def _in_url(host: str) -> str:
-    """The host as it stands in a URL that a browser can open."""
-    if host in ("0.0.0.0", "::"):
-        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"
-    return f"[{host}]" if ":" in host else host
 
 
 @contextlib.contextmanager

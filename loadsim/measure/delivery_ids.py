@@ -15,7 +15,7 @@ from loadsim.measure.hdr import Ints
 HEADER = "x-loadsim-id"
 """Lower case."""
 _DIGITS, _ATTEMPT_DIGITS = 10, 3
-DELIVERY_ID = re.compile(rb"([!-.0-~]{1,120})/([0-9]{1,%d})/[0-9]{1,%d}" % (_DIGITS, _ATTEMPT_DIGITS))
+DELIVERY_ID = re.compile(rb"([!-.0-~]{1,120})/([0-9]{1,%d})/([0-9]{1,%d})" % (_DIGITS, _ATTEMPT_DIGITS))
 """A complete id: the run's name (printable ASCII without blanks and slashes), the event's index, the attempt."""
 RUN = re.compile(r"[!-.0-~]{1,120}")
 """The names that a run can have in an id."""

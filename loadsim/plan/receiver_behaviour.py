@@ -22,6 +22,10 @@ Failure = Annotated[units.Share, msgspec.Meta(extra={"unit": "failure"})]
 """In a document a text such as "503:1%"."""
 Slow = Annotated[units.Share, msgspec.Meta(extra={"unit": "slow"})]
 """In a document a text such as "500ms:2%"."""
+Service = Annotated[units.ServiceTime, msgspec.Meta(extra={"unit": "service"})]
+"""In a document a text such as "lognormal:50ms"."""
+Cycle = Annotated[units.Cycle, msgspec.Meta(extra={"unit": "cycle"})]
+"""In a document a text such as "5s:2s"."""
 Percent = Annotated[float, msgspec.Meta(extra={"unit": "share"})]
 """0 to 1; in a document a text such as "1%"."""
 Speed = Annotated[int, msgspec.Meta(extra={"unit": "speed"})]
@@ -31,6 +35,8 @@ ASKS_TO_WAIT = frozenset({429, 503})
 """The statuses that carry Retry-After (RFC 6585, 4; RFC 9110, 15.6.4)."""
 SHORTEST_NS = 10 * NS_PER_MS
 """The shortest timeout of a connection: timeouts are checked this often."""
+MOST_PROCESSORS, LONGEST_QUEUE = 10_000, 10_000_000
+"""What waits takes about 200 bytes each."""
 _NAMES = ("delay", "delay_p99", "retry_after", "read_timeout", "idle_timeout")
 
 
@@ -67,6 +73,22 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
     """Retry-After of the answers of `fail` that can carry it; whole seconds."""
     reset: Percent = 0.0
     """Share of the accepted events whose connection is reset instead of answered."""
+    process: Service | None = None
+    """Answer at once and work later: the service time of the work behind every event answered with 2xx. A constant, or
+    `exp:MEAN`, or `lognormal:MEDIAN`, whose 99th percentile is ten times that unless `lognormal:MEDIAN:P99` says
+    otherwise."""
+    processors: int = 1
+    """How much of that work is done at a time; the rest waits, first come, first served. For example `4`."""
+    process_queue: int = 1_000_000
+    """Most work that waits; an event beyond it is answered with 503 and Retry-After. For example `10000`."""
+    lose: Percent = 0.0
+    """Share of the work that takes its time and has no effect. For example `"0.1%"`."""
+    repeat: Percent = 0.0
+    """Share of the work whose effect appears twice. For example `"0.1%"`."""
+    process_stall: Cycle | None = None
+    """Work pauses in the last part of every period, counted from the first request."""
+    out_of_order: bool = False
+    """What waits is taken in random order."""
     read_rate: Speed | None = None
     """Bytes per second read from every connection (default: no limit)."""
     read_timeout_ns: Duration = 10 * NS_PER_S
@@ -108,12 +130,37 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
                 self.retry_after_ns is not None and self.retry_after_ns % NS_PER_S != 0,
                 "retry-after: HTTP has whole seconds only",
             ),
+            *self._wrong_work(),
             (self.read_timeout_ns < SHORTEST_NS, "read-timeout: give at least 10ms"),
             (self.idle_timeout_ns < SHORTEST_NS, "idle-timeout: give at least 10ms"),
         ):
             if wrong:
                 raise UsageError(text)
         self._check_down()
+
+    def _wrong_work(self) -> Iterator[tuple[bool, str]]:
+        """What may be wrong about the work after the answer."""
+        process, stall = self.process, self.process_stall
+        if process is None:
+            for name, default in _OF_WORK.items():
+                yield getattr(self, name) != default, f"{name.replace('_', '-')} has no effect without process"
+            return
+        yield process.ns <= 0, "process: give more than 0"
+        yield (
+            process.kind == units.LOG_NORMAL and process.p99_ns < process.ns,
+            "process: the 99th percentile is below the median",
+        )
+        yield (
+            self.workers > 1,
+            f"process with {self.workers} workers: one queue is one process, so leave out workers, or process",
+        )
+        yield not 1 <= self.processors <= MOST_PROCESSORS, f"processors: give 1 to {MOST_PROCESSORS:,}"
+        yield not 0 <= self.process_queue <= LONGEST_QUEUE, f"process-queue: give 0 to {LONGEST_QUEUE:,}"
+        yield self.lose + self.repeat > 1, "lose and repeat: the shares are more than 100% together"
+        yield (
+            stall is not None and not 0 < stall.for_ns < stall.every_ns,
+            "process-stall: give EVERY:FOR, where FOR is above 0 and below EVERY",
+        )
 
     def _check_down(self) -> None:
         end = -1
@@ -129,7 +176,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
         defaults = write(Behaviour())
         for key, value in write(self).items():
             if value != defaults.get(key):
-                yield key, " and ".join(value) if isinstance(value, list) else str(value)
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                yield key, " and ".join(value) if isinstance(value, list) else text
 
     @property
     def outages(self) -> tuple[units.Span, ...]:
@@ -144,3 +192,11 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename={f"{name}_ns":
     def longest_ns(self) -> int:
         """The longest service time; with log-normal service times one in a hundred takes longer."""
         return max(self.delay_ns, self.delay_p99_ns or 0, self.slow.value if self.slow is not None else 0)
+
+
+_OF_WORK = {
+    field.name: field.default
+    for field in msgspec.structs.fields(Behaviour)
+    if field.name in {"processors", "process_queue", "lose", "repeat", "process_stall", "out_of_order"}
+}
+"""Fields that only `process` gives a meaning, with their defaults."""

@@ -32,6 +32,8 @@ _UNITS = {
     "failure": "STATUS:SHARE",
     "slow": "TIME:SHARE",
     "speed": "size per second",
+    "service": "TIME, exp:MEAN or lognormal:MEDIAN",
+    "cycle": "EVERY:FOR, two times",
 }
 
 

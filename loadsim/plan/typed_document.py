@@ -36,6 +36,8 @@ _PARSE: dict[str, Callable[[str], Any]] = {
     "failure": units.parse_failure,
     "slow": units.parse_slow,
     "speed": units.parse_speed,
+    "service": units.parse_service,
+    "cycle": units.parse_cycle,
 }
 _FORMAT: dict[str, Callable[[Any], str]] = {
     "duration": units.format_duration,
@@ -46,6 +48,8 @@ _FORMAT: dict[str, Callable[[Any], str]] = {
     "failure": units.format_failure,
     "slow": units.format_slow,
     "speed": units.format_speed,
+    "service": units.format_service,
+    "cycle": units.format_cycle,
 }
 EXAMPLES = {
     "duration": "30s",
@@ -56,6 +60,8 @@ EXAMPLES = {
     "failure": "503:1%",
     "slow": "500ms:2%",
     "speed": "64KB/s",
+    "service": "lognormal:50ms",
+    "cycle": "5s:2s",
 }
 """A text of each unit."""
 

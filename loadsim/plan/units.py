@@ -36,6 +36,27 @@ class Share(NamedTuple):
     share: float
 
 
+class Cycle(NamedTuple):
+    """The last `for_ns` of every `every_ns`."""
+
+    every_ns: int
+    for_ns: int
+
+
+class ServiceTime(NamedTuple):
+    """A distribution of service times. `ns` is the value of a constant, the mean of an exponential, the median of a
+    log-normal, whose 99th percentile is `p99_ns` (0 for the others)."""
+
+    kind: str
+    ns: int
+    p99_ns: int = 0
+
+
+CONSTANT, EXPONENTIAL, LOG_NORMAL = "constant", "exponential", "lognormal"
+_USUAL_P99 = 10
+"""The 99th percentile of a log-normal over its median where only the median is given: σ is 0.99."""
+
+
 def _split(text: str, kind: str, units: str, example: str) -> tuple[Fraction, str]:
     match = _NUMBER_AND_UNIT.fullmatch(text)
     if match is None:
@@ -72,6 +93,45 @@ def parse_span(text: str) -> Span:
 def format_span(span: Span) -> str:
     """The inverse of `parse_span`."""
     return f"{format_duration(span.after_ns)}:{format_duration(span.for_ns)}"
+
+
+def parse_cycle(text: str) -> Cycle:
+    """`"5s:2s"` → the last 2 s of every 5 s. Raises UnitError."""
+    every, colon, length = text.partition(":")
+    if not colon:
+        raise UnitError(f"{text!r} is not EVERY:FOR: write two durations, such as '5s:2s'")
+    return Cycle(parse_duration(every), parse_duration(length))
+
+
+def format_cycle(cycle: Cycle) -> str:
+    """The inverse of `parse_cycle`."""
+    return f"{format_duration(cycle.every_ns)}:{format_duration(cycle.for_ns)}"
+
+
+def parse_service(text: str) -> ServiceTime:
+    """`"50ms"` → constant; `"exp:50ms"` → exponential with this mean; `"lognormal:50ms"` → log-normal with this median,
+    and a 99th percentile of ten times that; `"lognormal:50ms:200ms"` names the percentile. Raises UnitError."""
+    kind, *given = text.strip().split(":")
+    if not given:
+        return ServiceTime(CONSTANT, parse_duration(kind))
+    times = tuple(map(parse_duration, given))
+    if kind in {"exp", EXPONENTIAL} and len(times) == 1:
+        return ServiceTime(EXPONENTIAL, *times)
+    if kind == LOG_NORMAL and len(times) == 1:
+        return ServiceTime(LOG_NORMAL, times[0], _USUAL_P99 * times[0])
+    if kind == LOG_NORMAL and len(times) == 2:
+        return ServiceTime(LOG_NORMAL, *times)
+    raise UnitError(f"{text!r} is not a service time: write TIME, exp:MEAN, lognormal:MEDIAN or lognormal:MEDIAN:P99")
+
+
+def format_service(service: ServiceTime) -> str:
+    """The inverse of `parse_service`."""
+    if service.kind == CONSTANT:
+        return format_duration(service.ns)
+    if service.kind == EXPONENTIAL:
+        return f"exp:{format_duration(service.ns)}"
+    p99 = "" if service.p99_ns == _USUAL_P99 * service.ns else f":{format_duration(service.p99_ns)}"
+    return f"lognormal:{format_duration(service.ns)}{p99}"
 
 
 def parse_share(text: str) -> float:

@@ -1,11 +1,12 @@
 """The receiver's HTTP interface for programs, on a port apart from webhooks. All answers are JSON.
 
-`GET /stats`, `GET /ledger`, `GET /healthz`, and `PUT /ledger/runs/ID`, with which a load run announces its begin. A
-request must name one of our host names (see `addresses`).
+`GET /stats`, `GET /ledger`, `GET /effects`, `GET /healthz`, and `PUT /ledger/runs/ID` or `PUT /effects/runs/ID`, with
+which a load run announces its begin. A request must name one of our host names (see `addresses`).
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Collection
 
@@ -16,7 +17,8 @@ from aiohttp.typedefs import Handler, Middleware
 from loadsim.host_checks import answers_to
 from loadsim.measure.ledger_document import encode_ledger
 from loadsim.model import LoadsimError
-from loadsim.receiver.ledger import RUNS
+from loadsim.receiver.effects_memory import MOST_ROWS, USUAL_ROWS, EffectsLostError
+from loadsim.receiver.run_register import RUNS
 from loadsim.receiver.supervisor import Supervisor
 
 NOT_REGISTERED = (
@@ -25,7 +27,7 @@ NOT_REGISTERED = (
 
 
 class Admin:
-    """Serves counters and ledger of `supervisor` on `listener`, a listening socket. `names`: our host names."""
+    """Serves what `supervisor` counted on `listener`, a listening socket. `names`: our host names."""
 
     def __init__(self, supervisor: Supervisor, listener: socket.socket, names: Collection[str] = ()) -> None:
         self._supervisor = supervisor
@@ -34,7 +36,9 @@ class Admin:
         app = web.Application(middlewares=[_for_our_names({name.lower() for name in names})])
         app.router.add_get("/stats", self._stats)
         app.router.add_get("/ledger", self._ledger)
-        app.router.add_put("/ledger/runs/{run}", self._register)
+        app.router.add_get("/effects", self._effects)
+        for path in ("/ledger/runs/{run}", "/effects/runs/{run}"):
+            app.router.add_put(path, self._register)
         app.router.add_get("/healthz", self._health)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
@@ -76,8 +80,31 @@ class Admin:
             return web.json_response({"error": NOT_REGISTERED}, status=404)
         return web.Response(body=encode_ledger(run, ledger), content_type="application/json")
 
+    async def _effects(self, request: web.Request) -> web.Response:
+        """`?run=ID&after=CURSOR&limit=1000`: a page of the effects of a run, in order of time."""
+        try:
+            limit = _limit(request.query.get("limit", str(USUAL_ROWS)))
+            page = self._supervisor.effects_of(request.query.get("run", ""), request.query.get("after"), limit)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        except LoadsimError as error:
+            return web.json_response({"error": str(error)}, status=404)
+        except EffectsLostError as error:
+            return web.json_response({"error": str(error)}, status=507)
+        if page is None:
+            return web.json_response({"error": NOT_REGISTERED}, status=404)
+        return web.Response(body=msgspec.json.encode(page), content_type="application/json")
+
     async def _health(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.json_response({"status": "ok"})
+
+
+def _limit(text: str) -> int:
+    """The rows of a page. Raises ValueError."""
+    limit = int(text) if re.fullmatch("[0-9]{1,9}", text, re.ASCII) else 0
+    if not 1 <= limit <= MOST_ROWS:
+        raise ValueError(f"limit: give 1 to {MOST_ROWS:,}")
+    return limit
 
 
 def _for_our_names(names: Collection[str]) -> Middleware:

@@ -78,5 +78,6 @@ HEAD_TOO_LARGE = refusal(431, Entry.bad_request, "Header block too large", close
 TOO_SLOW = refusal(408, Entry.too_slow, "Request took too long", close=True)
 NO_ROOM = refusal(503, Entry.no_room, "Too much is being received at once", close=True, retry_after="1")
 INTERNAL = refusal(500, Entry.internal, "Internal error", close=True)
+QUEUE_FULL = refusal(503, Entry.internal, "The queue is full", retry_after="1")
 RESET = Answer(0, None, b"", close=True)
 """No answer: the connection is reset instead."""

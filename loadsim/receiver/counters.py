@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from typing import Self
 
 import msgspec
 
 from loadsim.receiver.answers import ACCEPTED, Entry
+from loadsim.receiver.shared_memory import anonymous_memory
 
 WORD = 8
 FAILED = 24
@@ -95,14 +95,8 @@ class SharedCounters:
 
     @classmethod
     def create(cls, workers: int) -> Self:
-        """All counters at zero, in anonymous memory, or in an unlinked temporary file where the system has none."""
-        if hasattr(os, "memfd_create"):
-            fd = os.memfd_create("loadsim-receiver")
-        else:
-            with tempfile.TemporaryFile() as file:
-                fd = os.dup(file.fileno())
-        os.ftruncate(fd, cls.size(workers))
-        return cls(fd, workers)
+        """All counters at zero."""
+        return cls(anonymous_memory("receiver", cls.size(workers)), workers)
 
     def row(self, worker: int) -> WorkerCounters:
         """The counters of worker number `worker`, with the counts of its predecessors."""

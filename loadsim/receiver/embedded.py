@@ -45,8 +45,13 @@ class RunningReceiver:
 
     @property
     def admin_url(self) -> str | None:
-        """The URL of counters and ledger, without a path; None when they are not served."""
+        """The URL of counters, ledger and effects, without a path; None when they are not served."""
         return _url(*self._admin.address) if self._admin is not None else None
+
+    @property
+    def effects_url(self) -> str | None:
+        """The URL of the effects of its work; None when it does none, or they are not served."""
+        return None if self._options.process is None or self._admin is None else f"{self.admin_url}/effects"
 
     def stats(self) -> ReceiverStats:
         """The counts as of now; also after `stop`."""

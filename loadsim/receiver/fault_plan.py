@@ -6,6 +6,7 @@ that come too late do not add up. Random values come from a seeded sequence and 
 
 from __future__ import annotations
 
+import enum
 import heapq
 import itertools
 import math
@@ -22,6 +23,17 @@ NO_FAULT = 0
 RESET = 1
 _Z99 = 2.3263478740408408
 """The 99th percentile of the standard normal distribution."""
+
+
+class Aspect(enum.IntEnum):
+    """What random numbers are drawn for. The streams of one seed and worker are independent."""
+
+    ends = 0
+    times = 1
+    modes = 2
+    work_times = 3
+    work_ends = 4
+    work_order = 5
 
 
 class Fault(NamedTuple):
@@ -46,7 +58,8 @@ def fault_plan(options: ReceiverOptions, worker: int) -> Iterator[Fault]:
     return map(Fault, _ends(failing, options.seed, worker), _times(options, worker))
 
 
-def _stream(seed: int, worker: int, aspect: int) -> np.random.Generator:
+def random_stream(seed: int, worker: int, aspect: Aspect) -> np.random.Generator:
+    """The random numbers of one aspect of a worker's behaviour, see `Aspect`."""
     import numpy as np
 
     key, counter = np.array([seed, worker], dtype=np.uint64), np.array([0, 0, 0, aspect], dtype=np.uint64)
@@ -56,7 +69,7 @@ def _stream(seed: int, worker: int, aspect: int) -> np.random.Generator:
 def _ends(failing: tuple[tuple[int, float], ...], seed: int, worker: int) -> Iterator[int]:
     import numpy as np
 
-    stream = _stream(seed, worker, 0)
+    stream = random_stream(seed, worker, Aspect.ends)
     bounds = np.cumsum([share for _, share in failing])
     statuses = np.array([*(status for status, _ in failing), NO_FAULT])
     while True:
@@ -66,12 +79,17 @@ def _ends(failing: tuple[tuple[int, float], ...], seed: int, worker: int) -> Ite
 def _times(options: ReceiverOptions, worker: int) -> Iterator[int]:
     import numpy as np
 
-    normal, modes = _stream(options.seed, worker, 1), _stream(options.seed, worker, 2)
-    sigma = 0.0 if options.delay_p99_ns is None else math.log(options.delay_p99_ns / options.delay_ns) / _Z99
+    normal, modes = random_stream(options.seed, worker, Aspect.times), random_stream(options.seed, worker, Aspect.modes)
+    sigma = 0.0 if options.delay_p99_ns is None else log_normal_sigma(options.delay_ns, options.delay_p99_ns)
     slow_ns, share = options.slow or (0, 0.0)
     while True:
         times = options.delay_ns * np.exp(sigma * normal.standard_normal(BLOCK))
         yield from np.where(modes.random(BLOCK) < share, slow_ns, times).astype(np.int64).tolist()
+
+
+def log_normal_sigma(median_ns: int, p99_ns: int) -> float:
+    """The σ of a log-normal time with this median and 99th percentile."""
+    return math.log(p99_ns / median_ns) / _Z99
 
 
 class Queue:

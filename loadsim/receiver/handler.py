@@ -11,13 +11,14 @@ from typing import Any
 
 from loadsim.measure.delivery_ids import HEADER
 from loadsim.receiver.answer_choice import HeaderNames, Rules
-from loadsim.receiver.answers import ACCEPTED, Answer, Entry
+from loadsim.receiver.answers import ACCEPTED, QUEUE_FULL, Answer, Entry
 from loadsim.receiver.buffer_budget import BufferBudget
 from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.failing_answers import failing_answers
 from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.processing import Processing
 from loadsim.receiver.rendered_answers import RenderedAnswers
 
 AT_ONCE = 0
@@ -42,6 +43,7 @@ class WebhookHandler:
         "_rendered",
         "_row",
         "_rules",
+        "_work",
         "budget",
         "max_body",
     )  # fmt: skip
@@ -57,6 +59,7 @@ class WebhookHandler:
         first: Callable[[], None] | None = None,
         log: Callable[[bytes], None] | None = None,
         ledger: Ledger | None = None,
+        work: Processing | None = None,
     ) -> None:
         self.max_body = options.max_body
         self.budget = BufferBudget(options)
@@ -70,7 +73,8 @@ class WebhookHandler:
         self._log = log
         self._ledger = ledger
         self._notes: list[Any] = [] if ledger is None else ledger.notes
-        self._extras = bool(options.longest_ns or self._failing or log)
+        self._work = work
+        self._extras = bool(options.longest_ns or self._failing or log or work)
 
     def names(self, *framing: str) -> HeaderNames:
         """The header names that `take` needs, and those that the engine itself looks up (`framing`)."""
@@ -94,20 +98,22 @@ class WebhookHandler:
         self._row.took(entry, len(body))
         instant = AT_ONCE
         if self._extras and entry in ACCEPTED:
-            answer, instant = self._extra(answer, body)
+            answer, instant = self._extra(answer, body, delivery_id)
         if delivery_id and entry in ACCEPTED:  # a refused delivery may carry any id
             # Same as Ledger.note; a call would double the cost.
             self._notes.extend((delivery_id, now_s, answer.status))
         return answer, instant
 
-    def _extra(self, answer: Answer, body: bytes) -> tuple[Answer, int]:
-        """What an accepted event gets in addition: a log line, a failure on purpose, a service time."""
+    def _extra(self, answer: Answer, body: bytes, delivery_id: bytes) -> tuple[Answer, int]:
+        """What an accepted event gets in addition: a log line, a failure on purpose, work for later, a service time."""
         if self._log is not None and answer.entry is Entry.verified:
             self._log(body)
         status, service_ns = next(self._fault_plan)
         if status != NO_FAULT:
             answer = self._failing[status]
             self._row.failed(reset=status == RESET)
+        elif self._work is not None and not self._work.offer(delivery_id):
+            return QUEUE_FULL, AT_ONCE
         if self._queue is not None:
             return answer, self._queue.finish(time.monotonic_ns(), service_ns)
         return answer, time.monotonic_ns() + service_ns if service_ns else AT_ONCE

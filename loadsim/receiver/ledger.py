@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -24,19 +23,17 @@ from loadsim.measure.delivery_ids import DELIVERY_ID, RUN, indexes_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.ledger_document import MOST_TIMES, RunLedger, Times
 from loadsim.outcome_codes import SUCCESSES
+from loadsim.receiver.run_register import PAGE, REGISTER_SIZE, RUNS, Registered, RunRegister
+from loadsim.receiver.shared_memory import anonymous_memory
 
-RUNS = 32
 ENTER_EVERY_S = 0.02
 """The longest delay of the ledger. At any rate that one process can serve, entering a batch takes far less than a
 millisecond."""
-_NAME = 128
-_PAGE = mmap.ALLOCATIONGRANULARITY
 MALFORMED, UNREGISTERED, OVER_LIMIT, TURN = 0, 1, 2, 2 + RUNS
 """Words of a worker's part: deliveries not entered (malformed, unregistered); then, by place of a run, deliveries over
 the limit; then, by place, the turn of the run that the counts belong to."""
 _WORDS = TURN + RUNS
-_PART_HEAD = -(-8 * _WORDS // _PAGE) * _PAGE
-_REGISTER = -(-(8 * (1 + RUNS) + RUNS * _NAME) // _PAGE) * _PAGE
+_PART_HEAD = -(-8 * _WORDS // PAGE) * PAGE
 
 
 class Refusals(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +53,7 @@ class _Layout(NamedTuple):
     @property
     def counts(self) -> int:
         """Size of one array of counts, in whole pages."""
-        return -(-self.limit // _PAGE) * _PAGE
+        return -(-self.limit // PAGE) * PAGE
 
     @property
     def arrays_of_a_run(self) -> int:
@@ -74,61 +71,13 @@ class _Layout(NamedTuple):
         return start, start + self.counts, start + 2 * self.counts
 
 
-class Registered(NamedTuple):
-    """A registered run and its place in memory. `turn`: the number of runs registered so far, including it."""
-
-    name: bytes
-    place: int
-    turn: int
-
-
-class _Register:
-    """The list of registered runs, in the first pages of the memory: a count of changes, then turns and names by place.
-
-    The count is odd during a change, so that a reader knows when it must not use what it reads.
-    """
-
-    def __init__(self, memory: mmap.mmap) -> None:
-        self._memory = memory
-        self._words = np.frombuffer(memory, np.uint64, 1 + RUNS)
-
-    @property
-    def changes(self) -> int:
-        """The number of changes, counted at their begin and their end; odd during a change."""
-        return int(self._words[0])
-
-    def runs(self) -> list[Registered]:
-        """The registered runs, the latest first."""
-        found = [
-            Registered(self._memory[start : start + _NAME].rstrip(b"\0"), place, int(self._words[1 + place]))
-            for place, start in enumerate(range(8 * (1 + RUNS), 8 * (1 + RUNS) + RUNS * _NAME, _NAME))
-        ]
-        return sorted((run for run in found if run.turn), key=lambda run: -run.turn)
-
-    def find(self, name: bytes) -> Registered | None:
-        """The run of this name."""
-        return next((run for run in self.runs() if run.name == name), None)
-
-    def add(self, name: bytes) -> None:
-        """Register a run, in place of the oldest one when all places are taken. A registered run keeps its place."""
-        runs = self.runs()
-        if any(run.name == name for run in runs):
-            return
-        place = runs[-1].place if len(runs) == RUNS else len(runs)
-        start = 8 * (1 + RUNS) + place * _NAME
-        self._words[0] += np.uint64(1)
-        self._memory[start : start + _NAME] = name.ljust(_NAME, b"\0")
-        self._words[1 + place] = runs[0].turn + 1 if runs else 1
-        self._words[0] += np.uint64(1)
-
-
 class Ledger:
     """One worker's part of the ledger. Noted deliveries are entered by `enter`, which has to be called regularly."""
 
     def __init__(self, memory: mmap.mmap, register: mmap.mmap, limit: int) -> None:
         self._limit, self._layout, self._memory = limit, _Layout(limit), memory
         self._words = np.frombuffer(memory, np.uint64, _WORDS)
-        self._register = _Register(register)
+        self._register = RunRegister(register)
         self._seen = -1
         self._runs: list[Registered] = []
         self.notes: list[Any] = []
@@ -239,19 +188,13 @@ class LedgerMemory:
         self.limit = limit
         self._workers = workers
         self._layout = _Layout(limit)
-        self._shared = mmap.mmap(fd, _REGISTER)
-        self._register = _Register(self._shared)
+        self._shared = mmap.mmap(fd, REGISTER_SIZE)
+        self.run_register = RunRegister(self._shared)
 
     @classmethod
     def create(cls, workers: int, limit: int) -> Self:
-        """An empty ledger in anonymous memory, or in an unlinked temporary file where the system has none."""
-        if hasattr(os, "memfd_create"):
-            fd = os.memfd_create("loadsim-ledger")
-        else:
-            with tempfile.TemporaryFile() as file:
-                fd = os.dup(file.fileno())
-        os.ftruncate(fd, _REGISTER + workers * _Layout(limit).part)
-        return cls(fd, workers, limit)
+        """An empty ledger."""
+        return cls(anonymous_memory("ledger", REGISTER_SIZE + workers * _Layout(limit).part), workers, limit)
 
     def part(self, worker: int) -> Ledger:
         """The part that belongs to worker number `worker`."""
@@ -264,11 +207,11 @@ class LedgerMemory:
         """
         if RUN.fullmatch(run) is None:
             raise ValueError("a run's name is 1 to 120 printable ASCII characters without blanks and slashes")
-        self._register.add(run.encode())
+        self.run_register.add(run.encode())
 
     def runs(self) -> list[str]:
         """The runs that are registered, the latest first."""
-        return [run.name.decode("ascii") for run in self._register.runs()]
+        return [run.name.decode("ascii") for run in self.run_register.runs()]
 
     def refusals(self) -> Refusals:
         """Deliveries that were not entered, over all workers."""
@@ -280,7 +223,7 @@ class LedgerMemory:
 
     def of_run(self, run: str) -> RunLedger | None:
         """The ledger of a run over all workers; None when the run is not registered."""
-        found = self._register.find(run.encode("ascii", "replace"))
+        found = self.run_register.find(run.encode("ascii", "replace"))
         if found is None:
             return None
         parts = []
@@ -307,7 +250,7 @@ class LedgerMemory:
         os.close(self.fd)
 
     def _start(self, worker: int) -> int:
-        return _REGISTER + worker * self._layout.part
+        return REGISTER_SIZE + worker * self._layout.part
 
     def _arrays(self, worker: int, place: int) -> tuple[Times, Times, NDArray[np.float64]]:
         """Copies of one worker's arrays, up to the last event that arrived. They are read, not mapped, so that

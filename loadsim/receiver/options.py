@@ -44,6 +44,10 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """Host names that requests to it may use, beside addresses and localhost."""
     ledger_limit: int = DEFAULT_LEDGER_LIMIT
     """The ledger keeps events with indexes below this; 0 = no ledger."""
+    effects_db: str | None = None
+    """A SQLite file that effects are written to."""
+    effects_file: str | None = None
+    """A file that effects are appended to as JSON lines."""
     verbose: bool = False
     """One line per verified event, on stderr."""
     log_json: bool = False
@@ -62,6 +66,14 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
             (
                 not 0 <= self.ledger_limit <= LARGEST_LEDGER_LIMIT,
                 f"ledger-limit {self.ledger_limit:,}: give 0 (no ledger) to {LARGEST_LEDGER_LIMIT:,}",
+            ),
+            (
+                self.process is None and (self.effects_db or self.effects_file) is not None,
+                "effects-db and effects-file have no effect without process",
+            ),
+            (
+                self.process is not None and not self.ledger_limit,
+                "process: effects are kept of the runs that the ledger knows, so leave out ledger-limit 0",
             ),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):

@@ -22,6 +22,7 @@ from loadsim.measure.ledger_document import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
 from loadsim.receiver.connection_limits import BACKLOG
 from loadsim.receiver.counters import Counts, SharedCounters
+from loadsim.receiver.effects_memory import EffectsMemory, EffectsPage, WorkCounts
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.worker import DRAIN_S, Order
@@ -33,6 +34,7 @@ GRACE_S = 2.0
 PATIENCE_S = 5.0
 """How long a worker may take to enter its deliveries; normally it does this several times a second."""
 NOTHING = RunLedger("deliveries", np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
+NO_WORK = "the receiver does no work after its answers: start it with --process"
 RETRY_S = 0.5
 """Pause before replacing a worker that never became ready, so that a repeated error does not make a busy loop."""
 
@@ -53,6 +55,8 @@ class ReceiverStats(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float
     restarts: int
     total: Counts
+    work: WorkCounts | None = None
+    """What was done after the answers; null without `process`."""
     per_worker: tuple[WorkerStats, ...]
 
 
@@ -94,6 +98,7 @@ class Supervisor:
                 self._ledger = LedgerMemory.create(options.workers, options.ledger_limit)
             except OSError as error:  # webhooks are answered all the same; requests for the ledger get the reason
                 self._without_ledger += f": no memory for it: {error.strerror}"
+        self._effects = _effects_memory() if options.process is not None else None
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
@@ -127,6 +132,7 @@ class Supervisor:
             uptime_s=round(time.monotonic() - self._started, 3),
             restarts=sum(place.restarts for place in self._places),
             total=self._counters.counts(),
+            work=None if self._effects is None else self._effects.counts(),
             per_worker=tuple(
                 WorkerStats(
                     worker=place.number,
@@ -168,6 +174,18 @@ class Supervisor:
             return ledger
         return replace(ledger, incomplete="; ".join(filter(None, (ledger.incomplete, *lacking))))
 
+    def effects_of(self, run: str, after: str | None, limit: int) -> EffectsPage | None:
+        """The effects of a run behind a cursor; None when the run is not registered.
+
+        It is answered at once, from what the worker showed within the last ENTER_EVERY_S: the time of an answer is what
+        a reader's clocks are compared by. Raises LoadsimError without effects, ValueError for another cursor,
+        EffectsLostError.
+        """
+        if self._effects is None:
+            raise LoadsimError(NO_WORK)
+        registered = self._open_ledger().run_register.find(run.encode("ascii", "replace"))
+        return None if registered is None else self._effects.page(registered, after, limit)
+
     async def _silent(self) -> list[int]:
         """The workers that have not entered the deliveries up to now within PATIENCE_S."""
         asked_ns, until = time.monotonic_ns(), time.monotonic() + PATIENCE_S
@@ -198,6 +216,9 @@ class Supervisor:
             self._last = self.stats()
             self._counters.close()
             self._counters = None
+            if self._effects is not None:
+                self._effects.close()
+                self._effects = None
             if self._log_fd >= 0:
                 os.close(self._log_fd)
         if self._ledger is not None:
@@ -215,6 +236,7 @@ class Supervisor:
                     listen_fd=place.listener.fileno(),
                     counters_fd=self._counters.fd,
                     ledger_fd=None if self._ledger is None else self._ledger.fd,
+                    effects_fd=None if self._effects is None else self._effects.fd,
                     log_fd=self._log_fd,
                 )
             )
@@ -227,6 +249,14 @@ class Supervisor:
             place.restarts += 1
             self._say(f"receiver worker {place.number} (pid {process.pid}) {end}: restarted")
             await self._spawn(place)
+
+
+def _effects_memory() -> EffectsMemory:
+    """Raises LoadsimError."""
+    try:
+        return EffectsMemory.create()
+    except OSError as error:
+        raise LoadsimError(f"the receiver has no memory for effects: {error.strerror}") from None
 
 
 def listen(host: str, port: int, count: int) -> list[socket.socket]:

@@ -24,12 +24,15 @@ from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.answer_choice import Checker, Rules
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters
+from loadsim.receiver.effect_outputs import outputs
+from loadsim.receiver.effects_memory import EffectsMemory
 from loadsim.receiver.event_log import verified_line, verified_record
 from loadsim.receiver.fault_plan import Queue, fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.ledger import ENTER_EVERY_S, Ledger, LedgerMemory
 from loadsim.receiver.options import ReceiverOptions, Span
 from loadsim.receiver.outage import Outages
+from loadsim.receiver.processing import Processing
 from loadsim.receiver.secret_rotation import Rotating
 from loadsim.receiver.timer import Timer
 from loadsim.signals import left_to_the_parent
@@ -59,6 +62,8 @@ class Order(msgspec.Struct, frozen=True):
     """None: no ledger is kept."""
     old_secret: str = ""
     """The secret that is rotated out; empty: none."""
+    effects_fd: int | None = None
+    """None: nothing is done after the answer."""
     log_fd: int = -1
     """Where JSON lines go: the parent's stdout. -1: none are wanted."""
 
@@ -75,9 +80,9 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def descriptors(self) -> tuple[int, ...]:
         """The file descriptors that the process inherits."""
-        ledger = () if self.ledger_fd is None else (self.ledger_fd,)
+        kept = (fd for fd in (self.ledger_fd, self.effects_fd) if fd is not None)
         log = () if self.log_fd < 0 else (self.log_fd,)
-        return self.listen_fd, self.counters_fd, *ledger, *log
+        return self.listen_fd, self.counters_fd, *kept, *log
 
 
 class HttpEngine(Protocol):
@@ -178,7 +183,9 @@ async def work(order: Order) -> None:
     url = options.public_url or options.url(listener.getsockname()[1])
     verifier = _verifier(order, counters, url) if options.verify else None
     staller = Staller(options.stall, counters, loop, timer) if options.stall is not None and timer is not None else None
-    ledger = _ledger(order)
+    ledger_memory = _ledger(order)
+    ledger = None if ledger_memory is None else ledger_memory.part(order.number)
+    processing = _processing(order, ledger_memory, counters)
     slots = options.slots_of(order.number)
     handler = WebhookHandler(
         options,
@@ -189,11 +196,13 @@ async def work(order: Order) -> None:
         first=staller.first_request if staller is not None else lambda: _begin(counters),
         log=_logger(order),
         ledger=ledger,
+        work=processing,
     )
     engine = _engine(options, handler, timer)
     stop = asyncio.Event()
     loop.add_reader(CONTROL, _control, stop)
-    entering = asyncio.create_task(_enter(ledger, counters.row(order.number))) if ledger is not None else None
+    row = counters.row(order.number)
+    entering = asyncio.create_task(_enter(ledger, row, processing)) if ledger is not None else None
     if options.read_rate is not None:
         read_little(listener)
     if options.down and timer is not None:
@@ -213,16 +222,32 @@ async def work(order: Order) -> None:
         entering.cancel()
     if ledger is not None:
         ledger.enter()
+    if processing is not None:
+        processing.close()
 
 
-def _ledger(order: Order) -> Ledger | None:
+def _ledger(order: Order) -> LedgerMemory | None:
     if order.ledger_fd is None:
         return None
-    return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit).part(order.number)
+    return LedgerMemory(order.ledger_fd, order.options.workers, order.options.ledger_limit)
 
 
-async def _enter(ledger: Ledger, row: WorkerCounters) -> None:
-    """Enter noted deliveries regularly, so that the ledger is up to date also when few events arrive.
+def _processing(order: Order, ledger: LedgerMemory | None, counters: SharedCounters) -> Processing | None:
+    """The work after the answers; None where there is none."""
+    if order.effects_fd is None or ledger is None:
+        return None
+    options = order.options
+    return Processing(
+        options,
+        EffectsMemory(order.effects_fd),
+        ledger.run_register,
+        counters.first_request,
+        outputs(options.effects_db, options.effects_file),
+    )
+
+
+async def _enter(ledger: Ledger, row: WorkerCounters, processing: Processing | None) -> None:
+    """Enter noted deliveries regularly, so that the ledger is up to date also when few events arrive, and the effects.
 
     `row` stores up to which instant the ledger is complete.
     """
@@ -230,6 +255,8 @@ async def _enter(ledger: Ledger, row: WorkerCounters) -> None:
         await asyncio.sleep(ENTER_EVERY_S)
         now = time.monotonic_ns()
         ledger.enter()
+        if processing is not None:
+            processing.settle()
         row.entered(now)
 
 

@@ -1,10 +1,13 @@
 """Renders a report as one self-contained HTML page that opens offline and makes no network request.
 
 Without scripts, its tables still hold every number. The chart library is an argument: with None there are no charts.
+Library and figures are packed, so that a page can be attached to a mail or kept for each run.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -28,13 +31,9 @@ from loadsim.report.blocks import (
     sentence,
 )
 from loadsim.report.html_markup import Markup, embedded_json, join, safe, table, tag
+from loadsim.report.packed_text import packed, packed_library
 from loadsim.report.unknown_figures import unknown_words
 
-POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; "
-    "base-uri 'none'; form-action 'none'"
-)
-"""The page may load nothing, whatever it contains."""
 CLASSES: dict[Tone, str] = {"good": "good", "bad": "bad", "warn": "warn", "dim": "none", "": "none"}
 
 
@@ -47,13 +46,20 @@ def render(report: Report, library: str | None) -> bytes:
         inside(report, drawn=drawn),
         tag("footer", report.footer),
     ]
+    scripts: list[str] = []
     if library is not None:
-        body += [data(report), tag("script", Markup(library)), tag("script", _own("page.js"))]
+        drawing = _own("page.js")
+        body += [
+            _packed("figures", packed(_figures(report))),
+            _packed("library", packed_library(library)),
+            tag("script", drawing),
+        ]
+        scripts = [library, drawing]
     head = join(
         [
             Markup('<meta charset="utf-8">'),
             Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-            Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+            Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy(scripts)}">'),
             Markup('<meta name="color-scheme" content="light dark">'),
             tag("title", f"{report.outcome} {report.name} – loadsim"),
             tag("style", _own("page.css")),
@@ -62,6 +68,19 @@ def render(report: Report, library: str | None) -> bytes:
     )
     page = tag("html", tag("head", head), "\n", tag("body", join(body, "\n")), lang="en")
     return f"<!doctype html>\n{page}\n".encode()
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """The page's Content-Security-Policy: it loads nothing, and runs these scripts alone, whatever else it contains.
+
+    `page.js` runs the unpacked library as an inline script, which its hash allows as well.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes) or "'none'"
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def inside(report: Report, *, drawn: bool) -> Markup:
@@ -73,12 +92,15 @@ def inside(report: Report, *, drawn: bool) -> Markup:
 
 def data(report: Report) -> Markup:
     """The data of every chart in the element where `page.js` reads it."""
-    return tag(
-        "script",
-        embedded_json({chart.name: chart.figure for chart in charts_of(report)}),
-        type="application/json",
-        id="figures",
-    )
+    return tag("script", _figures(report), type="application/json", id="figures")
+
+
+def _figures(report: Report) -> Markup:
+    return embedded_json({chart.name: chart.figure for chart in charts_of(report)})
+
+
+def _packed(name: str, text: str) -> Markup:
+    return tag("script", Markup(text), type="text/plain", id=name)
 
 
 def charts_of(report: Report) -> Iterator[Chart]:

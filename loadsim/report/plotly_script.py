@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 
+
+@cache
 def library() -> str | None:
     """Plotly's script, to stand in the page; None where the library is not installed (extra `report`)."""
     try:

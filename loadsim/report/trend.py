@@ -90,7 +90,7 @@ def trend(lines: Sequence[RunLine]) -> Chart | None:
     )
     words = (
         f"{len(ordered)} runs of {ordered[-1].name} against {ordered[-1].target or 'an unknown target'}, oldest first; "
-        "the points have the colours of the verdicts. Runs on different machines or with different loads are not "
+        "the symbol of a point is the run's verdict. Runs on different machines or with different loads are not "
         "comparable: the table says what each was."
     )
     if others := len(every) - len(ordered):

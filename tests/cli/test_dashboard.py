@@ -42,6 +42,23 @@ def test_a_port_that_is_taken_is_one_line(run: Run) -> None:
     )
 
 
+def test_a_run_with_a_page_says_so_too_before_anything_is_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = ("run", "http://127.0.0.1:1/", "-n", "1", "--secret-env", "NAME", "--live")
+    monkeypatch.setenv("NAME", "whsec_hidden")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(*live, str(port))
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"loadsim: cannot listen on 127.0.0.1:{port}: address already in use; choose another port with --live\n"
+    )
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jinja2" else found(name))
+    done = run(*live, "0")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "loadsim: --live needs jinja2: pip install 'loadsim[dashboard]'\n"
+
+
 BROWSER = """
 import shutil, sys, webbrowser
 from loadsim.cli.main import main

@@ -111,7 +111,7 @@ def test_what_is_no_tag_is_refused(run: Run, given: list[str], why: str) -> None
 def test_the_options_of_a_run_are_those_of_its_command() -> None:
     """Each is given on the command line, and means the same there as for whoever leaves it out."""
     given = command.make_context("run", ["embedded"]).params
-    assert set(given) - {"what", "json_file", "opened", "quiet"} == set(RunOptions.__struct_fields__)
+    assert set(given) - {"what", "json_file", "live", "opened", "quiet"} == set(RunOptions.__struct_fields__)
     assert run_options(given) == RunOptions()
 
 

@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from loadsim.cli.main import main
@@ -66,6 +67,25 @@ async def test_it_says_where_it_listens_logs_what_it_verified_and_sums_up(number
     assert "received 2 · verified 1 · missing signature 1" in rest.decode()
     assert "answered 2 (200: 1, 400: 1)" in rest.decode()
     assert SECRET.reveal() not in first + second + logged + rest.decode()
+
+
+async def test_what_was_done_after_the_answer_is_summed_up(tmp_path: Path) -> None:
+    bad = str(tmp_path / "nowhere" / "effects.db")
+    work = ("--process", "1h", "--process-queue", "1", "--effects-db", bad)
+    process = await start(*work, **{VARIABLE: SECRET.reveal()})
+    said = [await line_of(process) for _ in range(3)]
+    assert f"effects are no longer written to {bad}: unable to open database file\n" in said
+    port, effects = (re.search(pattern, "".join(said)) for pattern in (r"on http://[^:]+:(\d+)/", r"effects at (\S+);"))
+    assert port is not None
+    assert effects is not None
+    for status in (200, 200, 503):
+        assert (await exchange(int(port[1]), request())).status == status
+    async with aiohttp.ClientSession() as session, session.get(effects[1], params={"run": "x"}) as answer:
+        assert answer.status == 404
+    process.send_signal(signal.SIGTERM)
+    _, rest = await process.communicate()
+    words = "done after the answer 0 · repeated 0 · lost 0 · backlog 2 · refused for a full queue 1"
+    assert words in rest.decode()
 
 
 async def test_json_lines_stand_on_stdout_and_hold_neither_body_nor_secret() -> None:
@@ -130,6 +150,12 @@ async def test_the_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         (["--fail", "500:1%", "--retry-after", "1s"], "429 or 503"),
         (["--fail", "429:1%", "--retry-after", "1500ms"], "whole seconds"),
         (["--slow", "1s"], "TIME:SHARE"),
+        (["--process", "normal:1s"], "write TIME, exp:MEAN, lognormal:MEDIAN"),
+        (["--process", "1s", "--workers", "2"], "one queue is one process"),
+        (["--process", "1s", "--process-stall", "2s:2s"], "EVERY:FOR"),
+        (["--process", "1s", "--process-stall", "2s"], "EVERY:FOR"),
+        (["--processors", "2"], "processors has no effect without process"),
+        (["--effects-file", "x"], "effects-file"),
         (["--delay-p99", "1s"], "median"),
         (["--read-rate", "64KB"], "bytes per second"),
         (["--idle-timeout", "0s"], "at least 10ms"),

@@ -89,7 +89,6 @@ def test_a_provider_that_switches_the_endpoint_off_uses_one_worker_and_says_so(r
     assert "switched off" in shown
 
 
-@pytest.mark.slow
 def test_retries_and_volleys_go_together_and_every_delivery_is_logged_and_reconciled(run: Run) -> None:
     """A fifth of the events as three copies and one more, the others retried."""
     text = STORM.replace('"given_up: count == 0"', '"success: rate >= 1%"')  # copies of an outage are lost

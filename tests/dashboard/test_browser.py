@@ -241,24 +241,28 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     page.get_by_label("Rate", exact=True).fill("soon")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("Rate: ")
-    page.get_by_label("Rate", exact=True).fill("100/s")
+    page.get_by_label("Rate", exact=True).fill("400/s")
     page.get_by_label("Duration").fill("1s")
     page.get_by_role("button", name="Show the plan").click()
-    expect(page.locator("#plan-text")).to_contain_text("100 events in 1 s")
+    expect(page.locator("#plan-text")).to_contain_text("400 events in 1 s")
     for times in (1, 2):
         page.get_by_role("button", name="Start the run").click()
         expect(page.locator("#live")).to_have_attribute("data-state", "done")
-        expect(page.locator("[data-tile=done]")).to_have_text("100")
+        expect(page.locator("[data-tile=done]")).to_have_text("400")
         for chart in ("rates", "latency", "flight", "failures", "lag"):
             expect(page.locator(f"#live-{chart}")).to_have_attribute("data-points", re.compile("[1-9]"))
         expect(page.locator("#state")).to_have_text(re.compile("^(PASS|INVALID)$"))  # a busy machine says so
+        lag = page.locator("[data-tile=lag]").inner_text()
         page.get_by_role("link", name="Read the report").click()
         expect(page.locator(".chart[data-drawn]")).to_have_count(4)
+        said = re.search(r"generator lag: p99 (.+)", page.locator("#limits").inner_text())
+        assert said
+        assert quantity(lag) == quantity(said[1]), "the tile and the report speak of the same lag"
         expect(page.get_by_role("heading", name="Objectives")).to_be_visible()
         page.get_by_role("link", name="Load runs" if times == 1 else "Runs", exact=True).click()
         if times == 1:
             page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
-            page.get_by_label("Rate", exact=True).fill("100/s")
+            page.get_by_label("Rate", exact=True).fill("400/s")
             page.get_by_label("Duration").fill("1s")
     page.get_by_label("Scenario").select_option("quick")
     expect(page.locator("#chart-trend[data-drawn]")).to_be_visible()
@@ -269,6 +273,55 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     page.get_by_role("button", name="Compare two runs").click()
     expect(page.get_by_role("heading", name="quick against quick")).to_be_visible()
     user.well(refused=1)
+
+
+def quantity(text: str) -> tuple[float, str]:
+    """A figure and its unit."""
+    figure, unit = text.split(" ")
+    return float(figure.replace(",", "")), unit
+
+
+@pytest.mark.parametrize("width", slow_but([390], [390, 1280]))
+def test_a_run_of_the_command_line_is_watched_on_its_page(browser: Browser, tmp_path: Path, width: int) -> None:
+    command = [sys.executable, "-m", "loadsim", "run", "embedded", "-c", "2", "-n", "500", "--live", "0", "-q"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        found = re.search(r"http://\S+", process.stderr.readline())
+        assert found
+        context = browser.new_context(viewport=ViewportSize(width=width, height=844), color_scheme="dark")
+        user = User(context, found[0])
+        page = user.page
+        live = page.locator("#live")
+        expect(live).to_have_attribute("data-state", "done")
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    expect(page.locator("[data-tile=done]")).to_have_text("500")
+    for chart in ("rates", "latency", "flight", "failures"):
+        expect(page.locator(f"#live-{chart}")).to_have_attribute("data-points", re.compile("[1-9]"))
+    report = page.locator("#outcome code").inner_text()
+    assert report.removesuffix("report.html") in out
+    assert page.get_by_role("button").count() == page.get_by_role("link").count() - 1 == 0, "but for the skip link"
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate(NAMELESS) == []
+    user.well()
+    context.close()
+
+
+@pytest.mark.slow
+def test_without_the_chart_library_pages_say_how_to_get_it(user: User) -> None:
+    user.page.route("**/static/plotly.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    user.page.goto(f"{user.base}/load")
+    hint = user.page.get_by_role("status").filter(has_text="There are no charts")
+    expect(hint).to_contain_text("pip install 'loadsim[dashboard]'")
+    user.page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
+    user.page.get_by_label("Duration").fill("2s")
+    user.page.get_by_role("button", name="Start the run").click()
+    expect(user.page.locator("[data-tile=done]")).to_have_text("100")
+    expect(user.page.locator("#live")).to_have_attribute("data-state", "done")
+    user.page.get_by_role("link", name="Read the report").click()
+    expect(hint).to_be_visible()
+    expect(user.page.locator("figure + details[open] table").first).to_be_visible()
+    user.well()
 
 
 @pytest.mark.slow

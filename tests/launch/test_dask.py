@@ -112,7 +112,6 @@ async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: C
     assert "Traceback" not in done.err
 
 
-@pytest.mark.slow
 async def test_ctrl_c_lets_what_is_under_way_end_on_every_host(shared: Cluster, tmp_path: Path) -> None:
     options = ("-r", "100/s", "-d", "1h", "--cluster", shared.address)
     async with endpoint() as served, started("run", served.url, *options, cwd=tmp_path) as process:

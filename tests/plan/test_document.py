@@ -65,12 +65,16 @@ def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> N
         "engine": "bare",
     }
     receiver |= {"delay_p99": "80ms", "slow": "500ms:2%", "fail": ["503:1.5%", "429:7%"], "retry_after": "2s"}
+    receiver |= {"process": "lognormal:50ms", "processors": 4, "process_queue": 10_000, "process_stall": "5s:2s"}
+    receiver |= {"lose": "0.1%", "repeat": "0.2%", "out_of_order": True}
     receiver |= {"reset": "0.5%", "read_rate": "64KB/s", "idle_timeout": "5s", "read_timeout": "1s", "seed": 4}
     scenario = scenario_of({"duration": "1s", "rate": "1/s"}, receiver=receiver)
     assert scenario.receiver is not None
     assert scenario.receiver.outages == (Span(500 * 10**6, 250 * 10**6), Span(2 * 10**9, 10**9))
     assert from_document(scenario.document(), "f.toml") == scenario
     assert dict(scenario.receiver.changed())["down"] == "2s:1s and 500ms:250ms"
+    assert dict(scenario.receiver.changed())["process"] == "lognormal:50ms"
+    assert dict(scenario.receiver.changed())["out_of_order"] == "true"
     assert "workers" not in dict(scenario.receiver.changed())
     assert override(scenario, seed=3).receiver == scenario.receiver
     assert override(scenario, target={"url": "http://127.0.0.1/"}).receiver is None

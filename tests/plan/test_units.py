@@ -119,6 +119,19 @@ def test_what_a_receiver_is_told_comes_back(ns: int, billionths: int, status: in
     assert units.parse_failure(units.format_failure(units.Share(status, share))) == (status, share)
     assert units.parse_slow(units.format_slow(units.Share(ns, share))) == (ns, share)
     assert units.parse_speed(units.format_speed(speed)) == speed
+    assert units.parse_cycle(units.format_cycle(units.Cycle(ns, speed))) == (ns, speed)
+    for service in (
+        units.ServiceTime(units.CONSTANT, ns),
+        units.ServiceTime(units.EXPONENTIAL, ns),
+        units.ServiceTime(units.LOG_NORMAL, ns, 10 * ns),
+        units.ServiceTime(units.LOG_NORMAL, ns, speed),
+    ):
+        assert units.parse_service(units.format_service(service)) == service
+
+
+def test_a_service_time_may_be_written_in_full_and_in_short() -> None:
+    assert units.parse_service("exponential:50ms") == units.parse_service("exp:50ms")
+    assert units.parse_service("lognormal:50ms:500ms") == units.parse_service("lognormal:50ms")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +144,12 @@ def test_what_a_receiver_is_told_comes_back(ns: int, billionths: int, status: in
         (units.parse_failure, "200:1%"),
         (units.parse_failure, "503"),
         (units.parse_slow, "1%"),
+        (units.parse_cycle, "1s"),
+        (units.parse_service, "50"),
+        (units.parse_service, "exp:"),
+        (units.parse_service, "exp:5ms:6ms"),
+        (units.parse_service, "normal:5ms"),
+        (units.parse_service, "lognormal:1ms:2ms:3ms"),
         (units.parse_speed, "64KB"),
         (units.parse_speed, "0B/s"),
         (units.parse_speed, "64KB/m"),

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.receiver.ledger import RUNS, LedgerMemory
+from loadsim.receiver.ledger import LedgerMemory
+from loadsim.receiver.run_register import RUNS
 
 LIMIT = 50
 HOSTILE = 5_000

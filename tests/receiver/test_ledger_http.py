@@ -13,8 +13,8 @@ import pytest
 from loadsim.measure.ledger_document import RunLedger, decode_ledger
 from loadsim.receiver import supervisor
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
-from loadsim.receiver.ledger import RUNS
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
+from loadsim.receiver.run_register import RUNS
 from tests.receiver.raw_client import PATIENCE_S, SECRET, exchange, request
 
 HOSTILE = (

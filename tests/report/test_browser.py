@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from loadsim.measure.result import RunResult
 from loadsim.report import plotly_script
+from loadsim.report.html_page import charts_of
 from tests.conftest import slow_but
-from tests.report.rendering import render_page
+from tests.report.rendering import Stored, render_page, report_of
 from tests.report.results import closed, course
-from tests.report.test_html_page import hostile
+from tests.report.test_html_page import WITH_CHARTS, hostile
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -44,14 +45,14 @@ class Watched:
         expect(self.page.locator(".chart:not([data-drawn])")).to_have_count(0)
         found: list[str] = self.page.evaluate(
             """[...document.querySelectorAll('.chart')]
-                .filter(c => c.querySelector('.scatterlayer .trace path, .heatmaplayer image')
+                .filter(c => c.querySelector('.scatterlayer .trace path, .heatmaplayer image, .barlayer path')
                              && c.getBoundingClientRect().height > 200)
                 .map(c => c.id)"""
         )
         return found
 
 
-def written(tmp_path: Path, result: RunResult, *, library: bool = True) -> Path:
+def written(tmp_path: Path, result: Stored, *, library: bool = True) -> Path:
     path = tmp_path / "report.html"
     path.write_bytes(render_page(result, plotly_script.library() if library else None))
     return path
@@ -101,6 +102,42 @@ def test_an_attack_runs_nothing(browser: Browser, tmp_path: Path) -> None:
     assert watched.drawn() == ALL
     assert watched.page.locator("img").count() == 0
     assert (watched.problems, watched.requests) == ([], [])
+    context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", WITH_CHARTS)
+def test_every_kind_of_page_draws_its_charts(browser: Browser, tmp_path: Path, make: Callable[[], Stored]) -> None:
+    context = browser.new_context(viewport=WIDE, offline=True)
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, make()))
+    assert watched.drawn() == [f"chart-{chart.name}" for chart in charts_of(report_of(make()))]
+    assert (watched.problems, watched.requests) == ([], [])
+    context.close()
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser: Browser, tmp_path: Path) -> None:
+    path = written(tmp_path, course())
+    path.write_bytes(path.read_bytes().replace(b"<main>", b"<main><script>document.title = 'owned'</script>", 1))
+    context = browser.new_context(viewport=WIDE)
+    watched = Watched(context.new_page())
+    watched.open(path)
+    assert watched.drawn() == ALL
+    assert watched.page.title() != "owned"
+    (refused,) = watched.problems
+    assert "Content Security Policy" in refused
+    context.close()
+
+
+def test_a_browser_that_cannot_unpack_says_so_and_shows_the_tables(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport=WIDE)
+    watched = Watched(context.new_page())
+    watched.page.add_init_script("delete globalThis.DecompressionStream")
+    watched.open(written(tmp_path, course()))
+    expect(watched.page.get_by_role("status")).to_contain_text("There are no charts: this browser is too old")
+    assert watched.page.locator("figure + details[open] table").count() == 4
+    assert not watched.page.locator(".chart").first.is_visible()
+    assert watched.problems == []
     context.close()
 
 

@@ -26,8 +26,21 @@ def test_a_trend_is_in_order_whatever_the_order_given() -> None:
     assert all(trend(order) == section for order in itertools.permutations(LINES))
     p50 = next(trace for trace in section.figure["data"] if trace["name"] == "p50")
     assert p50["y"] == [1.0, None, 3.0], "what is not known is a gap"
-    assert p50["marker"]["color"] == ["var(--good)", "var(--bad)", "var(--warn)"]
     assert section.figure["layout"]["xaxis"]["ticktext"] == ["05-01 09:10", "05-02 09:10", "05-03 09:10"]
+
+
+def test_a_trend_is_read_without_colours() -> None:
+    section = trend([*LINES, LINES[0]._replace(id="later", started_at="2026-05-09T09:10:00Z")])
+    assert section is not None
+    drawn = [trace for trace in section.figure["data"] if not trace.get("showlegend", True)]
+    legend = {trace["name"]: trace for trace in section.figure["data"] if trace.get("showlegend", True)}
+    assert list(legend) == ["p50", "p99", "max", "PASS", "FAIL", "INVALID"]
+    assert len({trace["line"]["dash"] for trace in drawn}) == len(drawn) == 3
+    for trace in drawn:
+        assert trace["line"]["dash"] == legend[trace["name"]]["line"]["dash"]
+        symbols = [legend[name]["marker"]["symbol"] for name in ("PASS", "FAIL", "INVALID", "PASS")]
+        assert trace["marker"]["symbol"] == symbols
+        assert len(set(symbols)) == 3
 
 
 def test_two_targets_are_not_one_line() -> None:

@@ -1,7 +1,7 @@
-// Used by both forms: requests to the server, and the choice of an endpoint.
+// Used by several pages: requests to the server, and the choice of an endpoint.
 
 export const byId = (id) => document.getElementById(id);
-export const offer = JSON.parse(byId("offer").textContent);
+export const offer = JSON.parse(byId("offer")?.textContent ?? "null");
 
 // The answer as an object, or an Error whose message is the server's own sentence.
 export const ask = async (path, body) => {

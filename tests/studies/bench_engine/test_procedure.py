@@ -33,7 +33,6 @@ FLOOR = GeneratorLimits(
 LINE = "this generator's limits here: service p50 61.0 µs, p99 123 µs, at most 74,321/s per process"
 
 
-@pytest.mark.slow
 def test_it_measures_and_keeps_what_a_quiet_machine_showed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
