@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,7 +43,7 @@ class Database:
     def execute(self, statement: str) -> None:
         """One statement in a transaction of its own."""
         with self.connection() as connection:
-            connection.execute(statement)  # type: ignore[call-overload]  # a text that is ours
+            connection.execute(statement)
 
 
 @contextlib.contextmanager
@@ -57,7 +57,9 @@ def running_database() -> Iterator[Database]:
     if user is not None:
         os.chown(directory, user.pw_uid, user.pw_gid)
     directory.chmod(0o755)
-    who = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    who: dict[str, Any] = {}
+    if user is not None:
+        who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     data = directory / "data"
 
     def run(*command: str) -> None:

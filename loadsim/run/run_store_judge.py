@@ -142,7 +142,7 @@ async def _register(receiver: RunningReceiver | None, run: Run) -> None:
     try:
         if scenario.target.ledger is not None:
             await register_at(scenario.target.ledger, run.spec.run_id)
-        elif receiver is not None and scenario.has_ledger:
+        elif receiver is not None and (scenario.has_ledger or scenario.effects is not None):
             receiver.register(run.spec.run_id)
     except LoadsimError as error:
         run.tell(f"the run could not be registered at the ledger: {error}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,10 +16,11 @@ from loadsim.measure.result_effects import EffectsFound
 from loadsim.model import NS_PER_MS, NS_PER_S
 
 START = 1_764_000_000 * NS_PER_S
+Row = tuple[int, float, float, float | None]
 COUNTED = int(Flag.acknowledged | Flag.recorded)
 
 
-def book_of(events: list[tuple[int, float, float, float | None]]) -> EffectBook:
+def book_of(events: Sequence[Row]) -> EffectBook:
     """Events by (flags, due, acknowledged, done), seconds since the start; done None: not yet."""
     book = EffectBook()
     flags, due, ended = (np.array([row[column] for row in events]) for column in range(3))
@@ -33,9 +36,7 @@ def ns(seconds: np.ndarray) -> np.ndarray:
     return np.rint(np.asarray(seconds, dtype=np.float64) * NS_PER_S).astype(np.int64)
 
 
-def figures(
-    events: list[tuple[int, float, float, float | None]], load_s: float = 10, end_s: float = 70, error_ns: int = 0
-) -> EffectsFound:
+def figures(events: Sequence[Row], load_s: float = 10, end_s: float = 70, error_ns: int = 0) -> EffectsFound:
     observed = Observed(START, START + round(load_s * NS_PER_S), START + round(end_s * NS_PER_S), error_ns)
     found, _ = with_figures(EffectsFound(source="http", place=""), book_of(events).events(), observed, [])
     return found
@@ -111,7 +112,7 @@ EVENT = st.tuples(
 
 
 @given(st.lists(EVENT, max_size=50))
-def test_the_counts_balance(rows: list[tuple[int, float, float, float | None]]) -> None:
+def test_the_counts_balance(rows: list[Row]) -> None:
     events = [(flags, due, due + took, None if work is None else due + work) for flags, due, took, work in rows]
     found = figures(events)
     assert found.acknowledged is not None
