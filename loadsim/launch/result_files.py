@@ -44,7 +44,7 @@ def write_whole(path: Path, data: bytes) -> None:
         if _stays(path):
             _write_through(path, data)
             return
-        place = path.resolve()
+        place = _place(path)
         try:
             _replace(place, data)
         except OSError as error:
@@ -79,7 +79,7 @@ def check_writable(path: Path) -> None:
             if not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
-        place = path.resolve()
+        place = _place(path)
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         os.close(descriptor)
         place.unlink()
@@ -87,6 +87,14 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, error) from None
     except (ValueError, RuntimeError):
         raise LoadsimError(f"{str(path)!r}: cannot be written: no file can have such a name") from None
+
+
+def _place(path: Path) -> Path:
+    """Where a path leads. Raises OSError for links that lead to each other (before Python 3.13 RuntimeError)."""
+    place = path.resolve()
+    if place.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return place
 
 
 def _unwritable(path: Path, error: OSError) -> LoadsimError:
