@@ -93,7 +93,7 @@ def found(
     late: Callable[[RunSpec], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> CapacityResult:
-    monkeypatch.setattr(procedure, "Run", lambda spec: QueueRun(spec, seed, late(spec)))
+    monkeypatch.setattr(procedure, "Run", lambda spec, **_: QueueRun(spec, seed, late(spec)))
     document = {
         "name": "queue",
         "target": {"url": "http://127.0.0.1:9/"},
