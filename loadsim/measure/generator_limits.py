@@ -26,6 +26,7 @@ class StoredLimits(msgspec.Struct, frozen=True):
     environment: Environment
     version: str
     limits: GeneratorLimits = msgspec.field(name="floor")
+    """What was measured."""
 
 
 def limits_name(environment: Environment, version: str) -> str:

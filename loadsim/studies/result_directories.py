@@ -49,6 +49,7 @@ class StoredLine(msgspec.Struct, frozen=True, kw_only=True):
     """One result directory in a list. Latencies are response times of a run in ms; what is not known is null."""
 
     directory: str
+    """Its path."""
     kind: str
     """`run`, `capacity`, `ab`, `probe`, `verify` or `receiver`."""
     made_at: str
@@ -65,6 +66,7 @@ class StoredLine(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float | None = None
     p99_ms: float | None = None
     max_ms: float | None = None
+    """The greatest."""
     problem: str | None = None
     """Why the result cannot be read."""
 
@@ -74,6 +76,7 @@ class StoredList(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = "loadsim.runs/1"
     results: list[StoredLine]
+    """Newest first."""
     older: int
     """How many older ones are not in the list."""
 
@@ -83,6 +86,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = "loadsim.pruned/1"
     deleted: list[str]
+    """Paths of directories."""
     kept: list[str]
     """Every other result directory."""
 
