@@ -13,7 +13,7 @@ from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
-from loadsim.cli.output import put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of, say
 from loadsim.exit_codes import PAIRS
 from loadsim.model import UsageError, counted
 from loadsim.signals import interrupts
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 @click.option("-d", "--duration", metavar="TIME", help="Duration of each run, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop each run after this many events.")
 @target_options
+@json_option("loadsim.ab/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(target_a: str, target_b: str | None, **options: Any) -> None:
     """Compare two targets by interleaved pairs of runs.
@@ -85,9 +86,12 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     request = _compose(target_a, target_b, options)
     tell = (lambda _: None) if options["quiet"] else say
     outcome = asyncio.run(_execute(AbComparison(request, tell)))
-    with report_of(outcome.directory):
-        print_report(ab_report(outcome.result))
-        put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
+    if options["as_json"]:
+        put_json(outcome.result)
+    else:
+        with report_of(outcome.directory):
+            print_report(ab_report(outcome.result))
+            put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
     sys.exit(PAIRS[outcome.result.ending])
 
 

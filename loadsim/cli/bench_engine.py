@@ -7,14 +7,14 @@ import sys
 
 import click
 
-from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of, say
 from loadsim.exit_codes import Exit
 from loadsim.model import UsageError
 
 
 @click.command()
 @click.option("--step", default="3s", show_default=True, metavar="TIME", help="How long each rate is measured.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@json_option("loadsim.floor/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(step: str, *, as_json: bool, quiet: bool) -> None:
     """Measure the generator against a bare receiver on this machine.
@@ -33,7 +33,7 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     """
     from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.studies.bench_engine.procedure import dump, measure_limits
+    from loadsim.studies.bench_engine.procedure import measure_limits
     from loadsim.studies.bench_engine.report import engine_report
 
     try:
@@ -45,7 +45,7 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     tell = (lambda _: None) if quiet else say
     calibration = asyncio.run(measure_limits(step_ns, tell))
     if as_json:
-        put(dump(calibration))
+        put_json(calibration.stored())
     else:
         with report_of():
             print_report(engine_report(calibration.limits, calibration.environment, calibration.reasons))

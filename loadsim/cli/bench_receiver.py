@@ -11,7 +11,7 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of, say
 from loadsim.exit_codes import BENCHES
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option("--step", default="2s", show_default=True, metavar="TIME", help="Length of a window.")
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@json_option("loadsim.bench.receiver/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
     """Measure what a verified event costs over HTTP on this machine.
@@ -70,7 +70,6 @@ def command(**options: Any) -> None:
     Exit codes: 0 measured, 99 a receiver is wrong, 3 the machine was too noisy, 2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.measure.stored_json import stored_json
     from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
     from loadsim.studies.bench_receiver.report import receiver_report
@@ -84,7 +83,7 @@ def command(**options: Any) -> None:
     report = receiver_report(result)
     directory = save_study(out, result.id, "receiver.json", result, report)
     if options["as_json"]:
-        put(stored_json(result))
+        put_json(result)
     else:
         with report_of(directory):
             print_report(report)

@@ -10,7 +10,7 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of, say
 from loadsim.exit_codes import BENCHES
 from loadsim.model import UsageError
 from loadsim.signals import interrupts_here
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--url", metavar="URL", help="The signed URL, for schemes that sign it.")
 @click.option("--rounds", type=click.IntRange(6, 1000), default=15, show_default=True, help="Timings of each row.")
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@json_option("loadsim.bench.verify/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
     """Measure cost of verifying one delivery, in this process, on one core.
@@ -56,7 +56,6 @@ def command(**options: Any) -> None:
     2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.measure.stored_json import stored_json
     from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_verify.procedure import VerifyBenchmark
     from loadsim.studies.bench_verify.report import verify_report
@@ -72,7 +71,7 @@ def command(**options: Any) -> None:
     report = verify_report(result)
     directory = save_study(out, result.id, "verify.json", result, report)
     if options["as_json"]:
-        put(stored_json(result))
+        put_json(result)
     else:
         with report_of(directory):
             print_report(report)

@@ -14,7 +14,7 @@ from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
-from loadsim.cli.output import put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of, say
 from loadsim.exit_codes import CAPACITY
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option("-c", "--connections", type=click.IntRange(1), help="Size of the pool (default 256).")
 @target_options
+@json_option("loadsim.capacity/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(what: str, **options: Any) -> None:
     """Find the highest rate that meets the objectives.
@@ -69,11 +70,14 @@ def command(what: str, **options: Any) -> None:
     request = _compose(what, options)
     tell = (lambda _: None) if options["quiet"] else say
     outcome = asyncio.run(_search(CapacitySearch(request, tell)))
-    with report_of(outcome.directory):
-        print_report(capacity_report(outcome.result))
-        put_line(
-            f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
-        )
+    if options["as_json"]:
+        put_json(outcome.result)
+    else:
+        with report_of(outcome.directory):
+            print_report(capacity_report(outcome.result))
+            put_line(
+                f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
+            )
     sys.exit(CAPACITY[outcome.result.ending])
 
 

@@ -29,11 +29,12 @@ from loadsim.model import UsageError
     "-f",
     "--format",
     "form",
-    type=click.Choice(["text", "md", "html"]),
+    type=click.Choice(["text", "md", "html", "json"]),
     default="text",
     show_default=True,
     help="Output format.",
 )
+@click.option("--json", "form", flag_value="json", help="As -f json: one JSON document (loadsim.compare/1).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @click.pass_context
 def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], form: str, output: Path | None) -> None:
@@ -70,7 +71,11 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
 
 
 def _rendered(compared: CompareResult, form: str) -> bytes:
+    from loadsim.measure.stored_json import stored_json
+    from loadsim.report.compare_document import compare_document
     from loadsim.report.compare_report import compare_report
     from loadsim.report.report_formats import REPORT_FORMATS
 
+    if form == "json":
+        return stored_json(compare_document(compared))
     return REPORT_FORMATS[form](compare_report(compared))

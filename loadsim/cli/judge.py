@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.options import gate_option
-from loadsim.cli.output import report_of, write_line
+from loadsim.cli.output import json_option, put_json, report_of, write_line
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
 from loadsim.cli.terminal import print_report
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
@@ -39,6 +39,7 @@ from loadsim.report.run_report import verdict_report
     "--max-lag", metavar="TIME", help="Warn of events released later than this (default: the run's own limit)."
 )
 @click.option("--write", is_flag=True, help="Store the new verdict in the result.")
+@json_option("loadsim.result/2")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -49,6 +50,7 @@ def command(
     *,
     defaults: bool | None,
     write: bool,
+    as_json: bool,
 ) -> None:
     """Judge a stored result again.
 
@@ -73,8 +75,11 @@ def command(
     objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored), defaults=defaults)
     rules = validity_rules(max_lag) or rules_of(stored)
     judged = evaluate(stored, objectives, rules, gate=gate or before.reading, defaults=defaults)
-    with report_of():
-        print_report(verdict_report(judged))
+    if as_json:
+        put_json(judged)
+    else:
+        with report_of():
+            print_report(verdict_report(judged))
     if write:
         path = result_path(result)
         write_whole(path, dump_result(judged))

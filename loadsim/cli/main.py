@@ -34,6 +34,7 @@ COMMANDS: Table = {
     "runs": ("runs", "List the stored results, newest first, or delete old ones.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with the same or other objectives.", False),
+    "schema": ("schema", "Print the JSON Schema of what a command prints with --json.", False),
     "init": ("init", "Write a loadsim.toml and a scenario for your endpoint.", False),
     "doctor": ("doctor", "Say what on this machine limits a load, and what to do about it.", False),
     "completion": ("completion", "Print the script that completes commands in bash, zsh or fish.", False),

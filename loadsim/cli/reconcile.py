@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadsim.cli.output import report_of, say, write_line
+from loadsim.cli.output import json_option, put_json, report_of, say, write_line
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
 from loadsim.exit_codes import Exit
 
@@ -28,8 +28,18 @@ from loadsim.exit_codes import Exit
     help="RECEIVED has a row for each delivery, as an access log has. Default: a row for each processed event.",
 )
 @click.option("--write", is_flag=True, help="Store the findings in the result, for its reports.")
+@json_option("loadsim.result/2")
 @click.pass_context
-def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, deliveries: bool, write: bool) -> None:
+def command(
+    ctx: click.Context,
+    result: Path,
+    received: Path,
+    id_field: str,
+    *,
+    deliveries: bool,
+    write: bool,
+    as_json: bool,
+) -> None:
     """Join a run with a file of what your own endpoint received.
 
     RESULT is the directory of a run that was made with --outcomes (or `outcomes = true` in its scenario). RECEIVED is
@@ -54,12 +64,16 @@ def command(ctx: click.Context, result: Path, received: Path, id_field: str, *, 
     joined, notes = reconciled_with_file(
         stored, result_path(result).parent, received, id_field, of="deliveries" if deliveries else "effects"
     )
-    with report_of():
-        print_report(reconcile_report(stored, joined))
+    found = msgspec.structs.replace(stored, reconciliation=joined)
+    if as_json:
+        put_json(found)
+    else:
+        with report_of():
+            print_report(reconcile_report(stored, joined))
     for note in notes:
         say(note)
     if write:
         path = result_path(result)
-        write_whole(path, dump_result(msgspec.structs.replace(stored, reconciliation=joined)))
+        write_whole(path, dump_result(found))
         write_line(f"Saved to {path}")
     ctx.exit(Exit.failed if has_findings(joined) else Exit.ok)

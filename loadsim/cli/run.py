@@ -106,6 +106,8 @@ def command(what: str, **options: Any) -> None:
     from loadsim.run.scenario_text import shadowed_scenario
     from loadsim.run.spec_of_options import compose, read_config
 
+    if options["check"] and options["json_file"] == "-":
+        raise UsageError("--check sends nothing, so there is no result: leave out --json -")
     config = read_config()
     spec = compose(what, run_options(options), config=config)
     if note := shadowed_scenario(what, config):

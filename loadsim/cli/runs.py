@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import put, put_line, say, write_line
-from loadsim.measure.stored_json import stored_json
+from loadsim.cli.output import json_option, put_json, put_line, say, write_line
 from loadsim.model import UsageError, counted
 from loadsim.report import numbers
 from loadsim.studies.result_directories import (
@@ -36,9 +35,7 @@ _HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Targe
 @click.option("-n", "--number", type=click.IntRange(1), default=20, show_default=True, help="List at most this many.")
 @click.option("--last", is_flag=True, help="Print only the path of the newest directory with the result of a run.")
 @click.option("--prune", "keep", type=click.IntRange(0), metavar="KEEP", help="Delete all but the newest KEEP results.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object (loadsim.runs/1; with --prune loadsim.pruned/1)."
-)
+@json_option("loadsim.runs/1", "loadsim.pruned/1", instead_of="the list")
 def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bool) -> None:
     """List the stored results, newest first.
 
@@ -64,7 +61,7 @@ def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bo
     else:
         listed = stored_list(result_directories(out), number)
         if as_json:
-            put(stored_json(listed))
+            put_json(listed)
         else:
             _print(listed, out)
 
@@ -72,7 +69,7 @@ def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bo
 def _prune(out: Path, keep: int, *, as_json: bool) -> None:
     done = prune(result_directories(out), keep)
     if as_json:
-        put(stored_json(done))
+        put_json(done)
         return
     for path in done.deleted:
         put_line(f"deleted {path}")

@@ -27,6 +27,8 @@ class StoredLimits(msgspec.Struct, frozen=True):
     version: str
     limits: GeneratorLimits = msgspec.field(name="floor")
     """What was measured."""
+    reasons: list[str] = []
+    """Why the measurement is INVALID, in words; such limits are printed and not stored."""
 
 
 def limits_name(environment: Environment, version: str) -> str:

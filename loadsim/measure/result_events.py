@@ -51,13 +51,13 @@ class Totals(msgspec.Struct, frozen=True):
     succeeded: Count
     """Answered 2xx."""
     failed: Count
-    """Sent, and neither answered 2xx nor unfinished."""
+    """Sent and not answered 2xx. `sent = succeeded + failed`."""
     dropped: Count
-    """Never sent: the run ended, or too many waited."""
+    """Not sent because no connection was free, as the scenario asks."""
     unfinished: Count
     """Still under way at the end."""
     unsent: Count
-    """Of the failed ones, those of which no byte was sent."""
+    """Events that ended without a byte sent."""
     attempts: Count
     """Deliveries, with those that were retried."""
     bytes_sent: Count

@@ -21,7 +21,7 @@ from loadsim.model import LoadsimError, UsageError, own_fault
 from loadsim.report.trend import run_line
 from loadsim.run.options import RunOptions
 from loadsim.run.run_ids import GIVEN_ID
-from loadsim.studies.stored import FILES, study_report
+from loadsim.studies.stored import FILES, study_in
 
 REPORTS = Path(RunOptions().out)
 """Where results are stored by default."""
@@ -172,10 +172,10 @@ def _line(each: ResultDirectory) -> StoredLine:
         data = read_bytes_file(path)
         if each.file == RESULT_FILE:
             return _with_figures(line, data, str(path))
-        report = study_report(data, str(path))
-        if report is None:
+        study = study_in(data, str(path))
+        if study is None:
             raise UsageError(f"{path}: not a result of loadsim")
-        return msgspec.structs.replace(line, name=report.name, outcome=report.outcome.lower())
+        return msgspec.structs.replace(line, name=study.report.name, outcome=study.report.outcome.lower())
     except UsageError as error:
         return msgspec.structs.replace(line, problem=str(error))
     except Exception as error:  # noqa: BLE001 - an unexpected fault of one file must not hide the others

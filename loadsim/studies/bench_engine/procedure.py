@@ -20,7 +20,7 @@ from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
 from loadsim.launch.result_files import write_whole
 from loadsim.launch.run_lifecycle import Run
-from loadsim.measure.generator_limits import dump_limits, limits_name
+from loadsim.measure.generator_limits import SCHEMA, StoredLimits, dump_limits, limits_name
 from loadsim.measure.result import Environment, RunResult
 from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
@@ -52,6 +52,10 @@ class Calibration:
     reasons: tuple[str, ...]
     path: Path | None
 
+    def stored(self) -> StoredLimits:
+        """The form for files and programs."""
+        return StoredLimits(SCHEMA, self.environment, __version__, self.limits, list(self.reasons))
+
 
 async def measure_limits(step_ns: int, say: Callable[[str], None] = lambda _: None) -> Calibration:
     """Measure, and store the limits when the machine was quiet enough. Raises LoadsimError."""
@@ -71,11 +75,6 @@ async def measure_limits(step_ns: int, say: Callable[[str], None] = lambda _: No
                 phase = Phase(name="load", rate=Fraction(rate), duration=duration)
                 paced.append((rate, await _run(receiver.url, secret, phase)))
     return _calibration(highest, rate_max, paced)
-
-
-def dump(calibration: Calibration) -> bytes:
-    """The calibration as JSON."""
-    return dump_limits(calibration.limits, calibration.environment, __version__)
 
 
 async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:
