@@ -57,8 +57,9 @@ def command(**options: Any) -> None:
 
     Measures our receiver on its two engines, with and without verification, and your own application, which is started
     here in one process: an aiohttp web.Application, an ASGI application (needs uvicorn: the extra asgi), or a function
-    that makes one. It reads its own secret. The costs of framework and signature are separated by subtraction; response
-    times are measured at several rates. A receiver that accepts forged events is named and not timed.
+    that makes one. A WSGI application (Flask) has to be wrapped: asgiref.wsgi.WsgiToAsgi(app). It reads its own secret.
+    The costs of framework and signature are separated by subtraction; response times are measured at several rates. A
+    receiver that accepts forged events is named and not timed.
 
     \b
     Examples:
