@@ -14,7 +14,7 @@ from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of, say
-from loadsim.exit_codes import PAIRS
+from loadsim.exit_codes import PAIRS, Exit, exit_codes
 from loadsim.model import UsageError, counted
 from loadsim.signals import interrupts
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
 
-@click.command(cls=GroupedCommand)
+@click.command(
+    cls=GroupedCommand,
+    epilog=exit_codes(
+        Exit.error, Exit.interrupted, ok="no regression shown", invalid="a run was INVALID", failed="B is worse"
+    ),
+)
 @click.argument("target_a", metavar="TARGET_A", shell_complete=completing.targets)
 @click.argument("target_b", metavar="[TARGET_B]", required=False, shell_complete=completing.targets)
 @click.option(
@@ -74,10 +79,6 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
       loadsim ab http://127.0.0.1:8080/webhooks http://127.0.0.1:8081/webhooks -r 500/s -d 20s --fail p99:5%
       loadsim ab blue green --scenario steady --pairs 10 --fail p50:3% --fail p99:5%
       loadsim ab staging --aa -r 500/s -d 20s
-
-    \b
-    Exit codes: 0 no regression shown, 99 B is worse, 3 a run was INVALID, 1 unreachable, 2 usage, 130 interrupted.
-    The result of every run is saved.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.ab.procedure import AbComparison

@@ -8,11 +8,15 @@ import sys
 import click
 
 from loadsim.cli.output import json_option, put_json, put_line, report_of, say
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import UsageError
 
 
-@click.command()
+@click.command(
+    epilog=exit_codes(
+        ok="measured", invalid="INVALID: the machine was too busy", interrupted="interrupted (nothing is saved)"
+    )
+)
 @click.option("--step", default="3s", show_default=True, metavar="TIME", help="How long each rate is measured.")
 @json_option("loadsim.floor/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
@@ -27,9 +31,6 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     Examples:
       loadsim bench engine
       loadsim bench engine --step 10s --json
-
-    \b
-    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy, 130 interrupted (nothing is saved).
     """
     from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration

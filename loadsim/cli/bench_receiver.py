@@ -12,7 +12,7 @@ import click
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of, say
-from loadsim.exit_codes import BENCHES
+from loadsim.exit_codes import BENCHES, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from loadsim.studies.bench_receiver.result import ReceiverBench
 
 
-@click.command()
+@click.command(
+    epilog=exit_codes(
+        Exit.interrupted, ok="measured", invalid="the machine was too noisy", failed="a receiver is wrong"
+    )
+)
 @click.option(
     "--app", metavar="PACKAGE.MODULE:NAME", help="Your aiohttp or ASGI application, or a function that makes it."
 )
@@ -66,9 +70,6 @@ def command(**options: Any) -> None:
       loadsim bench receiver
       loadsim bench receiver --app shop.web:make_app --path /hooks --secret-env SHOP_SECRET
       loadsim bench receiver --app shop.api:app -r 500/s -r 2000/s
-
-    \b
-    Exit codes: 0 measured, 99 a receiver is wrong, 3 the machine was too noisy, 2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.run.run_store_judge import free_directory

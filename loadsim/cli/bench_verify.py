@@ -11,7 +11,7 @@ import click
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of, say
-from loadsim.exit_codes import BENCHES
+from loadsim.exit_codes import BENCHES, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts_here
 
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from loadsim.studies.bench_verify.procedure import VerifyRequest
 
 
-@click.command()
+@click.command(
+    epilog=exit_codes(
+        Exit.interrupted,
+        ok="right and within bounds",
+        invalid="the machine was too noisy",
+        failed="a verifier is wrong or a bound is missed",
+    )
+)
 @click.option(
     "--scheme",
     "schemes",
@@ -50,10 +57,6 @@ def command(**options: Any) -> None:
       loadsim bench verify
       loadsim bench verify --scheme stripe --scheme github --size 300B --size 20KB
       loadsim bench verify --scheme trackpilots --verifier shop.webhooks:verify
-
-    \b
-    Exit codes: 0 right and within bounds, 99 a verifier is wrong or a bound is missed, 3 the machine was too noisy,
-    2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.run.run_store_judge import free_directory

@@ -15,7 +15,7 @@ from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of, say
-from loadsim.exit_codes import CAPACITY
+from loadsim.exit_codes import CAPACITY, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
 
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
 
 
-@click.command(cls=GroupedCommand)
+@click.command(
+    cls=GroupedCommand,
+    epilog=exit_codes(
+        Exit.error,
+        Exit.interrupted,
+        ok="found",
+        invalid="INVALID: the generator was the limit",
+        failed="even the lowest rate fails",
+    ),
+)
 @click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option("--from", "lowest", default="50/s", show_default=True, metavar="RATE", help="The lowest rate to try.")
 @click.option("--to", "highest", metavar="RATE", help="The highest rate to try (default: until one fails).")
@@ -58,10 +67,6 @@ def command(what: str, **options: Any) -> None:
       loadsim capacity embedded --from 500/s --to 4000/s
       loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
       loadsim capacity steady -t staging --step 20s --settle 5s
-
-    \b
-    Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
-    2 usage, 130 interrupted. The result of every step is saved.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.capacity.procedure import CapacitySearch

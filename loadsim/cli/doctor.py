@@ -5,18 +5,16 @@ from __future__ import annotations
 import click
 
 from loadsim.cli.output import json_option, put_json
+from loadsim.exit_codes import exit_codes
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=exit_codes(ok="whatever was found"))
 @json_option("loadsim.doctor/1")
 def command(*, as_json: bool) -> None:
     """Say what on this machine limits a load, what it means, and what to do about it.
 
     Cores, descriptors, local ports, how late the timer fires, the limits that bench engine measured, the kernel's
     receive stamps, and the extras that are installed. It takes a few seconds and sends nothing.
-
-    \b
-    Exit codes: 0, whatever is found.
 
     \b
     Examples:

@@ -10,6 +10,7 @@ from loadsim.cli.options import gate_option
 from loadsim.cli.output import json_option, put_json, report_of, write_line
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
 from loadsim.cli.terminal import print_report
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.result_files import write_whole
@@ -18,7 +19,7 @@ from loadsim.plan.run_spec import GateMode
 from loadsim.report.run_report import verdict_report
 
 
-@click.command(name="judge")
+@click.command(name="judge", epilog=exit_codes(Exit.invalid, ok="pass", failed="an objective failed"))
 @click.argument("result", type=STORED_RESULT)
 @click.option(
     "--objective",
@@ -59,9 +60,6 @@ def command(
     'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed, and
     'forged_accepted: count == 0' where a case expects refusal, unless an objective is about forged_accepted.
     Which events a pause of the generator disturbed was found while it ran: --max-lag does not change it here.
-
-    \b
-    Exit codes: 0 pass, 99 an objective failed, 3 INVALID measurement, 2 an objective cannot be used.
 
     \b
     Examples:

@@ -16,7 +16,7 @@ import click
 from loadsim.cli import completing
 from loadsim.cli.output import json_option, put_json, put_line, report_of
 from loadsim.cli.single_event_options import event_for, single_options, target_with
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LIMIT = "24h"
 LONGEST_S = 10 * 365 * 86_400
 
 
-@click.command()
+@click.command(epilog=exit_codes(ok="nothing found", error="no answer", failed="findings"))
 @click.argument("target", shell_complete=completing.endpoints)
 @click.option("--clock", is_flag=True, help="Find the window of time that is accepted, instead of testing bytes.")
 @click.option(
@@ -64,9 +64,6 @@ def command(target: str, **options: Any) -> None:
       loadsim probe http://127.0.0.1:8080/webhooks
       loadsim probe staging --json --pause 200ms
       loadsim probe staging --clock --tolerance 60s
-
-    \b
-    Exit codes: 0 nothing found, 99 findings, 1 no answer, 2 usage.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.run.run_store_judge import free_directory

@@ -12,6 +12,7 @@ from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import json_option, put_json, write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
+from loadsim.exit_codes import exit_codes
 from loadsim.host_checks import is_loopback
 from loadsim.model import NS_PER_S, UsageError, counted
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
@@ -26,7 +27,7 @@ from loadsim.signing import scheme as find_scheme
 from loadsim.studies.save import utc_now
 
 
-@click.command("receive")
+@click.command("receive", epilog=exit_codes(ok="stopped", error="the address cannot be used or internal error"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
 @click.option("--path", default=DEFAULT_PATH, show_default=True, help="The path for webhooks, or 'any'.")

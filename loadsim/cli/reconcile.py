@@ -9,10 +9,13 @@ import msgspec
 
 from loadsim.cli.output import json_option, put_json, report_of, say, write_line
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 
 
-@click.command(name="reconcile")
+@click.command(
+    name="reconcile",
+    epilog=exit_codes(ok="nothing found", failed="events were lost or duplicated, or forged ones accepted"),
+)
 @click.argument("result", type=STORED_RESULT)
 @click.argument("received", type=click.Path(path_type=Path))
 @click.option(
@@ -44,9 +47,6 @@ def command(
 
     RESULT is the directory of a run that was made with --outcomes (or `outcomes = true` in its scenario). RECEIVED is
     an .ndjson or .csv file with a row for each event that the endpoint processed, in the order in which it did.
-
-    \b
-    Exit codes: 0 nothing found; 99 events were lost or duplicated, or forged ones accepted; 2 a file cannot be used.
 
     \b
     Examples:

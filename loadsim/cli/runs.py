@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.output import json_option, put_json, put_line, say, write_line
+from loadsim.exit_codes import exit_codes
 from loadsim.model import UsageError, counted
 from loadsim.report import numbers
 from loadsim.studies.result_directories import (
@@ -23,7 +24,7 @@ from loadsim.studies.result_directories import (
 _HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Target")
 
 
-@click.command("runs")
+@click.command("runs", epilog=exit_codes(ok="listed", usage="usage or --last where there is no result yet"))
 @click.option(
     "--out",
     default=str(REPORTS),
@@ -41,9 +42,6 @@ def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bo
 
     Every command that takes a stored result also takes the word latest: the newest directory with the result of a run.
     --prune deletes only directories that loadsim made: one with another name, such as reports/baseline, is kept.
-
-    \b
-    Exit codes: 0; 2 with --last where there is no result yet.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ import click
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
         put_line(f"{label:<10} {text}")
 
 
-@command.command("verify")
+@command.command("verify", epilog=exit_codes(ok="verified", failed="refused (the reason is printed)"))
 @click.argument("name", shell_complete=completing.schemes)
 @click.option(
     "--headers", "headers_file", metavar="FILE", help="File with the headers: lines 'Name: value', or a JSON object."
@@ -103,9 +103,6 @@ def verify(name: str, **options: Any) -> None:
       loadsim schemes verify trackpilots --headers headers.txt --body-file body.json
       loadsim schemes verify stripe -H 'Stripe-Signature: t=1700000000,v1=…' --body-file body.json --tolerance 0s
       loadsim schemes verify square --url https://example.test/hooks --headers h.txt --body-file -
-
-    \b
-    Exit codes: 0 verified, 99 refused (the reason is printed), 2 usage.
     """
     from loadsim.input_files import read_bytes_file
     from loadsim.inputs.values import parse_epoch

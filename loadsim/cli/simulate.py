@@ -14,7 +14,7 @@ import click
 from loadsim.cli import completing
 from loadsim.cli.output import json_option, put, put_json, report_of
 from loadsim.cli.single_event_options import event_for, single_options, target_with
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from loadsim.single.result import Simulation
 
 
-@click.command()
+@click.command(epilog=exit_codes(ok="delivered", error="no answer", failed="answered but not 2xx"))
 @click.argument("target", shell_complete=completing.endpoints)
 @click.option(
     "-e",
@@ -51,9 +51,6 @@ def command(target: str, **options: Any) -> None:
       loadsim simulate http://127.0.0.1:8080/webhooks -e desktop.app_tracking.captured
       loadsim simulate staging -e desktop.activity_tracking.captured --set data.user.userId=u-1
       loadsim simulate staging --payload captured.json --json
-
-    \b
-    Exit codes: 0 delivered, 99 answered but not 2xx, 1 no answer, 2 usage.
     """
     from loadsim.single.prepare import deliver
 
