@@ -68,19 +68,20 @@ def command(target: str, **options: Any) -> None:
     from loadsim.cli.terminal import print_report
     from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.probe.document import probe_document
-    from loadsim.studies.probe.report import probe_any_report
+    from loadsim.studies.probe.report import stored_report
     from loadsim.studies.save import save_study, utc_now
 
     out = Path(options["out"])
     started_at = utc_now()
     result = asyncio.run(_probe(target, options, lambda: free_directory(out)))
     stored = _stored(result, started_at)
-    directory = save_study(out, stored.id, "probe.json", stored, probe_any_report(result))
+    report = stored_report(stored)
+    directory = save_study(out, stored.id, "probe.json", stored, report)
     if options["as_json"]:
         put_json(probe_document(stored))
     else:
         with report_of(directory):
-            print_report(probe_any_report(result))
+            print_report(report)
             put_line(f"\nSaved to {directory}/: probe.json, summary.md, report.html")
     sys.exit(Exit.failed if result.findings else Exit.ok)
 

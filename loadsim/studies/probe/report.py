@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loadsim.model import counted
 from loadsim.plan.redact import redact_url
 from loadsim.report.blocks import Cell, Column, Item, Items, Lines, Report, Section, Table, Tone, sections
@@ -55,7 +57,8 @@ def probe_any_report(result: ProbeResult | ClockResult) -> Report:
 
 def stored_report(stored: StoredProbe) -> Report:
     """The report of a stored probe. Raises ValueError where it has no result."""
-    return probe_any_report(loaded(stored))
+    report = probe_any_report(loaded(stored))
+    return replace(report, about=[*report.about, f"started {stored.started_at} · {stored.id}"])
 
 
 _FORMS = (
