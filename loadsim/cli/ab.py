@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,8 @@ from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
-from loadsim.cli.output import json_option, put_json, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
 from loadsim.exit_codes import PAIRS, Exit, exit_codes
 from loadsim.model import UsageError, counted
 from loadsim.signals import interrupts
@@ -85,8 +87,8 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     from loadsim.studies.ab.report import ab_report
 
     request = _compose(target_a, target_b, options)
-    tell = (lambda _: None) if options["quiet"] else say
-    outcome = asyncio.run(_execute(AbComparison(request, tell)))
+    with step_lines(quiet=options["quiet"]) as lines:
+        outcome = asyncio.run(_execute(AbComparison(request, lines.say, lines.progress), lines.say))
     if options["as_json"]:
         put_json(outcome.result)
     else:
@@ -96,8 +98,8 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
     sys.exit(PAIRS[outcome.result.ending])
 
 
-async def _execute(comparison: AbComparison) -> AbOutcome:
-    with interrupts(stopping(comparison)):
+async def _execute(comparison: AbComparison, tell: Callable[[str], None]) -> AbOutcome:
+    with interrupts(stopping(comparison, tell)):
         return await comparison.execute()
 
 

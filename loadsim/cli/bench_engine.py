@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from loadsim.cli.output import json_option, put_json, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
 from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import UsageError
 
@@ -43,8 +44,8 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
         raise UsageError(f"--step: {error}") from None
     if not 10**9 <= step_ns <= 600 * 10**9:
         raise UsageError(f"--step {step}: must lie between 1s and 10m")
-    tell = (lambda _: None) if quiet else say
-    calibration = asyncio.run(measure_limits(step_ns, tell))
+    with step_lines(quiet=quiet) as lines:
+        calibration = asyncio.run(measure_limits(step_ns, lines.progress))
     if as_json:
         put_json(calibration.stored())
     else:

@@ -11,7 +11,8 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import json_option, put_json, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
 from loadsim.exit_codes import BENCHES, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
@@ -80,8 +81,8 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    tell = (lambda _: None) if options["quiet"] else say
-    result = asyncio.run(_execute(ReceiverBenchmark(request, tell)))
+    with step_lines(quiet=options["quiet"]) as lines:
+        result = asyncio.run(_execute(ReceiverBenchmark(request, lines.say, lines.progress)))
     report = receiver_report(result)
     directory = save_study(out, result.id, "receiver.json", result, report)
     if options["as_json"]:

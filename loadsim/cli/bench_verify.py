@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import json_option, put_json, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
 from loadsim.exit_codes import BENCHES, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts_here
@@ -67,9 +69,9 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    tell = (lambda _: None) if options["quiet"] else say
-    bench = VerifyBenchmark(request, tell)
-    with interrupts_here(bench.interrupt):
+    with step_lines(quiet=options["quiet"]) as lines, contextlib.ExitStack() as handling:
+        bench = VerifyBenchmark(request, lines.say, lines.progress)
+        handling.enter_context(interrupts_here(bench.interrupt))
         result = bench.execute()
     report = verify_report(result)
     directory = save_study(out, result.id, "verify.json", result, report)

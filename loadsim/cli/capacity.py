@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
-from loadsim.cli.output import json_option, put_json, put_line, report_of, say
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
 from loadsim.exit_codes import CAPACITY, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
@@ -73,8 +75,8 @@ def command(what: str, **options: Any) -> None:
     from loadsim.studies.capacity.report import capacity_report
 
     request = _compose(what, options)
-    tell = (lambda _: None) if options["quiet"] else say
-    outcome = asyncio.run(_search(CapacitySearch(request, tell)))
+    with step_lines(quiet=options["quiet"]) as lines:
+        outcome = asyncio.run(_search(CapacitySearch(request, lines.say, lines.progress), lines.say))
     if options["as_json"]:
         put_json(outcome.result)
     else:
@@ -86,8 +88,8 @@ def command(what: str, **options: Any) -> None:
     sys.exit(CAPACITY[outcome.result.ending])
 
 
-async def _search(search: CapacitySearch) -> CapacityOutcome:
-    with interrupts(stopping(search)):
+async def _search(search: CapacitySearch, tell: Callable[[str], None]) -> CapacityOutcome:
+    with interrupts(stopping(search, tell)):
         return await search.execute()
 
 

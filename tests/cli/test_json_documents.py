@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from loadsim.cli.json_documents import DOCUMENTS, Document, schema_of, short_name
