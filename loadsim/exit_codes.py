@@ -44,3 +44,21 @@ CAPACITY: Endings = {
     "interrupted": Exit.interrupted,
     "lost": Exit.error,
 }
+
+
+USUAL: Mapping[str, str] = {
+    "error": "unreachable or internal error",
+    "usage": "usage",
+    "invalid": "INVALID measurement",
+    "interrupted": "interrupted",
+}
+"""What a code means in help where a command has no words of its own for it."""
+
+
+def exit_codes(*usual: Exit, **words: str) -> str:
+    """The exit codes of a command as its help lists them: those with words of their own, by name, and the usual ones.
+
+    2 is one of them in every command.
+    """
+    meant = {"usage": USUAL["usage"], **{each.name: USUAL[each.name] for each in usual}, **words}
+    return f"Exit codes: {', '.join(f'{int(code)} {meant[code.name]}' for code in Exit if code.name in meant)}."

@@ -33,6 +33,7 @@ class ShippedScenarios(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = "loadsim.scenarios/1"
     scenarios: tuple[ShippedScenario, ...]
+    """In order of the alphabet."""
 
 
 def shipped_scenarios() -> ShippedScenarios:

@@ -9,19 +9,23 @@ the code; a description is changed there.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import msgspec.inspect as inspect
 
 from loadsim.cases import case_rules
+from loadsim.cli.json_documents import DOCUMENTS
 from loadsim.plan.reference import Key, Table, tables, toml
 from loadsim.plan.scenario import Case, Scenario, Target
 from loadsim.plan.typed_document import plain
 from loadsim.report.findings import ACCEPTED, REFUSED
+from loadsim.report.json_schema import json_schema
 from loadsim.settings import ConfigFile
 from loadsim.signing import scheme, scheme_names
 from loadsim.signing.scheme_data import KEY_FORMS
@@ -111,12 +115,55 @@ def custom() -> str:
     return grid(("key", "meaning"), ((code(key), text) for key, text in OWN_KEY.findall(joined)))
 
 
+def documents() -> str:
+    """Every JSON document, and the parts that stand in several of them once, at the first."""
+    shown: set[str] = set()
+    parts = []
+    for schema, document in DOCUMENTS.items():
+        found = json_schema(document.kind(), schema)
+        commands = ", ".join(code(f"loadsim {command} --json") for command in document.commands)
+        parts += [f"## `{schema}`", f"{found['description']} Printed by {commands}.", keys_of(found)]
+        for name, part in found["$defs"].items():
+            if name not in shown:
+                shown.add(name)
+                parts += [f"### {name}", part["description"], keys_of(part)]
+    return "\n\n".join(parts)
+
+
+def keys_of(schema: dict[str, Any]) -> str:
+    """The keys of one object."""
+    rows = ((code(key), form_of(each), each["description"]) for key, each in schema["properties"].items())
+    return grid(("key", "type", "meaning"), rows)
+
+
+def form_of(schema: dict[str, Any]) -> str:
+    """A type in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "const" in schema:
+        return code(json.dumps(schema["const"]))
+    if "enum" in schema:
+        return " or ".join(code(json.dumps(value)) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(form_of(each) for each in schema["anyOf"])
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])} ({form_of(schema['prefixItems'][0])} each)"
+    if schema.get("type") == "array":
+        return f"list of {form_of(schema['items'])}"
+    if schema.get("type") == "object":
+        inner = schema.get("additionalProperties")
+        return f"object of {form_of(inner)}" if isinstance(inner, dict) and inner else "object"
+    return str(schema.get("type", "any"))
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "scenario": scenario,
     "settings": settings,
     "cases": cases,
     "schemes": schemes,
     "custom": custom,
+    "documents": documents,
 }
 
 

@@ -18,7 +18,7 @@ import sys
 import threading
 import tomllib
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ from loadsim.signing import scheme_names
 from loadsim.studies.result_directories import REPORTS
 from tests.documents import BLOCKS, DOCS, FILES, PAGES, README, ROOT, Block, blocks
 
-PRELUDE = f'set -eu\nloadsim() {{ "{sys.executable}" -m loadsim "$@"; }}\n'
+OURS = f'"{sys.executable}" -m loadsim'
+"""The command of this tree."""
 RECEIVER, DASHBOARD, PRINTS = "keeps running", "keeps running: the page", "prints: "
 NOT_RUN = ("takes minutes", "needs other machines", "set-up: ")
 INVALID = 3
@@ -78,6 +79,7 @@ class Session:
     env: dict[str, str]
     address: str
     admin: str
+    program: str
 
     def here(self, text: str) -> str:
         """A text with the addresses of this receiver."""
@@ -87,7 +89,7 @@ class Session:
     def type(self, text: str) -> subprocess.CompletedProcess[str]:
         """Type a block; again where the tool says that it was late itself, as a reader would."""
         for _ in range(TRIES):
-            done = self._run(PRELUDE + self.here(hastened(text)))
+            done = self._run(prelude(self.program) + self.here(hastened(text)))
             if done.returncode != INVALID:
                 break
         return done
@@ -104,8 +106,9 @@ class Session:
         )
 
     def lay_out(self) -> None:
-        """The files of all pages, and the scenarios."""
-        (self.cwd / "scenarios").symlink_to(ROOT / "scenarios")
+        """The files of all pages and, in a clone, the scenarios."""
+        if self.program == OURS:
+            (self.cwd / "scenarios").symlink_to(ROOT / "scenarios")
         for name, block in FILES.items():
             text = block.text
             if block.kind == "toml":
@@ -115,14 +118,22 @@ class Session:
             path.write_text(text, encoding="utf-8")
 
 
+def prelude(program: str) -> str:
+    """What makes `loadsim` this program."""
+    return f'set -eu\nloadsim() {{ {program} "$@"; }}\n'
+
+
 @contextlib.contextmanager
-def reader(page: str, cwd: Path) -> Iterator[Session]:
-    """A reader of a page, with its receiver."""
+def reader(
+    page: str, cwd: Path, program: str = OURS, surroundings: Mapping[str, str] | None = None
+) -> Iterator[Session]:
+    """A reader of a page, with its receiver. `surroundings`: the environment, by default that of this process."""
     text = running(RECEIVER, page)
-    env = {**os.environ, **dict(re.findall(r"^export (\w+)=(\S+)$", text, re.MULTILINE))}  # noqa: TID251
-    command = re.sub("loadsim receive( --port 3000)?", f'exec "{sys.executable}" -m loadsim receive --port 0', text)
+    env = dict(os.environ if surroundings is None else surroundings)  # noqa: TID251
+    env |= dict(re.findall(r"^export (\w+)=(\S+)$", text, re.MULTILINE))
+    command = re.sub("loadsim receive( --port 3000)?", f"exec {program} receive --port 0", text)
     process = subprocess.Popen(
-        ["bash", "-c", PRELUDE + command.rstrip() + " --admin 127.0.0.1:0"],
+        ["bash", "-c", prelude(program) + command.rstrip() + " --admin 127.0.0.1:0"],
         cwd=cwd,
         env=env,
         stderr=subprocess.PIPE,
@@ -135,7 +146,7 @@ def reader(page: str, cwd: Path) -> Iterator[Session]:
     assert admin, said
     drain = threading.Thread(target=process.stderr.read)
     drain.start()
-    session = Session(cwd, env, address[0], admin[0])
+    session = Session(cwd, env, address[0], admin[0], program)
     session.lay_out()
     try:
         yield session
@@ -150,21 +161,26 @@ def reader(page: str, cwd: Path) -> Iterator[Session]:
 @pytest.mark.parametrize("page", [page for page in PAGES if to_type(page)])
 def test_every_command_of_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     with reader(page, tmp_path) as session:
-        for block in to_type(page):
-            done = session.type(block.text)
-            said = block.text + done.stdout + done.stderr
-            late = done.returncode == INVALID and LATE.search(" ".join(said.split()))
-            assert done.returncode == 0 or late, said
-            assert "Traceback" not in done.stderr, said
-            if block.marker.startswith(PRINTS) and not late:
-                assert block.marker.removeprefix(PRINTS) in done.stdout, said
+        type_all(page, session)
+
+
+def type_all(page: str, session: Session) -> None:
+    """Type every command of a page; each ends well and prints what the page says."""
+    for block in to_type(page):
+        done = session.type(block.text)
+        said = block.text + done.stdout + done.stderr
+        late = done.returncode == INVALID and LATE.search(" ".join(said.split()))
+        assert done.returncode == 0 or late, said
+        assert "Traceback" not in done.stderr, said
+        if block.marker.startswith(PRINTS) and not late:
+            assert block.marker.removeprefix(PRINTS) in done.stdout, said
 
 
 @pytest.mark.slow
 def test_the_dashboard_starts_as_it_stands(tmp_path: Path) -> None:
     text = running(DASHBOARD, "dashboard")
-    command = text.replace("loadsim dashboard", f'exec "{sys.executable}" -m loadsim dashboard --port 0 --no-browser')
-    process = subprocess.Popen(["bash", "-c", PRELUDE + command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    command = text.replace("loadsim dashboard", f"exec {OURS} dashboard --port 0 --no-browser")
+    process = subprocess.Popen(["bash", "-c", prelude(OURS) + command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     with process.stderr:
         said = process.stderr.readline()

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import pytest
 
 from loadsim.exit_codes import Exit
+from tests.test_docs import reader, type_all
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +34,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 LEFT_OUT = (".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "node_modules", "build", "dist", "*.egg-info",
             "reports")  # fmt: skip
 SECRET = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"
+FIRST_PAGE = "first-event"
 PATIENCE_S = 600
 
 
@@ -42,9 +44,13 @@ class Installed(NamedTuple):
     program: Path
     place: Path
 
+    def surroundings(self) -> dict[str, str]:
+        """The environment of its commands: nothing of this process's own is handed on."""
+        return {"PATH": os.defpath, "HOME": str(self.place), "LANG": "C.UTF-8"}
+
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run its `loadsim`; nothing of this process's environment is handed on."""
-        env = {"PATH": os.defpath, "HOME": str(self.place), "LANG": "C.UTF-8", **variables}
+        """Run its `loadsim` with these variables."""
+        env = {**self.surroundings(), **variables}
         return subprocess.run(
             [self.program, *arguments], cwd=self.place, env=env, capture_output=True, text=True, timeout=PATIENCE_S,
             check=False,
@@ -151,6 +157,13 @@ def test_the_installed_quickstart_ends_with_its_report(installed: Installed) -> 
     again = installed.run("report", "latest", "-f", "md")
     assert again.returncode == 0, again.stderr
     assert "quickstart" in again.stdout
+
+
+def test_the_first_page_can_be_followed_with_what_is_installed(installed: Installed, tmp_path: Path) -> None:
+    with reader(FIRST_PAGE, tmp_path, f'"{installed.program}"', installed.surroundings()) as session:
+        where = session.type("loadsim schema result > schema.json && loadsim --version")
+        assert where.returncode == 0, where.stderr
+        type_all(FIRST_PAGE, session)
 
 
 def test_the_installed_scenarios_are_there(installed: Installed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +14,9 @@ from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
-from loadsim.cli.output import put_line, report_of, say
-from loadsim.exit_codes import PAIRS
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
+from loadsim.exit_codes import PAIRS, Exit, exit_codes
 from loadsim.model import UsageError, counted
 from loadsim.signals import interrupts
 from loadsim.studies.ab.judgement import LEAST_PAIRS, MOST_PAIRS
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from loadsim.studies.ab.procedure import AbComparison, AbOutcome, AbRequest
 
 
-@click.command(cls=GroupedCommand)
+@click.command(
+    cls=GroupedCommand,
+    epilog=exit_codes(
+        Exit.error, Exit.interrupted, ok="no regression shown", invalid="a run was INVALID", failed="B is worse"
+    ),
+)
 @click.argument("target_a", metavar="TARGET_A", shell_complete=completing.targets)
 @click.argument("target_b", metavar="[TARGET_B]", required=False, shell_complete=completing.targets)
 @click.option(
@@ -60,6 +67,7 @@ if TYPE_CHECKING:
 @click.option("-d", "--duration", metavar="TIME", help="Duration of each run, e.g. 30s (default 10s).")
 @click.option("-n", "--events", type=click.IntRange(1), help="Stop each run after this many events.")
 @target_options
+@json_option("loadsim.ab/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(target_a: str, target_b: str | None, **options: Any) -> None:
     """Compare two targets by interleaved pairs of runs.
@@ -73,26 +81,25 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
       loadsim ab http://127.0.0.1:8080/webhooks http://127.0.0.1:8081/webhooks -r 500/s -d 20s --fail p99:5%
       loadsim ab blue green --scenario steady --pairs 10 --fail p50:3% --fail p99:5%
       loadsim ab staging --aa -r 500/s -d 20s
-
-    \b
-    Exit codes: 0 no regression shown, 99 B is worse, 3 a run was INVALID, 1 unreachable, 2 usage, 130 interrupted.
-    The result of every run is saved.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.ab.procedure import AbComparison
     from loadsim.studies.ab.report import ab_report
 
     request = _compose(target_a, target_b, options)
-    tell = (lambda _: None) if options["quiet"] else say
-    outcome = asyncio.run(_execute(AbComparison(request, tell)))
-    with report_of(outcome.directory):
-        print_report(ab_report(outcome.result))
-        put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
+    with step_lines(quiet=options["quiet"]) as lines:
+        outcome = asyncio.run(_execute(AbComparison(request, lines.say, lines.progress), lines.say))
+    if options["as_json"]:
+        put_json(outcome.result)
+    else:
+        with report_of(outcome.directory):
+            print_report(ab_report(outcome.result))
+            put_line(f"\nSaved to {outcome.directory}/: ab.json, summary.md, report.html and the result of every run")
     sys.exit(PAIRS[outcome.result.ending])
 
 
-async def _execute(comparison: AbComparison) -> AbOutcome:
-    with interrupts(stopping(comparison)):
+async def _execute(comparison: AbComparison, tell: Callable[[str], None]) -> AbOutcome:
+    with interrupts(stopping(comparison, tell)):
         return await comparison.execute()
 
 

@@ -7,14 +7,19 @@ import sys
 
 import click
 
-from loadsim.cli.output import put, put_line, report_of, say
-from loadsim.exit_codes import Exit
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import UsageError
 
 
-@click.command()
+@click.command(
+    epilog=exit_codes(
+        ok="measured", invalid="INVALID: the machine was too busy", interrupted="interrupted (nothing is saved)"
+    )
+)
 @click.option("--step", default="3s", show_default=True, metavar="TIME", help="How long each rate is measured.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@json_option("loadsim.floor/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(step: str, *, as_json: bool, quiet: bool) -> None:
     """Measure the generator against a bare receiver on this machine.
@@ -27,13 +32,10 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
     Examples:
       loadsim bench engine
       loadsim bench engine --step 10s --json
-
-    \b
-    Exit codes: 0 measured, 2 usage, 3 INVALID: the machine was too busy, 130 interrupted (nothing is saved).
     """
     from loadsim.cli.terminal import print_report
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.studies.bench_engine.procedure import dump, measure_limits
+    from loadsim.studies.bench_engine.procedure import measure_limits
     from loadsim.studies.bench_engine.report import engine_report
 
     try:
@@ -42,10 +44,10 @@ def command(step: str, *, as_json: bool, quiet: bool) -> None:
         raise UsageError(f"--step: {error}") from None
     if not 10**9 <= step_ns <= 600 * 10**9:
         raise UsageError(f"--step {step}: must lie between 1s and 10m")
-    tell = (lambda _: None) if quiet else say
-    calibration = asyncio.run(measure_limits(step_ns, tell))
+    with step_lines(quiet=quiet) as lines:
+        calibration = asyncio.run(measure_limits(step_ns, lines.progress))
     if as_json:
-        put(dump(calibration))
+        put_json(calibration.stored())
     else:
         with report_of():
             print_report(engine_report(calibration.limits, calibration.environment, calibration.reasons))

@@ -11,8 +11,9 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import put, put_line, report_of, say
-from loadsim.exit_codes import BENCHES
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
+from loadsim.exit_codes import BENCHES, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from loadsim.studies.bench_receiver.result import ReceiverBench
 
 
-@click.command()
+@click.command(
+    epilog=exit_codes(
+        Exit.interrupted, ok="measured", invalid="the machine was too noisy", failed="a receiver is wrong"
+    )
+)
 @click.option(
     "--app", metavar="PACKAGE.MODULE:NAME", help="Your aiohttp or ASGI application, or a function that makes it."
 )
@@ -50,27 +55,24 @@ if TYPE_CHECKING:
 )
 @click.option("--step", default="2s", show_default=True, metavar="TIME", help="Length of a window.")
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@json_option("loadsim.bench.receiver/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
     """Measure what a verified event costs over HTTP on this machine.
 
     Measures our receiver on its two engines, with and without verification, and your own application, which is started
     here in one process: an aiohttp web.Application, an ASGI application (needs uvicorn: the extra asgi), or a function
-    that makes one. It reads its own secret. The costs of framework and signature are separated by subtraction; response
-    times are measured at several rates. A receiver that accepts forged events is named and not timed.
+    that makes one. A WSGI application (Flask) has to be wrapped: asgiref.wsgi.WsgiToAsgi(app). It reads its own secret.
+    The costs of framework and signature are separated by subtraction; response times are measured at several rates. A
+    receiver that accepts forged events is named and not timed.
 
     \b
     Examples:
       loadsim bench receiver
       loadsim bench receiver --app shop.web:make_app --path /hooks --secret-env SHOP_SECRET
       loadsim bench receiver --app shop.api:app -r 500/s -r 2000/s
-
-    \b
-    Exit codes: 0 measured, 99 a receiver is wrong, 3 the machine was too noisy, 2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.measure.stored_json import stored_json
     from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_receiver.procedure import ReceiverBenchmark
     from loadsim.studies.bench_receiver.report import receiver_report
@@ -79,12 +81,12 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    tell = (lambda _: None) if options["quiet"] else say
-    result = asyncio.run(_execute(ReceiverBenchmark(request, tell)))
+    with step_lines(quiet=options["quiet"]) as lines:
+        result = asyncio.run(_execute(ReceiverBenchmark(request, lines.say, lines.progress)))
     report = receiver_report(result)
     directory = save_study(out, result.id, "receiver.json", result, report)
     if options["as_json"]:
-        put(stored_json(result))
+        put_json(result)
     else:
         with report_of(directory):
             print_report(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import put, put_line, report_of, say
-from loadsim.exit_codes import BENCHES
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
+from loadsim.exit_codes import BENCHES, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts_here
 
@@ -19,7 +21,14 @@ if TYPE_CHECKING:
     from loadsim.studies.bench_verify.procedure import VerifyRequest
 
 
-@click.command()
+@click.command(
+    epilog=exit_codes(
+        Exit.interrupted,
+        ok="right and within bounds",
+        invalid="the machine was too noisy",
+        failed="a verifier is wrong or a bound is missed",
+    )
+)
 @click.option(
     "--scheme",
     "schemes",
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--url", metavar="URL", help="The signed URL, for schemes that sign it.")
 @click.option("--rounds", type=click.IntRange(6, 1000), default=15, show_default=True, help="Timings of each row.")
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout, without the report.")
+@json_option("loadsim.bench.verify/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(**options: Any) -> None:
     """Measure cost of verifying one delivery, in this process, on one core.
@@ -50,13 +59,8 @@ def command(**options: Any) -> None:
       loadsim bench verify
       loadsim bench verify --scheme stripe --scheme github --size 300B --size 20KB
       loadsim bench verify --scheme trackpilots --verifier shop.webhooks:verify
-
-    \b
-    Exit codes: 0 right and within bounds, 99 a verifier is wrong or a bound is missed, 3 the machine was too noisy,
-    2 usage, 130 interrupted.
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.measure.stored_json import stored_json
     from loadsim.run.run_store_judge import free_directory
     from loadsim.studies.bench_verify.procedure import VerifyBenchmark
     from loadsim.studies.bench_verify.report import verify_report
@@ -65,14 +69,14 @@ def command(**options: Any) -> None:
     request = _compose(options)
     out = Path(options["out"])
     free_directory(out)
-    tell = (lambda _: None) if options["quiet"] else say
-    bench = VerifyBenchmark(request, tell)
-    with interrupts_here(bench.interrupt):
+    with step_lines(quiet=options["quiet"]) as lines, contextlib.ExitStack() as handling:
+        bench = VerifyBenchmark(request, lines.say, lines.progress)
+        handling.enter_context(interrupts_here(bench.interrupt))
         result = bench.execute()
     report = verify_report(result)
     directory = save_study(out, result.id, "verify.json", result, report)
     if options["as_json"]:
-        put(stored_json(result))
+        put_json(result)
     else:
         with report_of(directory):
             print_report(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from loadsim.cli import completing
 from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import run_options, target_options
-from loadsim.cli.output import put_line, report_of, say
-from loadsim.exit_codes import CAPACITY
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.cli.step_lines import step_lines
+from loadsim.exit_codes import CAPACITY, Exit, exit_codes
 from loadsim.model import UsageError
 from loadsim.signals import interrupts
 
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
     from loadsim.studies.capacity.procedure import CapacityOutcome, CapacityRequest, CapacitySearch
 
 
-@click.command(cls=GroupedCommand)
+@click.command(
+    cls=GroupedCommand,
+    epilog=exit_codes(
+        Exit.error,
+        Exit.interrupted,
+        ok="found",
+        invalid="INVALID: the generator was the limit",
+        failed="even the lowest rate fails",
+    ),
+)
 @click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option("--from", "lowest", default="50/s", show_default=True, metavar="RATE", help="The lowest rate to try.")
 @click.option("--to", "highest", metavar="RATE", help="The highest rate to try (default: until one fails).")
@@ -49,6 +60,7 @@ if TYPE_CHECKING:
 )
 @click.option("-c", "--connections", type=click.IntRange(1), help="Size of the pool (default 256).")
 @target_options
+@json_option("loadsim.capacity/1")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; only the report.")
 def command(what: str, **options: Any) -> None:
     """Find the highest rate that meets the objectives.
@@ -65,28 +77,27 @@ def command(what: str, **options: Any) -> None:
       loadsim capacity staging --from 100/s --objective 'p(99) < 250ms'
       loadsim capacity steady -t staging --step 20s --settle 5s
       loadsim capacity staging --by effects --effects http://127.0.0.1:3000/effects --from 20/s
-
-    \b
-    Exit codes: 0 found, 99 even the lowest rate fails, 3 INVALID: the generator was the limit, 1 unreachable,
-    2 usage, 130 interrupted. The result of every step is saved.
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.capacity.procedure import CapacitySearch
     from loadsim.studies.capacity.report import capacity_report
 
     request = _compose(what, options)
-    tell = (lambda _: None) if options["quiet"] else say
-    outcome = asyncio.run(_search(CapacitySearch(request, tell)))
-    with report_of(outcome.directory):
-        print_report(capacity_report(outcome.result))
-        put_line(
-            f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
-        )
+    with step_lines(quiet=options["quiet"]) as lines:
+        outcome = asyncio.run(_search(CapacitySearch(request, lines.say, lines.progress), lines.say))
+    if options["as_json"]:
+        put_json(outcome.result)
+    else:
+        with report_of(outcome.directory):
+            print_report(capacity_report(outcome.result))
+            put_line(
+                f"\nSaved to {outcome.directory}/: capacity.json, summary.md, report.html and the result of every step"
+            )
     sys.exit(CAPACITY[outcome.result.ending])
 
 
-async def _search(search: CapacitySearch) -> CapacityOutcome:
-    with interrupts(stopping(search)):
+async def _search(search: CapacitySearch, tell: Callable[[str], None]) -> CapacityOutcome:
+    with interrupts(stopping(search, tell)):
         return await search.execute()
 
 

@@ -9,13 +9,20 @@ import click
 
 from loadsim.cli.output import report_of, write_document, write_line
 from loadsim.cli.stored_results import STORED_RESULT, read_result
-from loadsim.exit_codes import COMPARED
+from loadsim.exit_codes import COMPARED, exit_codes
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.result_files import write_whole
 from loadsim.model import UsageError
 
 
-@click.command(name="compare")
+@click.command(
+    name="compare",
+    epilog=exit_codes(
+        ok="compared",
+        invalid="a gate of --fail cannot be judged",
+        failed="NEW is higher than --fail allows",
+    ),
+)
 @click.argument("base", type=STORED_RESULT)
 @click.argument("new", type=STORED_RESULT)
 @click.option(
@@ -29,11 +36,12 @@ from loadsim.model import UsageError
     "-f",
     "--format",
     "form",
-    type=click.Choice(["text", "md", "html"]),
+    type=click.Choice(["text", "md", "html", "json"]),
     default="text",
     show_default=True,
     help="Output format.",
 )
+@click.option("--json", "form", flag_value="json", help="As -f json: one JSON document (loadsim.compare/1).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 @click.pass_context
 def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], form: str, output: Path | None) -> None:
@@ -43,9 +51,6 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
     run of each cannot separate a change from the noise between runs, and the report says so; loadsim ab can. --fail
     sets a gate all the same; it fails too when significantly fewer events of NEW succeed, since events that fail fast
     improve any latency.
-
-    \b
-    Exit codes: 0; with --fail also 99 NEW is higher, 3 a gate cannot be judged; 2 a file is not a result.
 
     \b
     Examples:
@@ -70,7 +75,11 @@ def command(ctx: click.Context, base: Path, new: Path, gates: tuple[str, ...], f
 
 
 def _rendered(compared: CompareResult, form: str) -> bytes:
+    from loadsim.measure.stored_json import stored_json
+    from loadsim.report.compare_document import compare_document
     from loadsim.report.compare_report import compare_report
     from loadsim.report.report_formats import REPORT_FORMATS
 
+    if form == "json":
+        return stored_json(compare_document(compared))
     return REPORT_FORMATS[form](compare_report(compared))

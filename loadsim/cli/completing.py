@@ -36,6 +36,13 @@ def shipped(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
     return beginning(incomplete, _shipped())
 
 
+def documents(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The JSON documents that commands print."""
+    from loadsim.cli.json_documents import DOCUMENTS, short_name
+
+    return beginning(incomplete, ((short_name(name), ", ".join(each.commands)) for name, each in DOCUMENTS.items()))
+
+
 def endpoints(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The endpoints of `loadsim.toml`."""
     return beginning(incomplete, _endpoints())

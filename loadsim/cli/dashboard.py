@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from loadsim.cli.output import say
+from loadsim.exit_codes import exit_codes
 from loadsim.extras import install
 from loadsim.model import UsageError
 
@@ -16,7 +17,7 @@ NEEDED = ("jinja2", "plotly")
 """The packages of the extra `dashboard`."""
 
 
-@click.command("dashboard")
+@click.command("dashboard", epilog=exit_codes(ok="stopped", error="the address cannot be used or internal error"))
 @click.option(
     "--host",
     default="127.0.0.1",

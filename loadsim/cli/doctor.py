@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from loadsim.cli.output import put
+from loadsim.cli.output import json_option, put_json
+from loadsim.exit_codes import exit_codes
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (loadsim.doctor/1).")
+@click.command("doctor", epilog=exit_codes(ok="whatever was found"))
+@json_option("loadsim.doctor/1")
 def command(*, as_json: bool) -> None:
     """Say what on this machine limits a load, what it means, and what to do about it.
 
@@ -16,20 +17,16 @@ def command(*, as_json: bool) -> None:
     receive stamps, and the extras that are installed. It takes a few seconds and sends nothing.
 
     \b
-    Exit codes: 0, whatever is found.
-
-    \b
     Examples:
       loadsim doctor
       loadsim doctor --json
     """
     from loadsim.cli.terminal import print_report
-    from loadsim.measure.stored_json import stored_json
     from loadsim.studies.doctor.checks import diagnose
     from loadsim.studies.doctor.report import doctor_report
 
     diagnosis = diagnose()
     if as_json:
-        put(stored_json(diagnosis))
+        put_json(diagnosis)
     else:
         print_report(doctor_report(diagnosis))

@@ -9,7 +9,7 @@ import time
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.output import put, put_line, write_exact
+from loadsim.cli.output import json_option, put, put_json, put_line, write_exact
 from loadsim.model import UsageError
 
 
@@ -33,6 +33,7 @@ from loadsim.model import UsageError
 @click.option(
     "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. data.0.user.userId=u1."
 )
+@json_option("loadsim.events/1", instead_of="the list")
 def command(
     event: str | None,
     scheme: str | None,
@@ -42,6 +43,8 @@ def command(
     live: bool,
     image: str | None,
     overrides: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """List the event types, or print a payload of one.
 
@@ -63,8 +66,10 @@ def command(
     if event is None:
         if seed is not None or index is not None or epoch or live or image or overrides:
             raise UsageError("these options need an event type: loadsim events EVENT [options]")
-        _print_catalogue(None if scheme is None else family(find_scheme(scheme)))
+        _print_catalogue(None if scheme is None else family(find_scheme(scheme)), as_json=as_json)
         return
+    if as_json:
+        raise UsageError("--json lists the event types: leave out EVENT, whose payload is JSON by itself")
     if scheme is not None:
         event = _of_scheme(event, scheme, family(find_scheme(scheme)))
     if seed is None:
@@ -86,15 +91,20 @@ def _of_scheme(event: str, scheme: str, schemes: tuple[str, ...]) -> str:
     return name
 
 
-def _print_catalogue(schemes: tuple[str, ...] | None) -> None:
+def _print_catalogue(schemes: tuple[str, ...] | None, *, as_json: bool) -> None:
     """Print all event types by provider, or those of the first of `schemes` that has any."""
     from rich.table import Table
 
+    from loadsim.cli.listings import EventList, EventRow
     from loadsim.cli.terminal import stdout_console
     from loadsim.events import catalogue, default_types
     from loadsim.signing import scheme
 
     chosen = [each for each in catalogue() if schemes is None or each.name in default_types(schemes)]
+    if as_json:
+        rows = (EventRow(each.name, each.topic, each.scheme, each.description) for each in chosen)
+        put_json(EventList(events=tuple(rows)))
+        return
     console = stdout_console()
     if not console.is_terminal:
         for each in chosen:

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from loadsim.cli.options import gate_option
-from loadsim.cli.output import report_of, write_line
+from loadsim.cli.output import json_option, put_json, report_of, write_line
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
 from loadsim.cli.terminal import print_report
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.result_files import write_whole
@@ -18,7 +19,7 @@ from loadsim.plan.run_spec import GateMode
 from loadsim.report.run_report import verdict_report
 
 
-@click.command(name="judge")
+@click.command(name="judge", epilog=exit_codes(Exit.invalid, ok="pass", failed="an objective failed"))
 @click.argument("result", type=STORED_RESULT)
 @click.option(
     "--objective",
@@ -39,6 +40,7 @@ from loadsim.report.run_report import verdict_report
     "--max-lag", metavar="TIME", help="Warn of events released later than this (default: the run's own limit)."
 )
 @click.option("--write", is_flag=True, help="Store the new verdict in the result.")
+@json_option("loadsim.result/2")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -49,6 +51,7 @@ def command(
     *,
     defaults: bool | None,
     write: bool,
+    as_json: bool,
 ) -> None:
     """Judge a stored result again.
 
@@ -57,9 +60,6 @@ def command(
     'success: rate >= 99%' is added unless an objective is about success, errors or http_req_failed, and
     'forged_accepted: count == 0' where a case expects refusal, unless an objective is about forged_accepted.
     Which events a pause of the generator disturbed was found while it ran: --max-lag does not change it here.
-
-    \b
-    Exit codes: 0 pass, 99 an objective failed, 3 INVALID measurement, 2 an objective cannot be used.
 
     \b
     Examples:
@@ -73,8 +73,11 @@ def command(
     objectives = objectives_of(texts or texts_of(stored), vocabulary_of(stored), defaults=defaults)
     rules = validity_rules(max_lag) or rules_of(stored)
     judged = evaluate(stored, objectives, rules, gate=gate or before.reading, defaults=defaults)
-    with report_of():
-        print_report(verdict_report(judged))
+    if as_json:
+        put_json(judged)
+    else:
+        with report_of():
+            print_report(verdict_report(judged))
     if write:
         path = result_path(result)
         write_whole(path, dump_result(judged))

@@ -34,6 +34,7 @@ COMMANDS: Table = {
     "runs": ("runs", "List the stored results, newest first, or delete old ones.", False),
     "report": ("report", "Write a stored result again in any format.", False),
     "judge": ("judge", "Judge a stored result again, with the same or other objectives.", False),
+    "schema": ("schema", "Print the JSON Schema of what a command prints with --json.", False),
     "init": ("init", "Write a loadsim.toml and a scenario for your endpoint.", False),
     "doctor": ("doctor", "Say what on this machine limits a load, and what to do about it.", False),
     "completion": ("completion", "Print the script that completes commands in bash, zsh or fish.", False),
@@ -77,7 +78,7 @@ def _run() -> int:
         say("interrupted")
         code = Exit.interrupted
     except LoadsimError as error:
-        say(str(error))
+        say(f"{error}{_of_words() if error.exit_code == Exit.usage else ''}")
         code = error.exit_code
     except OSError as error:
         if _is_of_key_log(error):
@@ -106,10 +107,23 @@ def _with_hint(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         sends_load = error.ctx is not None and error.ctx.info_name in other_tools.LOADS
         hint = other_tools.of_option(error.option_name, error.possibilities, sends_load=sends_load)
-        return error.message.rstrip(".") + hint
+        if error.ctx is not None and error.ctx.parent is None:
+            hint = ": options follow a command, such as loadsim run URL"
+        return error.message.rstrip(".") + (_of_words() or hint)
     text = error.format_message().rstrip(".")
     extra = re.match(r"Got unexpected extra argument \((\S+)\)", text)
-    return text + other_tools.of_argument(extra[1]) if extra else text
+    return text + (_of_words() or other_tools.of_argument(extra[1])) if extra else text
+
+
+def _of_words() -> str:
+    """The hint that the whole command line gives, for the commands that send load."""
+    from loadsim.cli import other_tools
+
+    words = sys.argv[1:]
+    command = cli.get_command(click.Context(cli), words[0]) if words and words[0] in other_tools.LOADS else None
+    if command is None:
+        return ""
+    return other_tools.of_words(words, {option for parameter in command.params for option in parameter.opts})
 
 
 def _show(error: click.ClickException) -> None:

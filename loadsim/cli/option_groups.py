@@ -18,7 +18,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Events": ("mix", "payload", "seed", "epoch"),
     "Objectives": ("objectives", "aborting", "default_objectives", "gate", "gates", "max_lag"),
-    "Output": ("name", "tags", "out", "json_file", "live", "opened", "outcomes", "raw", "quiet", "check"),
+    "Output": (
+        *("name", "tags", "out", "json_file", "as_json", "live", "opened", "outcomes", "raw", "quiet", "check"),
+    ),
     "Cluster": (
         *("cluster", "per_host", "ship_secret", "allow_lost", "insecure_cluster"),
         *("cluster_ca", "cluster_cert", "cluster_key"),

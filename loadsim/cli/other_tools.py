@@ -6,7 +6,8 @@ ways, and some of their letters mean something else here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from loadsim.spelling import nearest
 
@@ -24,25 +25,40 @@ _HTML = "every run saves report.html; loadsim report latest --format html writes
 _RESULT = "every run saves its result under --out DIR; --json FILE writes it to one file"
 _KEPT = "connections stay open by themselves; --reuse 1 opens one for each event"
 _TRUST = "connections stay open by themselves; a certificate of your own is trusted with --cacert FILE"
+_OWN_TRUST = "a certificate of your own is trusted with --cacert FILE"
+_PROXY = "a proxy is --proxy http://HOST:PORT with --transport aiohttp"
+_QUIET = "-q leaves out the progress"
+_REDIRECTS = "redirects are never followed"
+_ACCESS = "credentials are a header: -H 'Authorization: env:MY_TOKEN'"
+_CONNECT = "another address than the URL's is --connect-to HOST:PORT"
+_HANDS = "several machines are a cluster: loadsim run steady --cluster tcp://HOST:PORT"
 _PROCESSES = "generator processes are -w N"
 _SHOWN = "percentiles are in every report"
 _HTTP1 = "loadsim speaks HTTP/1.1"
 
 OPTIONS: Mapping[str, str] = {
-    **dict.fromkeys(("--vus", "--concurrency", "--users", "--max-vus", "--max-workers"), _USERS),
-    **dict.fromkeys(("--requests", "--iterations", "--num", "--amount"), _EVENTS),
-    **dict.fromkeys(("--rps", "--qps", "--throughput", "--query-per-second"), _RATE),
+    **dict.fromkeys(("--vus", "--concurrency", "--users", "--max-vus", "--max-workers", "--max-connections"), _USERS),
+    **dict.fromkeys(("--requests", "--iterations", "--num", "--amount", "-i"), _EVENTS),
+    **dict.fromkeys(("--rps", "--qps", "--throughput", "--query-per-second", "-R"), _RATE),
     **dict.fromkeys(("-z", "--run-time", "--time", "--timelimit"), _DURATION),
     **dict.fromkeys(("--body", "--data", "--data-binary", "-D", "-b", "-p", "--body-file"), _BODY),
     **dict.fromkeys(("-m", "-X", "--method", "--request"), _POST),
     **dict.fromkeys(("-T", "--content-type"), _HEADER),
-    **dict.fromkeys(("-u", "--url", "--host", "--targets"), _TARGET),
+    "-u": f"{_USERS}; {_TARGET}",
+    **dict.fromkeys(("--url", "--host", "--targets"), _TARGET),
     **dict.fromkeys(("--stage", "--stages", "-s", "--ramp-up", "--spawn-rate", "--script", "-f"), _PHASES),
     **dict.fromkeys(("--threshold", "--thresholds", "--slo", "--sla"), _OBJECTIVE),
     **dict.fromkeys(("--html", "--html-report", "--web-dashboard"), _HTML),
-    **dict.fromkeys(("-o", "--output", "--summary-export", "--csv", "--output-format"), _RESULT),
+    **dict.fromkeys(("-o", "--output", "--summary-export", "--csv", "--output-format", "-g", "--print"), _RESULT),
     **dict.fromkeys(("--keepalive", "--no-keepalive", "--disable-keepalive"), _KEPT),
     **dict.fromkeys(("-k",), _TRUST),
+    **dict.fromkeys(("--insecure-skip-tls-verify", "--skip-verify", "--no-verify", "--root-certs"), _OWN_TRUST),
+    **dict.fromkeys(("-x", "--http-proxy"), _PROXY),
+    **dict.fromkeys(("--no-tui", "--headless", "--only-summary", "--silent", "--no-progress"), _QUIET),
+    **dict.fromkeys(("--redirects", "--redirect", "--disable-redirects", "--max-redirects"), _REDIRECTS),
+    **dict.fromkeys(("-a", "-A", "--auth", "--basic-auth"), _ACCESS),
+    **dict.fromkeys(("--resolve", "--dns"), _CONNECT),
+    **dict.fromkeys(("--master", "--worker", "--master-host", "--expect-workers"), _HANDS),
     **dict.fromkeys(("--threads", "--cpus", "--processes"), _PROCESSES),
     **dict.fromkeys(("--latency", "--latencies", "--summary-trend-stats"), _SHOWN),
     **dict.fromkeys(("--http2", "-2"), _HTTP1),
@@ -50,7 +66,7 @@ OPTIONS: Mapping[str, str] = {
 """Option of another tool → what is written here."""
 
 COMMANDS: Mapping[str, str] = {
-    **dict.fromkeys(("attack", "start", "test", "load", "fire", "execute", "bombard"), "run"),
+    **dict.fromkeys(("attack", "start", "test", "load", "fire", "execute", "bombard", "stress", "swarm"), "run"),
     **dict.fromkeys(("send", "trigger", "request", "post"), "simulate"),
     **dict.fromkeys(("serve", "server", "listen"), "receive"),
     **dict.fromkeys(("list", "ls", "history", "results"), "runs"),
@@ -70,6 +86,8 @@ LOADS = ("run", "capacity", "ab")
 
 def of_command(name: str, known: Iterable[str]) -> str:
     """The hint behind a command that does not exist; empty without one."""
+    if "://" in name:
+        return ": a load is loadsim run URL, and one event is loadsim simulate URL"
     meant = COMMANDS.get(name) or nearest(name, known)
     return f": did you mean loadsim {meant}?" if meant else ""
 
@@ -78,8 +96,25 @@ def of_option(option: str, near: Iterable[str] | None, *, sends_load: bool) -> s
     """The hint behind an option that a command does not know, `near` by click's own comparison; empty without one."""
     if sends_load and option in OPTIONS:
         return f": {OPTIONS[option]}"
+    if option.startswith(NEVER[:7]):
+        return f": {_OWN_TRUST}"
     name = next((name for name in near or () if not name.startswith(NEVER)), None)
     return f": did you mean {name}?" if name else ""
+
+
+def of_words(words: Sequence[str], known: Collection[str]) -> str:
+    """The hint behind a line that was refused, by all words of it; `known`: the options of the command.
+
+    As long options with one dash, as in vegeta, are read as short ones, and `-t 30` as a target, the message itself is
+    about something else. Empty where there is nothing of the kind.
+    """
+    for word, after in pairwise([*words, ""]):
+        name = f"-{word.partition('=')[0]}"
+        if name in known and len(name) > len("--x") and not name.startswith(NEVER):
+            return f"; a long option begins with two dashes: {name}"
+        if word == "-t" and after.isdecimal():
+            return f"; a timeout is --timeout {after}s, {_PROCESSES}"
+    return ""
 
 
 def of_argument(text: str) -> str:

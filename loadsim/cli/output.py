@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import click
 
@@ -128,6 +128,21 @@ def put(data: str | bytes, *, colour: bool | None = None) -> None:
 def put_line(text: str = "") -> None:
     """Print a line on standard output, as `put` does."""
     put(f"{text}\n")
+
+
+def json_option(*schemas: str, instead_of: str = "the report") -> Callable[[Any], Any]:
+    """`--json`, the same in every command: one document of one of these schemas is all that stdout then holds."""
+    named = " or ".join(schemas)
+    return click.option(
+        "--json", "as_json", is_flag=True, help=f"Print one JSON document ({named}) instead of {instead_of}."
+    )
+
+
+def put_json(document: object) -> None:
+    """Print a document for programs on standard output: indented JSON, one newline at its end. Raises OutputError."""
+    from loadsim.measure.stored_json import stored_json
+
+    put(stored_json(document))
 
 
 @contextlib.contextmanager

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.output import put, put_line, report_of
+from loadsim.cli.output import json_option, put_json, put_line, report_of
 from loadsim.cli.single_event_options import event_for, single_options, target_with
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from loadsim.settings import Endpoint
     from loadsim.signing import Scheme
     from loadsim.studies.probe.asker import ProbeRequest
-    from loadsim.studies.probe.result import ClockResult, ProbeResult
+    from loadsim.studies.probe.result import ClockResult, ProbeResult, StoredProbe
 
 LIMIT = "24h"
 LONGEST_S = 10 * 365 * 86_400
 
 
-@click.command()
+@click.command(epilog=exit_codes(ok="nothing found", error="no answer", failed="findings"))
 @click.argument("target", shell_complete=completing.endpoints)
 @click.option("--clock", is_flag=True, help="Find the window of time that is accepted, instead of testing bytes.")
 @click.option(
@@ -45,7 +45,7 @@ LONGEST_S = 10 * 365 * 86_400
 @click.option("--pause", metavar="TIME", help="Time to wait between two events (default 0s).")
 @single_options
 @click.option("--out", default="reports", show_default=True, metavar="DIR", help="Directory for the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the report.")
+@json_option("loadsim.probe.forms/1", "loadsim.probe.clock/1")
 def command(target: str, **options: Any) -> None:
     """Find the bytes on which an endpoint's verification fails.
 
@@ -64,18 +64,25 @@ def command(target: str, **options: Any) -> None:
       loadsim probe http://127.0.0.1:8080/webhooks
       loadsim probe staging --json --pause 200ms
       loadsim probe staging --clock --tolerance 60s
-
-    \b
-    Exit codes: 0 nothing found, 99 findings, 1 no answer, 2 usage.
     """
+    from loadsim.cli.terminal import print_report
     from loadsim.run.run_store_judge import free_directory
-    from loadsim.studies.save import utc_now
+    from loadsim.studies.probe.document import probe_document
+    from loadsim.studies.probe.report import stored_report
+    from loadsim.studies.save import save_study, utc_now
 
     out = Path(options["out"])
     started_at = utc_now()
     result = asyncio.run(_probe(target, options, lambda: free_directory(out)))
-    directory = _save(result, out, started_at)
-    _show(result, directory, as_json=options["as_json"])
+    stored = _stored(result, started_at)
+    report = stored_report(stored)
+    directory = save_study(out, stored.id, "probe.json", stored, report)
+    if options["as_json"]:
+        put_json(probe_document(stored))
+    else:
+        with report_of(directory):
+            print_report(report)
+            put_line(f"\nSaved to {directory}/: probe.json, summary.md, report.html")
     sys.exit(Exit.failed if result.findings else Exit.ok)
 
 
@@ -198,32 +205,13 @@ def _seconds(option: str, text: str) -> float:
         raise UsageError(f"{option}: {error}") from None
 
 
-def _save(result: ProbeResult | ClockResult, out: Path, started_at: str) -> Path:
-    """Store the result in a directory of its own, with its page and summary."""
+def _stored(result: ProbeResult | ClockResult, started_at: str) -> StoredProbe:
+    """The result with what identifies it."""
     from loadsim import __version__
     from loadsim.run.run_ids import new_id
-    from loadsim.studies.probe.report import probe_any_report
     from loadsim.studies.probe.result import stored_probe
-    from loadsim.studies.save import save_study, utc_now
+    from loadsim.studies.save import utc_now
 
-    probe_id = new_id("probe")
-    stored = stored_probe(result, probe_id=probe_id, started_at=started_at, ended_at=utc_now(), version=__version__)
-    return save_study(out, probe_id, "probe.json", stored, probe_any_report(result))
-
-
-def _show(result: ProbeResult | ClockResult, directory: Path, *, as_json: bool) -> None:
-    """Print the report, or the JSON object, on standard output."""
-    import orjson
-
-    from loadsim.cli.terminal import print_report
-    from loadsim.studies.probe.report import clock_document, probe_any_report, probe_document
-    from loadsim.studies.probe.result import ClockResult
-
-    if not as_json:
-        with report_of(directory):
-            print_report(probe_any_report(result))
-            put_line(f"\nSaved to {directory}/: probe.json, summary.md, report.html")
-    elif isinstance(result, ClockResult):
-        put(orjson.dumps(clock_document(result)) + b"\n")
-    else:
-        put(orjson.dumps(probe_document(result)) + b"\n")
+    return stored_probe(
+        result, probe_id=new_id("probe"), started_at=started_at, ended_at=utc_now(), version=__version__
+    )

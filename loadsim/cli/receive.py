@@ -10,21 +10,24 @@ import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import write_line
+from loadsim.cli.output import json_option, put_json, write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
+from loadsim.exit_codes import exit_codes
 from loadsim.host_checks import is_loopback
 from loadsim.model import NS_PER_S, UsageError, counted
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import DEFAULT_LEDGER_LIMIT, DEFAULT_PATH, ReceiverOptions
+from loadsim.receiver.summary import ReceiverSummary
 from loadsim.receiver.supervisor import ReceiverStats
 from loadsim.secret_sources import read_secret
 from loadsim.settings import read_custom
 from loadsim.signals import interrupts
 from loadsim.signing import CUSTOM
 from loadsim.signing import scheme as find_scheme
+from loadsim.studies.save import utc_now
 
 
-@click.command("receive")
+@click.command("receive", epilog=exit_codes(ok="stopped", error="the address cannot be used or internal error"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
 @click.option("--path", default=DEFAULT_PATH, show_default=True, help="The path for webhooks, or 'any'.")
@@ -67,6 +70,7 @@ from loadsim.signing import scheme as find_scheme
 @click.option("--effects-file", metavar="FILE", help="Append effects to this file too, as JSON lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Print one line per verified event on stderr.")
 @click.option("--log-json", is_flag=True, help="Print one JSON object per verified event, without its body, on stdout.")
+@json_option("loadsim.receiver/1", instead_of="the counts at the end")
 def command(
     *,
     host: str,
@@ -89,6 +93,7 @@ def command(
     effects_file: str | None,
     verbose: bool,
     log_json: bool,
+    as_json: bool,
     **behaviour: Any,
 ) -> None:
     """Start the companion receiver: it verifies signed webhooks and counts them.
@@ -127,6 +132,8 @@ def command(
         log_json=log_json,
         **behaviour,
     )
+    if as_json and log_json:
+        raise UsageError("--log-json and --json both write to standard output: leave one of them out")
     has_old = old_secret_env is not None or old_secret_file is not None
     if no_verify and (secret_env or secret_file or has_old):
         raise UsageError("--no-verify uses no secret: leave out the options that name one")
@@ -139,8 +146,9 @@ def command(
         default_env = find_scheme(options.scheme, options.custom).default_secret_env
         secret = read_secret(secret_env=secret_env, secret_file=secret_file, default_env=default_env)
 
-    async def serve() -> ReceiverStats:
+    async def serve() -> ReceiverSummary:
         stop = asyncio.Event()
+        started_at = utc_now()
         with contextlib.ExitStack() as handling:
             handling.enter_context(interrupts(stop.set))  # before the address is printed
             receiver = await start_receiver(options, secret, old_secret=old_secret, say=_say)
@@ -149,9 +157,19 @@ def command(
                 await stop.wait()
                 handling.close()  # a second interrupt ends the process at once
                 _say("stopping: answering the requests in flight")
-        return receiver.stats()
+        return ReceiverSummary(
+            url=receiver.url,
+            scheme=options.scheme if options.verify else None,
+            started_at=started_at,
+            ended_at=utc_now(),
+            stats=receiver.stats(),
+        )
 
-    _summary(asyncio.run(serve()))
+    summary = asyncio.run(serve())
+    if as_json:
+        put_json(summary)
+    else:
+        _summary(summary.stats)
 
 
 def _say(line: str) -> None:

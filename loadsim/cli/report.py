@@ -15,11 +15,12 @@ from loadsim.cli.terminal import print_report
 from loadsim.input_files import read_bytes_file
 from loadsim.launch.result_files import write_whole
 from loadsim.measure.result import load_result
+from loadsim.measure.stored_json import stored_json
 from loadsim.model import UsageError
 from loadsim.report.blocks import Report
 from loadsim.report.report_formats import FORMATS, REPORT_FORMATS
 from loadsim.report.run_report import run_report
-from loadsim.studies.stored import study_report
+from loadsim.studies.stored import study_in
 
 
 @click.command(name="report")
@@ -27,6 +28,7 @@ from loadsim.studies.stored import study_report
 @click.option(
     "-f", "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="Output format."
 )
+@click.option("--json", "form", flag_value="json", help="As -f json: the JSON document of the command that made it.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write (default: standard output).")
 def command(result: Path, form: str, output: Path | None) -> None:
     """Write a stored result again, for people (text, html, md) or for programs.
@@ -35,7 +37,8 @@ def command(result: Path, form: str, output: Path | None) -> None:
     performance widget reads, junit the verdict as test cases, openmetrics the figures for Prometheus, csv the series.
 
     RESULT is a result directory, or the file in it: of a run (result.json), or of capacity, ab, probe, bench verify or
-    bench receiver. The latter have the formats text, html and md. The word latest is the newest run under reports/.
+    bench receiver. The latter have the formats text, html, md and json. The word latest is the newest run under
+    reports/.
 
     \b
     Examples:
@@ -70,10 +73,13 @@ class _Document(NamedTuple):
 
 def _document(data: bytes, source: str, form: str) -> _Document:
     """Raises UsageError where the data is no stored result, or of a kind that does not have the format."""
-    study = study_report(data, source)
+    study = study_in(data, source)
     if study is None:
         stored = load_result(data, source=source)
         return _Document(partial(run_report, stored), partial(FORMATS[form].render, stored))
+    if form == "json":
+        return _Document(lambda: study.report, lambda: stored_json(study.document))
     if form not in REPORT_FORMATS:
-        raise UsageError(f"{source}: has the formats {', '.join(REPORT_FORMATS)}; {form} is for the result of a run")
-    return _Document(lambda: study, partial(REPORT_FORMATS[form], study))
+        known = ", ".join((*REPORT_FORMATS, "json"))
+        raise UsageError(f"{source}: has the formats {known}; {form} is for the result of a run")
+    return _Document(lambda: study.report, partial(REPORT_FORMATS[form], study.report))

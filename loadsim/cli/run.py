@@ -17,6 +17,7 @@ from loadsim.cli.dashboard import require_pages
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import LoadsimError, UsageError
 from loadsim.signals import interrupts
 
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from loadsim.run.run_store_judge import LoadOutcome
 
 
-@click.command(cls=GroupedCommand)
+@click.command(
+    cls=GroupedCommand,
+    epilog=exit_codes(
+        Exit.error,
+        Exit.invalid,
+        ok="pass",
+        failed="objective failed",
+        interrupted="interrupted (the result so far is saved)",
+    ),
+)
 @click.argument("what", metavar="SCENARIO|TARGET", shell_complete=completing.loads)
 @click.option(
     "-c", "--connections", type=click.IntRange(1), help="Events in flight (closed model); with -r the size of the pool."
@@ -95,10 +105,6 @@ def command(what: str, **options: Any) -> None:
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
       loadsim run steady --cluster local:2
       loadsim run embedded -r 200/s -d 1m --live 0
-
-    \b
-    Exit codes: 0 pass, 1 unreachable or internal error, 2 usage, 3 INVALID measurement, 99 objective failed,
-    130 interrupted (the result so far is saved).
     """
     from loadsim.cli.github import report_to_github
     from loadsim.judge import exit_code
@@ -106,6 +112,8 @@ def command(what: str, **options: Any) -> None:
     from loadsim.run.scenario_text import shadowed_scenario
     from loadsim.run.spec_of_options import compose, read_config
 
+    if options["check"] and options["json_file"] == "-":
+        raise UsageError("--check sends nothing, so there is no result: leave out --json -")
     config = read_config()
     spec = compose(what, run_options(options), config=config)
     if note := shadowed_scenario(what, config):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import put, put_line, say, write_line
-from loadsim.measure.stored_json import stored_json
+from loadsim.cli.output import json_option, put_json, put_line, say, write_line
+from loadsim.exit_codes import exit_codes
 from loadsim.model import UsageError, counted
 from loadsim.report import numbers
 from loadsim.studies.result_directories import (
@@ -24,7 +24,7 @@ from loadsim.studies.result_directories import (
 _HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Target")
 
 
-@click.command("runs")
+@click.command("runs", epilog=exit_codes(ok="listed", usage="usage or --last where there is no result yet"))
 @click.option(
     "--out",
     default=str(REPORTS),
@@ -36,17 +36,12 @@ _HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Targe
 @click.option("-n", "--number", type=click.IntRange(1), default=20, show_default=True, help="List at most this many.")
 @click.option("--last", is_flag=True, help="Print only the path of the newest directory with the result of a run.")
 @click.option("--prune", "keep", type=click.IntRange(0), metavar="KEEP", help="Delete all but the newest KEEP results.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object (loadsim.runs/1; with --prune loadsim.pruned/1)."
-)
+@json_option("loadsim.runs/1", "loadsim.pruned/1", instead_of="the list")
 def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bool) -> None:
     """List the stored results, newest first.
 
     Every command that takes a stored result also takes the word latest: the newest directory with the result of a run.
     --prune deletes only directories that loadsim made: one with another name, such as reports/baseline, is kept.
-
-    \b
-    Exit codes: 0; 2 with --last where there is no result yet.
 
     \b
     Examples:
@@ -64,7 +59,7 @@ def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bo
     else:
         listed = stored_list(result_directories(out), number)
         if as_json:
-            put(stored_json(listed))
+            put_json(listed)
         else:
             _print(listed, out)
 
@@ -72,7 +67,7 @@ def command(*, out: Path, number: int, last: bool, keep: int | None, as_json: bo
 def _prune(out: Path, keep: int, *, as_json: bool) -> None:
     done = prune(result_directories(out), keep)
     if as_json:
-        put(stored_json(done))
+        put_json(done)
         return
     for path in done.deleted:
         put_line(f"deleted {path}")

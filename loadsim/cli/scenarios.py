@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.output import put, put_line, write_line
-from loadsim.measure.stored_json import stored_json
+from loadsim.cli.output import json_option, put, put_json, put_line, write_line
 from loadsim.model import UsageError
 from loadsim.shipped import SUFFIX, shipped_names, shipped_scenarios, shipped_text
 
 
 @click.group("scenarios", invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object (loadsim.scenarios/1).")
+@json_option("loadsim.scenarios/1", instead_of="the list")
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:
     """List the scenarios that come with loadsim, each with the question that it answers.
@@ -31,7 +30,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
         return
     listed = shipped_scenarios()
     if as_json:
-        put(stored_json(listed))
+        put_json(listed)
         return
     width = max(map(len, shipped_names()))
     for each in listed.scenarios:
@@ -41,7 +40,12 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 @command.command("show")
 @click.argument("name", shell_complete=completing.shipped)
 def show(name: str) -> None:
-    """Print a scenario."""
+    """Print a scenario.
+
+    \b
+    Examples:
+      loadsim scenarios show steady
+    """
     put(shipped_text(name))
 
 
@@ -55,7 +59,7 @@ def schema() -> None:
     """
     from loadsim.plan.schema import scenario_schema
 
-    put(stored_json(scenario_schema()))
+    put_json(scenario_schema())
 
 
 @command.command("copy")

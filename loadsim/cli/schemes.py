@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from loadsim.cli import completing
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import put_line, report_of
-from loadsim.exit_codes import Exit
+from loadsim.cli.output import json_option, put_json, put_line, report_of
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, UsageError
 
 if TYPE_CHECKING:
+    from loadsim.cli.listings import SchemeList, SchemeRow, VerificationDocument
     from loadsim.signing import Scheme
+    from loadsim.signing.explain import Explanation
+
+LISTED = "loadsim.schemes/1"
 
 
 @click.group("schemes", invoke_without_command=True)
+@json_option(LISTED, instead_of="the list")
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, *, as_json: bool) -> None:
     """List the signature schemes, or explain why a delivery does not verify.
 
     \b
@@ -29,21 +35,36 @@ def command(ctx: click.Context) -> None:
       loadsim schemes show stripe
       loadsim schemes verify github --headers captured.txt --body-file body.json
     """
-    if ctx.invoked_subcommand is None:
+    from loadsim.signing import scheme_names
+
+    if ctx.invoked_subcommand is not None:
+        return
+    if as_json:
+        put_json(_document(map(_scheme, scheme_names())))
+    else:
         _print_list()
 
 
 @command.command("show")
 @click.argument("name", shell_complete=completing.schemes)
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
-def show(name: str, custom: str | None) -> None:
-    """Show one scheme: its headers, formula, key, window and sample events."""
+@json_option(LISTED, instead_of="the lines")
+def show(name: str, custom: str | None, *, as_json: bool) -> None:
+    """Show one scheme: its headers, formula, key, window and sample events.
+
+    \b
+    Examples:
+      loadsim schemes show stripe
+    """
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
     from loadsim.signing.scheme_data import KEY_FORMS
 
     found = _scheme(name, custom)
+    if as_json:
+        put_json(_document([found]))
+        return
     several = found.signature.separator
     rows = [
         ("scheme", f"{found.name} ({found.title})"),
@@ -61,7 +82,7 @@ def show(name: str, custom: str | None) -> None:
         put_line(f"{label:<10} {text}")
 
 
-@command.command("verify")
+@command.command("verify", epilog=exit_codes(ok="verified", failed="refused (the reason is printed)"))
 @click.argument("name", shell_complete=completing.schemes)
 @click.option(
     "--headers", "headers_file", metavar="FILE", help="File with the headers: lines 'Name: value', or a JSON object."
@@ -73,6 +94,7 @@ def show(name: str, custom: str | None) -> None:
 @click.option("--now", metavar="T", help="Verify as of T: unix seconds or ISO 8601 (default: now).")
 @click.option("--tolerance", metavar="TIME", help="Largest age and lead of the timestamp; 0s: any.")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
+@json_option("loadsim.verification/1", instead_of="the lines")
 def verify(name: str, **options: Any) -> None:
     """Verify one captured delivery and explain a failure.
 
@@ -81,9 +103,6 @@ def verify(name: str, **options: Any) -> None:
       loadsim schemes verify trackpilots --headers headers.txt --body-file body.json
       loadsim schemes verify stripe -H 'Stripe-Signature: t=1700000000,v1=…' --body-file body.json --tolerance 0s
       loadsim schemes verify square --url https://example.test/hooks --headers h.txt --body-file -
-
-    \b
-    Exit codes: 0 verified, 99 refused (the reason is printed), 2 usage.
     """
     from loadsim.input_files import read_bytes_file
     from loadsim.inputs.values import parse_epoch
@@ -104,17 +123,65 @@ def verify(name: str, **options: Any) -> None:
     explained = explain(
         found, secret, headers, body, now_s, tolerance_s=_tolerance(options["tolerance"]), url=options["url"]
     )
-    with report_of():
-        if explained.rejection is None:
-            put_line(f"verified: {explained.findings[0]}")
-            return
-        put_line(f"refused ({explained.rejection.name.replace('_', ' ')}): {explained.findings[0]}")
-        for finding in explained.findings[1:]:
-            put_line(f"  - {finding}")
-    sys.exit(Exit.failed)
+    if options["as_json"]:
+        put_json(_verification(found, explained))
+    else:
+        with report_of():
+            _print_verification(explained)
+    sys.exit(Exit.ok if explained.rejection is None else Exit.failed)
 
 
-def _scheme(name: str, custom: str | None) -> Scheme:
+def _print_verification(explained: Explanation) -> None:
+    if explained.rejection is None:
+        put_line(f"verified: {explained.findings[0]}")
+        return
+    put_line(f"refused ({explained.rejection.name.replace('_', ' ')}): {explained.findings[0]}")
+    for finding in explained.findings[1:]:
+        put_line(f"  - {finding}")
+
+
+def _verification(found: Scheme, explained: Explanation) -> VerificationDocument:
+    from loadsim.cli.listings import VerificationDocument
+
+    rejection = explained.rejection
+    return VerificationDocument(
+        scheme=found.name,
+        verified=rejection is None,
+        rejection=None if rejection is None else rejection.name,
+        findings=explained.findings,
+    )
+
+
+def _document(listed: Iterable[Scheme]) -> SchemeList:
+    from loadsim.cli.listings import SchemeList
+
+    return SchemeList(schemes=tuple(map(_row, listed)))
+
+
+def _row(found: Scheme) -> SchemeRow:
+    from loadsim.cli.listings import SchemeRow
+    from loadsim.events import default_types
+    from loadsim.plan.redact import shown_variable
+    from loadsim.signing import family
+    from loadsim.signing.scheme_data import KEY_FORMS
+
+    separator = found.signature.separator
+    return SchemeRow(
+        name=found.name,
+        title=found.title,
+        headers=dict(found.header_templates()),
+        retry_headers=dict(found.retry_headers),
+        formula=found.formula,
+        key=KEY_FORMS[found.key],
+        timestamp=_timestamp(found),
+        tolerance_s=found.tolerance_s,
+        separator=None if separator is None else separator.decode(),
+        secret_env=shown_variable(found.default_secret_env),
+        events=default_types(family(found)),
+    )
+
+
+def _scheme(name: str, custom: str | None = None) -> Scheme:
     from loadsim.settings import read_custom
     from loadsim.signing import scheme
 

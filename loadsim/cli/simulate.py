@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import secrets
 import sys
 import time
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.output import put, report_of
+from loadsim.cli.output import json_option, put, put_json, report_of
 from loadsim.cli.single_event_options import event_for, single_options, target_with
-from loadsim.exit_codes import Exit
-from loadsim.model import UnreachableError, UsageError
+from loadsim.exit_codes import Exit, exit_codes
+from loadsim.model import NS_PER_S, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from loadsim.single.result import Simulation
 
 
-@click.command()
+@click.command(epilog=exit_codes(ok="delivered", error="no answer", failed="answered but not 2xx"))
 @click.argument("target", shell_complete=completing.endpoints)
 @click.option(
     "-e",
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--image", metavar="FORM", help="imageBuffer: placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="Event 0 of this seed (default random).")
 @single_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the panel.")
+@json_option("loadsim.simulation/1", instead_of="the panel")
 def command(target: str, **options: Any) -> None:
     """Send one signed event and show the result panel.
 
@@ -50,15 +51,12 @@ def command(target: str, **options: Any) -> None:
       loadsim simulate http://127.0.0.1:8080/webhooks -e desktop.app_tracking.captured
       loadsim simulate staging -e desktop.activity_tracking.captured --set data.user.userId=u-1
       loadsim simulate staging --payload captured.json --json
-
-    \b
-    Exit codes: 0 delivered, 99 answered but not 2xx, 1 no answer, 2 usage.
     """
     from loadsim.single.prepare import deliver
 
     now_ns = time.time_ns()
     simulation = asyncio.run(deliver(_compose(target, options, now_ns), now_ns))
-    _show(simulation, as_json=options["as_json"])
+    _show(simulation, now_ns, as_json=options["as_json"])
     if simulation.failure is not None:
         raise UnreachableError(simulation.failure.text)
     sys.exit(Exit.ok if simulation.delivered else Exit.failed)
@@ -118,16 +116,14 @@ def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> On
 # -- showing --------------------------------------------------------------------------------------------------------
 
 
-def _show(simulation: Simulation, *, as_json: bool) -> None:
-    """Print the panel, or the JSON object, on standard output."""
-    import orjson
-
+def _show(simulation: Simulation, now_ns: int, *, as_json: bool) -> None:
+    """Print the panel, or the JSON document, on standard output."""
     from loadsim.cli.terminal import screen
     from loadsim.single.result_panel import render_panel
     from loadsim.single.simulation_document import simulation_document
 
     if as_json:
-        put(orjson.dumps(simulation_document(simulation)) + b"\n")
+        put_json(simulation_document(simulation, datetime.datetime.fromtimestamp(now_ns / NS_PER_S, datetime.UTC)))
         return
     width, colour = screen(narrowest=60, widest=120)
     with report_of():

@@ -52,7 +52,7 @@ class Pages:
         return self.render(
             "panel.html",
             sent=sent,
-            shown=simulation_document(simulation),
+            shown=simulation_document(simulation, sent.at),
             kind=kind_of(sent),
             curl=curl_command(simulation, delivery.target, f"{sent.at:%Y-%m-%d %H:%M:%S} UTC"),
             command=simulate_command(simulation, delivery.endpoint, delivery.target),

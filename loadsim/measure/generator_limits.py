@@ -26,6 +26,9 @@ class StoredLimits(msgspec.Struct, frozen=True):
     environment: Environment
     version: str
     limits: GeneratorLimits = msgspec.field(name="floor")
+    """What was measured."""
+    reasons: list[str] = []
+    """Why the measurement is INVALID, in words; such limits are printed and not stored."""
 
 
 def limits_name(environment: Environment, version: str) -> str:

@@ -50,11 +50,14 @@ class RunInfo(msgspec.Struct, frozen=True):
     seed: Count
     version: str
     model: Literal["open", "closed"]
+    """`open`: events are due at planned times. `closed`: each connection sends one after the other."""
     workers: Count
     interrupted: bool
+    """It was ended by Ctrl-C or a signal."""
     scenario: dict[str, Any]
     """Resolved and redacted."""
     epoch_ms: int | None = None
+    """Times in bodies start here, ms since 1970; None: at the wall clock."""
     allow_lost: Count = 0
     """How many hosts may be lost before the run is INVALID."""
     aborted: Aborted | None = None
@@ -67,10 +70,15 @@ class Environment(msgspec.Struct, frozen=True):
     """The machine and the software of the run."""
 
     python: str
+    """Version."""
     platform: str
+    """Operating system and architecture."""
     cpu_model: str
+    """Name of the processor."""
     cpu_count: Count
+    """Number of its cores."""
     packages: dict[str, str]
+    """Name → version of the packages that matter."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -78,12 +86,18 @@ class RunResult(msgspec.Struct, frozen=True):
 
     schema: str
     run: RunInfo
+    """Identity and settings."""
     environment: Environment
     totals: Totals
+    """All recorded events."""
     by_event: dict[str, Totals]
+    """The same by event type."""
     by_case: dict[str, Totals]
+    """The same by kind of case: `genuine`, and the kinds of forged and duplicated events."""
     by_phase: dict[str, Totals]
+    """The same by phase, also of phases that are not recorded."""
     series: list[SeriesRow]
+    """One row for each slice of time."""
     slice_s: Figure
     """Width of a series row."""
     series_histograms: dict[str, list[str | None]]
@@ -95,12 +109,17 @@ class RunResult(msgspec.Struct, frozen=True):
     -> HDR V2 compressed, base64, in us (`sign`: in ns). The status `unfinished` is of the lower bounds of events still
     under way at the end; a histogram without status holds those too."""
     samples: list[SampleRow]
+    """Examples of failing answers."""
     shards: list[ShardRow]
+    """One row for each generator process."""
     limits: Limits
+    """What limited the run."""
     reconciliation: Reconciliation | None
     """None when no receiver's ledger is configured."""
     validity: Validity
+    """Whether the measurement can be trusted."""
     verdict: VerdictRow
+    """How the run was judged."""
     duplicates: Duplicates | None = None
     """None when no event was sent in several copies."""
     retries: RetryTotals | None = None

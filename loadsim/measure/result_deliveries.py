@@ -25,10 +25,13 @@ class Duplicates(msgspec.Struct, frozen=True):
     """Events that were sent as several identical deliveries at the same instant."""
 
     events: Count
+    """How many."""
     spread_p50_ms: Figure | None
     """From the first write call of the first copy to that of the last copy, over all events."""
     spread_p99_ms: Figure | None
+    """Percentile 99 of the same."""
     spread_max_ms: Figure | None
+    """The greatest."""
     first: DuplicateRow
     """The delivery of each event that was answered first."""
     same_time: DuplicateRow
@@ -41,6 +44,7 @@ class AttemptRow(msgspec.Struct, frozen=True):
     """The deliveries of one attempt number."""
 
     attempt: Count
+    """1 is the first delivery."""
     deliveries: Count
     delivered: Count
     """Answered 2xx."""
@@ -55,8 +59,11 @@ class RetryTotals(msgspec.Struct, frozen=True):
     """How genuine events fared under a provider's retry profile, over the whole run, warm-up included."""
 
     profile: str
+    """Name of the provider's profile."""
     title: str
+    """Name of the provider."""
     time_scale: Figure
+    """The provider's pauses were divided by this."""
     modelled: bool
     """The pauses between attempts are loadsim's: the provider publishes only their number and their total time."""
     retried: Count
@@ -68,7 +75,9 @@ class RetryTotals(msgspec.Struct, frozen=True):
     delivery_p50_ms: Figure | None
     """From the due time of such an event to its delivery, in the (scaled) time of the run."""
     delivery_p99_ms: Figure | None
+    """Percentile 99 of the same."""
     delivery_max_ms: Figure | None
+    """The longest."""
     given_up: Count
     """Events whose last attempt failed."""
     cut_off: Count
@@ -86,6 +95,7 @@ class RetryTotals(msgspec.Struct, frozen=True):
     peak_rate: Figure | None
     """The most deliveries in any second."""
     peak_s: Figure | None
+    """When that was."""
     backlog: Count
     """The most events that at one time had failed and were not yet delivered or given up."""
     backlog_s: Figure | None
@@ -95,7 +105,9 @@ class RetryTotals(msgspec.Struct, frozen=True):
     off_s: Figure | None
     """When the provider switched the endpoint off; None: never."""
     why: str
+    """Why the endpoint was switched off, in words; empty if it was not."""
     by_attempt: list[AttemptRow]
+    """One row for each attempt number."""
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,10 +12,14 @@ class Stats(msgspec.Struct, frozen=True):
     """One latency metric, in milliseconds. Percentiles below their least sample count are None."""
 
     count: Count
+    """Number of values."""
     min: Figure | None = None
+    """The least."""
     mean: Figure | None = None
+    """Their mean."""
     stdev: Figure | None = None
     max: Figure | None = None
+    """The greatest."""
     p50: Figure | None = None
     p75: Figure | None = None
     p90: Figure | None = None
@@ -39,22 +43,37 @@ class Totals(msgspec.Struct, frozen=True):
     """Counts and latencies of one group of events: all recorded ones, or those of one type, one case or one phase."""
 
     planned: Count
+    """Events that were due. `planned = sent + dropped`."""
     sent: Count
+    """Events sent. `sent = completed + errors + unfinished`."""
     completed: Count
+    """Answered completely, with any status."""
     succeeded: Count
+    """Answered 2xx."""
     failed: Count
+    """Sent and not answered 2xx. `sent = succeeded + failed`."""
     dropped: Count
+    """Not sent because no connection was free, as the scenario asks."""
     unfinished: Count
+    """Still under way at the end."""
     unsent: Count
+    """Events that ended without a byte sent."""
     attempts: Count
+    """Deliveries, with those that were retried."""
     bytes_sent: Count
+    """Requests, head and body."""
     bytes_received: Count
+    """Answers, head and body."""
     duration_s: Figure | None
+    """Recorded time."""
     rate_planned: Figure | None
+    """Events due per second."""
     rate_sent: Figure | None
+    """Events sent per second."""
     rate_completed: Figure | None
     """Answers per second within the duration: `completed` without those in `after_end`."""
     success_rate: Figure | None
+    """2xx answers as a fraction of the events sent."""
     status: dict[str, Count]
     errors: dict[str, Count]
     latency_ms: dict[str, Stats]
@@ -103,16 +122,24 @@ class SeriesRow(msgspec.Struct, frozen=True):
 
     t_s: Figure
     due: Count
+    """Events due in it."""
     sent: Count
+    """Events sent in it."""
     completed: Count
+    """Answered completely in it."""
     succeeded: Count
+    """Answered 2xx in it."""
     failed: Count
+    """Failed in it."""
     in_flight: Count | None
+    """Events under way at its end."""
     p50_ms: Figure | None
     p90_ms: Figure | None
     p99_ms: Figure | None
     max_ms: Figure | None
+    """The greatest response time."""
     lag_p99_ms: Figure | None
+    """Percentile 99 of the lag."""
     attempts: Count | None = None
     """Deliveries sent, including those that were followed by another attempt; None without retries."""
 
@@ -123,19 +150,27 @@ class SampleRow(msgspec.Struct, frozen=True):
     kind: str
     """The status (`"401"`) or the error kind (`"timeout"`)."""
     index: Count
+    """Of the event."""
     type: str
+    """Event type."""
     t_s: Figure
     headers: list[tuple[str, str]]
+    """Name and value of each, secrets masked."""
     body: str
+    """Its beginning."""
     error: str
+    """Why there is no answer, in words; empty where there is one."""
     case: str = "genuine"
+    """Kind of case."""
 
 
 class DeadlineCount(msgspec.Struct, frozen=True):
     """How many answers of recorded events came after a service time that some provider allows at most."""
 
     deadline_ns: Count
+    """Service time that a provider allows."""
     past: Count = msgspec.field(name="late")
+    """Answers after it."""
 
 
 class WindowCourse(msgspec.Struct, frozen=True):
@@ -151,6 +186,7 @@ class WindowCourse(msgspec.Struct, frozen=True):
     values: list[Figure | None]
     """In the unit of an objective on this figure."""
     samples: list[Count]
+    """Events that each value comes from."""
     left_out_s: Figure
     """Recorded time outside of whole windows."""
     at_most: list[Figure | None] = []

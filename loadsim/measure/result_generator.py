@@ -11,20 +11,33 @@ class ShardRow(msgspec.Struct, frozen=True):
     """One generator process."""
 
     shard: Count
+    """Number, from 0."""
     host: str
+    """Where it ran."""
     pid: Count | None
+    """Its process; None: not known."""
     planned: Count
+    """Events that were its own."""
     sent: Count
+    """Events that it sent."""
     completed: Count
+    """Answered completely."""
     frames: Count
+    """Messages with figures that came from it."""
     lost: bool = False
+    """It fell silent or ended before its time."""
     reason: str = ""
+    """Why it was lost, in words."""
     cpu_s: Figure | None = None
+    """Processor time."""
     cpu_share: Figure | None = None
     """Of one core, over the run."""
     rss_mb: Figure | None = None
+    """Most memory that it used."""
     connections_peak: Count | None = None
+    """Most connections open at once."""
     connections_opened: Count | None = None
+    """Connections opened in all."""
     away_s: Figure | None = None
     """How long it was away in all: its pauses, see `Limits.away_s`."""
     queued_s: Figure | None = None
@@ -48,7 +61,9 @@ class ShortWindow(msgspec.Struct, frozen=True):
     t_s: Figure
     width_s: Figure
     due: Count
+    """Events due in it."""
     released: Count
+    """Of these, those that were released in time."""
 
 
 class WindowLook(msgspec.Struct, frozen=True):
@@ -61,9 +76,13 @@ class WindowLook(msgspec.Struct, frozen=True):
 
     t_s: Figure
     histogram: str
+    """HDR V2 blob, base64."""
     disturbed: Count
+    """Events that a pause disturbed."""
     excused: Count = 0
+    """Failures that a pause may have brought about."""
     away_s: Figure = 0.0
+    """How long the generator was away."""
 
 
 class SecondLook(msgspec.Struct, frozen=True):
@@ -75,8 +94,11 @@ class SecondLook(msgspec.Struct, frozen=True):
     """
 
     histograms: dict[str, str]
+    """Of the undisturbed events."""
     disturbed: dict[str, Count]
+    """Number of disturbed events."""
     excused: dict[str, dict[str, Count]]
+    """Error kind → number of such failures."""
     windows: dict[str, list[WindowLook]] = {}
     """By figure and width (`response: p(99) over 5s`), for the run's objectives on `response`, `service` and counts.
     Windows of counts in which nothing happened are left out."""
@@ -88,12 +110,15 @@ class Limits(msgspec.Struct, frozen=True):
     """What limited the run."""
 
     connections: Count
+    """Most that the run may open."""
     connections_peak: Count
+    """Most open at once."""
     saturated_share: Figure | None
     """Share of recorded time in which all connections were busy and an event waited."""
     generator_cpu_share: Figure | None
     """The busiest shard's share of its core."""
     lag_p99_ms: Figure | None
+    """Percentile 99 of the generator's lag."""
     shortage: str = ""
     """The limit of descriptors or ports that kept the engine from opening all connections, in words with its figure. It
     makes the run INVALID."""
@@ -101,7 +126,9 @@ class Limits(msgspec.Struct, frozen=True):
     """Recorded time in which the generator did nothing at all (its pauses), averaged over its processes; None: not
     known."""
     pauses: Count = 0
+    """Number of the generator's pauses."""
     longest_pause_s: Figure = 0.0
+    """The longest of them."""
     away_by_phase: dict[str, Figure] = {}
     """As `away_s`, in each phase that had a pause."""
     short: list[ShortWindow] = []
@@ -114,10 +141,15 @@ class LagAtRate(msgspec.Struct, frozen=True):
     """The generator's lag at one rate, and the service times it measures at an endpoint that does nothing; ms."""
 
     rate: Figure
+    """Events per second."""
     lag_p50_ms: Figure | None
+    """Percentile 50 of the lag."""
     lag_p99_ms: Figure | None
+    """Percentile 99 of the lag."""
     service_p50_ms: Figure | None
+    """Percentile 50 of the service time."""
     service_p99_ms: Figure | None
+    """Percentile 99 of the service time."""
 
 
 class GeneratorLimits(msgspec.Struct, frozen=True):
@@ -132,4 +164,6 @@ class GeneratorLimits(msgspec.Struct, frozen=True):
     service_p50_ms: Figure | None
     """At a moderate open rate."""
     service_p99_ms: Figure | None
+    """At the same rate."""
     paces: list[LagAtRate]
+    """One row for each rate."""

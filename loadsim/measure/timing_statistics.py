@@ -24,11 +24,17 @@ class Spread(msgspec.Struct, frozen=True):
     """Median, quartiles (inclusive method) and extremes of n figures, in their unit."""
 
     median: float
+    """The median."""
     q1: float
+    """Lower quartile."""
     q3: float
+    """Upper quartile."""
     low: float
+    """The least."""
     high: float
+    """The greatest."""
     n: int
+    """Number of figures."""
 
     @property
     def width(self) -> float:

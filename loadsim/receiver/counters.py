@@ -38,14 +38,22 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     received: int
+    """Requests, without health checks."""
     verified: int
+    """Genuine, accepted."""
     unchecked: int
+    """Accepted without a check (`--no-verify`)."""
     rejected: dict[str, int]
+    """Reason → number of refused requests."""
     failed_on_purpose: int
+    """Of the accepted ones, those with a failing answer (`--fail`, `--reset`, `--down`)."""
     reset_on_purpose: int = 0
+    """Of these, those whose connection was reset."""
     answered: int
+    """Answers sent; the sum of `status`."""
     status: dict[str, int]
     bytes: int
+    """Of bodies received."""
 
 
 class WorkerCounters:

@@ -26,6 +26,7 @@ from loadsim.user_code import load_object
 OPTION = "--app"
 Stop = Callable[[], Awaitable[None]]
 _ASGI_PARAMETERS = 3
+_WSGI_PARAMETERS = 2
 _POLL_S = 0.01
 
 
@@ -55,6 +56,7 @@ async def find_app(spec: str) -> Any:
     """The application that `spec` names; a factory is called. Raises UsageError in one line."""
     found = load_object(spec, OPTION)
     if not isinstance(found, web.Application) and callable(found) and not is_asgi(found):
+        _refuse_wsgi(spec, found)
         try:
             found = found()
             if inspect.isawaitable(found):
@@ -64,18 +66,43 @@ async def find_app(spec: str) -> Any:
             raise UsageError(f"{OPTION} {spec}: calling it raised {type(error).__name__}: {text}") from None
     if isinstance(found, web.Application) or is_asgi(found):
         return found
+    _refuse_wsgi(spec, found)
     kind = type(found).__name__
     raise UsageError(f"{OPTION} {spec}: is neither an aiohttp web.Application nor an ASGI application, but {kind}")
 
 
 def is_asgi(found: Any) -> bool:
     """Whether it is an ASGI 3 application: callable as (scope, receive, send)."""
+    return _is_called_with(_ASGI_PARAMETERS, found, coroutine=True)
+
+
+def is_wsgi(found: Any) -> bool:
+    """Whether it is a WSGI application, as those of Flask and of Django's wsgi.py are: callable as (environ,
+    start_response)."""
+    return _is_called_with(_WSGI_PARAMETERS, found, coroutine=False)
+
+
+def _is_called_with(number: int, found: Any, *, coroutine: bool) -> bool:
+    """Whether it needs so many positional arguments when it is called."""
     call = found if inspect.isroutine(found) else getattr(found, "__call__", None)  # noqa: B004 - its own, not its type's
-    if inspect.isclass(found) or call is None or not inspect.iscoroutinefunction(call):
+    if inspect.isclass(found) or call is None or inspect.iscoroutinefunction(call) is not coroutine:
         return False
-    parameters = inspect.signature(call).parameters.values()
-    needed = [each for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
-    return len(needed) == _ASGI_PARAMETERS
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except ValueError:  # it has no signature in Python
+        return False
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [each for each in parameters if each.default is each.empty and each.kind not in variable]
+    return len(needed) == number
+
+
+def _refuse_wsgi(spec: str, found: Any) -> None:
+    """Raises UsageError, which says how a WSGI application is wrapped, where it is one."""
+    if is_wsgi(found):
+        raise UsageError(
+            f"{OPTION} {spec}: is a WSGI application (Flask, Django's wsgi.py), and only ASGI and aiohttp are served "
+            "here: name asgiref.wsgi.WsgiToAsgi(app) or a2wsgi.WSGIMiddleware(app) instead"
+        )
 
 
 async def serve(app: Any, listener: socket.socket) -> Stop:

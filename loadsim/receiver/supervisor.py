@@ -43,21 +43,30 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     """One worker: its present process, how often it was replaced, its counts."""
 
     worker: int
+    """Number, from 0."""
     pid: int
+    """Its process."""
     restarts: int
+    """How often it was replaced."""
     counts: Counts
+    """Its own counts."""
 
 
 class ReceiverStats(msgspec.Struct, frozen=True, kw_only=True):
     """The receiver's counts: all workers together, then each worker."""
 
     engine: str
+    """HTTP engine: `bare` or `aiohttp`."""
     uptime_s: float
+    """Since its start."""
     restarts: int
+    """How often workers were replaced."""
     total: Counts
+    """All workers together."""
     work: WorkCounts | None = None
     """What was done after the answers; null without `process`."""
     per_worker: tuple[WorkerStats, ...]
+    """One row for each worker."""
 
 
 @dataclass(slots=True)

@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from loadsim.judge.compare import CompareResult, Ratio, metrics_of, ratio_curve
 from loadsim.measure.result import RunResult
-from loadsim.report import numbers, percentile_charts
+from loadsim.report import facts, numbers, percentile_charts
 from loadsim.report.blocks import Cell, Chart, Column, Lines, Report, Section, Table, Tone, sections
 from loadsim.report.chart_numbers import PercentileCurve, percentile_curves
 from loadsim.report.chart_sections import point_table
+from loadsim.report.what_limited import limit_lines
 
 VERDICTS: dict[str, tuple[str, Tone]] = {
     "none": ("COMPARED", "dim"),
@@ -53,10 +54,15 @@ def compare_report(result: CompareResult) -> Report:
             *(_percentiles(result, metric) for metric in metrics),
             _overlay(result),
             _ratio(result),
+            Section("limits", "What limited the runs", [Lines(_limits(result))]),
             Section("caveat", "What can be said", [Lines([CAVEAT], bullets=False)]),
         ),
         footer=f"{result.base.run.id} · {result.new.run.id}",
     )
+
+
+def _limits(result: CompareResult) -> list[str]:
+    return [f"{name}: {'; '.join(limit_lines(run))}" for name, run in _both(result)]
 
 
 def _percentiles(result: CompareResult, metric: str) -> Section:
@@ -86,12 +92,21 @@ def _label(row: Ratio) -> str:
 
 
 def _sides(result: CompareResult) -> list[str]:
-    return [f"{name} {_run(run)}" for name, run in (("base", result.base), ("new", result.new))]
+    return [f"{name} {_run(run)}" for name, run in _both(result)]
+
+
+def _both(result: CompareResult) -> tuple[tuple[str, RunResult], tuple[str, RunResult]]:
+    return ("base", result.base), ("new", result.new)
 
 
 def _run(run: RunResult) -> str:
     totals = run.totals
-    words = [run.run.id, f"{numbers.count(totals.sent)} events", f"2xx {numbers.share(totals.success_rate)}"]
+    words = [
+        run.run.id,
+        *facts.tested_words(run),
+        f"{numbers.count(totals.sent)} events",
+        f"2xx {numbers.share(totals.success_rate)}",
+    ]
     return " · ".join([*words, f"completed {numbers.per_second(totals.rate_completed)}"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loadsim.judge.objectives import parse_objective
-from loadsim.measure.result import RunResult
+from loadsim.measure.result import RunResult, target_url
 from loadsim.measure.result_events import Stats, Totals
 from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.model import UsageError, counted
@@ -27,6 +27,12 @@ class ObjectiveLine(NamedTuple):
     note: str
     open_because: str
     """Why `passed` is None."""
+
+
+def tested_words(result: RunResult) -> list[str]:
+    """What was tested, redacted, and when the run began."""
+    target = target_url(result)
+    return [*([target] if target else []), f"started {result.run.started_at}"]
 
 
 def run_words(result: RunResult) -> list[str]:

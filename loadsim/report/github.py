@@ -10,6 +10,7 @@ from loadsim.measure.result import RunResult
 from loadsim.model import counted
 from loadsim.report import facts, markdown, numbers
 from loadsim.report.run_report import run_report
+from loadsim.report.what_limited import limit_lines
 
 LARGEST_SUMMARY = 1 << 20
 MOST_ANNOTATIONS = 10
@@ -40,11 +41,17 @@ def _errors(result: RunResult) -> list[str]:
     title = f"{facts.VERDICTS[result.verdict.outcome]}: {result.run.name}"
     texts = [("invalid", reason) for reason in result.validity.reasons]
     texts += [("objective failed", _seen(line)) for line in facts.objective_lines(result) if line.passed is False]
-    lines = [_command(title, facts.headline(result)), *(_command(kind, text) for kind, text in texts)]
+    lines = [_command(title, _summary(result)), *(_command(kind, text) for kind, text in texts)]
     if len(lines) > MOST_ANNOTATIONS:
         left_out = len(lines) - MOST_ANNOTATIONS + 1
         lines[MOST_ANNOTATIONS - 1 :] = [_command("and more", f"{counted(left_out, 'further finding')} in the report")]
     return lines
+
+
+def _summary(result: RunResult) -> str:
+    """The verdict in a few words, what was tested, when, and what limited it."""
+    limits = limit_lines(result)[:1]
+    return " · ".join([facts.headline(result), *facts.tested_words(result), *limits])
 
 
 def _seen(line: facts.ObjectiveLine) -> str:

@@ -10,6 +10,8 @@ from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.model import counted
 from loadsim.report import numbers
 from loadsim.report.blocks import Cell, Column, Item, Items, Lines, Report, Section, Table, sections
+from loadsim.report.facts import tested_words
+from loadsim.report.what_limited import limit_lines
 
 FINDINGS = {
     "acknowledged_not_received": "answered 2xx, but not in the receiver's ledger",
@@ -116,10 +118,11 @@ def reconcile_report(result: RunResult, found: Reconciliation) -> Report:
         tone="bad" if grave else "good",
         name=result.run.name,
         headline=headline,
-        about=[f"run {result.run.id} · joined with {source_words(found)}"],
+        about=[" · ".join([*tested_words(result), f"run {result.run.id}", f"joined with {source_words(found)}"])],
         sections=sections(
             Section("findings", "Findings", [Items([Item(text) for text in findings], "bad" if grave else "warn")]),
             reconciliation_section(found),
+            Section("limits", "What limited the run", [Lines(limit_lines(result))]),
         ),
         footer=f"loadsim {result.run.version} · run {result.run.id}",
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from loadsim.judge.objectives import parse_objective, unit_of
-from loadsim.measure.result import RunResult, target_url
+from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
 from loadsim.model import UsageError, counted
 from loadsim.report import facts, host_rows, numbers
@@ -49,8 +49,8 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
 }
 MOST_WINDOWS = 500
 """Rows of a table of windows."""
-_VERDICT = ("validity", "warnings", "objectives")
-"""The sections about the verdict."""
+_VERDICT = ("validity", "warnings", "objectives", "limits")
+"""The sections about the verdict, and what limited the run."""
 _SPARE_OF_HOSTS = ("Processes", "Completed")
 _NO_STATS = Stats(count=0)
 
@@ -79,13 +79,12 @@ def run_report(result: RunResult) -> Report:
         _hosts(result),
         _environment(result),
     )
-    target = target_url(result)
     return Report(
         outcome=facts.VERDICTS[result.verdict.outcome],
         tone=TONES[result.verdict.outcome],
         name=result.run.name,
         headline=facts.headline(result),
-        about=[" · ".join([*([target] if target else []), *facts.run_words(result)])],
+        about=[" · ".join([*facts.tested_words(result), *facts.run_words(result)])],
         sections=found,
         key=_key(result),
         footer=f"loadsim {result.run.version} · run {result.run.id}",
@@ -93,7 +92,7 @@ def run_report(result: RunResult) -> Report:
 
 
 def verdict_report(result: RunResult) -> Report:
-    """A report with the verdict, the reasons of an invalid measurement, and the objectives only."""
+    """A report with the verdict, the reasons of an invalid measurement, the objectives and the limits only."""
     whole = run_report(result)
     return replace(whole, sections=[part for part in whole.sections if part.anchor in _VERDICT])
 

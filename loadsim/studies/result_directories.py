@@ -21,7 +21,7 @@ from loadsim.model import LoadsimError, UsageError, own_fault
 from loadsim.report.trend import run_line
 from loadsim.run.options import RunOptions
 from loadsim.run.run_ids import GIVEN_ID
-from loadsim.studies.stored import FILES, study_report
+from loadsim.studies.stored import FILES, study_in
 
 REPORTS = Path(RunOptions().out)
 """Where results are stored by default."""
@@ -49,6 +49,7 @@ class StoredLine(msgspec.Struct, frozen=True, kw_only=True):
     """One result directory in a list. Latencies are response times of a run in ms; what is not known is null."""
 
     directory: str
+    """Its path."""
     kind: str
     """`run`, `capacity`, `ab`, `probe`, `verify` or `receiver`."""
     made_at: str
@@ -65,6 +66,7 @@ class StoredLine(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float | None = None
     p99_ms: float | None = None
     max_ms: float | None = None
+    """The greatest."""
     problem: str | None = None
     """Why the result cannot be read."""
 
@@ -74,6 +76,7 @@ class StoredList(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = "loadsim.runs/1"
     results: list[StoredLine]
+    """Newest first."""
     older: int
     """How many older ones are not in the list."""
 
@@ -83,6 +86,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = "loadsim.pruned/1"
     deleted: list[str]
+    """Paths of directories."""
     kept: list[str]
     """Every other result directory."""
 
@@ -168,10 +172,10 @@ def _line(each: ResultDirectory) -> StoredLine:
         data = read_bytes_file(path)
         if each.file == RESULT_FILE:
             return _with_figures(line, data, str(path))
-        report = study_report(data, str(path))
-        if report is None:
+        study = study_in(data, str(path))
+        if study is None:
             raise UsageError(f"{path}: not a result of loadsim")
-        return msgspec.structs.replace(line, name=report.name, outcome=report.outcome.lower())
+        return msgspec.structs.replace(line, name=study.report.name, outcome=study.report.outcome.lower())
     except UsageError as error:
         return msgspec.structs.replace(line, problem=str(error))
     except Exception as error:  # noqa: BLE001 - an unexpected fault of one file must not hide the others

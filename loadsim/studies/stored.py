@@ -25,9 +25,14 @@ from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.capacity.report import capacity_report
 from loadsim.studies.capacity.result import SCHEMA as CAPACITY_SCHEMA
 from loadsim.studies.capacity.result import CapacityResult
+from loadsim.studies.probe.document import probe_document
 from loadsim.studies.probe.report import stored_report
 from loadsim.studies.probe.result import SCHEMA as PROBE_SCHEMA
 from loadsim.studies.probe.result import StoredProbe
+
+
+def _as_stored(result: Any) -> Any:
+    return result
 
 
 class StudyKind(NamedTuple):
@@ -37,12 +42,14 @@ class StudyKind(NamedTuple):
     """None: it is not stored in a directory of its own."""
     result: type[Any]
     report: Callable[[Any], Report]
+    document: Callable[[Any], Any] = _as_stored
+    """What `--json` prints of it."""
 
 
 KINDS: dict[str, StudyKind] = {
     CAPACITY_SCHEMA: StudyKind("capacity.json", CapacityResult, capacity_report),
     AB_SCHEMA: StudyKind("ab.json", AbResult, ab_report),
-    PROBE_SCHEMA: StudyKind("probe.json", StoredProbe, stored_report),
+    PROBE_SCHEMA: StudyKind("probe.json", StoredProbe, stored_report, probe_document),
     VERIFY_SCHEMA: StudyKind("verify.json", VerifyBench, verify_report),
     RECEIVER_SCHEMA: StudyKind("receiver.json", ReceiverBench, receiver_report),
     ENGINE_SCHEMA: StudyKind(None, StoredLimits, stored_engine_report),
@@ -55,8 +62,16 @@ class _Envelope(msgspec.Struct):
     schema: str
 
 
-def study_report(data: bytes, source: str) -> Report | None:
-    """The report of a stored study; None where `data` is not one. Raises UsageError, in one line, for a damaged one."""
+class StoredStudy(NamedTuple):
+    """A stored study, for people and for programs."""
+
+    report: Report
+    document: Any
+    """What `--json` prints."""
+
+
+def study_in(data: bytes, source: str) -> StoredStudy | None:
+    """The stored study; None where `data` is not one. Raises UsageError, in one line, for a damaged one."""
     try:
         schema = msgspec.json.decode(data, type=_Envelope).schema
     except UNREADABLE:
@@ -65,7 +80,8 @@ def study_report(data: bytes, source: str) -> Report | None:
     if kind is None:
         return None
     try:
-        return kind.report(msgspec.json.decode(data, type=kind.result))
+        result = msgspec.json.decode(data, type=kind.result)
+        return StoredStudy(kind.report(result), kind.document(result))
     except UNREADABLE as error:
         raise UsageError(f"{source}: not a valid {schema}: {error}") from None
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 import loadsim
-from loadsim.exit_codes import BENCHES, CAPACITY, COMPARED, PAIRS, VERDICTS, Exit
+from loadsim.exit_codes import BENCHES, CAPACITY, COMPARED, PAIRS, VERDICTS, Exit, exit_codes
+from tests.cli.test_first_examples import COMMANDS
 
 PACKAGE = Path(loadsim.__file__).parent
 ENDS = {"exit", "Exit"}
@@ -56,3 +59,34 @@ def test_a_study_that_was_interrupted_or_cannot_say_is_no_pass(endings: dict[str
     assert Exit.failed in endings.values()
     for word, code in endings.items():
         assert (code is Exit.interrupted) is (word == "interrupted")
+
+
+ENDINGS = {"CAPACITY": CAPACITY, "PAIRS": PAIRS, "BENCHES": BENCHES, "COMPARED": COMPARED}
+
+
+def codes_used(command: click.Command) -> set[int]:
+    """The exit codes that the function of a command speaks of, by name or by a table of endings."""
+    callback = command.callback
+    assert callback is not None
+    source = inspect.getsource(inspect.unwrap(callback)).partition("\ndef ")[2]
+    found = {int(Exit[name]) for name in re.findall(r"\bExit\.(\w+)", source)}
+    found |= {int(code) for name, codes in ENDINGS.items() if f"{name}[" in source for code in codes.values()}
+    return found | ({int(code) for code in VERDICTS.values()} if "exit_code(" in source else set())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lists_the_codes_that_a_command_ends_with(name: str) -> None:
+    said = COMMANDS[name].get_help(click.Context(COMMANDS[name], info_name=name))
+    listed = said.partition("Exit codes:")[2]
+    codes = {int(code) for code in re.findall(r"(?:^|, )(\d+) ", f"{' '.join(listed.split())} ")}
+    assert codes <= set(Exit)
+    assert said.count("Exit codes:") <= 1
+    used = codes_used(COMMANDS[name]) - {Exit.ok, Exit.usage}
+    assert used <= codes
+    assert Exit.usage in codes or not codes
+
+
+def test_codes_of_help_have_words_of_their_own_or_the_usual_ones() -> None:
+    assert exit_codes(Exit.interrupted, ok="pass", failed="B is worse") == (
+        "Exit codes: 0 pass, 2 usage, 99 B is worse, 130 interrupted."
+    )

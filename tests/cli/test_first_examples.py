@@ -9,19 +9,15 @@ from pathlib import Path
 import click
 import pytest
 
-from loadsim.cli.lazy_commands import LazyGroup
 from loadsim.cli.main import cli
 from tests.cli.running import Run
 from tests.cli.test_runs import OLD, store
-
-NO_EXAMPLES = {"loadsim shard"}
-"""Not for users."""
 
 
 def commands(command: click.Command, name: str) -> dict[str, click.Command]:
     """The command and those below it that have a help of their own."""
     found = {name: command}
-    if isinstance(command, LazyGroup):
+    if isinstance(command, click.Group):
         context = click.Context(command)
         for inner in command.list_commands(context):
             each = command.get_command(context, inner)
@@ -30,14 +26,14 @@ def commands(command: click.Command, name: str) -> dict[str, click.Command]:
     return found
 
 
-COMMANDS = {name: command for name, command in commands(cli, "loadsim").items() if name not in NO_EXAMPLES}
+COMMANDS = commands(cli, "loadsim")
 
 
 def first_example(command: click.Command) -> list[str]:
     """Its words."""
     found = re.search(r"Examples?:\n\s+(loadsim .*)", command.help or "")
     assert found, "no example"
-    return shlex.split(found[1].partition("  ")[0])
+    return shlex.split(re.split("  | > ", found[1])[0])
 
 
 @pytest.mark.parametrize("name", COMMANDS)

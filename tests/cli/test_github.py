@@ -33,7 +33,7 @@ def test_the_summary_is_appended(
     assert summary.read_text(encoding="utf-8").startswith("before\n# ❌ FAIL: steady")
     out, err = capsys.readouterr()
     assert out == "", "stdout is the report's, or JSON"
-    assert err.startswith("::error title=loadsim FAIL%3A steady::2 of 4 objectives failed\n")
+    assert err.startswith("::error title=loadsim FAIL%3A steady::2 of 4 objectives failed · ")
 
 
 def test_a_full_summary_is_left_alone(

@@ -147,13 +147,14 @@ def test_the_directory_of_a_study_is_a_report_in_every_format(tmp_path: Path, na
     assert (tmp_path / "page.html").read_bytes() == render_page(result, library())
 
 
-@pytest.mark.parametrize("form", [name for name in FORMATS if name not in REPORT_FORMATS])
+@pytest.mark.parametrize("form", [name for name in FORMATS if name not in {*REPORT_FORMATS, "json"}])
 def test_a_format_that_a_study_does_not_have_is_one_clear_line(tmp_path: Path, form: str) -> None:
     (tmp_path / "ab.json").write_bytes(STUDIES["ab.json"][1])
     done = report(tmp_path, "-f", form)
     assert isinstance(done.exception, UsageError)
     assert (
-        str(done.exception) == f"{tmp_path}/ab.json: has the formats text, html, md; {form} is for the result of a run"
+        str(done.exception)
+        == f"{tmp_path}/ab.json: has the formats text, html, md, json; {form} is for the result of a run"
     )
 
 

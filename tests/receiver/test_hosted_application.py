@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadsim.receiver.hosted_application import AppOrder, find_app, is_asgi
+from loadsim.model import UsageError
+from loadsim.receiver.hosted_application import AppOrder, find_app, is_asgi, is_wsgi
 from loadsim.receiver.supervisor import listen
 from loadsim.receiver.worker_process import WorkerProcess
 from tests.conftest import slow_but
@@ -51,6 +52,18 @@ def broken():
 
 def needs(settings):
     return make()
+
+def wsgi(environ, start_response):
+    raise AssertionError("it must not be called")
+
+class Wsgi:
+    def __call__(self, environ, start_response):
+        raise AssertionError("it must not be called")
+
+instance = Wsgi()
+
+def make_wsgi():
+    return instance
 """
 
 
@@ -101,3 +114,22 @@ async def test_asgi_is_known_by_its_three_arguments() -> None:
 
     assert [is_asgi(call) for call in (two, three, plain)] == [False, True, False]
     assert is_asgi(await find_app("hosted_shop:bare"))
+
+
+@pytest.mark.parametrize("name", ["wsgi", "instance", "make_wsgi", "Wsgi"])
+async def test_a_wsgi_application_is_refused_with_how_to_wrap_it(name: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        await find_app(f"hosted_shop:{name}")
+    said = str(refused.value)
+    assert said.startswith(f"--app hosted_shop:{name}: is a WSGI application")
+    assert "asgiref.wsgi.WsgiToAsgi(app)" in said
+    assert "\n" not in said
+
+
+def test_the_applications_of_flask_and_django_are_known() -> None:
+    flask = pytest.importorskip("flask")
+    handlers = pytest.importorskip("django.core.handlers.wsgi")
+    assert is_wsgi(flask.Flask("shop"))
+    assert is_wsgi(object.__new__(handlers.WSGIHandler))
+    assert not is_wsgi(print)
+    assert not is_wsgi(7)

@@ -35,7 +35,9 @@ def test_a_run_that_passed_annotates_nothing() -> None:
 
 def test_the_first_annotation_is_the_total() -> None:
     lines = [parsed(line) for line in workflow_commands(failed())]
-    assert lines[0] == ("loadsim FAIL: steady", "2 of 4 objectives failed")
+    title, said = lines[0]
+    assert title == "loadsim FAIL: steady"
+    assert said.startswith("2 of 4 objectives failed · http://127.0.0.1:8080/webhooks · started ")
     assert [title for title, _ in lines[1:]] == ["loadsim objective failed"] * 2
     assert lines[1][1].startswith("http_req_duration: p(95)<4: observed 12.7 ms (95 % ")
 

@@ -34,6 +34,7 @@ from loadsim.run.run_store_judge import run_load
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.report import ab_report
 from loadsim.studies.ab.result import SCHEMA, AbResult, CheckRow, Ending, GateRow, PairRow, SideRow
+from loadsim.studies.steps_left import step_line
 
 Side = Literal["a", "b"]
 RUNS = "runs"
@@ -64,10 +65,13 @@ class AbOutcome:
 
 @dataclass
 class AbComparison:
-    """A comparison that can be interrupted. `say` gets one line at the start of each run."""
+    """A comparison that can be interrupted."""
 
     request: AbRequest
     say: Callable[[str], None]
+    """Gets what has to stay on a terminal."""
+    progress: Callable[[str], None] = lambda _: None
+    """Gets a line at the start of each run; the next one replaces it on a terminal."""
     interrupted: bool = False
     pairs: list[PairRow] = field(default_factory=list)
     repeated: list[PairRow] = field(default_factory=list)
@@ -127,11 +131,19 @@ class AbComparison:
             for place, side in enumerate(order):
                 if self.interrupted or self._invalid:
                     break
-                self.say(f"pair {number} of {self.request.pairs}: {side.upper()}")
+                self.progress(self._step_line(number, side, place))
                 sides[side] = await self._side(number, side, place, directory)
         finally:
             if sides:
                 self.pairs.append(PairRow(number, first, sides.get("a"), sides.get("b")))
+
+    def _step_line(self, number: int, side: Side, place: int) -> str:
+        pairs = self.request.pairs
+        step, most = 2 * (number + len(self.repeated) - 1) + place + 1, 2 * (pairs + len(self.repeated))
+        scenario = with_warm_up(self.request.a.scenario, self.request.warm_up_ns)
+        each_ns = msgspec.structs.replace(self.request.a, scenario=scenario).plan().duration_ns
+        left_s = None if each_ns is None else (most - step + 1) * each_ns / NS_PER_S
+        return step_line(step, most, left_s, f"pair {number} of {pairs}, {side.upper()}")
 
     async def _side(self, number: int, side: Side, place: int, directory: Path) -> SideRow:
         serial = 2 * (number + len(self.repeated) * self.request.pairs) + place

@@ -68,7 +68,10 @@ def _words(result: AbResult) -> list[str]:
     again = len(result.repeated)
     if again:
         made += f", {again} pair{'s' * (again != 1)} run again because the generator was disturbed"
-    return [" · ".join(sides), " · ".join([f"comparison {result.id}", made, warm_up, f"seed {result.seed}"])]
+    return [
+        " · ".join(sides),
+        " · ".join([f"started {result.started_at}", f"comparison {result.id}", made, warm_up, f"seed {result.seed}"]),
+    ]
 
 
 def _gate_rows(result: AbResult) -> list[tuple[Cell | str, ...]]:

@@ -20,7 +20,7 @@ from loadsim.judge.validity import invalid_reasons, warnings_of
 from loadsim.launch.environment import environment
 from loadsim.launch.result_files import write_whole
 from loadsim.launch.run_lifecycle import Run
-from loadsim.measure.generator_limits import dump_limits, limits_name
+from loadsim.measure.generator_limits import SCHEMA, StoredLimits, dump_limits, limits_name
 from loadsim.measure.result import Environment, RunResult
 from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.model import NS_PER_MS, NS_PER_S, LoadsimError, Secret, counted
@@ -30,6 +30,7 @@ from loadsim.process_environment import cache_directory
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.run.run_ids import new_id
+from loadsim.studies.steps_left import step_line
 
 CONNECTIONS = 64
 RATES = (100, 1_000, 5_000, 20_000)
@@ -52,30 +53,40 @@ class Calibration:
     reasons: tuple[str, ...]
     path: Path | None
 
+    def stored(self) -> StoredLimits:
+        """The form for files and programs."""
+        return StoredLimits(SCHEMA, self.environment, __version__, self.limits, list(self.reasons))
 
-async def measure_limits(step_ns: int, say: Callable[[str], None] = lambda _: None) -> Calibration:
-    """Measure, and store the limits when the machine was quiet enough. Raises LoadsimError."""
+
+async def measure_limits(step_ns: int, progress: Callable[[str], None] = lambda _: None) -> Calibration:
+    """Measure, and store the limits when the machine was quiet enough; `progress` gets a line for each step. Raises
+    LoadsimError."""
     secret = Secret("bench")
     options = ReceiverOptions(engine="bare", verify=False, admin=None)
     async with await start_receiver(options, secret) as receiver:
-        say(f"highest rate: {CONNECTIONS} connections, closed model")
+        progress(_step_line(step_ns, 1, RATES, f"highest rate: {CONNECTIONS} connections, closed model"))
         highest = await _run(receiver.url, secret, Phase(name="load", connections=CONNECTIONS, duration=step_ns))
         rate_max = highest.totals.rate_completed
         if not rate_max:
             raise LoadsimError("the bare receiver answered no event, so nothing can be measured")
         paced: list[tuple[int, RunResult]] = []
-        for rate in RATES:
-            if rate <= max(_SPARE * rate_max, RATES[0]):
-                say(f"lag and service time at {rate:,}/s")
-                duration = max(step_ns, _LEAST_EVENTS * NS_PER_S // rate)
-                phase = Phase(name="load", rate=Fraction(rate), duration=duration)
-                paced.append((rate, await _run(receiver.url, secret, phase)))
+        rates = [rate for rate in RATES if rate <= max(_SPARE * rate_max, RATES[0])]
+        for done, rate in enumerate(rates):
+            progress(_step_line(step_ns, 2 + done, rates[done:], f"lag and service time at {rate:,}/s"))
+            phase = Phase(name="load", rate=Fraction(rate), duration=_duration(step_ns, rate))
+            paced.append((rate, await _run(receiver.url, secret, phase)))
     return _calibration(highest, rate_max, paced)
 
 
-def dump(calibration: Calibration) -> bytes:
-    """The calibration as JSON."""
-    return dump_limits(calibration.limits, calibration.environment, __version__)
+def _duration(step_ns: int, rate: int) -> int:
+    return max(step_ns, _LEAST_EVENTS * NS_PER_S // rate)
+
+
+def _step_line(step_ns: int, number: int, rates: Sequence[int], what: str) -> str:
+    """`rates`: those that are still to be measured. The first step is without a rate."""
+    planned = [_duration(step_ns, rate) for rate in rates] + [step_ns] * (number == 1)
+    left_ns = sum(each + _WARM_UP_NS for each in planned)
+    return step_line(number, number - 1 + len(planned), left_ns / NS_PER_S, what)
 
 
 async def _run(url: str, secret: Secret, phase: Phase) -> RunResult:

@@ -31,7 +31,7 @@ def engine_report(limits: GeneratorLimits, where: Environment, reasons: Sequence
         tone="warn" if reasons else "good",
         name="limits of the generator",
         headline="not saved" if reasons else f"{numbers.count(limits.rate_max)} signed events/s per process",
-        about=[f"{where.cpu_model}, {where.cpu_count} cores, Python {where.python}"],
+        about=[f"{where.cpu_model}, {where.cpu_count} cores, Python {where.python}, {limits.measured_at[:10]}"],
         sections=sections(
             Section("reasons", "Invalid because", [Lines(reasons, tone="warn")]),
             Section("figures", extremes.caption, [extremes]),

@@ -31,6 +31,7 @@ from loadsim.studies.bench_receiver.result import SCHEMA, Ending, PaceRow, PartR
 from loadsim.studies.bench_receiver.subjects import OWN, Running, Setting, faults, running
 from loadsim.studies.cpu_timer import cpu_ns, one_core
 from loadsim.studies.save import utc_now
+from loadsim.studies.steps_left import step_line
 
 CONNECTIONS = 64
 RATES = (1_000, 4_000, 8_000)
@@ -90,9 +91,17 @@ class _Found:
 class ReceiverBenchmark:
     """One benchmark. `interrupt` ends it after the present window; the figures so far are kept."""
 
-    def __init__(self, request: ReceiverRequest, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        request: ReceiverRequest,
+        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._request = request
         self._say = say
+        self._progress = progress
+        self._planned_ns: list[int] = []
+        self._made = 0
         self._stopped = False
 
     def interrupt(self) -> None:
@@ -115,9 +124,25 @@ class ReceiverBenchmark:
                     self._say(f"{subject.name} {fault}: not loaded")
                 found.insert(0, _Found(started, wrong))
             right = [entry for entry in found if not entry.faults]
+            self._planned_ns = self._plan(len(right))
             await self._rounds(right)
             await self._paces(right)
         return self._result(started_at, where, cores, found)
+
+    def _plan(self, receivers: int) -> list[int]:
+        """How long each window is, at most."""
+        request = self._request
+        paces = [self._pace_ns(rate) for rate in request.rates]
+        return [each + _WARM_UP_NS for each in [request.step_ns] * request.rounds + paces for _ in range(receivers)]
+
+    def _pace_ns(self, rate: int) -> int:
+        return max(self._request.step_ns, min(_LONGEST_NS, _ENOUGH * NS_PER_S // rate))
+
+    def _step(self, what: str) -> None:
+        """Say that a window was made, or left out."""
+        self._made += 1
+        left_s = sum(self._planned_ns[self._made :]) / NS_PER_S
+        self._progress(step_line(self._made, len(self._planned_ns), left_s, what))
 
     async def _rounds(self, found: list[_Found]) -> None:
         for number in range(self._request.rounds if found else 0):
@@ -129,7 +154,7 @@ class ReceiverBenchmark:
                     continue
                 entry.windows.append(seen.window)
                 words = f"{seen.window.events_per_s:,.0f}/s, {seen.window.cpu_us:.1f} µs per event"
-                self._say(f"round {number + 1} of {self._request.rounds}: {entry.started.subject.name}: {words}")
+                self._step(f"{entry.started.subject.name}: {words}")
 
     async def _paces(self, found: list[_Found]) -> None:
         for rate in self._request.rates:
@@ -137,14 +162,14 @@ class ReceiverBenchmark:
                 if not entry.windows:
                     continue
                 if rate > _SPARE * entry.fastest:
-                    entry.paces.append(_left_out(rate, f"above {_SPARE:.0%} of what it can do"))
+                    entry.paces.append(left := _left_out(rate, f"above {_SPARE:.0%} of what it can do"))
+                    self._step(f"{entry.started.subject.name} at {rate:,}/s: left out, {left.why}")
                     continue
-                duration = max(self._request.step_ns, min(_LONGEST_NS, _ENOUGH * NS_PER_S // rate))
-                seen = await self._load(entry, Phase(name="load", rate=Fraction(rate), duration=duration))
+                seen = await self._load(entry, Phase(name="load", rate=Fraction(rate), duration=self._pace_ns(rate)))
                 if seen is not None:
                     entry.paces.append(pace := _pace(rate, seen))
                     words = pace.why or f"p50 {pace.p50_ms} ms, p99 {pace.p99_ms} ms"
-                    self._say(f"at {rate:,}/s: {entry.started.subject.name}: {words}")
+                    self._step(f"{entry.started.subject.name} at {rate:,}/s: {words}")
 
     async def _load(self, entry: _Found, phase: Phase) -> _Seen | None:
         """One run with a warm-up; None when the benchmark was ended, or the receiver fails, which is then a fault."""

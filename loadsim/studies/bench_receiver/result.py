@@ -31,6 +31,7 @@ class PaceRow(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float | None
     p99_9_ms: float | None
     max_ms: float | None
+    """The greatest."""
     why: str
     """Why there are no figures; empty when there are."""
 
@@ -39,8 +40,10 @@ class ReceiverRow(msgspec.Struct, frozen=True, kw_only=True):
     """One receiver. There are figures only for a receiver without faults."""
 
     key: str
+    """Name of the row in `parts`."""
     name: str
     verifies: bool
+    """Whether it checks signatures."""
     faults: list[str]
     """In words: a genuine event refused, a forged one accepted, a failed window."""
     events_per_s: Spread | None
@@ -52,6 +55,7 @@ class ReceiverRow(msgspec.Struct, frozen=True, kw_only=True):
     core_share: float | None
     """Share of its core that it used, median."""
     paces: list[PaceRow]
+    """One row for each rate."""
 
 
 class PartRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +63,11 @@ class PartRow(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     minuend: str
+    """Key of a row."""
     subtrahend: str | None
     """Keys of rows; None: nothing is subtracted."""
     us: float
+    """CPU µs per event, median over the rounds."""
     interval: tuple[float, float] | None
 
 
@@ -75,12 +81,16 @@ class ReceiverBench(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     scheme: str
     app: str | None
+    """The user's application; None without one."""
     connections: int
+    """Events in flight at full speed."""
     rounds: int
     cores: tuple[int, int] | None
     """The cores of the receiver and of the generator; None when they share all cores."""
     rows: list[ReceiverRow]
+    """One for each receiver."""
     parts: list[PartRow]
+    """Differences between two receivers."""
     ending: Ending
     reasons: list[str]
     environment: Environment

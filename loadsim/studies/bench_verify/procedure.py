@@ -35,6 +35,7 @@ from loadsim.studies.bench_verify.result import (
 from loadsim.studies.bench_verify.verifiers import Contender
 from loadsim.studies.cpu_timer import one_core, timed
 from loadsim.studies.save import utc_now
+from loadsim.studies.steps_left import step_line
 
 SIZES = (64, 300, 1_000, 7_000, 20_000, 256_000)
 ROUNDS = 15
@@ -91,9 +92,15 @@ class _Group:
 class VerifyBenchmark:
     """One benchmark. `interrupt` ends it after the present round; the figures so far are kept."""
 
-    def __init__(self, request: VerifyRequest, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        request: VerifyRequest,
+        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._request = request
         self._say = say
+        self._progress = progress
         self._secret = request.secret or Secret(secrets.token_hex(24))
         stranger = Secret(secrets.token_hex(24))
         self._makers = [Maker(each, self._secret, request.url) for each in request.schemes]
@@ -118,13 +125,16 @@ class VerifyBenchmark:
         with one_core() as core:
             for group in groups:
                 self._round(group, warming=True)
+            began_s = time.monotonic()
             for number in range(self._request.rounds):
                 if self._stopped:
                     break
                 for group in groups:
                     self._round(group)
                 self._rounds += 1
-                self._say(f"round {number + 1} of {self._request.rounds}")
+                rounds = self._request.rounds
+                left_s = (time.monotonic() - began_s) / (number + 1) * (rounds - number - 1)
+                self._progress(step_line(number + 1, rounds, left_s, "round measured"))
         self._judge()
         return self._result(started, core, groups)
 

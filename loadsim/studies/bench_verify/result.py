@@ -30,10 +30,15 @@ class VerifyRow(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     """Of the body, bytes."""
     delivery: Delivery
+    """`good`: genuine. `listed`: a signature header of 8 KB without a right signature. `largest`: the largest body,
+    with a wrong signature."""
     name: str
     kind: Kind
+    """`floor`: hashing alone. `mac`: the code over the signed bytes. `verifier`: a whole check of headers and body."""
     us: Spread
+    """CPU µs of one call."""
     per_second: float
+    """Calls per second of one core."""
     of_two_state: float | None
     """Ratio to the bare two-state SHA-256 of the same bytes; median over the rounds, like `of_mac`."""
     of_mac: float | None
@@ -48,6 +53,7 @@ class VerifierCheck(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     """Of the library; empty where there is none."""
     asked: list[str]
+    """The deliveries, in words."""
     faults: list[str]
     """In words; a verifier without faults is timed."""
 
@@ -57,10 +63,13 @@ class BoundRow(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     limit: float
+    """Greatest ratio allowed."""
     found: float
+    """Median ratio."""
     interval: tuple[float, float] | None
     """95 %, of the median ratio."""
     outcome: Proof
+    """`unsure`: the rounds prove neither."""
     why: str
     """Why there is no verdict; empty when there is one."""
 
@@ -74,14 +83,18 @@ class VerifyBench(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: str
     version: str
     openssl: str
+    """Version of OpenSSL."""
     core: int | None
     """The core that the benchmark was pinned to; None when the system cannot do that."""
     rounds: int
     lost_share: float
     """Share of the measured time in which something else used the core."""
     rows: list[VerifyRow]
+    """What was timed."""
     judged: list[VerifierCheck]
+    """Every verifier, right or wrong."""
     bounds: list[BoundRow]
+    """Limits on the cost of our verifier."""
     lacking: list[str]
     """Implementations that are not installed and so were not measured, in words."""
     ending: Ending

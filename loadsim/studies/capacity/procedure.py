@@ -44,6 +44,7 @@ from loadsim.studies.capacity.report import capacity_report, rate_words
 from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, StepRow
 from loadsim.studies.capacity.search import Outcome, RateSearch, Trial
 from loadsim.studies.save import utc_now
+from loadsim.studies.steps_left import step_line
 
 SETTLE, STEP = "settle", "step"
 MOST_STEPS = 40
@@ -80,10 +81,13 @@ class CapacityOutcome:
 
 @dataclass
 class CapacitySearch:
-    """A search that can be interrupted. `say` gets one line at the start and the end of each step."""
+    """A search that can be interrupted."""
 
     request: CapacityRequest
     say: Callable[[str], None]
+    """Gets what has to stay on a terminal."""
+    progress: Callable[[str], None] = lambda _: None
+    """Gets a line for each step and how it came out; the next one replaces it on a terminal."""
     interrupted: bool = False
     steps: list[StepRow] = field(default_factory=list)
     _decided: dict[Fraction, str] = field(default_factory=dict)
@@ -141,7 +145,7 @@ class CapacitySearch:
             elif (result.limits.generator_cpu_share or 0.0) >= _BUSY:
                 break  # it was at its limit, and would be again
             else:
-                self.say(f"        {rate_words(float(trial.rate))} is tried again: the generator was disturbed")
+                self.progress(f"        {rate_words(float(trial.rate))} is tried again: the generator was disturbed")
         return verdict
 
     def _together(self, rate: Fraction, last: StepVerdict, result: RunResult) -> StepVerdict:
@@ -157,7 +161,7 @@ class CapacitySearch:
         else:
             verdict = StepVerdict("pass")
         self._decided[rate] = verdict.why
-        self.say(f"        both steps together: {verdict.outcome}{': ' if verdict.why else ''}{verdict.why}")
+        self.progress(f"        both steps together: {verdict.outcome}{': ' if verdict.why else ''}{verdict.why}")
         return verdict
 
     async def _step(self, trial: Trial, load: RunSpec, *, longer: int) -> tuple[StepVerdict, RunResult]:
@@ -171,7 +175,7 @@ class CapacitySearch:
             # a step is ended early by the search's own rules
             objectives=tuple(replace(objective, abort=False) for objective in load.objectives),
         )
-        self.say(f"step {number}: {rate_words(float(trial.rate))} ({trial.kind})")
+        self.progress(self._step_line(number, trial, longer))
         await self._rest()
         watch = _Watch(spec.plan(), load.objectives, float(trial.rate))
         broken = None
@@ -195,6 +199,17 @@ class CapacitySearch:
         if result.effects is not None and result.effects.forecast is not None:
             self._rest_s = min(result.effects.forecast.left_s, _LONGEST_REST_S)
         return verdict, judged
+
+    def _step_line(self, number: int, trial: Trial, longer: int) -> str:
+        """A repeated step is one more than planned."""
+        what = f"{rate_words(float(trial.rate))} ({trial.kind})"
+        planned = self._search.planned()
+        if planned is None:
+            return step_line(number, None, None, what)
+        times = [longer, *(2 if kind in ("confirming", "refining") else 1 for kind in planned[1:])]
+        step_ns = max(self.request.step_ns, int(self._needed() / trial.rate * NS_PER_S))
+        left_ns = sum(step_ns * each + self.request.settle_ns for each in times)
+        return step_line(number, number + len(planned) - 1, left_ns / NS_PER_S, what)
 
     def scenario_at(self, rate: Fraction, *, longer: int = 1) -> Scenario:
         """The request's scenario with its phases replaced by a settle time and one step at this rate."""
@@ -246,7 +261,7 @@ class CapacitySearch:
     async def _rest(self) -> None:
         """Wait until the endpoint has processed the events that the last step left."""
         if self._rest_s:
-            self.say(f"        pause of {self._rest_s:.1f} s: the endpoint still has events of the last step")
+            self.progress(f"        pause of {self._rest_s:.1f} s: the endpoint still has events of the last step")
             await self._pause(self._rest_s)
 
     async def _pause(self, seconds: float) -> None:
@@ -288,7 +303,7 @@ class CapacitySearch:
             judged_ms=judged_percentiles(result),
         )
         self.steps.append(row)
-        self.say(f"        {outcome}{': ' if verdict.why else ''}{verdict.why}")
+        self.progress(f"        {outcome}{': ' if verdict.why else ''}{verdict.why}")
 
     def _keep(self, search: RateSearch, lost: str) -> CapacityOutcome:
         request = self.request

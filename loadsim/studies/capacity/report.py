@@ -170,5 +170,11 @@ def _confirms(result: CapacityResult, row: StepRow) -> bool:
 
 def _words(result: CapacityResult) -> list[str]:
     steps = len(result.steps)
-    words = [result.target, f"search {result.id}", counted(steps, "step"), f"seed {result.seed}"]
+    words = [
+        result.target,
+        f"started {result.started_at}",
+        f"search {result.id}",
+        counted(steps, "step"),
+        f"seed {result.seed}",
+    ]
     return [*words, f"to {100 * result.precision:g} %"]

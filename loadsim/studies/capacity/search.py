@@ -118,6 +118,36 @@ class RateSearch:
             return None
         return self._last(best, ceiling)
 
+    def planned(self) -> list[Kind] | None:
+        """The trials still to come, at most, if each is clear; None while nothing bounds the doubling."""
+        if (trial := self.next()) is None:
+            return []
+        if trial.kind == "refining":
+            return ["refining"] * (MOST_REFINING - self._refined)
+        if trial.kind == "confirming":
+            return ["confirming"]
+        best, ceiling = self.best, self.ceiling
+        if best is not None and ceiling is not None:
+            return [*self._bisections(float(ceiling / best)), "confirming"]
+        if self._highest is None:
+            return None
+        doublings: list[Kind] = ["doubling"]
+        rate = trial.rate
+        while rate < self._highest:
+            rate *= 2
+            doublings.append("doubling")
+        return [*doublings, *self._bisections(2.0), "confirming"]
+
+    def _bisections(self, ratio: float) -> list[Kind]:
+        """What narrows a failing over a passing rate down to the precision: each halves their distance, and one more is
+        needed where rates were rounded."""
+        found: list[Kind] = ["bisection"] if ratio - 1 > self._precision else []
+        distance = ratio - 1
+        while distance > self._precision:
+            distance /= 2
+            found.append("bisection")
+        return found
+
     def _last(self, best: Fraction, ceiling: Fraction) -> Trial | None:
         """Confirm a rate where the steps were clear, else look longer where the answer is estimated to be."""
         found = self.estimate

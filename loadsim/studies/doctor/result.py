@@ -22,6 +22,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     state: State
+    """`note`: it could be better. `limit`: a run is likely to be limited by it."""
     found: str
     """In words, for people."""
     meaning: str
@@ -39,3 +40,4 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     environment: Environment
     checks: list[Check]
+    """One for each property."""

@@ -1,8 +1,8 @@
-"""The report of a probe and its JSON: the forms of a body that an endpoint verifies, or its window of time."""
+"""The report of a probe: the forms of a body that an endpoint verifies, or its window of time."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from loadsim.model import counted
 from loadsim.plan.redact import redact_url
@@ -19,59 +19,6 @@ _MEANINGS: dict[Meaning, str] = {
     "broken": "breaks the endpoint",
     "unclear": "refused like a forged event",
 }
-
-
-# -- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def probe_document(report: ProbeResult) -> dict[str, Any]:
-    """The report as one JSON-able object."""
-    return {
-        "target": report.subject.document(),
-        "requests": report.requests,
-        "stopped": report.stopped,
-        "findings": [_finding_document(finding) for finding in report.findings],
-        "notes": list(report.notes),
-        "forms": [
-            {"name": row.name, "bytes": row.bytes_class, "result": row.meaning or "not sent", "answer": row.answer}
-            | {"finding": row.is_finding, "why": row.why or None}
-            for row in report.rows
-        ],
-    }
-
-
-def clock_document(report: ClockResult) -> dict[str, Any]:
-    """The report as one JSON-able object; seconds on the endpoint's clock."""
-    offset = report.offset
-    sides = {}
-    for edge, width in report.widths():
-        window = report.window(edge)
-        sides[edge.direction] = {
-            "result": width,
-            "window_s": [round(figure, 3) for figure in window] if window is not None else None,
-        }
-    return {
-        "target": report.subject.document(),
-        "requests": report.requests,
-        "tolerance_s": report.tolerance_s,
-        "limit_s": report.limit_s,
-        "sides": sides,
-        "clock_offset_s": [round(figure, 3) for figure in offset.span] if offset else None,
-        "clock_offset_source": offset.source if offset else None,
-        "findings": [_finding_document(finding) for finding in report.findings],
-    }
-
-
-def _finding_document(finding: Finding) -> dict[str, Any]:
-    return {
-        "text": finding.text,
-        "mend": finding.mend,
-        "classes": list(finding.classes),
-        "proven": finding.proven,
-    }
-
-
-# -- report ---------------------------------------------------------------------------------------------------------
 
 
 def probe_report(result: ProbeResult) -> Report:
@@ -110,7 +57,8 @@ def probe_any_report(result: ProbeResult | ClockResult) -> Report:
 
 def stored_report(stored: StoredProbe) -> Report:
     """The report of a stored probe. Raises ValueError where it has no result."""
-    return probe_any_report(loaded(stored))
+    report = probe_any_report(loaded(stored))
+    return replace(report, about=[*report.about, f"started {stored.started_at} · {stored.id}"])
 
 
 _FORMS = (

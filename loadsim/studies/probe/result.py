@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
@@ -26,15 +25,6 @@ class ProbedEndpoint:
     scheme: str
     event: str
     endpoint: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "url": redact_url(self.url),
-            "endpoint": self.endpoint,
-            "scheme": self.scheme,
-            "event": self.event,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,7 @@ def test_a_pair_with_a_disturbed_generator_is_run_again(tmp_path: Path, runs: Ru
     runs.broken[3] = judged(totals(), disturbed=30_000)
     said: list[str] = []
     asked = request(tmp_path)
-    result = asyncio.run(ab.AbComparison(asked, said.append).execute()).result
+    result = asyncio.run(ab.AbComparison(asked, said.append, said.append).execute()).result
     assert result.ending == "fail", "the slower one is found"
     assert [pair.number for pair in result.pairs] == list(range(1, 8))
     assert [pair.number for pair in result.repeated] == [2]
@@ -198,7 +198,9 @@ def test_nothing_is_left_of_a_comparison_without_a_run(tmp_path: Path, runs: Run
 
 
 def test_interrupted_comparisons_make_no_other_run(tmp_path: Path, runs: Runs) -> None:
-    comparison = ab.AbComparison(request(tmp_path), lambda line: comparison.interrupt() if "pair 3" in line else None)
+    comparison = ab.AbComparison(
+        request(tmp_path), lambda _: None, lambda line: comparison.interrupt() if "pair 3" in line else None
+    )
     result = asyncio.run(comparison.execute()).result
     assert (result.ending, len(runs.made)) == ("interrupted", 5)
     assert result.reasons == ["2 of 7 pairs were made"]

@@ -75,7 +75,7 @@ def request(
 
 async def search(wanted: CapacityRequest, say: Callable[[str], None] = lambda _: None) -> CapacityOutcome:
     async with asyncio.timeout(PATIENCE_S):
-        return await CapacitySearch(wanted, say).execute()
+        return await CapacitySearch(wanted, say, say).execute()
 
 
 def assert_kept(outcome: CapacityOutcome) -> None:
@@ -227,7 +227,7 @@ async def test_an_interrupted_search_keeps_its_steps(tmp_path: Path) -> None:
             if line.startswith("step 2"):
                 running.interrupt()
 
-        running = CapacitySearch(wanted, say)
+        running = CapacitySearch(wanted, say, say)
         outcome = await running.execute()
     assert outcome.result.ending == "interrupted"
     assert [row.outcome for row in outcome.result.steps] == ["pass", "interrupted"]

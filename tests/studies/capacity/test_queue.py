@@ -107,7 +107,7 @@ def found(
     request = CapacityRequest(
         load, Fraction(50), Fraction(highest) if highest else None, 10 * NS_PER_S, 2 * NS_PER_S, Fraction(25, 1000)
     )
-    return asyncio.run(CapacitySearch(request, say).execute()).result
+    return asyncio.run(CapacitySearch(request, say, say).execute()).result
 
 
 @pytest.mark.slow

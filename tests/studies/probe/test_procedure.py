@@ -12,14 +12,15 @@ import pytest
 from aiohttp import web
 
 from loadsim.engine.tls_settings import Trust
+from loadsim.measure.stored_json import stored_json
 from loadsim.model import Secret, UnreachableError
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, ReceiverOptions
 from loadsim.signing import scheme
 from loadsim.studies.probe.asker import ProbeRequest
+from loadsim.studies.probe.document import ClockDocument, probe_document
 from loadsim.studies.probe.procedure import probe_clock, probe_rawness
-from loadsim.studies.probe.report import clock_document, probe_document
-from loadsim.studies.probe.result import ClockResult, ProbedEndpoint, ProbeResult
+from loadsim.studies.probe.result import ClockResult, ProbedEndpoint, ProbeResult, StoredProbe, stored_probe
 from tests.cli.loopback import serving
 from tests.conftest import slow_but
 from tests.report.rendering import render_text
@@ -32,6 +33,10 @@ def request_to(url: str, name: str = "trackpilots", secret: str = SECRET) -> Pro
     event = EVENTS.get(name, f"{name}.issue.create")
     subject = ProbedEndpoint(url, name, event)
     return ProbeRequest(subject, scheme(name), Secret(secret), url, {}, 10.0, Trust())
+
+
+def as_stored(result: ProbeResult | ClockResult) -> StoredProbe:
+    return stored_probe(result, probe_id="probe", started_at="", ended_at="", version="")
 
 
 @contextmanager
@@ -126,7 +131,7 @@ async def test_a_mistake_of_the_field_is_named_and_proven(
     assert "raw bytes" in proven[0].mend
     assert not {"plain", "html", "charset", "upper-names"} & classes(report)
     assert cause in render_text(report, width=300)
-    assert cause in json.dumps(probe_document(report))
+    assert cause in stored_json(probe_document(as_stored(report))).decode()
 
 
 async def test_one_that_refuses_even_plain_events_is_told_from_a_wrong_secret() -> None:
@@ -284,7 +289,9 @@ async def test_a_window_that_differs_is_named(flaw: dict[str, float], told: dict
     assert words in report.findings[0].text
     assert words in render_text(report, width=300)
     assert report.requests <= 4 * (86_400).bit_length() + 4
-    assert clock_document(report)["sides"]["future"]["result"] == told["future"]
+    document = probe_document(as_stored(report))
+    assert isinstance(document, ClockDocument)
+    assert document.sides["future"].result == told["future"]
 
 
 @pytest.mark.parametrize(("dated", "source"), [(True, "date"), (False, "centre")])
