@@ -104,7 +104,7 @@ def _cells(each: StoredLine) -> tuple[str, ...]:
     )
     return (
         each.directory,
-        each.kind,
+        each.kind if each.scale in (None, 1) else f"{each.kind}, scale {each.scale:g}",
         verdict,
         *(shown if figured else ("",) * len(shown)),
         numbers.printable(each.target or ""),

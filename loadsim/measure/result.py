@@ -60,6 +60,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """None when no objective ended the run."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """As the user gave them (`--tag`)."""
+    scale: Figure = 1.0
+    """By which the scenario was shortened (`--scale`); 1: it ran whole. `scenario` is the shortened one."""
 
 
 class Environment(msgspec.Struct, frozen=True):

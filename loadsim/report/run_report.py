@@ -121,7 +121,7 @@ def _diagnosis(result: RunResult) -> Section:
 def _objectives(result: RunResult) -> Section:
     rows = []
     for line in facts.objective_lines(result):
-        word, tone = OUTCOMES[line.passed]
+        word, tone = (OUTCOMES[None][0], "dim") if line.scaled else OUTCOMES[line.passed]
         objective = Cell(line.text, note=line.note, code=True)
         seen = Cell(line.observed, "bad" if line.passed is False else "")
         rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval or line.needs))
