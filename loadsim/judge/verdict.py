@@ -51,7 +51,8 @@ def evaluate(
     interval of its figure is beyond the limit; a figure without an interval is judged as with `point`, and the row of a
     percentile says so. It is stored, as is `defaults`, whether default objectives were asked for, so that a later
     judgement can follow it. The objective that ended a run early has failed; objectives for which such a run has too
-    few samples are left open. So are, and without a say in the verdict, those of a shortened run. Raises UsageError for an objective over windows that cannot be made from this result.
+    few samples are left open. So are those of a shortened run, which then do not decide the verdict. Raises UsageError
+    for an objective over windows that cannot be made from this result.
     """
     reasons, doubts = invalid_reasons(result), []
     rows = []

@@ -15,7 +15,6 @@ from loadsim.report import numbers
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "invalid": "INVALID", "none": "NOT JUDGED"}
 
 
-
 class ObjectiveLine(NamedTuple):
     """One judged objective. `passed` is None when it could not be judged."""
 

@@ -46,6 +46,8 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
     False: ("failed", "bad"),
     None: ("not judged", "warn"),
 }
+SCALED_OUT: tuple[str, Tone] = ("not judged", "dim")
+"""Of an objective that a shortened run cannot judge."""
 MOST_WINDOWS = 500
 """Rows of a table of windows."""
 _VERDICT = ("validity", "warnings", "objectives")
@@ -121,7 +123,7 @@ def _diagnosis(result: RunResult) -> Section:
 def _objectives(result: RunResult) -> Section:
     rows = []
     for line in facts.objective_lines(result):
-        word, tone = (OUTCOMES[None][0], "dim") if line.scaled else OUTCOMES[line.passed]
+        word, tone = SCALED_OUT if line.scaled else OUTCOMES[line.passed]
         objective = Cell(line.text, note=line.note, code=True)
         seen = Cell(line.observed, "bad" if line.passed is False else "")
         rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval or line.needs))

@@ -43,7 +43,5 @@ def scaled_spec(spec: RunSpec, scale: float) -> RunSpec:
         scenario = scaled(spec.scenario, scale)
     except ValueError as error:
         raise UsageError(f"--scale: {error}") from None
-    objectives = tuple(
-        replace(each, abort=False) if asks_for_many(each) else each for each in spec.objectives
-    )
+    objectives = tuple(replace(each, abort=False) if asks_for_many(each) else each for each in spec.objectives)
     return msgspec.structs.replace(spec, scenario=scenario, objectives=objectives, scale=scale)

@@ -9,7 +9,7 @@ import msgspec
 
 from loadsim.measure.generator_limits import SCHEMA as ENGINE_SCHEMA
 from loadsim.measure.generator_limits import StoredLimits
-from loadsim.measure.stored_json import UNREADABLE
+from loadsim.measure.stored_json import UNREADABLE, why_newer
 from loadsim.model import UsageError
 from loadsim.report.blocks import Report
 from loadsim.studies.ab.report import ab_report
@@ -56,13 +56,17 @@ class _Envelope(msgspec.Struct):
 
 
 def study_report(data: bytes, source: str) -> Report | None:
-    """The report of a stored study; None where `data` is not one. Raises UsageError, in one line, for a damaged one."""
+    """The report of a stored study; None where `data` is not one. Raises UsageError, in one line, for a damaged one and
+    for one of a newer loadsim."""
     try:
         schema = msgspec.json.decode(data, type=_Envelope).schema
     except UNREADABLE:
         return None
     kind = KINDS.get(schema)
     if kind is None:
+        newer = next(filter(None, (why_newer(schema, ours) for ours in KINDS)), "")
+        if newer:
+            raise UsageError(f"{source}: {newer}")
         return None
     try:
         return kind.report(msgspec.json.decode(data, type=kind.result))
