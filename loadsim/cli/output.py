@@ -130,6 +130,21 @@ def put_line(text: str = "") -> None:
     put(f"{text}\n")
 
 
+def put_json(data: bytes) -> None:
+    """Print a JSON document as one line, indented where somebody looks at it. Raises OutputError."""
+    put(indented(data) + b"\n" if sys.stdout.isatty() else data + b"\n")
+
+
+def indented(data: bytes) -> bytes:
+    """JSON with line breaks, its values unchanged; any other text as it is."""
+    import msgspec
+
+    try:
+        return msgspec.json.format(data, indent=2)
+    except msgspec.DecodeError:
+        return data
+
+
 @contextlib.contextmanager
 def report_of(saved: Path | None = None) -> Iterator[None]:
     """Context for printing a report. An error of stdout is a message that names the directory with the report.

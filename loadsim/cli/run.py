@@ -114,6 +114,10 @@ def command(what: str, **options: Any) -> None:
     from loadsim.run.scenario_text import shadowed_scenario
     from loadsim.run.spec_of_options import compose, read_config
 
+    if (options["duration"] or "").startswith("@"):
+        raise UsageError(
+            f"-d is the duration of a load, e.g. 30s; a body of your own is --payload {options['duration']}"
+        )
     config = read_config()
     spec = compose(what, run_options(options), config=config)
     if note := shadowed_scenario(what, config):

@@ -125,7 +125,7 @@ def _scenario(document: dict[str, Any], events: int = EVENTS) -> Iterator[str]:
 
 def _arrivals(plan: Plan, phase: int) -> Iterator[tuple[int, int | None, int]]:
     for block in plan.blocks(phase):
-        due = block.due if block.due else itertools.repeat(None)
+        due = block.due or itertools.repeat(None)
         yield from zip(block.index, due, block.stratum, strict=False)
 
 
