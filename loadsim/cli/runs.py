@@ -21,7 +21,7 @@ from loadsim.studies.result_directories import (
     stored_list,
 )
 
-_HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Target")
+_HEADER = ("Directory", "What", "Verdict", "Sent", "2xx", "p50", "p99", "Target")
 
 
 @click.command("runs")

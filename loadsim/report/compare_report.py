@@ -91,7 +91,7 @@ def _sides(result: CompareResult) -> list[str]:
 
 def _run(run: RunResult) -> str:
     totals = run.totals
-    words = [run.run.id, f"{numbers.count(totals.sent)} events", f"2xx {numbers.share(totals.success_rate)}"]
+    words = [run.run.id, f"sent {numbers.count(totals.sent)}", f"2xx {numbers.share(totals.success_rate)}"]
     return " · ".join([*words, f"completed {numbers.per_second(totals.rate_completed)}"])
 
 

@@ -14,7 +14,7 @@ from loadsim.report.chart_sections import point_table
 
 LEAST = 2
 """The fewest runs that make a trend."""
-HEADER = ("Run", "Verdict", "Events", "Completed", "2xx", "p50", "p99", "max")
+HEADER = ("Run", "Verdict", "Sent", "Completed", "2xx", "p50", "p99", "max")
 
 
 class RunLine(NamedTuple):
