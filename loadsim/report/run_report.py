@@ -52,7 +52,7 @@ MOST_WINDOWS = 500
 """Rows of a table of windows."""
 _VERDICT = ("validity", "warnings", "objectives")
 """The sections about the verdict."""
-_SPARE_OF_HOSTS = ("Processes", "Answers")
+_SPARE_OF_HOSTS = ("Processes", "Answered")
 _NO_STATS = Stats(count=0)
 
 
@@ -232,6 +232,6 @@ def _shards(result: RunResult) -> Table:
         )
         for row in result.shards
     ]
-    titles = ("Deliveries", "Answers", "p50", "CPU", "Memory", "Connections")
+    titles = ("Events", "Answered", "p50", "CPU", "Memory", "Connections")
     columns = (*words("Process", "Host"), *(Column(title) for title in titles), Column("Note", words=True, long=True))
     return Table("Generator processes", columns, rows)
