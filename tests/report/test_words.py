@@ -172,9 +172,8 @@ def test_a_run_of_nothing_can_be_reported() -> None:
 def all_counts() -> RunResult:
     """A result in which every count is another number, with everything that a report can show."""
     numbers = itertools.count(101)
-    reconciliation = Reconciliation(
-        source="the embedded receiver",
-        of="deliveries",
+    reconciliation = msgspec.structs.replace(
+        Reconciliation(source="the embedded receiver", of="deliveries"),
         **{name: next(numbers) for name in Reconciliation.__struct_fields__ if name not in NO_COUNTS},
     )
     repeated = msgspec.structs.replace(
