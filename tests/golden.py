@@ -1,8 +1,9 @@
-"""Renders the golden files of the reports again, and shows what changes:
+"""Makes the golden files again, those of the reports and those of what a seed means, and shows what changes:
 
     python -m tests.golden            (--check: write nothing, exit 1 where something differs)
 
-Keep the new files only when somebody has looked at the difference and it is meant.
+Keep the new files only when somebody has looked at the difference and it is meant. A seed that means something else
+breaks everybody's stored seeds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.report.test_golden import GOLDEN, rendered
+from tests.cases import test_seed_vectors
+from tests.report import test_golden
+
+SETS = ((test_golden.GOLDEN, test_golden.rendered), (test_seed_vectors.GOLDEN, test_seed_vectors.vectors))
+"""Each directory of golden files, and what makes them."""
 
 
 def difference(now: Mapping[str, str], directory: Path) -> Iterator[str]:
@@ -39,12 +44,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where something differs")
     given = parser.parse_args()
-    now = rendered()
-    changes = "".join(line if line.endswith("\n") else f"{line}\n" for line in difference(now, GOLDEN))
+    made = [(make(), directory) for directory, make in SETS]
+    lines = (line for now, directory in made for line in difference(now, directory))
+    changes = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
     print(changes or "nothing changes", end="" if changes else "\n")
     if given.check:
         sys.exit(bool(changes))
-    write(now, GOLDEN)
+    for now, directory in made:
+        write(now, directory)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.output import json_option, put, put_json, put_line, write_exact
+from loadsim.cli.output import indented, json_option, put, put_json, put_line, write_exact
 from loadsim.model import UsageError
 
 
@@ -48,8 +48,9 @@ def command(
 ) -> None:
     """List the event types, or print a payload of one.
 
-    With --seed the output is the exact body, byte for byte, of event I of a run with that seed. Its times are --epoch;
-    in a run with an epoch they are that epoch plus the event's due time.
+    With --seed the output, in a pipe or a file, is the exact body, byte for byte, of event I of a run with that seed;
+    on a terminal it is indented. Its times are --epoch; in a run with an epoch they are that epoch plus the event's due
+    time.
 
     \b
     Examples:
@@ -139,7 +140,7 @@ def _print_body(
     image: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Print the exact bytes, so that they can be hashed and compared; on a terminal, with a newline after them."""
+    """Print the exact bytes, so that they can be hashed and compared; on a terminal, indented."""
     from loadsim.events import EventSource, parse_override
     from loadsim.inputs.values import parse_epoch
 
@@ -147,4 +148,5 @@ def _print_body(
         event, seed, simulation=not live, image=image or "placeholder", overrides=map(parse_override, overrides)
     )
     now_ns = time.time_ns() if epoch is None else parse_epoch(epoch)
-    write_exact(source.body(index, now_ns) + (b"\n" if sys.stdout.isatty() else b""))
+    body = source.body(index, now_ns)
+    write_exact(indented(body) + b"\n" if sys.stdout.isatty() else body)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
+from loadsim.cli.at_file import header_lines, payload_file
 
 if TYPE_CHECKING:
     from loadsim.run.options import RunOptions
@@ -46,7 +47,10 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Event types to send (default: all).",
     ),
     click.option(
-        "--payload", metavar="FILE", help="Send recorded bodies with new signatures: .ndjson rows, or one body."
+        "--payload",
+        metavar="FILE",
+        callback=payload_file,
+        help="Send recorded bodies with new signatures: .ndjson rows, or one body; - is stdin.",
     ),
     click.option(
         "--effects",
@@ -66,8 +70,9 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--header",
         "headers",
         multiple=True,
-        metavar="'NAME: VALUE'",
-        help="Extra header; VALUE env:VAR reads a variable.",
+        metavar="'NAME: VALUE'|@FILE",
+        callback=header_lines,
+        help="Extra header, or a file of them; VALUE env:VAR reads a variable.",
     ),
     click.option("--scheme", shell_complete=completing.schemes, help="Signature scheme (default trackpilots)."),
     *secret_options(),

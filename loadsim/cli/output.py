@@ -145,6 +145,16 @@ def put_json(document: object) -> None:
     put(stored_json(document))
 
 
+def indented(data: bytes) -> bytes:
+    """JSON with line breaks, its values unchanged; any other text as it is."""
+    import msgspec
+
+    try:
+        return msgspec.json.format(data, indent=2)
+    except msgspec.DecodeError:
+        return data
+
+
 @contextlib.contextmanager
 def report_of(saved: Path | None = None) -> Iterator[None]:
     """Context for printing a report. An error of stdout is a message that names the directory with the report.

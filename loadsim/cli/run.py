@@ -64,6 +64,13 @@ if TYPE_CHECKING:
 )
 @click.option("--retry", metavar="PROVIDER", help="Retry failed events as this provider does, e.g. stripe.")
 @click.option(
+    "--scale",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="FACTOR",
+    help="Shorten the run for a quick check: multiply durations and counts of events by this, e.g. 0.1; rates and "
+    "connections stay.",
+)
+@click.option(
     "--time-scale", type=float, metavar="N", help="With --retry or [retry]: divide the provider's pauses by N."
 )
 @click.option(
@@ -105,6 +112,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
       loadsim run steady --cluster local:2
       loadsim run embedded -r 200/s -d 1m --live 0
+      loadsim run soak.toml --scale 0.1 --check
     """
     from loadsim.cli.github import report_to_github
     from loadsim.judge import exit_code
@@ -114,6 +122,10 @@ def command(what: str, **options: Any) -> None:
 
     if options["check"] and options["json_file"] == "-":
         raise UsageError("--check sends nothing, so there is no result: leave out --json -")
+    if (options["duration"] or "").startswith("@"):
+        raise UsageError(
+            f"-d is the duration of a load, e.g. 30s; a body of your own is --payload {options['duration']}"
+        )
     config = read_config()
     spec = compose(what, run_options(options), config=config)
     if note := shadowed_scenario(what, config):
@@ -223,5 +235,7 @@ def _check_json(json_file: str | None) -> None:
 
 def _show_plan(spec: RunSpec) -> None:
     from loadsim.report.plan_text import render_plan
+    from loadsim.run.run_length import unsupported
 
-    put(render_plan(spec.shown_plan(), spec.objectives))
+    short = {objective.text: why for objective, why in unsupported(spec)}
+    put(render_plan(spec.shown_plan(), spec.objectives, scale=spec.scale, short=short))

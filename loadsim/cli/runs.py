@@ -21,7 +21,7 @@ from loadsim.studies.result_directories import (
     stored_list,
 )
 
-_HEADER = ("Directory", "What", "Verdict", "Events", "2xx", "p50", "p99", "Target")
+_HEADER = ("Directory", "What", "Verdict", "Sent", "2xx", "p50", "p99", "Target")
 
 
 @click.command("runs", epilog=exit_codes(ok="listed", usage="usage or --last where there is no result yet"))
@@ -99,7 +99,7 @@ def _cells(each: StoredLine) -> tuple[str, ...]:
     )
     return (
         each.directory,
-        each.kind,
+        each.kind if each.scale in (None, 1) else f"{each.kind}, scale {each.scale:g}",
         verdict,
         *(shown if figured else ("",) * len(shown)),
         numbers.printable(each.target or ""),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
+from loadsim.cli.at_file import body_of, payload_file
 from loadsim.cli.output import json_option, put, put_json, report_of
 from loadsim.cli.single_event_options import event_for, single_options, target_with
 from loadsim.exit_codes import Exit, exit_codes
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     help="Event type (default: the endpoint's, if it has registered exactly one).",
 )
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Set a field, e.g. data.user.userId=u1.")
-@click.option("--payload", metavar="FILE", help="Send this JSON file, byte for byte, as the body.")
+@click.option(
+    "--payload",
+    metavar="FILE",
+    callback=payload_file,
+    help="Send this JSON file, byte for byte, as the body; - is stdin.",
+)
+@click.option("-d", "--data", metavar="JSON|@FILE", help="Send this body, or that of a file, as curl does.")
 @click.option("--live", is_flag=True, help='Leave out the field "simulation", as live events do.')
 @click.option("--image", metavar="FORM", help="imageBuffer: placeholder, buffer:SIZE or base64:SIZE, e.g. buffer:64KB.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="S", help="Event 0 of this seed (default random).")
@@ -51,6 +58,7 @@ def command(target: str, **options: Any) -> None:
       loadsim simulate http://127.0.0.1:8080/webhooks -e desktop.app_tracking.captured
       loadsim simulate staging -e desktop.activity_tracking.captured --set data.user.userId=u-1
       loadsim simulate staging --payload captured.json --json
+      loadsim simulate staging -d @captured.json -H @headers.txt
     """
     from loadsim.single.prepare import deliver
 
@@ -81,7 +89,7 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
     from loadsim.events import EventSource, parse_override
     from loadsim.single.prepare import made_event
 
-    if options["payload"] is not None:
+    if options["payload"] is not None or options["data"] is not None:
         return _recorded(endpoint, target, options)
     name = event_for(endpoint, target, options["event"])
     seed = options["seed"] if options["seed"] is not None else secrets.randbits(32)
@@ -96,21 +104,22 @@ def _event(endpoint: Endpoint, target: Target, options: dict[str, Any], now_ns: 
 
 
 def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> OneEvent:
-    """The body of a file, sent unchanged."""
-    from loadsim.input_files import read_bytes_file
+    """The user's own body, sent unchanged."""
     from loadsim.inputs.event_names import full_name
     from loadsim.signing import family, scheme
     from loadsim.single.prepare import own_event
 
-    path = options["payload"]
+    option = "--payload" if options["data"] is None else "-d"
     given = [f"--{name}" for name in ("live", "image", "seed") if options[name] not in (None, False)]
     given += ["--set"] if options["overrides"] else []
+    given += ["--payload"] if option == "-d" and options["payload"] is not None else []
     if given:
-        raise UsageError(f"--payload sends {path} unchanged: leave out {', '.join(given)}, or change the file")
+        raise UsageError(f"{option} sends a body unchanged: leave out {', '.join(given)}, or change the body")
+    body, source = body_of(options["data"] if option == "-d" else f"@{options['payload']}")
     asked = options["event"]
     if asked is not None:
         asked = full_name(asked, family(scheme(target.scheme, target.custom)))
-    return own_event(endpoint, read_bytes_file(path), asked, path)
+    return own_event(endpoint, body, asked, source)
 
 
 # -- showing --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
+from loadsim.cli.at_file import header_lines
 from loadsim.cli.options import Decorator, secret_options, with_options
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     *secret_options(),
     click.option(
-        "-H", "--header", "headers", multiple=True, metavar="HEADER", help="'Name: value' or 'Name: env:VARIABLE'."
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'|@FILE",
+        callback=header_lines,
+        help="Extra header, or a file of them; VALUE env:VAR reads a variable.",
     ),
     click.option("--timeout", metavar="TIME", help="Longest time of an event, to the last byte (default 10s)."),
     click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),

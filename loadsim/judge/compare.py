@@ -173,6 +173,7 @@ def _differences(base: RunResult, new: RunResult) -> list[str]:
     pairs: list[tuple[str, object, object]] = [
         ("target", target_url(base), target_url(new)),
         ("model", base.run.model, new.run.model),
+        ("scale", f"{base.run.scale:g}", f"{new.run.scale:g}"),
         ("planned rate", _rate(base), _rate(new)),
         ("connections", base.limits.connections, new.limits.connections),
         ("event types", ", ".join(sorted(base.by_event)), ", ".join(sorted(new.by_event))),

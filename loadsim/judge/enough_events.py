@@ -19,7 +19,7 @@ from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.window_counts import Grid, stretches_of
 from loadsim.model import NS_PER_S, Objective
-from loadsim.plan import Plan
+from loadsim.plan import Plan, format_duration
 
 _BY_CONNECTION = ("connect",)
 """Metrics whose samples are of connections: there may be more of them than events."""
@@ -77,6 +77,8 @@ def _short_window(objective: Objective, plan: Plan, names: StratumNames, least: 
         return ""
     if any(plan.phases[phase].model == "closed" for phase, _ in wanted):
         return ""
+    if grid.count == 0:
+        return f"no whole window of {format_duration(grid.width_ns)} is recorded"
     counts: Ints = np.zeros(grid.count, dtype=np.int64)
     for phase, strata in wanted:
         for block in plan.blocks(phase):

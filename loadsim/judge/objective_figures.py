@@ -28,6 +28,8 @@ class Observation:
     ci95: tuple[float, float] | None = None
     needs_s: float | None = None
     missing: str = ""
+    few: bool = False
+    """It is missing because there were too few events."""
     at_most: float | None = None
     """The greatest value that the figure may have, since events were unfinished (inf: any); None: `value` is exact."""
 
@@ -42,7 +44,7 @@ def observe(result: RunResult, objective: Objective) -> Observation:
         return _effects(result, objective)
     group = group_of(result, objective)
     if group is None or group.planned == 0:
-        return Observation(None, missing=f"no events {_where(objective)}")
+        return Observation(None, missing=f"no events {_where(objective)}", few=True)
     kind = METRICS[objective.metric]
     if kind == "trend":
         return _trend(result, objective, group)
@@ -84,7 +86,7 @@ def _trend(result: RunResult, objective: Objective, group: Totals) -> Observatio
 def _figure_of(result: RunResult, objective: Objective, stats: Stats | None, where: str) -> Observation:
     """A figure of a latency metric."""
     if stats is None or stats.count == 0:
-        return Observation(None, missing=f"no {objective.metric} sample {where}")
+        return Observation(None, missing=f"no {objective.metric} sample {where}", few=True)
     number = percentile_of(objective.aggregation)
     if number is None:
         name = {"min": "min", "max": "max", "avg": "mean"}[objective.aggregation]
@@ -99,7 +101,7 @@ def _figure_of(result: RunResult, objective: Objective, stats: Stats | None, whe
             f"{stats.count:,} {objective.metric} sample{'s' * (stats.count != 1)} {where}, "
             f"{objective.aggregation} needs {least:,}"
         )
-        return Observation(None, missing=short)
+        return Observation(None, missing=short, few=True)
     name = "p" + format(number, "f").replace(".", "_")
     stored: float | None = getattr(stats, name) if name in PERCENTILES else None
     value = stored if stored is not None else _from_histogram(result, objective, stats, quantile)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from loadsim.exit_codes import VERDICTS, Exit
 from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import percentile_of, status_of, unit_of
+from loadsim.judge.scaled_runs import SCALED, why_left_open
 from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
 from loadsim.judge.vocabulary import EFFECT_METRICS, K6_DIFFERENCE, LEDGER_METRICS, METRICS
 from loadsim.judge.window_objectives import CUT_OFF_EARLY, course_of, holds_between, judge_course
@@ -50,12 +51,14 @@ def evaluate(
     interval of its figure is beyond the limit; a figure without an interval is judged as with `point`, and the row of a
     percentile says so. It is stored, as is `defaults`, whether default objectives were asked for, so that a later
     judgement can follow it. The objective that ended a run early has failed; objectives for which such a run has too
-    few samples are left open. Raises UsageError for an objective over windows that cannot be made from this result.
+    few samples are left open. So are those of a shortened run, which then do not decide the verdict. Raises UsageError
+    for an objective over windows that cannot be made from this result.
     """
     reasons, doubts = invalid_reasons(result), []
     rows = []
     for objective in objectives:
-        row, missing = _judge(result, objective, gate)
+        found = _judge(result, objective, gate)
+        row, missing = _of_scaled(found, objective) if result.run.scale < 1 else (found.row, found.missing)
         missing = missing or short_of_load(result, objective)
         if result.run.aborted is not None:
             row, missing = _of_aborted(row, missing, objective, result.run.aborted)
@@ -73,7 +76,7 @@ def evaluate(
     outcome: Literal["pass", "fail", "invalid"] = "pass"
     if reasons:
         outcome = "invalid"
-    elif not all(row.passed for row in rows):
+    elif not all(row.passed for row in rows if not row.scaled):
         outcome = "fail"
     return msgspec.structs.replace(
         result,
@@ -93,12 +96,21 @@ def exit_code(result: RunResult, *, interrupted: bool) -> int:
     return VERDICTS[outcome]
 
 
-def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[ObjectiveRow, str]:
+class _Judged(NamedTuple):
+    """An objective as judged; `missing`: why it could not be, and `few` whether for want of events."""
+
+    row: ObjectiveRow
+    missing: str
+    few: bool
+
+
+def _judge(result: RunResult, objective: Objective, gate: GateMode) -> _Judged:
     holds = OPERATORS[objective.op]
     if objective.window_ns is not None:
         found = judge_course(objective, course_of(result, objective), holds)
         note = "; ".join(filter(None, (_note(objective, spared=False), found.note)))
-        return _row(objective, found.observed, found.passed, note=note, at_least=found.at_least), found.missing
+        row = _row(objective, found.observed, found.passed, note=note, at_least=found.at_least)
+        return _Judged(row, found.missing, found.few)
     seen = observe(result, objective)
     passed, missing = None, seen.missing
     if seen.value is not None:
@@ -112,7 +124,16 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> tuple[Obj
     if gate == "confident" and passed is not None and seen.ci95 is None and percentile_of(objective.aggregation):
         note = "; ".join(filter(None, (note, "no 95 % interval: the figure itself was judged (--gate confident)")))
     row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
-    return msgspec.structs.replace(row, needs_s=seen.needs_s), missing
+    return _Judged(msgspec.structs.replace(row, needs_s=seen.needs_s), missing, seen.few)
+
+
+def _of_scaled(found: _Judged, objective: Objective) -> tuple[ObjectiveRow, str]:
+    """The row in a shortened run, and what the objective lacks beside length."""
+    why = why_left_open(objective, found.row, found.missing, few=found.few)
+    if not why:
+        return found.row, found.missing
+    note = "; ".join(filter(None, (f"{SCALED}: {why}", found.row.note)))
+    return msgspec.structs.replace(found.row, passed=None, note=note, scaled=True), ""
 
 
 def _cut_off(objective: Objective) -> str:

@@ -159,19 +159,22 @@ class JudgedCourse:
     missing: str
     at_least: bool = False
     """`observed` is a lower bound, as it falls on unfinished events."""
+    few: bool = False
+    """It cannot be judged because there were too few events, or no whole window."""
 
 
 def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> JudgedCourse:
     """Judge whether every whole window meets the objective; the note names the worst window."""
     width = format_duration(objective.window_ns or 0)
     if not course.t_s:
-        return JudgedCourse(None, None, "", f"no whole window of {width} was recorded")
+        return JudgedCourse(None, None, "", f"no whole window of {width} was recorded", few=True)
     known = [(value, t) for value, t in zip(course.values, course.t_s, strict=True) if value is not None]
     sides = list(_sides(objective, course, holds))
     missed = [pair for pair, side in zip(known, sides, strict=True) if side is False]
-    missing = _too_few(objective, course, width) or _left_open(course, width, sides)
+    few = _too_few(objective, course, width)
+    missing = few or _left_open(course, width, sides)
     if not known:
-        return JudgedCourse(None, None, "", missing)
+        return JudgedCourse(None, None, "", missing, few=bool(few))
     worst, t = _worst(objective, known, missed)
     said = [f"the worst of {_windows(course, width)} begins at {t:g} s"]
     said += [f"{len(missed):,} missed it"] if missed else []
@@ -184,8 +187,9 @@ def judge_course(objective: Objective, course: WindowCourse, holds: Callable[[fl
         "; ".join(said),
         missing,
         at_least=bool(course.at_most) and course.at_most[at] != course.values[at],
+        few=bool(few),
     )
-    return replace(found, passed=False, missing="") if missed else found
+    return replace(found, passed=False, missing="", few=False) if missed else found
 
 
 def _sides(objective: Objective, course: WindowCourse, holds: Callable[[float, float], bool]) -> Iterator[bool | None]:

@@ -84,6 +84,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             epoch_ms=None if spec.epoch_ns is None else spec.epoch_ns // NS_PER_MS,
             allow_lost=spec.allow_lost,
             tags=spec.tags,
+            scale=spec.scale,
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],

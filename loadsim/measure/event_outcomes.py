@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
-from loadsim.measure.stored_json import UNREADABLE
+from loadsim.measure.stored_json import UNREADABLE, why_newer
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 SCHEMA = "loadsim.outcomes/1"
@@ -135,7 +135,7 @@ def load_outcomes(data: bytes, run: str) -> Outcomes:
     except (*UNREADABLE, zlib.error) as error:
         raise ValueError(f"not the outcomes of a run ({error})") from None
     if stored.schema != SCHEMA:
-        raise ValueError(f"its schema is {stored.schema!r}, not {SCHEMA}")
+        raise ValueError(why_newer(stored.schema, SCHEMA) or f"its schema is {stored.schema!r}, not {SCHEMA}")
     if stored.run != run:
         raise ValueError(f"it is of run {stored.run!r}, not of {run}")
     return Outcomes(*arrays)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loadsim.measure.stored_json import UNREADABLE
+from loadsim.measure.stored_json import UNREADABLE, why_newer
 
 SCHEMA = "loadsim.ledger/1"
 MOST_TIMES = 255
@@ -79,7 +79,7 @@ def decode_ledger(data: bytes, run: str) -> RunLedger:
     except UNREADABLE as error:
         raise ValueError(f"not a ledger: {error}") from None
     if document.schema != SCHEMA:
-        raise ValueError(f"its schema is {document.schema!r}, not {SCHEMA}")
+        raise ValueError(why_newer(document.schema, SCHEMA) or f"its schema is {document.schema!r}, not {SCHEMA}")
     if document.run != run:
         raise ValueError(f"it is of run {document.run!r}, not of {run}")
     accepted = np.frombuffer(document.accepted, dtype=np.uint8)

@@ -29,12 +29,11 @@ from loadsim.measure.result_generator import (
 )
 from loadsim.measure.result_numbers import Count, Figure
 from loadsim.measure.result_verdict import Aborted, Validity, VerdictRow
-from loadsim.measure.stored_json import UNREADABLE, stored_json
+from loadsim.measure.stored_json import UNREADABLE, shown_schema, stored_json, why_newer
 from loadsim.model import UsageError
 
 SCHEMA = "loadsim.result/2"
 _FIRST_SCHEMA = "loadsim.result/1"
-_LONGEST_SCHEMA = 40
 RESULT_FILE = "result.json"
 """Name of the file in a run's directory that holds its result."""
 
@@ -64,6 +63,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """None when no objective ended the run."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """As the user gave them (`--tag`)."""
+    scale: Figure = 1.0
+    """By which the scenario was shortened (`--scale`); 1: it ran whole. `scenario` is the shortened one."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -185,9 +186,6 @@ def load_result(data: bytes, source: str) -> RunResult:
 
 
 def _foreign(source: str, schema: str) -> str:
-    name, _, age = SCHEMA.partition("/")
-    theirs, _, their_age = schema.partition("/")
-    shown = schema if len(schema) <= _LONGEST_SCHEMA else f"{schema[:_LONGEST_SCHEMA]}…"
-    if theirs == name and their_age.isascii() and their_age.isdecimal() and their_age.lstrip("0") != age:
-        return f"{source}: written by a newer loadsim ({shown}, this one reads {SCHEMA}); update loadsim to read it"
-    return f"{source}: its schema is {shown!r}, not {SCHEMA}; give the result.json of a run"
+    if newer := why_newer(schema, SCHEMA):
+        return f"{source}: {newer}"
+    return f"{source}: its schema is {shown_schema(schema)!r}, not {SCHEMA}; give the result.json of a run"

@@ -52,6 +52,8 @@ class ObjectiveRow(msgspec.Struct, frozen=True):
     """What has to be known about this row, in words."""
     at_least: bool = False
     """`observed` is a lower bound: it falls on events that were still under way at the end."""
+    scaled: bool = False
+    """Not judged, because the run was shortened (`--scale`): it does not decide the verdict."""
     without_generator: Figure | None = None
     """The figure without the generator's own lateness, where the objective was missed and that is known."""
 

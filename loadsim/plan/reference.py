@@ -124,7 +124,7 @@ def _default(field: inspect.Field) -> str | None:
         value = field.default_factory()
     else:
         return None
-    return None if value is None or isinstance(value, msgspec.Struct) else toml(plain(value, field.type))
+    return None if value in (None, "") or isinstance(value, msgspec.Struct) else toml(plain(value, field.type))
 
 
 def toml(value: Any) -> str:

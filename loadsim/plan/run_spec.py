@@ -52,6 +52,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The captures, by event type."""
     pace: tuple[int, ...] = ()
     """The recorded times of the capture's rows, ns since the first, for recorded arrivals."""
+    scale: float = 1.0
+    """The part of the scenario's own length that this run has; `scenario` is the shortened one."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """What the user wants to know of the run later."""
     objectives: tuple[Objective, ...] = ()
@@ -79,6 +81,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 64:
             raise ValueError(f"a seed lies between 0 and 2**64 - 1, not {self.seed}")
+        if not 0 < self.scale <= 1:
+            raise ValueError(f"a scale is more than 0 and at most 1, not {self.scale}")
         if not 1 <= self.workers <= MOST_WORKERS:
             raise ValueError(f"from 1 to {MOST_WORKERS} workers, not {self.workers}")
         if not self.frame_s > 0:

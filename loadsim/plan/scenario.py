@@ -130,8 +130,9 @@ class EventMix(msgspec.Struct, frozen=True, kw_only=True):
 class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """A part of the run: open (`rate`, or `from` and `to`) or closed (`connections`)."""
 
-    name: str
-    """The phase in reports and in objectives (`{phase:NAME}`). For example `"busy hour"`."""
+    name: str = ""
+    """The phase in reports and in objectives (`{phase:NAME}`; default: `phase-1` for the first one, and so on). For
+    example `"busy hour"`."""
     duration: Duration | None = None
     """How long it lasts. An open phase needs it; a closed one needs it or `events`. For example `"30s"`."""
     rate: Rate | None = None
@@ -213,8 +214,9 @@ class ValidityRules(msgspec.Struct, frozen=True, kw_only=True):
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a run except clock and secrets; complete and validated."""
 
-    name: str
-    """The run in reports and in the name of its directory. For example `"orders"`."""
+    name: str = ""
+    """The run in reports and in the name of its directory (default: the name of the file without `.toml`). For example
+    `"orders"`."""
     target: Target
     """The endpoint and the connections to it."""
     phases: tuple[Phase, ...]

@@ -6,6 +6,7 @@ The error has the form `FILE: key.path: reason`. The text is an argument: no fil
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -79,7 +80,7 @@ def from_document(
     """
     try:
         refuse_secrets("target", document.get("target"))
-        scenario = _with_deadline(read(dict(document), Scenario), document)
+        scenario = _with_deadline(read(_named(document, source), Scenario), document)
         if "events" not in document and known_types:
             check_target("target", scenario.target, known_schemes)
             types = types_of(scenario.target) if types_of is not None else known_types
@@ -94,6 +95,18 @@ def from_document(
     except DocumentError as error:
         raise ScenarioError(source, error.key, error.reason) from None
     return scenario
+
+
+def _named(document: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The document with the names that it leaves out: the scenario is called as its file, a phase by its number."""
+    named = {"name": PurePath(source).stem, **document}
+    phases = document.get("phases")
+    if isinstance(phases, list):
+        named["phases"] = [
+            {"name": f"phase-{number}", **phase} if isinstance(phase, dict) else phase
+            for number, phase in enumerate(phases, 1)
+        ]
+    return named
 
 
 def _settled(scenario: Scenario, settle: Settle, *, names_scheme: bool) -> Scenario:

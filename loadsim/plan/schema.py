@@ -59,6 +59,6 @@ def _table(kind: inspect.StructType) -> dict[str, Any]:
 
 def _default(field: inspect.Field) -> dict[str, Any]:
     value = field.default
-    if value is msgspec.NODEFAULT or value is None or isinstance(value, msgspec.Struct):
+    if value is msgspec.NODEFAULT or value in (None, "") or isinstance(value, msgspec.Struct):
         return {}
     return {"default": plain(value, field.type)}

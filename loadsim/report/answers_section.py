@@ -11,7 +11,7 @@ from loadsim.report.blocks import Cell, Column, Quote, Quotes, Row, Section, Tab
 
 ERROR_MEANINGS = {
     "dns": "the name could not be resolved",
-    "refused": "connection refused",
+    "refused": "nothing accepts connections at the address",
     "connect_timeout": "no connection within the timeout",
     "connect_error": "could not connect",
     "tls": "TLS failed: the handshake, or a record after it",
@@ -40,7 +40,12 @@ def answers_section(result: RunResult) -> Section:
 
 def _row(name: str, times: int, sent: int, meaning: str) -> Row:
     share = numbers.share(times / sent if sent else None)
-    return Cell(name, "good" if name.startswith("2") else "bad"), numbers.count(times), share, meaning
+    return (
+        Cell(numbers.outcome_name(name), "good" if name.startswith("2") else "bad"),
+        numbers.count(times),
+        share,
+        meaning,
+    )
 
 
 def _phrase(code: str) -> str:
@@ -71,5 +76,5 @@ def _quotes(kind: str, samples: list[SampleRow]) -> list[Quote]:
     for text, same in joined.items():
         indexes = ", ".join(str(sample.index) for sample in same)
         which = f"event{'s' * (len(same) > 1)} {indexes}, first at {numbers.milliseconds(1000 * same[0].t_s)}"
-        quotes.append(Quote(kind, which, text))
+        quotes.append(Quote(numbers.outcome_name(kind), which, text))
     return quotes

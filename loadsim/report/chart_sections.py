@@ -117,7 +117,7 @@ def _rates(result: RunResult, course: chart_numbers.Course, phases: list[tuple[s
         )
         for t, waiting, *values in zip(course.t_s, course.in_flight, *columns, strict=True)
     ]
-    header = ("From", "planned", "sent", "completed", "answer not 2xx", "no complete answer", "in flight at its end")
+    header = ("From", "planned", "sent", "completed", "answer not 2xx", "no answer", "in flight at its end")
     return Chart("rates", time_charts.rate_figure(course, phases), words, point_table("Rates over time", header, rows))
 
 

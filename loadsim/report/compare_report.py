@@ -104,7 +104,7 @@ def _run(run: RunResult) -> str:
     words = [
         run.run.id,
         *facts.tested_words(run),
-        f"{numbers.count(totals.sent)} events",
+        f"sent {numbers.count(totals.sent)}",
         f"2xx {numbers.share(totals.success_rate)}",
     ]
     return " · ".join([*words, f"completed {numbers.per_second(totals.rate_completed)}"])

@@ -48,16 +48,14 @@ def _count_figures(result: RunResult) -> list[Figure]:
 
 
 def _receiver_words(result: RunResult) -> str:
-    """The embedded receiver's own counts beside the number sent; empty for other targets."""
+    """The embedded receiver's own counts beside the number of deliveries; empty for other targets."""
     seen = result.receiver
     if seen is None:
         return ""
-    sent = sum(phase.attempts + (phase.refusals_due or 0) for phase in result.by_phase.values())
+    made = sum(phase.attempts + (phase.refusals_due or 0) for phase in result.by_phase.values())
     recorded = result.totals.attempts + (result.totals.refusals_due or 0)
-    words = (
-        f"the receiver counted {counted(seen['received'], 'event')}, {seen['verified']:,} verified; {sent:,} were sent"
-    )
-    return words + (", warm-up included" if sent != recorded else "")
+    counts = f"{numbers.deliveries(seen['received'])}, {seen['verified']:,} verified"
+    return f"the receiver counted {counts}; the run made {made:,}" + (", warm-up included" if made != recorded else "")
 
 
 def _forged_words(result: RunResult) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loadsim.judge.objectives import parse_objective
+from loadsim.judge.scaled_runs import SCALED
 from loadsim.measure.result import RunResult, target_url
 from loadsim.measure.result_events import Stats, Totals
 from loadsim.measure.result_verdict import ObjectiveRow
@@ -18,6 +19,8 @@ class ObjectiveLine(NamedTuple):
     """One judged objective. `passed` is None when it could not be judged."""
 
     passed: bool | None
+    scaled: bool
+    """Not judged because the run was shortened."""
     text: str
     observed: str
     interval: str
@@ -36,11 +39,12 @@ def tested_words(result: RunResult) -> list[str]:
 
 
 def run_words(result: RunResult) -> list[str]:
-    """What identifies the run: id, model, workers, seed, recorded time, tags."""
+    """What identifies the run: id, model, workers, seed, recorded time, scale, tags."""
     run = result.run
     duration = result.totals.duration_s
     words = [f"run {run.id}", f"{run.model} model", counted(run.workers, "worker")]
     words += [f"seed {run.seed}", f"{numbers.milliseconds(None if duration is None else 1000 * duration)}"]
+    words += [f"scale {run.scale:g}"] if run.scale < 1 else []
     words += [f"ended early at {run.aborted.at_s:.1f} s"] if run.aborted is not None else []
     words += [f"{key}={value}" for key, value in run.tags.items()]
     return [*words, "interrupted"] if run.interrupted else words
@@ -51,6 +55,8 @@ def headline(result: RunResult) -> str:
     rows = result.verdict.objectives
     failed = sum(row.passed is False for row in rows)
     passed = sum(row.passed is True for row in rows)
+    scaled = sum(row.scaled for row in rows)
+    judged, left_open = len(rows) - scaled, f", {scaled} {SCALED}" if scaled else ""
     outcome = result.verdict.outcome
     if outcome == "none":
         return "not judged yet"
@@ -58,8 +64,8 @@ def headline(result: RunResult) -> str:
         return f"invalid measurement: {counted(len(result.validity.reasons), 'reason')}"
     if outcome == "fail":
         early = f"; {result.run.aborted.objective} ended the run early" if result.run.aborted is not None else ""
-        return f"{failed} of {len(rows)} objectives failed{early}"
-    return f"{passed} of {len(rows)} objectives met"
+        return f"{failed} of {judged} objectives failed{early}{left_open}"
+    return f"{passed} of {judged} objectives met{left_open}"
 
 
 def objective_lines(result: RunResult) -> list[ObjectiveLine]:
@@ -83,7 +89,7 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
     doubted = row.passed is None and row.without_generator is not None
     why = row.note if doubted else "could not be judged"
     needs = "" if span or row.needs_s is None else numbers.needed(row.needs_s)
-    return ObjectiveLine(row.passed, row.text, observed, span, needs, limit, "; ".join(notes), why)
+    return ObjectiveLine(row.passed, row.scaled, row.text, observed, span, needs, limit, "; ".join(notes), why)
 
 
 def at_least(figure: str, *, lower_bound: bool) -> str:

@@ -20,7 +20,8 @@ METRICS = ("response", "service")
 
 def render_hlog(result: RunResult) -> str:
     """Header comments, the legend, then `Tag=metric,start_s,length_s,max_ms,histogram`, ascending in time."""
-    which = printable(f"loadsim {result.run.version}, run {result.run.id}")
+    scale = f", scale {result.run.scale:g}" if result.run.scale < 1 else ""
+    which = printable(f"loadsim {result.run.version}, run {result.run.id}{scale}")
     lines = [
         "#[Histogram log format version 1.3]",
         f"#[{which}; values in us: a unit ratio of 1000 shows ms]",

@@ -11,7 +11,7 @@ from loadsim.measure.result_generator import ShardRow
 from loadsim.model import counted
 from loadsim.report import numbers
 
-HEADER = ("Host", "Processes", "Sent", "Completed", "p50", "Start delay", "Clock ahead", "Note")
+HEADER = ("Host", "Processes", "Events", "Answered", "p50", "Start delay", "Clock ahead", "Note")
 APART_MS = 50.0
 """Shards that start further apart than this do not make one load together."""
 UNLIKE = 2.0

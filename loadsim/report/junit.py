@@ -19,7 +19,8 @@ SUITE = "loadsim thresholds"
 
 
 def render_junit(result: RunResult) -> bytes:
-    """The whole file. A failed objective is a `failure`; one that cannot be judged, or an INVALID run, an `error`."""
+    """The whole file. A failed objective is a `failure`; one that cannot be judged, or an INVALID run, an `error`; one
+    that a shortened run leaves open is `skipped`."""
     suite = Element("testsuite", name=SUITE, time=_seconds(result.totals.duration_s))
     properties = SubElement(suite, "properties")
     for name, value in _facts(result).items():
@@ -31,6 +32,8 @@ def render_junit(result: RunResult) -> bytes:
         case.set("time", _seconds(0.0))
         if line.passed is False:
             SubElement(case, "failure", message=numbers.printable(f"observed {seen}, must be {line.limit}"))
+        elif line.scaled:
+            SubElement(case, "skipped", message=numbers.printable(line.note))
         elif line.passed is None:
             SubElement(case, "error", message=numbers.printable(line.open_because))
         SubElement(case, "system-out").text = numbers.printable(f"observed {seen}, limit {line.limit}")
@@ -39,6 +42,8 @@ def render_junit(result: RunResult) -> bytes:
         element.set("tests", str(len(suite.findall("testcase"))))
         element.set("failures", str(len(suite.findall("*/failure"))))
         element.set("errors", str(len(suite.findall("*/error"))))
+        if skipped := len(suite.findall("*/skipped")):
+            element.set("skipped", str(skipped))
     suite.set("timestamp", numbers.printable(result.run.started_at))
     root.append(suite)
     indent(root)
@@ -51,6 +56,7 @@ def _facts(result: RunResult) -> dict[str, str]:
     run = result.run
     found = {"target": target_url(result), "run": run.id, "name": run.name}
     found |= {"started": run.started_at, "seed": str(run.seed), "limits": "; ".join(limit_lines(result))}
+    found |= {"scale": f"{run.scale:g}"} if run.scale < 1 else {}
     return {name: value for name, value in found.items() if value} | {f"tag {key}": run.tags[key] for key in run.tags}
 
 

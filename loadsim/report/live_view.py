@@ -16,7 +16,7 @@ from rich.text import Text
 from loadsim.measure.progress import HostProgress, Latencies, Progress
 from loadsim.model import NS_PER_S
 from loadsim.plan import Plan, PlannedPhase
-from loadsim.report.numbers import NOT_KNOWN, milliseconds, per_second, printable
+from loadsim.report.numbers import NOT_KNOWN, milliseconds, outcome_name, per_second, printable
 
 PHASES_SHOWN = 5
 NARROW = 64
@@ -37,7 +37,7 @@ def progress_line(plan: Plan, progress: Progress) -> str:
         f"  planned {progress.planned:,}  sent {progress.sent:,}  done {progress.done:,}"
         f"  in flight {progress.in_flight:,}  {progress.rate_done:,.0f}/s  p50 {milliseconds(last.p50_ms)}"
         f"  p99 {milliseconds(last.p99_ms)}  max {milliseconds(last.max_ms)}  lag p99 {milliseconds(last.lag_p99_ms)}"
-        f"  not 2xx {progress.failed_status:,}  errors {progress.errors:,}{_effects_words(progress)}"
+        f"  not 2xx {progress.failed_status:,}  no answer {progress.errors:,}{_effects_words(progress)}"
     )
 
 
@@ -239,7 +239,7 @@ def _failures(progress: Progress, *, narrow: bool) -> Iterator[RenderableType]:
     failed = [
         ("not 2xx ", "dim"),
         (f"{progress.failed_status:,}", "red bold" if progress.failed_status else ""),
-        ("   errors ", "dim"),
+        ("   no answer ", "dim"),
         (f"{progress.errors:,}", "red bold" if progress.errors else ""),
     ]
     queued = [("waiting for a connection ", "dim"), (f"{progress.queued:,}", "")]
@@ -249,7 +249,7 @@ def _failures(progress: Progress, *, narrow: bool) -> Iterator[RenderableType]:
     else:
         yield _line(*failed, "   ", *queued)
     if progress.failures:
-        kinds = ", ".join(f"{name} × {times:,}" for name, times in progress.failures)
+        kinds = ", ".join(f"{outcome_name(name)} × {times:,}" for name, times in progress.failures)
         yield _line((f"  {kinds}", "red"))
 
 

@@ -151,4 +151,15 @@ def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def answers(status: Mapping[str, int], errors: Mapping[str, int], unfinished: int) -> str:
     """How deliveries ended, the most frequent first: `200: 40, 409: 12`."""
-    return ", ".join(f"{name}: {count(n)}" for name, n in ranked({**status, **errors, "unfinished": unfinished}))
+    found = ranked({**status, **errors, "unfinished": unfinished})
+    return ", ".join(f"{outcome_name(name)}: {count(n)}" for name, n in found)
+
+
+def deliveries(number: int) -> str:
+    """`1 delivery`, `2,000 deliveries`."""
+    return f"{number:,} {'delivery' if number == 1 else 'deliveries'}"
+
+
+def outcome_name(name: str) -> str:
+    """A status or an error kind as reports show it. Events are refused by answers: of a connection it says so."""
+    return "connection refused" if name == "refused" else name

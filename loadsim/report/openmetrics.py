@@ -26,7 +26,8 @@ def render_openmetrics(result: RunResult) -> str:
 def _run(result: RunResult) -> Iterator[str]:
     yield from _family("loadsim_run", "gauge", "Which run these figures are of.")
     run = result.run
-    yield _sample("loadsim_run", {"id": run.id, "name": run.name, "model": run.model, "version": run.version}, 1)
+    labels = {"id": run.id, "name": run.name, "model": run.model, "version": run.version}
+    yield _sample("loadsim_run", labels | ({"scale": f"{run.scale:g}"} if run.scale < 1 else {}), 1)
 
 
 def _verdict(result: RunResult) -> Iterator[str]:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 
 from loadsim.judge.abort import why_never_certain
+from loadsim.judge.scaled_runs import SCALED, asks_for_many
 from loadsim.model import NS_PER_MS, NS_PER_S, Objective, counted
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.plan.retry_schedule import Retry, profile_of
 from loadsim.report.numbers import milliseconds, printable, share
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
-def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
-    """Lines of text that end in a newline: target, mix, phases with their counts, objectives."""
+
+def render_plan(
+    plan: Plan, objectives: Sequence[Objective], *, scale: float = 1, short: Mapping[str, str] = NOTHING
+) -> str:
+    """Lines of text that end in a newline: target, mix, phases with their counts, objectives.
+
+    `scale`: below 1 where the scenario was shortened; `short`: by the text of an objective, why this plan is then too
+    short for it.
+    """
     scenario = plan.scenario
     target = scenario.target
     timeout = f"{format_duration(target.timeout)} timeout"
@@ -33,7 +43,7 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     if scenario.retry is not None:
         lines.append(f"retries    {_retries(scenario.retry)}")
     lines += ["cases", *(_case(case) for case in scenario.cases)] if scenario.cases else []
-    lines.append("phases")
+    lines.append("phases" if scale == 1 else f"phases     at scale {scale:g}")
     total: float | None = 0.0
     for planned, phase in zip(plan.phases, scenario.phases, strict=True):
         expected = plan.expected_events(planned.number)
@@ -50,9 +60,18 @@ def render_plan(plan: Plan, objectives: Sequence[Objective]) -> str:
     if total is not None and plan.duration_ns is not None:
         lines.append(f"total      {counted(round(total), 'event')} in {plan.duration_ns / NS_PER_S:g} s")
     lines.append("objectives")
-    lines += [f"  {o.text}{' (default)' if o.default else ''}{_ending(o, plan) if o.abort else ''}" for o in objectives]
+    for each in objectives:
+        default, ending = " (default)" if each.default else "", _ending(each, plan) if each.abort else ""
+        lines.append(f"  {each.text}{default}{ending}{_left_open(each, scale, short)}")
     lines.append("Nothing was sent.")
     return "\n".join(map(printable, lines)) + "\n"
+
+
+def _left_open(objective: Objective, scale: float, short: Mapping[str, str]) -> str:
+    """What a shortened run does not judge."""
+    if objective.text in short:
+        return f" ({SCALED}: {short[objective.text]})"
+    return f" (a count below it is {SCALED})" if scale < 1 and asks_for_many(objective) else ""
 
 
 def _ending(objective: Objective, plan: Plan) -> str:

@@ -45,24 +45,25 @@ def reconciliation_rows(found: Reconciliation | None) -> list[ReconciliationRow]
 
 def _rows(found: Reconciliation) -> Iterator[ReconciliationRow]:
     more = "more often than they were sent" if found.of == "deliveries" else "more than once"
-    yield ReconciliationRow("sent", found.sent, "to be accepted; warm-up included", bad=False)
+    yield ReconciliationRow("joined", found.sent, "sent, to be accepted; warm-up included", bad=False)
     yield ReconciliationRow("delivered", found.delivered, "answered 2xx, and in the receiver's ledger", bad=False)
     yield ReconciliationRow("unacknowledged", found.unacknowledged, "in the ledger, but not answered 2xx", bad=False)
     yield ReconciliationRow("refused", found.refused, "not answered 2xx, and not in the ledger", bad=False)
     yield ReconciliationRow("lost", found.lost, "not in the ledger, although no answer said so", bad=bool(found.lost))
     false_2xx = found.acknowledged_not_received
-    yield ReconciliationRow("of these 2xx", false_2xx, "acknowledged, but never received", bad=bool(false_2xx))
+    yield ReconciliationRow("of the lost 2xx", false_2xx, "acknowledged, but never received", bad=bool(false_2xx))
     yield ReconciliationRow("duplicated", found.duplicated, f"in the ledger {more}", bad=bool(found.duplicated))
     if found.reordered is not None:
         places = found.reorder_extent or 0
         extent = f", by at most {counted(places, 'place')}" if places else ""
         yield ReconciliationRow("reordered", found.reordered, f"came after an event that was due later{extent}", False)
     if found.forged_sent:
-        yield ReconciliationRow("forged", found.forged_sent, "sent, to be refused", bad=False)
+        yield ReconciliationRow("joined forged", found.forged_sent, "sent, to be refused; warm-up included", bad=False)
         accepted, silent = found.forged_accepted, found.forged_unanswered
-        yield ReconciliationRow("accepted", accepted, "of these, answered 2xx and in the ledger", bad=bool(accepted))
-        meaning = "of these, in the ledger without a 2xx answer"
-        yield ReconciliationRow("accepted silently", silent, meaning, bad=bool(silent))
+        meaning = "of the joined forged ones, answered 2xx and in the ledger"
+        yield ReconciliationRow("delivered forged", accepted, meaning, bad=bool(accepted))
+        meaning = "of the joined forged ones, in the ledger, but not answered 2xx"
+        yield ReconciliationRow("unacknowledged forged", silent, meaning, bad=bool(silent))
     if found.never_sent:
         yield ReconciliationRow("never sent", found.never_sent, "in the ledger under this run's id", bad=True)
 

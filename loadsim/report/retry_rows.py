@@ -54,7 +54,7 @@ def retry_rows(result: RunResult) -> list[RetryRow]:
         meaning = "from the largest retry backlog to none" if drained else "the run ended before it was empty"
         rows.append(RetryRow("time to drain", value, meaning, not drained))
     if found.delivered:
-        rows.append(RetryRow("delivered by retry", numbers.count(found.delivered), _delivered(found)))
+        rows.append(RetryRow("2xx by retry", numbers.count(found.delivered), _delivered(found)))
     return [*rows, *_lost(found)]
 
 

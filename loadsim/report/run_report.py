@@ -47,11 +47,13 @@ OUTCOMES: dict[bool | None, tuple[str, Tone]] = {
     False: ("failed", "bad"),
     None: ("not judged", "warn"),
 }
+SCALED_OUT: tuple[str, Tone] = ("not judged", "dim")
+"""Of an objective that a shortened run cannot judge."""
 MOST_WINDOWS = 500
 """Rows of a table of windows."""
 _VERDICT = ("validity", "warnings", "objectives", "limits")
 """The sections about the verdict, and what limited the run."""
-_SPARE_OF_HOSTS = ("Processes", "Completed")
+_SPARE_OF_HOSTS = ("Processes", "Answered")
 _NO_STATS = Stats(count=0)
 
 
@@ -122,7 +124,7 @@ def _diagnosis(result: RunResult) -> Section:
 def _objectives(result: RunResult) -> Section:
     rows = []
     for line in facts.objective_lines(result):
-        word, tone = OUTCOMES[line.passed]
+        word, tone = SCALED_OUT if line.scaled else OUTCOMES[line.passed]
         objective = Cell(line.text, note=line.note, code=True)
         seen = Cell(line.observed, "bad" if line.passed is False else "")
         rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval or line.needs))
@@ -231,6 +233,6 @@ def _shards(result: RunResult) -> Table:
         )
         for row in result.shards
     ]
-    titles = ("Sent", "Completed", "p50", "CPU", "Memory", "Connections")
+    titles = ("Events", "Answered", "p50", "CPU", "Memory", "Connections")
     columns = (*words("Process", "Host"), *(Column(title) for title in titles), Column("Note", words=True, long=True))
     return Table("Generator processes", columns, rows)

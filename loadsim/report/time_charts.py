@@ -56,7 +56,7 @@ def rate_figure(course: Course, phases: list[tuple[str, float]]) -> Figure:
         texts = [f"{name} {numbers.per_second(value)}" for value in values]
         return {"x": x, "y": values, "text": texts, "name": name, "hovertemplate": "%{text}<extra></extra>"}
 
-    stacked = [("no whole answer", course.broken, "broken"), ("answer not 2xx", course.refused, "refused")]
+    stacked = [("no answer", course.broken, "broken"), ("answer not 2xx", course.refused, "refused")]
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter",

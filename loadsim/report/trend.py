@@ -14,7 +14,7 @@ from loadsim.report.chart_sections import point_table
 
 LEAST = 2
 """The fewest runs that make a trend."""
-HEADER = ("Run", "Verdict", "Events", "Completed", "2xx", "p50", "p99", "max")
+HEADER = ("Run", "Verdict", "Sent", "Completed", "2xx", "p50", "p99", "max")
 
 
 class RunLine(NamedTuple):
@@ -25,6 +25,8 @@ class RunLine(NamedTuple):
     started_at: str
     outcome: str
     target: str
+    scale: float
+    """Below 1: the run was shortened."""
     interrupted: bool
     sent: int
     rate: float | None
@@ -63,6 +65,7 @@ def run_line(result: RunResult) -> RunLine:
         started_at=result.run.started_at,
         outcome=result.verdict.outcome,
         target=target_url(result),
+        scale=result.run.scale,
         interrupted=result.run.interrupted,
         sent=totals.sent,
         rate=totals.rate_completed,
@@ -74,10 +77,11 @@ def run_line(result: RunResult) -> RunLine:
 
 
 def trend(lines: Sequence[RunLine]) -> Chart | None:
-    """A chart of the runs of one scenario, given in any order, against the target of the latest; None where there are
-    too few."""
+    """A chart of the runs of one scenario, given in any order, against the target of the latest and of its scale; None
+    where there are too few."""
     every = sorted(lines, key=lambda line: line.started_at)
-    ordered = [line for line in every if line.target == every[-1].target]
+    same = [line for line in every if line.target == every[-1].target]
+    ordered = [line for line in same if line.scale == every[-1].scale]
     if len(ordered) < LEAST or all(line.p50 is None for line in ordered):
         return None
     columns = {name: [getattr(line, name) for line in ordered] for name in ("p50", "p99", "max")}
@@ -88,12 +92,16 @@ def trend(lines: Sequence[RunLine]) -> Chart | None:
         [f"{line.id}: {line.verdict}, {numbers.per_second(line.rate)}" for line in ordered],
         [line.outcome for line in ordered],
     )
+    last = ordered[-1]
+    which = f"{last.name} at scale {last.scale:g}" if last.scale < 1 else last.name
     words = (
-        f"{len(ordered)} runs of {ordered[-1].name} against {ordered[-1].target or 'an unknown target'}, oldest first; "
-        "the symbol of a point is the run's verdict. Runs on different machines or with different loads are not "
-        "comparable: the table says what each was."
+        f"{len(ordered)} runs of {which} against {last.target or 'an unknown target'}, oldest first; the symbol of a "
+        "point is the run's verdict. Runs on different machines or with different loads are not comparable: the table "
+        "says what each was."
     )
-    if others := len(every) - len(ordered):
-        words += f" {counted(others, 'run')} against other targets {'is' if others == 1 else 'are'} not drawn."
+    left_out = {"against other targets": len(every) - len(same), "of another scale": len(same) - len(ordered)}
+    for whose, others in left_out.items():
+        if others:
+            words += f" {counted(others, 'run')} {whose} {'is' if others == 1 else 'are'} not drawn."
     rows = [(line.began, line.verdict, *line.cells()) for line in ordered]
     return Chart("trend", figure, words, point_table("Runs, oldest first", HEADER, rows, words=(0, 1)))

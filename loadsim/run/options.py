@@ -55,6 +55,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the run in reports and in the name of its directory, instead of the scenario's."""
     tags: tuple[str, ...] = ()
     """Kept with the result: each `KEY=VALUE`."""
+    scale: float | None = None
+    """Shorten the run: its durations and counts of events are multiplied by this."""
     seed: int | None = None
     epoch: str | None = None
     retry: str | None = None

@@ -19,11 +19,9 @@ from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.tags import parse_tags
 from loadsim.inputs.values import parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
-from loadsim.judge.enough_events import why_unsupported
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.cluster import cluster_of
 from loadsim.launch.environment import available_cores
-from loadsim.launch.result_of_frames import stratum_names
 from loadsim.model import Objective, Secret, UsageError
 from loadsim.plan import (
     EMBEDDED,
@@ -42,6 +40,7 @@ from loadsim.plan.cluster import Cluster
 from loadsim.plan.run_spec import MOST_WORKERS
 from loadsim.run.captures import captures_of
 from loadsim.run.options import RunOptions
+from loadsim.run.run_length import check_sizes, scaled_spec
 from loadsim.run.run_secrets import with_keys
 from loadsim.run.run_store_judge import free_directory
 from loadsim.run.scenario_text import names_scenario, scenario_text
@@ -148,7 +147,9 @@ def compose(
         tags=parse_tags(options.tags),
     )
     if sized:
-        _check_sizes(spec)
+        check_sizes(spec)
+    if options.scale is not None:
+        spec = scaled_spec(spec, options.scale)
     if _keys_are_here(spec) and (not options.check or options.secret_env or options.secret_file):
         spec = with_keys(spec, words.remedy)
     _check_requests(spec)
@@ -161,19 +162,6 @@ def _keys_are_here(spec: RunSpec) -> bool:
     """Whether this machine reads the secrets, and not each host of a cluster."""
     cluster = spec.cluster
     return cluster is None or cluster.ship_secret or bool(cluster.local) or spec.scenario.target.url == EMBEDDED
-
-
-def _check_sizes(spec: RunSpec) -> None:
-    """Refuse an objective for which the plan has too few events, whatever comes of them."""
-    plan = spec.plan()
-    names = stratum_names(plan)
-    for objective in spec.objectives:
-        why = why_unsupported(objective, plan, names)
-        if why:
-            raise UsageError(
-                f"objective {objective.text!r}: this run can never support it: {why}; plan more events, or take a "
-                "lower percentile"
-            )
 
 
 def _check_requests(spec: RunSpec) -> None:

@@ -59,6 +59,8 @@ class StoredLine(msgspec.Struct, frozen=True, kw_only=True):
     """A run's `pass`, `fail`, `invalid` or `none`; of a study the first word of its report."""
     target: str | None = None
     """Redacted."""
+    scale: float | None = None
+    """Below 1: the run was shortened (`--scale`)."""
     sent: int | None = None
     rate: float | None = None
     """Completed events per second."""
@@ -189,6 +191,7 @@ def _with_figures(line: StoredLine, data: bytes, source: str) -> StoredLine:
         name=run.name,
         outcome=run.outcome,
         target=run.target,
+        scale=run.scale,
         sent=run.sent,
         rate=run.rate,
         success_rate=run.success_rate,

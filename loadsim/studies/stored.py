@@ -9,7 +9,7 @@ import msgspec
 
 from loadsim.measure.generator_limits import SCHEMA as ENGINE_SCHEMA
 from loadsim.measure.generator_limits import StoredLimits
-from loadsim.measure.stored_json import UNREADABLE
+from loadsim.measure.stored_json import UNREADABLE, why_newer
 from loadsim.model import UsageError
 from loadsim.report.blocks import Report
 from loadsim.studies.ab.report import ab_report
@@ -71,13 +71,17 @@ class StoredStudy(NamedTuple):
 
 
 def study_in(data: bytes, source: str) -> StoredStudy | None:
-    """The stored study; None where `data` is not one. Raises UsageError, in one line, for a damaged one."""
+    """The stored study; None where `data` is not one. Raises UsageError, in one line, for a damaged one, or one of a
+    newer loadsim."""
     try:
         schema = msgspec.json.decode(data, type=_Envelope).schema
     except UNREADABLE:
         return None
     kind = KINDS.get(schema)
     if kind is None:
+        newer = next(filter(None, (why_newer(schema, ours) for ours in KINDS)), "")
+        if newer:
+            raise UsageError(f"{source}: {newer}")
         return None
     try:
         result = msgspec.json.decode(data, type=kind.result)

@@ -18,7 +18,7 @@ from loadsim.report.report_formats import FORMATS, REPORT_FORMATS, run_files
 from loadsim.studies.bench_receiver.result import ReceiverBench
 from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.probe.result import ClockResult, ProbeResult, stored_probe
-from loadsim.studies.stored import FILES
+from loadsim.studies.stored import FILES, KINDS
 from tests.builders import run_info, run_result, with_course
 from tests.cli.running import report, stored_result
 from tests.report.rendering import Stored, render_page, render_summary, render_text
@@ -110,6 +110,17 @@ def test_a_truncated_newer_or_foreign_result_is_named(
 
 
 # -- studies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", KINDS)
+def test_a_newer_study_is_named(schema: str, tmp_path: Path) -> None:
+    path = tmp_path / "capacity.json"
+    path.write_text(f'{{"schema": "{schema}0"}}', encoding="utf-8")
+    done = report(path)
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == (
+        f"{path}: written by a newer loadsim ({schema}0, this one reads {schema}); update loadsim to read it"
+    )
 
 
 def probe_file(result: ProbeResult | ClockResult) -> bytes:

@@ -36,6 +36,7 @@ from loadsim.plan.retry_schedule import Retry
 from loadsim.plan.units import Share, Span
 
 SPEC = RunSpec(
+    scale=0.5,
     tags={"branch": "main"},
     scenario=Scenario(
         name="x",

@@ -96,6 +96,9 @@ def test_what_is_not_alike_is_said() -> None:
     said = " | ".join(compare_results(run(11), other).differences)
     assert "model: open and closed" in said
     assert "workers: 2 and 5" in said
+    assert "scale" not in said
+    short = msgspec.structs.replace(run(12), run=msgspec.structs.replace(run_info(), scale=0.1))
+    assert "scale: 1 and 0.1" in compare_results(run(11), short).differences
 
 
 def test_gates_are_percentiles() -> None:

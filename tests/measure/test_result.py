@@ -33,6 +33,8 @@ def test_what_is_written_is_read() -> None:
         (b'{"metrics": {}}', "not a loadsim result"),
         (b'{"schema": 1}', "not a loadsim result"),
         (b'{"schema": "loadsim.result/3"}', "newer loadsim"),
+        (b'{"schema": "loadsim.result/10"}', "newer loadsim"),
+        (b'{"schema": "loadsim.result/0"}', "its schema is 'loadsim.result/0', not loadsim.result/2"),
         (b'{"schema": "other/1"}', "its schema is 'other/1'"),
         (b'{"schema": "loadsim.result/2"}', "missing required field `run`"),
         (b'{"schema": "loadsim.result/1"}', "not a valid loadsim.result/1: Object missing required field `run`"),

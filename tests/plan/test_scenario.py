@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from loadsim.plan import CaseRule, ScenarioError, from_document
-from tests.plan.support import HEAD, STEADY, TYPES, S, load, message
+from loadsim.plan import CaseRule, ScenarioError, from_document, load_scenario
+from tests.plan.support import HEAD, SCHEMES, STEADY, TYPES, S, load, message
 
 KNOWN = {"forged": CaseRule("refuse"), "stale": CaseRule("refuse", {"by": 3600 * S}), "odd": CaseRule("accept")}
 
@@ -157,7 +157,7 @@ PHASES = (
 WHOLE = (
     ("objektives = []\n" + HEAD + STEADY, 'objektives: unknown key; did you mean "objectives"?'),
     (HEAD + "[validity]\nzzz = 1\n" + STEADY, "validity.zzz: unknown key; known: lag"),
-    ('[target]\nurl = "embedded"\n' + STEADY, "name: is missing"),
+    ('name = ""\n[target]\nurl = "embedded"\n' + STEADY, "name: is empty"),
     ('name = " "\n[target]\nurl = "embedded"\n' + STEADY, "name: is empty"),
     ('name = "x"\n' + STEADY, "target: is missing"),
     ('name = "x"\n[target]\nscheme = "github"\n' + STEADY, "target.url: is missing"),
@@ -169,7 +169,8 @@ WHOLE = (
     ("phases = []\n" + HEAD, "phases: there is none"),
     ("phases = [3]\n" + HEAD, "phases[0]: expected a table, got a whole number"),
     (HEAD + '[phases]\nname = "a"\n', "phases: expected a list, got a table"),
-    (HEAD + '[[phases]]\nrate = "1/s"\nduration = "1s"\n', "phases[0].name: is missing"),
+    (HEAD + '[[phases]]\nname = ""\nrate = "1/s"\nduration = "1s"\n', "phases[0].name: must be a text without"),
+    (HEAD + STEADY.replace("steady", "phase-2") + "[[phases]]", 'phases[1].name: another phase is called "phase-2"'),
     (HEAD + '[[phases]]\nname = "a"\nduration = "1s"\n', "phases[0]: needs rate, or from and to"),
     (HEAD + STEADY.replace('"steady"', '"a}"'), "phases[0].name: must be a text without braces"),
     (HEAD + STEADY * 2, 'phases[1].name: another phase is called "steady"'),
@@ -230,6 +231,19 @@ def test_a_wrong_phase_ends_in_one_line(fragment: str, expected: str) -> None:
 @pytest.mark.parametrize(("text", "expected"), WHOLE)
 def test_a_wrong_file_ends_in_one_line(text: str, expected: str) -> None:
     assert message(text).startswith(f"f.toml: {expected}")
+
+
+def test_names_may_be_left_out() -> None:
+    text = '[target]\nurl = "embedded"\n[[phases]]\nrate = "1/s"\nduration = "1s"\n' + STEADY
+    scenario = load_scenario(
+        text + '[[phases]]\nrate = "1/s"\nduration = "1s"\n',
+        source="loads/busy hour.toml",
+        known_types=TYPES,
+        known_schemes=SCHEMES,
+    )
+    assert scenario.name == "busy hour"
+    assert [phase.name for phase in scenario.phases] == ["phase-1", "steady", "phase-3"]
+    assert from_document(scenario.document(), "elsewhere.toml").name == "busy hour"
 
 
 def test_a_syntax_error_names_its_line() -> None:

@@ -37,6 +37,17 @@ def test_junit_has_a_case_for_every_objective() -> None:
     assert "must be < 4.00 ms" in str(found["http_req_duration - p(95)<4"][0].message)  # type: ignore[attr-defined]
 
 
+def test_junit_skips_what_a_shortened_run_leaves_open() -> None:
+    whole = failed()
+    left_open = ObjectiveRow("p(99.9) < 1s", False, None, None, note="not judged (scaled): too few", scaled=True)
+    verdict = msgspec.structs.replace(whole.verdict, objectives=[left_open])
+    short = msgspec.structs.replace(whole.run, scale=0.1)
+    xml = JUnitXml.fromstring(render_junit(msgspec.structs.replace(whole, run=short, verdict=verdict)))
+    assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (2, 0, 0, 1)
+    (suite,) = xml
+    assert {each.name: each.value for each in suite.properties()}["scale"] == "0.1"  # type: ignore[no-untyped-call]
+
+
 def test_junit_says_what_was_tested_and_what_was_observed_in_passes_too() -> None:
     tested = msgspec.structs.replace(failed(), run=msgspec.structs.replace(failed().run, tags={"branch": "main"}))
     (suite,) = JUnitXml.fromstring(render_junit(tested))

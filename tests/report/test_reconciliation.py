@@ -73,10 +73,10 @@ def test_what_is_bad_is_said_with_its_first_events() -> None:
     bad = {row.name: row.events for row in reconciliation_rows(BAD) if row.bad}
     assert bad == {
         "lost": 10,
-        "of these 2xx": 7,
+        "of the lost 2xx": 7,
         "duplicated": 1,
-        "accepted": 2,
-        "accepted silently": 3,
+        "delivered forged": 2,
+        "unacknowledged forged": 3,
         "never sent": 4,
     }
     assert "more than once" in terminal.render(reconcile_report(run_result(), BAD))

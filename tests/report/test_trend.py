@@ -55,6 +55,18 @@ def test_two_targets_are_not_one_line() -> None:
     assert "not drawn" not in alone.words
 
 
+def test_a_shortened_run_is_not_in_the_line_of_whole_ones() -> None:
+    section = trend([LINES[0]._replace(id="short", scale=0.1), *LINES])
+    alone = trend(LINES)
+    assert section is not None
+    assert alone is not None
+    assert section.figure == alone.figure
+    assert "1 run of another scale is not drawn" in section.words
+    short = trend([line._replace(scale=0.1) for line in LINES])
+    assert short is not None
+    assert f"3 runs of {LINES[-1].name} at scale 0.1 against" in short.words
+
+
 def test_one_run_is_no_trend_and_neither_is_what_nobody_measured() -> None:
     assert trend(LINES[:1]) is None
     assert trend([line._replace(p50=None) for line in LINES]) is None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,14 +13,16 @@ import pytest
 
 from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import RunResult
+from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.measure.result_events import SampleRow, Stats
 from loadsim.plan.scenario import ValidityRules
 from loadsim.report.answers_section import said_section
-from loadsim.report.blocks import Quotes
+from loadsim.report.blocks import Cell, Figures, Lines, Quotes, Section, Table
 from loadsim.report.diagnosis import diagnosis, diagnosis_of
 from loadsim.report.latency_section import latency_rows
 from loadsim.report.markdown import escape
-from tests.builders import refused, run_info, run_result, samples, totals
+from loadsim.report.run_report import run_report
+from tests.builders import refused, retries, run_info, run_result, samples, totals
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
 
 
@@ -161,3 +167,86 @@ def test_a_run_of_nothing_can_be_reported() -> None:
     assert result.verdict.outcome == "invalid"
     for text in (render_text(result), render_summary(result)):
         assert "n/a" in text
+
+
+def all_counts() -> RunResult:
+    """A result in which every count is another number, with everything that a report can show."""
+    numbers = itertools.count(101)
+    reconciliation = msgspec.structs.replace(
+        Reconciliation(source="the embedded receiver", of="deliveries"),
+        **{name: next(numbers) for name in Reconciliation.__struct_fields__ if name not in NO_COUNTS},
+    )
+    repeated = msgspec.structs.replace(
+        retries(),
+        **{name: next(numbers) for name in ("attempts", "retried", "backlog", "delivered", "given_up", "cut_off")},
+        **{name: next(numbers) for name in ("undelivered", "no_room", "waiting", "in_doubt")},
+    )
+    whole = totals(
+        9_000,
+        sent=8_700,
+        completed=8_600,
+        succeeded=8_000,
+        failed=700,
+        dropped=300,
+        unfinished=40,
+        attempts=8_800,
+        errors={"refused": 60},
+        refusals_due=77,
+        forged_accepted=3,
+        refused_badly=2,
+    )
+    return run_result(
+        totals=whole,
+        by_phase={"warm-up": totals(500), "steady": whole},
+        reconciliation=reconciliation,
+        retries=repeated,
+        receiver={"received": 9_300, "verified": 9_200},
+    )
+
+
+NO_COUNTS = ("source", "problem", "of", "examples")
+NAMED = ("events", "answers", "retries", "reconciled")
+"""The sections with counts by name."""
+
+
+def named_counts(result: RunResult) -> Iterator[tuple[str, str]]:
+    """(name, count) of all tables and cards that have a name and its count."""
+    for section in run_report(result).sections:
+        for block in section.blocks if section.anchor in NAMED else ():
+            if isinstance(block, Figures):
+                yield from ((figure.name, figure.value) for figure in block.figures)
+            if isinstance(block, Table) and block.caption != "By attempt":
+                yield from ((plain(row[0]), plain(row[1])) for row in block.rows)
+
+
+def plain(cell: Cell | str) -> str:
+    return cell.text if isinstance(cell, Cell) else cell
+
+
+def test_each_name_stands_for_one_count() -> None:
+    found: dict[str, set[str]] = {}
+    for name, count in named_counts(all_counts()):
+        found.setdefault(name, set()).add(count)
+    assert {name: counts for name, counts in found.items() if len(counts) > 1} == {}
+    assert {"sent", "joined", "refused", "connection refused", "deliveries"} <= found.keys()
+    said = [line for section in run_report(all_counts()).sections for line in sentences(section)]
+    for name, counts in found.items():
+        word = re.escape(name)
+        numbers = re.findall(rf"\b([\d,]+) were {word}\b|\b{word} ([\d,]+)\b", " | ".join(said))
+        assert {before or after for before, after in numbers} <= counts, f"{name}: {numbers}"
+
+
+def sentences(section: Section) -> Iterator[str]:
+    for block in section.blocks:
+        if isinstance(block, Lines):
+            yield from block.lines
+
+
+def test_the_glossary_has_every_count() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"^\| ([a-z0-9][^|]*?) \|", page, re.MULTILINE)) - {"name"}
+    shown = {name for name, _ in named_counts(all_counts())}
+    shown -= {"bytes out", "peak arrivals", "time to drain", "200", "503"}
+    assert shown <= known
+    elsewhere = {"events, answered", "done", "not 2xx", "no answer"}
+    assert known - shown == elsewhere

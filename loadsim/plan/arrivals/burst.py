@@ -45,6 +45,11 @@ class Burst:
         """Those of a further period may be due at the beginning."""
         return most_in(phase, span_ns + (phase.burst or DEFAULT_PERIOD_NS))
 
+    def long_enough(self, phase: Phase, duration_ns: int) -> int:
+        """Whole periods: a part of one would have a smaller burst."""
+        period = phase.burst or DEFAULT_PERIOD_NS
+        return -(-duration_ns // period) * period
+
     def words(self, _phase: Phase, rate: str) -> str:
         """See Process."""
         return f"{rate} (burst arrivals)"

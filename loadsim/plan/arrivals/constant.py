@@ -41,6 +41,10 @@ class Constant:
         """At the highest rate."""
         return most_in(phase, span_ns)
 
+    def long_enough(self, _phase: Phase, duration_ns: int) -> int:
+        """Any: the first event is due at once."""
+        return duration_ns
+
     def words(self, _phase: Phase, rate: str) -> str:
         """The rate alone."""
         return rate

@@ -7,14 +7,19 @@ Processes, 1975, section 4.7).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from loadsim.model import NS_PER_S
 from loadsim.plan.arrivals.process import Ints, Place
-from loadsim.plan.arrivals.rates import due_at, integrated_rate
+from loadsim.plan.arrivals.rates import due_at, ends_of, integrated_rate
 from loadsim.plan.random_draws import Stream, exponentials
 from loadsim.plan.scenario import Phase
+
+LEAST_MEAN = 5
+"""With so many events on average, one phase in 150 has none."""
 
 
 class Poisson:
@@ -49,6 +54,11 @@ class Poisson:
     def most(self, _phase: Phase, _span_ns: int) -> int | None:
         """Any number may fall together."""
         return None
+
+    def long_enough(self, phase: Phase, duration_ns: int) -> int:
+        """Such that no event at all would be rare: LEAST_MEAN events on average."""
+        rate = sum(ends_of(phase)) / 2
+        return max(duration_ns, math.ceil(LEAST_MEAN * NS_PER_S / rate)) if rate else duration_ns
 
     def words(self, _phase: Phase, rate: str) -> str:
         """See Process."""

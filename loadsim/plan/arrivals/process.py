@@ -63,5 +63,8 @@ class Process(Protocol):
     def most(self, phase: Phase, span_ns: int, /) -> int | None:
         """The largest number of events due in a given number of ns; None where there is no bound."""
 
+    def long_enough(self, phase: Phase, duration_ns: int, /) -> int:
+        """The shortest duration from `duration_ns` on with which the phase is still of this process."""
+
     def words(self, phase: Phase, rate: str, /) -> str:
         """The load of a phase in words; `rate`: its rate in words."""

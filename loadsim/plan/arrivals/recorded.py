@@ -96,6 +96,10 @@ class Recorded:
         """See Process."""
         return None
 
+    def long_enough(self, _phase: Phase, duration_ns: int) -> int:
+        """Any: the first event is due at once."""
+        return duration_ns
+
     def words(self, phase: Phase, _rate: str) -> str:
         """See Process."""
         return "as recorded" if phase.speed is None else f"as recorded, {phase.speed:g} times as fast"
