@@ -83,7 +83,14 @@ class Command:
         return out, err
 
 
+_surroundings: dict[str, str] | None = None
 _server: tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None = None
+
+
+def prepare() -> None:
+    """Keep the environment for the server as it is now: the test that asks for it first may have changed its own."""
+    global _surroundings  # noqa: PLW0603 - as below
+    _surroundings = dict(os.environ)  # noqa: TID251 - a process's own surroundings
 
 
 def close() -> None:
@@ -104,7 +111,7 @@ def _address() -> str:
     if _server is None:
         directory = tempfile.TemporaryDirectory(prefix="loadsim-")
         command = (sys.executable, "-P", "-m", "tests.commands", f"{directory.name}/s")
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_surroundings)
         assert process.stdout is not None
         ready = process.stdout.readline()
         process.stdout.close()

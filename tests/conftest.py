@@ -142,6 +142,7 @@ def _child_processes_import_this_package() -> Iterator[None]:
     root = str(Path(loadsim.__file__).parent.parent)
     before = os.environ.get("PYTHONPATH")  # noqa: TID251
     os.environ["PYTHONPATH"] = root if not before else root + os.pathsep + before  # noqa: TID251
+    commands.prepare()
     yield
     commands.close()
 

@@ -8,8 +8,8 @@ import click
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Load": (
-        *("connections", "rate", "duration", "events", "lowest", "highest", "step", "settle", "precision", "pairs"),
-        *("warm_up", "scenario", "same", "workers", "scale", "retry", "time_scale"),
+        *("connections", "rate", "duration", "events", "lowest", "highest", "step", "settle", "precision", "by"),
+        *("pairs", "warm_up", "scenario", "same", "workers", "scale", "retry", "time_scale"),
     ),
     "Target": (
         *("target", "scheme", "secret_env", "secret_file", "headers", "timeout"),

@@ -14,7 +14,9 @@ class BacklogRow(msgspec.Struct, frozen=True):
     """One moment of a run with effects. All counts are from the start of the run until then."""
 
     t_s: Figure
+    """Since the start, seconds."""
     acknowledged: Count
+    """Answered 2xx by then."""
     done: Count
     """Of those that were acknowledged by then."""
     said: Count | None = None
@@ -27,6 +29,7 @@ class Forecast(msgspec.Struct, frozen=True):
     rate: Figure
     """Events per second that were done."""
     left_s: Figure
+    """Seconds from the end of the wait."""
     low_s: Figure
     """95 % interval of `left_s`."""
     high_s: Figure | None
@@ -39,6 +42,7 @@ class SourceClock(msgspec.Struct, frozen=True):
     """The clock of the source against that of the run."""
 
     ahead_ms: Figure
+    """How far it is ahead."""
     drift_ppm: Figure
     """How much faster it goes, millionths."""
     error_ms: Figure
@@ -53,11 +57,13 @@ class EffectsFound(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     source: Literal["http", "sql", "file"]
+    """The kind of source."""
     place: str
     """Which URL, database or file, without credentials."""
     problem: str = ""
     """Why the source could not be used; empty when it could."""
     looks: Count = 0
+    """How often it was looked at."""
     gaps: Count = 0
     """Looks that failed. The next one reads on from the same place."""
     first_gap: str = ""
@@ -94,6 +100,7 @@ class EffectsFound(msgspec.Struct, frozen=True, kw_only=True):
     backlog_max: Count | None = None
     """The most events at one time that were acknowledged and not done."""
     backlog_max_s: Figure | None = None
+    """When it was first so large, since the start."""
     backlog_avg: Figure | None = None
     """Over the time of the load."""
     backlog_at_end: Count | None = None
@@ -111,5 +118,6 @@ class EffectsFound(msgspec.Struct, frozen=True, kw_only=True):
     forecast: Forecast | None = None
     """None where nothing was left, or nothing was done after the load."""
     series: list[BacklogRow] = []
+    """The course of the run, in at most 600 rows."""
     examples: dict[str, list[Count]] = {}
     """For `undone`, `repeated` and `before_ack` the first indexes of the events that it counts."""
