@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "dashboard", "dask", "interop", "sql"]
-"""Those that a command asks for."""
+Extra = Literal["asgi", "dashboard", "dask", "interop", "report", "sql"]
+"""Those that a command or a page asks for."""
 
 
 INSTALL = "pip install 'loadsim[{extra}]'"

@@ -25,7 +25,7 @@ from loadsim.measure.merged_counts import Sliced
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import CUT_OFF, WindowCourse, histogram_key
 from loadsim.measure.sample_sizes import least_count
-from loadsim.measure.stored_histograms import slices_of
+from loadsim.measure.stored_histograms import rows_of, slice_numbers
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.window_counts import Grid, Stretch, stretches_of
 from loadsim.model import NS_PER_S, US_PER_MS, Objective, UsageError
@@ -296,13 +296,12 @@ def _stretches(result: RunResult, phase: str | None) -> tuple[Stretch, ...]:
 
 
 def _from_slices(result: RunResult, objective: Objective, grid: Grid, phase: str | None) -> WindowCourse:
-    first = round(result.series[0].t_s * NS_PER_S) // grid.slice_ns if result.series else 0
     stopped_ns = max((end for _, end in grid.stretches if end is not None), default=0)
-    numbers = grid.numbers(np.arange(first, first + len(result.series)))
+    numbers = grid.numbers(slice_numbers(result))
     whole = grid.whole(stopped_ns)
     if objective.metric in _SLICED:
         parts, cut_off = (
-            _by_window(slices_of(result, key).sliced, numbers, whole)
+            _by_window(rows_of(result, key).sliced, numbers, whole)
             for key in (objective.metric, histogram_key(objective.metric, status=CUT_OFF))
         )
         greatest = (result.by_phase[phase] if phase else result.totals).latency_ms[objective.metric].max

@@ -94,7 +94,7 @@ def assemble(
         return accounts.totals(strata, recorded_ns, refusing=strata if refusing else None)
 
     totals = group()
-    series = series_of(merged, accepting, retried=retry_scope is not None)
+    series = series_of(merged, names, retried=retry_scope is not None)
     return RunResult(
         schema=SCHEMA,
         run=run,
@@ -199,15 +199,13 @@ def _with_pauses(
     """With what is known of the generator's pauses. `short`: see `Limits.short`."""
     if lateness is None:
         return msgspec.structs.replace(limits, short=short)
-    stretches, start = {}, 0
-    for name, record, duration in zip(names.phases, names.recorded, names.durations_ns, strict=True):
-        stretches[name] = (start, start + (duration or 0), record)
-        start += duration or 0
-    away = {name: lateness.away_ns([(a, b)]) / NS_PER_S / max(1, shards) for name, (a, b, _) in stretches.items()}
+    spans = zip(names.phases, names.stretches_ns, strict=True)
+    away = {name: lateness.away_ns([span]) / NS_PER_S / max(1, shards) for name, span in spans}
+    recorded = dict(zip(names.phases, names.recorded, strict=True))
     return msgspec.structs.replace(
         limits,
         short=short,
-        away_s=sum(away[name] for name, (_, _, record) in stretches.items() if record),
+        away_s=sum(seconds for name, seconds in away.items() if recorded[name]),
         away_by_phase={name: seconds for name, seconds in away.items() if seconds},
         pauses=lateness.pauses,
         longest_pause_s=lateness.longest_ns / NS_PER_S,

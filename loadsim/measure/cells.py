@@ -72,8 +72,8 @@ class Part(enum.IntEnum):
     """The outcome of the events whose latencies a cell counts.
 
     `response` and `service` are in the part of their outcome; `first_byte` too, but as `other` where a byte came and
-    the answer did not end. `wait` is `other`, or `unfinished` where no connection was granted. Everything else is
-    `other`.
+    the answer did not end. `wait` is `other`, or `unfinished` where no connection was granted. Every other latency is
+    `other`. What is counted by instant (`due`, `sent`, `ended`, `retried`) is in IN_PHASE or AFTER_PHASE.
     """
 
     other = 0
@@ -90,6 +90,9 @@ class Part(enum.IntEnum):
     """Answered 5xx."""
 
 
+IN_PHASE, AFTER_PHASE = 0, 1
+"""Parts of `due`, `sent`, `ended` and `retried`: whether the instant lies in the event's own phase or after its end. So
+a slice in which one phase ends and the next begins can be cut there."""
 STATUS_PARTS = {"2xx": Part.ok, "3xx": Part.redirect, "4xx": Part.refused, "5xx": Part.broken}
 """The parts of complete answers, by the name of their class of status."""
 BY_STATUS = (Metric.response, Metric.service, Metric.first_byte)

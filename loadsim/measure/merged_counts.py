@@ -88,7 +88,7 @@ class Merged:
         """The shards that have sent a frame."""
         return sorted(self._counters)
 
-    def sliced(self, metric: Metric, strata: Iterable[int], parts: Iterable[Part] | None = None) -> Sliced:
+    def sliced(self, metric: Metric, strata: Iterable[int], parts: Iterable[int] | None = None) -> Sliced:
         """Counts of a metric over some strata, of all parts or of some, by slice and index."""
         keys, counts = compact([self._slices.select(metric, strata, parts)])
         return Sliced(slices_of(keys), keys & INDEX_MASK, counts)

@@ -118,7 +118,8 @@ NOT_OK = "not-2xx"
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
-    """One slice of time. Latencies are those of the events due in it, rates those of the events that ended in it."""
+    """One slice of time, or the part of it in one phase. Latencies are those of the events due in it, rates those of
+    the events that ended in it."""
 
     t_s: Figure
     due: Count
@@ -142,6 +143,8 @@ class SeriesRow(msgspec.Struct, frozen=True):
     """Percentile 99 of the lag."""
     attempts: Count | None = None
     """Deliveries sent, including those that were followed by another attempt; None without retries."""
+    width_s: Figure | None = None
+    """How long the row is; None in results of earlier versions, where every row is a whole slice."""
 
 
 class SampleRow(msgspec.Struct, frozen=True):

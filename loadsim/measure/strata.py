@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from loadsim.model import case_kind
@@ -78,6 +79,12 @@ class StratumNames:
     def refusals(self) -> bool:
         """True when the endpoint should refuse some case."""
         return "refuse" in self.expects
+
+    @property
+    def stretches_ns(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of each phase, ns since the start of the run. Phases of unknown duration are empty."""
+        ends = tuple(accumulate(ns or 0 for ns in self.durations_ns))
+        return tuple(pairwise((0, *ends)))
 
     def recorded_ns(self) -> int | None:
         """Recorded time of all phases together; None when no duration is known."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from loadsim.measure import moments
 from loadsim.measure.cells import (
+    AFTER_PHASE,
     AFTER_RECORDING,
     GROUP_SHIFT,
     GROUPS_PER_STRATUM,
@@ -48,6 +49,7 @@ _LARGEST_NS = (1 << moments.VALUE_BITS) - 1
 _COUNTED = slice(Column.stratum, Column.bytes_received + 1)
 """Columns of a row that are counted: all but the event's index and the attempt."""
 _UNBOUNDED = np.iinfo(np.int64).max
+_AFTER_PHASE = AFTER_PHASE << GROUP_SHIFT
 
 
 _Span = tuple[Metric, Ints, Ints, NDArray[np.bool], Ints]
@@ -149,17 +151,18 @@ class Tally:
             values.append((until - since)[where])
             keys.append(parted[where] + (int(metric) * PARTS << GROUP_SHIFT))
         latencies = self._latencies(np.concatenate(values), np.concatenate(keys))
-        # Keys by other instants than due: they share only the stratum with `base`.
-        sent_slice = slice_of(sent[was_sent] - self._start)
-        sent_keys = ((group[was_sent] + Metric.sent * PARTS) << GROUP_SHIFT) | (sent_slice << INDEX_BITS)
-        ended_slice = slice_of(done - self._start)
-        ended_keys = ((group + Metric.ended * PARTS) << GROUP_SHIFT) | (ended_slice << INDEX_BITS) | code
-        due_keys = base + (int(Metric.due) * PARTS << GROUP_SHIFT)
-        after_phase = (code < ERROR_BASE) & (done > self._in_time[stratum])
+        end = self._in_time[stratum]
+        ended_keys = self._keys(stratum, done, Metric.ended) | code
+        ended_late = done > end
+        after_phase = ended_late & (code < ERROR_BASE)
         after_recording = (done[after_phase] > self._in_recording[stratum[after_phase]]) * AFTER_RECORDING
         after_keys = (
             ended_keys[after_phase] + ((Metric.after_end - Metric.ended) * PARTS << GROUP_SHIFT) + after_recording
         )
+        ended_keys += ended_late * _AFTER_PHASE
+        due_keys = base + (int(Metric.due) * PARTS << GROUP_SHIFT) + (due > end) * _AFTER_PHASE
+        sent_keys = self._keys(stratum[was_sent], sent[was_sent], Metric.sent)
+        sent_keys += (sent > end)[was_sent] * _AFTER_PHASE
         overdue_keys = self._overdue(code, done - sent, base)
         self._cells.add(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys, overdue_keys)))
         self._count(columns)
@@ -199,9 +202,9 @@ class Tally:
             return
         stratum, code, due, woken, _, sent, _, done, out, back = np.ascontiguousarray(rows[:, _COUNTED].T)
         lag = self._latencies(woken - due, self._keys(stratum, due, Metric.lag))
-        self._cells.add(
-            np.concatenate((lag, self._keys(stratum, np.where(sent == 0, done, sent), Metric.retried) | code))
-        )
+        instant = np.where(sent == 0, done, sent)
+        retried = self._keys(stratum, instant, Metric.retried) | code
+        self._cells.add(np.concatenate((lag, retried + (instant > self._in_time[stratum]) * _AFTER_PHASE)))
         np.add.at(self._counters, (stratum, 0), out)
         np.add.at(self._counters, (stratum, 1), back)
 

@@ -1,12 +1,13 @@
-"""The time series of a run: one row per slice of time, and its histograms.
+"""The time series of a run: one row per slice of time, or part of a slice in one phase, and its histograms.
 
-An event's latencies are counted in the slice in which it was due, rates in the slices in which it was sent and ended.
+An event's latencies are counted in the row in which it was due, rates in the rows in which it was sent and ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from loadsim.measure.histogram_codec import encode_sparse
 from loadsim.measure.merged_counts import Merged, Sliced
 from loadsim.measure.result_events import CUT_OFF, NOT_OK, SeriesRow, histogram_key
 from loadsim.measure.sample_sizes import least_count
+from loadsim.measure.series_rows import SeriesRows
+from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.outcome_codes import DROPPED, ERROR_BASE
 
@@ -26,58 +29,52 @@ _Predicate = Callable[[Ints], NDArray[np.bool]]
 
 
 class Series(NamedTuple):
-    """`rows[i]` and `histograms[metric][i]` belong to the same slice; there are no gaps between slices."""
+    """`rows[i]` and `histograms[metric][i]` belong together; there are no gaps between rows."""
 
     rows: list[SeriesRow]
     slice_s: float
     histograms: dict[str, list[str | None]]
 
 
-class _Slice(NamedTuple):
-    """Ascending buckets of one slice and their counts."""
+class _Row(NamedTuple):
+    """Ascending buckets of one row and their counts."""
 
     indexes: Ints
     counts: Ints
 
 
-def series_of(merged: Merged, strata: Sequence[int], *, retried: bool = False) -> Series:
-    """The series over `strata`, from the first slice in which an event was due to the last in which one ended.
+def series_of(merged: Merged, names: StratumNames, *, retried: bool = False) -> Series:
+    """The series over the recorded events that the endpoint should accept, see `SeriesRows`.
 
-    `in_flight` is how many events were due and had not ended at the end of the slice, queued ones included. With
+    `in_flight` is how many events were due and had not ended at the end of the row, queued ones included. With
     `retried`, attempts that were followed by another attempt are counted too.
     """
-    width = merged.slice_ns
-    due, sent, ended, again = (
-        merged.sliced(metric, strata) for metric in (Metric.due, Metric.sent, Metric.ended, Metric.retried)
-    )
-    if not len(due.slices):
-        return Series([], width / NS_PER_S, {"response": [], "service": []})
-    first = min(int(found.slices[0]) for found in (due, again) if len(found.slices))
-    n = max(int(found.slices.max(initial=0)) for found in (due, sent, ended, again)) + 1 - first
+    grid = SeriesRows(merged, names)
+    n = len(grid)
+    if not n:
+        return Series([], merged.slice_ns / NS_PER_S, {"response": [], "service": []})
+    due, sent, ended, again = map(grid.counts, (Metric.due, Metric.sent, Metric.ended, Metric.retried))
 
-    def per_slice(found: Sliced, where: _Predicate | None = None) -> Ints:
-        slices, indexes, counts = found
+    def per_row(found: Sliced, where: _Predicate | None = None) -> Ints:
+        rows, indexes, counts = found
         weights = counts if where is None else counts * where(indexes)
-        return np.bincount(slices - first, weights=weights, minlength=n).astype(np.int64)
+        return np.bincount(rows, weights=weights, minlength=n).astype(np.int64)
 
-    due_n, sent_n, ended_n = per_slice(due), per_slice(sent), per_slice(ended)
-    completed = per_slice(ended, lambda code: code < ERROR_BASE)
-    well = per_slice(ended, succeeded)
-    failed = per_slice(ended, lambda code: ~succeeded(code) & (code != DROPPED))
-    attempts = sent_n + per_slice(again)
+    due_n, sent_n, ended_n = per_row(due), per_row(sent), per_row(ended)
+    completed = per_row(ended, lambda code: code < ERROR_BASE)
+    well = per_row(ended, succeeded)
+    failed = per_row(ended, lambda code: ~succeeded(code) & (code != DROPPED))
+    attempts = sent_n + per_row(again)
     in_flight = np.cumsum(due_n) - np.cumsum(ended_n)
-    by_slice = {
-        metric: _cut(merged.sliced(metric, strata), first, n)
-        for metric in (Metric.response, Metric.service, Metric.lag)
-    }
-    ceilings = {metric: _ceiling(merged, metric, strata) for metric in by_slice}
+    by_row = {metric: _cut(grid.counts(metric), n) for metric in (Metric.response, Metric.service, Metric.lag)}
+    ceilings = {metric: _ceiling(merged, metric, names.select(expect="accept")) for metric in by_row}
 
     def at(metric: Metric, i: int, name: str) -> float | None:
-        return _percentile_ms(by_slice[metric][i], metric, _SHOWN[name], ceilings[metric])
+        return _percentile_ms(by_row[metric][i], metric, _SHOWN[name], ceilings[metric])
 
     rows = [
         SeriesRow(
-            t_s=(first + i) * width / NS_PER_S,
+            t_s=start / NS_PER_S,
             due=int(due_n[i]),
             sent=int(sent_n[i]),
             completed=int(completed[i]),
@@ -90,28 +87,28 @@ def series_of(merged: Merged, strata: Sequence[int], *, retried: bool = False) -
             max_ms=at(Metric.response, i, "max"),
             lag_p99_ms=at(Metric.lag, i, "p99"),
             attempts=int(attempts[i]) if retried else None,
+            width_s=width / NS_PER_S,
         )
-        for i in range(n)
+        for i, (start, width) in enumerate(zip(grid.starts_ns, grid.widths_ns, strict=True))
     ]
-    histograms = {
-        metric.name: [_encoded(part, metric) for part in by_slice[metric]]
-        for metric in (Metric.response, Metric.service)
-    }
-    for metric in (Metric.response, Metric.service):
+    return Series(rows, merged.slice_ns / NS_PER_S, _histograms(grid, by_row))
+
+
+def _histograms(grid: SeriesRows, by_row: dict[Metric, list[_Row]]) -> dict[str, list[str | None]]:
+    shown = (Metric.response, Metric.service)
+    found = {metric.name: [_encoded(part, metric) for part in by_row[metric]] for metric in shown}
+    for metric in shown:
         for status, parts in ((NOT_OK, [part for part in Part if part is not Part.ok]), (CUT_OFF, [Part.unfinished])):
-            found = _cut(merged.sliced(metric, strata, parts), first, n)
-            if any(len(part.indexes) for part in found):
-                histograms[histogram_key(metric.name, status=status)] = [_encoded(part, metric) for part in found]
-    return Series(rows, width / NS_PER_S, histograms)
+            cut = _cut(grid.counts(metric, parts), len(grid))
+            if any(len(part.indexes) for part in cut):
+                found[histogram_key(metric.name, status=status)] = [_encoded(part, metric) for part in cut]
+    return found
 
 
-def _cut(sliced: Sliced, first: int, n: int) -> list[_Slice]:
-    """The cells of each slice; cells are in order, so those of a slice lie side by side."""
-    edges = np.searchsorted(sliced.slices, np.arange(first, first + n + 1))
-    return [
-        _Slice(sliced.indexes[start:end], sliced.counts[start:end])
-        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    ]
+def _cut(found: Sliced, n: int) -> list[_Row]:
+    """The cells of each row; cells are in order, so those of a row lie side by side."""
+    edges = np.searchsorted(found.slices, np.arange(n + 1))
+    return [_Row(found.indexes[start:end], found.counts[start:end]) for start, end in pairwise(edges.tolist())]
 
 
 def _ceiling(merged: Merged, metric: Metric, strata: Sequence[int]) -> int | None:
@@ -119,7 +116,7 @@ def _ceiling(merged: Merged, metric: Metric, strata: Sequence[int]) -> int | Non
     return None if moments is None else moments.max
 
 
-def _percentile_ms(part: _Slice, metric: Metric, q: Fraction, ceiling_ns: int | None) -> float | None:
+def _percentile_ms(part: _Row, metric: Metric, q: Fraction, ceiling_ns: int | None) -> float | None:
     n = int(part.counts.sum())
     if n < least_count(q) or ceiling_ns is None:
         return None
@@ -129,5 +126,5 @@ def _percentile_ms(part: _Slice, metric: Metric, q: Fraction, ceiling_ns: int | 
     return min(highest, ceiling_ns) / NS_PER_MS
 
 
-def _encoded(part: _Slice, metric: Metric) -> str | None:
+def _encoded(part: _Row, metric: Metric) -> str | None:
     return encode_sparse(part.indexes, part.counts, layout(metric)) if len(part.indexes) else None

@@ -14,6 +14,14 @@ Tone = Literal["", "good", "bad", "warn", "dim"]
 """The meaning of a colour: as expected, a finding, a doubt, less important."""
 
 
+class Bar(NamedTuple):
+    """A value and its limit on a scale from 0 to `top`. Only a page draws it, beside the text of its cell."""
+
+    value: float
+    limit: float
+    top: float
+
+
 class Cell(NamedTuple):
     """One cell of a table."""
 
@@ -27,6 +35,7 @@ class Cell(NamedTuple):
     """The text is the outcome of its row; a terminal shows a sign such as ✓ in place of it."""
     code: bool = False
     """The text is something that a user typed, such as an objective."""
+    bar: Bar | None = None
 
 
 class Column(NamedTuple):

@@ -7,12 +7,23 @@ Figures are plain data in Plotly's documented schema: the library is needed to s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from loadsim.report import numbers
 from loadsim.report.chart_limits import plain
 
 Figure = dict[str, Any]
+_TENTHS = tuple(f"{tenths / 10:g}" for tenths in range(10, 100, 2))
+_DIGITS = (("1",), ("1", "2", "5"), ("1", "1.5", *"23456789"), _TENTHS)
+"""The first digits of ticks on a logarithmic axis; the more there are, the shorter the axis."""
+_MOST_DECADES = 3.5
+_FEWEST_TICKS = 3
+_LEAST_SPAN = 0.2
+"""The least length of a logarithmic axis, in decades."""
+
+
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 
 
 def plotly_figure(traces: list[dict[str, Any]], *, xaxis: Figure, yaxis: Figure, **layout: Any) -> Figure:
@@ -31,7 +42,7 @@ def plotly_figure(traces: list[dict[str, Any]], *, xaxis: Figure, yaxis: Figure,
             "plot_bgcolor": "var(--card)",
             "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 13},
             "hoverlabel": {"bgcolor": "var(--card)", "bordercolor": "var(--line)", "font": {"color": "var(--ink)"}},
-            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+            "legend": LEGEND,
             "margin": {"l": 60, "r": 16, "t": 16, "b": 48},
             **layout,
         },
@@ -39,20 +50,36 @@ def plotly_figure(traces: list[dict[str, Any]], *, xaxis: Figure, yaxis: Figure,
 
 
 def latency_axis(values: list[float]) -> Figure:
-    """Logarithmic, at 1, 2 and 5 of each decade (1 only over many decades), each tick in the unit that suits it."""
+    """Logarithmic, in ms; each tick in the unit that suits it."""
+    return log_axis(values, _short)
+
+
+def log_axis(values: Sequence[float], label: Callable[[float], str]) -> Figure:
+    """A logarithmic axis with room for the values, and ticks at round numbers."""
     positive = [value for value in values if value > 0] or [1.0]
-    low, high = min(positive), max(positive)
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps = (1, 2, 5) if last - first <= 3 else (1,)
-    ticks = [10.0**power * step for power in range(first, last + 1) for step in steps]
-    pad = max((math.log10(high) - math.log10(low)) * 0.06, 0.04)
+    low, high = math.log10(min(positive)), math.log10(max(positive))
+    pad = max((high - low) * 0.06, (_LEAST_SPAN - (high - low)) / 2, 0.04)
+    low, high = low - pad, high + pad
+    ticks = _round_numbers(low, high)
     return {
         "type": "log",
         "tickvals": ticks,
-        "ticktext": [_short(tick) for tick in ticks],
-        "range": [math.log10(low) - pad, math.log10(high) + pad],
+        "ticktext": [label(tick) for tick in ticks],
+        "range": [low, high],
         "title": {"text": ""},
     }
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Round numbers between two powers of ten: as many as can be read."""
+    ticks: list[float] = []
+    for digits in _DIGITS[0 if high - low > _MOST_DECADES else 1 :]:
+        powers = range(math.floor(low), math.ceil(high) + 1)
+        every = (float(f"{digit}e{power}") for power in powers for digit in digits)
+        ticks = [tick for tick in every if low <= math.log10(tick) <= high]
+        if len(ticks) >= _FEWEST_TICKS:
+            break
+    return ticks
 
 
 def _short(ms: float) -> str:
@@ -60,18 +87,19 @@ def _short(ms: float) -> str:
     return f"{ms * scale:g} {unit}"
 
 
-def time_axis(t_s: list[float], width_s: float) -> Figure:
-    """The same stretch of time under every chart."""
-    return {"title": {"text": "seconds since the start"}, "range": [t_s[0], t_s[-1] + width_s], "hoverformat": ".4~g"}
+def count_axis(title: str) -> Figure:
+    """Linear from 0, with whole numbers in full."""
+    return {"rangemode": "tozero", "title": {"text": title}, "tickformat": ",~f"}
 
 
-def middles(t_s: list[float], width_s: float) -> list[float]:
-    """The middle of each slice of time."""
-    return [round(t + width_s / 2, 6) for t in t_s]
+def time_axis(edges_s: Sequence[float]) -> Figure:
+    """The same stretch of time under every chart: from the first edge to the last."""
+    ends = [edges_s[0], edges_s[-1]]
+    return {"title": {"text": "seconds since the start"}, "range": ends, "hoverformat": ".4~g", "tickformat": ",~f"}
 
 
 def phase_marks(phases: list[tuple[str, float]]) -> Figure:
-    """A thin line and the name at every phase's start; nothing where there is but one."""
+    """A thin line and, above the plot, the name at every phase's start; nothing where there is but one."""
     if len(phases) < 2:
         return {}
     shapes = [
@@ -94,11 +122,11 @@ def phase_marks(phases: list[tuple[str, float]]) -> Figure:
             "xref": "x",
             "yref": "paper",
             "xanchor": "left",
-            "yanchor": "top",
+            "yanchor": "bottom",
             "text": plain(name[:24]),
             "showarrow": False,
             "font": {"size": 11, "color": "var(--muted)"},
         }
         for name, start in phases
     ]
-    return {"shapes": shapes, "annotations": names}
+    return {"shapes": shapes, "annotations": names, "legend": LEGEND | {"y": 1.08}}

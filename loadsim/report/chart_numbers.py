@@ -1,7 +1,6 @@
-"""The numbers of the page's charts: the same figures are in each chart and in the table below it.
+"""The numbers of the page's charts of a whole run: the same figures are in each chart and in the table below it.
 
-Percentiles over time come from the added counts of neighbouring slices. An interval with too few samples for a
-percentile has none.
+Those over time are in `chart_course`.
 """
 
 from __future__ import annotations
@@ -13,23 +12,21 @@ from fractions import Fraction
 import numpy as np
 
 from loadsim.judge.objectives import parse_objective, percentile_of
-from loadsim.measure.hdr import PERCENTILES, Ints, percentiles
+from loadsim.measure.hdr import PERCENTILES, Ints
 from loadsim.measure.intervals import intervals
 from loadsim.measure.result import RunResult
-from loadsim.measure.result_events import SeriesRow, histogram_key
+from loadsim.measure.result_events import histogram_key
 from loadsim.measure.sample_sizes import least_count
 from loadsim.measure.stored_histograms import SlicedCounts, ok_slices_of, slices_of, whole_of
 from loadsim.model import NS_PER_S, US_PER_MS, UsageError
 from loadsim.plan.units import UnitError, parse_duration
+from loadsim.report.chart_course import latency_edges
 
-MOST_POINTS = 120
-"""Largest number of time intervals in a chart; a screen cannot show more."""
-FEWEST_POINTS = 12
 NINES = 6
 OK = "ok"
 """The curve of response times of 2xx answers alone."""
 STEPS_PER_NINE = 12
-BINS_PER_DECADE = 8
+HISTOGRAM_BINS_PER_DECADE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +54,13 @@ class PercentileCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """The run over time, in intervals of `width_s`. Rates per second; latencies in ms, by due time."""
+class LatencyBins:
+    """How many events by response time: `counts[i]` from `edges_ms[i]` to `[i+1]`; `ok`: of those answered 2xx."""
 
-    width_s: float
-    t_s: list[float]
-    p50: list[float | None]
-    p90: list[float | None]
-    p99: list[float | None]
-    max: list[float | None]
-    ok_p99: list[float | None]
-    """p99 of the events answered 2xx."""
-    planned: list[float]
-    sent: list[float]
-    """Deliveries: of one event there may be several."""
-    completed: list[float]
-    refused: list[float]
-    """Answers that are not 2xx."""
-    broken: list[float]
-    """Events that ended without a complete answer."""
-    in_flight: list[int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class HeatMap:
-    """How many events by time (rows of `counts`: intervals) and latency (columns: bins from `edges[i]` to `[i+1]`)."""
-
-    width_s: float
-    t_s: list[float]
     edges_ms: list[float]
-    counts: list[list[int]]
+    counts: list[int]
+    ok: list[int] | None
+    """None in results of earlier versions."""
 
 
 def ladder() -> list[Fraction]:
@@ -141,88 +115,23 @@ def limits(result: RunResult) -> list[Limit]:
     return found
 
 
-def course(result: RunResult) -> Course:
-    """The series in as many intervals as a chart can show, each with enough samples for p99 if possible."""
-    rows = result.series
-    slices = slices_of(result, "response")
-    joined = _slices_per_point(rows, slices)
-    width = joined * result.slice_s
-    groups = [rows[i : i + joined] for i in range(0, len(rows), joined)]
-    tops = [_top(group) for group in groups]
-    if len(slices.sliced.counts):
-        p50, p90, p99 = _percentiles(slices, joined, tops)
-    else:  # no histograms by slice: one point per row, as stored
-        p50, p90, p99 = ([getattr(row, name) for row in rows] for name in ("p50_ms", "p90_ms", "p99_ms"))
-    ok = ok_slices_of(result, "response")
-    ok_p99: list[float | None] = _percentiles(ok, joined, tops)[2] if len(ok.sliced.counts) else [None] * len(groups)
-
-    def rate(group: list[SeriesRow], *names: str) -> float:
-        return float(sum(getattr(row, name) for row in group for name in names)) / width
-
-    completed = [rate(group, "completed") for group in groups]
-    refused = [sum(row.completed - row.succeeded for row in group) / width for group in groups]
-    return Course(
-        width_s=width,
-        t_s=[group[0].t_s for group in groups],
-        p50=p50,
-        p90=p90,
-        p99=p99,
-        max=tops,
-        ok_p99=ok_p99,
-        planned=[rate(group, "due") for group in groups],
-        sent=[sum(row.sent if row.attempts is None else row.attempts for row in group) / width for group in groups],
-        completed=completed,
-        refused=refused,
-        broken=[max(0.0, rate(group, "failed") - bad) for group, bad in zip(groups, refused, strict=True)],
-        in_flight=[group[-1].in_flight for group in groups],
-    )
-
-
-def _slices_per_point(rows: list[SeriesRow], slices: SlicedCounts) -> int:
-    """The fewest slices per point that give at most MOST_POINTS, then enough samples for p99, if points remain."""
-    if not len(slices.sliced.counts):
-        return 1
-    fewest = max(1, math.ceil(len(rows) / MOST_POINTS))
-    most = max(fewest, len(rows) // FEWEST_POINTS)
-    needed = least_count(PERCENTILES["p99"])
-    typical = float(np.median([row.due for row in rows if row.due] or [1]))
-    return min(max(fewest, math.ceil(needed / max(typical, 1))), most)
-
-
-def _top(group: list[SeriesRow]) -> float | None:
-    return max((row.max_ms for row in group if row.max_ms is not None), default=None)
-
-
-def _percentiles(slices: SlicedCounts, joined: int, tops: list[float | None]) -> tuple[list[float | None], ...]:
-    quantiles = [PERCENTILES[name] for name in ("p50", "p90", "p99")]
-    table: list[list[float | None]] = []
-    for counts, top in zip(slices.stretches(joined), tops, strict=True):
-        found = percentiles(counts, slices.config, quantiles)
-        ceiling = math.inf if top is None else top
-        table.append([None if value is None else min(value / US_PER_MS, ceiling) for value in found])
-    return tuple([list(column) for column in zip(*table, strict=True)])
-
-
-def heat_map(result: RunResult) -> HeatMap | None:
-    """Response times by time and size; None without histograms by slice."""
-    slices = slices_of(result, "response")
-    if not len(slices.sliced.counts):
+def latency_bins(result: RunResult) -> LatencyBins | None:
+    """The histogram of response times; None where nothing was counted."""
+    whole = whole_of(result, "response")
+    if whole is None:
         return None
-    joined = max(1, math.ceil(slices.parts / MOST_POINTS))
-    highest = slices.config.highest_equivalent(slices.sliced.indexes) / US_PER_MS
-    first = math.floor(math.log10(max(float(highest.min()), 0.001)) * BINS_PER_DECADE)
-    last = math.ceil(math.log10(float(highest.max())) * BINS_PER_DECADE + 1e-9)
-    edges = 10.0 ** (np.arange(first, max(last, first + 1) + 1) / BINS_PER_DECADE)
-    column = np.clip(np.searchsorted(edges, highest, side="right") - 1, 0, len(edges) - 2)
-    parts = -(-slices.parts // joined)
-    counts: Ints = np.zeros((parts, len(edges) - 1), dtype=np.int64)
-    np.add.at(counts, (slices.sliced.slices // joined, column), slices.sliced.counts)
-    return HeatMap(
-        width_s=joined * result.slice_s,
-        t_s=[row.t_s for row in result.series[::joined]],
-        edges_ms=edges.tolist(),
-        counts=counts.tolist(),
-    )
+    occupied = np.flatnonzero(whole.counts)
+    highest = whole.config.highest_equivalent(occupied) / US_PER_MS
+    edges = latency_edges(float(highest.min()), float(highest.max()), HISTOGRAM_BINS_PER_DECADE)
+
+    def binned(counts: Ints) -> list[int]:
+        column = np.clip(np.searchsorted(edges, highest, side="left") - 1, 0, len(edges) - 2)
+        found: list[int] = np.bincount(column, weights=counts[occupied], minlength=len(edges) - 1).astype(int).tolist()
+        return found
+
+    ok = whole_of(result, histogram_key("response", status="2xx"))
+    known = None if not result.totals.by_status else [0] * (len(edges) - 1) if ok is None else binned(ok.counts)
+    return LatencyBins(edges, binned(whole.counts), known)
 
 
 def phase_starts(result: RunResult) -> list[tuple[str, float]]:

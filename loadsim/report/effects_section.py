@@ -10,7 +10,7 @@ from loadsim.measure.result_events import Stats
 from loadsim.model import counted
 from loadsim.report import facts, numbers
 from loadsim.report.blocks import Block, Cell, Chart, Column, Lines, Row, Section, Table
-from loadsim.report.chart_layout import Figure, plotly_figure, time_axis
+from loadsim.report.chart_layout import Figure, count_axis, plotly_figure, time_axis
 from loadsim.report.latency_section import LATENCIES, latency_cell, latency_columns
 
 _KINDS = {"http": "read at", "sql": "read from the", "file": "read from the file"}
@@ -158,7 +158,6 @@ def _latencies(result: RunResult, found: EffectsFound) -> Table:
 
 def _chart(found: EffectsFound) -> Chart:
     rows = found.series
-    width = rows[1].t_s - rows[0].t_s if len(rows) > 1 else rows[0].t_s
     words = "The area between the lines is the backlog: events that were acknowledged and not yet done."
     titles = ("acknowledged", "done", "backlog", "backlog as said")
     columns = (Column("Until", words=True), *(Column(title) for title in titles))
@@ -172,11 +171,11 @@ def _chart(found: EffectsFound) -> Chart:
         )
         for row in rows
     ]
-    figure = _figure([0.0, *(row.t_s for row in rows)], found, width)
+    figure = _figure([0.0, *(row.t_s for row in rows)], found)
     return Chart("effects", figure, words, Table("Acknowledged and done over time", columns, table))
 
 
-def _figure(t_s: list[float], found: EffectsFound, width: float) -> Figure:
+def _figure(t_s: list[float], found: EffectsFound) -> Figure:
     def line(name: str, values: list[int], colour: str, **more: object) -> dict[str, object]:
         texts = [f"{name} {value:,}" for value in values]
         return {
@@ -196,7 +195,6 @@ def _figure(t_s: list[float], found: EffectsFound, width: float) -> Figure:
         line("done", done, "completed"),
         line("acknowledged", acknowledged, "sent", fill="tonexty", fillcolor="var(--refused-area)"),
     ]
-    axis = {"rangemode": "tozero", "title": {"text": "events since the start"}}
     marks = {
         "shapes": [
             {
@@ -211,4 +209,4 @@ def _figure(t_s: list[float], found: EffectsFound, width: float) -> Figure:
             }
         ]
     }
-    return plotly_figure(traces, xaxis=time_axis(t_s[:-1] or [0.0], width), yaxis=axis, **marks)
+    return plotly_figure(traces, xaxis=time_axis(t_s), yaxis=count_axis("events since the start"), **marks)

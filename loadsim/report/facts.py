@@ -30,6 +30,10 @@ class ObjectiveLine(NamedTuple):
     note: str
     open_because: str
     """Why `passed` is None."""
+    value: float | None
+    """What was observed, in the unit of the objective; `bound`: its limit."""
+    bound: float | None
+    unit: str
 
 
 def tested_words(result: RunResult) -> list[str]:
@@ -89,7 +93,20 @@ def _objective_line(row: ObjectiveRow) -> ObjectiveLine:
     doubted = row.passed is None and row.without_generator is not None
     why = row.note if doubted else "could not be judged"
     needs = "" if span or row.needs_s is None else numbers.needed(row.needs_s)
-    return ObjectiveLine(row.passed, row.scaled, row.text, observed, span, needs, limit, "; ".join(notes), why)
+    return ObjectiveLine(
+        passed=row.passed,
+        scaled=row.scaled,
+        text=row.text,
+        observed=observed,
+        interval=span,
+        needs=needs,
+        limit=limit,
+        note="; ".join(notes),
+        open_because=why,
+        value=row.observed,
+        bound=bound,
+        unit=row.unit,
+    )
 
 
 def at_least(figure: str, *, lower_bound: bool) -> str:

@@ -1,4 +1,4 @@
-"""Latencies over time as a tagged histogram log (`.hlog`, format 1.3): one HDR histogram per slice and metric, in µs.
+"""Latencies over time as a tagged histogram log (`.hlog`, format 1.3): one HDR histogram per row and metric, in µs.
 
 The format is HdrHistogram's (HistogramLogWriter, HistogramLogReader). Adding the histograms of neighbouring intervals
 gives the histogram of any longer interval.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from loadsim.measure.result import RunResult
-from loadsim.measure.stored_histograms import slices_of
+from loadsim.measure.stored_histograms import rows_of
 from loadsim.model import US_PER_MS
 from loadsim.report.numbers import printable
 
@@ -45,13 +45,14 @@ def _started(at: str) -> list[str]:
 
 
 def _intervals(result: RunResult) -> Iterator[str]:
-    slices = {metric: slices_of(result, metric) for metric in METRICS}
+    rows = {metric: rows_of(result, metric) for metric in METRICS}
     stats = {metric: result.totals.latency_ms.get(metric) for metric in METRICS}
     most = {metric: math.inf if each is None or each.max is None else each.max for metric, each in stats.items()}
     for number, row in enumerate(result.series):
-        for metric, counted in slices.items():
+        for metric, counted in rows.items():
             blob = (result.series_histograms.get(metric) or [])[number : number + 1]
             if not blob or blob[0] is None:
                 continue
             greatest = min(counted.highest_us(number) / US_PER_MS, most[metric])
-            yield f"Tag={metric},{row.t_s:.3f},{result.slice_s:.3f},{greatest:.3f},{blob[0]}"
+            width_s = result.slice_s if row.width_s is None else row.width_s
+            yield f"Tag={metric},{row.t_s:.3f},{width_s:.3f},{greatest:.3f},{blob[0]}"

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
 
+from loadsim.extras import install
 from loadsim.report.blocks import (
+    Bar,
     Block,
     Cell,
     Chart,
@@ -34,6 +37,15 @@ from loadsim.report.html_markup import Markup, embedded_json, join, safe, table,
 from loadsim.report.packed_text import packed, packed_library
 from loadsim.report.unknown_figures import unknown_words
 
+_NO_CHARTS = (
+    "This page has no charts, since the library that draws them was not installed: ",
+    tag("code", install("report")),
+    ", then ",
+    tag("code", "loadsim report RESULT --format html -o report.html"),
+    ". The tables below hold every point.",
+)
+_LIMIT_WIDTH = 1.2
+"""Of the mark at the limit, in hundredths of a bar."""
 CLASSES: dict[Tone, str] = {"good": "good", "bad": "bad", "warn": "warn", "dim": "none", "": "none"}
 
 
@@ -86,7 +98,12 @@ def policy(scripts: Sequence[str]) -> str:
 def inside(report: Report, *, drawn: bool) -> Markup:
     """Header, links and sections, for the body of any page. `drawn`: with elements for the charts."""
     links = (tag("a", section.title, href=f"#{section.anchor}") for section in report.sections)
-    main = tag("main", *(_section(section, drawn=drawn) for section in report.sections))
+    sections = [_section(section, drawn=drawn) for section in report.sections]
+    if not drawn:
+        first = (i for i, section in enumerate(report.sections) if any(isinstance(b, Chart) for b in section.blocks))
+        for place in itertools.islice(first, 1):
+            sections.insert(place, tag("p", *_NO_CHARTS, class_="note hint"))
+    main = tag("main", *sections)
     return join([_header(report), tag("nav", *links, aria_label="Sections"), main], "\n")
 
 
@@ -205,8 +222,25 @@ def _cell(content: Cell, column: Column) -> Markup:
         text = tag("code", content.text)
     else:
         text = _breakable(content.text) if column.words and not column.long else safe(content.text)
+    if content.bar is not None:
+        text = tag("span", _bar(content.bar, content.tone), tag("span", text), class_="with-bar")
     beside = [tag("small", part) for part in (content.note, content.under) if part]
     return join([text, *beside], " ")
+
+
+def _bar(bar: Bar, tone: Tone) -> Markup:
+    """A picture of elements that print as well; what it shows is said beside it."""
+    value, limit = (f"{min(100 * part / bar.top, 100):.2f}" for part in (bar.value, bar.limit))
+    return tag(
+        "svg",
+        tag("rect", class_="scale", width="100", y="2", height="6"),
+        tag("rect", class_="value", width=value, y="2", height="6"),
+        tag("rect", class_="limit", x=f"{float(limit) - _LIMIT_WIDTH / 2:.2f}", width=f"{_LIMIT_WIDTH}", height="10"),
+        class_=f"bar {'bad' if tone == 'bad' else 'good'}",
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        aria_hidden="true",
+    )
 
 
 def _breakable(name: str) -> Markup:

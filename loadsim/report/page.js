@@ -66,7 +66,11 @@
         layout.margin = { l: 8, r: 4, t: 8, b: 8 };
         layout.font = { ...layout.font, size: 11 };
         layout.dragmode = false; // a finger scrolls the page
+        layout.annotations = (layout.annotations ?? []).filter((note) => note.name !== "limit"); // no room in the margin
+        layout.legend2 = { orientation: "h", x: 0, y: -0.28, yanchor: "top" };
+        if (layout.legend.y > 1.05) layout.legend.y = 1.12;
         for (const trace of data) {
+          if (trace.meta === "limit") Object.assign(trace, { showlegend: true, legend: "legend2" });
           if (trace.colorbar) Object.assign(trace.colorbar, { orientation: "h", y: 1.02, yanchor: "bottom", ypad: 0, title: { text: "events", side: "top" } });
         }
       }

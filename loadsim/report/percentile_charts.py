@@ -1,16 +1,16 @@
-"""The charts by percentile: latencies, and the ratio of two runs."""
+"""The charts of a whole run's latencies: by percentile, as a histogram, and the ratio of two runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from loadsim.report import numbers
-from loadsim.report.chart_layout import Figure, latency_axis, plotly_figure
-from loadsim.report.chart_limits import plain
-from loadsim.report.chart_numbers import Limit, PercentileCurve
+from loadsim.report.chart_layout import Figure, count_axis, latency_axis, plotly_figure
+from loadsim.report.chart_limits import LIMIT, LimitLabel, limit_colour, margin_labels, plain
+from loadsim.report.chart_numbers import LatencyBins, Limit, PercentileCurve
 
 NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 
@@ -23,6 +23,8 @@ def percentile_figure(curves: list[PercentileCurve], limits: list[Limit], labels
     reach = max((curve.q[-1] for curve in curves), default=0.9)
     ticks = [q for q in NINES if _rarity(q) <= _rarity(reach) * 1.2]
     lines = [_limit_trace(limit, reach) for limit in limits]
+    yaxis = latency_axis([value for curve in curves for value in curve.ms] + [limit.ms for limit in limits])
+    labels_of = [LimitLabel(limit.text, limit.ms, limit_colour(limit.passed)) for limit in limits]
     return plotly_figure(
         traces + lines,
         xaxis={
@@ -32,8 +34,9 @@ def percentile_figure(curves: list[PercentileCurve], limits: list[Limit], labels
             "title": {"text": "percentile"},
             "tickangle": 0,
         },
-        yaxis=latency_axis([value for curve in curves for value in curve.ms] + [limit.ms for limit in limits]),
+        yaxis=yaxis,
         hovermode="closest",
+        **margin_labels(labels_of, yaxis["range"]),
     )
 
 
@@ -95,22 +98,45 @@ def _outline(x: Sequence[float], band: Sequence[tuple[float, float] | None]) -> 
 
 def _limit_trace(limit: Limit, reach: float) -> dict[str, Any]:
     """A line from the left to the percentile that the objective names, and a mark there."""
-    text = plain(limit.text)
-    colour = "var(--bad)" if limit.passed is False else "var(--good)" if limit.passed else "var(--muted)"
+    colour = limit_colour(limit.passed)
     return {
         "type": "scatter",
-        "mode": "lines+markers+text",
+        "mode": "lines+markers",
+        "meta": LIMIT,
         "x": [1, _rarity(min(limit.q, max(reach, 0.9)))],
         "y": [limit.ms, limit.ms],
         "line": {"color": colour, "width": 1.5, "dash": "dash"},
         "marker": {"color": colour, "size": [0, 9], "symbol": "x-thin", "line": {"color": colour, "width": 2}},
-        "name": text,
-        "text": [text, ""],
-        "textposition": "top right",
-        "textfont": {"color": colour, "size": 12},
+        "name": plain(limit.text),
         "hovertemplate": "%{fullData.name}<extra></extra>",
         "showlegend": False,
     }
+
+
+def histogram_figure(bins: LatencyBins, label: str) -> Figure:
+    """How many events by latency on a logarithmic axis: all of them, and those answered 2xx."""
+    shown = [(label, "response", bins.counts)]
+    if bins.ok is not None and bins.ok != bins.counts:
+        shown.append((f"{label}, 2xx answers", "ok", bins.ok))
+    spans = [f"{numbers.milliseconds(low)} to {numbers.milliseconds(high)}" for low, high in pairwise(bins.edges_ms)]
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": bins.edges_ms,
+            "y": [*counts, 0],
+            "text": [*(f"{n:,} events, {span}" for n, span in zip(counts, spans, strict=True)), ""],
+            "hovertemplate": "%{text}<extra></extra>",
+            "name": name,
+            "fill": "tozeroy",
+            "fillcolor": f"var(--{colour}-band)",
+            "line": {"color": f"var(--{colour})", "width": 1.5, "shape": "hv"},
+        }
+        for name, colour, counts in shown
+    ]
+    return plotly_figure(
+        traces, xaxis=latency_axis(bins.edges_ms), yaxis=count_axis("events"), hovermode="closest", showlegend=True
+    )
 
 
 def ratio_figure(q: list[float], ratio: list[float], band: Sequence[tuple[float, float] | None]) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadsim.report import facts, numbers
-from loadsim.report.chart_layout import Figure, latency_axis, plotly_figure
+from loadsim.report.chart_layout import Figure, count_axis, latency_axis, log_axis, plotly_figure
 from loadsim.report.chart_limits import plain
 
 _NAMED = ("p50", "p90", "p99")
@@ -88,7 +88,7 @@ def rate_latency_figure(rates: list[float], lines: dict[str, list[float | None]]
         for name, values in lines.items()
     ]
     known = [value for values in lines.values() for value in values if value is not None]
-    xaxis: Figure = {"type": "log", "title": {"text": "events per second"}}
+    xaxis = log_axis(rates, lambda rate: f"{rate:,g}") | {"title": {"text": "events per second"}}
     return plotly_figure(traces, xaxis=xaxis, yaxis=latency_axis(known))
 
 
@@ -104,4 +104,4 @@ def bars_figure(names: list[str], values: list[float], title: str) -> Figure:
         "showlegend": False,
     }
     yaxis: Figure = {"title": {"text": ""}, "autorange": "reversed", "type": "category"}
-    return plotly_figure([trace], xaxis={"title": {"text": title}}, yaxis=yaxis, hovermode="closest")
+    return plotly_figure([trace], xaxis=count_axis(title), yaxis=yaxis, hovermode="closest")

@@ -17,6 +17,7 @@ from loadsim.model import UsageError, counted
 from loadsim.report import facts, host_rows, numbers
 from loadsim.report.answers_section import answers_section, said_section
 from loadsim.report.blocks import (
+    Bar,
     Cell,
     Column,
     Figure,
@@ -29,7 +30,7 @@ from loadsim.report.blocks import (
     sections,
     words,
 )
-from loadsim.report.chart_sections import chart_sections
+from loadsim.report.chart_sections import chart_sections, latency_over_time
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.effects_section import effects_section
 from loadsim.report.events_section import events_section
@@ -51,9 +52,10 @@ SCALED_OUT: tuple[str, Tone] = ("not judged", "dim")
 """Of an objective that a shortened run cannot judge."""
 MOST_WINDOWS = 500
 """Rows of a table of windows."""
-_VERDICT = ("validity", "warnings", "objectives", "limits")
+_VERDICT = ("validity", "objectives", "warnings", "limits")
 """The sections about the verdict, and what limited the run."""
 _SPARE_OF_HOSTS = ("Processes", "Answered")
+_ROOM_BEHIND_LIMIT = 4 / 3
 _NO_STATS = Stats(count=0)
 
 
@@ -61,14 +63,16 @@ def run_report(result: RunResult) -> Report:
     """The whole report."""
     found = sections(
         _validity(result),
-        Section("warnings", "Warnings", [Lines(result.validity.warnings, tone="warn")]),
         _objectives(result),
         _diagnosis(result),
+        latency_over_time(result),
+        Section("warnings", "Warnings", [Lines(result.validity.warnings, tone="warn")]),
         Section("limits", "What limited the run", [Lines(limit_lines(result))]),
         events_section(result),
         answers_section(result),
         latency_section(result),
         *chart_sections(result),
+        Section("windows", "Objectives by window", list(_windows(result))),
         effects_section(result),
         _retries(result),
         group_section(result, "event", "By event type"),
@@ -85,7 +89,7 @@ def run_report(result: RunResult) -> Report:
         outcome=facts.VERDICTS[result.verdict.outcome],
         tone=TONES[result.verdict.outcome],
         name=result.run.name,
-        headline=facts.headline(result),
+        headline=_headline(result),
         about=[" · ".join([*facts.tested_words(result), *facts.run_words(result)])],
         sections=found,
         key=_key(result),
@@ -97,6 +101,12 @@ def verdict_report(result: RunResult) -> Report:
     """A report with the verdict, the reasons of an invalid measurement, the objectives and the limits only."""
     whole = run_report(result)
     return replace(whole, sections=[part for part in whole.sections if part.anchor in _VERDICT])
+
+
+def _headline(result: RunResult) -> str:
+    """The reason for the verdict, and that there are warnings: they stand further down."""
+    warnings = result.validity.warnings
+    return f"{facts.headline(result)}; {counted(len(warnings), 'warning')}" if warnings else facts.headline(result)
 
 
 def _key(result: RunResult) -> list[Figure]:
@@ -126,11 +136,20 @@ def _objectives(result: RunResult) -> Section:
     for line in facts.objective_lines(result):
         word, tone = SCALED_OUT if line.scaled else OUTCOMES[line.passed]
         objective = Cell(line.text, note=line.note, code=True)
-        seen = Cell(line.observed, "bad" if line.passed is False else "")
+        bar = _bar(line) if result.verdict.outcome != "invalid" else None
+        seen = Cell(line.observed, "bad" if line.passed is False else "", bar=bar)
         rows.append((Cell(word, tone, sign=True), objective, seen, line.limit, line.interval or line.needs))
     columns = (Column("Result", words=True), Column("Objective", words=True, long=True), Column("Observed"))
     limits = Table("Objectives", (*columns, Column("Limit"), Column("95 % interval")), rows)
-    return Section("objectives", "Objectives", [limits, *_windows(result)])
+    return Section("objectives", "Objectives", [limits])
+
+
+def _bar(line: facts.ObjectiveLine) -> Bar | None:
+    """The figure beside its limit; None where that was not judged, or where both are 0."""
+    if line.passed is None or line.value is None or line.bound is None or min(line.value, line.bound) < 0:
+        return None
+    top = 1.0 if line.unit == "fraction" else max(line.value, line.bound * _ROOM_BEHIND_LIMIT)
+    return Bar(line.value, line.bound, top) if top else None
 
 
 def _windows(result: RunResult) -> Iterator[Table]:

@@ -58,7 +58,7 @@ def written(tmp_path: Path, result: Stored, *, library: bool = True) -> Path:
     return path
 
 
-ALL = ["chart-percentiles", "chart-latency", "chart-rates", "chart-heat"]
+ALL = [f"chart-{name}" for name in ("latency", "percentiles", "histogram", "rates", "in-flight", "so-far", "heat")]
 
 
 @pytest.mark.parametrize("scheme", slow_but(["light"], ["light", "dark"]))
@@ -135,7 +135,7 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_tables(browser: Brow
     watched.page.add_init_script("delete globalThis.DecompressionStream")
     watched.open(written(tmp_path, course()))
     expect(watched.page.get_by_role("status")).to_contain_text("There are no charts: this browser is too old")
-    assert watched.page.locator("figure + details[open] table").count() == 4
+    assert watched.page.locator("figure + details[open] table").count() == len(ALL)
     assert not watched.page.locator(".chart").first.is_visible()
     assert watched.problems == []
     context.close()
@@ -147,9 +147,47 @@ def test_without_scripts_every_table_is_open(browser: Browser, tmp_path: Path) -
     watched = Watched(context.new_page())
     watched.open(written(tmp_path, course()))
     page = watched.page
-    assert page.locator("figure + details[open] table").count() == 4
+    assert page.locator("figure + details[open] table").count() == len(ALL)
     assert page.locator("figure + details table").first.is_visible()
     assert not page.locator(".chart").first.is_visible()
+    context.close()
+
+
+def hints(page: Page) -> list[tuple[bool, bool]]:
+    """Of every visible table: whether it overflows, and whether it says that it scrolls."""
+    found: list[list[bool]] = page.evaluate(
+        """[...document.querySelectorAll('.scroll')].filter(box => box.checkVisibility()).map(box => {
+            const hint = getComputedStyle(box, '::before');
+            return [box.scrollWidth > box.clientWidth, hint.visibility === 'visible' && parseFloat(hint.height) > 10];
+        })"""
+    )
+    return [(overflows, says) for overflows, says in found]
+
+
+def test_a_table_that_overflows_says_so(browser: Browser, tmp_path: Path) -> None:
+    path = written(tmp_path, course(), library=False)
+    for size in (WIDE, NARROW):
+        context = browser.new_context(viewport=size)
+        page = context.new_page()
+        page.goto(path.as_uri())
+        seen = hints(page)
+        assert all(overflows == says for overflows, says in seen)
+        assert any(overflows for overflows, _ in seen) or size is WIDE
+        assert not all(overflows for overflows, _ in seen)
+        context.close()
+
+
+def test_the_first_screen_shows_verdict_objectives_and_latency(browser: Browser, tmp_path: Path) -> None:
+    context = browser.new_context(viewport=WIDE)
+    watched = Watched(context.new_page())
+    watched.open(written(tmp_path, course()))
+    watched.drawn()
+    ends: list[float] = watched.page.evaluate(
+        """['.outcome', '.cards', '#objectives', '#chart-latency .nsewdrag'].map(
+            place => document.querySelector(place).getBoundingClientRect().bottom)"""
+    )
+    assert ends == sorted(ends), "in this order"
+    assert 0 < ends[-1] <= WIDE["height"]
     context.close()
 
 

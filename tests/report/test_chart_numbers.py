@@ -1,70 +1,20 @@
-"""What the charts show is what was counted: percentiles of added counts, every event in the heat map, deadlines."""
+"""What the charts of a whole run show is what was counted: percentiles, intervals, limits, phases."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.measure.hdr import MICROSECONDS, PERCENTILES, Ints, percentile
-from loadsim.measure.histogram_codec import decode, encode
-from loadsim.measure.result import RunResult
+from loadsim.measure.hdr import MICROSECONDS
+from loadsim.measure.histogram_codec import encode
 from loadsim.report import chart_numbers
 from tests.builders import run_info, run_result, stats_of, totals, with_course
 from tests.report.results import course as judged_course
 
 RESULT = with_course(run_result())
-
-
-def merged(result: RunResult, first: int, last: int) -> Ints:
-    """The added counts of some slices, decoded one by one."""
-    total = np.zeros(MICROSECONDS.counts_len, dtype=np.int64)
-    for blob in result.series_histograms["response"][first:last]:
-        if blob is not None:
-            total += decode(blob)[1]
-    return total
-
-
-def test_percentiles_over_time_come_from_added_counts() -> None:
-    course = chart_numbers.course(RESULT)
-    joined = round(course.width_s / RESULT.slice_s)
-    assert joined == 2, "200 events a slice are too few for p99, 400 are enough"
-    for number, seen in enumerate(course.p99):
-        counts = merged(RESULT, number * joined, (number + 1) * joined)
-        expected = percentile(counts, MICROSECONDS, PERCENTILES["p99"])
-        assert seen == (None if expected is None else pytest.approx(expected / 1000, rel=1e-3))
-    assert None in course.p99, "the stretch with the empty slice has too few for p99"
-    assert course.p50.count(None) == 0
-
-
-def test_a_percentile_of_a_stretch_is_no_average_of_its_slices() -> None:
-    slow = RESULT.series.index(max(RESULT.series, key=lambda row: row.max_ms or 0))
-    course = chart_numbers.course(RESULT)
-    p99 = course.p99[slow // 2]
-    top = course.max[slow // 2]
-    assert p99 is not None
-    assert top is not None
-    assert 200 < p99 <= top
-
-
-def test_rates_add_up_to_the_totals() -> None:
-    course = chart_numbers.course(RESULT)
-    assert sum(course.completed) * course.width_s == pytest.approx(sum(row.completed for row in RESULT.series))
-    failures = (sum(course.refused) + sum(course.broken)) * course.width_s
-    assert failures == pytest.approx(sum(row.failed for row in RESULT.series))
-
-
-@pytest.mark.parametrize("slices", [2, 3, 119, 121, 600])
-def test_the_heat_map_holds_every_event(slices: int) -> None:
-    result = with_course(run_result(), slices=slices, per_slice=20)
-    heat = chart_numbers.heat_map(result)
-    assert heat is not None
-    assert sum(map(sum, heat.counts)) == result.totals.sent
-    assert len(heat.counts) == len(heat.t_s) <= chart_numbers.MOST_POINTS
-    assert {len(row) for row in heat.counts} == {len(heat.edges_ms) - 1}
 
 
 @settings(max_examples=25, deadline=None)
@@ -83,6 +33,23 @@ def test_the_percentile_curve_agrees_with_sorting(us: list[int]) -> None:
         truth = ordered[max(1, math.ceil(round(q * len(us), 6))) - 1] / 1000
         assert truth <= ms * (1 + 1e-9)
         assert ms <= truth * 1.001 + 0.001
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 3_600_000_000), min_size=1, max_size=200))
+def test_the_histogram_holds_every_event_in_its_bin(us: list[int]) -> None:
+    values = np.array(us, dtype=np.int64)
+    counts = np.bincount(MICROSECONDS.index(values), minlength=MICROSECONDS.counts_len)
+    result = run_result(histograms={"response": encode(counts, MICROSECONDS)})
+    bins = chart_numbers.latency_bins(result)
+    assert bins is not None
+    assert sum(bins.counts) == len(us)
+    assert bins.ok == [0] * len(bins.counts), "no histogram of 2xx answers: there were none"
+    assert bins.edges_ms == sorted(bins.edges_ms)
+    for low, high, n in zip(bins.edges_ms, bins.edges_ms[1:], bins.counts, strict=False):
+        sure = np.count_nonzero((values > 1000 * low * 1.001) & (values < 1000 * high / 1.001 - 1))
+        most = np.count_nonzero((values >= 1000 * low / 1.001 - 1) & (values <= 1000 * high * 1.001))
+        assert sure <= n <= most
 
 
 def test_the_band_is_there_where_the_run_is_long_enough() -> None:

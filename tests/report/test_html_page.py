@@ -27,6 +27,7 @@ from tests.report.results import aborted, closed, compared, course, failed, inva
 from tests.studies.bench_receiver.test_procedure import shown as benched
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(1)">\'&{{}}\x00\x1b[2J'
+CHARTS = ("latency", "percentiles", "histogram", "rates", "in-flight", "so-far", "heat")
 VOID = {"meta", "wbr"}
 
 
@@ -87,13 +88,16 @@ def test_sections_come_in_the_order_of_the_questions() -> None:
     page = Page(render_page(course(), None))
     assert [section["id"] for section in page.of("section")] == [
         "objectives",
+        "latency",
         "limits",
         "events",
         "answers",
         "latencies",
         "percentiles",
-        "latency",
+        "histogram",
         "rates",
+        "in-flight",
+        "so-far",
         "heat",
         "by-event",
         "by-phase",
@@ -118,7 +122,7 @@ def test_without_a_library_there_is_no_script_and_every_table() -> None:
     captions = page.text["caption"]
     for name in ("Latency by percentile", "Latency over time", "Rates over time", "Events by latency"):
         assert name in captions
-    assert len([entry for entry in page.of("details") if "open" in entry]) == 4, (
+    assert len([entry for entry in page.of("details") if "open" in entry]) == len(CHARTS), (
         "tables of charts are open until a chart is drawn"
     )
 
@@ -126,11 +130,11 @@ def test_without_a_library_there_is_no_script_and_every_table() -> None:
 def test_with_a_library_each_chart_has_words_and_a_table() -> None:
     page = Page(render_page(course(), "/* library */"))
     places = [entry for entry in page.of("div") if entry.get("class") == "chart"]
-    assert [place["id"] for place in places] == ["chart-percentiles", "chart-latency", "chart-rates", "chart-heat"]
+    assert [place["id"] for place in places] == [f"chart-{name}" for name in CHARTS]
     names = {entry["id"] for entry in page.of("figcaption")}
     assert {place["aria-labelledby"] for place in places} == names
     assert all(place["role"] == "img" for place in places)
-    assert len(page.of("figure")) == 4
+    assert len(page.of("figure")) == len(CHARTS)
 
 
 @pytest.mark.parametrize("library", [None, "/* library */"])
@@ -217,3 +221,39 @@ def test_an_invalid_run_says_why_first() -> None:
 
 def test_a_closed_run_has_one_curve_and_no_response_time() -> None:
     assert "response time" not in render_page(closed(), None).decode()
+
+
+def bars_of(result: RunResult) -> list[list[tuple[float, float]]]:
+    """Start and width of the value and of the mark at the limit, of each bar."""
+    rects = [rect for rect in Page(render_page(result, None)).of("rect") if rect["class"] != "scale"]
+    ends = [(float(rect.get("x") or 0), float(rect["width"] or 0)) for rect in rects]
+    return [ends[i : i + 2] for i in range(0, len(ends), 2)]
+
+
+def test_a_bar_ends_on_the_side_of_the_limit_that_the_verdict_says() -> None:
+    result = course()
+    bars = bars_of(result)
+    rows = result.verdict.objectives
+    assert len(bars) == len(rows) == 4
+    for row, ((_, value), (mark, width)) in zip(rows, bars, strict=True):
+        assert row.passed is not None
+        assert row.observed is not None
+        limit = mark + width / 2
+        upper = "<" in row.text
+        assert (value < limit) is (row.passed is upper), row
+    (_, value), (mark, width) = bars[0]
+    assert value / (mark + width / 2) == pytest.approx((rows[0].observed or 0) / 250, rel=1e-3), "both from 0"
+
+
+def test_what_is_not_judged_has_no_bar() -> None:
+    judged = sum(row.passed is not None for row in aborted().verdict.objectives)
+    assert len(bars_of(aborted())) == judged < len(aborted().verdict.objectives)
+    assert invalid().verdict.outcome == "invalid"
+    assert bars_of(invalid()) == []
+
+
+def test_without_a_library_the_page_says_how_to_get_charts() -> None:
+    without, drawn = (render_page(course(), library).decode() for library in (None, "/* library */"))
+    assert without.count("pip install &#x27;loadsim[report]&#x27;") == 1
+    assert "loadsim report RESULT" in without
+    assert "pip install" not in drawn

@@ -11,7 +11,8 @@ from loadsim.judge import evaluate, objectives_of, vocabulary_of
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import WindowCourse
 from loadsim.plan.scenario import ValidityRules
-from loadsim.report import chart_numbers, time_charts
+from loadsim.report import time_charts
+from loadsim.report.chart_course import latency_course
 from loadsim.report.html_page import charts_of
 from loadsim.report.window_limits import missed_cell, window_limits, words
 from tests.builders import run_result, with_course
@@ -61,7 +62,7 @@ def test_the_chart_draws_line_bands_and_marks() -> None:
     assert [limit.text for limit in limits] == ["p(90) < 20ms over 2s"], (
         "rates and whole-run limits are not of this chart"
     )
-    figure = time_charts.latency_figure(chart_numbers.course(result), [], limits)
+    figure = time_charts.latency_figure(latency_course(result), [], limits)
     line, missed = figure["data"][-2:]
     assert (line["x"], line["y"]) == ([1, 7, None], [20, 20, None])
     assert missed["y"] == [30, 30, 30, None, 44, 44, 44, None]
