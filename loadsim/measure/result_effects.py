@@ -81,6 +81,7 @@ class EffectsFound(msgspec.Struct, frozen=True, kw_only=True):
     one_in: Count = 1
     """Events are a sample, one of so many, in runs with too many to keep. Counts are estimates then."""
     acknowledged: Count | None = None
+    """Events that were answered 2xx and had not to be refused."""
     done: Count | None = None
     """Of those."""
     undone: Count | None = None

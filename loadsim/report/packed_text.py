@@ -5,6 +5,7 @@ Two characters of 91 hold 13 bits. In base 64 the chart library alone would fill
 
 from __future__ import annotations
 
+import re
 import zlib
 from functools import lru_cache
 
@@ -22,7 +23,8 @@ def packed_library(source: str) -> str:
 
 
 def packed(text: str) -> str:
-    """The text as zlib data, to stand in a script element of a type that no browser runs: `LENGTH DIGITS`.
+    """The text as zlib data, to stand in a script element of a type that no browser runs: `LENGTH DIGITS`,
+    without regard to spaces among the digits.
 
     LENGTH is the number of bytes. 13 bits are the number `91 * first + second` of two digits; the last are filled up.
     """
@@ -31,4 +33,6 @@ def packed(text: str) -> str:
     groups = np.pad(bits, (0, -bits.size % _BITS)).reshape(-1, _BITS)
     values = groups @ (1 << np.arange(_BITS - 1, -1, -1, dtype=np.uint16))
     pairs = np.stack(np.divmod(values, len(DIGITS)), axis=1)
-    return f"{len(data)} {np.frombuffer(DIGITS, np.uint8)[pairs].tobytes().decode()}"
+    digits = np.frombuffer(DIGITS, np.uint8)[pairs].tobytes().decode()
+    # CI runners take `##name[` anywhere in their output for a command, also in a page that is printed.
+    return f"{len(data)} {re.sub('#(?=#)', '# ', digits)}"

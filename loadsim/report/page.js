@@ -8,7 +8,8 @@
 
   // A saved page holds figures and library packed: zlib data, 13 bits in two digits of base 91 (see packed_text.py).
   const bytesOf = (packed) => {
-    const [length, digits] = packed.split(" ");
+    const [length, ...parts] = packed.split(" ");
+    const digits = parts.join("");
     const value = new Uint8Array(127);
     for (let code = 33, next = 0; code < 127; code += 1) if (!"<>&".includes(String.fromCharCode(code))) value[code] = next++;
     const bytes = new Uint8Array(Number(length));

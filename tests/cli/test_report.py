@@ -17,7 +17,7 @@ from loadsim.report.plotly_script import library
 from loadsim.report.report_formats import FORMATS, REPORT_FORMATS, run_files
 from loadsim.studies.bench_receiver.result import ReceiverBench
 from loadsim.studies.bench_verify.result import VerifyBench
-from loadsim.studies.probe.result import ClockResult, ProbeResult, stored_probe
+from loadsim.studies.probe.result import ClockResult, ProbeResult, StoredProbe, stored_probe
 from loadsim.studies.stored import FILES, KINDS
 from tests.builders import run_info, run_result, with_course
 from tests.cli.running import report, stored_result
@@ -123,9 +123,12 @@ def test_a_newer_study_is_named(schema: str, tmp_path: Path) -> None:
     )
 
 
+def kept_probe(result: ProbeResult | ClockResult) -> StoredProbe:
+    return stored_probe(result, probe_id="probe", started_at="2026-05-04T09:10:00Z", ended_at="", version="0.1.0")
+
+
 def probe_file(result: ProbeResult | ClockResult) -> bytes:
-    stored = stored_probe(result, probe_id="probe", started_at="2026-05-04T09:10:00Z", ended_at="", version="0.1.0")
-    return stored_json(stored)
+    return stored_json(kept_probe(result))
 
 
 BENCHMARKS = Path(__file__).parents[2] / "reports" / "benchmarks"
@@ -133,7 +136,7 @@ VERIFY, RECEIVER = ((BENCHMARKS / name).read_bytes() for name in ("verify.json",
 STUDIES: dict[str, tuple[Stored, bytes]] = {
     "capacity.json": (searched(), stored_json(searched())),
     "ab.json": (pairs(slower=1.2), stored_json(pairs(slower=1.2))),
-    "probe.json": (probed(), probe_file(probed())),
+    "probe.json": (kept_probe(probed()), probe_file(probed())),
     "verify.json": (msgspec.json.decode(VERIFY, type=VerifyBench), VERIFY),
     "receiver.json": (msgspec.json.decode(RECEIVER, type=ReceiverBench), RECEIVER),
 }

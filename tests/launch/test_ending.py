@@ -155,7 +155,7 @@ async def test_studies_keep_what_they_have(
 @pytest.mark.parametrize(
     ("command", "words", "kept"),
     [
-        (("bench", "receiver", "--step", "1s"), "round 1", "reports/*/receiver.json"),
+        (("bench", "receiver", "--step", "1s"), "step 1 of at most", "reports/*/receiver.json"),
         (("bench", "verify", "--scheme", "trackpilots", "--rounds", "1000"), "", "reports/*/verify.json"),
     ],
 )

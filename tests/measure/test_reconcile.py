@@ -149,7 +149,7 @@ STORED = dump_outcomes(outcomes_of((3, GENUINE, 200)), "run")
     [
         (b"", "not the outcomes"),
         (STORED[:-3], "not the outcomes"),
-        (STORED.replace(b"loadsim.outcomes/1", b"loadsim.outcomes/9"), "schema"),
+        (STORED.replace(b"loadsim.outcomes/1", b"loadsim.outcomes/9"), "written by a newer loadsim"),
         (dump_outcomes(outcomes_of((3, GENUINE, 200)), "another"), "run 'another'"),
         (STORED.replace(b"events\x04", b"events\x05"), "cut short"),
         (STORED.replace(b"events\x04", b"events\xff"), "impossible size"),

@@ -16,10 +16,20 @@ from loadsim.studies.bench_verify.report import verify_report
 from loadsim.studies.bench_verify.result import VerifyBench
 from loadsim.studies.capacity.report import capacity_report
 from loadsim.studies.capacity.result import CapacityResult
-from loadsim.studies.probe.report import probe_any_report
-from loadsim.studies.probe.result import ClockResult, ProbeResult
+from loadsim.studies.probe.report import probe_any_report, stored_report
+from loadsim.studies.probe.result import ClockResult, ProbeResult, StoredProbe
 
-Stored = RunResult | CapacityResult | AbResult | CompareResult | VerifyBench | ReceiverBench | ProbeResult | ClockResult
+Stored = (
+    RunResult
+    | CapacityResult
+    | AbResult
+    | CompareResult
+    | VerifyBench
+    | ReceiverBench
+    | ProbeResult
+    | ClockResult
+    | StoredProbe
+)
 
 
 def report_of(result: Stored) -> Report:
@@ -37,6 +47,8 @@ def report_of(result: Stored) -> Report:
             return verify_report(result)
         case ReceiverBench():
             return receiver_report(result)
+        case StoredProbe():
+            return stored_report(result)
         case _:
             return probe_any_report(result)
 

@@ -33,7 +33,8 @@ VOID = {"meta", "wbr"}
 
 def unpacked(text: str) -> str:
     """What `page.js` makes of a packed text."""
-    length, digits = text.split(" ")
+    length, *parts = text.split(" ")
+    digits = "".join(parts)
     values = [DIGITS.index(digit) for digit in digits.encode()]
     bits = "".join(f"{first * 91 + second:013b}" for first, second in zip(values[::2], values[1::2], strict=True))
     return zlib.decompress(bytes(int(bits[8 * i : 8 * i + 8], 2) for i in range(int(length)))).decode()
