@@ -236,7 +236,7 @@ def _bar(bar: Bar, tone: Tone) -> Markup:
         tag("rect", class_="scale", width="100", y="2", height="6"),
         tag("rect", class_="value", width=value, y="2", height="6"),
         tag("rect", class_="limit", x=f"{float(limit) - _LIMIT_WIDTH / 2:.2f}", width=f"{_LIMIT_WIDTH}", height="10"),
-        class_=f"bar {'bad' if tone == 'bad' else 'good'}",
+        class_=f"limit-bar {'bad' if tone == 'bad' else 'good'}",
         viewBox="0 0 100 10",
         preserveAspectRatio="none",
         aria_hidden="true",
