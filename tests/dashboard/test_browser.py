@@ -254,7 +254,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         expect(page.locator("#state")).to_have_text(re.compile("^(PASS|INVALID)$"))  # a busy machine says so
         lag = page.locator("[data-tile=lag]").inner_text()
         page.get_by_role("link", name="Read the report").click()
-        expect(page.locator(".chart[data-drawn]")).to_have_count(4)
+        expect(page.locator(".chart[data-drawn]")).to_have_count(7)
         said = re.search(r"generator lag: p99 (.+)", page.locator("#limits").inner_text())
         assert said
         assert quantity(lag) == quantity(said[1]), "the tile and the report speak of the same lag"
