@@ -259,5 +259,6 @@ async def test_a_result_is_reported_and_judged_again_from_its_file(tmp_path: Pat
     again = await loadsim("report", directory, cwd=tmp_path)
     assert again.code == 0
     assert done.out.partition("\nSaved to")[0].strip() in again.out
-    harder = await loadsim("judge", directory, "--objective", "med < 1us", cwd=tmp_path)
-    assert harder.code in (2, 99)
+    # Of a limit on latency a busy machine may explain the miss; of a limit on success it cannot.
+    harder = await loadsim("judge", directory, "--objective", "success: rate < 50%", cwd=tmp_path)
+    assert harder.code == 99
