@@ -43,6 +43,8 @@ def _failure(wire: Wire, timeout_s: float) -> str:
         return f"TLS handshake failed: {error.reason or error}"
     except TimeoutError:
         return f"no connection within {timeout_s:g} s"
+    except ConnectionRefusedError as error:
+        return f"{error.strerror}: is the server running, is the port right?"
     except OSError as error:
         return error.strerror or str(error)
     except TunnelRefusedError as error:
