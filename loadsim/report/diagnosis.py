@@ -1,4 +1,4 @@
-"""The likely cause of refusals: the two diagnoses that Trackpilots documents for 401 and 400 answers."""
+"""The likely cause of refusals: what Trackpilots documents for 401 and 400 answers, and a wrong path (404, 405)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loadsim.measure.result import RunResult
 
 DEFAULT_SECRET = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"  # noqa: S105 - the variable's name, not its value
 HEADERS = "x-webhook-signature and x-webhook-timestamp"
-DIAGNOSED = (401, 400)
+DIAGNOSED = (401, 400, 404, 405)
 
 
 def diagnosis_of(status: int, *, scheme: str = "trackpilots", secret_env: str | None = None) -> str | None:
@@ -27,11 +27,15 @@ def diagnosis_of(status: int, *, scheme: str = "trackpilots", secret_env: str | 
     if status == 400:
         names = f"both headers ({HEADERS}, lower case)" if known else "every signature header"
         return f"400 Missing signature: the server does not read {names}."
+    if status == 404:
+        return "404 Not Found: the server is there but has nothing at this path: is the path of the URL right?"
+    if status == 405:
+        return "405 Method Not Allowed: this path does not take POST: is the path of the URL right?"
     return None
 
 
 def diagnosis(result: RunResult) -> list[str]:
-    """The diagnoses of a run in which half of the answers or more are 401 or 400, the more frequent first."""
+    """The diagnoses of a run in which half of the answers or more are in DIAGNOSED, the more frequent first."""
     status = result.totals.status
     counts = {code: status.get(str(code), 0) for code in DIAGNOSED}
     if not result.totals.completed or 2 * sum(counts.values()) < result.totals.completed:

@@ -30,21 +30,22 @@ def render_panel(simulation: Simulation, *, width: int = 100, colour: bool = Fal
     without an answer the frame is all.
     """
     console, text = recording(width, colour=colour)
-    console.print(Panel(_figures(simulation), title="Simulation", title_align="left", border_style="dim"))
+    figures = _figures(simulation, colour=colour)
+    console.print(Panel(figures, title="Simulation", title_align="left", border_style="dim"))
     for title, body in _sections(simulation, simulation.answer) if simulation.answer else ():
         console.print(Text(f"\n{title}", style="bold"))
         console.print(Text(body), soft_wrap=True)
     return text.getvalue()
 
 
-def _figures(simulation: Simulation) -> RenderableType:
+def _figures(simulation: Simulation, *, colour: bool) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     name = f"{simulation.endpoint}  " if simulation.endpoint else ""
     table.add_row("Event", Text(printable(simulation.event)))
     table.add_row("Endpoint", Text(printable(name + redact_url(simulation.url))))
-    table.add_row("Status", _status(simulation))
+    table.add_row("Status", _status(simulation, " " if colour else ""))
     if simulation.answer:
         table.add_row("Latency", Text(f"{simulation.timings.total:,.1f} ms"))
     verdict = Text("Delivered", style="bold green") if simulation.delivered else Text("Failed", style="bold red")
@@ -55,12 +56,14 @@ def _figures(simulation: Simulation) -> RenderableType:
     return table
 
 
-def _status(simulation: Simulation) -> Text:
+def _status(simulation: Simulation, margin: str) -> Text:
+    """`margin` stands on both sides of what has a background colour."""
     outcome = simulation.outcome
     if isinstance(outcome, Failure):
-        return Text.assemble((" no answer ", "bold white on red"), f" {outcome.kind.name}")
+        return Text.assemble((f"{margin}no answer{margin}", "bold white on red"), f" {outcome.kind.name}")
     style = STATUS_STYLES.get(outcome.status // 100, "bold reverse")
-    return Text.assemble((f" {outcome.status} ", style), f" {printable(simulation.concealed(outcome.reason))}")
+    reason = printable(simulation.concealed(outcome.reason))
+    return Text.assemble((f"{margin}{outcome.status}{margin}", style), f" {reason}")
 
 
 def _timing(timings: Timings) -> str:

@@ -58,7 +58,7 @@ def test_a_genuine_event_is_delivered_and_all_six_fields_are_shown(run: Run) -> 
     assert ran.code == 0
     assert ran.err == ""
     for text in (
-        "200  OK",
+        "Status    200 OK",
         "Latency",
         " ms",
         "Delivered",
@@ -125,14 +125,21 @@ def test_a_refusal_comes_with_its_diagnosis(run: Run, arguments: list[str], stat
     with serving(verifying) as url:
         ran = run("simulate", url, "-e", APP, "--secret-env", VARIABLE, *arguments)
     assert ran.code == 99
-    assert f" {status}  " in ran.out
+    assert f"Status    {status} " in ran.out
     assert "Failed" in ran.out
     assert advice in " ".join(ran.out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(500, None), (404, None), (302, "Redirects are not followed"), (401, ADVICE_401), (400, ADVICE_400)],
+    [
+        (500, None),
+        (404, "404 Not Found"),
+        (405, "405 Method Not Allowed"),
+        (302, "Redirects are not followed"),
+        (401, ADVICE_401),
+        (400, ADVICE_400),
+    ],
 )
 def test_any_answer_but_2xx_fails_with_99(run: Run, status: int, advice: str | None) -> None:
     with serving(answering(status, text="no", headers={"Location": "/elsewhere"})) as url:

@@ -41,6 +41,8 @@ def flat(text: str) -> str:
         ({"401": 50, "200": 50}, ["TRACKPILOTS_WEBHOOKS_SECRET_KEY does not match"]),
         ({"401": 49, "200": 51}, []),
         ({"400": 60, "200": 40}, ["does not read both headers (x-webhook-signature and x-webhook-timestamp"]),
+        ({"404": 100}, ["is the path of the URL right?"]),
+        ({"405": 100}, ["does not take POST"]),
         ({"401": 20, "400": 30, "200": 50}, ["both headers", "does not match"]),
         ({}, []),
     ],
