@@ -196,6 +196,11 @@ def sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
 
 
+def short_line(table: Table, section: Section) -> str:
+    """What stands in place of a table's rows, with its caption where the section's title does not say it already."""
+    return table.short if table.caption == section.title else f"{table.caption}: {table.short}"
+
+
 def _has_content(block: Block) -> bool:
     match block:
         case Table():

@@ -20,6 +20,7 @@ from loadsim.report.blocks import (
     Tone,
     cell,
     sentence,
+    short_line,
 )
 from loadsim.report.numbers import printable
 from loadsim.report.unknown_figures import unknown_words
@@ -94,7 +95,7 @@ def _table(block: Table, section: Section) -> Iterator[str]:
     if not block.rows:
         return
     if block.short:
-        yield f"{escape(block.caption)}: {escape(block.short)}"
+        yield escape(short_line(block, section))
         return
     if block.caption != section.title:
         yield f"**{escape(block.caption)}**"

@@ -13,7 +13,20 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from loadsim.report.blocks import Block, Cell, Figures, Items, Lines, Quotes, Report, Section, Table, Tone, cell
+from loadsim.report.blocks import (
+    Block,
+    Cell,
+    Figures,
+    Items,
+    Lines,
+    Quotes,
+    Report,
+    Section,
+    Table,
+    Tone,
+    cell,
+    short_line,
+)
 from loadsim.report.numbers import printable
 from loadsim.report.unknown_figures import unknown_words
 
@@ -144,7 +157,7 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
     if not block.rows:
         return
     if block.short:
-        yield Text(f"  {printable(block.caption)}: {printable(block.short)}", style="dim")
+        yield Padding(Text(printable(short_line(block, section)), style="dim"), (0, 0, 0, 2))
         return
     if block.caption != section.title:
         yield Text(f"\n{printable(block.caption)}", style="dim")
@@ -159,8 +172,8 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
             grid.add_column(printable(column.title), overflow="fold", no_wrap=not column.long)
         else:
             grid.add_column(printable(column.title), justify="right", no_wrap=True)
-    under = any(each.under for row in rows for each in row)
     for row in rows:
+        under = any(each.under for each in row)
         grid.add_row(*(_cell(each, sign=i in signs, under=under) for i, each in enumerate(row)))
     yield grid
     if unknown := unknown_words([block.columns[i] for i in shown], rows):
@@ -168,7 +181,7 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
 
 
 def _cell(content: Cell, *, sign: bool, under: bool) -> Text:
-    """A cell. `under`: every cell has a second line, since some cell has a text under it."""
+    """A cell. `under`: it has a second line, since some cell of its row has a text under it."""
     if sign:
         return Text(SIGNS[content.tone], style=STYLES[content.tone])
     text = Text(printable(content.text), style=STYLES[content.tone])

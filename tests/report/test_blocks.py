@@ -12,7 +12,7 @@ import pytest
 
 from loadsim.measure.result import RunResult
 from loadsim.report import html_page, markdown, terminal
-from loadsim.report.blocks import Report, cell, tables
+from loadsim.report.blocks import Column, Report, Section, Table, cell, tables
 from loadsim.report.reconciliation import reconcile_report
 from tests.builders import run_result, shard
 from tests.report.rendering import report_of
@@ -93,3 +93,12 @@ def test_a_terminal_shows_details_when_asked() -> None:
     report = report_of(failed())
     assert "Run and host" in terminal.render(report)
     assert "Run and host" not in terminal.render(report, details=False)
+
+
+def test_a_line_in_place_of_rows_has_its_caption_unless_the_title_says_it() -> None:
+    blocks = [Table(caption, (Column("A"),), [("1",)], short) for caption, short in (("B", "all met"), ("C", "none"))]
+    report = Report("PASS", "good", "name", "met", (), [Section("b", "B", blocks)])
+    for text in (terminal.render(report), markdown.render(report)):
+        assert "B: " not in text
+        assert "all met" in text
+        assert "C: none" in text
