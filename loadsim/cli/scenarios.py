@@ -12,7 +12,17 @@ from loadsim.model import UsageError
 from loadsim.shipped import SUFFIX, shipped_names, shipped_scenarios, shipped_text
 
 
-@click.group("scenarios", invoke_without_command=True)
+class _Scenarios(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click; the name of a scenario alone is answered with the command that shows it."""
+        if args[0] in shipped_names():
+            raise click.UsageError(f"No such command {args[0]!r}: did you mean loadsim scenarios show {args[0]}?", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group("scenarios", cls=_Scenarios, invoke_without_command=True)
 @json_option("loadsim.scenarios/1", instead_of="the list")
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:

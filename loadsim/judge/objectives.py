@@ -45,6 +45,8 @@ _HEAD = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:\{([^{}]*)\})?\s*:(.*)", re.DOTAL
 _TEST = re.compile(r"\s*([^<>=!]*?)\s*(<=|>=|===|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
 _OVER = re.compile(r"(.*\S)\s+over\s+(\S+)\s*", re.DOTALL)
 _PERCENTILE = re.compile(r"p\(\s*([0-9]{1,3}(?:\.[0-9]{1,12})?)\s*\)")
+_NEARLY_PERCENTILE = re.compile(r"p\(?([0-9]{1,2}(?:\.[0-9]{1,12})?)%?\)?")
+"""Other ways to write p(N): p95, p(95%)."""
 _NUMBER = re.compile(r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*(\S*)")
 
 _MS = {"": Decimal(1), "ms": Decimal(1), "s": Decimal(1000), "m": Decimal(60_000)}
@@ -214,7 +216,9 @@ def _aggregation(text: str, metric: str, written: str, *, explicit: bool) -> str
     if not explicit and written in ("rate", "count"):
         having = [name for name, kind in METRICS.items() if written in AGGREGATIONS[kind]]
         raise UsageError(f"objective {text!r}: {written!r} needs its metric before it (one of {', '.join(having)})")
-    raise unknown(text, f"aggregation of {metric}", written, known)
+    near = _NEARLY_PERCENTILE.fullmatch(written)
+    meant = (f"p({near[1]})",) if near and "p(N)" in known else ()
+    raise unknown(text, f"aggregation of {metric}", written, known, meant)
 
 
 def _tags(text: str, metric: str, raw: str | None, *, of_k6: bool) -> tuple[tuple[str, str], ...]:

@@ -88,10 +88,10 @@ NAMES_SUCCESS = ("success", "errors")
 """Metrics about failures. When an objective names one of them, the default objective is not added."""
 
 
-def unknown(text: str, what: str, word: str, known: Iterable[str]) -> UsageError:
-    """The error, in one line, for a word that is not known."""
+def unknown(text: str, what: str, word: str, known: Iterable[str], meant: Iterable[str] = ()) -> UsageError:
+    """The error, in one line, for a word that is not known. `meant`: correct words that are not in the list."""
     names = list(known)
-    hint = did_you_mean(word, names, ", ")
+    hint = did_you_mean(word, (*meant, *names), ", ")
     return UsageError(f"objective {text!r}: unknown {what} {word!r}{hint} (known: {', '.join(names)})")
 
 

@@ -40,6 +40,13 @@ def test_a_scenario_is_shown_as_it_is(run: Run) -> None:
     assert run("scenarios", "show", "steady").out == (SOURCES / "steady.toml").read_text(encoding="utf-8")
 
 
+def test_the_name_of_a_scenario_alone_is_answered_with_the_command_that_shows_it(run: Run) -> None:
+    done = run("scenarios", "steady")
+    assert done.code == 2
+    assert "did you mean loadsim scenarios show steady?" in done.err
+    assert "did you mean" not in run("scenarios", "none-such").err
+
+
 def test_a_copy_says_how_it_is_run_and_overwrites_nothing(run: Run) -> None:
     assert run("scenarios", "copy", "smoke", "mine.toml").code == 0
     text = Path("mine.toml").read_text(encoding="utf-8")

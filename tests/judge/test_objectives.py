@@ -77,6 +77,8 @@ def test_k6_names_are_translated_and_ours_are_not() -> None:
         ("p(0) < 1ms", "between 0 and 100"),
         ("p(100) < 1ms", "between 0 and 100"),
         ("p(99%) < 1ms", "unknown aggregation of response 'p(99%)'"),
+        ("p95 < 1ms", "unknown aggregation of response 'p95', did you mean \"p(95)\"? (known: p(N), med"),
+        ("success: p95 > 1%", "unknown aggregation of success 'p95' (known: "),
         ("p(N) < 1ms", "unknown aggregation"),
         ("succes: rate > 1%", 'did you mean "success"?'),
         ("succes: rate > 1%", "known: response, service"),
