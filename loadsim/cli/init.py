@@ -109,7 +109,10 @@ def command(*, name: str, yes: bool, **options: str | None) -> None:
     files = (Path(CONFIG_NAME), Path(f"{name}.toml"))
     for path in files:
         if path.exists():
-            raise UsageError(f"{path} exists already and is not overwritten; nothing was written")
+            raise UsageError(
+                f"{path} exists already and is not overwritten; nothing was written: use another directory"
+                f"{'' if path.name == CONFIG_NAME else ' or --name'}"
+            )
     answers = _answers(name, ask=not yes, **options)
     for path, text in zip(files, (answers.config(), answers.scenario()), strict=True):
         write_new(path, text.encode())

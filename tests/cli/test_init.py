@@ -93,10 +93,9 @@ def test_it_ends_with_the_next_commands(run: Run) -> None:
 def test_no_file_is_overwritten_and_none_is_written_then(run: Run, there: str) -> None:
     Path(there).write_text("# mine\n", encoding="utf-8")
     done = run("init", "--url", URL, "--yes")
-    assert (done.code, done.err) == (
-        2,
-        f"loadsim: {there} exists already and is not overwritten; nothing was written\n",
-    )
+    what_to_do = "use another directory" + (" or --name" if there == "webhooks.toml" else "")
+    assert done.code == 2
+    assert done.err == (f"loadsim: {there} exists already and is not overwritten; nothing was written: {what_to_do}\n")
     assert [path.name for path in Path().iterdir()] == [there]
     assert Path(there).read_text(encoding="utf-8") == "# mine\n"
 
