@@ -259,6 +259,8 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         assert said
         assert quantity(lag) == quantity(said[1]), "the tile and the report speak of the same lag"
         expect(page.get_by_role("heading", name="Objectives")).to_be_visible()
+        assert page.evaluate(COVERED) == []
+        expect(page.locator("#objectives svg .value").first).to_be_visible()
         page.get_by_role("link", name="Load runs" if times == 1 else "Runs", exact=True).click()
         if times == 1:
             page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")
@@ -359,6 +361,7 @@ def test_it_fits_light_and_dark_and_everything_has_a_name(browser: Browser, addr
         assert nameless == [], path
         assert user.page.locator("h1").count() == 1
         assert user.page.locator("main").count() == 1
+        assert user.page.evaluate(COVERED) == [], path
     user.well()
     context.close()
 
@@ -366,6 +369,12 @@ def test_it_fits_light_and_dark_and_everything_has_a_name(browser: Browser, addr
 NAMELESS = """[...document.querySelectorAll('input, select, textarea, button, progress')]
     .filter(e => !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
     .map(e => e.outerHTML)"""
+
+
+COVERED = """[...document.querySelectorAll('.brand, nav.sections a')]
+    .filter(e => e.getBoundingClientRect().bottom
+        > Math.min(...[...document.querySelectorAll('main, header')].map(e => e.getBoundingClientRect().top)))
+    .map(e => e.textContent)"""
 
 
 @pytest.mark.slow
