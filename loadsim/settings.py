@@ -5,7 +5,6 @@ Every error is one line with the file, the reason and the remedy.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,11 @@ from loadsim.model import UsageError
 from loadsim.plan.redact import redact_url
 from loadsim.plan.scenario import EMBEDDED, Target
 from loadsim.plan.scenario_reading import Settle
-from loadsim.plan.scenario_rules import check_target, check_url, refuse_secrets
+from loadsim.plan.scenario_rules import check_target, check_url, refuse_secrets, with_scheme
 from loadsim.plan.typed_document import DocumentError, parse_toml, read, suggestion
 from loadsim.spelling import did_you_mean
 
 CONFIG_NAME = "loadsim.toml"
-_HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(/\S*)?")
 
 
 class EndpointTable(Target, frozen=True, kw_only=True):
@@ -145,8 +143,8 @@ def resolve_target(argument: str, config: Config, called: str = "TARGET", beside
     `beside`: the shipped scenarios, where the caller takes their names too. Raises UsageError that lists the known
     names; user info and query values of the argument are not repeated.
     """
-    if _HOST_AND_PORT.fullmatch(argument) and argument not in config.endpoints:
-        argument = f"http://{argument}"
+    if argument not in config.endpoints:
+        argument = with_scheme(argument)
     if "://" in argument:
         try:
             check_url(called, argument)

@@ -163,9 +163,10 @@ def _value(question: str, given: str | None, check: Callable[[str], str], defaul
 
 
 def _checked_url(url: str) -> str:
-    from loadsim.plan.scenario_rules import check_url
+    from loadsim.plan.scenario_rules import check_url, with_scheme
     from loadsim.plan.typed_document import DocumentError
 
+    url = with_scheme(url)
     try:
         check_url("URL", url)
     except DocumentError as error:

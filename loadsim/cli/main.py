@@ -112,7 +112,7 @@ def _with_hint(error: click.ClickException) -> str:
         return error.message.rstrip(".") + (_of_words() or hint)
     text = error.format_message().rstrip(".")
     extra = re.match(r"Got unexpected extra argument \((\S+)\)", text)
-    return text + (_of_words() or other_tools.of_argument(extra[1])) if extra else text
+    return text + (_of_words() or other_tools.of_argument(extra[1], sys.argv)) if extra else text
 
 
 def _of_words() -> str:

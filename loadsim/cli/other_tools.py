@@ -35,10 +35,13 @@ _HANDS = "several machines are a cluster: loadsim run steady --cluster tcp://HOS
 _PROCESSES = "generator processes are -w N"
 _SHOWN = "percentiles are in every report"
 _HTTP1 = "loadsim speaks HTTP/1.1"
+_TIMEOUT = "the time of an event, connecting included, is --timeout 10s"
+_FORMAT = "every run saves every format; loadsim report latest --format md writes one again"
+_COOKIE = "a cookie is a header: -H 'Cookie: env:MY_COOKIE'"
 
 OPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("--vus", "--concurrency", "--users", "--max-vus", "--max-workers", "--max-connections"), _USERS),
-    **dict.fromkeys(("--requests", "--iterations", "--num", "--amount", "-i"), _EVENTS),
+    **dict.fromkeys(("--requests", "--iterations", "--num", "--number", "--amount", "-i"), _EVENTS),
     **dict.fromkeys(("--rps", "--qps", "--throughput", "--query-per-second", "-R"), _RATE),
     **dict.fromkeys(("-z", "--run-time", "--time", "--timelimit"), _DURATION),
     **dict.fromkeys(("--body", "--data", "--data-binary", "-D", "-b", "-p", "--body-file"), _BODY),
@@ -53,6 +56,7 @@ OPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("--keepalive", "--no-keepalive", "--disable-keepalive"), _KEPT),
     **dict.fromkeys(("-k",), _TRUST),
     **dict.fromkeys(("--insecure-skip-tls-verify", "--skip-verify", "--no-verify", "--root-certs"), _OWN_TRUST),
+    **dict.fromkeys(("--no-tls-verify", "--tls-skip-verify", "--no-check-certificate"), _OWN_TRUST),
     **dict.fromkeys(("-x", "--http-proxy"), _PROXY),
     **dict.fromkeys(("--no-tui", "--headless", "--only-summary", "--silent", "--no-progress"), _QUIET),
     **dict.fromkeys(("--redirects", "--redirect", "--disable-redirects", "--max-redirects"), _REDIRECTS),
@@ -62,6 +66,9 @@ OPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("--threads", "--cpus", "--processes"), _PROCESSES),
     **dict.fromkeys(("--latency", "--latencies", "--summary-trend-stats"), _SHOWN),
     **dict.fromkeys(("--http2", "-2"), _HTTP1),
+    **dict.fromkeys(("--connect-timeout", "--max-time"), _TIMEOUT),
+    **dict.fromkeys(("--format",), _FORMAT),
+    **dict.fromkeys(("--cookie", "--cookies", "-C"), _COOKIE),
 }
 """Option of another tool → what is written here."""
 
@@ -72,7 +79,8 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("list", "ls", "history", "results"), "runs"),
     **dict.fromkeys(("verify", "sign"), "schemes"),
     **dict.fromkeys(("ui", "web", "serve-ui"), "dashboard"),
-    **dict.fromkeys(("inspect", "archive", "summary", "plot"), "report"),
+    **dict.fromkeys(("inspect", "archive", "summary", "plot", "show", "view", "open"), "report"),
+    **dict.fromkeys(("config", "new", "setup"), "init"),
 }
 """Command of another tool → ours."""
 
@@ -88,6 +96,10 @@ def of_command(name: str, known: Iterable[str]) -> str:
     """The hint behind a command that does not exist; empty without one."""
     if "://" in name:
         return ": a load is loadsim run URL, and one event is loadsim simulate URL"
+    if name in ("help", "version"):
+        return f": did you mean loadsim --{name}?"
+    if name in ("check", "validate"):
+        return ": did you mean loadsim run SCENARIO --check?"
     meant = COMMANDS.get(name) or nearest(name, known)
     return f": did you mean loadsim {meant}?" if meant else ""
 
@@ -110,13 +122,22 @@ def of_words(words: Sequence[str], known: Collection[str]) -> str:
     """
     for word, after in pairwise([*words, ""]):
         name = f"-{word.partition('=')[0]}"
-        if name in known and len(name) > len("--x") and not name.startswith(NEVER):
-            return f"; a long option begins with two dashes: {name}"
+        if len(name) > len("--x") and word.startswith("-") and not word.startswith("--"):
+            if name.startswith(NEVER):
+                return f"; {_OWN_TRUST}"
+            if name in known:
+                return f"; a long option begins with two dashes: {name}"
+            if name in OPTIONS:
+                return f"; {OPTIONS[name]}"
         if word == "-t" and after.isdecimal():
             return f"; a timeout is --timeout {after}s, {_PROCESSES}"
     return ""
 
 
-def of_argument(text: str) -> str:
-    """The hint behind an argument too many: a number without the option that it belongs to."""
+def of_argument(text: str, words: Sequence[str]) -> str:
+    """The hint behind an argument too many: a number without the option that it belongs to. `words`: the whole line;
+    the `-q 50` of hey is a rate."""
+    for word, after in pairwise(words):
+        if word == "-q" and after.isdecimal():
+            return f": {_QUIET}, and a rate is -r {after}/s"
     return f": -n {text} events, -c {text} users, -r {text}/s or -d {text}s?" if text.isdecimal() else ""

@@ -60,7 +60,12 @@ if TYPE_CHECKING:
     help="Times in bodies start at T (unix seconds or ISO 8601), so that bodies are byte-identical.",
 )
 @click.option(
-    "--json", "json_file", metavar="FILE|-", help="Also write the result as JSON; - is stdout, without the report."
+    "--json",
+    "json_file",
+    metavar="[FILE|-]",
+    is_flag=False,
+    flag_value="-",
+    help="Also write the result as JSON; - or nothing is stdout, without the report.",
 )
 @click.option("--retry", metavar="PROVIDER", help="Retry failed events as this provider does, e.g. stripe.")
 @click.option(
@@ -121,7 +126,7 @@ def command(what: str, **options: Any) -> None:
     from loadsim.run.spec_of_options import compose, read_config
 
     if options["check"] and options["json_file"] == "-":
-        raise UsageError("--check sends nothing, so there is no result: leave out --json -")
+        raise UsageError("--check sends nothing, so there is no result: leave out --json")
     if (options["duration"] or "").startswith("@"):
         raise UsageError(
             f"-d is the duration of a load, e.g. 30s; a body of your own is --payload {options['duration']}"

@@ -46,9 +46,9 @@ def without_generator(result: RunResult, objective: Objective, observed: float, 
 def pause_words(result: RunResult, row: ObjectiveRow) -> str:
     """What of a figure may be the generator's doing, in words."""
     pause = result.limits.longest_pause_s
-    whose = f"the generator's own pause of {1000 * pause:,.3g} ms" if pause else "the generator's own lateness"
+    whose = f"pauses of the generator, up to {1000 * pause:,.3g} ms" if pause else "the generator's own lateness"
     if row.unit == "ms" and row.observed is not None and row.without_generator is not None:
-        part = f"{row.observed - row.without_generator:,.3g} ms of its {row.observed:,.4g} ms"
+        part = f"{row.observed - row.without_generator:,.3g} ms of its {row.observed:,.3g} ms"
     else:
         part = "that it was missed"
     return f"{part} may be {whose}; {REMEDY}"

@@ -33,6 +33,7 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """A valid name of an environment variable."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_HOST_AND_PORT = re.compile(r"(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(/\S*)?")
 _LONGEST_UNIX = 107
 _FRAMING = {
     "content-length": "is set by the request itself",
@@ -213,9 +214,16 @@ def refuse_secrets(path: str, table: object) -> None:
         )
 
 
+def with_scheme(url: str) -> str:
+    """A URL as users type it: `localhost:3000/hooks` is `http://localhost:3000/hooks`. Files say it in full."""
+    return f"http://{url}" if _HOST_AND_PORT.fullmatch(url) else url
+
+
 def check_url(key: str, url: str, alternative: str = "") -> None:
     """An absolute http or https URL with a host. The message never repeats the URL: it may hold credentials."""
     need = f"needs an absolute URL such as https://example.test/webhooks{alternative}"
+    if with_scheme(url) != url:
+        need = "begins with its scheme: write http:// or https:// before the host"
     if re.search(r"[\x00-\x20\x7f]", url):
         raise DocumentError(key, "holds a space or a control character")
     try:

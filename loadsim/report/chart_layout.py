@@ -15,7 +15,7 @@ from loadsim.report.chart_limits import plain
 
 Figure = dict[str, Any]
 _TENTHS = tuple(f"{tenths / 10:g}" for tenths in range(10, 100, 2))
-_DIGITS = (("1",), ("1", "2", "5"), ("1", "1.5", *"23456789"), _TENTHS)
+_DIGITS = (("1",), ("1", "2", "5"), ("1", "1.5", "2", "3", "5", "7"), ("1", "1.5", *"23456789"), _TENTHS)
 """The first digits of ticks on a logarithmic axis; the more there are, the shorter the axis."""
 _MOST_DECADES = 3.5
 _FEWEST_TICKS = 3

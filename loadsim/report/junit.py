@@ -15,7 +15,7 @@ from loadsim.model import UsageError
 from loadsim.report import facts, numbers
 from loadsim.report.what_limited import limit_lines
 
-SUITE = "loadsim thresholds"
+SUITE = "loadsim objectives"
 
 
 def render_junit(result: RunResult) -> bytes:

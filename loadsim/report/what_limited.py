@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loadsim.judge.validity import often_late, rules_of
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import counted
@@ -49,6 +50,8 @@ def _highest_limits(result: RunResult) -> list[str]:
         lines.append(f"limited by the generator: its busiest process used {cpu * 100:.0f} % of a core")
     if not lines and result.run.model == "closed":
         lines.append(f"closed model: {limits.connections} in flight, the endpoint set the pace")
+    elif not lines and often_late(result, rules_of(result)):
+        lines.append("limited by the generator: it was late for many events")
     elif not lines and saturated is not None and result.validity.valid:
         # a generator that lagged or was lost is a limit too, and the verdict names it
         lines.append("nothing limited the run")

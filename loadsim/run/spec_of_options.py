@@ -38,6 +38,7 @@ from loadsim.plan import (
 )
 from loadsim.plan.cluster import Cluster
 from loadsim.plan.run_spec import MOST_WORKERS
+from loadsim.plan.scenario_rules import with_scheme
 from loadsim.run.captures import captures_of
 from loadsim.run.options import RunOptions
 from loadsim.run.run_length import check_sizes, scaled_spec
@@ -259,7 +260,7 @@ def _retry(options: RunOptions) -> dict[str, Any]:
 def _effects(options: RunOptions) -> dict[str, Any]:
     if options.effects_wait and not options.effects:
         raise UsageError("--effects-wait: only with --effects")
-    asked = {"url": options.effects, "wait": options.effects_wait}
+    asked = {"url": options.effects and with_scheme(options.effects), "wait": options.effects_wait}
     return {key: value for key, value in asked.items() if value is not None}
 
 
@@ -274,6 +275,8 @@ def _named(scenario: Scenario, name: str | None) -> Scenario:
 def _target_changes(options: RunOptions) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in _TARGET_KEYS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None and value is not False}
+    if "ledger" in changes:
+        changes["ledger"] = with_scheme(changes["ledger"])
     headers = parse_headers(options.headers)
     if headers:
         changes["headers"] = headers

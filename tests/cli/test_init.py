@@ -45,6 +45,11 @@ def test_an_empty_answer_is_the_default_of_the_scheme(run: Run, monkeypatch: pyt
     assert target("loadsim.toml") == {"url": URL, "scheme": "trackpilots", "secret_env": variable}
 
 
+def test_a_host_and_a_port_are_a_url(run: Run) -> None:
+    assert run("init", "--url", "localhost:3000/hooks", "--yes").code == 0
+    assert target("loadsim.toml")["url"] == target("webhooks.toml")["url"] == "http://localhost:3000/hooks"
+
+
 def test_a_wrong_answer_is_asked_for_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = f"ftp://nowhere\n{URL}\nstrip\nstripe\nwhsec_c2VjcmV0\nSHOP_SECRET\n"
     done = answered(run, monkeypatch, answers)

@@ -167,3 +167,13 @@ def test_the_page_of_a_run_is_opened_or_it_is_said_where_it_is(
     (page,) = Path("reports").glob("*/report.html")
     assert browser.pages == ([page.absolute().as_uri()] if there else [])
     assert ended.err == ("" if there else f"loadsim: there is no graphical browser here: open {page}\n")
+
+
+def test_json_alone_is_standard_output_and_takes_no_option_for_a_file(run: Run) -> None:
+    refused = run("run", "http://127.0.0.1:9/", "--json", "--check")
+    assert (refused.code, "leave out --json" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--ledger", "--effects"])
+def test_a_host_and_a_port_are_a_url_for_a_receiver_too(run: Run, option: str) -> None:
+    assert run("run", "localhost:9/hooks", "--check", option, "localhost:8081/seen").code == 0

@@ -95,7 +95,7 @@ TARGET = (
     (f'overflow = "{"x" * 9999}"', "xxx…"),
     ('insecure = true\ncacert = "ca.pem"', "cacert: insecure = true checks no certificate"),
     ('key = "k.pem"', "key: needs the certificate that it belongs to"),
-    ('ledger = "localhost:8081"', "ledger: needs an absolute URL"),
+    ('ledger = "localhost:8081"', "ledger: begins with its scheme"),
     ('headers = { "a b" = "x" }', "headers: 'a b' is not the name of an HTTP header"),
     ('headers = { A = "x\\r\\ny" }', "headers.A: the value holds a line break"),
     ('headers = { A = ["x", "a\\u0000b"] }', "headers.A: the value holds a line break or a control character"),
@@ -106,7 +106,7 @@ TARGET = (
 )
 
 URLS = (
-    ("localhost:8080", "needs an absolute URL"),
+    ("localhost:8080", "begins with its scheme: write http:// or https:// before the host"),
     ("ftp://h/", "needs an absolute URL"),
     ("http:///x", "needs an absolute URL"),
     ("http://h/a b", "holds a space or a control character"),

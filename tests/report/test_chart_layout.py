@@ -25,10 +25,11 @@ def test_every_logarithmic_axis_has_round_ticks(low: float, factor: float) -> No
         assert "e" not in text
 
 
-def test_ticks_are_1_2_and_5_with_their_unit() -> None:
+def test_ticks_are_few_round_numbers_with_their_unit() -> None:
     assert latency_axis([0.9, 40])["ticktext"] == ["1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms"]
     assert latency_axis([0.3, 0.9, 2.1])["ticktext"] == ["500 µs", "1 ms", "2 ms"]
     assert latency_axis([0.01, 90_000])["ticktext"] == [
         "10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s",
     ]  # fmt: skip
+    assert latency_axis([0.65, 4.4])["ticktext"] == ["700 µs", "1 ms", "1.5 ms", "2 ms", "3 ms"]
     assert log_axis([900, 12_000], lambda rate: f"{rate:,g}")["ticktext"] == ["1,000", "2,000", "5,000", "10,000"]

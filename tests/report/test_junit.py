@@ -17,7 +17,7 @@ from tests.report.results import HOSTILE, failed, invalid
 
 def cases(result: RunResult) -> dict[str, list[object]]:
     suites = list(JUnitXml.fromstring(render_junit(result)))
-    assert [suite.name for suite in suites] == ["loadsim thresholds"]
+    assert [suite.name for suite in suites] == ["loadsim objectives"]
     return {case.name: list(case.result) for case in suites[0]}
 
 

@@ -11,6 +11,7 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.result_verdict import Validity
 from loadsim.report.what_limited import limit_lines
 from tests.builders import run_info, run_result
+from tests.report.results import invalid
 
 GENERATOR = "the busiest generator process"
 CONNECTIONS = "connections: at most"
@@ -43,4 +44,11 @@ def test_what_makes_a_run_invalid_is_a_limit() -> None:
     free = limited(saturated_share=0.0)
     assert "nothing limited the run" in limit_lines(free)
     late = msgspec.structs.replace(free, validity=Validity(False, ["late"]))
+    assert "nothing limited the run" not in limit_lines(late)
+
+
+def test_a_generator_that_was_late_for_many_events_is_a_limit() -> None:
+    free = limited(saturated_share=0.0)
+    late = msgspec.structs.replace(free, histograms=invalid().histograms)
+    assert "limited by the generator: it was late for many events" in limit_lines(late)
     assert "nothing limited the run" not in limit_lines(late)

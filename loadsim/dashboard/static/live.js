@@ -67,7 +67,7 @@ const draw = () => {
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const axis = { gridcolor: colour("grid"), linecolor: colour("line"), zeroline: false, automargin: true };
   const charts = {
-    rates: { traces: [line("due", "due_rate", rate, colour("planned"), { dash: "dash", width: 1.5 }), line("sent", "sent_rate", rate, colour("sent"), { width: 1.5 }), line("done", "done_rate", rate, colour("completed"))] },
+    rates: { traces: [line("planned", "due_rate", rate, colour("planned"), { dash: "dash", width: 1.5 }), line("sent", "sent_rate", rate, colour("sent"), { width: 1.5 }), line("done", "done_rate", rate, colour("completed"))] },
     latency: { axis: logarithmic, traces: [line("max", "max", time, colour("max"), { dash: "dot", width: 1.3 }), line("p99", "p99", time, colour("p99")), line("p50", "p50", time, colour("p50"))] },
     flight: { traces: [line("in flight", "in_flight", count, colour("completed")), line("waiting", "queued", count, colour("sent"), { width: 1.5 })] },
     failures: { traces: [line("failed", "failed_rate", rate, colour("bad"))] },
