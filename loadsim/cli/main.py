@@ -13,7 +13,7 @@ from loadsim import __version__
 from loadsim.cli.lazy_commands import LazyGroup, Table
 from loadsim.cli.output import guarded_output, say
 from loadsim.cli.streams import prepare
-from loadsim.exit_codes import Exit
+from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import LoadsimError, own_fault
 from loadsim.signals import taken_as_one
 
@@ -42,7 +42,18 @@ COMMANDS: Table = {
 }
 
 
-@click.command(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=exit_codes(
+        Exit.error,
+        Exit.invalid,
+        Exit.interrupted,
+        ok="done or passed",
+        failed="an objective failed or something was found",
+    ),
+)
 @click.version_option(__version__, prog_name="loadsim")
 def cli() -> None:
     """Load and latency tester for webhook endpoints.
