@@ -38,6 +38,12 @@ class EffectCounts(NamedTuple):
     done: int
     """Of those."""
     backlog: int
+    waited_s: float | None = None
+    """Since the end of the load; None while the load lasts."""
+    wait_s: float = 0.0
+    """The longest that the run waits for effects after its load."""
+    over: bool = False
+    """Whether it has stopped waiting."""
 
 
 @dataclass(frozen=True)
