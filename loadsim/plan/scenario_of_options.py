@@ -113,8 +113,9 @@ def override(
 ) -> Scenario:
     """The scenario with `target` keys (file units) replaced, headers and objectives added. Raises ScenarioError.
 
-    `effects` changes keys of `[effects]`; with another URL it is another source, looked at for as long. `retry` changes keys of `[retry]`;
-    another profile comes with its own schedule, and with its deadline where the scenario had none of its own.
+    `effects` changes keys of `[effects]`; with another URL it is another source, looked at for as long. `retry` changes
+    keys of `[retry]`; another profile comes with its own schedule, and with its deadline where the scenario had none of
+    its own.
     """
     try:
         changed = _changed(scenario, dict(target or {}), dict(retry or {}), dict(effects or {}), list(objectives))

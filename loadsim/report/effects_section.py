@@ -31,6 +31,7 @@ def effects_section(result: RunResult) -> Section | None:
     blocks: list[Block] = [
         Lines(promise(result), bullets=False),
         Table("Effects", columns, list(_rows(found))),
+        *([Lines([truth], bullets=False)] if (truth := _receivers_own(result)) else []),
         _latencies(result, found),
         *([_chart(found)] if found.series else []),
     ]
@@ -80,6 +81,19 @@ def forecast_words(found: Forecast, left: int) -> str:
 def _examples(found: EffectsFound, name: str) -> str:
     indexes = found.examples.get(name, [])
     return f" (first: index {', '.join(map(str, indexes))})" if indexes else ""
+
+
+def _receivers_own(result: RunResult) -> str:
+    """What the embedded receiver itself counted of its work; empty for other targets."""
+    work = (result.receiver or {}).get("work")
+    if work is None:
+        return ""
+    whole = numbers.deliveries(work["done"] + work["lost"] + work["backlog"])
+    refused = f"; {work['refused']:,} more refused, its queue was full" if work["refused"] else ""
+    return (
+        f"the receiver itself counted the work of {whole}: {work['done']:,} done, {work['repeated']:,} of them twice, "
+        f"{work['lost']:,} lost, {work['backlog']:,} left{refused}"
+    )
 
 
 def _rows(found: EffectsFound) -> Iterator[Row]:

@@ -240,13 +240,13 @@ class EffectsWatch:
         """Why the source cannot be used; empty when it can."""
         if self._gap:
             return f"it could not be read: {self._gap}"
-        if self._unread:
-            return "it was not read to its end when the wait was over: it is too slow, or has too many effects"
         if self._rows and self._others == self._rows:
             return (
                 f"none of the {counted(self._rows, 'effect')} that were read has an id of this run; the first: "
                 f"{self._ids.example}"
             )
+        if self._unread:
+            return "it was not read to its end when the wait was over: it is too slow, or has too many effects"
         early = self._book.share_earlier(_APART_NS)
         if early > _FAR_APART:
             why = "although the source says its time" if self._trips else "and the source does not say its time (now)"
