@@ -39,11 +39,9 @@ class EffectCounts(NamedTuple):
     """Of those."""
     backlog: int
     waited_s: float | None = None
-    """Since the end of the load; None while the load lasts."""
+    """Since the end of the load, while the run waits for effects; None before and after."""
     wait_s: float = 0.0
-    """The longest that the run waits for effects after its load."""
-    over: bool = False
-    """Whether it has stopped waiting."""
+    """The longest that it waits for them."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def progress_line(plan: Plan, progress: Progress) -> str:
     """One line, without colour."""
     last, phase = progress.last_second, _current(plan, progress)
     return (
-        f"{max(0.0, progress.elapsed_s):6.1f} s  {_stage(phase, progress)}{_wait_words(progress, ': ')}"
+        f"{max(0.0, progress.elapsed_s):6.1f} s  {_stage(phase, progress)}{_left_words(progress)}"
         f"  planned {progress.planned:,}  sent {progress.sent:,}  done {progress.done:,}"
         f"  in flight {progress.in_flight:,}  {progress.rate_done:,.0f}/s  p50 {milliseconds(last.p50_ms)}"
         f"  p99 {milliseconds(last.p99_ms)}  max {milliseconds(last.max_ms)}  lag p99 {milliseconds(last.lag_p99_ms)}"
@@ -98,15 +98,20 @@ def _stage(phase: PlannedPhase | None, progress: Progress) -> str:
 def _waits(progress: Progress) -> bool:
     """Whether nothing but effects is waited for."""
     found = progress.effects
-    return found is not None and found.waited_s is not None and found.backlog > 0 and not found.over
+    return found is not None and found.waited_s is not None and found.backlog > 0
 
 
-def _wait_words(progress: Progress, before: str = "") -> str:
-    """What is waited for, and for how long yet; empty where it is not effects."""
+def wait_words(progress: Progress) -> str:
+    """How many effects are waited for, and how long yet; empty where nothing or something else is waited for."""
     found = progress.effects
     if found is None or found.waited_s is None or not _waits(progress):
         return ""
-    return f"{before}{found.backlog:,} left, {min(found.waited_s, found.wait_s):.0f} s of {found.wait_s:g} s"
+    return f"{found.backlog:,} left, {min(found.waited_s, found.wait_s):.0f} s of {found.wait_s:g} s"
+
+
+def _left_words(progress: Progress) -> str:
+    words = wait_words(progress)
+    return f": {words}" if words else ""
 
 
 def _effects_words(progress: Progress) -> str:
@@ -119,7 +124,7 @@ def _effects_words(progress: Progress) -> str:
 def _effects(found: EffectCounts, *, narrow: bool) -> RenderableType:
     """The work behind the answers: how much was acknowledged, is done, and is left."""
     names = ("acknowledged", "effects", "backlog")
-    figures = (f"{found.acknowledged:,}", f"{found.done:,}", Text(f"{found.backlog:,}", style="bold"))
+    figures: tuple[str | Text, ...] = (f"{found.acknowledged:,}", f"{found.done:,}", Text(f"{found.backlog:,}", style="bold"))
     if narrow:
         upright = _grid(len(names[0]), _LABEL)
         for name, figure in zip(names, figures, strict=True):
@@ -153,7 +158,7 @@ def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iter
 def _progress_of(plan: Plan, progress: Progress, *, ending: bool) -> tuple[float, float, str]:
     """The amount done, the total, and both in words. The total is 0 where it is not known."""
     if progress.effects is not None and _waits(progress):
-        return progress.effects.waited_s or 0.0, progress.effects.wait_s, _wait_words(progress)
+        return progress.effects.waited_s or 0.0, progress.effects.wait_s, wait_words(progress)
     elapsed_s = max(0.0, progress.elapsed_s)
     if plan.duration_ns is not None:
         total_s = plan.duration_ns / NS_PER_S

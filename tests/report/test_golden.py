@@ -136,8 +136,8 @@ def engine_limits() -> str:
 
 
 def live_views() -> Iterator[str]:
-    """A run in its second phase, one that is being ended, a closed one, and one that waits for effects, wide and narrow;
-    then in lines."""
+    """A run in its second phase, one that is being ended, a closed one, and one that waits for its effects, wide and
+    narrow; then in lines."""
     phases: list[dict[str, Any]] = [
         {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
         {"name": "busy hour", "duration": "30s", "rate": "500/s"},
@@ -165,9 +165,13 @@ def live_views() -> Iterator[str]:
         rates=(0.0, 98.0, 100.0, 250.0, 512.3, 500.0),
     )
     lost = replace(progress, elapsed_s=47, lost_shards=(1,))
-    views = ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, ""))
     waiting = replace(progress, elapsed_s=57, in_flight=0, effects=EffectCounts(4_000, 2_766, 1_234, 12.0, 60.0))
-    views = (*views, (plan, waiting, ""))
+    views = (
+        (plan, progress, ""),
+        (plan, lost, "ending the run: why"),
+        (closed_plan, progress, ""),
+        (plan, waiting, ""),
+    )
     for width in (80, 40):
         for of, seen, stopping in views:
             console = Console(file=io.StringIO(), width=width)

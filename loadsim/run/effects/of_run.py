@@ -54,8 +54,11 @@ async def looking(effects: EffectsWatch | None, run: Run) -> AsyncIterator[None]
             run.say("no longer waiting for effects")
 
     run.effects, run.cut_short, effects.breach = effects.counts, cut_short, run.abort
-    async with effects.looking():
-        yield
+    try:
+        async with effects.looking():
+            yield
+    finally:
+        run.settled.set()
 
 
 async def with_effects(result: RunResult, effects: EffectsWatch | None, run: Run, *, wait: bool) -> RunResult:
@@ -66,6 +69,7 @@ async def with_effects(result: RunResult, effects: EffectsWatch | None, run: Run
     if not wait:
         effects.stop()
     await effects.wait(load_end_ns)
+    run.settled.set()
     if effects.cut_short:
         result = msgspec.structs.replace(result, run=msgspec.structs.replace(result.run, interrupted=True))
     return await asyncio.to_thread(effects.added_to, result, start_ns, load_end_ns)

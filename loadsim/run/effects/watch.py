@@ -101,8 +101,8 @@ class EffectsWatch:
         self._over.set()
 
     def cut(self) -> bool:
-        """Wait no longer, since the user does not want to; False where nothing is waited for."""
-        if self._wait_began_ns is None or self._over.is_set():
+        """Wait no longer, since the user does not want to; False where that is over."""
+        if self._over.is_set():
             return False
         self.cut_short = True
         self._over.set()
@@ -110,9 +110,9 @@ class EffectsWatch:
 
     def counts(self) -> EffectCounts:
         """The counts so far."""
-        waited_s = None if self._wait_began_ns is None else (self.now_ns() - self._wait_began_ns) / NS_PER_S
-        wait_s = self._effects.wait / NS_PER_S
-        return EffectCounts(*self._book.counts(), waited_s, wait_s, over=self._over.is_set())
+        began_ns = self._wait_began_ns
+        waited_s = None if began_ns is None or self._over.is_set() else (self.now_ns() - began_ns) / NS_PER_S
+        return EffectCounts(*self._book.counts(), waited_s, self._effects.wait / NS_PER_S)
 
     def now_ns(self) -> int:
         """This instant."""
