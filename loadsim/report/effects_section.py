@@ -99,7 +99,7 @@ def _receivers_own(result: RunResult) -> str:
 def _rows(found: EffectsFound) -> Iterator[Row]:
     sample = "" if found.one_in == 1 else f"; estimated from one event of {found.one_in}"
     yield "acknowledged", numbers.count(found.acknowledged), f"answered 2xx, warm-up included{sample}"
-    yield "done", numbers.count(found.done), f"of these, their effect was seen{_rate(found)}"
+    yield "effects", numbers.count(found.done), f"of these, the work is done{_rate(found)}"
     yield Cell("undone", "bad" if found.undone else ""), numbers.count(found.undone), _waited(found)
     yield "backlog, most", numbers.count(found.backlog_max), _when(found)
     yield "backlog, average", numbers.observed(found.backlog_avg, "events"), "over the time of the load"

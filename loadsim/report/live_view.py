@@ -124,7 +124,11 @@ def _effects_words(progress: Progress) -> str:
 def _effects(found: EffectCounts, *, narrow: bool) -> RenderableType:
     """The work behind the answers: how much was acknowledged, is done, and is left."""
     names = ("acknowledged", "effects", "backlog")
-    figures: tuple[str | Text, ...] = (f"{found.acknowledged:,}", f"{found.done:,}", Text(f"{found.backlog:,}", style="bold"))
+    figures: tuple[str | Text, ...] = (
+        f"{found.acknowledged:,}",
+        f"{found.done:,}",
+        Text(f"{found.backlog:,}", style="bold"),
+    )
     if narrow:
         upright = _grid(len(names[0]), _LABEL)
         for name, figure in zip(names, figures, strict=True):

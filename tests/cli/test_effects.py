@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from loadsim.measure.effect_book import EffectBook
 from loadsim.run import reconcile
 from loadsim.run.effects import http_source, watch
 from tests.cli.loopback import Raw, serving, serving_raw
@@ -162,7 +164,8 @@ def write(*objectives: str, wait: str = "5s") -> None:
 
 def balanced(result: dict[str, Any]) -> dict[str, Any]:
     """The effects of a result that were found, after they were compared with what the receiver says it did."""
-    found, work = result["effects"], result["receiver"]["work"]
+    found: dict[str, Any] = result["effects"]
+    work = result["receiver"]["work"]
     assert found["problem"] == ""
     assert work["backlog"] == 0
     assert (found["done"], found["undone"], found["repeated"]) == (work["done"], work["lost"], work["repeated"])
@@ -193,6 +196,23 @@ def test_a_source_on_the_command_line_is_the_same_as_one_in_a_scenario(run: Run)
     found = stored()["effects"]
     assert (found["acknowledged"], found["done"], found["gaps"]) == (200, 200, 0)
     assert found["drained"]
+
+
+def test_more_events_than_are_kept_are_a_sample_and_the_report_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "EffectBook", functools.partial(EffectBook, most=64))
+    endpoint = Endpoint(most=80)
+    with serving(endpoint.handle) as url:
+        ended = run("run", url, *LOAD, *QUIETLY, "--effects", f"{url}/effects", "--effects-wait", "1s")
+    assert ended.code in RAN, ended.err
+    found = stored()["effects"]
+    assert (found["one_in"], found["acknowledged"]) == (2, 100), "of each two neighbours one is kept"
+    assert found["done"] == 80, "which are whole pairs too"
+    assert found["undone"] == 20
+    assert found["examples"] == {}
+    (summary,) = Path("reports").rglob("summary.md")
+    assert "estimated from one event of 2" in summary.read_text(encoding="utf-8")
 
 
 def test_a_run_with_retries_has_one_effect_for_each_event(run: Run) -> None:

@@ -16,6 +16,8 @@ from loadsim.plan.effects import Effects
 from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, instant_ns
 from loadsim.secret_sources import read_variable
 
+TIMEOUT_S = 10
+"""A query of PostgreSQL ends after so long: a lock on the table does not hold the run."""
 OVERLAP_S = 5
 """Rows that come with an `at` so much older than the latest are still found."""
 _NOW = {
@@ -38,6 +40,9 @@ class SqlSource:
         url = read_variable(effects.dsn_env or "", "effects.dsn_env, the URL of the database")
         try:
             self._engine = sqlalchemy.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+            self._limit = None
+            if self._engine.dialect.name == "postgresql":
+                self._limit = sqlalchemy.text(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
         except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
             # The message may repeat the URL, which holds a password.
             raise UsageError(
@@ -66,6 +71,8 @@ class SqlSource:
     def _read(self) -> Reading:
         try:
             with self._engine.connect() as connection:
+                if self._limit is not None:
+                    connection.execute(self._limit)
                 told = connection.execute(self._now).scalar_one()
                 after = self._after(told)
                 result = connection.execute(self._query, {"after": after})
