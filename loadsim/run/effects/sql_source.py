@@ -13,7 +13,7 @@ from typing import Any
 from loadsim.extras import install
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.effects import Effects
-from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, instant_ns
+from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
 from loadsim.secret_sources import read_variable
 
 TIMEOUT_S = 10
@@ -107,7 +107,7 @@ class SqlSource:
                 if len(fresh) == MOST_ROWS * 10:
                     more = True
                     break
-                count = int(row[names["count"]]) if "count" in names else 1
+                count = count_of(row[names["count"]], "count") if "count" in names else 1
                 fresh.append((*key, count))
         self._latest_ns = max([self._latest_ns, *(row[1] for row in fresh)])
         self._given |= seen
