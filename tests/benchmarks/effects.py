@@ -14,15 +14,21 @@ import argparse
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
+from loadsim.engine.acknowledgements import Acknowledgements
+from loadsim.measure.effect_book import EffectBook, Flag
+from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result import load_result
 from tests.benchmarks import common
 from tests.benchmarks.common import Cores
 
+EVENTS, BATCH = 1 << 20, 2048
 RATE, ROUNDS, SECONDS = 5_000, 7, 30
 LAG_SHARE, PARENT_SHARE = 0.10, 0.20
 WAYS = ("without", "with")
@@ -113,6 +119,31 @@ def watched(cores: Cores, command: Sequence[str], seconds: int) -> float:
     return round(share, 4)
 
 
+def by_itself() -> dict[str, float]:
+    """Processor time of the work that effects add, ns for each event, as its batches come: medians of many."""
+    index = np.arange(EVENTS)
+    table = np.zeros((BATCH, len(Column)), dtype=np.int64)
+    table[:, [Column.code, Column.attempt]] = 200, 1
+    log, book = Acknowledgements(np.array([Flag.recorded], dtype=np.int64), 0), EffectBook()
+    taken: dict[str, list[float]] = {name: [] for name in ("shard", "parent, its answer", "parent, its effect")}
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        began = time.thread_time_ns()
+        work()
+        taken[name].append((time.thread_time_ns() - began) / BATCH)
+
+    for start in range(0, EVENTS, BATCH):
+        mine = index[start : start + BATCH]
+        table[:, Column.index] = mine
+        table[:, Column.due] = table[:, Column.done] = mine + 1
+        packed: list[bytes] = []
+        timed("shard", lambda packed=packed: (log.add(table, outcomes=True), packed.append(log.take())))
+        timed("parent, its answer", lambda packed=packed: book.add_deliveries(packed[0]))
+        ones = np.ones(BATCH, dtype=np.int64)
+        timed("parent, its effect", lambda mine=mine, ones=ones: book.add_effects(mine, mine + 2, ones))
+    return {name: round(median(each), 1) for name, each in taken.items()}
+
+
 def verdicts(rows: Sequence[Mapping[str, Any]]) -> dict[str, bool | None]:
     """What was asked for, and whether it was met; None where no row says."""
     lags = {way: [row["lag_p99_us"] for row in rows if row["way"] == way and row["lag_p99_us"]] for way in WAYS}
@@ -158,6 +189,8 @@ def markdown(found: Mapping[str, Any]) -> str:
                 "figure is taken is told in `tests/benchmarks/effects.py`.\n"
             ),
             common.table(head, lines),
+            "What is done for each event, by itself, as its batches come:\n",
+            common.table(("of", "ns per event"), [(name, f"{ns:,.0f}") for name, ns in found["by_itself"].items()]),
             common.table(("asked", "met"), [(asked, answers[met]) for asked, met in found["verdicts"].items()]),
         )
     )
@@ -190,6 +223,7 @@ def main() -> None:
         "rounds": given.rounds,
         "seconds": given.seconds,
         "rows": rows,
+        "by_itself": by_itself(),
         "verdicts": verdicts(rows),
     }
     text = markdown(found)
