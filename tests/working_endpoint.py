@@ -31,8 +31,6 @@ class Endpoint:
         self._done: list[dict[str, Any]] = []
         self.asked: list[str] = []
         """The pages that were asked for: URL and headers."""
-        self.after_last = 0
-        """How many pages were asked for after the last effect was shown."""
 
     async def handle(self, request: web.Request) -> web.Response:
         await request.read()
@@ -57,5 +55,4 @@ class Endpoint:
             return web.Response(status=500, text=self.asked[-1])
         begin = int(request.query.get("after", 0))
         page = self._done[begin : begin + int(request.query["limit"])]
-        self.after_last = self.after_last + 1 if not page and begin == self._most else 0
         return web.json_response({"cursor": str(begin + len(page)), "now": time.time(), "effects": page})

@@ -11,6 +11,7 @@ the start to the end of the load, by `/proc`; the shard's is what its frames say
 from __future__ import annotations
 
 import argparse
+import functools
 import subprocess
 import tempfile
 import time
@@ -136,11 +137,9 @@ def by_itself() -> dict[str, float]:
         mine = index[start : start + BATCH]
         table[:, Column.index] = mine
         table[:, Column.due] = table[:, Column.done] = mine + 1
-        packed: list[bytes] = []
-        timed("shard", lambda packed=packed: (log.add(table, outcomes=True), packed.append(log.take())))
-        timed("parent, its answer", lambda packed=packed: book.add_deliveries(packed[0]))
-        ones = np.ones(BATCH, dtype=np.int64)
-        timed("parent, its effect", lambda mine=mine, ones=ones: book.add_effects(mine, mine + 2, ones))
+        timed("shard", functools.partial(log.add, table, outcomes=True))
+        timed("parent, its answer", functools.partial(book.add_deliveries, log.take()))
+        timed("parent, its effect", functools.partial(book.add_effects, mine, mine + 2, np.ones(BATCH, dtype=np.int64)))
     return {name: round(median(each), 1) for name, each in taken.items()}
 
 

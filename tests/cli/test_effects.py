@@ -314,7 +314,7 @@ def test_the_secrets_of_a_source_are_nowhere(run: Run, tmp_path: Path, monkeypat
 
 def test_ctrl_c_ends_the_wait_and_keeps_the_effects_so_far(run: Run) -> None:
     endpoint = Endpoint(most=30)
-    with serving(endpoint.handle) as url, interrupted(lambda: endpoint.after_last >= 3):
+    with serving(endpoint.handle) as url, interrupted(lambda: any(Path("reports").glob("*/result.json"))):
         ended = run("run", url, *LOAD, "--json", "out.json", "--effects", f"{url}/effects", "--effects-wait", "1h")
     assert ended.code == 130, ended.err
     assert "no longer waiting for effects" in ended.err
@@ -322,6 +322,48 @@ def test_ctrl_c_ends_the_wait_and_keeps_the_effects_so_far(run: Run) -> None:
     assert result["run"]["interrupted"]
     assert result["totals"]["sent"] == 100, "the load was over"
     assert (result["effects"]["done"], result["effects"]["undone"]) == (30, 70)
+
+
+def test_the_steps_of_a_search_see_their_effects(run: Run) -> None:
+    write()
+    options = ("--by", "effects", "--from", "20/s", "--to", "20/s", "--step", "1s", "--settle", "0s", "-q")
+    ended = run("capacity", "works.toml", *options)
+    assert ended.code in RAN, ended.err
+    steps = [load_result(path.read_bytes(), path.name) for path in Path("reports").glob("*/step-*.json")]
+    assert steps
+    for step in steps:
+        assert step.effects is not None
+        assert (step.effects.problem, step.effects.gaps) == ("", 0)
+        assert step.effects.done
+
+
+def test_an_embedded_receiver_without_work_has_no_effects(run: Run) -> None:
+    write()
+    text = Path("works.toml").read_text(encoding="utf-8")
+    Path("works.toml").write_text(text.replace("process", "# process").replace("lose", "#").replace("repeat", "#"))
+    ended = run("run", "works.toml")
+    assert ended.code == 2
+    assert "effects: the embedded receiver does no work to be seen: set [receiver] process" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "embedded", "--effects-wait", "5s"], "only with --effects, or a scenario with [effects]"),
+        (["run", "embedded", "--effects", "nowhere"], "effects.url"),
+        (["run", "embedded", "--objective", "undone: count == 0"], "needs a source of effects"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(run: Run, arguments: list[str], says: str) -> None:
+    ended = run(*arguments)
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert says in ended.err
+
+
+def test_the_wait_of_a_scenario_can_be_another(run: Run) -> None:
+    write()
+    ended = run("run", "works.toml", "--effects-wait", "7s", "--check", "-q")
+    assert ended.code == 0, ended.err
 
 
 def test_a_backlog_beyond_its_limit_ends_the_run_early(run: Run) -> None:

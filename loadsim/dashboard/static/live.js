@@ -74,7 +74,7 @@ const draw = () => {
     failures: { traces: [line("failed", "failed_rate", rate, colour("bad"))] },
     lag: { unit: " ms", traces: [line("lag p99", "lag", time, colour("service"))] },
     // also after the load, when no frames come any more
-    effects: { traces: [line("acknowledged", "acknowledged", count, colour("sent"), { width: 1.5 }, "elapsed"), line("done", "effects", count, colour("completed"), {}, "elapsed")] },
+    effects: { traces: [line("acknowledged", "acknowledged", count, colour("sent"), { width: 1.5 }, "elapsed"), line("effects", "effects", count, colour("completed"), {}, "elapsed")] },
   };
   for (const [name, chart] of Object.entries(charts)) {
     const place = byId(`live-${name}`);

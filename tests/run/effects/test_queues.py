@@ -28,8 +28,8 @@ def observed(process: str, processors: int, load: float, seed: int) -> EffectsFo
     due = START + np.cumsum(gaps).astype(np.int64)
     options = ReceiverOptions(process=parse_service(process), processors=processors, seed=seed)
     queue: WorkQueue[int] = WorkQueue(work_plan(options), processors, options.process_queue)
-    for index, at_ns in enumerate(due.tolist()):
-        assert queue.offer(at_ns, index)
+    for number, at_ns in enumerate(due.tolist()):
+        assert queue.offer(at_ns, number)
     queue.advance(int(due[-1]) + 3600 * NS_PER_S)
     book, index = EffectBook(), np.arange(EVENTS)
     book.add_deliveries(pack(index, np.full(EVENTS, Flag.acknowledged | Flag.recorded, dtype=np.int64), due, due))
