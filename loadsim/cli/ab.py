@@ -123,9 +123,12 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
         if names_scenario(target, config):
             raise UsageError(f"{target}: name targets, and the scenario that both run with --scenario {target}")
         resolve_target(target, config)
+    if options["effects"] or options["effects_wait"]:
+        raise UsageError("--effects: ab compares answers only; measure the work of each target with run")
     if options["target"]:
         raise UsageError("-t: the targets are TARGET_A and TARGET_B")
     a = _load(target_a, options, config)
+    _check_objectives(a)
     b = a if same else msgspec.structs.replace(_load(target_b or target_a, options, config), seed=a.seed)
     request = AbRequest(
         a=a,
@@ -156,6 +159,17 @@ def _load(target: str, options: dict[str, Any], config: Config) -> RunSpec:
             f"(loadsim scenarios){did_you_mean(options['scenario'], shipped_names(), '; ')}"
         )
     return compose(options["scenario"], msgspec.structs.replace(rest, target=target), config=config)
+
+
+def _check_objectives(load: RunSpec) -> None:
+    """Refuse objectives on what pairs do not measure. Raises UsageError."""
+    from loadsim.judge.vocabulary import EFFECT_METRICS, LEDGER_METRICS
+
+    for objective in load.objectives:
+        if objective.metric in (*EFFECT_METRICS, *LEDGER_METRICS):
+            raise UsageError(
+                f"objective {objective.text!r}: ab compares answers only, it reads no effects and no ledger"
+            )
 
 
 def _check_events(load: RunSpec, gates: tuple[Gate, ...]) -> None:

@@ -127,6 +127,8 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
         precision=_share("--precision", options["precision"]),
         by_effects=options["by"] == "effects",
     )
+    if options["effects"] and not request.by_effects:
+        raise UsageError("--effects: only with --by effects")
     if request.by_effects and load.scenario.effects is None:
         raise UsageError("--by effects: name where the effects are seen: --effects URL, or [effects] in the scenario")
     from loadsim.studies.capacity.procedure import CapacitySearch

@@ -23,10 +23,11 @@ from loadsim.plan import RunSpec
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.facts import VERDICTS, headline, objective_lines
 from loadsim.report.findings import findings
+from loadsim.report.live_view import wait_words
 from loadsim.report.report_formats import FORMATS
 from loadsim.run.run_store_judge import LoadOutcome, Watch, run_load
 
-State = Literal["starting", "running", "stopping", "judging", "done", "failed", "cancelled"]
+State = Literal["starting", "running", "stopping", "waiting", "judging", "done", "failed", "cancelled"]
 PERIOD_S = 0.5
 MOST_POINTS = 7_200
 """Number of points that are kept: one hour at 2 Hz. Of a longer run, the latest are kept."""
@@ -75,14 +76,16 @@ class LiveRun:
         self.task = asyncio.get_running_loop().create_task(self._execute_quietly())
 
     def stop(self) -> None:
-        """First call: release no more events, let those in flight end, store the result. Second call: end at once."""
+        """First call: release no more events, let those in flight end, store the result. Second call: end at once.
+        After the load: wait no longer for effects."""
         if self.over or self.state == "judging":
             return
         if self._run is None or not self._run.started.is_set():
             self.task.cancel()
             return
         self._run.interrupt()
-        self._set_state("stopping")
+        if self.state != "waiting":
+            self._set_state("stopping")
 
     async def changed(self, seconds: float) -> bool:
         """Wait for a new point or state. Returns False when there was none within `seconds`."""
@@ -103,6 +106,7 @@ class LiveRun:
             "text": self.text,
             "notes": self.notes,
             "model": self.plan.model,
+            "effects": self.spec.scenario.effects is not None,
             "duration_s": None if duration is None else duration / NS_PER_S,
             "directory": None if self.outcome is None else self.outcome.directory.name,
             "report": None if self.outcome is None else str(self.outcome.directory / FORMATS["html"].filename),
@@ -174,7 +178,18 @@ class LiveRun:
                 rest = PERIOD_S - (progress.elapsed_s + PERIOD_S / 2) % PERIOD_S
                 await asyncio.wait_for(run.ended.wait(), rest)
         self._add_point(run.progress())
+        await self._wait_for_effects(run)
         self._set_state("judging")
+
+    async def _wait_for_effects(self, run: Run) -> None:
+        """Take points until the run waits for effects no longer."""
+        if run.effects is None or run.interrupted:
+            return
+        self._set_state("waiting")
+        while not run.settled.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(run.settled.wait(), PERIOD_S)
+            self._add_point(run.progress())
 
     def _add_point(self, progress: Progress) -> None:
         before = self._before
@@ -201,12 +216,13 @@ class LiveRun:
         self._rates = {name: (later - earlier) / passed for name, (later, earlier) in counts.items()}
 
     def _point(self, progress: Progress, *, fresh: bool) -> dict[str, Any]:
-        last = progress.last_second
+        last, effects = progress.last_second, progress.effects
         return {
             "at": progress.as_of_s,
             "elapsed": max(0.0, progress.elapsed_s),
             "fresh": fresh,
             "phase": self._phase(progress.elapsed_s),
+            "wait": wait_words(progress),
             "planned": progress.planned,
             "sent": progress.sent,
             "done": progress.done,
@@ -215,6 +231,9 @@ class LiveRun:
             "errors": progress.errors,
             "in_flight": progress.in_flight,
             "queued": progress.queued,
+            "acknowledged": None if effects is None else effects.acknowledged,
+            "effects": None if effects is None else effects.done,
+            "backlog": None if effects is None else effects.backlog,
             **self._rates,
             "p50": last.p50_ms,
             "p99": last.p99_ms,

@@ -22,8 +22,9 @@ async def stream(request: web.Request, run: LiveRun) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
     async with contextlib.aclosing(_events(run, request.headers.get("Last-Event-ID", ""))) as events:
-        async for event in events:
-            await response.write(event)
+        with contextlib.suppress(ConnectionResetError):  # the page was closed
+            async for event in events:
+                await response.write(event)
     return response
 
 

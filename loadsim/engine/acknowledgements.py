@@ -5,6 +5,8 @@ Each frame carries what was recorded since the last one, so that nothing accumul
 
 from __future__ import annotations
 
+import numpy as np
+
 from loadsim.measure.effect_book import Flag, pack
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
@@ -26,10 +28,9 @@ class Acknowledgements:
         made = table[table[:, Column.attempt] > 0]
         code = made[:, Column.code]
         flags = self._flags[made[:, Column.stratum]] | Flag.acknowledged * ((code >= 200) & (code < 300))
+        ended = made[:, Column.done] - np.abs(made[:, Column.receipt])  # when it came, not when we read it
         offset = self._offset_ns
-        self._packed.append(
-            pack(made[:, Column.index], flags, made[:, Column.due] + offset, made[:, Column.done] + offset)
-        )
+        self._packed.append(pack(made[:, Column.index], flags, made[:, Column.due] + offset, ended + offset))
 
     def take(self) -> bytes:
         """Everything since the last call, see `measure.effect_book.pack`."""

@@ -58,6 +58,8 @@ class Run:
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
         """Every shard is done or lost: only the result remains to be made."""
+        self.settled = asyncio.Event()
+        """Its effects are waited for no longer, where they are watched."""
         self.say: Callable[[str], None] = lambda _: None
         """Called with lines about limits before the first event, and with the reason of an early end."""
         self.tell: Callable[[str], None] = lambda _: None

@@ -38,6 +38,10 @@ class EffectCounts(NamedTuple):
     done: int
     """Of those."""
     backlog: int
+    waited_s: float | None = None
+    """Since the end of the load, while the run waits for effects; None before and after."""
+    wait_s: float = 0.0
+    """The longest that it waits for them."""
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,10 @@ class Forecast(msgspec.Struct, frozen=True):
 class SourceClock(msgspec.Struct, frozen=True):
     """The clock of the source against that of the run."""
 
-    ahead_ms: Figure
-    """How far it is ahead."""
-    drift_ppm: Figure
-    """How much faster it goes, millionths."""
+    ahead_ms: float
+    """How far it is ahead; below 0, behind."""
+    drift_ppm: float
+    """How much faster it goes, millionths; below 0, slower."""
     error_ms: Figure
     """Instants of effects are right to within this much."""
 

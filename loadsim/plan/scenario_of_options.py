@@ -113,8 +113,9 @@ def override(
 ) -> Scenario:
     """The scenario with `target` keys (file units) replaced, headers and objectives added. Raises ScenarioError.
 
-    `effects` changes keys of `[effects]`; with another URL it is another source. `retry` changes keys of `[retry]`;
-    another profile comes with its own schedule, and with its deadline where the scenario had none of its own.
+    `effects` changes keys of `[effects]`; with another URL it is another source, looked at for as long. `retry` changes
+    keys of `[retry]`; another profile comes with its own schedule, and with its deadline where the scenario had none of
+    its own.
     """
     try:
         changed = _changed(scenario, dict(target or {}), dict(retry or {}), dict(effects or {}), list(objectives))
@@ -165,7 +166,9 @@ def _changed(
     resolved = msgspec.structs.replace(before, **new)
     watched = scenario.effects
     if effects:
-        own_effects = Effects() if watched is None or "url" in effects else watched
+        own_effects = watched or Effects()
+        if "url" in effects:
+            own_effects = Effects(every=own_effects.every, wait=own_effects.wait)
         watched = msgspec.structs.replace(own_effects, **{key: getattr(changes.effects, key) for key in effects})
     return msgspec.structs.replace(
         scenario,

@@ -66,7 +66,11 @@ def check(
     _check_receiver(scenario)
     _check_retries(scenario)
     if scenario.effects is not None:
-        check_effects(scenario.effects, embedded=scenario.target.url == EMBEDDED)
+        embedded = scenario.target.url == EMBEDDED
+        check_effects(scenario.effects, embedded=embedded)
+        works = scenario.receiver is not None and scenario.receiver.process is not None
+        if embedded and not works and scenario.effects.source == "http" and scenario.effects.url is None:
+            raise DocumentError("effects", "the embedded receiver does no work to be seen: set [receiver] process")
         _check_source(scenario.effects)
 
 

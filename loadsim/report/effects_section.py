@@ -31,6 +31,7 @@ def effects_section(result: RunResult) -> Section | None:
     blocks: list[Block] = [
         Lines(promise(result), bullets=False),
         Table("Effects", columns, list(_rows(found))),
+        *([Lines([truth], bullets=False)] if (truth := _receivers_own(result)) else []),
         _latencies(result, found),
         *([_chart(found)] if found.series else []),
     ]
@@ -82,10 +83,23 @@ def _examples(found: EffectsFound, name: str) -> str:
     return f" (first: index {', '.join(map(str, indexes))})" if indexes else ""
 
 
+def _receivers_own(result: RunResult) -> str:
+    """What the embedded receiver itself counted of its work; empty for other targets."""
+    work = (result.receiver or {}).get("work")
+    if work is None:
+        return ""
+    whole = numbers.deliveries(work["done"] + work["lost"] + work["backlog"])
+    refused = f"; {work['refused']:,} more refused, its queue was full" if work["refused"] else ""
+    return (
+        f"the receiver itself counted the work of {whole}: {work['done']:,} done, {work['repeated']:,} of them twice, "
+        f"{work['lost']:,} lost, {work['backlog']:,} left{refused}"
+    )
+
+
 def _rows(found: EffectsFound) -> Iterator[Row]:
     sample = "" if found.one_in == 1 else f"; estimated from one event of {found.one_in}"
     yield "acknowledged", numbers.count(found.acknowledged), f"answered 2xx, warm-up included{sample}"
-    yield "done", numbers.count(found.done), f"of these, their effect was seen{_rate(found)}"
+    yield "effects", numbers.count(found.done), f"of these, the work is done{_rate(found)}"
     yield Cell("undone", "bad" if found.undone else ""), numbers.count(found.undone), _waited(found)
     yield "backlog, most", numbers.count(found.backlog_max), _when(found)
     yield "backlog, average", numbers.observed(found.backlog_avg, "events"), "over the time of the load"

@@ -7,13 +7,14 @@ jump. Below NARROW columns, rows and columns of the tables are exchanged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadsim.measure.progress import HostProgress, Latencies, Progress
+from loadsim.measure.progress import EffectCounts, HostProgress, Latencies, Progress
 from loadsim.model import NS_PER_S
 from loadsim.plan import Plan, PlannedPhase
 from loadsim.report.numbers import NOT_KNOWN, milliseconds, outcome_name, per_second, printable
@@ -33,7 +34,7 @@ def progress_line(plan: Plan, progress: Progress) -> str:
     """One line, without colour."""
     last, phase = progress.last_second, _current(plan, progress)
     return (
-        f"{max(0.0, progress.elapsed_s):6.1f} s  {_stage(phase, progress)}"
+        f"{max(0.0, progress.elapsed_s):6.1f} s  {_stage(phase, progress)}{_left_words(progress)}"
         f"  planned {progress.planned:,}  sent {progress.sent:,}  done {progress.done:,}"
         f"  in flight {progress.in_flight:,}  {progress.rate_done:,.0f}/s  p50 {milliseconds(last.p50_ms)}"
         f"  p99 {milliseconds(last.p99_ms)}  max {milliseconds(last.max_ms)}  lag p99 {milliseconds(last.lag_p99_ms)}"
@@ -58,6 +59,8 @@ def render_progress(plan: Plan, progress: Progress, *, width: int = 80, stopping
     `stopping`: why the run is about to end before its time, if it is.
     """
     narrow = width < NARROW
+    if _waits(progress):
+        progress = replace(progress, rates=(), last_second=Latencies())  # of the last second that had any
     lost = [Text(f"lost shards: {', '.join(map(str, progress.lost_shards))}", style="red bold")]
     return Group(
         *_head(plan, progress, narrow=narrow, ending=bool(stopping)),
@@ -65,7 +68,7 @@ def render_progress(plan: Plan, progress: Progress, *, width: int = 80, stopping
         *(_counts_upright(progress, width) if narrow else [_counts(progress, width)]),
         _times_upright(progress) if narrow else _times(progress),
         *_failures(progress, narrow=narrow),
-        *([_line((_effects_words(progress).strip(), "cyan"))] if progress.effects is not None else []),
+        *([_effects(progress.effects, narrow=narrow)] if progress.effects is not None else []),
         *([_hosts(progress)] if progress.hosts else []),
         *(lost if progress.lost_shards else []),
         *([Text(printable(stopping), style="yellow")] if stopping else []),
@@ -89,7 +92,26 @@ def _stage(phase: PlannedPhase | None, progress: Progress) -> str:
         return printable(phase.name)
     if progress.in_flight:
         return "draining"
-    return "waiting for effects" if progress.effects is not None and progress.effects.backlog else "judging"
+    return "waiting for effects" if _waits(progress) else "judging"
+
+
+def _waits(progress: Progress) -> bool:
+    """Whether nothing but effects is waited for."""
+    found = progress.effects
+    return found is not None and found.waited_s is not None and found.backlog > 0
+
+
+def wait_words(progress: Progress) -> str:
+    """How many effects are waited for, and how long yet; empty where nothing or something else is waited for."""
+    found = progress.effects
+    if found is None or found.waited_s is None or not _waits(progress):
+        return ""
+    return f"{found.backlog:,} left, {min(found.waited_s, found.wait_s):.0f} s of {found.wait_s:g} s"
+
+
+def _left_words(progress: Progress) -> str:
+    words = wait_words(progress)
+    return f": {words}" if words else ""
 
 
 def _effects_words(progress: Progress) -> str:
@@ -97,6 +119,25 @@ def _effects_words(progress: Progress) -> str:
     if found is None:
         return ""
     return f"  acknowledged {found.acknowledged:,}  effects {found.done:,}  backlog {found.backlog:,}"
+
+
+def _effects(found: EffectCounts, *, narrow: bool) -> RenderableType:
+    """The work behind the answers: how much was acknowledged, is done, and is left."""
+    names = ("acknowledged", "effects", "backlog")
+    figures: tuple[str | Text, ...] = (
+        f"{found.acknowledged:,}",
+        f"{found.done:,}",
+        Text(f"{found.backlog:,}", style="bold"),
+    )
+    if narrow:
+        upright = _grid(len(names[0]), _LABEL)
+        for name, figure in zip(names, figures, strict=True):
+            upright.add_row(*_dim(name), figure)
+        return upright
+    table = _grid(_LABEL, len(names[0]), _FIGURE, _FIGURE)
+    table.add_row("", *_dim(*names))
+    table.add_row(*_dim("work"), *figures)
+    return table
 
 
 def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iterator[RenderableType]:
@@ -120,6 +161,8 @@ def _head(plan: Plan, progress: Progress, *, narrow: bool, ending: bool) -> Iter
 
 def _progress_of(plan: Plan, progress: Progress, *, ending: bool) -> tuple[float, float, str]:
     """The amount done, the total, and both in words. The total is 0 where it is not known."""
+    if progress.effects is not None and _waits(progress):
+        return progress.effects.waited_s or 0.0, progress.effects.wait_s, wait_words(progress)
     elapsed_s = max(0.0, progress.elapsed_s)
     if plan.duration_ns is not None:
         total_s = plan.duration_ns / NS_PER_S

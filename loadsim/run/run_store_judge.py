@@ -59,7 +59,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
     collector = OutcomeCollector() if noted else None
     async with receiving(spec) as (spec, receiver):
         with _raw_log(spec) as log:
-            effects = await watch_of(spec, None if receiver is None else receiver.effects_url)
+            effects = await watch_of(spec, receiver)
             run = Run(
                 spec,
                 per_event=PerEvent(
@@ -79,6 +79,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     files, unwritten = await asyncio.to_thread(_keep_events, collector, log, spec, directory)
                     result = await _joined(result, run, receiver, collector)
                     result = await with_effects(result, effects, run, wait=broken is None and not run.interrupted)
+                    result = _counted(result, receiver)
                     outcome = await asyncio.to_thread(conclude, result, spec, directory)
                     if (problem := broken or unwritten) is not None:
                         raise problem
@@ -99,9 +100,8 @@ def _kept_in(directory: Path) -> Iterator[None]:
 async def _joined(
     result: RunResult, run: Run, receiver: RunningReceiver | None, collector: OutcomeCollector | None
 ) -> RunResult:
-    """The result with the generator's limits, the receiver's counts and the reconciliation added."""
-    limits = known_limits(result.environment)
-    result = msgspec.structs.replace(result, receiver=_counted(receiver), generator_limits=limits)
+    """The result with the generator's limits and the reconciliation added."""
+    result = msgspec.structs.replace(result, generator_limits=known_limits(result.environment))
     if collector is None or not run.spec.scenario.has_ledger:
         return result
     noted = await asyncio.to_thread(collector.outcomes)
@@ -113,8 +113,15 @@ async def _joined(
     return msgspec.structs.replace(result, reconciliation=joined)
 
 
-def _counted(receiver: RunningReceiver | None) -> dict[str, Any] | None:
-    return None if receiver is None else msgspec.to_builtins(receiver.stats().total)
+def _counted(result: RunResult, receiver: RunningReceiver | None) -> RunResult:
+    """The result with the embedded receiver's counts, as they are after the wait for its effects."""
+    if receiver is None:
+        return result
+    stats = receiver.stats()
+    counts: dict[str, Any] = msgspec.to_builtins(stats.total)
+    if stats.work is not None:
+        counts["work"] = msgspec.to_builtins(stats.work)
+    return msgspec.structs.replace(result, receiver=counts)
 
 
 def _keep_events(
@@ -142,13 +149,10 @@ async def _register(receiver: RunningReceiver | None, run: Run) -> None:
     try:
         if scenario.target.ledger is not None:
             await register_at(scenario.target.ledger, run.spec.run_id)
-        elif receiver is not None and (scenario.has_ledger or scenario.effects is not None):
+        elif receiver is not None and scenario.has_ledger:
             receiver.register(run.spec.run_id)
     except LoadsimError as error:
         run.tell(f"the run could not be registered at the ledger: {error}")
-    if scenario.effects is not None and scenario.effects.source == "http" and scenario.effects.url is not None:
-        with contextlib.suppress(LoadsimError):  # the companion receiver needs it; others show it when they are read
-            await register_at(scenario.effects.url, run.spec.run_id)
 
 
 def _ledger(spec: RunSpec, receiver: RunningReceiver | None, events: int) -> ReadLedger | None:

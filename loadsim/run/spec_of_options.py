@@ -37,6 +37,7 @@ from loadsim.plan import (
     quick_scenario,
 )
 from loadsim.plan.cluster import Cluster
+from loadsim.plan.effects import Effects
 from loadsim.plan.run_spec import MOST_WORKERS
 from loadsim.plan.scenario_rules import with_scheme
 from loadsim.run.captures import captures_of
@@ -212,7 +213,7 @@ def _scenario(what: str, options: RunOptions, words: Words, config: Config) -> S
         target=changes,
         objectives=_added(options),
         retry=_retry(options),
-        effects=_effects(options),
+        effects=_effects(options, scenario.effects),
         seed=options.seed,
         known_schemes=schemes,
         source=words.source,
@@ -257,9 +258,10 @@ def _retry(options: RunOptions) -> dict[str, Any]:
     return {key: value for key, value in asked.items() if value is not None}
 
 
-def _effects(options: RunOptions) -> dict[str, Any]:
-    if options.effects_wait and not options.effects:
-        raise UsageError("--effects-wait: only with --effects")
+def _effects(options: RunOptions, own: Effects | None = None) -> dict[str, Any]:
+    """What the options say of effects. `own`: those of the scenario."""
+    if options.effects_wait and not options.effects and own is None:
+        raise UsageError("--effects-wait: only with --effects, or a scenario with [effects]")
     asked = {"url": options.effects and with_scheme(options.effects), "wait": options.effects_wait}
     return {key: value for key, value in asked.items() if value is not None}
 

@@ -29,6 +29,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["embedded", "embedded", "--warm-up", "2h"], "at most 1h"),
         (["embedded", "embedded", "--pairs", "6"], "7<=x<=16"),
         (["embedded", "nowhere"], "no endpoint is called"),
+        (["embedded", "embedded", "--effects", "http://127.0.0.1:1/"], "--effects: ab compares answers only"),
+        (["embedded", "embedded", "--scenario", "effects"], "effect: p(95) < 2s': ab compares answers only"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(run: Run, tmp_path: Path, arguments: list[str], says: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,22 @@ from loadsim.plan.scenario import ValidityRules
 from tests.builders import refused, run_result
 from tests.cli.loopback import serving
 from tests.dashboard.support import COOKIE, TOKEN, Client, page
+from tests.working_endpoint import Endpoint
 
 QUICK = {"kind": "quick", "model": "connections", "connections": "4", "duration": "1h", "objectives": ""}
 PATIENCE_S = 60
+WORKS = """
+name = "works"
+[target]
+url = "URL/hooks"
+[effects]
+url = "URL/effects"
+wait = "1h"
+[[phases]]
+name = "load"
+rate = "20/s"
+duration = "1s"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +147,28 @@ async def test_stopped_before_the_first_event_nothing_is_sent(tmp_path: Path) ->
             (*_, (_, _, end)) = await told(client)
     assert (end["state"], came) == ("cancelled", [])
     assert "nothing was sent" in end["text"]
+
+
+async def test_a_run_waits_for_effects_in_view_until_it_is_told_not_to(tmp_path: Path) -> None:
+    endpoint = Endpoint(most=3)
+    with serving(endpoint.handle) as url:
+        (tmp_path / "works.toml").write_text(WORKS.replace("URL", url), encoding="utf-8")
+        async with asyncio.timeout(PATIENCE_S), page(tmp_path / "reports") as client:
+            status, begun = await client.post("/load", {"kind": "scenario", "scenario": "works.toml", "target": ""})
+            assert (status, begun["run"]["effects"]) == (200, True)
+            listening = asyncio.create_task(told(client))
+            run = client.slot.run
+            assert run is not None
+            while run.state != "waiting" or not run.points[-1]["wait"]:
+                await run.changed(1.0)
+            assert (await client.post("/load/stop", {}))[0] == 200
+            events = await listening
+    states = [data["state"] for kind, _, data in events if kind == "state"]
+    assert states[-3:] == ["waiting", "judging", "done"]
+    assert events[-1][2]["exit_code"] == 130
+    points = [data for kind, _, data in events if kind == "point"]
+    assert [points[-1][name] for name in ("acknowledged", "effects", "backlog")] == [20, 3, 17]
+    assert any(re.fullmatch(r"17 left, \d+ s of 3600 s", point["wait"]) for point in points)
 
 
 async def test_the_end_of_the_page_keeps_what_was_measured(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def worked() -> RunResult:
         series=rows,
         examples={"undone": [9_000, 9_001], "repeated": [17, 204]},
     )
-    result = run_result(effects=found)
+    work = {"done": 9_000, "lost": 12, "repeated": 2, "backlog": 20_988, "refused": 3}
+    result = run_result(effects=found, receiver={"received": 30_003, "verified": 30_003, "work": work})
     texts = ["effect: p(99) < 5s", "backlog: max < 1000", "drained: value < 30s", "undone: count == 0"]
     return evaluate(result, objectives_of(texts, vocabulary_of(result)), ValidityRules())
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from loadsim.cases import case_rules
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.measure.histogram_codec import decode
-from loadsim.measure.progress import Latencies, Progress
+from loadsim.measure.progress import EffectCounts, Latencies, Progress
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_generator import GeneratorLimits, LagAtRate
 from loadsim.plan import Plan, from_document
@@ -136,7 +136,8 @@ def engine_limits() -> str:
 
 
 def live_views() -> Iterator[str]:
-    """A run in its second phase, one that is being ended, and a closed one, wide and narrow; then as a line."""
+    """A run in its second phase, one that is being ended, a closed one, and one that waits for its effects, wide and
+    narrow; then in lines."""
     phases: list[dict[str, Any]] = [
         {"name": "warm-up", "duration": "5s", "rate": "100/s", "record": False},
         {"name": "busy hour", "duration": "30s", "rate": "500/s"},
@@ -164,14 +165,20 @@ def live_views() -> Iterator[str]:
         rates=(0.0, 98.0, 100.0, 250.0, 512.3, 500.0),
     )
     lost = replace(progress, elapsed_s=47, lost_shards=(1,))
-    views = ((plan, progress, ""), (plan, lost, "ending the run: why"), (closed_plan, progress, ""))
+    waiting = replace(progress, elapsed_s=57, in_flight=0, effects=EffectCounts(4_000, 2_766, 1_234, 12.0, 60.0))
+    views = (
+        (plan, progress, ""),
+        (plan, lost, "ending the run: why"),
+        (closed_plan, progress, ""),
+        (plan, waiting, ""),
+    )
     for width in (80, 40):
         for of, seen, stopping in views:
             console = Console(file=io.StringIO(), width=width)
             console.print(render_progress(of, seen, width=width, stopping=stopping))
             assert isinstance(console.file, io.StringIO)
             yield "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
-    yield progress_line(plan, progress) + "\n"
+    yield from (f"{progress_line(plan, each)}\n" for each in (progress, waiting))
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.iterdir()))

@@ -24,6 +24,7 @@ from loadsim.report.markdown import escape
 from loadsim.report.run_report import run_report
 from tests.builders import refused, retries, run_info, run_result, samples, totals
 from tests.report.rendering import render_page, render_summary, render_text, render_verdict
+from tests.report.results import worked
 
 
 def judged(*texts: str, **changes: Any) -> RunResult:
@@ -197,7 +198,13 @@ def all_counts() -> RunResult:
         forged_accepted=3,
         refused_badly=2,
     )
+    counts = ("acknowledged", "done", "undone", "repeated", "before_ack", "unacknowledged_done", "refused_done")
+    backlogs = ("backlog_max", "backlog_avg", "backlog_at_end", "looks")
+    effects = worked().effects
+    assert effects is not None
+    found = msgspec.structs.replace(effects, **{name: next(numbers) for name in (*counts, *backlogs)})
     return run_result(
+        effects=found,
         totals=whole,
         by_phase={"warm-up": totals(500), "steady": whole},
         reconciliation=reconciliation,
@@ -207,7 +214,7 @@ def all_counts() -> RunResult:
 
 
 NO_COUNTS = ("source", "problem", "of", "examples")
-NAMED = ("events", "answers", "retries", "reconciled")
+NAMED = ("events", "answers", "retries", "reconciled", "effects")
 """The sections with counts by name."""
 
 
@@ -217,7 +224,7 @@ def named_counts(result: RunResult) -> Iterator[tuple[str, str]]:
         for block in section.blocks if section.anchor in NAMED else ():
             if isinstance(block, Figures):
                 yield from ((figure.name, figure.value) for figure in block.figures)
-            if isinstance(block, Table) and block.caption != "By attempt":
+            if isinstance(block, Table) and block.caption not in ("By attempt", "Answer and work"):
                 yield from ((plain(row[0]), plain(row[1])) for row in block.rows)
 
 
@@ -248,7 +255,7 @@ def test_the_glossary_has_every_count() -> None:
     page = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
     known = set(re.findall(r"^\| ([a-z0-9][^|]*?) \|", page, re.MULTILINE)) - {"name"}
     shown = {name for name, _ in named_counts(all_counts())}
-    shown -= {"bytes out", "peak arrivals", "time to drain", "200", "503"}
+    shown -= {"bytes out", "peak arrivals", "time to drain", "drained", "200", "503"}
     assert shown <= known
     elsewhere = {"events, answered", "done", "not 2xx", "no answer"}
     assert known - shown == elsewhere

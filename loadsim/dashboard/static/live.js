@@ -2,7 +2,7 @@
 import { ask, byId, showProblem, trying } from "./shared.js";
 
 const [live, state, stop, outcome] = ["live", "state", "stop", "outcome"].map(byId);
-const WORDS = { starting: "starting", running: "running", stopping: "stopping: events in flight may still end", judging: "judging", done: "ended", failed: "failed", cancelled: "stopped" };
+const WORDS = { starting: "starting", running: "running", stopping: "stopping: events in flight may still end", waiting: "waiting for effects", judging: "judging", done: "ended", failed: "failed", cancelled: "stopped" };
 const MOST_POINTS = 7200;
 
 let points = [];
@@ -34,17 +34,18 @@ const words = () => {
   if (!point) return "";
   const ended = over() || run.state === "judging";
   const [passed, whole] = [`${point.elapsed.toFixed(1)} s`, run.duration_s ? ` of ${run.duration_s} s` : ""];
+  if (run.state === "waiting") return point.wait || "looking for the last effects";
   const parts = [ended ? `${passed} in total${run.exit_code === 130 ? ", stopped early" : ""}` : `${point.phase} · ${passed}${whole}`];
   parts.push(`${ended ? "" : "so far "}p50 ${time(point.total_p50)}, p99 ${time(point.total_p99)}`);
   if (point.lost.length) parts.push(`lost shards: ${point.lost.join(", ")}`);
   return parts.join(" · ");
 };
 
-const line = (name, key, shown, colour, extra = {}) => {
-  const fresh = points.filter((point) => point.fresh);
+const line = (name, key, shown, colour, extra = {}, at = "at") => {
+  const fresh = points.filter((point) => point.fresh || at !== "at");
   const y = fresh.map((point) => point[key]);
   return {
-    type: "scatter", mode: fresh.length < 40 ? "lines+markers" : "lines", name, x: fresh.map((point) => point.at), y, text: y.map(shown),
+    type: "scatter", mode: fresh.length < 40 ? "lines+markers" : "lines", name, x: fresh.map((point) => point[at]), y, text: y.map(shown),
     line: { color: colour, width: 2, ...extra }, marker: { size: 4 }, hovertemplate: `${name} %{text}<extra></extra>`,
   };
 };
@@ -72,6 +73,8 @@ const draw = () => {
     flight: { traces: [line("in flight", "in_flight", count, colour("completed")), line("waiting", "queued", count, colour("sent"), { width: 1.5 })] },
     failures: { traces: [line("failed", "failed_rate", rate, colour("bad"))] },
     lag: { unit: " ms", traces: [line("lag p99", "lag", time, colour("service"))] },
+    // also after the load, when no frames come any more
+    effects: { traces: [line("acknowledged", "acknowledged", count, colour("sent"), { width: 1.5 }, "elapsed"), line("effects", "effects", count, colour("completed"), {}, "elapsed")] },
   };
   for (const [name, chart] of Object.entries(charts)) {
     const place = byId(`live-${name}`);
@@ -99,6 +102,7 @@ const showState = (now) => {
   byId("going").hidden = over() && points.length === 0; // nothing was sent, so there is nothing to draw
   byId("progress").hidden = byId("going").hidden;
   for (const lag of [byId("live-lag").closest("figure"), live.querySelector("[data-tile=lag]").parentElement]) lag.hidden = run.model === "closed"; // a closed run has no due times, so it has no lag
+  for (const part of [byId("live-effects").closest("figure"), ...["acknowledged", "effects", "backlog"].map((name) => live.querySelector(`[data-tile=${name}]`).parentElement)]) part.hidden = !run.effects;
   byId("title-live").textContent = run.name;
   const kinds = { pass: "good", fail: "bad", invalid: "warn", none: "none" };
   state.textContent = run.verdict ?? WORDS[run.state];
@@ -107,7 +111,7 @@ const showState = (now) => {
   if (stop) {
     if (nothingToStop && document.activeElement === stop) byId("title-live").focus({ preventScroll: true }); // a hidden button cannot keep the focus
     stop.hidden = nothingToStop;
-    stop.textContent = run.state === "stopping" ? "End at once" : "Stop";
+    stop.textContent = { stopping: "End at once", waiting: "Wait no longer" }[run.state] ?? "Stop";
   }
   changed(over());
   outcome.hidden = !(over() || run.notes.length > 0);

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from loadsim.plan.effects import Effects
-from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, instant_ns
+from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
 
 _AT_ONCE = 1 << 20
 _LONGEST_LINE = 1 << 16
@@ -48,7 +48,8 @@ class FileSource:
                 continue
             try:
                 effect = _decoder.decode(line)
-                rows.append((effect.id.encode(), 0 if effect.at is None else instant_ns(effect.at, "at"), effect.count))
+                at_ns = 0 if effect.at is None else instant_ns(effect.at, "at")
+                rows.append((effect.id.encode(), at_ns, count_of(effect.count, "count")))
             except (msgspec.MsgspecError, GapError) as error:
                 problem = problem or f"a line is no effect: {error}"
         if problem and not rows:

@@ -9,7 +9,7 @@ import msgspec
 
 from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.redact import conceal, redact_url, secrets_in
-from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, instant_ns
+from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
 from loadsim.run.reconcile import whole_body, why_unreadable
 
 if TYPE_CHECKING:
@@ -76,16 +76,18 @@ class HttpSource:
             raise GapError(f"not a page of effects: {conceal(str(error), self._secrets)}") from None
         if len(page.cursor.encode()) > LONGEST_CURSOR:
             raise GapError(f"its cursor is longer than {LONGEST_CURSOR} bytes")
-        if any(not 0 <= effect.count <= 1 << 31 for effect in page.effects):
-            raise GapError("a count of effects is not a number from 0 on")
         rows = [
-            (effect.id.encode(), 0 if effect.at is None else instant_ns(effect.at, "at"), effect.count)
+            (
+                effect.id.encode(),
+                0 if effect.at is None else instant_ns(effect.at, "at"),
+                count_of(effect.count, "count"),
+            )
             for effect in page.effects
-            if effect.count
         ]
+        backlog = None if page.backlog is None else count_of(page.backlog, "backlog")
         told_ns = None if page.now is None else instant_ns(page.now, "now")
         self._cursor = page.cursor
-        return Reading(*columns(rows), told_ns, page.backlog, len(page.effects) >= MOST_ROWS)
+        return Reading(*columns(rows), told_ns, backlog, len(page.effects) >= MOST_ROWS)
 
     def _opened(self) -> ClientSession:
         from aiohttp import ClientSession, ClientTimeout

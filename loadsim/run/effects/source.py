@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import decimal
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from loadsim.model import NS_PER_S, LoadsimError
 
 MOST_ROWS = 1000
 """Rows of one reading."""
+MOST_COUNT = 1 << 31
 
 
 class GapError(LoadsimError):
@@ -59,6 +61,8 @@ def instant_ns(value: object, where: str) -> int:
             pass
         with contextlib.suppress(ValueError):
             value = float(value)
+    if isinstance(value, decimal.Decimal):  # as PostgreSQL's extract(epoch FROM …)
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         raise GapError(f"{where}: {str(value)[:40]!r} is no time: seconds since 1970, or RFC 3339")
     return round(value * NS_PER_S)
@@ -71,8 +75,16 @@ def round_ns(moment: datetime.datetime) -> int:
     return (since.days * 86400 + since.seconds) * NS_PER_S + since.microseconds * 1000
 
 
+def count_of(value: object, where: str) -> int:
+    """A count as a source writes it. Raises GapError, naming `where` it stood, for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_COUNT:
+        raise GapError(f"{where}: {str(value)[:40]!r} is no count: a whole number from 0 to {MOST_COUNT:,}")
+    return value
+
+
 def columns(rows: list[tuple[bytes, int, int]]) -> tuple[list[bytes], Ints, Ints]:
-    """The ids, instants and counts of rows."""
+    """The ids, instants and counts of rows, those that count."""
+    rows = [row for row in rows if row[2]]
     ids = [row[0] for row in rows]
     numbers = np.array([row[1:] for row in rows], dtype=np.int64).reshape(-1, 2)
     return ids, numbers[:, 0], numbers[:, 1]

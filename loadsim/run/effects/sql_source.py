@@ -13,9 +13,11 @@ from typing import Any
 from loadsim.extras import install
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.effects import Effects
-from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, instant_ns
+from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
 from loadsim.secret_sources import read_variable
 
+TIMEOUT_S = 10
+"""A query of PostgreSQL ends after so long: a lock on the table does not hold the run."""
 OVERLAP_S = 5
 """Rows that come with an `at` so much older than the latest are still found."""
 _NOW = {
@@ -38,6 +40,9 @@ class SqlSource:
         url = read_variable(effects.dsn_env or "", "effects.dsn_env, the URL of the database")
         try:
             self._engine = sqlalchemy.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+            self._limit = None
+            if self._engine.dialect.name == "postgresql":
+                self._limit = sqlalchemy.text(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
         except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
             # The message may repeat the URL, which holds a password.
             raise UsageError(
@@ -66,6 +71,8 @@ class SqlSource:
     def _read(self) -> Reading:
         try:
             with self._engine.connect() as connection:
+                if self._limit is not None:
+                    connection.execute(self._limit)
                 told = connection.execute(self._now).scalar_one()
                 after = self._after(told)
                 result = connection.execute(self._query, {"after": after})
@@ -100,7 +107,7 @@ class SqlSource:
                 if len(fresh) == MOST_ROWS * 10:
                     more = True
                     break
-                count = int(row[names["count"]]) if "count" in names else 1
+                count = count_of(row[names["count"]], "count") if "count" in names else 1
                 fresh.append((*key, count))
         self._latest_ns = max([self._latest_ns, *(row[1] for row in fresh)])
         self._given |= seen

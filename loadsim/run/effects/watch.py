@@ -34,6 +34,8 @@ _SETTLE_NS = NS_PER_S
 """After the last event is done, effects are looked for so much longer: one may have two."""
 _GAP_S = 5.0
 """Longest time between two looks at a source that does not answer."""
+LAST_S = 5.0
+"""When the wait is over, looking ends within this time: a slow source does not hold the run."""
 _APART_NS = 60 * NS_PER_S
 """Effects that are so much earlier than their answers come from another clock."""
 _FAR_APART = 0.5
@@ -57,6 +59,11 @@ class EffectsWatch:
         self._wall_ns = time.time_ns() - time.monotonic_ns()
         self._first_ns = self.now_ns()
         self._over = asyncio.Event()
+        self._wait_began_ns: int | None = None
+        self._unread = False
+        """The latest look ended before everything that the source has was read."""
+        self.cut_short = False
+        """Whether the wait was ended by `cut`."""
         self._task: asyncio.Task[None] | None = None
         self.breach: Callable[[Aborted], None] = lambda _: None
         """Called when an objective on the backlog with `abort` cannot be met any more."""
@@ -75,19 +82,37 @@ class EffectsWatch:
         try:
             yield
         finally:
-            self._over.set()
-            await asyncio.wait([self._task])
+            await self._end(self._task)
             await self._source.close()
             if not self._task.cancelled():
                 self._task.result()
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        """Look once more, and end."""
+        self._over.set()
+        await asyncio.wait([task], timeout=LAST_S)
+        if not task.done():
+            self._unread = True
+            task.cancel()
+            await asyncio.wait([task])
 
     def stop(self) -> None:
         """Wait no longer."""
         self._over.set()
 
+    def cut(self) -> bool:
+        """Wait no longer, since the user does not want to; False where that is over."""
+        if self._over.is_set():
+            return False
+        self.cut_short = True
+        self._over.set()
+        return True
+
     def counts(self) -> EffectCounts:
         """The counts so far."""
-        return EffectCounts(*self._book.counts())
+        began_ns = self._wait_began_ns
+        waited_s = None if began_ns is None or self._over.is_set() else (self.now_ns() - began_ns) / NS_PER_S
+        return EffectCounts(*self._book.counts(), waited_s, self._effects.wait / NS_PER_S)
 
     def now_ns(self) -> int:
         """This instant."""
@@ -110,6 +135,7 @@ class EffectsWatch:
         """One look; True where it failed."""
         self._looks += 1
         before_ns, self._asked_ns = self._asked_ns, self.now_ns()
+        self._unread = True
         for _ in range(READINGS_AT_ONCE):
             asked_ns = self.now_ns()
             try:
@@ -120,6 +146,7 @@ class EffectsWatch:
                 self._first_gap = self._first_gap or self._gap
                 return True
             self._take(reading, asked_ns, self.now_ns())
+            self._unread = reading.more
             if not reading.more:
                 break
         self._gap = ""
@@ -173,6 +200,7 @@ class EffectsWatch:
     async def wait(self, load_end_ns: int) -> None:
         """Wait until every acknowledged event is done, or the time for that is over, or `stop` is called."""
         deadline, empty_ns = load_end_ns + self._effects.wait, None
+        self._wait_began_ns = load_end_ns
         while not self._over.is_set() and (left := deadline - self.now_ns()) > 0:
             if self.counts().backlog:
                 empty_ns = None
@@ -182,9 +210,8 @@ class EffectsWatch:
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), min(left, self._effects.every) / NS_PER_S)
-        self._over.set()
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await self._end(self._task)
 
     def added_to(self, result: RunResult, began_ns: int, load_end_ns: int) -> RunResult:
         """The result with the effects; to be called when the last look is over."""
@@ -218,6 +245,8 @@ class EffectsWatch:
                 f"none of the {counted(self._rows, 'effect')} that were read has an id of this run; the first: "
                 f"{self._ids.example}"
             )
+        if self._unread:
+            return "it was not read to its end when the wait was over: it is too slow, or has too many effects"
         early = self._book.share_earlier(_APART_NS)
         if early > _FAR_APART:
             why = "although the source says its time" if self._trips else "and the source does not say its time (now)"

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -45,6 +46,9 @@ from loadsim.studies.capacity.result import SCHEMA, CapacityResult, Ending, Step
 from loadsim.studies.capacity.search import Outcome, RateSearch, Trial
 from loadsim.studies.save import utc_now
 from loadsim.studies.steps_left import step_line
+
+if TYPE_CHECKING:
+    from loadsim.receiver.embedded import RunningReceiver
 
 SETTLE, STEP = "settle", "step"
 MOST_STEPS = 40
@@ -95,7 +99,7 @@ class CapacitySearch:
     _run: Run | None = None
     _directory: Path | None = None
     _rest_s: float = 0.0
-    _effects_url: str | None = None
+    _receiver: RunningReceiver | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def interrupt(self) -> None:
@@ -114,7 +118,7 @@ class CapacitySearch:
         self._search = search = RateSearch(request.lowest, request.highest, request.precision)
         lost = ""
         async with receiving(load) as (load, receiver):
-            self._effects_url = None if receiver is None else receiver.effects_url
+            self._receiver = receiver
             while not self.interrupted and len(self.steps) < MOST_STEPS and (trial := search.next()) is not None:
                 try:
                     verdict = await self._try(trial, load)
@@ -238,7 +242,7 @@ class CapacitySearch:
         return events_needed(self.request.load.objectives, {event.type: event.weight / whole for event in events})
 
     async def _fire(self, spec: RunSpec, watch: _Watch) -> RunResult:
-        effects = await watch_of(spec, self._effects_url) if self.request.by_effects else None
+        effects = await watch_of(spec, self._receiver) if self.request.by_effects else None
         self._run = run = Run(spec, per_event=PerEvent(deliveries=None if effects is None else effects.add_deliveries))
         try:
             async with looking(effects, run):

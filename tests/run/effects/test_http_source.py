@@ -85,7 +85,7 @@ async def test_times_are_seconds_or_dates_and_may_be_left_out() -> None:
         (page(effects=[{"id": "a", "at": "soon"}]), "'soon' is no time"),
         (page(effects=[{"id": "a", "at": -1}]), "is no time"),
         (page(now=1e300), "is no time"),
-        (page(effects=[{"id": "a", "count": -1}]), "count of effects"),
+        (page(effects=[{"id": "a", "count": -1}]), "is no count"),
         (lambda _: web.Response(body=b" " * (LARGEST_PAGE + 1)), "larger than 1 MiB"),
         (lambda _: web.Response(status=302, headers={"Location": "/elsewhere"}), "answered 302"),
     ],

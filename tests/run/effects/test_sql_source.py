@@ -12,6 +12,7 @@ import pytest
 
 from loadsim.model import UsageError
 from loadsim.plan.effects import Effects
+from loadsim.run.effects import sql_source
 from loadsim.run.effects.source import GapError
 from loadsim.run.effects.sql_source import SqlSource
 from tests.postgresql import Database, running_database
@@ -127,4 +128,21 @@ async def test_a_transaction_that_ends_late_is_still_found(
         assert (await source.read()).ids == [b"quick"]
         slow.commit()
     assert (await source.read()).ids == [b"slow"]
+    await source.close()
+
+
+@pytest.mark.needs("initdb")
+async def test_a_lock_on_the_table_is_a_gap_and_not_the_end_of_the_run(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_source, "TIMEOUT_S", 1)
+    postgresql.execute("CREATE TABLE locked (id text, at timestamptz)")
+    query = "SELECT id, at FROM locked WHERE at > :after ORDER BY at"
+    source = source_of(monkeypatch, postgresql.url, query=query)
+    with postgresql.connection() as other:
+        other.execute("LOCK TABLE locked")
+        with pytest.raises(GapError, match="statement timeout") as error:
+            await source.read()
+        assert "\n" not in str(error.value)
+    assert (await source.read()).ids == []
     await source.close()

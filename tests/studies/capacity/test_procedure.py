@@ -260,6 +260,8 @@ async def test_the_command(tmp_path: Path) -> None:
         (["--from", "200000000/s"], "must lie between"),
         (["--step", "0s"], "--step"),
         (["--precision", "half"], "write a share"),
+        (["--effects", "http://127.0.0.1:9/"], "--effects: only with --by effects"),
+        (["--by", "effects"], "name where the effects are seen"),
         (["--objective", "response{phase:load}: p(99) < 1s"], "phase"),
     ],
 )
