@@ -19,6 +19,7 @@ from tests.engine.running import TRANSPORTS, run, scenario
 from tests.engine.servers import OK, Peer, Server
 
 HELD_S = 0.2
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -29,7 +30,16 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         if not ask(mine):
             pytest.skip("this system does not stamp what it receives")
         with theirs:
+            # The kernel begins to stamp a moment after the first socket of the machine has asked for it.
+            deadline = time.monotonic() + PATIENCE_S
+            while not _stamped(mine, theirs):
+                assert time.monotonic() < deadline, "nothing is stamped although the system agreed to do it"
             yield mine, theirs
+
+
+def _stamped(mine: socket.socket, theirs: socket.socket) -> bool:
+    theirs.sendall(b"?")
+    return receive(mine, 2)[1] != 0
 
 
 def test_a_stamp_says_how_long_data_lay_there(pair: tuple[socket.socket, socket.socket]) -> None:
