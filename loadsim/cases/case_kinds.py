@@ -14,10 +14,13 @@ from typing import Literal
 import msgspec
 
 from loadsim.cases.delivery_edits import HeaderLine, padded, respaced, with_another_digit
-from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed, signing
+from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed
+from loadsim.cases.signature_places import SignaturePlace, signature_place
+from loadsim.events import JSON_TYPE
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
+from loadsim.signing.body_fields import BodyPlace, field_of, with_field
 
 HOUR_NS = 3600 * NS_PER_S
 LONG_LIST_BYTES = 8_000
@@ -80,9 +83,9 @@ class Parts:
         return self.provider.scheme
 
     @property
-    def signature(self) -> HeaderLine:
-        """The header that carries the signature."""
-        return HeaderLine(self.scheme.signature.name)
+    def signature(self) -> SignaturePlace:
+        """Where the signature stands."""
+        return signature_place(self.scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +103,7 @@ class CaseKind:
 
 def _signed_with(parts: Parts, *secrets: Secret) -> Make:
     """Signed with these secrets in turn."""
-    makers = [
-        signed(
-            parts.source,
-            signing(parts.provider.signer(secret, parts.topic), parts.source),
-            parts.provider.content_type,
-        )
-        for secret in secrets
-    ]
+    makers = [signed(parts.source, parts.provider.sign_with(secret, parts.source, parts.topic)) for secret in secrets]
     return lambda index, now_ns: makers[index % len(makers)](index, now_ns)
 
 
@@ -117,9 +113,7 @@ def _wrong_secret(parts: Parts) -> Make:
 
 
 def _retired_secret(parts: Parts) -> Make:
-    return signed(
-        parts.source, signing(parts.provider.old_signer(parts.topic), parts.source), parts.provider.content_type
-    )
+    return signed(parts.source, parts.provider.sign(parts.source, parts.topic, "old"))
 
 
 def _published_key(parts: Parts) -> Make:
@@ -169,9 +163,28 @@ def _with_lines(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
     return make
 
 
+def _with_signature(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
+    """A genuine request with a changed signature; `change` gets its text and the index."""
+    genuine, place = parts.genuine, parts.signature
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        request = genuine(index, now_ns)
+        return place.replaced(request, change(place.value(request), index))
+
+    return make
+
+
 def _missing_signature(parts: Parts) -> Make:
-    line = parts.signature
-    return _with_lines(parts, lambda lines, _: line.cut(lines))
+    genuine, cut = parts.genuine, parts.signature.cut
+    further = [HeaderLine(name) for name in parts.scheme.signature.further]
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = cut(genuine(index, now_ns))
+        for line in further:
+            lines = line.cut_if_there(lines)
+        return SignedRequest(lines, body)
+
+    return make
 
 
 def _missing_timestamp(parts: Parts) -> Make:
@@ -180,13 +193,14 @@ def _missing_timestamp(parts: Parts) -> Make:
     if timestamp.place == "header":
         header = HeaderLine(timestamp.name)
         return _with_lines(parts, lambda lines, _: header.cut(lines))
-    line, prefix, split = parts.signature, timestamp.name.encode(), separator or b","
+    prefix, split = timestamp.name.encode(), separator or b","
 
-    def without(lines: bytes, _: int) -> bytes:
-        entries = [entry for entry in line.value(lines).split(split) if not entry.startswith(prefix)]
-        return line.replaced(lines, split.join(entries))
+    def without(value: bytes, _: int) -> bytes:
+        if not prefix:  # a bare timestamp stands first
+            return value.partition(split)[2]
+        return split.join(entry for entry in value.split(split) if not entry.startswith(prefix))
 
-    return _with_lines(parts, without)
+    return _with_signature(parts, without)
 
 
 _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
@@ -199,8 +213,7 @@ _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
 
 def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
     """Malformed in each of these ways in turn."""
-    line = parts.signature
-    return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
+    return _with_signature(parts, lambda value, index: ways[index % len(ways)](value))
 
 
 def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
@@ -208,28 +221,29 @@ def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
 
 
 def _non_ascii_signature(parts: Parts) -> Make:
-    line = parts.signature
-    return _with_lines(parts, lambda lines, _: line.replaced(lines, line.value(lines)[:-1] + "é".encode()))
+    return _with_signature(parts, lambda value, _: value[:-1] + "é".encode())
 
 
 def _long_list(parts: Parts, *, valid: bool) -> Make:
-    line, separator = parts.signature, parts.scheme.signature.separator or b""
-    name, prefix = parts.scheme.signature.name, parts.scheme.signature.prefix
+    signature = parts.scheme.signature
+    separator = signature.separator or b""
+    name, prefix = signature.name, signature.prefix
 
-    def lengthen(lines: bytes, _index: int) -> bytes:
-        value = line.value(lines)
+    def lengthen(value: bytes, _index: int) -> bytes:
         before, _, entry = value.rpartition(separator)
         head = before + separator if before else b""
-        junk = prefix + b"0" * (len(entry) - len(prefix))
+        if signature.is_prefix_once:
+            head, entry = head + prefix, entry.removeprefix(prefix)
+        junk = (b"" if signature.is_prefix_once else prefix) + b"0" * (len(entry.removeprefix(prefix)))
         space = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
         many = separator.join([junk] * (space // (len(junk) + len(separator))))
-        return line.replaced(lines, head + many + (separator + entry if valid else b""))
+        return head + many + (separator + entry if valid else b"")
 
-    return _with_lines(parts, lengthen)
+    return _with_signature(parts, lengthen)
 
 
 def _wrong_content_type(parts: Parts) -> Make:
-    size = len(parts.provider.content_type)  # the first of the lines
+    size = len(parts.provider.content_type(parts.source))  # the first of the lines
     return _with_lines(parts, lambda lines, _: b"Content-Type: text/plain\r\n" + lines[size:])
 
 
@@ -253,13 +267,50 @@ def _no_window(scheme: Scheme) -> str:
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
     shift_ns = sign * (parts.case.by or HOUR_NS)
     # A signer of its own: the genuine signer caches what belongs to the current second.
-    make = signed(
-        parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets), parts.provider.content_type
-    )
+    make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
     return lambda index, now_ns: make(index, now_ns + shift_ns)
 
 
 # -- another body ---------------------------------------------------------------------------------------------------
+
+
+def tampered(scheme: Scheme) -> Callable[[bytes], bytes]:
+    """How a body is changed so that its signature is wrong: a digit, or a field that is signed where not all are."""
+    if scheme.covers_body or not scheme.parts:
+        return with_another_digit
+    part = next(part for part in scheme.parts if part.is_of_body)
+    if part.source == "form-sorted":
+        return with_another_digit
+    place: BodyPlace = "form" if part.source == "form" else "json"
+
+    def change(body: bytes) -> bytes:
+        return with_field(place, part.name, body, (field_of(place, part.name, body) or "") + "1")
+
+    return change
+
+
+def _not_signed(scheme: Scheme) -> str:
+    return "nothing is signed" if scheme.algorithm == "none" else ""
+
+
+def _not_bytes(scheme: Scheme) -> str:
+    return _not_signed(scheme) or ("" if scheme.covers_body else "it signs values, not the bytes of the body")
+
+
+def _no_json(scheme: Scheme) -> str:
+    if scheme.signature.place == "header" and not any(part.is_of_body and part.name for part in scheme.parts):
+        return ""
+    return "its signature needs a whole body"
+
+
+def _no_hmac(scheme: Scheme) -> str:
+    return "" if scheme.algorithm == "hmac" else "it has no key of an HMAC"
+
+
+def _malformed_json(parts: Parts) -> Make:
+    if parts.source.content_type != JSON_TYPE:
+        raise UsageError(f"{parts.case.kind}: events of type {parts.source.type} are not JSON")
+    return _signed_otherwise(parts, lambda body: body[:-1])
 
 
 def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
@@ -275,13 +326,8 @@ def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
 
 def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
     """The body is changed before signing: the signature is valid."""
-    sign, body_of, content_type = parts.sign, parts.source.body, parts.provider.content_type
-
-    def make(index: int, now_ns: int) -> SignedRequest:
-        body = change(body_of(index, now_ns))
-        return SignedRequest(content_type + sign(body, now_ns, index), body)
-
-    return make
+    sign, body_of = parts.sign, parts.source.body
+    return lambda index, now_ns: sign(change(body_of(index, now_ns)), now_ns, index)
 
 
 def _at_limit(parts: Parts, more: int) -> Make:
@@ -303,18 +349,23 @@ def _replayed(parts: Parts) -> Make:
 
 def _tampered_replay(parts: Parts) -> Make:
     recall, body_of = parts.memory.recall, parts.source.body
+    change = tampered(parts.scheme)
+    in_body = parts.scheme.signature.place != "header"
 
     def make(index: int, now_ns: int) -> SignedRequest:
-        lines, body = recall(index, now_ns)
+        request = recall(index, now_ns)
+        lines, body = request
+        if in_body:
+            return SignedRequest(lines, change(body))
         changed = body_of(index, now_ns)
-        return SignedRequest(lines, changed if changed != body else with_another_digit(body))
+        return SignedRequest(lines, changed if changed != body else change(body))
 
     return make
 
 
 CASE_KINDS: dict[str, CaseKind] = {
     "wrong_secret": CaseKind("refuse", _wrong_secret),
-    "empty_key": CaseKind("refuse", _empty_key),
+    "empty_key": CaseKind("refuse", _empty_key, _no_hmac),
     PUBLISHED_KEY: CaseKind("refuse", _published_key, _no_published_key),
     **{f"{PUBLISHED_KEY}.{where}": _of_one_key(text) for where, text in PUBLISHED.items()},
     "retired_secret": CaseKind("refuse", _retired_secret),
@@ -327,11 +378,11 @@ CASE_KINDS: dict[str, CaseKind] = {
     "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
     "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
     "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
-    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
-    "tampered_replay": CaseKind("refuse", _tampered_replay),
-    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
+    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), _not_signed),
+    "tampered_replay": CaseKind("refuse", _tampered_replay, _not_signed),
+    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced), _not_bytes),
     "spaced_body": CaseKind("accept", lambda parts: _signed_otherwise(parts, respaced)),
-    "malformed_json": CaseKind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
+    "malformed_json": CaseKind("refuse", _malformed_json, _no_json),
     "wrong_content_type": CaseKind("refuse", _wrong_content_type),
     "body_at_limit": CaseKind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
     "body_over_limit": CaseKind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),

@@ -60,22 +60,20 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
-    from loadsim.signing.scheme_data import KEY_FORMS
 
     found = _scheme(name, custom)
     if as_json:
         put_json(_document([found]))
         return
-    several = found.signature.separator
     rows = [
         ("scheme", f"{found.name} ({found.title})"),
         *(("header", f"{header}: {value}") for header, value in found.header_templates()),
         *(("retries", f"{header}: {value}") for header, value in found.retry_headers),
         ("signature", found.formula),
-        ("key", KEY_FORMS[found.key]),
+        ("key", found.key_words),
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
-        ("several", "one signature only" if several is None else f"several, with {several.decode()!r} between them"),
+        ("several", _several(found)),
         ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
@@ -172,7 +170,6 @@ def _row(found: Scheme) -> SchemeRow:
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
-    from loadsim.signing.scheme_data import KEY_FORMS
 
     separator = found.signature.separator
     return SchemeRow(
@@ -181,7 +178,7 @@ def _row(found: Scheme) -> SchemeRow:
         headers=dict(found.header_templates()),
         retry_headers=dict(found.retry_headers),
         formula=found.formula,
-        key=KEY_FORMS[found.key],
+        key=found.key_words,
         timestamp=_timestamp(found),
         tolerance_s=found.tolerance_s,
         separator=None if separator is None else separator.decode(),
@@ -204,13 +201,14 @@ def _print_list() -> None:
 
     from loadsim.cli.terminal import stdout_console
     from loadsim.signing import scheme, scheme_names
-    from loadsim.signing.scheme_data import KEY_FORMS
 
     console = stdout_console()
     rows = []
     for each in map(scheme, scheme_names()):
         read = ", ".join(_original_spelling(each, name) for name in each.header_names())
-        rows.append((each.name, read, each.formula, _window(each), KEY_FORMS[each.key]))
+        if each.signature.place != "header":
+            read = ", ".join(filter(None, (read, each.header_templates()[-1][0])))
+        rows.append((each.name, read, each.formula, _window(each), each.key_words))
     if not console.is_terminal:
         for row in rows:
             put_line("\t".join(row))
@@ -225,7 +223,7 @@ def _print_list() -> None:
 
 def _original_spelling(found: Scheme, name: str) -> str:
     """A header's name as the provider writes it."""
-    return next(spelling for spelling, _ in found.header_templates() if spelling.lower() == name)
+    return next((spelling for spelling, _ in found.header_templates() if spelling.lower() == name), name)
 
 
 def _timestamp(found: Scheme) -> str:
@@ -239,6 +237,13 @@ def _timestamp(found: Scheme) -> str:
         "body": f"in the body's field {timestamp.name}",
     }
     return f"{units[timestamp.unit]}, {places[timestamp.place]}"
+
+
+def _several(found: Scheme) -> str:
+    separator = found.signature.separator
+    if separator is not None:
+        return f"several, with {separator.decode()!r} between them"
+    return "several, each in a header of its own" if found.signature.further else "one signature only"
 
 
 def _window(found: Scheme) -> str:
