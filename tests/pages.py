@@ -103,8 +103,8 @@ def schemes() -> str:
         headers = "<br>".join(code(f"{name}: {value}") for name, value in each.header_templates())
         window = "–" if each.tolerance_s is None else f"{each.tolerance_s:g} s"
         rows.append((code(each.name), each.title, headers, each.formula, each.key_words, window,
-                     code(each.default_secret_env)))  # fmt: skip
-    return grid(("scheme", "provider", "headers", "signature", "key", "window", "secret"), rows)
+                     code(each.default_secret_env), each.confirmed or "not confirmed"))  # fmt: skip
+    return grid(("scheme", "provider", "headers", "signature", "key", "window", "secret", "confirmed by"), rows)
 
 
 def custom() -> str:

@@ -136,9 +136,10 @@ def _empty_key(parts: Parts) -> Make:
 def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
     """The texts that are valid keys of the scheme."""
     found = []
+    url = "http://x/?" + "&".join(f"{part.name}=1" for part in scheme.parts if part.source == "query")
     for text in texts:
         try:
-            scheme.signer(Secret(text), url="http://x/")
+            scheme.signer(Secret(text), url=url)
         except UsageError:
             continue
         found.append(Secret(text))
@@ -278,7 +279,9 @@ def tampered(scheme: Scheme) -> Callable[[bytes], bytes]:
     """How a body is changed so that its signature is wrong: a digit, or a field that is signed where not all are."""
     if scheme.covers_body or not scheme.parts:
         return with_another_digit
-    part = next(part for part in scheme.parts if part.is_of_body)
+    part = next((part for part in scheme.parts if part.is_of_body), None)
+    if part is None:
+        return with_another_digit
     if part.source == "form-sorted":
         return with_another_digit
     place: BodyPlace = "form" if part.source == "form" else "json"
@@ -290,7 +293,10 @@ def tampered(scheme: Scheme) -> Callable[[bytes], bytes]:
 
 
 def _not_signed(scheme: Scheme) -> str:
-    return "nothing is signed" if scheme.algorithm == "none" else ""
+    if scheme.algorithm == "none":
+        return "nothing is signed"
+    is_of_body = scheme.covers_body or any(part.is_of_body for part in scheme.parts)
+    return "" if is_of_body else "it does not sign the body"
 
 
 def _not_bytes(scheme: Scheme) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from loadsim.signing.explain import Explanation
 
 LISTED = "loadsim.schemes/1"
+NOT_CONFIRMED = "not confirmed: no library of the provider and no published signature is known"
 
 
 @click.group("schemes", invoke_without_command=True)
@@ -74,6 +75,7 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
         ("several", _several(found)),
+        ("confirmed", found.confirmed or NOT_CONFIRMED),
         ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
@@ -184,6 +186,7 @@ def _row(found: Scheme) -> SchemeRow:
         separator=None if separator is None else separator.decode(),
         secret_env=shown_variable(found.default_secret_env),
         events=default_types(family(found)),
+        confirmed=found.confirmed or None,
     )
 
 
@@ -208,13 +211,22 @@ def _print_list() -> None:
         read = ", ".join(_original_spelling(each, name) for name in each.header_names())
         if each.signature.place != "header":
             read = ", ".join(filter(None, (read, each.header_templates()[-1][0])))
-        rows.append((each.name, read, each.formula, _window(each), each.key_words))
+        confirmed = each.confirmed or NOT_CONFIRMED.partition(":")[0]
+        rows.append((each.name, read, each.formula, _window(each), each.key_words, confirmed))
     if not console.is_terminal:
         for row in rows:
             put_line("\t".join(row))
         return
     table = Table(
-        "Scheme", "Headers", "Signature", "Window", "Key", box=None, header_style="bold", padding=(0, 2, 0, 0)
+        "Scheme",
+        "Headers",
+        "Signature",
+        "Window",
+        "Key",
+        "Confirmed by",
+        box=None,
+        header_style="bold",
+        padding=(0, 2, 0, 0),
     )
     for row in rows:
         table.add_row(*row)

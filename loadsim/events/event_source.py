@@ -35,8 +35,9 @@ _dumps = orjson.dumps
 
 
 def _form(document: JsonValue) -> bytes:
-    """The fields of the document as a form (application/x-www-form-urlencoded)."""
-    return urlencode(document).encode()
+    """The fields of the document as a form (application/x-www-form-urlencoded); values that are not text as in JSON."""
+    texts = ((name, value if isinstance(value, str) else _dumps(value).decode()) for name, value in document.items())
+    return urlencode(list(texts)).encode()
 
 
 class EventSource:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from typing import TYPE_CHECKING, Any
 
 from loadsim.extras import install
@@ -109,6 +110,7 @@ def _library(scheme_name: str) -> Any:
     return serialization
 
 
+@functools.lru_cache(maxsize=32)  # an RSA key is checked when it is read, which takes long
 def _loaded(algorithm: Algorithm, text: str, scheme_name: str) -> Any:
     serialization = _library(scheme_name)
     text = text.strip()

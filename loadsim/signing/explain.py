@@ -162,7 +162,7 @@ def _missing(delivery: _Delivery, rejection: Rejection) -> list[str]:
         others = [
             other
             for other in map(scheme_named, scheme_names())
-            if all(field in delivery.headers for field in other.header_names())
+            if other.header_names() and all(field in delivery.headers for field in other.header_names())
         ]
         if others:
             findings.append(f"the headers are those of another scheme: {', '.join(other.name for other in others)}")

@@ -46,7 +46,8 @@ def message_parts(template: str) -> tuple[Field | Part | bytes, ...]:
             parts.append(_part(text))
         elif text:
             parts.append(text.encode())
-    if not any(part is Field.body or (isinstance(part, Part) and part.is_of_body) for part in parts):
+    # Some providers sign parts of the request alone; whoever names such a part means it.
+    if not any(part is Field.body or isinstance(part, Part) for part in parts):
         raise TableError("signed", "does not hold {body}: a signature that does not cover the body is useless")
     return tuple(parts)
 

@@ -142,6 +142,8 @@ class SchemeData:
     """Sent with further attempts only; see `signing.retry_marks` for their fields."""
     retry_reasons: tuple[tuple[str, str], ...] = ()
     """The provider's words for the outcome of the attempt before, by entry of `retry_marks.REASONS`."""
+    confirmed: str = ""
+    """The library of the provider, or the published signatures, that accept what is sent; empty: none is known."""
     attempt_field: str | None = None
     """A field of the body that counts further attempts, 0 in the first."""
     accepts: SchemeData | None = None
@@ -186,7 +188,8 @@ class SchemeData:
         if self.algorithm == "none":
             return "the secret itself" if self.encoding == "text" else f"the secret itself in {written}"
         name = f"HMAC-{self.digest.upper()}" if self.algorithm == "hmac" else ALGORITHMS[self.algorithm]
-        return f"{name} of {self.signed_text} in {written}"
+        message = self.signed_text.replace("\n", "\\n")
+        return f"{name} of {message} in {written}"
 
     @property
     def key_words(self) -> str:

@@ -30,7 +30,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _TEXTS = (
     "title", "like", "accepts", "signed", "several", "timestamp_field", "attempt_field", "tolerance", "secret_env",
-    "url_decoded", "signature_field",
+    "url_decoded", "signature_field", "confirmed",
 )  # fmt: skip
 _LISTS = ("headers", "aliases", "retry_headers")
 KEYS = (*_LISTS, "retry_reasons", *_TEXTS, *_CHOICES)
@@ -118,6 +118,7 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
         tolerance_s=_tolerance(table.get("tolerance"), timestamp),
         url_decoded=table.get("url_decoded", ""),
         like=table.get("like"),
+        confirmed=table.get("confirmed", ""),
     )
     if "aliases" in table:
         if "accepts" in table:

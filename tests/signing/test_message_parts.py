@@ -123,7 +123,7 @@ def test_a_part_that_a_body_lacks_is_named(path: str, body: bytes, message: str)
         ("{body|sha265}", 'signed: {body|sha265}: unknown filter sha265; did you mean "sha256"?'),
         ("{jsn:a}{body}", "signed: unknown field {jsn:a}"),
         ("{header:X-Nothing}{body}", "signed: holds {header:x-nothing}, but headers has no line for it"),
-        ("{header:X-Id}", "signed: does not hold {body}: a signature that does not cover the body is useless"),
+        ("{id}", "signed: does not hold {body}: a signature that does not cover the body is useless"),
     ],
 )
 def test_a_part_that_is_none_is_refused_by_its_key(signed: str, message: str) -> None:
