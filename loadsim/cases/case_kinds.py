@@ -20,6 +20,7 @@ from loadsim.events import JSON_TYPE
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
+from loadsim.signing.asymmetric import new_private_key
 from loadsim.signing.body_fields import BodyPlace, field_of, with_field
 
 HOUR_NS = 3600 * NS_PER_S
@@ -108,7 +109,10 @@ def _signed_with(parts: Parts, *secrets: Secret) -> Make:
 
 
 def _wrong_secret(parts: Parts) -> Make:
-    # Hex digits are a key in every form that a scheme may ask for: text, hex and base64.
+    if parts.scheme.algorithm in ("ecdsa-p256", "rsa-sha256", "rsa-sha1"):
+        # A new key each time: their signatures, or the keys, cannot be made from the seed alone.
+        return _signed_with(parts, Secret(new_private_key(parts.scheme.algorithm, parts.scheme.name)))
+    # Hex digits are a key in every form that a scheme may ask for: text, hex, base64, and Ed25519.
     return _signed_with(parts, Secret(hashlib.sha256(f"loadsim/wrong/{parts.seed}".encode()).hexdigest()))
 
 
@@ -139,7 +143,7 @@ def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
     url = "http://x/?" + "&".join(f"{part.name}=1" for part in scheme.parts if part.source == "query")
     for text in texts:
         try:
-            scheme.signer(Secret(text), url=url)
+            scheme.signer(Secret(text), url=url, event="any")
         except UsageError:
             continue
         found.append(Secret(text))
@@ -256,6 +260,11 @@ def _no_timestamp(scheme: Scheme) -> str:
 
 def _no_list(scheme: Scheme) -> str:
     return "" if scheme.signature.separator is not None else "its header carries one signature, not a list"
+
+
+def _no_long_list(scheme: Scheme) -> str:
+    few = "" if scheme.algorithm == "hmac" else "a receiver checks few signatures of a key pair"
+    return _no_list(scheme) or few
 
 
 def _no_window(scheme: Scheme) -> str:
@@ -381,7 +390,7 @@ CASE_KINDS: dict[str, CaseKind] = {
     **{f"malformed_signature.{name}": _malformed_in_one_way(way) for name, way in _MALFORMED.items()},
     "non_ascii_signature": CaseKind("refuse", _non_ascii_signature),
     "long_signature_list": CaseKind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
-    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
+    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_long_list),
     "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
     "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
     "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), _not_signed),

@@ -143,8 +143,9 @@ def _check_raw(scheme: Scheme, event: str) -> None:
 
     if not scheme.covers_body:
         raise UsageError(f"the scheme {scheme.name} does not sign the raw bytes of the body: there is nothing to probe")
-    if event_type(event).content_type != JSON_TYPE:
-        raise UsageError(f"{event} is a form: the forms of a probe are JSON (--clock works)")
+    kind = event_type(event)
+    if kind.content_type != JSON_TYPE or not kind.template.startswith(b"{"):
+        raise UsageError(f"{event} is not a JSON object, which the forms of a probe are (--clock works)")
 
 
 def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None] | None:

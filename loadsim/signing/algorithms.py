@@ -26,6 +26,9 @@ MOST_CHECKED = 4
 class Algorithm(Protocol):
     """One algorithm under one key. Threads may share it."""
 
+    length: int | None
+    """How long every code is; None: that varies."""
+
     def sign(self, message: bytes) -> str:
         """The code or signature of a message, as it stands in the delivery. Raises UsageError without a private key."""
 
@@ -38,23 +41,27 @@ def algorithm_of(scheme: SchemeData, secret: Secret) -> Algorithm:
     write = WRITERS[scheme.encoding]
     if scheme.algorithm == "hmac":
         key, digest = derive_key(scheme, secret), scheme.digest
-        return _Shared(lambda message: write(hmac.digest(key, message, digest)))
+        return _Shared(
+            lambda message: write(hmac.digest(key, message, digest)), len(write(hmac.digest(key, b"", digest)))
+        )
     if scheme.algorithm == "none":
         text = secret.reveal()
         if scheme.encoding == "text" and not (text.isascii() and text.isprintable() and text.strip() == text):
             raise UsageError(f"scheme {scheme.name} sends the secret itself: it must be printable ASCII")
         sent = write(text.encode("utf-8", "surrogatepass"))
-        return _Shared(lambda _: sent)
+        return _Shared(lambda _: sent, None)
     from loadsim.signing.asymmetric import KeyPair
 
-    return _Paired(KeyPair(scheme.algorithm, secret, scheme.name), write, READERS[scheme.encoding])
+    keys = KeyPair(scheme.algorithm, secret, scheme.name)
+    length = None if keys.size is None else len(write(bytes(keys.size)))
+    return _Paired(keys, write, READERS[scheme.encoding], length)
 
 
 class _Shared:
     """Both sides make the code and compare."""
 
-    def __init__(self, code: Callable[[bytes], str]) -> None:
-        self.sign = code
+    def __init__(self, code: Callable[[bytes], str], length: int | None) -> None:
+        self.sign, self.length = code, length
 
     def is_among(self, message: bytes, codes: Sequence[bytes]) -> bool:
         expected = self.sign(message).encode("ascii")
@@ -63,8 +70,10 @@ class _Shared:
 
 
 class _Paired:
-    def __init__(self, keys: Keys, write: Callable[[bytes], str], read: Callable[[bytes], bytes]) -> None:
-        self._keys, self._write, self._read = keys, write, read
+    def __init__(
+        self, keys: Keys, write: Callable[[bytes], str], read: Callable[[bytes], bytes], length: int | None
+    ) -> None:
+        self._keys, self._write, self._read, self.length = keys, write, read, length
 
     def sign(self, message: bytes) -> str:
         return self._write(self._keys.sign(message))

@@ -42,6 +42,10 @@ class KeyPair:
         if not _fits(algorithm, self.public):
             raise UsageError(f"the key is not {_NAMES[algorithm]}, as scheme {scheme_name} needs")
         self._arguments = _arguments(algorithm)
+        self.size: int | None = {"ed25519": 64, "ecdsa-p256": None}.get(algorithm, 0)
+        """Bytes of a signature; None: that varies."""
+        if self.size == 0:
+            self.size = (self.public.key_size + 7) // 8
 
     def sign(self, message: bytes) -> bytes:
         """The signature; of ECDSA in DER. Raises UsageError for a public key."""

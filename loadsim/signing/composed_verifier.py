@@ -38,7 +38,8 @@ class ComposedVerifier:
         self._accepts = None if scheme.accepts is None else ComposedVerifier(scheme.accepts, secret, tolerance_s, url)
         others = () if self._accepts is None else self._accepts.header_names
         self.header_names: tuple[str, ...] = tuple(dict.fromkeys(scheme.header_names() + others))
-        self._is_among = algorithm_of(scheme, secret).is_among
+        algorithm = algorithm_of(scheme, secret)
+        self._is_among, self._length = algorithm.is_among, algorithm.length
         self._compose = message_of(scheme, url)
         self._tolerance_s = tolerance_s or math.inf
         self._form = re.compile(FORMS[scheme.encoding])
@@ -58,7 +59,8 @@ class ComposedVerifier:
             return event_id
         prefix = self._signature.prefix
         codes = [entry[len(prefix) :] for entry in entries if entry.startswith(prefix)]
-        codes = [code for code in codes if self._form.fullmatch(code)]
+        length, form = self._length, self._form
+        codes = [code for code in codes if (length is None or len(code) == length) and form.fullmatch(code)]
         if not codes:
             return Rejection.malformed_signature
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from loadsim.model import Secret, UsageError
 from loadsim.signing.composed_verifier import ComposedVerifier
-from loadsim.signing.mac import derive_key
+from loadsim.signing.mac import derive_key, message_of
 from loadsim.signing.scheme_data import SchemeData
 from loadsim.signing.sign import JSON, SealingSigner, Signer
 from loadsim.signing.verify import AnyVerifier, BodyTimeVerifier, Checker, Verifier
@@ -29,6 +29,10 @@ class Scheme(SchemeData):
         """
         kind = Signer if self.signature.place == "header" else SealingSigner
         return kind(self, secret, url, event, content_type)
+
+    def check_url(self, url: str) -> None:
+        """Raise UsageError where the scheme signs a part of the URL that this one lacks."""
+        message_of(self, url)
 
     def verifier(self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None) -> Checker:
         """The verifier of deliveries. `tolerance_s` None: that of the scheme; 0: no window."""

@@ -159,6 +159,11 @@ class SchemeData:
         """Whether the URL, or a part of it, is part of what is signed."""
         return self._signs("url", "path", "query")
 
+    @property
+    def signs_query(self) -> bool:
+        """Whether values of the URL's query are part of what is signed."""
+        return self._signs("query")
+
     def _signs(self, *sources: str) -> bool:
         return any(
             (part.value if isinstance(part, Field) else part.source) in sources

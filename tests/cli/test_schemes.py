@@ -50,6 +50,7 @@ def test_the_list_has_every_scheme_on_its_own_line(run: Run) -> None:
         "HMAC-SHA256 of {timestamp}.{body} in hex",
         "±300 s",
         "the secret verbatim",
+        "not confirmed",
     ]
 
 
