@@ -13,15 +13,16 @@ from typing import Literal
 
 import msgspec
 
-from loadsim.cases.delivery_edits import HeaderLine, padded, respaced, with_another_digit
+from loadsim.cases.delivery_edits import HeaderLine, padded, respaced
 from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed
+from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, forged, no_key_pair
 from loadsim.cases.signature_places import SignaturePlace, signature_place
+from loadsim.cases.tampering import no_json, not_bytes, not_signed, tampered
 from loadsim.events import JSON_TYPE
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
 from loadsim.signing.asymmetric import new_private_key
-from loadsim.signing.body_fields import BodyPlace, field_of, with_field
 
 HOUR_NS = 3600 * NS_PER_S
 LONG_LIST_BYTES = 8_000
@@ -154,6 +155,22 @@ def _no_published_key(scheme: Scheme) -> str:
     return "" if _usable(scheme, tuple(PUBLISHED.values())) else "no published key is in the form of its secrets"
 
 
+def _key_pair_forgery(parts: Parts, *names: str) -> Make:
+    """Forged in each of these ways in turn."""
+    genuine, place = parts.genuine, parts.signature
+    ways = [forged(name, parts.scheme, parts.provider.secret, parts.provider.url) for name in names]
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        request = genuine(index, now_ns)
+        return place.replaced(request, ways[index % len(ways)](request, place.value(request)))
+
+    return make
+
+
+def _of_one_forgery(name: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _key_pair_forgery(parts, name), no_key_pair)
+
+
 # -- another header -------------------------------------------------------------------------------------------------
 
 
@@ -284,40 +301,6 @@ def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
 # -- another body ---------------------------------------------------------------------------------------------------
 
 
-def tampered(scheme: Scheme) -> Callable[[bytes], bytes]:
-    """How a body is changed so that its signature is wrong: a digit, or a field that is signed where not all are."""
-    if scheme.covers_body or not scheme.parts:
-        return with_another_digit
-    part = next((part for part in scheme.parts if part.is_of_body), None)
-    if part is None:
-        return with_another_digit
-    if part.source == "form-sorted":
-        return with_another_digit
-    place: BodyPlace = "form" if part.source == "form" else "json"
-
-    def change(body: bytes) -> bytes:
-        return with_field(place, part.name, body, (field_of(place, part.name, body) or "") + "1")
-
-    return change
-
-
-def _not_signed(scheme: Scheme) -> str:
-    if scheme.algorithm == "none":
-        return "nothing is signed"
-    is_of_body = scheme.covers_body or any(part.is_of_body for part in scheme.parts)
-    return "" if is_of_body else "it does not sign the body"
-
-
-def _not_bytes(scheme: Scheme) -> str:
-    return _not_signed(scheme) or ("" if scheme.covers_body else "it signs values, not the bytes of the body")
-
-
-def _no_json(scheme: Scheme) -> str:
-    if scheme.signature.place == "header" and not any(part.is_of_body and part.name for part in scheme.parts):
-        return ""
-    return "its signature needs a whole body"
-
-
 def _no_hmac(scheme: Scheme) -> str:
     return "" if scheme.algorithm == "hmac" else "it has no key of an HMAC"
 
@@ -391,13 +374,15 @@ CASE_KINDS: dict[str, CaseKind] = {
     "non_ascii_signature": CaseKind("refuse", _non_ascii_signature),
     "long_signature_list": CaseKind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
     "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_long_list),
+    KEY_PAIR_FORGERY: CaseKind("refuse", lambda parts: _key_pair_forgery(parts, *FORGERIES), no_key_pair),
+    **{f"{KEY_PAIR_FORGERY}.{name}": _of_one_forgery(name) for name in FORGERIES},
     "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
     "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
-    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), _not_signed),
-    "tampered_replay": CaseKind("refuse", _tampered_replay, _not_signed),
-    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced), _not_bytes),
+    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), not_signed),
+    "tampered_replay": CaseKind("refuse", _tampered_replay, not_signed),
+    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced), not_bytes),
     "spaced_body": CaseKind("accept", lambda parts: _signed_otherwise(parts, respaced)),
-    "malformed_json": CaseKind("refuse", _malformed_json, _no_json),
+    "malformed_json": CaseKind("refuse", _malformed_json, no_json),
     "wrong_content_type": CaseKind("refuse", _wrong_content_type),
     "body_at_limit": CaseKind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
     "body_over_limit": CaseKind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from loadsim.model import Secret, UsageError
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.mac import MessageMac, message_of
-from loadsim.signing.message_parts import Delivered, OwnHeaders, PartError
+from loadsim.signing.message_parts import Delivered, Headers, OwnHeaders, PartError
 
 if TYPE_CHECKING:
     from loadsim.signing.scheme_data import SchemeData
-    from loadsim.signing.verify import Headers
 
 
 class ComposedCodes:

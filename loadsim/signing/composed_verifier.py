@@ -12,14 +12,13 @@ from loadsim.model import Secret
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.body_fields import field_of
 from loadsim.signing.mac import message_of
-from loadsim.signing.message_parts import Delivered, PartError
+from loadsim.signing.message_parts import Delivered, Headers, PartError
 from loadsim.signing.timestamps import unix_s
 from loadsim.signing.verify import (
     FORMS,
     LONGEST_ID,
     LONGEST_SIGNATURE_HEADER,
     MOST_ENTRIES,
-    Headers,
     Rejection,
     ascii_bytes,
     body_timestamp,

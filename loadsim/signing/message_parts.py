@@ -10,21 +10,25 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
 from loadsim.model import UsageError
 
-if TYPE_CHECKING:
-    from loadsim.signing.verify import Headers
-
 Source = Literal["header", "query", "path", "json", "form", "form-sorted"]
 NAMED = ("header", "query", "json", "form")
 """Sources that need a name after a colon."""
 BODY_SOURCES = ("body", "json", "form", "form-sorted")
 LONGEST_HEADER = 4_096
+
+
+class Headers(Protocol):
+    """The headers: a dict by lower-case name, or a web framework's mapping that ignores case."""
+
+    def get(self, key: str, /) -> str | None:
+        """The header's value; None when it is missing."""
 
 
 class PartError(ValueError):

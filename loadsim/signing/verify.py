@@ -20,7 +20,7 @@ import msgspec
 
 from loadsim.model import Secret
 from loadsim.signing.mac import Code, MessageMac
-from loadsim.signing.message_parts import Delivered, PartError
+from loadsim.signing.message_parts import Delivered, Headers, PartError
 from loadsim.signing.timestamps import TimestampReader, unix_s
 
 if TYPE_CHECKING:
@@ -73,13 +73,6 @@ class Rejection(enum.Enum):
 _Last = tuple[object, float, Code]
 """A timestamp's text as in the header, seconds since 1970, and the function that computes the codes of its
 deliveries."""
-
-
-class Headers(Protocol):
-    """The headers: a dict by lower-case name, or a web framework's mapping that ignores case."""
-
-    def get(self, key: str, /) -> str | None:
-        """The header's value; None when it is missing."""
 
 
 class Checker(Protocol):

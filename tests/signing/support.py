@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from loadsim.model import Secret, SignedRequest
-from loadsim.signing import Signer, Verifier, scheme, scheme_names
+from loadsim.signing import Signer, scheme, scheme_names
+from loadsim.signing.verify import Checker
 
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 OTHER = Secret("whsec_plJ3nmyCDGBKInavdOK15jsl")
@@ -24,7 +25,7 @@ def signer(name: str, secret: Secret = SECRET) -> Signer:
     return scheme(name).signer(secret, url=URL, event="test.event")
 
 
-def verifier(name: str, secret: Secret = SECRET, tolerance_s: float | None = None) -> Verifier:
+def verifier(name: str, secret: Secret = SECRET, tolerance_s: float | None = None) -> Checker:
     """Verifies for URL."""
     return scheme(name).verifier(secret, tolerance_s, url=URL)
 

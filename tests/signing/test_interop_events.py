@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from loadsim.cases.case_kinds import tampered
+from loadsim.cases.tampering import tampered
 from loadsim.events import EventSource, event_type
 from loadsim.model import Secret, SignedRequest
 from loadsim.secret_sources import new_secret

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.cases.case_kinds import tampered
+from loadsim.cases.tampering import tampered
 from loadsim.events import EventSource, default_types
 from loadsim.model import Secret, SignedRequest
 from loadsim.secret_sources import new_secret

@@ -16,7 +16,7 @@ from loadsim.model import Secret, UsageError
 from loadsim.signing import Rejection, scheme
 from loadsim.signing.explain import explain
 from loadsim.signing.mac import Code, MessageMac
-from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Verifier
+from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Checker, Verifier
 
 from .support import BODY_MS, NOW_S, OTHER, SCHEMES, SECRET, STAMPED, TIMED, delivery, signer
 from .support import verifier as verifier_of
@@ -186,8 +186,9 @@ def test_a_list_is_not_read_where_one_signature_is_due() -> None:
     assert verdict("trackpilots", {**headers, "x-webhook-signature": twice}) is Rejection.malformed_signature
 
 
-def codes_of(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def codes_of(verifier: Checker, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The bodies that this verifier computes a code of, from now on."""
+    assert isinstance(verifier, Verifier)
     codes: list[bytes] = []
     at = MessageMac.at
 
@@ -326,6 +327,7 @@ def test_a_date_is_rfc_3339_with_its_zone(stamp: str, expected: Rejection) -> No
 def test_a_date_that_is_none_is_malformed_also_when_it_is_signed() -> None:
     stamp = "2025-02-31T18:17:36Z"
     verifier = verifier_of("twitch")
+    assert isinstance(verifier, Verifier)
     code = verifier._mac.code(stamp.encode(), b"m-1", BODY)
     headers = {
         "twitch-eventsub-message-id": "m-1",

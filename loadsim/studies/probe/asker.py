@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadsim.cases import content_type_line
-from loadsim.cases.case_kinds import tampered
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.misreading_proofs import ProofAnswer, Question, SentForm
 from loadsim.cases.raw_bytes_forms import PLAIN_MEMBER, RawForm
+from loadsim.cases.tampering import tampered
 from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
