@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +37,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
       loadsim schemes
       loadsim schemes show stripe
       loadsim schemes verify github --headers captured.txt --body-file body.json
+      loadsim schemes new-key discord --out discord.pem
     """
     from loadsim.signing import scheme_names
 
@@ -138,6 +140,34 @@ def verify(name: str, **options: Any) -> None:
         with report_of():
             _print_verification(explained)
     sys.exit(Exit.ok if explained.rejection is None else Exit.failed)
+
+
+@command.command("new-key")
+@click.argument("name", shell_complete=completing.schemes)
+@click.option("--out", required=True, metavar="FILE", help="File for the private key; must not exist.")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
+def new_key(name: str, out: str, custom: str | None) -> None:
+    """Make a key pair: the private key into a file, the public one on standard output.
+
+    The sender reads the file (--secret-file); the endpoint is given the public key, which is shown in PEM and, as many
+    providers show it, in hex and base64.
+
+    \b
+    Examples:
+      loadsim schemes new-key discord --out discord.pem
+    """
+    from loadsim.launch.result_files import write_new
+    from loadsim.secret_sources import new_secret
+    from loadsim.signing.asymmetric import KeyPair
+
+    found = _scheme(name, custom)
+    if found.algorithm in ("hmac", "none"):
+        raise UsageError(f"scheme {found.name} signs without a key pair: any text is a secret")
+    secret = new_secret(found)
+    pair = KeyPair(found.algorithm, secret, found.name)
+    write_new(Path(out), secret.reveal().encode(), mode=0o600)
+    for form in ("pem", "hex", "base64"):
+        put_line(pair.public_text(form).rstrip("\n") if form == "pem" else f"{form}: {pair.public_text(form)}")
 
 
 def _print_verification(explained: Explanation) -> None:

@@ -66,11 +66,6 @@ class KeyPair:
             return False
         return True
 
-    def require_private(self) -> None:
-        """Raise UsageError for a public key."""
-        if self._private is None:
-            self.sign(b"")
-
     def public_text(self, form: str) -> str:
         """The public key as providers show it: "pem", or its bytes in "hex" or "base64" (of Ed25519 the raw 32, of
         others DER)."""

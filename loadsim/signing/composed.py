@@ -35,6 +35,7 @@ class ComposedCodes:
         `headers`. Raises UsageError for a secret in the wrong form, or a missing URL."""
         self._name = scheme.name
         self._sign = algorithm_of(scheme, secret).sign
+        self._sign(b"")  # a public key cannot sign: that is reported here, before the first delivery
         self._compose = message_of(scheme, url, own)
         self._headers = headers
 

@@ -210,7 +210,7 @@ def test_a_key_pair_signs_and_its_public_key_verifies(algorithm: Algorithm) -> N
         assert verdict(found, {**headers, "x-time": str(NOW_S + 1)}, body, Secret(text)) is Rejection.wrong_signature
     assert verdict(found, headers, body, Secret(other)) is Rejection.wrong_signature
     with pytest.raises(UsageError, match="the key is a public one: scheme custom needs the private key to sign"):
-        sent(found, b"{}", Secret(publics[0]))
+        found.signer(Secret(publics[0]))
     for text in ("a secret", "-----BEGIN PRIVATE KEY-----\nno\n-----END PRIVATE KEY-----"):
         with pytest.raises(UsageError, match=r"the key cannot be read: scheme custom needs an? .* key"):
             found.verifier(Secret(text))
