@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import binascii
+import functools
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 
@@ -22,6 +23,7 @@ NAMED = ("header", "query", "json", "form")
 """Sources that need a name after a colon."""
 BODY_SOURCES = ("body", "json", "form", "form-sorted")
 LONGEST_HEADER = 4_096
+MOST_FIELDS = 2_000
 
 
 class Headers(Protocol):
@@ -119,17 +121,40 @@ class Delivered:
         """The fields of the form-encoded body, decoded."""
         if self._form is None:
             try:
-                text = self.body.decode()
-                self._form = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=2_000)
+                self._form = _fields(self.body.decode())
             except ValueError:
                 raise PartError("the body is not a form") from None
         return self._form
 
 
+def _fields(text: str) -> list[tuple[str, str]]:
+    """The fields of a form, as `parse_qsl` reads them with blank values kept, but quicker. Raises
+    ValueError."""
+    if text.count("&") >= MOST_FIELDS:
+        raise ValueError("too many fields")
+    found = []
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            found.append((_decoded(name), _decoded(value)))
+    return found
+
+
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text, errors="strict") if "%" in text else text
+
+
+@functools.cache
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
 def found_at(document: Any, path: str) -> Any:
     """The value at a path such as `items.0.id`. Raises PartError."""
     node = document
-    for step in path.split("."):
+    for step in _steps(path):
         try:
             node = node[int(step)] if isinstance(node, list) else node[step]
         except (KeyError, IndexError, ValueError, TypeError):
