@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "dashboard", "dask", "interop", "report", "sql"]
+Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "interop", "report", "sql"]
 """Those that a command or a page asks for."""
 
 
@@ -13,6 +13,7 @@ NOT_FOR_USERS = ("dev", "docs", "test")
 """Extras for those who change loadsim."""
 PURPOSES = {
     "asgi": "bench receiver --app of an ASGI application",
+    "asymmetric": "schemes that sign with a key pair (Ed25519, ECDSA, RSA)",
     "dashboard": "loadsim dashboard, run --live",
     "dask": "load from several machines: --cluster",
     "interop": "bench verify beside the providers' own libraries",

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loadsim.input_files import read_text_file
 from loadsim.model import Secret, UsageError
 from loadsim.plan.headers import Headers
 from loadsim.plan.redact import ENV_PREFIX, shown_variable
 from loadsim.plan.scenario_rules import VARIABLE_NAME, header_value_problem
+
+if TYPE_CHECKING:
+    from loadsim.signing import Scheme
 
 ELSEWHERE = ", or name another with --secret-env NAME, or a file with --secret-file PATH"
 """The end of an error message of a command about a missing secret."""
@@ -40,6 +45,15 @@ def read_secret(
     if name is None:
         raise UsageError("no signing secret: name its variable (secret_env), or a file that holds it (secret_file)")
     return Secret(read_variable(name, "the signing secret", remedy))
+
+
+def new_secret(described: Scheme) -> Secret:
+    """A random secret of a scheme: 48 hex digits, which are a key in every form, or a new private key."""
+    if described.algorithm in ("hmac", "none"):
+        return Secret(secrets.token_hex(24))
+    from loadsim.signing.asymmetric import new_private_key
+
+    return Secret(new_private_key(described.algorithm, described.name))
 
 
 def read_key_password(name: str | None) -> Secret | None:

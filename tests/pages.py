@@ -28,7 +28,6 @@ from loadsim.report.findings import ACCEPTED, REFUSED
 from loadsim.report.json_schema import json_schema
 from loadsim.settings import ConfigFile
 from loadsim.signing import scheme, scheme_names
-from loadsim.signing.scheme_data import KEY_FORMS
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMES_FILE = Path(__file__).parent.parent / "loadsim" / "signing" / "schemes.toml"
@@ -103,9 +102,9 @@ def schemes() -> str:
     for each in map(scheme, scheme_names()):
         headers = "<br>".join(code(f"{name}: {value}") for name, value in each.header_templates())
         window = "–" if each.tolerance_s is None else f"{each.tolerance_s:g} s"
-        rows.append((code(each.name), each.title, headers, each.formula, KEY_FORMS[each.key], window,
-                     code(each.default_secret_env)))  # fmt: skip
-    return grid(("scheme", "provider", "headers", "signature", "key", "window", "secret"), rows)
+        rows.append((code(each.name), each.title, headers, each.formula, each.key_words, window,
+                     code(each.default_secret_env), each.confirmed or "not confirmed"))  # fmt: skip
+    return grid(("scheme", "provider", "headers", "signature", "key", "window", "secret", "confirmed by"), rows)
 
 
 def custom() -> str:

@@ -16,11 +16,10 @@ from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.result import RunResult
 from loadsim.model import Secret
 from loadsim.plan import RunSpec, Scenario, from_document
-from loadsim.receiver.answer_choice import Checker
 from loadsim.receiver.secret_rotation import Rotating
 from loadsim.report.findings import findings
 from loadsim.run.run_store_judge import run_load
-from loadsim.signing import scheme
+from loadsim.signing import Checker, scheme
 from tests.conftest import slow_but
 
 OBJECTIVES = ["success: rate >= 100%", "forged_accepted: count == 0"]

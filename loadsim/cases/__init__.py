@@ -5,7 +5,7 @@ A case is genuine, forged or unusual, and says whether an endpoint should accept
 
 from loadsim.cases.case_checks import check_cases, check_headers
 from loadsim.cases.case_kinds import REUSING, by_part, case_rules
-from loadsim.cases.genuine_requests import CONTENT_TYPE, OF_EVENTS
+from loadsim.cases.genuine_requests import CONTENT_TYPE, OF_EVENTS, content_type_line
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker, request_maker
 from loadsim.cases.secret_rotation import needs_old_secret, retirement_ns
 
@@ -20,6 +20,7 @@ __all__ = [
     "case_rules",
     "check_cases",
     "check_headers",
+    "content_type_line",
     "needs_old_secret",
     "request_maker",
     "retirement_ns",

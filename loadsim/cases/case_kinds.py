@@ -13,11 +13,16 @@ from typing import Literal
 
 import msgspec
 
-from loadsim.cases.delivery_edits import HeaderLine, padded, respaced, with_another_digit
-from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed, signing
+from loadsim.cases.delivery_edits import HeaderLine, padded, respaced
+from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed
+from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, forged, no_key_pair
+from loadsim.cases.signature_places import SignaturePlace, signature_place
+from loadsim.cases.tampering import no_json, not_bytes, not_signed, tampered
+from loadsim.events import JSON_TYPE
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
+from loadsim.signing.asymmetric import new_private_key
 
 HOUR_NS = 3600 * NS_PER_S
 LONG_LIST_BYTES = 8_000
@@ -80,9 +85,9 @@ class Parts:
         return self.provider.scheme
 
     @property
-    def signature(self) -> HeaderLine:
-        """The header that carries the signature."""
-        return HeaderLine(self.scheme.signature.name)
+    def signature(self) -> SignaturePlace:
+        """Where the signature stands."""
+        return signature_place(self.scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +105,20 @@ class CaseKind:
 
 def _signed_with(parts: Parts, *secrets: Secret) -> Make:
     """Signed with these secrets in turn."""
-    makers = [
-        signed(
-            parts.source,
-            signing(parts.provider.signer(secret, parts.topic), parts.source),
-            parts.provider.content_type,
-        )
-        for secret in secrets
-    ]
+    makers = [signed(parts.source, parts.provider.sign_with(secret, parts.source, parts.topic)) for secret in secrets]
     return lambda index, now_ns: makers[index % len(makers)](index, now_ns)
 
 
 def _wrong_secret(parts: Parts) -> Make:
-    # Hex digits are a key in every form that a scheme may ask for: text, hex and base64.
+    if parts.scheme.algorithm in ("ecdsa-p256", "rsa-sha256", "rsa-sha1"):
+        # A new key each time: their signatures, or the keys, cannot be made from the seed alone.
+        return _signed_with(parts, Secret(new_private_key(parts.scheme.algorithm, parts.scheme.name)))
+    # Hex digits are a key in every form that a scheme may ask for: text, hex, base64, and Ed25519.
     return _signed_with(parts, Secret(hashlib.sha256(f"loadsim/wrong/{parts.seed}".encode()).hexdigest()))
 
 
 def _retired_secret(parts: Parts) -> Make:
-    return signed(
-        parts.source, signing(parts.provider.old_signer(parts.topic), parts.source), parts.provider.content_type
-    )
+    return signed(parts.source, parts.provider.sign(parts.source, parts.topic, "old"))
 
 
 def _published_key(parts: Parts) -> Make:
@@ -142,9 +141,10 @@ def _empty_key(parts: Parts) -> Make:
 def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
     """The texts that are valid keys of the scheme."""
     found = []
+    url = "http://x/?" + "&".join(f"{part.name}=1" for part in scheme.parts if part.source == "query")
     for text in texts:
         try:
-            scheme.signer(Secret(text), url="http://x/")
+            scheme.signer(Secret(text), url=url, event="any")
         except UsageError:
             continue
         found.append(Secret(text))
@@ -153,6 +153,22 @@ def _usable(scheme: Scheme, texts: tuple[str, ...]) -> list[Secret]:
 
 def _no_published_key(scheme: Scheme) -> str:
     return "" if _usable(scheme, tuple(PUBLISHED.values())) else "no published key is in the form of its secrets"
+
+
+def _key_pair_forgery(parts: Parts, *names: str) -> Make:
+    """Forged in each of these ways in turn."""
+    genuine, place = parts.genuine, parts.signature
+    ways = [forged(name, parts.scheme, parts.provider.secret, parts.provider.url) for name in names]
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        request = genuine(index, now_ns)
+        return place.replaced(request, ways[index % len(ways)](request, place.value(request)))
+
+    return make
+
+
+def _of_one_forgery(name: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _key_pair_forgery(parts, name), no_key_pair)
 
 
 # -- another header -------------------------------------------------------------------------------------------------
@@ -169,9 +185,28 @@ def _with_lines(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
     return make
 
 
+def _with_signature(parts: Parts, change: Callable[[bytes, int], bytes]) -> Make:
+    """A genuine request with a changed signature; `change` gets its text and the index."""
+    genuine, place = parts.genuine, parts.signature
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        request = genuine(index, now_ns)
+        return place.replaced(request, change(place.value(request), index))
+
+    return make
+
+
 def _missing_signature(parts: Parts) -> Make:
-    line = parts.signature
-    return _with_lines(parts, lambda lines, _: line.cut(lines))
+    genuine, cut = parts.genuine, parts.signature.cut
+    further = [HeaderLine(name) for name in parts.scheme.signature.further]
+
+    def make(index: int, now_ns: int) -> SignedRequest:
+        lines, body = cut(genuine(index, now_ns))
+        for line in further:
+            lines = line.cut_if_there(lines)
+        return SignedRequest(lines, body)
+
+    return make
 
 
 def _missing_timestamp(parts: Parts) -> Make:
@@ -180,13 +215,14 @@ def _missing_timestamp(parts: Parts) -> Make:
     if timestamp.place == "header":
         header = HeaderLine(timestamp.name)
         return _with_lines(parts, lambda lines, _: header.cut(lines))
-    line, prefix, split = parts.signature, timestamp.name.encode(), separator or b","
+    prefix, split = timestamp.name.encode(), separator or b","
 
-    def without(lines: bytes, _: int) -> bytes:
-        entries = [entry for entry in line.value(lines).split(split) if not entry.startswith(prefix)]
-        return line.replaced(lines, split.join(entries))
+    def without(value: bytes, _: int) -> bytes:
+        if not prefix:  # a bare timestamp stands first
+            return value.partition(split)[2]
+        return split.join(entry for entry in value.split(split) if not entry.startswith(prefix))
 
-    return _with_lines(parts, without)
+    return _with_signature(parts, without)
 
 
 _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
@@ -199,8 +235,7 @@ _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
 
 def _malformed_signature(parts: Parts, *ways: Callable[[bytes], bytes]) -> Make:
     """Malformed in each of these ways in turn."""
-    line = parts.signature
-    return _with_lines(parts, lambda lines, index: line.replaced(lines, ways[index % len(ways)](line.value(lines))))
+    return _with_signature(parts, lambda value, index: ways[index % len(ways)](value))
 
 
 def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
@@ -208,28 +243,29 @@ def _malformed_in_one_way(way: Callable[[bytes], bytes]) -> CaseKind:
 
 
 def _non_ascii_signature(parts: Parts) -> Make:
-    line = parts.signature
-    return _with_lines(parts, lambda lines, _: line.replaced(lines, line.value(lines)[:-1] + "é".encode()))
+    return _with_signature(parts, lambda value, _: value[:-1] + "é".encode())
 
 
 def _long_list(parts: Parts, *, valid: bool) -> Make:
-    line, separator = parts.signature, parts.scheme.signature.separator or b""
-    name, prefix = parts.scheme.signature.name, parts.scheme.signature.prefix
+    signature = parts.scheme.signature
+    separator = signature.separator or b""
+    name, prefix = signature.name, signature.prefix
 
-    def lengthen(lines: bytes, _index: int) -> bytes:
-        value = line.value(lines)
+    def lengthen(value: bytes, _index: int) -> bytes:
         before, _, entry = value.rpartition(separator)
         head = before + separator if before else b""
-        junk = prefix + b"0" * (len(entry) - len(prefix))
+        if signature.is_prefix_once:
+            head, entry = head + prefix, entry.removeprefix(prefix)
+        junk = (b"" if signature.is_prefix_once else prefix) + b"0" * (len(entry.removeprefix(prefix)))
         space = LONG_LIST_BYTES - len(name) - len(b": \r\n") - len(value)
         many = separator.join([junk] * (space // (len(junk) + len(separator))))
-        return line.replaced(lines, head + many + (separator + entry if valid else b""))
+        return head + many + (separator + entry if valid else b"")
 
-    return _with_lines(parts, lengthen)
+    return _with_signature(parts, lengthen)
 
 
 def _wrong_content_type(parts: Parts) -> Make:
-    size = len(parts.provider.content_type)  # the first of the lines
+    size = len(parts.provider.content_type(parts.source))  # the first of the lines
     return _with_lines(parts, lambda lines, _: b"Content-Type: text/plain\r\n" + lines[size:])
 
 
@@ -243,6 +279,11 @@ def _no_list(scheme: Scheme) -> str:
     return "" if scheme.signature.separator is not None else "its header carries one signature, not a list"
 
 
+def _no_long_list(scheme: Scheme) -> str:
+    few = "" if scheme.algorithm == "hmac" else "a receiver checks few signatures of a key pair"
+    return _no_list(scheme) or few
+
+
 def _no_window(scheme: Scheme) -> str:
     return "" if scheme.tolerance_s else "it has no time window"
 
@@ -253,13 +294,21 @@ def _no_window(scheme: Scheme) -> str:
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
     shift_ns = sign * (parts.case.by or HOUR_NS)
     # A signer of its own: the genuine signer caches what belongs to the current second.
-    make = signed(
-        parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets), parts.provider.content_type
-    )
+    make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
     return lambda index, now_ns: make(index, now_ns + shift_ns)
 
 
 # -- another body ---------------------------------------------------------------------------------------------------
+
+
+def _no_hmac(scheme: Scheme) -> str:
+    return "" if scheme.algorithm == "hmac" else "it has no key of an HMAC"
+
+
+def _malformed_json(parts: Parts) -> Make:
+    if parts.source.content_type != JSON_TYPE:
+        raise UsageError(f"{parts.case.kind}: events of type {parts.source.type} are not JSON")
+    return _signed_otherwise(parts, lambda body: body[:-1])
 
 
 def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
@@ -275,13 +324,8 @@ def _sent_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
 
 def _signed_otherwise(parts: Parts, change: Callable[[bytes], bytes]) -> Make:
     """The body is changed before signing: the signature is valid."""
-    sign, body_of, content_type = parts.sign, parts.source.body, parts.provider.content_type
-
-    def make(index: int, now_ns: int) -> SignedRequest:
-        body = change(body_of(index, now_ns))
-        return SignedRequest(content_type + sign(body, now_ns, index), body)
-
-    return make
+    sign, body_of = parts.sign, parts.source.body
+    return lambda index, now_ns: sign(change(body_of(index, now_ns)), now_ns, index)
 
 
 def _at_limit(parts: Parts, more: int) -> Make:
@@ -303,18 +347,23 @@ def _replayed(parts: Parts) -> Make:
 
 def _tampered_replay(parts: Parts) -> Make:
     recall, body_of = parts.memory.recall, parts.source.body
+    change = tampered(parts.scheme)
+    in_body = parts.scheme.signature.place != "header"
 
     def make(index: int, now_ns: int) -> SignedRequest:
-        lines, body = recall(index, now_ns)
+        request = recall(index, now_ns)
+        lines, body = request
+        if in_body:
+            return SignedRequest(lines, change(body))
         changed = body_of(index, now_ns)
-        return SignedRequest(lines, changed if changed != body else with_another_digit(body))
+        return SignedRequest(lines, changed if changed != body else change(body))
 
     return make
 
 
 CASE_KINDS: dict[str, CaseKind] = {
     "wrong_secret": CaseKind("refuse", _wrong_secret),
-    "empty_key": CaseKind("refuse", _empty_key),
+    "empty_key": CaseKind("refuse", _empty_key, _no_hmac),
     PUBLISHED_KEY: CaseKind("refuse", _published_key, _no_published_key),
     **{f"{PUBLISHED_KEY}.{where}": _of_one_key(text) for where, text in PUBLISHED.items()},
     "retired_secret": CaseKind("refuse", _retired_secret),
@@ -324,14 +373,16 @@ CASE_KINDS: dict[str, CaseKind] = {
     **{f"malformed_signature.{name}": _malformed_in_one_way(way) for name, way in _MALFORMED.items()},
     "non_ascii_signature": CaseKind("refuse", _non_ascii_signature),
     "long_signature_list": CaseKind("refuse", lambda parts: _long_list(parts, valid=False), _no_list),
-    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_list),
+    "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_long_list),
+    KEY_PAIR_FORGERY: CaseKind("refuse", lambda parts: _key_pair_forgery(parts, *FORGERIES), no_key_pair),
+    **{f"{KEY_PAIR_FORGERY}.{name}": _of_one_forgery(name) for name in FORGERIES},
     "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
     "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
-    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, with_another_digit)),
-    "tampered_replay": CaseKind("refuse", _tampered_replay),
-    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced)),
+    "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), not_signed),
+    "tampered_replay": CaseKind("refuse", _tampered_replay, not_signed),
+    "reserialised_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, respaced), not_bytes),
     "spaced_body": CaseKind("accept", lambda parts: _signed_otherwise(parts, respaced)),
-    "malformed_json": CaseKind("refuse", lambda parts: _signed_otherwise(parts, lambda body: body[:-1])),
+    "malformed_json": CaseKind("refuse", _malformed_json, no_json),
     "wrong_content_type": CaseKind("refuse", _wrong_content_type),
     "body_at_limit": CaseKind("accept", lambda parts: _at_limit(parts, 0), options={"size": 1_000_000}),
     "body_over_limit": CaseKind("refuse", lambda parts: _at_limit(parts, 1), options={"size": 1_000_000}),

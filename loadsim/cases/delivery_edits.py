@@ -33,6 +33,10 @@ class HeaderLine:
         start, end = self._span(lines)
         return lines[: start - len(self._start) + len(_END)] + lines[end + len(_END) :]
 
+    def cut_if_there(self, lines: bytes) -> bytes:
+        """As `cut`; the lines unchanged when the header is missing."""
+        return self.cut(lines) if self._start in _END + lines else lines
+
     def _span(self, lines: bytes) -> tuple[int, int]:
         # A line end is put before the first line for the search, so that whole names match.
         start = (_END + lines).index(self._start) + len(self._start) - len(_END)

@@ -10,12 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from loadsim.cases.delivery_edits import HeaderLine
+from loadsim.cases.signature_places import signature_place
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
+
+
+def content_type_line(content_type: str) -> bytes:
+    """The header line of a content type."""
+    return f"Content-Type: {content_type}\r\n".encode()
+
+
 OF_EVENTS = frozenset({"content-type"})
 """Headers, lower case, that a target can set itself: its value then replaces that of the event."""
 
@@ -26,8 +33,8 @@ Request = tuple[bytes, bytes]
 """Header lines and body, as in a SignedRequest."""
 MakeAll = Callable[[Sequence[int], int], Sequence[Request]]
 """(indexes, wall clock in ns since 1970) -> the requests that `Make` gives for each."""
-Sign = Callable[[bytes, int, int], bytes]
-"""(body, wall clock in ns since 1970, index) -> signature header lines, each ending in CRLF."""
+Sign = Callable[[bytes, int, int], SignedRequest]
+"""(body, wall clock in ns since 1970, index) -> the signed request with this body."""
 Secrets = Literal["old", "both", "new"]
 
 
@@ -40,67 +47,93 @@ class SigningProvider:
     old_secret: Secret | None = None
     url: str | None = None
     """The URL that the provider has stored, for schemes that sign it."""
-    content_type: bytes = CONTENT_TYPE
-    """The header line, or lines, of the content type."""
+    own_content_type: bytes | None = None
+    """The header line, or lines, of the content type that the target sets itself; None: that of the events."""
 
-    def signer(self, secret: Secret, topic: str) -> Signer:
+    def content_type(self, source: Source) -> bytes:
+        """The header line, or lines, of the content type of events of `source`."""
+        return content_type_line(source.content_type) if self.own_content_type is None else self.own_content_type
+
+    def signer(self, secret: Secret, source: Source, topic: str) -> Signer:
         """The signer of events called `topic` under `secret`. Raises UsageError when the scheme cannot use the
         secret."""
-        return self.scheme.signer(secret, url=self.url, event=topic)
+        content_type = self.content_type(source).partition(b"\r\n")[0].partition(b": ")[2].decode()
+        return self.scheme.signer(secret, url=self.url, event=topic, content_type=content_type)
 
-    def old_signer(self, topic: str) -> Signer:
+    def old_signer(self, source: Source, topic: str) -> Signer:
         """The signer under the old secret. Raises UsageError when there is none."""
         if self.old_secret is None:
             raise UsageError("the old secret is not given: see target.old_secret_env")
-        return self.signer(self.old_secret, topic)
+        return self.signer(self.old_secret, source, topic)
+
+    def sign_with(self, secret: Secret, source: Source, topic: str) -> Sign:
+        """Signs events of `source` called `topic` under one secret."""
+        return signing(self.signer(secret, source, topic), source, self.content_type(source))
 
     def sign(self, source: Source, topic: str, secrets: Secrets) -> Sign:
         """How events of `source` called `topic` are signed in a phase with these secrets."""
         if secrets == "new":
-            return signing(self.signer(self.secret, topic), source)
-        old = signing(self.old_signer(topic), source)
+            return self.sign_with(self.secret, source, topic)
+        old = signing(self.old_signer(source, topic), source, self.content_type(source))
         if secrets == "old":
             return old
-        new = signing(self.signer(self.secret, topic), source)
-        separator = self.scheme.signature.separator
-        if separator is None:
+        new = self.sign_with(self.secret, source, topic)
+        signature = self.scheme.signature
+        if signature.separator is None and not signature.further:
             return lambda body, now_ns, index: (new if index & 1 else old)(body, now_ns, index)
-        line = HeaderLine(self.scheme.signature.name)
+        place = signature_place(self.scheme)
+        if signature.separator is None:
+            name = signature.further[0].encode()
 
-        def both(body: bytes, now_ns: int, index: int) -> bytes:
+            def in_two_headers(body: bytes, now_ns: int, index: int) -> SignedRequest:
+                first, second = (old, new) if index & 1 else (new, old)
+                lines, sent = first(body, now_ns, index)
+                return SignedRequest(lines + name + b": " + place.value(second(body, now_ns, index)) + b"\r\n", sent)
+
+            return in_two_headers
+        separator, joint = signature.separator, signature.joint
+
+        def both(body: bytes, now_ns: int, index: int) -> SignedRequest:
             first, second = (old, new) if index & 1 else (new, old)
-            lines = first(body, now_ns, index)
-            entry = line.value(second(body, now_ns, index)).rpartition(separator)[2]
-            return line.replaced(lines, line.value(lines) + separator + entry)
+            request = first(body, now_ns, index)
+            entry = place.value(second(body, now_ns, index)).rpartition(separator)[2].removeprefix(signature.prefix)
+            return place.replaced(request, place.value(request) + joint + entry)
 
         return both
 
 
-def signing(signer: Signer, source: Source) -> Sign:
-    """The signer's headers for events of `source`."""
+def signing(signer: Signer, source: Source, content_type: bytes = CONTENT_TYPE) -> Sign:
+    """Makes the signed request of a body of `source`."""
     headers, event_id = signer.headers, source.event_id
+    if signer.seals:
+        return _sealing(signer, source, content_type)
     if signer.needs_id:
-        return lambda body, now_ns, index: headers(body, now_ns, event_id(index))
-    return lambda body, now_ns, _: headers(body, now_ns, "")
+        return lambda body, now_ns, index: SignedRequest(content_type + headers(body, now_ns, event_id(index)), body)
+    return lambda body, now_ns, _: SignedRequest(content_type + headers(body, now_ns, ""), body)
 
 
-def signed(source: Source, sign: Sign, content_type: bytes = CONTENT_TYPE) -> Make:
+def _sealing(signer: Signer, source: Source, content_type: bytes) -> Sign:
+    def sign(body: bytes, now_ns: int, index: int) -> SignedRequest:
+        event_id = source.event_id(index)
+        body = signer.sealed(body, now_ns, event_id)
+        return SignedRequest(content_type + signer.headers(body, now_ns, event_id), body)
+
+    return sign
+
+
+def signed(source: Source, sign: Sign) -> Make:
     """Makes requests of unchanged events of `source`, signed by `sign`."""
     body_of = source.body
-
-    def make(index: int, now_ns: int) -> SignedRequest:
-        body = body_of(index, now_ns)
-        return SignedRequest(content_type + sign(body, now_ns, index), body)
-
-    return make
+    return lambda index, now_ns: sign(body_of(index, now_ns), now_ns, index)
 
 
 def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_TYPE) -> MakeAll | None:
-    """The fastest way from indexes to requests under one secret; None when headers contain the event's id.
+    """The fastest way from indexes to requests under one secret; None when headers contain the event's id, or the
+    signature stands in the body.
 
     Most events of a run are made here; not those with an `--epoch`, retries or volleys.
     """
-    if signer.needs_id:
+    if signer.needs_id or signer.seals:
         return None
     bodies_of, headers_of = source.bodies, signer.headers_of_all
 

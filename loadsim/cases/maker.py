@@ -93,7 +93,8 @@ class RequestMaker:
                 makers = _makers(provider, source, phase, cases, seed, self._given)
                 together = None
                 if phase == "new" and isinstance(source, EventSource):
-                    together = genuine(source, provider.signer(secret, source.topic), provider.content_type)
+                    signer = provider.signer(secret, source, source.topic)
+                    together = genuine(source, signer, provider.content_type(source))
                 self._table += makers
                 self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
@@ -114,9 +115,7 @@ class RequestMaker:
         if isinstance(source, RecordedSource):  # recorded bodies contain their own time
             return _recorded_again(self.maker_of(stratum), self._provider.scheme)
         provider = self._provider
-        return _redelivering(
-            source, provider.scheme, provider.sign(source, source.topic, self._secrets[phase]), provider.content_type
-        )
+        return _redelivering(source, provider.scheme, provider.sign(source, source.topic, self._secrets[phase]))
 
     def make(self, index: int, stratum: int, now_ns: int) -> SignedRequest:
         """The request of event `index` in `stratum`, signed at `now_ns`, ns since 1970."""
@@ -169,15 +168,17 @@ def _one_by_one(make: Make) -> MakeAll:
     return lambda indexes, now_ns: [make(index, now_ns) for index in indexes]
 
 
-def _redelivering(source: Source, scheme: Scheme, sign: Sign, content_type: bytes) -> Redeliver:
+def _redelivering(source: Source, scheme: Scheme, sign: Sign) -> Redeliver:
     body_of = source.body
 
     def make(index: int, born_ns: int, now_ns: int, attempt: int, code: int) -> SignedRequest:
         body = counted(scheme, body_of(index, born_ns), attempt)
-        lines = sign(body, now_ns, index)
-        if attempt > 1:
-            lines = _with_headers(lines, attempt_headers(scheme, attempt, code, born_ns))
-        return SignedRequest(content_type + lines, body)
+        request = sign(body, now_ns, index)
+        if attempt == 1:
+            return request
+        return SignedRequest(
+            _with_headers(request.headers, attempt_headers(scheme, attempt, code, born_ns)), request.body
+        )
 
     return make
 
@@ -235,7 +236,10 @@ def _makers_of(
     provider: SigningProvider, source: Source, topic: str, secrets: Secrets, cases: Sequence[Case], seed: int
 ) -> list[Make]:
     sign = provider.sign(source, topic, secrets)
-    plain = signed(source, sign, provider.content_type)
+    plain = signed(source, sign)
+    if provider.scheme.parts or provider.scheme.signature.place != "header":
+        for index in range(len(source.events) if isinstance(source, RecordedSource) else 1):
+            plain(index, 0)  # an event that lacks a signed part is reported here, before the first is sent
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]
     for case in cases:

@@ -101,12 +101,9 @@ async def _execute(bench: ReceiverBenchmark) -> ReceiverBench:
 
 def _compose(options: dict[str, Any]) -> ReceiverRequest:
     """The options as one request, before anything is started. Raises UsageError."""
-    import secrets
-
     from loadsim.events import default_types
-    from loadsim.model import Secret
     from loadsim.plan import UnitError, parse_duration
-    from loadsim.secret_sources import read_secret
+    from loadsim.secret_sources import new_secret, read_secret
     from loadsim.settings import read_custom
     from loadsim.signing import CUSTOM, family, scheme
     from loadsim.studies.bench_receiver.procedure import RATES, ReceiverRequest
@@ -118,7 +115,7 @@ def _compose(options: dict[str, Any]) -> ReceiverRequest:
     own = options["app"] is not None
     if not own and (options["secret_env"] is not None or options["secret_file"] is not None):
         raise UsageError("a secret is for --app only: without it a random one is used")
-    secret = Secret(secrets.token_hex(24))
+    secret = new_secret(described)
     if own:
         secret = read_secret(
             secret_env=options["secret_env"],

@@ -89,6 +89,7 @@ def _compose(options: dict[str, Any]) -> VerifyRequest:
     from loadsim.secret_sources import read_secret
     from loadsim.settings import read_custom
     from loadsim.signing import CUSTOM, scheme, scheme_names
+    from loadsim.studies.bench_verify.deliveries import timeable
     from loadsim.studies.bench_verify.procedure import DEFAULT_SCHEME, SIZES, URL, VerifyRequest
     from loadsim.studies.bench_verify.verifiers import own
 
@@ -105,8 +106,13 @@ def _compose(options: dict[str, Any]) -> VerifyRequest:
         raise UsageError("a secret is for --verifier only: without it a random one is used")
     found = [
         scheme(name, custom, where=options["custom"]) if name == CUSTOM else scheme(name)
-        for name in names or scheme_names()
+        for name in names or (name for name in scheme_names() if timeable(scheme(name)))
     ]
+    for each in found:
+        if not timeable(each):
+            raise UsageError(
+                f"--scheme {each.name}: only an HMAC in a header, over body, time, id and URL, can be timed"
+            )
     if options["verifier"] is not None:
         secret = read_secret(
             secret_env=options["secret_env"],

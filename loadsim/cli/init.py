@@ -133,6 +133,7 @@ def _answers(
         raise UsageError("--secret-env and --secret-file are both given: keep one of them")
     url = _value("URL of the endpoint", url, _checked_url, None, ask=ask)
     scheme = _value("Signature scheme", scheme, _checked_scheme, Target(url=url).scheme, ask=ask)
+    find_scheme(scheme).check_url(url)
     if secret_file is None:
         question, usual = "Environment variable that holds the secret", find_scheme(scheme).default_secret_env
         secret_env = _value(question, secret_env, _checked_variable, usual, ask=ask)

@@ -51,6 +51,8 @@ class SchemeRow(msgspec.Struct, frozen=True, kw_only=True):
     """The environment variable that holds the secret unless another is named."""
     events: tuple[str, ...]
     """Its event types."""
+    confirmed: str | None
+    """The library of the provider, or the published signatures, that accept what is sent; None: not confirmed."""
 
 
 class SchemeList(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -123,15 +122,30 @@ def _checked(argument: str, options: dict[str, Any]) -> _Settings:
     endpoint = resolve_target(argument, read_config())
     target = target_with(endpoint, options)
     chosen = scheme(target.scheme, target.custom)
+    event = event_for(endpoint, target, options["event"], any_will_do=True)
+    if not options["clock"]:
+        _check_raw(chosen, event)
     return _Settings(
         endpoint,
         target,
         chosen,
-        event_for(endpoint, target, options["event"], any_will_do=True),
+        event,
         resolve_headers(target.headers),
         _seconds("--pause", options["pause"] or "0s"),
         _window(chosen, options),
     )
+
+
+def _check_raw(scheme: Scheme, event: str) -> None:
+    """Raise UsageError where there is nothing to find out: the endpoint need not verify the raw bytes, or the forms,
+    which are JSON, cannot be sent."""
+    from loadsim.events import JSON_TYPE, event_type
+
+    if not scheme.covers_body:
+        raise UsageError(f"the scheme {scheme.name} does not sign the raw bytes of the body: there is nothing to probe")
+    kind = event_type(event)
+    if kind.content_type != JSON_TYPE or not kind.template.startswith(b"{"):
+        raise UsageError(f"{event} is not a JSON object, which the forms of a probe are (--clock works)")
 
 
 def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None] | None:
@@ -157,7 +171,7 @@ def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None]
 async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
     """The request to the endpoint; with `embedded`, to a receiver that lives as long as the context."""
     from loadsim.plan import EMBEDDED
-    from loadsim.secret_sources import read_secret
+    from loadsim.secret_sources import new_secret, read_secret
 
     target, scheme = settings.target, settings.scheme
     if target.url != EMBEDDED:
@@ -169,7 +183,7 @@ async def _request_to(settings: _Settings) -> AsyncIterator[ProbeRequest]:
     from loadsim.receiver.embedded import start_receiver
     from loadsim.receiver.options import ReceiverOptions
 
-    secret = Secret(secrets.token_hex(24))
+    secret = new_secret(scheme)
     options = ReceiverOptions(scheme=target.scheme, custom=target.custom, public_url=target.public_url, admin=None)
     async with await start_receiver(options, secret) as receiver:
         yield _request(settings, receiver.url, secret)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from loadsim.signing.explain import Explanation
 
 LISTED = "loadsim.schemes/1"
+NOT_CONFIRMED = "not confirmed: no library of the provider and no published signature is known"
 
 
 @click.group("schemes", invoke_without_command=True)
@@ -35,6 +37,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
       loadsim schemes
       loadsim schemes show stripe
       loadsim schemes verify github --headers captured.txt --body-file body.json
+      loadsim schemes new-key discord --out discord.pem
     """
     from loadsim.signing import scheme_names
 
@@ -60,22 +63,21 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
-    from loadsim.signing.scheme_data import KEY_FORMS
 
     found = _scheme(name, custom)
     if as_json:
         put_json(_document([found]))
         return
-    several = found.signature.separator
     rows = [
         ("scheme", f"{found.name} ({found.title})"),
         *(("header", f"{header}: {value}") for header, value in found.header_templates()),
         *(("retries", f"{header}: {value}") for header, value in found.retry_headers),
         ("signature", found.formula),
-        ("key", KEY_FORMS[found.key]),
+        ("key", found.key_words),
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
-        ("several", "one signature only" if several is None else f"several, with {several.decode()!r} between them"),
+        ("several", _several(found)),
+        ("confirmed", found.confirmed or NOT_CONFIRMED),
         ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
@@ -140,6 +142,34 @@ def verify(name: str, **options: Any) -> None:
     sys.exit(Exit.ok if explained.rejection is None else Exit.failed)
 
 
+@command.command("new-key")
+@click.argument("name", shell_complete=completing.schemes)
+@click.option("--out", required=True, metavar="FILE", help="File for the private key; must not exist.")
+@click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
+def new_key(name: str, out: str, custom: str | None) -> None:
+    """Make a key pair: the private key into a file, the public one on standard output.
+
+    The sender reads the file (--secret-file); the endpoint is given the public key, which is shown in PEM and, as many
+    providers show it, in hex and base64.
+
+    \b
+    Examples:
+      loadsim schemes new-key discord --out discord.pem
+    """
+    from loadsim.launch.result_files import write_new
+    from loadsim.secret_sources import new_secret
+    from loadsim.signing.asymmetric import KeyPair
+
+    found = _scheme(name, custom)
+    if found.algorithm in ("hmac", "none"):
+        raise UsageError(f"scheme {found.name} signs without a key pair: any text is a secret")
+    secret = new_secret(found)
+    pair = KeyPair(found.algorithm, secret, found.name)
+    write_new(Path(out), secret.reveal().encode(), mode=0o600)
+    for form in ("pem", "hex", "base64"):
+        put_line(pair.public_text(form).rstrip("\n") if form == "pem" else f"{form}: {pair.public_text(form)}")
+
+
 def _print_verification(explained: Explanation) -> None:
     if explained.rejection is None:
         put_line(f"verified: {explained.findings[0]}")
@@ -172,7 +202,6 @@ def _row(found: Scheme) -> SchemeRow:
     from loadsim.events import default_types
     from loadsim.plan.redact import shown_variable
     from loadsim.signing import family
-    from loadsim.signing.scheme_data import KEY_FORMS
 
     separator = found.signature.separator
     return SchemeRow(
@@ -181,12 +210,13 @@ def _row(found: Scheme) -> SchemeRow:
         headers=dict(found.header_templates()),
         retry_headers=dict(found.retry_headers),
         formula=found.formula,
-        key=KEY_FORMS[found.key],
+        key=found.key_words,
         timestamp=_timestamp(found),
         tolerance_s=found.tolerance_s,
         separator=None if separator is None else separator.decode(),
         secret_env=shown_variable(found.default_secret_env),
         events=default_types(family(found)),
+        confirmed=found.confirmed or None,
     )
 
 
@@ -204,19 +234,29 @@ def _print_list() -> None:
 
     from loadsim.cli.terminal import stdout_console
     from loadsim.signing import scheme, scheme_names
-    from loadsim.signing.scheme_data import KEY_FORMS
 
     console = stdout_console()
     rows = []
     for each in map(scheme, scheme_names()):
         read = ", ".join(_original_spelling(each, name) for name in each.header_names())
-        rows.append((each.name, read, each.formula, _window(each), KEY_FORMS[each.key]))
+        if each.signature.place != "header":
+            read = ", ".join(filter(None, (read, each.header_templates()[-1][0])))
+        confirmed = each.confirmed or NOT_CONFIRMED.partition(":")[0]
+        rows.append((each.name, read, each.formula, _window(each), each.key_words, confirmed))
     if not console.is_terminal:
         for row in rows:
             put_line("\t".join(row))
         return
     table = Table(
-        "Scheme", "Headers", "Signature", "Window", "Key", box=None, header_style="bold", padding=(0, 2, 0, 0)
+        "Scheme",
+        "Headers",
+        "Signature",
+        "Window",
+        "Key",
+        "Confirmed by",
+        box=None,
+        header_style="bold",
+        padding=(0, 2, 0, 0),
     )
     for row in rows:
         table.add_row(*row)
@@ -225,7 +265,7 @@ def _print_list() -> None:
 
 def _original_spelling(found: Scheme, name: str) -> str:
     """A header's name as the provider writes it."""
-    return next(spelling for spelling, _ in found.header_templates() if spelling.lower() == name)
+    return next((spelling for spelling, _ in found.header_templates() if spelling.lower() == name), name)
 
 
 def _timestamp(found: Scheme) -> str:
@@ -239,6 +279,13 @@ def _timestamp(found: Scheme) -> str:
         "body": f"in the body's field {timestamp.name}",
     }
     return f"{units[timestamp.unit]}, {places[timestamp.place]}"
+
+
+def _several(found: Scheme) -> str:
+    separator = found.signature.separator
+    if separator is not None:
+        return f"several, with {separator.decode()!r} between them"
+    return "several, each in a header of its own" if found.signature.further else "one signature only"
 
 
 def _window(found: Scheme) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from loadsim.events import EventSource
+from loadsim.events import JSON_TYPE, EventSource, catalogue
 from loadsim.input_files import read_text_file
 from loadsim.inputs.values import types_of
 from loadsim.model import UsageError
@@ -112,6 +112,8 @@ def sample(name: str, now_ns: int) -> dict[str, Any]:
     """A sample payload of an event type, indented for editing. Raises UsageError."""
     seed = secrets.randbits(32)
     event = made_event(EventSource(name, seed), name, seed, now_ns)
+    if event.content_type != JSON_TYPE:
+        return {"event": event.name, "payload": event.body.decode()}
     return {"event": event.name, "payload": orjson.dumps(orjson.loads(event.body), option=orjson.OPT_INDENT_2).decode()}
 
 
@@ -123,7 +125,8 @@ def read_event(endpoint: Endpoint, form: Mapping[str, Any]) -> OneEvent:
     if not isinstance(text, str) or not text.strip():
         raise UsageError("the payload is empty: take a new sample")
     try:
-        body = compact(text.encode())
+        kind = next((each.content_type for each in catalogue() if each.name == name), JSON_TYPE)
+        body = compact(text.encode()) if kind == JSON_TYPE else text.strip().encode()
     except UnicodeEncodeError:
         raise UsageError("the payload is not UTF-8 text") from None
     return own_event(endpoint, body, name, "the payload", "change it, or choose that event type")

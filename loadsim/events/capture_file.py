@@ -38,6 +38,7 @@ class RecordedSource:
     def __init__(self, type: str, seed: int, events: Sequence[RecordedEvent]) -> None:  # noqa: A002
         """`events` as `read_recorded` returns them, at least one. `type` is the type of rows without one."""
         self.type = self.topic = type
+        self.content_type = "application/json"
         self.events = tuple(events)
         self._bodies = tuple(event.body for event in events)
         self._prefix = identifier(seed, type)[:-12]

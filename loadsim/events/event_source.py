@@ -10,13 +10,14 @@ import copy
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import orjson
 
 from loadsim.events.compiled_templates import CompiledTemplate, Renderer, compile_template
 from loadsim.events.event_document import event_document
-from loadsim.events.event_types import catalogue, event_type
+from loadsim.events.event_types import FORM_TYPE, catalogue, event_type
 from loadsim.events.field_rules import id_prefix, varying
 from loadsim.events.random_organisation import SITUATIONS, organisation, situations
 from loadsim.events.seeding import bit_generator, identifier
@@ -31,6 +32,12 @@ _LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
 _NONE: CompiledTemplate = (b"",)
 """Marks a situation whose template cannot be compiled: its bodies are serialised one by one."""
 _dumps = orjson.dumps
+
+
+def _form(document: JsonValue) -> bytes:
+    """The fields of the document as a form (application/x-www-form-urlencoded); values that are not text as in JSON."""
+    texts = ((name, value if isinstance(value, str) else _dumps(value).decode()) for name, value in document.items())
+    return urlencode(list(texts)).encode()
 
 
 class EventSource:
@@ -55,6 +62,8 @@ class EventSource:
         kind = event_type(type)
         document, picture, self._overrides = event_document(kind, seed, simulation, image, overrides)
         self.topic = kind.topic
+        self.content_type = kind.content_type
+        self._dumps = _form if kind.content_type == FORM_TYPE else _dumps
         self._seed = seed
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
@@ -105,7 +114,7 @@ class EventSource:
         self._fill(number, event_id, now_ms)
         for override in self._overrides:
             override.apply(self._document)
-        return _dumps(self._document)
+        return self._dumps(self._document)
 
     def _compile(self, number: int) -> CompiledTemplate:
         """The compiled template of a situation, made when the situation is first needed and kept for the whole run."""

@@ -18,6 +18,8 @@ from loadsim.model import JsonValue, UsageError
 from loadsim.spelling import did_you_mean
 
 TRACKPILOTS = "trackpilots"
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
 _DESCRIPTIONS = {
     "desktop.activity_tracking.captured": "A user started or stopped working (work mode on or off).",
     "desktop.app_tracking.captured": "An app or website a user had in front, for how long.",
@@ -36,6 +38,8 @@ class EventType:
     template: bytes = b""
     varies: Mapping[str, str] | None = None
     """Path in the sample -> rule (see `field_rules`); None for those in `trackpilots_fields`."""
+    content_type: str = JSON_TYPE
+    """The media type of the body: JSON, or a form, of which the sample then has the fields and values."""
 
     def sample(self) -> JsonValue:
         """A fresh copy of the sample, keys in the documented order."""
@@ -65,6 +69,7 @@ def _of_providers() -> list[EventType]:
                     topic=document["topic"],
                     template=orjson.dumps(document["sample"]),
                     varies=document["varies"],
+                    content_type=document.get("content_type", JSON_TYPE),
                 )
             )
     return found

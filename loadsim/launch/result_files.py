@@ -57,10 +57,10 @@ def write_whole(path: Path, data: bytes) -> None:
         raise LoadsimError(f"{str(path)!r}: cannot be written: no file can have such a name") from None
 
 
-def write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write a file that does not exist yet. Raises UsageError where it does; LoadsimError for another error."""
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
     except FileExistsError:
         raise UsageError(f"{path} exists already and is not overwritten") from None

@@ -81,8 +81,10 @@ def secrets_in(
 
 
 def _forms_of_key(key: str) -> Iterator[str]:
-    """A signing secret, and the same without the prefix of some providers."""
+    """A signing secret, the same without the prefix of some providers, and as it is sent where it is USER:PASSWORD."""
     yield key
+    if ":" in key:
+        yield base64.b64encode(key.encode("utf-8", "surrogatepass")).decode()
     if len(rest := key.partition("_")[2]) >= SHORTEST_VALUE:
         yield rest
 

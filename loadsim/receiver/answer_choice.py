@@ -7,7 +7,6 @@ engines: no sockets, clocks, delays or counters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.options import ANY_PATH
-from loadsim.signing import Rejection
+from loadsim.signing import Checker, Rejection
 
 HEALTH_PATH = "/healthz"
 CONTENT_TYPE = "content-type"
@@ -97,17 +96,6 @@ def path_of(target: str) -> str:
 def understood(coding: str) -> bool:
     """Whether this transfer coding is supported: chunked only, because a compressed body is not what was signed."""
     return coding.lower() == "chunked"
-
-
-class Checker(Protocol):
-    """Checks signatures: a `signing.Verifier`, or something that combines several."""
-
-    @property
-    def header_names(self) -> tuple[str, ...]:
-        """The headers that `verify` needs, lower case."""
-
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
-        """None for a genuine delivery."""
 
 
 class Rules:

@@ -18,8 +18,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
-from loadsim.receiver.answer_choice import Checker, HeaderNames
-from loadsim.signing import Rejection
+from loadsim.receiver.answer_choice import HeaderNames
+from loadsim.signing import Checker, Rejection
 
 MAX_BODY = 1_000_000
 READ_TIMEOUT_S = 10.0

@@ -5,10 +5,9 @@ Its time is counted from the first request, which all workers share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from loadsim.receiver.answer_choice import Checker
-from loadsim.signing import Rejection
+from loadsim.signing import Checker, Headers, Rejection
 
 
 class Rotating:
@@ -24,7 +23,7 @@ class Rotating:
         self._age_ns, self._retire_ns = age_ns, retire_ns
         self.header_names = new.header_names
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """See Checker."""
         # Called first, so that the first request of all starts the clock.
         retired = self._retire_ns is not None and self._age_ns() >= self._retire_ns

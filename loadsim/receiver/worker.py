@@ -21,7 +21,7 @@ import msgspec
 
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.answer_choice import Checker, Rules
+from loadsim.receiver.answer_choice import Rules
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters
 from loadsim.receiver.effect_outputs import outputs
@@ -36,7 +36,7 @@ from loadsim.receiver.processing import Processing
 from loadsim.receiver.secret_rotation import Rotating
 from loadsim.receiver.timer import Timer
 from loadsim.signals import left_to_the_parent
-from loadsim.signing import scheme
+from loadsim.signing import Checker, scheme
 
 MOST_CONNECTIONS = 100_000
 """The descriptor limit is raised to this, as far as the system allows."""

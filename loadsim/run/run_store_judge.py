@@ -27,13 +27,15 @@ from loadsim.measure.event_outcomes import FILE as OUTCOMES
 from loadsim.measure.event_outcomes import OutcomeCollector, dump_outcomes
 from loadsim.measure.ledger_document import RunLedger
 from loadsim.measure.result import RESULT_FILE, RunResult, dump_result
-from loadsim.model import LoadsimError, Secret, own_fault
+from loadsim.model import LoadsimError, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.report_formats import run_files
 from loadsim.run.calibration import known_limits
 from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.run.run_ids import new_id
+from loadsim.secret_sources import new_secret
+from loadsim.signing import scheme
 
 if TYPE_CHECKING:
     from loadsim.receiver.embedded import RunningReceiver
@@ -216,7 +218,8 @@ async def receiving(spec: RunSpec) -> AsyncIterator[tuple[RunSpec, RunningReceiv
     from loadsim.receiver.embedded import start_receiver  # aiohttp's import would delay every other run
     from loadsim.receiver.options import ReceiverOptions
 
-    secret, old_secret = _random_secret(), _random_secret() if needs_old_secret(scenario) else None
+    described = scheme(target.scheme, target.custom)
+    secret, old_secret = new_secret(described), new_secret(described) if needs_old_secret(scenario) else None
     behaviour = msgspec.structs.asdict(scenario.receiver) if scenario.receiver is not None else {}
     options = ReceiverOptions(
         **behaviour,
@@ -228,10 +231,6 @@ async def receiving(spec: RunSpec) -> AsyncIterator[tuple[RunSpec, RunningReceiv
     )
     async with await start_receiver(options, secret, old_secret=old_secret) as receiver:
         yield msgspec.structs.replace(spec, secret=secret, old_secret=old_secret, url=receiver.url), receiver
-
-
-def _random_secret() -> Secret:
-    return Secret(secrets.token_hex(24))
 
 
 def free_directory(out: Path) -> None:

@@ -22,7 +22,7 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.cluster import cluster_of
 from loadsim.launch.environment import available_cores
-from loadsim.model import Objective, Secret, UsageError
+from loadsim.model import Objective, UsageError
 from loadsim.plan import (
     EMBEDDED,
     RunSpec,
@@ -46,7 +46,7 @@ from loadsim.run.run_length import check_sizes, scaled_spec
 from loadsim.run.run_secrets import with_keys
 from loadsim.run.run_store_judge import free_directory
 from loadsim.run.scenario_text import names_scenario, scenario_text
-from loadsim.secret_sources import ELSEWHERE
+from loadsim.secret_sources import ELSEWHERE, new_secret
 from loadsim.settings import Config, load_config, resolve_target
 from loadsim.shipped import shipped_names
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
@@ -93,8 +93,6 @@ COMMAND_LINE = Words(
         "workers": "-w",
     },
 )
-STAND_IN = Secret("00" * 24)
-"""A stand-in for a secret that is not on this machine. It is valid in every key format."""
 
 
 def read_config() -> Config:
@@ -168,7 +166,9 @@ def _keys_are_here(spec: RunSpec) -> bool:
 
 def _check_requests(spec: RunSpec) -> None:
     """Check images and paths of fields here, before a shard would find an error."""
-    request_maker(msgspec.structs.replace(spec, secret=spec.secret or STAND_IN, old_secret=spec.old_secret or STAND_IN))
+    target = spec.fired.target
+    stand_in = None if spec.secret and spec.old_secret else new_secret(scheme(target.scheme, target.custom))
+    request_maker(msgspec.structs.replace(spec, secret=spec.secret or stand_in, old_secret=spec.old_secret or stand_in))
 
 
 def _objectives(source: str | None, scenario: Scenario, *, added: int, defaults: bool) -> tuple[Objective, ...]:

@@ -6,13 +6,15 @@ are arguments; bodies are bytes and are never parsed here, except for a timestam
 
 from loadsim.model import Secret
 from loadsim.signing.description import Scheme
+from loadsim.signing.message_parts import Headers
 from loadsim.signing.registry import CUSTOM, CUSTOM_TABLE, family, scheme, scheme_names
 from loadsim.signing.sign import Signer
-from loadsim.signing.verify import Headers, Rejection, Verifier
+from loadsim.signing.verify import Checker, Rejection, Verifier
 
 __all__ = [
     "CUSTOM",
     "CUSTOM_TABLE",
+    "Checker",
     "Headers",
     "Rejection",
     "Scheme",

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from loadsim.model import Secret, UsageError
+from loadsim.signing.message_parts import FILTERS, Compose, OwnHeaders, Part, compiled
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from loadsim.signing.scheme_data import Encoding, Field, SchemeData
+    from loadsim.signing.scheme_data import Encoding, Field, KeyForm, SchemeData
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -52,7 +54,7 @@ class MessageMac:
         self._outer = hashlib.new(scheme.digest, key.translate(_OUTER)).copy
         # The type's own method is twice as fast as a function that calls it.
         self._encode = type(self._start).hexdigest if scheme.encoding == "hex" else _ENCODERS[scheme.encoding]
-        parts = [_part(scheme, part, url) for part in scheme.signed]
+        parts: list[bytes | str] = [_part(scheme, part, url) for part in scheme.signed]  # type: ignore[misc]  # no Part
         self._lead = _fixed(parts)
         self._tail: tuple[bytes, ...] = (b"",)
         self._middle: tuple[bytes, ...] | None = None
@@ -165,24 +167,37 @@ def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:
     return tuple(pieces)
 
 
+_FORM_WORDS: dict[KeyForm, str] = {
+    "hex": "hex",
+    "base64": "base64",
+    "whsec-or-utf8": "base64 after its whsec_",
+    "whsec": "base64 after an optional whsec_",
+}
+
+
 def derive_key(scheme: SchemeData, secret: Secret) -> bytes:
-    """The secret as key bytes. Raises UsageError, which never shows the secret."""
+    """The secret as key bytes, by the first form of the scheme that fits. Raises UsageError, which never shows the
+    secret."""
     text = secret.reveal()
-    is_verbatim = scheme.key == "utf8" or (scheme.key == "whsec-or-utf8" and not text.startswith(WHSEC))
-    try:
-        if is_verbatim:
-            return text.encode("utf-8", "surrogatepass")
-        if scheme.key == "hex":
-            key = bytes.fromhex(text)
-        else:
-            key = _from_base64(text if scheme.key == "base64" else _bare(text))
-    except ValueError:
-        form = {"hex": "hex", "base64": "base64", "whsec-or-utf8": "base64 after its whsec_"}
-        words = form.get(scheme.key, "base64 after an optional whsec_")
-        raise UsageError(f"the secret is not {words}, as scheme {scheme.name} needs") from None
-    if not key:
-        raise UsageError(f"the secret decodes to an empty key, which scheme {scheme.name} must not be used with")
-    return key
+    for form in (scheme.key, *scheme.further_keys):
+        try:
+            key = _key_of(form, text)
+        except ValueError:
+            continue
+        if not key:
+            raise UsageError(f"the secret decodes to an empty key, which scheme {scheme.name} must not be used with")
+        return key
+    words = " or ".join(_FORM_WORDS[form] for form in (scheme.key, *scheme.further_keys))
+    raise UsageError(f"the secret is not {words}, as scheme {scheme.name} needs")
+
+
+def _key_of(form: KeyForm, text: str) -> bytes:
+    """Raises ValueError."""
+    if form == "utf8" or (form == "whsec-or-utf8" and not text.startswith(WHSEC)):
+        return text.encode("utf-8", "surrogatepass")
+    if form == "hex":
+        return bytes.fromhex(text)
+    return _from_base64(text if form == "base64" else _bare(text))
 
 
 def _bare(text: str) -> str:
@@ -195,11 +210,9 @@ def _from_base64(text: str) -> bytes:
     return base64.b64decode(text if "=" in text else text + "=" * (-len(text) % 4), validate=True)
 
 
-def message(scheme: SchemeData, url: str | None, timestamp: bytes, event_id: bytes, body: bytes) -> bytes:
-    """The message that the scheme signs, as one bytes object, for other uses than HMAC."""
-    fields = {"timestamp": timestamp, "id": event_id, "body": body}
-    parts = (_part(scheme, part, url) for part in scheme.signed)
-    return b"".join(part if isinstance(part, bytes) else fields[part] for part in parts)
+def message_of(scheme: SchemeData, url: str | None, own: OwnHeaders | None = None) -> Compose:
+    """The function that makes the message that the scheme signs, as one bytes object; `own` as in `compiled`."""
+    return compiled([_part(scheme, part, url) for part in scheme.signed], scheme.name, url, own)
 
 
 def url_text(scheme: SchemeData, url: str) -> str:
@@ -214,14 +227,21 @@ def url_text(scheme: SchemeData, url: str) -> str:
     return url
 
 
-def _part(scheme: SchemeData, part: Field | bytes, url: str | None) -> bytes | str:
-    """A part of the message: bytes if it is equal for every delivery, else the name of the field."""
+def _part(scheme: SchemeData, part: Field | Part | bytes, url: str | None) -> bytes | str | Part:
+    """A part of the message: bytes if it is equal for every delivery, else the name of the field, or the Part."""
     if isinstance(part, bytes):
         return part
+    if isinstance(part, Part):
+        if part.source not in ("method", "url"):
+            return part
+        text = b"POST" if part.source == "method" else _signed_url(scheme, url)
+        return functools.reduce(lambda data, name: FILTERS[name](data), part.filters, text)
     if part.value == "method":
         return b"POST"
-    if part.value != "url":
-        return part.value
+    return part.value if part.value != "url" else _signed_url(scheme, url)
+
+
+def _signed_url(scheme: SchemeData, url: str | None) -> bytes:
     if not url:
         raise UsageError(
             f"scheme {scheme.name} signs the URL too: give the URL that the sender uses, as public_url or url"
@@ -237,7 +257,12 @@ def _base64url(state: _Hash) -> str:
     return binascii.b2a_base64(state.digest(), newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
+def _upper_hex(state: _Hash) -> str:
+    return state.hexdigest().upper()
+
+
 _ENCODERS: dict[Encoding, Callable[[_Hash], str]] = {
+    "HEX": _upper_hex,
     "base64": _base64,
     "base64url": _base64url,
 }

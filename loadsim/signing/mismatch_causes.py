@@ -17,8 +17,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from loadsim.model import Secret, UsageError
+from loadsim.signing.algorithms import WRITERS
+from loadsim.signing.composed import codes_of
 from loadsim.signing.description import Scheme
-from loadsim.signing.mac import MessageMac, derive_key, message
+from loadsim.signing.mac import derive_key, message_of
+from loadsim.signing.message_parts import Delivered, Part
 from loadsim.signing.scheme_data import KEY_FORMS, Field
 
 Codes = Callable[[bytes, bytes, bytes], str]
@@ -38,7 +41,9 @@ class Suspect(NamedTuple):
 
 
 def suspects(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
-    """All suspects that can use the secret, the more probable first."""
+    """All suspects that can use the secret, the more probable first; only an HMAC of the usual form has any."""
+    if not scheme.is_usual:
+        return
     for found in (*_keys(scheme, secret, url), *_urls(scheme, secret, url), *_formulas(scheme, secret, url)):
         if found is not None:
             yield found
@@ -48,7 +53,7 @@ def _suspect(
     does: str, if_endpoint: str, scheme: Scheme, secret: Secret, url: str | None, if_sender: str = ""
 ) -> Suspect | None:
     try:
-        return Suspect(does, if_sender, if_endpoint, MessageMac(scheme, secret, url).code)
+        return Suspect(does, if_sender, if_endpoint, codes_of(scheme, secret, url).code)
     except UsageError:
         return None  # the secret is not in the form that this suspect needs
 
@@ -171,14 +176,14 @@ def _formulas(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspe
 
 def _messages(scheme: Scheme) -> Iterator[Scheme]:
     """The scheme's fields with other separators, in reverse order, and the body alone."""
-    fields = [part for part in scheme.signed if isinstance(part, Field)]
+    fields = [part for part in scheme.signed if not isinstance(part, bytes)]
     if len(scheme.signed) < 2:
         return
     seen = {scheme.signed}
     has_literals = any(isinstance(part, bytes) for part in scheme.signed)
     for separator in (b".", b":", b",", b"", b"|", b"\n") if has_literals else ():
         for ordered in (fields, fields[::-1]):
-            joined: list[Field | bytes] = []
+            joined: list[Field | Part | bytes] = []
             for field in ordered:
                 joined += [separator, field] if joined and separator else [field]
             if tuple(joined) not in seen:
@@ -191,8 +196,8 @@ def _messages(scheme: Scheme) -> Iterator[Scheme]:
 def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
     """The right code in another notation."""
     mend = f"write the code in {scheme.encoding}, as scheme {scheme.name} does"
-    code = MessageMac(scheme, secret, url).code
-    of_hex = MessageMac(dataclasses.replace(scheme, encoding="hex"), secret, url).code
+    code = codes_of(scheme, secret, url).code
+    of_hex = codes_of(dataclasses.replace(scheme, encoding="hex"), secret, url).code
 
     def written(does: str, write: Callable[[str], str], source: Codes = code) -> Suspect:
         return Suspect(does, "", mend, lambda timestamp, event_id, body: write(source(timestamp, event_id, body)))
@@ -202,8 +207,10 @@ def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Itera
     )
     if scheme.encoding == "hex":
         yield written("writes the code in upper case", str.upper)
-        in_base64 = MessageMac(dataclasses.replace(scheme, encoding="base64"), secret, url).code
+        in_base64 = codes_of(dataclasses.replace(scheme, encoding="base64"), secret, url).code
         yield written("writes the code in base64 without padding (=)", lambda text: text.rstrip("="), in_base64)
+    elif scheme.encoding == "HEX":
+        yield written("writes the code in lower case", str.lower)
     elif scheme.encoding == "base64":
         yield written("leaves the padding (=) of base64 out", lambda text: text.rstrip("="))
     else:
@@ -213,10 +220,11 @@ def _written_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Itera
 def _keyed_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterator[Suspect]:
     """Key and message combined in another way than by HMAC."""
     key, digest = derive_key(scheme, secret), scheme.digest
+    message, write = message_of(scheme, url), WRITERS[scheme.encoding]
 
     def made(does: str, compute: Callable[[bytes], bytes]) -> Suspect:
         def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
-            return _encode(scheme, compute(message(scheme, url, timestamp, event_id, body)))
+            return write(compute(message(timestamp, event_id, Delivered(body, None))))
 
         return Suspect(does, "", f"make the {scheme.formula}, with the secret as the key", code)
 
@@ -224,10 +232,3 @@ def _keyed_otherwise(scheme: Scheme, secret: Secret, url: str | None) -> Iterato
     yield made("takes the message as the key and the key as the message", lambda text: hmac.digest(text, key, digest))
     yield made(f"{plain} key and message, not their HMAC", lambda text: hashlib.new(digest, key + text).digest())
     yield made(f"{plain} message and key, not their HMAC", lambda text: hashlib.new(digest, text + key).digest())
-
-
-def _encode(scheme: Scheme, code: bytes) -> str:
-    if scheme.encoding == "hex":
-        return code.hex()
-    text = base64.b64encode(code).decode()
-    return text if scheme.encoding == "base64" else text.translate(str.maketrans("+/", "-_")).rstrip("=")

@@ -9,10 +9,12 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
+from loadsim.signing.message_parts import Part
 from loadsim.signing.timestamps import TICK_NS, Unit
 
 Digest = Literal["sha1", "sha256", "sha512"]
-Encoding = Literal["hex", "base64", "base64url"]
+Algorithm = Literal["hmac", "none", "ed25519", "ecdsa-p256", "rsa-sha256", "rsa-sha1"]
+Encoding = Literal["hex", "HEX", "base64", "base64url", "text"]
 KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex"]
 
 KEY_FORMS: dict[KeyForm, str] = {
@@ -25,8 +27,27 @@ KEY_FORMS: dict[KeyForm, str] = {
 """How the secret's text becomes the key, in words."""
 
 
+ALGORITHMS: dict[Algorithm, str] = {
+    "hmac": "HMAC",
+    "none": "no signature",
+    "ed25519": "Ed25519",
+    "ecdsa-p256": "ECDSA (P-256, SHA-256)",
+    "rsa-sha256": "RSA (PKCS #1 v1.5, SHA-256)",
+    "rsa-sha1": "RSA (PKCS #1 v1.5, SHA-1)",
+}
+"""The algorithms in words."""
+ENCODINGS: dict[Encoding, str] = {
+    "hex": "hex",
+    "HEX": "upper-case hex",
+    "base64": "base64",
+    "base64url": "base64url",
+    "text": "plain text",
+}
+"""How a code is written, in words."""
+
+
 class Field(enum.Enum):
-    """A variable part of the signed message; all other parts are literal bytes."""
+    """A usual part of the signed message; other parts are literal bytes and `message_parts.Part`s."""
 
     timestamp = "timestamp"
     id = "id"
@@ -35,18 +56,39 @@ class Field(enum.Enum):
     body = "body"
 
 
+Place = Literal["header", "json", "form"]
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureHeader:
     """The header with the signature: `prefix` is before each signature, `separator` between several of them.
 
     With `separator=None` there is exactly one signature. With `timestamp_prefix` the timestamp is an entry of the same
-    header: `t=1700000000,v1=…`.
+    header: `t=1700000000,v1=…`; an empty one is a bare timestamp, which stands first.
     """
 
     name: str
     prefix: bytes = b""
     separator: bytes | None = None
     timestamp_prefix: bytes | None = None
+    is_prefix_once: bool = False
+    """The prefix stands once before the whole list, not before each signature."""
+    further: tuple[str, ...] = ()
+    """Headers in the same form for the signatures under further secrets."""
+    place: Place = "header"
+    """Where `name` is: a header, a field of the JSON body (a path) or of the form-encoded body."""
+
+    def prefixed(self, entries: list[bytes]) -> list[bytes]:
+        """The entries of a header's value, each with its prefix also where that stands once before the list."""
+        if not self.is_prefix_once:
+            return entries
+        first = next((number for number, entry in enumerate(entries) if entry.startswith(self.prefix)), len(entries))
+        return entries[: first + 1] + [self.prefix + entry for entry in entries[first + 1 :]]
+
+    @property
+    def joint(self) -> bytes:
+        """What stands before a further signature in a list."""
+        return (self.separator or b"") + (b"" if self.is_prefix_once else self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +112,7 @@ class Timestamp:
 
 @dataclass(frozen=True, slots=True)
 class SchemeData:
-    """A provider's signature scheme: the encoded HMAC over `signed`, sent in headers.
+    """A provider's signature scheme: the encoded code or signature over `signed`, sent in headers or in the body.
 
     `tolerance_s` is how far the timestamp may be from now in both directions; None: there is no window. `id_headers`
     carry the event's id; the first is verified only if `signed` contains the id. `constants` are sent with every
@@ -81,7 +123,7 @@ class SchemeData:
     name: str
     title: str
     signature: SignatureHeader
-    signed: tuple[Field | bytes, ...]
+    signed: tuple[Field | Part | bytes, ...]
     default_secret_env: str
     timestamp: Timestamp | None = None
     id_headers: tuple[str, ...] = ()
@@ -89,6 +131,9 @@ class SchemeData:
     digest: Digest = "sha256"
     encoding: Encoding = "hex"
     key: KeyForm = "utf8"
+    further_keys: tuple[KeyForm, ...] = ()
+    """Further forms of the key, in order: a sender takes the first that fits, a receiver tries all."""
+    algorithm: Algorithm = "hmac"
     tolerance_s: int | None = None
     url_decoded: str = ""
     like: str | None = None
@@ -97,6 +142,8 @@ class SchemeData:
     """Sent with further attempts only; see `signing.retry_marks` for their fields."""
     retry_reasons: tuple[tuple[str, str], ...] = ()
     """The provider's words for the outcome of the attempt before, by entry of `retry_marks.REASONS`."""
+    confirmed: str = ""
+    """The library of the provider, or the published signatures, that accept what is sent; empty: none is known."""
     attempt_field: str | None = None
     """A field of the body that counts further attempts, 0 in the first."""
     accepts: SchemeData | None = None
@@ -105,44 +152,104 @@ class SchemeData:
     @property
     def signs_id(self) -> bool:
         """Whether the event's id is part of what is signed."""
-        return Field.id in self.signed
+        return self._signs("id")
 
     @property
     def signs_url(self) -> bool:
-        """Whether the URL is part of what is signed."""
-        return Field.url in self.signed
+        """Whether the URL, or a part of it, is part of what is signed."""
+        return self._signs("url", "path", "query")
+
+    @property
+    def signs_query(self) -> bool:
+        """Whether values of the URL's query are part of what is signed."""
+        return self._signs("query")
+
+    def _signs(self, *sources: str) -> bool:
+        return any(
+            (part.value if isinstance(part, Field) else part.source) in sources
+            for part in self.signed
+            if not isinstance(part, bytes)
+        )
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the message beside the usual fields."""
+        return tuple(part for part in self.signed if isinstance(part, Part))
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is an HMAC over the usual fields, sent in a header: the form with a fast path."""
+        return self.algorithm == "hmac" and self.signature.place == "header" and not self.parts
+
+    @property
+    def covers_body(self) -> bool:
+        """Whether every byte of the body is signed."""
+        return any(part is Field.body or (isinstance(part, Part) and part.source == "body") for part in self.signed)
 
     @property
     def formula(self) -> str:
         """The computation in words: `HMAC-SHA256 of {timestamp}.{body} in hex`."""
-        return f"HMAC-{self.digest.upper()} of {self.signed_text} in {self.encoding}"
+        written = ENCODINGS[self.encoding]
+        if self.algorithm == "none":
+            return "the secret itself" if self.encoding == "text" else f"the secret itself in {written}"
+        name = f"HMAC-{self.digest.upper()}" if self.algorithm == "hmac" else ALGORITHMS[self.algorithm]
+        message = self.signed_text.replace("\n", "\\n")
+        return f"{name} of {message} in {written}"
+
+    @property
+    def key_words(self) -> str:
+        """How the secret becomes the key, in words."""
+        if self.algorithm == "none":
+            return "none: the secret is sent"
+        if self.algorithm != "hmac":
+            return "the private key (PEM); a receiver needs the public one only"
+        return ", or ".join(KEY_FORMS[key] for key in (self.key, *self.further_keys))
 
     @property
     def signed_text(self) -> str:
         """The signed message as a template, such as `{timestamp}.{body}`."""
-        return "".join(
-            part.decode("utf-8", "replace") if isinstance(part, bytes) else f"{{{part.value}}}" for part in self.signed
-        )
+        return "".join(map(_written, self.signed))
 
     def header_names(self) -> tuple[str, ...]:
-        """The headers that a receiver must read, lower case: signature, then timestamp and id if they are needed."""
-        names = [self.signature.name]
+        """The headers that a receiver must read, lower case: signature, then timestamp and id if they are needed, then
+        others that are signed."""
+        names = [self.signature.name] if self.signature.place == "header" else []
         if self.timestamp is not None and self.timestamp.place == "header":
             names.append(self.timestamp.name)
         if self.signs_id:
             names.append(self.id_headers[0])
-        return tuple(name.lower() for name in names)
+        names += [part.name for part in self.parts if part.source == "header"]
+        return tuple(dict.fromkeys(name.lower() for name in names))
+
+    def secret_headers(self) -> frozenset[str]:
+        """The headers that hold the secret itself, lower case: they must never be shown."""
+        signature = self.signature
+        if self.algorithm != "none" or signature.place != "header":
+            return frozenset()
+        return frozenset(name.lower() for name in (signature.name, *signature.further))
 
     def header_templates(self) -> tuple[tuple[str, str], ...]:
-        """Every header that is sent, in order, as (name, value with fields in braces)."""
+        """Every header that is sent, in order, as (name, value with fields in braces).
+
+        Where the signature stands in the body, the last is its place there, as in `json:PATH`.
+        """
         pairs = list(self.constants)
         if self.timestamp is not None and self.timestamp.place == "header":
             pairs.append((self.timestamp.name, "{timestamp}"))
         if self.timestamp is not None and self.timestamp.copied_to is not None:
             pairs.append((self.timestamp.copied_to, "{timestamp}"))
         pairs += [(name, "{id}") for name in self.id_headers]
-        value = self.signature.prefix.decode() + "{signature}"
-        if self.signature.timestamp_prefix is not None:
-            separator = (self.signature.separator or b"").decode()
-            value = f"{self.signature.timestamp_prefix.decode()}{{timestamp}}{separator}{value}"
-        return (*pairs, (self.signature.name, value))
+        signature = self.signature
+        field = "secret" if self.algorithm == "none" else "signatures" if signature.is_prefix_once else "signature"
+        value = signature.prefix.decode() + f"{{{field}}}"
+        if signature.timestamp_prefix is not None:
+            separator = (signature.separator or b"").decode()
+            value = f"{signature.timestamp_prefix.decode()}{{timestamp}}{separator}{value}"
+        where = "" if signature.place == "header" else f"{signature.place}:"
+        return (*pairs, *((where + name, value) for name in (signature.name, *signature.further)))
+
+
+def _written(part: Field | Part | bytes) -> str:
+    if isinstance(part, bytes):
+        return part.decode("utf-8", "replace")
+    return f"{{{part.value if isinstance(part, Field) else part}}}"

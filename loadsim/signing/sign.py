@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadsim.model import Secret, UsageError
-from loadsim.signing.mac import MessageMac
+from loadsim.signing.body_fields import with_field
+from loadsim.signing.composed import codes_of
+from loadsim.signing.message_parts import PartError
 from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:
+    from loadsim.signing.message_parts import OwnHeaders
     from loadsim.signing.scheme_data import SchemeData, Timestamp
 
+JSON = "application/json"
+"""The usual content type."""
 _ID = b"\0"
 """Placeholder of the id in the lines of one timestamp; no header can contain this byte."""
 _COPY = b"\1"
@@ -37,14 +42,22 @@ class Signer:
         "_unit",
     )
 
-    def __init__(self, scheme: SchemeData, secret: Secret, url: str | None = None, event: str = "") -> None:
-        mac = MessageMac(scheme, secret, url)
+    def __init__(
+        self,
+        scheme: SchemeData,
+        secret: Secret,
+        url: str | None = None,
+        event: str = "",
+        content_type: str = JSON,
+    ) -> None:
+        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
         self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
-        signature = scheme.signature.name.encode() + b": "
+        in_header = scheme.signature.place == "header"
+        signature = scheme.signature.name.encode() + b": " if in_header else b""
         ids = b"".join(name.encode() + b": " + _ID + b"\r\n" for name in scheme.id_headers)
-        prefix = scheme.signature.prefix
+        prefix = scheme.signature.prefix if in_header else b""
         timestamp = scheme.timestamp
         self._copy: tuple[str, Timestamp] | None = None
         self._tick_ns, self._unit = 0, "s" if timestamp is None else timestamp.unit
@@ -53,7 +66,7 @@ class Signer:
             self._tick_ns = timestamp.tick_ns
             self._before = constants + timestamp.name.encode() + b": "
             self._after = b"\r\n" + ids + signature + prefix
-        elif timestamp is not None and timestamp.place == "signature":
+        elif timestamp is not None and timestamp.place == "signature" and in_header:
             self._tick_ns = timestamp.tick_ns
             self._before = constants + ids + signature + timestamp.name.encode()
             self._after = (scheme.signature.separator or b"") + prefix
@@ -68,6 +81,15 @@ class Signer:
     def needs_id(self) -> bool:
         """Whether the headers carry an event id."""
         return self._needs_id
+
+    @property
+    def seals(self) -> bool:
+        """Whether the signature stands in the body: `sealed` must then come before `headers`."""
+        return False
+
+    def sealed(self, body: bytes, now_ns: int, event_id: str) -> bytes:  # noqa: ARG002 - see SealingSigner
+        """The body as it is sent: unchanged, unless the signature stands in it."""
+        return body
 
     def headers(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The complete header lines, each ending in CRLF, for `body` signed at `now_ns` (ns since 1970).
@@ -107,6 +129,71 @@ class Signer:
         self._timestamp = write_tick(self._unit, tick)
         self._head = self._before + self._timestamp + self._after
         self._tick = tick
+
+
+class SealingSigner(Signer):
+    """Signs deliveries whose signature stands in the body: `sealed` first, then `headers` for the sealed body."""
+
+    __slots__ = ("_place", "_scheme")
+
+    def __init__(
+        self,
+        scheme: SchemeData,
+        secret: Secret,
+        url: str | None = None,
+        event: str = "",
+        content_type: str = JSON,
+    ) -> None:
+        super().__init__(scheme, secret, url, event, content_type)
+        self._scheme = scheme
+        self._place = scheme.signature
+
+    @property
+    def seals(self) -> bool:
+        return True
+
+    def sealed(self, body: bytes, now_ns: int, event_id: str) -> bytes:
+        """The body with its signature. Raises UsageError for a body that cannot hold it."""
+        text, value, timestamp = b"", self._place.prefix.decode(), self._scheme.timestamp
+        if timestamp is not None and timestamp.place != "body":
+            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
+            if timestamp.place == "signature":
+                value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
+        value += self._code(text, event_id.encode("ascii"), body)
+        place = self._place.place
+        assert place != "header"  # noqa: S101 - see Scheme.signer
+        try:
+            return with_field(place, self._place.name, body, value)
+        except PartError as error:
+            raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
+
+    def headers(self, body: bytes, now_ns: int, event_id: str) -> bytes:
+        """The header lines, without a signature."""
+        if self._tick_ns and now_ns // self._tick_ns != self._tick:
+            self._set_tick(now_ns // self._tick_ns)
+        head = self._head
+        if self._copy is not None:
+            head = head.replace(_COPY, self._copied(*self._copy, body, now_ns))
+        return head.replace(_ID, event_id.encode("ascii"))
+
+    def headers_of_all(self, bodies: Sequence[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
+        """As `Signer.headers_of_all`."""
+        return [before + self.headers(body, now_ns, "") for body in bodies]
+
+
+def _own_headers(scheme: SchemeData, event: str, content_type: str) -> OwnHeaders | None:
+    """What the sender writes into its headers, for schemes that sign some of them."""
+    if not scheme.parts:
+        return None
+    found: dict[str, bytes | str] = {"content-type": content_type.encode()}
+    for name, value in scheme.constants:
+        line = _line(name, value, event)
+        if line:
+            found[name.lower()] = line.partition(b": ")[2][:-2]
+    found |= {name.lower(): "id" for name in scheme.id_headers}
+    if scheme.timestamp is not None and scheme.timestamp.place == "header":
+        found[scheme.timestamp.name.lower()] = "timestamp"
+    return found
 
 
 def _line(name: str, value: str, event: str) -> bytes:

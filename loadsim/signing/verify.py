@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,7 @@ import msgspec
 
 from loadsim.model import Secret
 from loadsim.signing.mac import Code, MessageMac
+from loadsim.signing.message_parts import Delivered, Headers, PartError
 from loadsim.signing.timestamps import TimestampReader, unix_s
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ three. The longest header cannot hold this many SHA-256 signatures, but it can h
 those would cost as much as a thousand deliveries.
 """
 LONGEST_ID = 256
-_FORMS = {"hex": rb"[0-9a-f]+", "base64": rb"[A-Za-z0-9+/]+={0,2}", "base64url": rb"[A-Za-z0-9_-]+"}
+FORMS = {
+    "hex": rb"[0-9a-f]+",
+    "HEX": rb"[0-9A-F]+",
+    "text": rb"[ -~]+",
+    "base64": rb"[A-Za-z0-9+/]+={0,2}",
+    "base64url": rb"[A-Za-z0-9_-]+",
+}
 
 
 class Rejection(enum.Enum):
@@ -68,11 +75,36 @@ _Last = tuple[object, float, Code]
 deliveries."""
 
 
-class Headers(Protocol):
-    """The headers: a dict by lower-case name, or a web framework's mapping that ignores case."""
+class Checker(Protocol):
+    """Checks deliveries: one of the verifiers, or something that combines several."""
 
-    def get(self, key: str, /) -> str | None:
-        """The header's value; None when it is missing."""
+    @property
+    def header_names(self) -> tuple[str, ...]:
+        """The headers that `verify` needs, lower case; a caller may leave out all others."""
+
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
+        """None when genuine. `headers` is looked up by lower-case name; `now_s` is seconds since 1970."""
+
+
+class AnyVerifier:
+    """Accepts what one of several verifiers accepts: several signature headers, or several forms of the key."""
+
+    __slots__ = ("_verifiers", "header_names")
+
+    def __init__(self, verifiers: Sequence[Checker]) -> None:
+        self._verifiers = tuple(verifiers)
+        names = (name for verifier in verifiers for name in verifier.header_names)
+        self.header_names: tuple[str, ...] = tuple(dict.fromkeys(names))
+
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
+        """As `Verifier.verify`; the reason of a refusal is the first that is not a missing header."""
+        reasons: list[Rejection] = []
+        for verifier in self._verifiers:
+            rejection = verifier.verify(headers, body, now_s)
+            if rejection is None:
+                return None
+            reasons.append(rejection)
+        return next((reason for reason in reasons if reason is not Rejection.missing_signature), reasons[0])
 
 
 class Verifier:
@@ -88,6 +120,7 @@ class Verifier:
         "_mac",
         "_prefix",
         "_separator",
+        "_signature",
         "_signature_name",
         "_stamp_prefix",
         "_time_name",
@@ -107,6 +140,7 @@ class Verifier:
         self.header_names: tuple[str, ...] = scheme.header_names() + others
         """The headers that `verify` needs, lower case; a caller may leave out all others."""
         self._prefix = scheme.signature.prefix.decode()
+        self._signature = scheme.signature
         self._separator = scheme.signature.separator
         self._between = (scheme.signature.separator or b"").decode()
         self._signature_name = scheme.signature.name.lower()
@@ -116,7 +150,7 @@ class Verifier:
         self._is_stamped = timestamp is not None
         self._timestamps = TimestampReader(timestamp.unit if timestamp else "s", self._stamp_prefix)
         self._tolerance_s = (tolerance_s or math.inf) if timestamp else math.inf
-        self._form = re.compile(re.escape(scheme.signature.prefix) + _FORMS[scheme.encoding])
+        self._form = re.compile(re.escape(scheme.signature.prefix) + FORMS[scheme.encoding])
         # Deliveries with one timestamp share this tuple. It is replaced as a whole, so threads never see half of it.
         self._last: _Last = (object(), 0.0, mac.at(b""))
 
@@ -148,7 +182,7 @@ class Verifier:
             id_text = headers.get(self._id_name)
             if id_text is None:
                 return Rejection.missing_id
-            event_id = _ascii(id_text, LONGEST_ID)
+            event_id = ascii_bytes(id_text, LONGEST_ID)
             if not event_id:
                 return Rejection.malformed_id
         expected = self._prefix + code(event_id, body)
@@ -175,6 +209,8 @@ class Verifier:
             return Rejection.missing_timestamp
         found = self._timestamps.read(text)
         if found is None and self._time_name is None:
+            if not self._stamp_prefix:  # a bare timestamp has no name by which it could be found elsewhere
+                return Rejection.malformed_timestamp
             entries = self._time_entries(self._entries(signature))
             if len(entries) != 1:
                 return Rejection.malformed_signature
@@ -192,16 +228,16 @@ class Verifier:
 
     def _entries(self, signature: str) -> list[bytes]:
         """The entries of the header; empty when it is too long, has too many entries or is not ASCII."""
-        given = _ascii(signature, LONGEST_SIGNATURE_HEADER)
+        given = ascii_bytes(signature, LONGEST_SIGNATURE_HEADER)
         if self._separator is None:
             return [given]
         if given.count(self._separator) >= MOST_ENTRIES:
             return []
         entries = given.split(self._separator)
-        if self._separator == b" " or b" " not in given:
-            return entries
-        # A header sent in several lines is joined by ", "; the blank is not part of an entry.
-        return [entry.strip(b" ") for entry in entries]
+        if self._separator != b" " and b" " in given:
+            # A header sent in several lines is joined by ", "; the blank is not part of an entry.
+            entries = [entry.strip(b" ") for entry in entries]
+        return self._signature.prefixed(entries)
 
     def _refusal(self, signature: str, expected: bytes) -> Rejection | None:
         """None when one of several signatures is the expected one; else whether the signature or its form is wrong."""
@@ -245,7 +281,13 @@ class BodyTimeVerifier(Verifier):
 
 
 def body_timestamp(body: bytes, field: str) -> str | None:
-    """A top-level field of a JSON body as text: the value of a string, else the JSON text; None without the field."""
+    """A field of a JSON body as text: the value of a string, else the JSON text; None without the field. It stands at
+    the top, or `field` is its path."""
+    if "." in field:
+        try:
+            return Delivered(body, None).json(field).decode() or None
+        except (PartError, UnicodeDecodeError):
+            return None
     try:
         written = bytes(_finder(field).decode(body).found)
         if written.startswith(b'"'):
@@ -267,7 +309,7 @@ def _finder(field: str) -> msgspec.json.Decoder[_Body]:
     return msgspec.json.Decoder(msgspec.defstruct("Body", [("found", *wanted)]))
 
 
-def _ascii(text: str, longest: int) -> bytes:
+def ascii_bytes(text: str, longest: int) -> bytes:
     """`text` as bytes; empty, which is never a valid field, when it is too long or not ASCII."""
     if len(text) > longest:
         return b""

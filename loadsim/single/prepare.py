@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import orjson
 
-from loadsim.cases import CONTENT_TYPE
+from loadsim.cases import content_type_line
 from loadsim.engine.tls_settings import Trust, trust_of
-from loadsim.events import EventSource, catalogue
+from loadsim.events import JSON_TYPE, EventSource, catalogue
 from loadsim.inputs.values import types_of
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError
 from loadsim.plan import EMBEDDED, Headers, Target
@@ -36,6 +36,7 @@ class OneEvent:
     id: str
     body: bytes
     seed: int | None
+    content_type: str = JSON_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +83,21 @@ def check_registered(endpoint: Endpoint, name: str) -> None:
 
 def made_event(source: EventSource, name: str, seed: int, now_ns: int) -> OneEvent:
     """Event 0 of a run with this seed."""
-    return OneEvent(name, source.topic, source.event_id(0), source.body(0, now_ns), seed)
+    return OneEvent(name, source.topic, source.event_id(0), source.body(0, now_ns), seed, source.content_type)
 
 
 def own_event(
     endpoint: Endpoint, body: bytes, asked: str | None, source: str, remedy: str = "leave out -e or change the file"
 ) -> OneEvent:
-    """The user's own body: any JSON, sent unchanged. Its `event` field, if there is one, gives the type.
+    """The user's own body, sent unchanged: a form where the type asked for is one, else any JSON, whose `event` field,
+    if there is one, gives the type.
 
     `source` is its name in messages, `remedy` the advice where it has another type than the one asked for. Raises
     UsageError.
     """
+    if asked is not None and (content_type := _content_type(asked)) != JSON_TYPE:
+        check_registered(endpoint, asked)
+        return OneEvent(asked, _topic(asked), f"msg_{secrets.token_hex(12)}", body, None, content_type)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -104,6 +109,10 @@ def own_event(
     if isinstance(name, str):
         check_registered(endpoint, name)
     return OneEvent(str(name or source), _topic(name), f"msg_{secrets.token_hex(12)}", body, None)
+
+
+def _content_type(name: str) -> str:
+    return next((each.content_type for each in catalogue() if each.name == name), JSON_TYPE)
 
 
 def _topic(name: object) -> str:
@@ -121,19 +130,28 @@ def prepare(endpoint: Endpoint, target: Target, event: OneEvent, remedy: str = E
         default_env=chosen.default_secret_env,
         remedy=remedy,
     )
-    signer = chosen.signer(secret, url=target.public_url or target.url, event=event.topic)
+    signer = chosen.signer(
+        secret, url=target.public_url or target.url, event=event.topic, content_type=event.content_type
+    )
+    _ = _signed(signer, event, 0)  # an event that cannot be signed is reported here
     trust = trust_of(target, read_key_password(target.key_password_env))
     return PreparedDelivery(endpoint, target, resolve_headers(target.headers), event, signer, secret, trust)
+
+
+def _signed(signer: Signer, event: OneEvent, now_ns: int) -> SignedRequest:
+    body = signer.sealed(event.body, now_ns, event.id)
+    return SignedRequest(content_type_line(event.content_type) + signer.headers(body, now_ns, event.id), body)
 
 
 async def deliver(delivery: PreparedDelivery, now_ns: int) -> Simulation:
     """Sign with the time `now_ns`, and send once. Raises UsageError when a file that the target names cannot be
     used."""
     target, event = delivery.target, delivery.event
-    signed = delivery.signer.headers(event.body, now_ns, event.id)
+    described = scheme(target.scheme, target.custom)
+    request = _signed(delivery.signer, event, now_ns)
     done = await exchange(
         target.url,
-        SignedRequest(CONTENT_TYPE + signed, event.body),
+        request,
         headers=delivery.headers,
         timeout_s=target.timeout / NS_PER_S,
         trust=delivery.trust,
@@ -142,12 +160,13 @@ async def deliver(delivery: PreparedDelivery, now_ns: int) -> Simulation:
         event=event.name,
         url=target.url,
         headers=done.headers,
-        payload=event.body,
+        # A body that holds the secret itself is shown without it.
+        payload=event.body if described.algorithm == "none" else request.body,
         timings=done.timings,
         outcome=done.outcome,
         endpoint=delivery.endpoint.name,
         seed=event.seed,
         scheme=target.scheme,
-        hidden=from_environment(target.headers),
+        hidden=from_environment(target.headers) | described.secret_headers(),
         secret=delivery.secret,
     )

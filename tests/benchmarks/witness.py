@@ -30,7 +30,7 @@ from loadsim.receiver.fault_plan import fault_plan
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.options import ANY_PATH, ReceiverOptions
-from loadsim.signing import Verifier, scheme
+from loadsim.signing import Checker, scheme
 from tests.benchmarks import common
 
 
@@ -50,7 +50,7 @@ class RememberingRules(Rules):
 
     __slots__ = ("arrivals", "bodies", "entries", "length")
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: Checker) -> None:
         super().__init__(ANY_PATH, verifier)
         self.needs = (*self.needs, "x-loadsim-id")
         self.entries: Counter[str] = Counter()

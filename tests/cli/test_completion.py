@@ -61,7 +61,7 @@ def completed(run: Run, monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]
         ("loadsim ab b", ["blue"]),
         ("loadsim ab blue staging --scenario stea", ["steady"]),
         ("loadsim events strip", [name for name in EVENTS if name.startswith("strip")]),
-        ("loadsim events --scheme git", ["github"]),
+        ("loadsim events --scheme git", ["github", "gitlab-token", "gitlab"]),
         ("loadsim schemes show str", ["stripe"]),
         ("loadsim schemes verify str", ["stripe"]),
         ("loadsim receive --scheme str", ["stripe"]),

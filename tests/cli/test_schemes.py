@@ -50,6 +50,7 @@ def test_the_list_has_every_scheme_on_its_own_line(run: Run) -> None:
         "HMAC-SHA256 of {timestamp}.{body} in hex",
         "±300 s",
         "the secret verbatim",
+        "not confirmed",
     ]
 
 
@@ -134,3 +135,21 @@ def test_the_body_may_come_on_standard_input(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(BODY)))
     Path("body").unlink()
     assert verify(run, "github", "--body-file", "-", lines=header_lines("github"))[0] == 0
+
+
+@pytest.mark.parametrize("name", ["discord", "sendgrid"])
+def test_a_new_key_pair_is_written_and_its_public_key_shown(run: Run, name: str) -> None:
+    ran = run("schemes", "new-key", name, "--out", "key.pem")
+    assert ran.code == 0
+    private = Path("key.pem")
+    assert private.stat().st_mode & 0o077 == 0
+    assert "PRIVATE" not in ran.out
+    assert private.read_text(encoding="utf-8").startswith("-----BEGIN PRIVATE KEY-----")
+    public = Secret(ran.out[: ran.out.index("hex: ")])
+    own = scheme(name).signer(Secret(private.read_text(encoding="utf-8")))
+    lines = own.headers(b"{}", 10**18, "").decode().split("\r\n")
+    headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
+    assert scheme(name).verifier(public).verify(headers, b"{}", 10**9) is None
+    again = run("schemes", "new-key", name, "--out", "key.pem")
+    assert (again.code, "exists already" in again.err) == (2, True)
+    assert run("schemes", "new-key", "github", "--out", "g.pem").code == 2

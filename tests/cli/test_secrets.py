@@ -95,6 +95,50 @@ def test_nor_on_the_page(run: Run, url: str) -> None:
     assert not [value for value in HIDDEN if value in page]
 
 
+async def repeat(request: web.Request) -> web.Response:
+    """Refuses, and repeats all headers and the body."""
+    said = "\n".join([*(f"{name}: {value}" for name, value in request.headers.items()), await request.text()])
+    return web.Response(status=401, text=said)
+
+
+OWN = """
+[endpoints.own]
+url = "{url}"
+scheme = "custom"
+secret_env = "OWN"
+[endpoints.own.custom]
+headers = ["X-Caller-Id: {{secret}}"]
+algorithm = "none"
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "command"),
+    [
+        ("telegram.message", "simulate"),
+        ("postmark.Delivery", "simulate --json"),
+        ("microsoft-graph.message.created", "simulate"),
+        ("microsoft-graph.message.created", "simulate --json"),
+        ("own", "simulate"),
+        pytest.param("own", "run", marks=pytest.mark.slow),
+    ],
+)
+def test_a_secret_that_is_sent_itself_is_not_shown(
+    event: str, command: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN", "bob:sent-0815-itself")
+    with serving(repeat) as url:
+        Path("loadsim.toml").write_text(OWN.format(url=url), encoding="utf-8")
+        options = ("-e", APP) if event == "own" else ("-e", event, "--secret-env", "OWN")
+        words, more = command.split(), ("-c", "1", "-n", "2", "--json", "-", "--raw") if command == "run" else ()
+        ran = run(words[0], "own" if event == "own" else url, *options, *words[1:], *more)
+    assert ran.code == 99, ran.err
+    kept = [path.read_text(errors="replace") for path in (tmp_path / "reports").rglob("*") if path.is_file()]
+    for text in (ran.out, ran.err, *kept):
+        assert "sent-0815-itself" not in text
+        assert "Ym9iOnNlbnQtMDgxNS1pdHNlbGY" not in text
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadsim.events import EventSource, catalogue, default_types, event_type, sample_payload
+from loadsim.events import FORM_TYPE, EventSource, catalogue, default_types, event_type, sample_payload
 from loadsim.events.event_source import LARGEST_INDEX
 from loadsim.model import UsageError
 from loadsim.signing import family, scheme, scheme_names
@@ -21,6 +22,13 @@ SOURCES = {name: EventSource(name, 7) for name in NAMES}
 
 names = st.sampled_from(NAMES)
 indexes = st.integers(0, LARGEST_INDEX)
+
+
+def parsed(name: str, body: bytes) -> Any:
+    """The document of a body: JSON, or a form's fields by name."""
+    if event_type(name).content_type == FORM_TYPE:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
+    return orjson.loads(body)
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
@@ -49,7 +57,7 @@ def test_every_scheme_has_events_of_its_own_or_of_the_one_it_is_like() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_fields_that_vary_are_those_that_the_file_names(name: str) -> None:
     sample = leaves(event_type(name).sample())
-    bodies = [leaves(orjson.loads(SOURCES[name].body(index, NOW_NS + index * 10**12))) for index in range(40)]
+    bodies = [leaves(parsed(name, SOURCES[name].body(index, NOW_NS + index * 10**12))) for index in range(40)]
     assert all(list(body) == list(sample) for body in bodies)
     changed = {path for path in sample if len({repr(body[path]) for body in bodies}) > 1}
     varies = event_type(name).varies
@@ -60,12 +68,14 @@ def test_the_fields_that_vary_are_those_that_the_file_names(name: str) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(names, indexes, st.integers(0, 4_000_000_000 * 10**9), st.integers(0, 2**32))
-def test_a_body_depends_on_its_arguments_only_and_is_json(name: str, index: int, now_ns: int, seed: int) -> None:
+def test_a_body_depends_on_its_arguments_only_and_is_json_or_a_form(
+    name: str, index: int, now_ns: int, seed: int
+) -> None:
     body = EventSource(name, seed).body(index, now_ns)
     other = EventSource(name, seed)
     other.body(index ^ 1, now_ns + 1)
     assert other.body(index, now_ns) == body
-    assert list(leaves(orjson.loads(body))) == list(leaves(event_type(name).sample()))
+    assert list(leaves(parsed(name, body))) == list(leaves(event_type(name).sample()))
 
 
 @given(names, indexes, indexes)

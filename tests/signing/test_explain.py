@@ -230,7 +230,7 @@ def test_what_was_signed_is_said_in_whole_sentences() -> None:
 def test_what_is_missing_is_named_and_another_schemes_headers_are_recognised() -> None:
     headers = delivery(signer("github"), BODY)
     assert findings_text("stripe", headers) == (
-        "the header Stripe-Signature is missing\nthe headers are those of another scheme: github"
+        "the header Stripe-Signature is missing\nthe headers are those of another scheme: github, meta"
     )
     only = delivery(signer("trackpilots"), BODY)
     del only["x-webhook-timestamp"]

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from loadsim.model import Secret, UsageError
 from loadsim.signing import CUSTOM, Scheme, scheme, scheme_names
 
-from .vectors import CONVOY_BODY, CONVOY_HEADERS, DESCRIBED, PUBLISHED, SELF_MADE, Described, Vector
+from .vectors import (
+    ADYEN_BODY,
+    CONVOY_BODY,
+    CONVOY_HEADERS,
+    DESCRIBED,
+    PUBLISHED,
+    SELF_MADE,
+    TWILIO_PUBLISHED,
+    Described,
+    Vector,
+)
 
 
 def lines(
@@ -23,7 +33,9 @@ def lines(
     return signer.headers(body, round(time_s * 1000) * 1_000_000, event_id).decode().split("\r\n")
 
 
-@pytest.mark.parametrize("vector", [*PUBLISHED, *SELF_MADE], ids=lambda vector: f"{vector.scheme}: {vector.source}")
+@pytest.mark.parametrize(
+    "vector", [*PUBLISHED, *TWILIO_PUBLISHED, *SELF_MADE], ids=lambda vector: f"{vector.scheme}: {vector.source}"
+)
 def test_a_vector_is_signed_and_verified(vector: Vector) -> None:
     found = scheme(vector.scheme)
     made = lines(found, vector.secret, vector.body, vector.time_s, vector.id, vector.url)
@@ -32,6 +44,16 @@ def test_a_vector_is_signed_and_verified(vector: Vector) -> None:
     verifier = found.verifier(Secret(vector.secret), url=vector.url)
     assert verifier.verify(headers, vector.body, vector.time_s) is None
     assert verifier.verify(headers, vector.body + b" ", vector.time_s) is not None
+
+
+def test_adyens_published_signature_is_written_into_the_body_and_verified() -> None:
+    secret = Secret("44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056")
+    sealed = scheme("adyen").signer(secret).sealed(ADYEN_BODY, 0, "")
+    code = b"coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="
+    assert sealed == ADYEN_BODY.replace(b'"hmacSignature":""', b'"hmacSignature":"%b"' % code)
+    verifier = scheme("adyen").verifier(secret)
+    assert verifier.verify({}, sealed, 0) is None
+    assert verifier.verify({}, sealed.replace(b"1130", b"1131"), 0) is not None
 
 
 @pytest.mark.parametrize("vector", DESCRIBED, ids=lambda vector: vector.source)

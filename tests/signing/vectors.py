@@ -30,6 +30,14 @@ SQUARE_BODY = (
     b'"created_at":"2022-07-13T20:30:59.037339943Z","data":{"type":"webhooks","id":"bc368e64-01aa-407e-b46e-3231809b1129"}}'
 )
 SQUARE_URL = "https://webhook.site/679a4f3a-dcfa-49ee-bac5-9d0edad886b9"
+TWILIO_REQUEST = b"To=%2B18005551212&CallSid=CA1234567890ABCDE&From=%2B14158675309&Digits=1234&Caller=%2B14158675309"
+ADYEN_BODY = (
+    b'{"live":"false","notificationItems":[{"NotificationRequestItem":{"additionalData":{"hmacSignature":""},'
+    b'"amount":{"currency":"EUR","value":1130},"pspReference":"7914073381342284","eventCode":"AUTHORISATION",'
+    b'"merchantAccountCode":"TestMerchant","merchantReference":"TestPayment-1407325143704","originalReference":"",'
+    b'"success":"true"}}]}'
+)
+"""The notification of which Adyen's page joins the fields."""
 STANDARD = "standard-webhooks, libraries/python/tests/test_webhooks.py"
 STRIPE = "stripe-node, test/crypto/helpers.ts (the bare code, signed as body)"
 
@@ -130,6 +138,20 @@ PUBLISHED = (
         "t=1700000000,v1=77b8b9269f25a199846a55a2bd25b3fba151c70fdae60bb1dcd87fbbc943c55c",
         1_700_000_000,
     ),
+)
+
+TWILIO_PUBLISHED = tuple(
+    Vector("twilio-python, tests/unit/test_request_validator.py", "twilio", "12345", form, code, url=url)
+    for url, code, form in (
+        ("https://mycompany.com/myapp.php?foo=1&bar=2", "RSOYDt4T1cUTdK1PDd93/VVr8B8=", TWILIO_REQUEST),
+        ("https://mycompany.com:443/myapp.php?foo=1&bar=2", "kvajT1Ptam85bY51eRf/AJRuM3w=", TWILIO_REQUEST),
+        ("http://mycompany.com:1234/myapp.php?foo=1&bar=2", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU=", TWILIO_REQUEST),
+        (
+            "https://mycompany.com/myapp.php?foo=1&bar=2",
+            "IK+Dwps556ElfBT0I3Rgjkr1wJU=",
+            b"SidAccount=AC123&Digits=5678&Sid=CA123&Digits=1234&Digits=5678",
+        ),
+    )
 )
 
 SELF_MADE = (

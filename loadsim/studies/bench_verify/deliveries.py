@@ -15,11 +15,18 @@ from multidict import CIMultiDict
 
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret, SignedRequest
 from loadsim.signing import Scheme
-from loadsim.signing.mac import url_text
-from loadsim.signing.scheme_data import Field
+from loadsim.signing.mac import message_of
+from loadsim.signing.message_parts import Delivered
 from loadsim.studies.bench_verify.verifiers import CheckDelivery
 
 SMALLEST_BODY = 64
+
+
+def timeable(scheme: Scheme) -> bool:
+    """Whether verifiers of the scheme can be timed: others need bodies or keys of their own."""
+    return scheme.is_usual
+
+
 LIST_BYTES = 8_000
 MOST = 16
 """Number of different deliveries in a batch: more would measure cache misses, a single one only cache hits."""
@@ -104,20 +111,14 @@ class Maker:
     @property
     def _size(self) -> int:
         code = {"sha1": 20, "sha256": 32, "sha512": 64}[self.scheme.digest]
-        if self.scheme.encoding == "hex":
+        if self.scheme.encoding in ("hex", "HEX"):
             return 2 * code
         padded = len(base64.b64encode(bytes(code)))
         return padded if self.scheme.encoding == "base64" else padded - (-code % 3)
 
     def _message(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        fields = {
-            Field.body: body,
-            Field.method: b"POST",
-            Field.url: url_text(self.scheme, self.url).encode(),
-            Field.timestamp: self._timestamp(headers),
-            Field.id: headers[self.scheme.id_headers[0].lower()].encode() if self.scheme.signs_id else b"",
-        }
-        return b"".join(part if isinstance(part, bytes) else fields[part] for part in self.scheme.signed)
+        event_id = headers[self.scheme.id_headers[0].lower()].encode() if self.scheme.signs_id else b""
+        return message_of(self.scheme, self.url)(self._timestamp(headers), event_id, Delivered(body, headers))
 
     def _timestamp(self, headers: Mapping[str, str]) -> bytes:
         timestamp, signature = self.scheme.timestamp, self.scheme.signature

@@ -7,12 +7,14 @@ import dataclasses
 import email.utils
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadsim.cases import CONTENT_TYPE
-from loadsim.cases.delivery_edits import HeaderLine, with_another_digit
+from loadsim.cases import content_type_line
+from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.misreading_proofs import ProofAnswer, Question, SentForm
 from loadsim.cases.raw_bytes_forms import PLAIN_MEMBER, RawForm
+from loadsim.cases.tampering import tampered
 from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
@@ -56,9 +58,13 @@ class Asker:
     def __init__(self, request: ProbeRequest) -> None:
         self.request = request
         self._source = EventSource(request.subject.event, secrets.randbits(32))
-        self._signer = request.scheme.signer(request.secret, url=request.signed_url, event=self._source.topic)
-        self._code = MessageMac(request.scheme, request.secret, request.signed_url).code
-        self._signature = HeaderLine(request.scheme.signature.name)
+        scheme = request.scheme
+        self._signer = scheme.signer(
+            request.secret, url=request.signed_url, event=self._source.topic, content_type=self._source.content_type
+        )
+        self._content_type = content_type_line(self._source.content_type)
+        self._code = MessageMac(scheme, request.secret, request.signed_url).code if scheme.is_usual else None
+        self._signature = HeaderLine(scheme.signature.name)
         timestamp = request.scheme.timestamp
         self._dated_body = timestamp is not None and timestamp.place == "body"
         self.requests = 0
@@ -84,19 +90,17 @@ class Asker:
 
     async def answer(self, question: Question) -> ProofAnswer:
         """Send a form of the next event with the signature of the bytes that a misreading makes of it."""
-
-        def code(timestamp: bytes, event_id: bytes, body: bytes) -> str:
-            misread = SentForm(question.form, body).read_by(question.misreading)
-            return self._code(timestamp, event_id, body if misread is None else misread)
-
-        seen = await self.ask_signed(question.form, code)
+        now_ns = time.time_ns()
+        body = question.form.of(self.plain(now_ns))
+        misread = SentForm(question.form, body).read_by(question.misreading)
+        seen = await self.send(body, body if misread is None else misread, now_ns, question.form)
         return ProofAnswer(self.body_sent, seen.accepted)
 
     async def forged(self) -> Seen:
         """Send an event whose body was changed after signing."""
         now_ns = time.time_ns()
         body = self.plain(now_ns)
-        return await self.send(with_another_digit(body), body, now_ns)
+        return await self.send(body, body, now_ns, tamper=tampered(self.request.scheme))
 
     async def shifted(self, shift_s: int) -> Seen:
         """Send a genuine event of another time."""
@@ -114,13 +118,23 @@ class Asker:
         return first, last
 
     async def send(
-        self, body: bytes, signed: bytes, now_ns: int, form: RawForm | None = None, code: Codes | None = None
+        self,
+        body: bytes,
+        signed: bytes,
+        now_ns: int,
+        form: RawForm | None = None,
+        code: Codes | None = None,
+        tamper: Callable[[bytes], bytes] | None = None,
     ) -> Seen:
-        """Send `body` with the signature of `signed`, or with the MAC of `code`."""
+        """Send `body` with the signature of `signed`, or with the MAC of `code`; `tamper` changes the body after it was
+        signed."""
         if self.requests and self.request.pause_s:
             await asyncio.sleep(self.request.pause_s)
         event_id = self._source.event_id(self.requests)
-        lines = CONTENT_TYPE + self._signer.headers(signed, now_ns, event_id)
+        if self._signer.seals:
+            body = signed = self._signer.sealed(signed, now_ns, event_id)
+        lines = self._content_type + self._signer.headers(signed, now_ns, event_id)
+        body = body if tamper is None else tamper(body)
         if code is not None:
             lines = self._coded(lines, code, now_ns, event_id, signed)
         form = form or PLAIN_MEMBER
@@ -149,6 +163,8 @@ class Asker:
         text = b""
         if timestamp is not None and timestamp.place != "body":
             text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
+        if self._code is None:
+            raise ValueError(f"scheme {self.request.scheme.name} has no other codes")
         genuine, other = (make(text, event_id.encode(), body).encode() for make in (self._code, code))
         value = self._signature.value(lines)
         return self._signature.replaced(lines, value.removesuffix(genuine) + other)

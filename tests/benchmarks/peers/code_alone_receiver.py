@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import socket
 import sys
-from collections.abc import Mapping
 
 import uvloop
 
@@ -20,7 +19,7 @@ from loadsim.receiver.http_aiohttp import AiohttpEngine
 from loadsim.receiver.http_bare import BareEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
-from loadsim.signing import Rejection
+from loadsim.signing import Headers, Rejection
 
 BLOCK = bytes(64)
 
@@ -33,7 +32,7 @@ class CodeAlone:
     def __init__(self) -> None:
         self._inner, self._outer = hashlib.sha256(BLOCK).copy, hashlib.sha256(BLOCK).copy
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now_s: float) -> Rejection | None:
+    def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """See Checker."""
         inner = self._inner()
         inner.update(body)

@@ -1,13 +1,23 @@
 // Signs and verifies with the providers' own libraries. One JSON request a line on stdin, one JSON answer a line on
 // stdout: {"library", "secret", "body", "headers"} -> {"genuine"}; with "sign": true -> {"headers"}.
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { verifyRequest } from "@contentful/node-apps-toolkit";
 import { sign, verify } from "@octokit/webhooks-methods";
 import { Webhook } from "standardwebhooks";
 import Stripe from "stripe";
 
+// Its modules for import do not load in Node.
+const { WebhooksManager } = createRequire(import.meta.url)("box-node-sdk/lib/managers/webhooks");
 const stripe = new Stripe("sk_test_unused");
 
 const libraries = {
+  box: {
+    genuine: ({ secret, body, headers }) => WebhooksManager.validateMessage(body, headers, secret),
+  },
+  contentful: {
+    genuine: ({ secret, body, headers, path }) => verifyRequest(secret, { method: "POST", path, headers, body }),
+  },
   github: {
     genuine: ({ secret, body, headers }) => verify(secret, body, headers["x-hub-signature-256"] ?? ""),
     headers: async ({ secret, body }) => ({ "x-hub-signature-256": await sign(secret, body) }),

@@ -1,0 +1,69 @@
+"""A field of a body: read, set or taken away, in JSON by its path, in a form by its name.
+
+Setting a field writes JSON again in its compact form; the other fields of a form keep their bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import quote_plus, unquote_plus
+
+import orjson
+
+from loadsim.signing.message_parts import Delivered, PartError, found_at
+
+BodyPlace = Literal["json", "form"]
+
+
+def field_of(place: BodyPlace, name: str, body: bytes) -> str | None:
+    """The text of the field; None where the body has none."""
+    delivered = Delivered(body, None)
+    try:
+        value = delivered.json(name) if place == "json" else delivered.form(name)
+    except PartError:
+        return None
+    return value.decode("utf-8", "replace")
+
+
+def with_field(place: BodyPlace, name: str, body: bytes, value: str) -> bytes:
+    """The body with a text in the field, which is added where it is missing. Raises PartError for another kind of
+    body."""
+    if place == "form":
+        return _changed_form(name, body, f"{quote_plus(name)}={quote_plus(value)}".encode())
+    document, parent, last = _parent(name, body)
+    parent[last] = value
+    return orjson.dumps(document)
+
+
+def without_field(place: BodyPlace, name: str, body: bytes) -> bytes:
+    """The body without the field. Raises PartError for another kind of body."""
+    if place == "form":
+        return _changed_form(name, body, b"")
+    document, parent, last = _parent(name, body)
+    if isinstance(parent, dict):
+        parent.pop(last, None)
+    return orjson.dumps(document)
+
+
+def _changed_form(name: str, body: bytes, pair: bytes) -> bytes:
+    kept = [each for each in body.split(b"&") if each and _name_of(each) != name]
+    return b"&".join([*kept, pair] if pair else kept)
+
+
+def _name_of(pair: bytes) -> str:
+    return unquote_plus(pair.partition(b"=")[0].decode("utf-8", "replace"))
+
+
+def _parent(path: str, body: bytes) -> tuple[Any, Any, Any]:
+    """The whole document, the object or list that has the field, and its key there."""
+    before, _, last = path.rpartition(".")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise PartError("the body is not JSON") from None
+    parent = found_at(document, before) if before else document
+    if isinstance(parent, list) and last.isdigit() and int(last) < len(parent):
+        return document, parent, int(last)
+    if not isinstance(parent, dict):
+        raise PartError(f"the body has no field {path}")
+    return document, parent, last
