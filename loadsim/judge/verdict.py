@@ -34,6 +34,8 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 
+NOTHING_JUDGED = "no objective can be judged at this scale: take a greater --scale, or add one for a short run"
+"""A gate does not pass on nothing."""
 ORDERED = ("<", "<=", ">", ">=")
 
 
@@ -51,8 +53,8 @@ def evaluate(
     interval of its figure is beyond the limit; a figure without an interval is judged as with `point`, and the row of a
     percentile says so. It is stored, as is `defaults`, whether default objectives were asked for, so that a later
     judgement can follow it. The objective that ended a run early has failed; objectives for which such a run has too
-    few samples are left open. So are those of a shortened run, which then do not decide the verdict. Raises UsageError
-    for an objective over windows that cannot be made from this result.
+    few samples are left open. So are those of a shortened run, which then do not decide the verdict; where all are, the
+    run is INVALID. Raises UsageError for an objective over windows that cannot be made from this result.
     """
     reasons, doubts = invalid_reasons(result), []
     rows = []
@@ -68,6 +70,8 @@ def evaluate(
         rows.append(row)
         if missing:
             reasons.append(f"objective {objective.text!r} cannot be judged: {missing}")
+    if rows and all(row.scaled for row in rows):
+        reasons.append(NOTHING_JUDGED)
     warnings = warnings_of(result, rules)
     if any(row.passed is False for row in rows):
         warnings += doubts  # the endpoint fails whatever our part in the others was

@@ -8,6 +8,7 @@ import pytest
 from loadsim.judge import evaluate, exit_code, objectives_of, vocabulary_of
 from loadsim.judge.objectives import parse_objective
 from loadsim.judge.scaled_runs import SCALED, asks_for_many
+from loadsim.judge.verdict import NOTHING_JUDGED
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_verdict import ObjectiveRow
 from loadsim.plan.scenario import ValidityRules
@@ -86,3 +87,9 @@ def test_reports_say_the_scale_and_what_was_not_judged() -> None:
 )
 def test_which_objectives_more_events_can_meet(text: str, *, many: bool) -> None:
     assert asks_for_many(parse_objective(text)) is many
+
+
+def test_a_gate_does_not_pass_on_nothing() -> None:
+    empty = judged("p(99.9) < 1s", "sent: count >= 5000")
+    assert (empty.verdict.outcome, exit_code(empty, interrupted=False)) == ("invalid", 3)
+    assert empty.validity.reasons == [NOTHING_JUDGED]
