@@ -96,6 +96,11 @@ def compare_over_time(trips: Sequence[RoundTrip]) -> DriftingClock:
     return DriftingClock(start, ahead, drift, bound + round(math.sqrt(rest)))
 
 
+def thinned(trips: Sequence[RoundTrip]) -> list[RoundTrip]:
+    """The shorter of each two neighbours: half as many, which tell as much of the clock."""
+    return [min(trips[place : place + 2], key=lambda trip: trip.took_ns) for place in range(0, len(trips), 2)]
+
+
 def _ahead(trip: RoundTrip) -> int:
     return trip.told_ns - (trip.asked_ns + trip.answered_ns) // 2
 

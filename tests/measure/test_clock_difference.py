@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.clock_difference import RoundTrip, compare, compare_over_time
+from loadsim.measure.clock_difference import RoundTrip, compare, compare_over_time, thinned
 
 NS = st.integers(0, 10**9)
 
@@ -67,3 +67,19 @@ def test_slow_answers_are_no_drift() -> None:
     clock = compare_over_time(trips)
     assert clock.drift == 0.0
     assert abs(clock.ahead_ns) <= clock.residual_ns
+
+
+def test_of_many_round_trips_the_shorter_halves_tell_the_same() -> None:
+    generator = np.random.default_rng(5)
+    trips = []
+    for number in range(2401):
+        asked = 10**18 + number * 250_000_000
+        there, back = generator.integers(50_000, 400_000, 2).tolist()
+        told = asked + there + 5_000_000 + (asked - 10**18) * 40 // 10**6
+        trips.append(RoundTrip(asked, told, asked + there + back))
+    half = thinned(trips)
+    assert len(half) == 1201
+    assert compare(half).residual_ns == compare(trips).residual_ns
+    whole, part = compare_over_time(trips), compare_over_time(half)
+    end = np.array([trips[-1].told_ns])
+    assert abs(int(whole.ours(end)[0]) - int(part.ours(end)[0])) <= whole.residual_ns + part.residual_ns

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from loadsim.judge.abort import cannot_hold
-from loadsim.measure.clock_difference import SAME, DriftingClock, RoundTrip, compare_over_time
+from loadsim.measure.clock_difference import SAME, DriftingClock, RoundTrip, compare_over_time, thinned
 from loadsim.measure.effect_book import EffectBook
 from loadsim.measure.effect_figures import Observed, with_figures
 from loadsim.measure.event_ids import EventIds
@@ -28,6 +28,8 @@ from loadsim.run.effects.source import GapError, Reading, Source
 
 READINGS_AT_ONCE = 100
 """Readings of one look, at most: a source that is far behind does not keep the run from its other work."""
+MOST_KEPT = 1 << 14
+"""Times of the source and backlogs that it said, at most: more than an hour of them; of a longer run a part is kept."""
 _BREAK = 4
 """After a look so many times its length passes before the next: looking takes a fifth of a core at most."""
 _SETTLE_NS = NS_PER_S
@@ -160,6 +162,10 @@ class EffectsWatch:
                 self._trips.append(RoundTrip(asked_ns, reading.told_ns, answered_ns))
             if reading.backlog is not None:
                 self._said.append((answered_ns, reading.backlog))
+            if len(self._trips) > MOST_KEPT:
+                self._trips = thinned(self._trips)
+            if len(self._said) > MOST_KEPT:
+                self._said = self._said[1::2]
             self._rows += len(reading.ids)
             index = self._ids.indexes(reading.ids)
             known = index >= 0
