@@ -33,6 +33,7 @@ NO_DOCUMENT = {
     "loadsim dashboard": "it serves pages",
     "loadsim completion": "it prints a script",
     "loadsim init": "it writes files",
+    "loadsim schemes new-key": "it writes a file",
     "loadsim schema": "what it prints is JSON",
 }
 
