@@ -246,7 +246,9 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
     page.get_by_role("button", name="Show the plan").click()
     expect(page.locator("#plan-text")).to_contain_text("400 events in 1 s")
     for times in (1, 2):
+        before = page.locator("#live").get_attribute("data-number") or "none"  # of the run that is shown until then
         page.get_by_role("button", name="Start the run").click()
+        expect(page.locator("#live")).not_to_have_attribute("data-number", before)
         expect(page.locator("#live")).to_have_attribute("data-state", "done")
         expect(page.locator("[data-tile=done]")).to_have_text("400")
         for chart in ("rates", "latency", "flight", "failures", "lag"):

@@ -98,7 +98,7 @@ const redraw = () => { drawing ||= requestAnimationFrame(draw); };
 
 const showState = (now) => {
   run = now;
-  live.dataset.state = run.state;
+  Object.assign(live.dataset, { number: run.number, state: run.state }); // which run it is, and how far
   byId("going").hidden = over() && points.length === 0; // nothing was sent, so there is nothing to draw
   byId("progress").hidden = byId("going").hidden;
   for (const lag of [byId("live-lag").closest("figure"), live.querySelector("[data-tile=lag]").parentElement]) lag.hidden = run.model === "closed"; // a closed run has no due times, so it has no lag
