@@ -24,6 +24,19 @@ def secret_options(what: str = "the signing secret", prefix: str = "") -> tuple[
     )
 
 
+def header_option(text: str = "Extra header, or a file of them; VALUE env:VAR reads a variable.") -> Decorator:
+    """`-H`, the same in every command; `text` is its help."""
+    return click.option(
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'|@FILE",
+        callback=header_lines,
+        help=text,
+    )
+
+
 def with_options(*options: Decorator) -> Decorator:
     """A decorator that adds these options to a command, in this order."""
 
@@ -65,15 +78,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         shell_complete=completing.targets,
         help="Run a scenario against this URL or endpoint instead of its own.",
     ),
-    click.option(
-        "-H",
-        "--header",
-        "headers",
-        multiple=True,
-        metavar="'NAME: VALUE'|@FILE",
-        callback=header_lines,
-        help="Extra header, or a file of them; VALUE env:VAR reads a variable.",
-    ),
+    header_option(),
     click.option("--scheme", shell_complete=completing.schemes, help="Signature scheme (default trackpilots)."),
     *secret_options(),
     click.option("--timeout", metavar="TIME", help="Longest time of an event, to the last byte (default 10s)."),

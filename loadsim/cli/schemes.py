@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.at_file import header_lines
-from loadsim.cli.options import secret_options, with_options
+from loadsim.cli.options import header_option, secret_options, with_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of
 from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, UsageError
@@ -90,15 +89,7 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
 @click.option(
     "--headers", "headers_file", metavar="FILE", help="File with the headers: lines 'Name: value', or a JSON object."
 )
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'|@FILE",
-    callback=header_lines,
-    help="One header, or a file of them; repeatable.",
-)
+@header_option("One header, or a file of them; repeatable.")
 @click.option("--body-file", required=True, metavar="FILE", help="File with the raw body; -: standard input.")
 @with_options(*secret_options())
 @click.option("--url", metavar="URL", help="The URL that the sender uses, for schemes that sign it.")

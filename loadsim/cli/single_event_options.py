@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.at_file import header_lines
-from loadsim.cli.options import Decorator, secret_options, with_options
+from loadsim.cli.options import Decorator, header_option, secret_options, with_options
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
@@ -19,15 +18,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--scheme", metavar="NAME", shell_complete=completing.schemes, help="Signature scheme (default trackpilots)."
     ),
     *secret_options(),
-    click.option(
-        "-H",
-        "--header",
-        "headers",
-        multiple=True,
-        metavar="'NAME: VALUE'|@FILE",
-        callback=header_lines,
-        help="Extra header, or a file of them; VALUE env:VAR reads a variable.",
-    ),
+    header_option(),
     click.option("--timeout", metavar="TIME", help="Longest time of an event, to the last byte (default 10s)."),
     click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),
     click.option("--cacert", metavar="FILE", help="Trust this CA certificate (PEM)."),

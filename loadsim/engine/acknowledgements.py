@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loadsim.measure.cells import succeeded
 from loadsim.measure.effect_book import Flag, pack
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
@@ -26,8 +27,7 @@ class Acknowledgements:
     def add(self, table: Ints, *, outcomes: bool) -> None:  # noqa: ARG002 - every delivery counts alike
         """See Log."""
         made = table[table[:, Column.attempt] > 0]
-        code = made[:, Column.code]
-        flags = self._flags[made[:, Column.stratum]] | Flag.acknowledged * ((code >= 200) & (code < 300))
+        flags = self._flags[made[:, Column.stratum]] | Flag.acknowledged * succeeded(made[:, Column.code])
         ended = made[:, Column.done] - np.abs(made[:, Column.receipt])  # when it came, not when we read it
         offset = self._offset_ns
         self._packed.append(pack(made[:, Column.index], flags, made[:, Column.due] + offset, ended + offset))

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadsim.measure.hdr import Ints
-from loadsim.model import NS_PER_S
-
-MOST_ROWS = 600
-"""Rows of a course of counts, at most."""
+from loadsim.measure.time_slices import width_for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +49,10 @@ def backlog_curve(acknowledged: Ints, done: Ints) -> BacklogCurve:
     return BacklogCurve(at[last], values[last])
 
 
-def course(acknowledged: Ints, done: Ints, end_ns: int, width_ns: int = NS_PER_S // 4) -> tuple[Ints, Ints, Ints]:
-    """Counts from the start until moments `width_ns` apart (wider where there were too many): the moments, how many
+def course(acknowledged: Ints, done: Ints, end_ns: int) -> tuple[Ints, Ints, Ints]:
+    """Counts from the start until the ends of the slices of a run of this length: the moments, how many
     events were acknowledged, and how many of them were done."""
-    while end_ns // width_ns >= MOST_ROWS:
-        width_ns *= 2
+    width_ns = width_for(end_ns)
     moments = np.arange(1, max(1, -(-end_ns // width_ns)) + 1, dtype=np.int64) * width_ns
     by_then = [np.searchsorted(np.sort(each), moments, side="right").astype(np.int64) for each in (acknowledged, done)]
     return moments, by_then[0], by_then[1]

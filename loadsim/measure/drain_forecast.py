@@ -25,13 +25,12 @@ _LEAST_IN_GROUP = 5
 
 
 class Forecast(NamedTuple):
-    """Rate of completions, events per second, and the time that is left in seconds, with its 95 % interval (`high_s`
-    None: without a bound)."""
+    """Rate of completions, events per second, and the time that is left in seconds, with its 95 % interval."""
 
     rate: float
     left_s: float
     low_s: float
-    high_s: float | None
+    high_s: float
 
 
 def forecast(done: Ints, left: int, start_ns: int, now_ns: int) -> Forecast | None:

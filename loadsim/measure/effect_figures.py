@@ -18,14 +18,12 @@ from loadsim.measure.merged_counts import Sliced
 from loadsim.measure.moments import Moments
 from loadsim.measure.result_effects import BacklogRow, EffectsFound, Forecast
 from loadsim.measure.result_events import CUT_OFF, Stats, histogram_key
+from loadsim.measure.time_slices import width_for
 from loadsim.model import NS_PER_S, NS_PER_US
 
 EFFECT = HdrConfig(1, 31_622_400_000_000, 3)
 """1 µs .. 366 days, in µs: work may wait for much longer than an answer."""
 MOST_EXAMPLES = 10
-_SLICES = 600
-"""Slices of time for intervals, at most."""
-_SLICE_NS = NS_PER_S // 4
 _Mask = NDArray[np.bool]
 
 
@@ -167,9 +165,7 @@ def _stats(values: Ints, cut_off: _Mask, due: Ints) -> tuple[Stats, Ints, Ints]:
         squares=sum(each * each for each in us) * NS_PER_US**2,
         overflow=0,
     )
-    width = _SLICE_NS
-    while int(due.max()) // width >= _SLICES:
-        width *= 2
+    width = width_for(int(due.max()))
     sliced = _sliced(np.maximum(0, due) // width, index)
     return stats_from(moments, counts, open_counts, EFFECT, NS_PER_US, sliced, width), counts, open_counts
 

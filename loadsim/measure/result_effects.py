@@ -32,8 +32,8 @@ class Forecast(msgspec.Struct, frozen=True):
     """Seconds from the end of the wait."""
     low_s: Figure
     """95 % interval of `left_s`."""
-    high_s: Figure | None
-    """None: too few were done to say."""
+    high_s: Figure
+    """The upper end of that interval."""
     from_done: Count
     """How many events that were done the forecast is made from."""
 

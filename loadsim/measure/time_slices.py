@@ -38,6 +38,14 @@ _WITHIN = (1 << GROUP_SHIFT) - 1
 _LARGEST = np.iinfo(np.uint32).max
 
 
+def width_for(length_ns: int) -> int:
+    """The width of slices of a time of this length that is sliced at once, as those of a run that takes so long."""
+    width_ns = SLICE_NS
+    while length_ns // width_ns >= MAX_SLICES:
+        width_ns *= 2
+    return width_ns
+
+
 _Array = TypeVar("_Array", NDArray[np.uint32], NDArray[np.int64])
 
 

@@ -82,12 +82,16 @@ def parse_duration(text: str) -> int:
     return int(value)
 
 
+def _two_durations(text: str, form: str, example: str) -> tuple[int, int]:
+    first, colon, second = text.partition(":")
+    if not colon:
+        raise UnitError(f"{text!r} is not {form}: write two durations, such as {example!r}")
+    return parse_duration(first), parse_duration(second)
+
+
 def parse_span(text: str) -> Span:
     """`"10s:1.4s"` → begins after 10 s and lasts 1.4 s. Raises UnitError."""
-    after, colon, length = text.partition(":")
-    if not colon:
-        raise UnitError(f"{text!r} is not AT:FOR: write two durations, such as '10s:1.4s'")
-    return Span(parse_duration(after), parse_duration(length))
+    return Span(*_two_durations(text, "AT:FOR", "10s:1.4s"))
 
 
 def format_span(span: Span) -> str:
@@ -97,10 +101,7 @@ def format_span(span: Span) -> str:
 
 def parse_cycle(text: str) -> Cycle:
     """`"5s:2s"` → the last 2 s of every 5 s. Raises UnitError."""
-    every, colon, length = text.partition(":")
-    if not colon:
-        raise UnitError(f"{text!r} is not EVERY:FOR: write two durations, such as '5s:2s'")
-    return Cycle(parse_duration(every), parse_duration(length))
+    return Cycle(*_two_durations(text, "EVERY:FOR", "5s:2s"))
 
 
 def format_cycle(cycle: Cycle) -> str:

@@ -71,10 +71,9 @@ def effect_findings(found: EffectsFound | None) -> Iterator[str]:
 
 def forecast_words(found: Forecast, left: int) -> str:
     """How long a backlog will still take, in words."""
-    upper = "" if found.high_s is None else f" to {numbers.span(found.high_s)}"
     return (
         f"at the {numbers.per_second(found.rate)} seen after the load, {counted(left, 'event')} will take about "
-        f"{numbers.span(found.left_s)} (95 %: {numbers.span(found.low_s)}{upper})"
+        f"{numbers.span(found.left_s)} (95 %: {numbers.span(found.low_s)} to {numbers.span(found.high_s)})"
     )
 
 

@@ -167,8 +167,8 @@ def _keys_are_here(spec: RunSpec) -> bool:
 def _check_requests(spec: RunSpec) -> None:
     """Check images and paths of fields here, before a shard would find an error."""
     target = spec.fired.target
-    stand_in = None if spec.secret and spec.old_secret else new_secret(scheme(target.scheme, target.custom))
-    request_maker(msgspec.structs.replace(spec, secret=spec.secret or stand_in, old_secret=spec.old_secret or stand_in))
+    secret = spec.secret or new_secret(scheme(target.scheme, target.custom))
+    request_maker(msgspec.structs.replace(spec, secret=secret, old_secret=spec.old_secret or secret))
 
 
 def _objectives(source: str | None, scenario: Scenario, *, added: int, defaults: bool) -> tuple[Objective, ...]:

@@ -21,7 +21,8 @@ from loadsim.signing.verify import (
     MOST_ENTRIES,
     Rejection,
     ascii_bytes,
-    body_timestamp,
+    outside_window,
+    time_in_body,
 )
 
 if TYPE_CHECKING:
@@ -119,12 +120,8 @@ class ComposedVerifier:
         if timestamp is None or self._tolerance_s == math.inf:
             return None
         if timestamp.place == "body":
-            text = body_timestamp(body, timestamp.name)
-            if text is None:
-                return Rejection.missing_timestamp
-            signed_s = unix_s(text, timestamp.unit)
-            if signed_s is None:
-                return Rejection.malformed_timestamp
-        if signed_s is None or abs(now_s - signed_s) <= self._tolerance_s:
-            return None
-        return Rejection.future if signed_s > now_s else Rejection.stale
+            found = time_in_body(body, timestamp.name, timestamp.unit)
+            if isinstance(found, Rejection):
+                return found
+            signed_s = found
+        return None if signed_s is None else outside_window(signed_s, now_s, self._tolerance_s)

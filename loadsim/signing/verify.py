@@ -21,7 +21,7 @@ import msgspec
 from loadsim.model import Secret
 from loadsim.signing.mac import Code, MessageMac
 from loadsim.signing.message_parts import Delivered, Headers, PartError
-from loadsim.signing.timestamps import TimestampReader, unix_s
+from loadsim.signing.timestamps import TimestampReader, Unit, unix_s
 
 if TYPE_CHECKING:
     from loadsim.signing.scheme_data import SchemeData
@@ -269,15 +269,24 @@ class BodyTimeVerifier(Verifier):
         rejection = super().verify(headers, body, now_s)
         if rejection is not None or not self._window_s:
             return rejection
-        text = body_timestamp(body, self._field)
-        if text is None:
-            return Rejection.missing_timestamp
-        signed_s = unix_s(text, self._unit)
-        if signed_s is None:
-            return Rejection.malformed_timestamp
-        if abs(now_s - signed_s) <= self._window_s:
-            return None
-        return Rejection.future if signed_s > now_s else Rejection.stale
+        signed_s = time_in_body(body, self._field, self._unit)
+        return signed_s if isinstance(signed_s, Rejection) else outside_window(signed_s, now_s, self._window_s)
+
+
+def outside_window(signed_s: float, now_s: float, window_s: float) -> Rejection | None:
+    """Whether a timestamp is too far from now; None where it is not."""
+    if abs(now_s - signed_s) <= window_s:
+        return None
+    return Rejection.future if signed_s > now_s else Rejection.stale
+
+
+def time_in_body(body: bytes, field: str, unit: Unit) -> float | Rejection:
+    """The timestamp in a field of the body, seconds since 1970, or what is wrong with it."""
+    text = body_timestamp(body, field)
+    if text is None:
+        return Rejection.missing_timestamp
+    signed_s = unix_s(text, unit)
+    return Rejection.malformed_timestamp if signed_s is None else signed_s
 
 
 def body_timestamp(body: bytes, field: str) -> str | None:

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure.backlog_curve import MOST_ROWS, backlog_curve, course
+from loadsim.measure.backlog_curve import backlog_curve, course
+from loadsim.measure.time_slices import MAX_SLICES
 
 EVENTS = st.lists(st.tuples(st.integers(0, 1000), st.one_of(st.none(), st.integers(0, 500))), max_size=60)
 
@@ -33,6 +34,6 @@ def test_the_curve_counts_what_was_acknowledged_and_is_not_done(events: list[tup
 def test_a_course_has_a_bounded_number_of_rows(events: list[tuple[int, int | None]], end: int) -> None:
     acknowledged = np.array([a for a, _ in events], dtype=np.int64)
     moments, by_then, _ = course(acknowledged, acknowledged, end)
-    assert 1 <= len(moments) <= MOST_ROWS
+    assert 1 <= len(moments) <= MAX_SLICES
     assert moments[-1] >= end
     assert by_then.tolist() == [sum(a <= at for a, _ in events) for at in moments.tolist()]

@@ -11,19 +11,13 @@ from typing import BinaryIO
 import msgspec
 
 from loadsim.plan.effects import Effects
-from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
+from loadsim.run.effects.source import MOST_ROWS, Effect, GapError, Reading, columns
 
 _AT_ONCE = 1 << 20
 _LONGEST_LINE = 1 << 16
 
 
-class _Line(msgspec.Struct):
-    id: str
-    at: float | str | None = None
-    count: int = 1
-
-
-_decoder = msgspec.json.Decoder(_Line)
+_decoder = msgspec.json.Decoder(Effect)
 
 
 class FileSource:
@@ -47,9 +41,7 @@ class FileSource:
             if not line.strip():
                 continue
             try:
-                effect = _decoder.decode(line)
-                at_ns = 0 if effect.at is None else instant_ns(effect.at, "at")
-                rows.append((effect.id.encode(), at_ns, count_of(effect.count, "count")))
+                rows.append(_decoder.decode(line).row())
             except (msgspec.MsgspecError, GapError) as error:
                 problem = problem or f"a line is no effect: {error}"
         if problem and not rows:

@@ -9,7 +9,7 @@ import msgspec
 
 from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.redact import conceal, redact_url, secrets_in
-from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
+from loadsim.run.effects.source import MOST_ROWS, Effect, GapError, Reading, columns, count_of, instant_ns
 from loadsim.run.reconcile import whole_body, why_unreadable
 
 if TYPE_CHECKING:
@@ -21,15 +21,9 @@ TIMEOUT_S = 10.0
 _SHOWN = 200
 
 
-class _Effect(msgspec.Struct):
-    id: str
-    at: float | str | None = None
-    count: int = 1
-
-
 class _Page(msgspec.Struct):
     cursor: str
-    effects: list[_Effect]
+    effects: list[Effect]
     now: float | str | None = None
     backlog: int | None = None
 
@@ -76,14 +70,7 @@ class HttpSource:
             raise GapError(f"not a page of effects: {conceal(str(error), self._secrets)}") from None
         if len(page.cursor.encode()) > LONGEST_CURSOR:
             raise GapError(f"its cursor is longer than {LONGEST_CURSOR} bytes")
-        rows = [
-            (
-                effect.id.encode(),
-                0 if effect.at is None else instant_ns(effect.at, "at"),
-                count_of(effect.count, "count"),
-            )
-            for effect in page.effects
-        ]
+        rows = [effect.row() for effect in page.effects]
         backlog = None if page.backlog is None else count_of(page.backlog, "backlog")
         told_ns = None if page.now is None else instant_ns(page.now, "now")
         self._cursor = page.cursor

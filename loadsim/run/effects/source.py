@@ -7,6 +7,7 @@ import datetime
 import decimal
 from typing import NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 
 from loadsim.measure.hdr import Ints
@@ -80,6 +81,19 @@ def count_of(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_COUNT:
         raise GapError(f"{where}: {str(value)[:40]!r} is no count: a whole number from 0 to {MOST_COUNT:,}")
     return value
+
+
+class Effect(msgspec.Struct):
+    """One effect as JSON writes it: in a page over HTTP, or as a line of a file."""
+
+    id: str
+    at: float | str | None = None
+    count: int = 1
+
+    def row(self) -> tuple[bytes, int, int]:
+        """Its id, its instant (0: not said) and how often. Raises GapError."""
+        at_ns = 0 if self.at is None else instant_ns(self.at, "at")
+        return self.id.encode(), at_ns, count_of(self.count, "count")
 
 
 def columns(rows: list[tuple[bytes, int, int]]) -> tuple[list[bytes], Ints, Ints]:

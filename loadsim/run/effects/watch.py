@@ -121,7 +121,6 @@ class EffectsWatch:
         return self._wall_ns + time.monotonic_ns()
 
     async def _look_on(self) -> None:
-        pause_s = self._effects.every / NS_PER_S
         while not self._over.is_set():
             begun = time.monotonic()
             failed = await self._look()

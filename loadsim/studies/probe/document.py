@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -112,16 +112,23 @@ def probe_document(stored: StoredProbe) -> FormsDocument | ClockDocument:
     return _forms(stored, result) if isinstance(result, ProbeResult) else _clock(stored, result)
 
 
+def _shared(schema: str, stored: StoredProbe, result: ProbeResult | ClockResult) -> dict[str, Any]:
+    """The keys of `_Probe`."""
+    return {
+        "schema": schema,
+        "id": stored.id,
+        "started_at": stored.started_at,
+        "ended_at": stored.ended_at,
+        "version": stored.version,
+        "target": _target(result.subject),
+        "requests": result.requests,
+        "findings": tuple(map(_finding, result.findings)),
+    }
+
+
 def _forms(stored: StoredProbe, result: ProbeResult) -> FormsDocument:
     return FormsDocument(
-        schema=FORMS_SCHEMA,
-        id=stored.id,
-        started_at=stored.started_at,
-        ended_at=stored.ended_at,
-        version=stored.version,
-        target=_target(result.subject),
-        requests=result.requests,
-        findings=tuple(map(_finding, result.findings)),
+        **_shared(FORMS_SCHEMA, stored, result),
         stopped=result.stopped,
         notes=result.notes,
         forms=tuple(
@@ -134,14 +141,7 @@ def _forms(stored: StoredProbe, result: ProbeResult) -> FormsDocument:
 def _clock(stored: StoredProbe, result: ClockResult) -> ClockDocument:
     offset = result.offset
     return ClockDocument(
-        schema=CLOCK_SCHEMA,
-        id=stored.id,
-        started_at=stored.started_at,
-        ended_at=stored.ended_at,
-        version=stored.version,
-        target=_target(result.subject),
-        requests=result.requests,
-        findings=tuple(map(_finding, result.findings)),
+        **_shared(CLOCK_SCHEMA, stored, result),
         tolerance_s=result.tolerance_s,
         limit_s=result.limit_s,
         sides={edge.direction: WindowSide(width, _span(result.window(edge))) for edge, width in result.widths()},
