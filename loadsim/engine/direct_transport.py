@@ -25,6 +25,8 @@ _FITS = 384
 """The largest answer that such a read takes in one piece, in a TLS record too."""
 _FRAMINGS = 4096
 """Number of body lengths whose header line is cached."""
+
+
 class _Framings(dict[int, bytes]):
     """The header line with the length of a body, and the empty line, by size. Cached, since bodies have few sizes."""
 

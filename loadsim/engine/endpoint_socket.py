@@ -27,21 +27,21 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 CONNECTING, FAILING, HANDSHAKE, READY, CLOSED = range(5)
 
 
-One = TypeVar("One", bound="EndpointSocket", contravariant=True)
+One_contra = TypeVar("One_contra", bound="EndpointSocket", contravariant=True)
 
 
-class Sockets(Watcher, Protocol[One]):
+class Sockets(Watcher, Protocol[One_contra]):
     """The interface of the set that watches sockets."""
 
     wire: Wire
 
-    def add(self, one: One) -> None:
+    def add(self, one: One_contra) -> None:
         """Watch it."""
 
     def modify(self, fd: int, mask: int) -> None:
         """Watch it for something else."""
 
-    def remove(self, one: One) -> None:
+    def remove(self, one: One_contra) -> None:
         """Watch it no more."""
 
     def release(self, attempt: Attempt) -> None:
@@ -53,7 +53,7 @@ class Sockets(Watcher, Protocol[One]):
     def soon(self, report: Callable[[], None]) -> None:
         """Call back from the loop: nothing is reported from inside a call of the engine's."""
 
-    def later(self, one: One, code: int) -> None:
+    def later(self, one: One_contra, code: int) -> None:
         """Report a failure of `open` or `send`."""
 
 

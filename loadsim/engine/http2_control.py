@@ -1,0 +1,320 @@
+"""What comes over HTTP/2 beside known answers: settings, windows, resets, new header blocks, and what breaks the rules.
+
+The rules are those of RFC 9113; a peer that breaks them is told the error code that the RFC names. Frames that bring
+nothing forward are counted, so that a peer cannot keep us busy with them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from loadsim.engine.http2_frames import (
+    ACK,
+    END_HEADERS,
+    END_STREAM,
+    FIRST_TABLE,
+    HEADER_SIZE,
+    MOST_WINDOW,
+    PADDED,
+    PRIORITY,
+    ConnectionFault,
+    Reason,
+    Setting,
+    Type,
+    frame,
+    reason_name,
+    settings_in,
+    unpadded,
+)
+from loadsim.engine.http2_headers import MAX_BLOCK, resized
+from loadsim.engine.response_parser import MAX_BODY
+from loadsim.error_kinds import ErrorKind
+
+if TYPE_CHECKING:
+    from loadsim.engine.http2_session import Http2Session
+    from loadsim.engine.http2_stream import StreamPlace
+
+_MOST_IDLE = 10_000
+"""Frames that bring nothing forward, between two answers."""
+_MOST_IGNORED = 10_000
+"""Cancelled streams that are remembered, for what may still come on them."""
+_MOST_INTERIMS = 64
+"""Blocks of headers before the answer's own (1xx)."""
+
+
+class Received(NamedTuple):
+    """A frame that came."""
+
+    flags: int
+    number: int
+    """Of its stream; 0: the connection."""
+    payload: bytes
+
+
+class Control:
+    """The frames of one connection that are not the short way's."""
+
+    __slots__ = ("_answered", "_flags", "_fragments", "_idle", "_ignored", "_number", "_size", "within_block")
+
+    def __init__(self) -> None:
+        self.within_block = False
+        """Nothing but CONTINUATION may come now."""
+        self._number = self._flags = self._size = 0
+        self._fragments: list[bytes] = []
+        self._ignored: dict[int, None] = {}
+        self._idle = 0
+        self._answered = 0
+
+    def ignore(self, number: int) -> None:
+        """We have cancelled a stream: what still comes on it is no fault."""
+        self._ignored[number] = None
+        if len(self._ignored) > _MOST_IGNORED:
+            del self._ignored[next(iter(self._ignored))]
+
+    def heed(self, number: int) -> None:
+        """The peer has ended a stream too."""
+        self._ignored.pop(number, None)
+
+    def take(self, session: Http2Session, kind: int, flags: int, number: int, payload: bytes, now: int) -> None:
+        """One frame. Raises ConnectionFault."""
+        if self.within_block and (kind != Type.continuation or number != self._number):
+            raise ConnectionFault(Reason.PROTOCOL_ERROR, "another frame within a block of headers")
+        if not session.settled and kind != Type.settings:
+            raise ConnectionFault(Reason.PROTOCOL_ERROR, "the server does not begin with its settings")
+        if kind == Type.data:
+            self._data(session, flags, number, payload, now)
+        elif kind == Type.headers:
+            self._headers(session, flags, number, payload, now)
+        elif kind == Type.continuation:
+            self._continuation(session, flags, payload, now)
+        else:
+            self._idles(session)
+            handle = _OTHERS.get(kind)
+            if handle is not None:  # unknown types are ignored (section 4.1)
+                handle(session, Received(flags, number, payload))
+
+    def _idles(self, session: Http2Session) -> None:
+        """A frame that brings nothing forward."""
+        if session.events != self._answered:
+            self._answered, self._idle = session.events, 0
+        self._idle += 1
+        if self._idle > _MOST_IDLE:
+            raise ConnectionFault(Reason.ENHANCE_YOUR_CALM, f"over {_MOST_IDLE:,} frames without an answer")
+
+    def _place(self, session: Http2Session, number: int, what: str) -> StreamPlace | None:
+        """The stream of a frame; None where it is one that is over for us. Raises ConnectionFault for all others."""
+        if not number:
+            raise ConnectionFault(Reason.PROTOCOL_ERROR, f"{what} without a stream")
+        place = session.streams.get(number)
+        if place is None and number not in self._ignored:
+            if number >= session.next or not number & 1:
+                raise ConnectionFault(Reason.PROTOCOL_ERROR, f"{what} on a stream that was not opened")
+            raise ConnectionFault(Reason.STREAM_CLOSED, f"{what} on a stream that is closed")
+        return place
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def _data(self, session: Http2Session, flags: int, number: int, payload: bytes, now: int) -> None:
+        place = self._place(session, number, "DATA")
+        body = unpadded(flags & PADDED, payload)
+        session.consume(len(payload))
+        if place is None:
+            self._idles(session)
+            if flags & END_STREAM:
+                self.heed(number)
+            return
+        if not place.status:
+            session.fail_stream(place, ErrorKind.protocol, "HTTP/2: a body before its headers")
+            return
+        place.size += len(body)
+        place.bytes_received += HEADER_SIZE + len(payload)
+        place.keep(body)
+        if flags & END_STREAM:
+            session.over(place, now)
+        else:
+            self.weigh(session, place, len(body))
+
+    def weigh(self, session: Http2Session, place: StreamPlace, size: int) -> None:
+        """A piece of a body came that does not end it: too much, or nothing?"""
+        if place.size > MAX_BODY:
+            session.fail_stream(place, ErrorKind.body_limit, "response body over 16 MiB", Reason.CANCEL)
+        elif not size:
+            self._idles(session)
+
+    def _headers(self, session: Http2Session, flags: int, number: int, payload: bytes, now: int) -> None:
+        self._place(session, number, "HEADERS")
+        self._number, self._flags, self._size = number, flags, len(payload)
+        self._fragments = [unpadded(flags & (PADDED | PRIORITY), payload)]
+        self._block(session, flags, now)
+
+    def _continuation(self, session: Http2Session, flags: int, payload: bytes, now: int) -> None:
+        if not self.within_block:
+            raise ConnectionFault(Reason.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
+        self._idles(session)
+        self._size += len(payload)
+        self._fragments.append(payload)
+        self._block(session, flags, now)
+
+    def _block(self, session: Http2Session, flags: int, now: int) -> None:
+        """A piece of a block came: the last one?"""
+        place = session.streams.get(self._number)
+        if place is not None:
+            place.first_ns = place.first_ns or now
+            place.bytes_received += HEADER_SIZE + len(self._fragments[-1])
+        if self._size > MAX_BLOCK:
+            raise ConnectionFault(Reason.ENHANCE_YOUR_CALM, "header block over 64 KiB")
+        self.within_block = not flags & END_HEADERS
+        if self.within_block:
+            return
+        block, self._fragments = b"".join(self._fragments), []
+        said = session.blocks.said(block)
+        if place is None:
+            self._idles(session)
+            return
+        ends = bool(self._flags & END_STREAM)
+        fault = said.fault or _misplaced(place.status, said.status, ends)
+        if fault:
+            session.fail_stream(place, ErrorKind.protocol, f"HTTP/2: {fault}")
+        elif 100 <= said.status < 200:
+            self._interim(session, place)
+        else:
+            if said.status:
+                place.status, place.length, place.block = said.status, said.length, block
+                place.kept = bytearray()
+            if ends:
+                session.over(place, now)
+
+    def _interim(self, session: Http2Session, place: StreamPlace) -> None:
+        self._idles(session)
+        place.interims += 1
+        if place.interims > _MOST_INTERIMS:
+            session.fail_stream(place, ErrorKind.protocol, f"more than {_MOST_INTERIMS} interim responses")
+
+
+def _settings(session: Http2Session, got: Received) -> None:
+    if got.number:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, "SETTINGS on a stream")
+    if got.flags & ACK:
+        if got.payload:
+            raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "SETTINGS that acknowledge and say something")
+        if not session.settled:
+            raise ConnectionFault(Reason.PROTOCOL_ERROR, "the server does not begin with its settings")
+        return
+    values = settings_in(got.payload)
+    for key, value in values:
+        if key == Setting.initial_window_size:
+            session.resize_windows(value)
+        elif key == Setting.max_frame_size:
+            session.frame_size = value
+    tables = [value for key, value in values if key == Setting.header_table_size]
+    streams = [value for key, value in values if key == Setting.max_concurrent_streams]
+    session.out.append(frame(Type.settings, ACK, 0))
+    session.settle(min(tables) if tables else None, streams[-1] if streams else None)
+
+
+def _ping(session: Http2Session, got: Received) -> None:
+    if got.number:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, "PING on a stream")
+    if len(got.payload) != 8:
+        raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "PING that has not 8 bytes")
+    if not got.flags & ACK:
+        session.out.append(frame(Type.ping, ACK, 0, got.payload))
+
+
+def _window_update(session: Http2Session, got: Received) -> None:
+    if len(got.payload) != 4:
+        raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "WINDOW_UPDATE that has not 4 bytes")
+    more = int.from_bytes(got.payload, "big") & MOST_WINDOW
+    if not got.number:
+        if not more:
+            raise ConnectionFault(Reason.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+        session.window += more
+        if session.window > MOST_WINDOW:
+            raise ConnectionFault(Reason.FLOW_CONTROL_ERROR, "a window over 2^31-1")
+        session.send_bodies()
+        return
+    place = session.streams.get(got.number)
+    if place is None:
+        _no_idle_stream(session, got.number, "WINDOW_UPDATE")
+    elif not more:
+        session.fail_stream(place, ErrorKind.protocol, "HTTP/2: WINDOW_UPDATE of 0")
+    elif place.window + more > MOST_WINDOW:
+        why = "HTTP/2: a window over 2^31-1"
+        session.fail_stream(place, ErrorKind.protocol, why, Reason.FLOW_CONTROL_ERROR)
+    else:
+        place.window += more
+        session.send_bodies()
+
+
+def _no_idle_stream(session: Http2Session, number: int, what: str) -> None:
+    if number >= session.next or not number & 1:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, f"{what} on a stream that was not opened")
+
+
+def _rst_stream(session: Http2Session, got: Received) -> None:
+    if len(got.payload) != 4:
+        raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "RST_STREAM that has not 4 bytes")
+    if not got.number:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, "RST_STREAM without a stream")
+    _no_idle_stream(session, got.number, "RST_STREAM")
+    session.control.heed(got.number)
+    place = session.streams.get(got.number)
+    if place is not None:
+        session.reset(place, int.from_bytes(got.payload, "big"))
+
+
+def _goaway(session: Http2Session, got: Received) -> None:
+    if got.number:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, "GOAWAY on a stream")
+    if len(got.payload) < 8:
+        raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "GOAWAY that has less than 8 bytes")
+    last, code = struct.unpack_from(">II", got.payload)
+    session.go_away(last & MOST_WINDOW, code)
+
+
+def _priority(session: Http2Session, got: Received) -> None:
+    if not got.number:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, "PRIORITY without a stream")
+    if len(got.payload) != 5:
+        raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "PRIORITY that has not 5 bytes")
+
+
+def _push(session: Http2Session, got: Received) -> None:
+    raise ConnectionFault(Reason.PROTOCOL_ERROR, "PUSH_PROMISE, which we had refused")
+
+
+_OTHERS = {
+    int(Type.settings): _settings,
+    int(Type.ping): _ping,
+    int(Type.window_update): _window_update,
+    int(Type.rst_stream): _rst_stream,
+    int(Type.goaway): _goaway,
+    int(Type.priority): _priority,
+    int(Type.push_promise): _push,
+}
+
+
+def _misplaced(before: int, status: int, ends: bool) -> str:
+    """Why a block may not stand here, in words: behind an answer's headers come trailers alone, which end it."""
+    if before:
+        if status:
+            return "a second block of headers"
+        return "" if ends else "trailers that do not end the answer"
+    if not status:
+        return "an answer without :status"
+    if status == 101 or not 100 <= status < 600:
+        return f"the status {status}"
+    return "an interim response that ends the stream" if status < 200 and ends else ""
+
+
+def reset_words(code: int) -> str:
+    """A RST_STREAM in words."""
+    name = reason_name(code)
+    return f"RST_STREAM ({name}): not processed" if code == Reason.REFUSED_STREAM else f"RST_STREAM ({name})"
+
+
+def table_of(size: int | None) -> tuple[int, bytes]:
+    """The peer's table of headers has another size: how large ours in it is, and what tells it so."""
+    size = min(FIRST_TABLE if size is None else size, FIRST_TABLE)
+    return size, b"" if size == FIRST_TABLE else resized(size)

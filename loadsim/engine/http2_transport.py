@@ -1,0 +1,260 @@
+"""The direct transport over HTTP/2: many events in flight share a connection.
+
+As over HTTP/1.1 all requests of a batch are put together before the first is written. What is written is one piece for
+each connection, whatever the number of its requests; what is read is as many answers as have come. That is why it costs
+the kernel less than HTTP/1.1 does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from loadsim.engine.endpoint_socket import IN, READY
+from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, Reason, Type
+from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, text
+from loadsim.engine.http2_session import CHUNK, Http2Session, Request
+from loadsim.engine.http2_stream import StreamPlace
+from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.resolved_endpoint import Wire
+from loadsim.engine.socket_set import SocketSet
+from loadsim.engine.transport_interface import ResourceLimitError
+from loadsim.error_kinds import ErrorKind
+from loadsim.outcome_codes import ERROR_BASE
+
+_CACHED = 4096
+"""Number of lengths whose field, or beginning of a frame, is cached."""
+_LENGTH, _TRACE = named((0x00, 4), b"content-length"), named((0x00, 4), b"x-loadsim-id")
+
+
+class _Lengths(dict[int, bytes]):
+    """The field with the length of a body, by size."""
+
+    def __missing__(self, size: int) -> bytes:
+        field = _LENGTH + text(b"%d" % size)
+        if len(self) < _CACHED:
+            self[size] = field
+        return field
+
+
+class _Beginnings(dict[int, bytes]):
+    """The first five bytes of a frame, by the size of its payload."""
+
+    def __init__(self, kind: Type, flags: int) -> None:
+        self._last = bytes((kind, flags))
+
+    def __missing__(self, size: int) -> bytes:
+        beginning = size.to_bytes(3, "big") + self._last
+        if len(self) < _CACHED:
+            self[size] = beginning
+        return beginning
+
+
+class Http2Transport(SocketSet[Http2Session]):
+    """See Transport and Sessions. What the engine has as connections are places of streams."""
+
+    name = "direct"
+    makes_cycles = False
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        wire: Wire,
+        trace_id: str | None,
+        *,
+        streams: int,
+        reuse: int,
+        first: int = 0,
+    ) -> None:
+        """`streams`: how many places share a connection; `reuse`: how many events a connection carries; `first`: the
+        number of the address to start with."""
+        super().__init__(loop, wire, first)
+        self.streams, self.reuse = streams, reuse
+        self.head = RequestHead(wire.head, urlsplit(wire.url).scheme)
+        self.blocks = AnswerBlocks()
+        self._trace_id = trace_id.encode() if trace_id else b""
+        self._fields = EventFields()
+        self._lengths = _Lengths()
+        self._headers = _Beginnings(Type.headers, END_HEADERS)
+        self._data = _Beginnings(Type.data, END_STREAM)
+        self._places: dict[StreamPlace, None] = {}
+        self._roomy: dict[Http2Session, None] = {}
+        """Connections that may have more places."""
+        self.sessions: dict[Http2Session, None] = {}
+
+    # -- opening and closing ------------------------------------------------------------------------------------------
+
+    def open(self) -> StreamPlace:
+        """See Transport."""
+        session = self._one_with_room()
+        place = StreamPlace(self)
+        self._attach(session, place)
+        self._places[place] = None
+        if session.settled:
+            self.soon(lambda: self._tell(place))
+        return place
+
+    def _one_with_room(self) -> Http2Session:
+        """A connection that may have one more place, a new one if need be. Raises ResourceLimitError."""
+        for session in self._roomy:
+            return session
+        session = Http2Session(self)
+        self.sessions[session] = self._roomy[session] = None
+        return session
+
+    def _attach(self, session: Http2Session, place: StreamPlace) -> None:
+        session.attach(place)
+        if len(session.places) >= max(session.capacity, 1):
+            self._roomy.pop(session, None)
+
+    def _tell(self, place: StreamPlace) -> None:
+        if place.opened and place.event is not None:
+            self.owner.on_open(place)
+
+    def connections(self) -> Iterable[StreamPlace]:
+        """See Transport."""
+        return list(self._places)
+
+    async def close(self) -> None:
+        """See Transport."""
+        for place in self.connections():
+            place.close()
+        for session in list(self.sessions):
+            session.end(Reason.NO_ERROR)
+        await self._close_set()
+
+    # -- for places and sessions --------------------------------------------------------------------------------------
+
+    def forget(self, place: StreamPlace, session: Http2Session) -> None:
+        """See Places."""
+        self._places.pop(place, None)
+        if not session.leaving:
+            self._roomy[session] = None
+
+    def settled(self, session: Http2Session) -> None:
+        """See Sessions. Places beyond what the peer allows go to other connections; a peer that allows none is waited
+        for."""
+        places = list(session.places)
+        if session.capacity:
+            for place in places[session.capacity :]:
+                self._move(place)
+        for place in places[: session.capacity or None]:
+            if place.event is not None:
+                self.owner.on_open(place)
+
+    def _move(self, place: StreamPlace) -> None:
+        """Its requests go out on another connection from now on."""
+        old = place.session
+        session = self._one_with_room()
+        if old is not None:
+            old.places.pop(place, None)
+            self.addresses.answers[place.address] += place.served
+            place.served = 0
+            place.reusable = True
+        self._attach(session, place)
+
+    def leaves(self, session: Http2Session) -> None:
+        """See Sessions."""
+        self._roomy.pop(session, None)
+
+    def ended(self, session: Http2Session) -> None:
+        """See Sessions."""
+        self.sessions.pop(session, None)
+
+    def lost(self, place: StreamPlace) -> None:
+        """See Sessions."""
+        place.close()
+        self.owner.on_lost(place)
+
+    def elsewhere(self, place: StreamPlace, request: Request) -> None:
+        """See Sessions."""
+        try:
+            self._move(place)
+        except ResourceLimitError as error:
+            place.why = str(error)
+            place.reusable = False
+            code = ERROR_BASE + ErrorKind.connect_error
+            self.soon(lambda: self.owner.on_done(place, code, monotonic_ns()))
+            return
+        session = place.session
+        assert session is not None  # noqa: S101 - it was moved there
+        place.wait()
+        session.waiting[place] = request
+        if session.settled:
+            session.serve_waiting()
+            session.soon_flushed()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def send_all(self, made: Iterable[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
+        """See Transport."""
+        fields_of, lengths, join = self._fields.of, self._lengths, b"".join
+        of_headers, of_data = self._headers, self._data
+        trace = self._trace_id
+        sessions: dict[Http2Session, None] = {}
+        for place, (headers, body), index in made:
+            session = place.session
+            size = len(body)
+            fields = fields_of(headers)
+            traced = _TRACE + text(b"%s/%d/%d" % (trace, index, attempt)) if trace else b""
+            if session.room <= 0 or not 0 < size <= session.window or size > session.most_at_once or len(fields) > 8192:
+                self._slowly(place, (join((fields, traced, lengths[size])), body))
+                if place.session is not None:
+                    sessions[place.session] = None
+                continue
+            number = session.next
+            session.next = number + 2
+            session.room -= 1
+            session.window -= size
+            place.window = session.stream_window - size
+            block = join((session.head, fields, traced, lengths[size]))
+            session.head = session.later_head
+            stream = number.to_bytes(4, "big")
+            session.out += (of_headers[len(block)], stream, block, of_data[size], stream, body)
+            place.begin(number)
+            place.bytes_sent = len(block) + size + 18
+            session.streams[number] = place
+            session.begun.append(place)
+            session.opened_one()
+            sessions[session] = None
+        for session in sessions:
+            session.flush()
+
+    def _slowly(self, place: StreamPlace, request: Request) -> None:
+        """Send a request that cannot be sent at once, or not in one frame."""
+        session = place.session
+        assert session is not None  # noqa: S101 - the engine sends on open places
+        if session.room > 0:
+            session.begin(place, request)
+        elif session.capacity and (session.leaving or len(session.streams) >= session.capacity):
+            self.elsewhere(place, request)
+        else:
+            place.wait()
+            session.waiting[place] = request
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _read_all(self, ready: list[tuple[int, int]]) -> None:
+        get, clock = self._table.get, monotonic_ns
+        looked, _ = self._look(clock())
+        for fd, mask in ready:
+            session = get(fd)
+            if session is None:
+                self._attempt_ready(fd)
+                continue
+            try:
+                if mask != IN or session.state != READY:
+                    session.on_ready(mask)
+                    continue
+                try:
+                    data = session.recv(CHUNK)
+                except OSError as error:
+                    session.unread(error)
+                    continue
+                now = clock()
+                # a stamp would be of the last answer alone, and many are read at once: the bound is of all
+                session.take(data, now, looked - now if looked else 0)
+            except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
+                session.internal(error)
