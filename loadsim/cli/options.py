@@ -107,6 +107,18 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option("--cert", metavar="FILE", help="Client certificate."),
     click.option("--key", metavar="FILE", help="Private key of the certificate."),
     click.option("--key-password-env", metavar="NAME", help="Environment variable that holds the key's pass phrase."),
+    click.option(
+        "--http",
+        type=click.Choice(["1.1", "2", "auto"]),
+        help="HTTP version (default 1.1); auto: what https offers.",
+    ),
+    click.option("--http2", is_flag=True, help="The same as --http 2."),
+    click.option(
+        "--streams",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Over HTTP/2: events in flight that share a connection (default: what the endpoint allows, at most 100).",
+    ),
     click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="Transport (default direct)."),
     click.option(
         "--reuse",

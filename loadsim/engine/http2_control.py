@@ -90,8 +90,10 @@ class Control:
             self._continuation(session, flags, payload, now)
         else:
             self._idles(session)
+            if kind == Type.push_promise:
+                raise ConnectionFault(Reason.PROTOCOL_ERROR, "PUSH_PROMISE, which we had refused")
             handle = _OTHERS.get(kind)
-            if handle is not None:  # unknown types are ignored (section 4.1)
+            if handle is not None:  # PRIORITY means nothing to us; unknown types are ignored (section 4.1)
                 handle(session, Received(flags, number, payload))
 
     def _idles(self, session: Http2Session) -> None:
@@ -273,25 +275,12 @@ def _goaway(session: Http2Session, got: Received) -> None:
     session.go_away(last & MOST_WINDOW, code)
 
 
-def _priority(session: Http2Session, got: Received) -> None:
-    if not got.number:
-        raise ConnectionFault(Reason.PROTOCOL_ERROR, "PRIORITY without a stream")
-    if len(got.payload) != 5:
-        raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "PRIORITY that has not 5 bytes")
-
-
-def _push(session: Http2Session, got: Received) -> None:
-    raise ConnectionFault(Reason.PROTOCOL_ERROR, "PUSH_PROMISE, which we had refused")
-
-
 _OTHERS = {
     int(Type.settings): _settings,
     int(Type.ping): _ping,
     int(Type.window_update): _window_update,
     int(Type.rst_stream): _rst_stream,
     int(Type.goaway): _goaway,
-    int(Type.priority): _priority,
-    int(Type.push_promise): _push,
 }
 
 

@@ -277,6 +277,8 @@ def _named(scenario: Scenario, name: str | None) -> Scenario:
 def _target_changes(options: RunOptions) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in _TARGET_KEYS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None and value is not False}
+    if options.http2 and changes.setdefault("http", "2") != "2":
+        raise UsageError(f"--http2 is --http 2, and --http {changes['http']} is given too: keep one of them")
     if "ledger" in changes:
         changes["ledger"] = with_scheme(changes["ledger"])
     headers = parse_headers(options.headers)
