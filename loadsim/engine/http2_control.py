@@ -46,6 +46,7 @@ _MOST_INTERIMS = 64
 class Received(NamedTuple):
     """A frame that came."""
 
+    kind: int
     flags: int
     number: int
     """Of its stream; 0: the connection."""
@@ -76,25 +77,26 @@ class Control:
         """The peer has ended a stream too."""
         self._ignored.pop(number, None)
 
-    def take(self, session: Http2Session, kind: int, flags: int, number: int, payload: bytes, now: int) -> None:
-        """One frame. Raises ConnectionFault."""
+    def take(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+        """One frame, read at `now`; `receipt`: see Column.receipt. Raises ConnectionFault."""
+        kind, number = got.kind, got.number
         if self.within_block and (kind != Type.continuation or number != self._number):
             raise ConnectionFault(Reason.PROTOCOL_ERROR, "another frame within a block of headers")
         if not session.settled and kind != Type.settings:
             raise ConnectionFault(Reason.PROTOCOL_ERROR, "the server does not begin with its settings")
         if kind == Type.data:
-            self._data(session, flags, number, payload, now)
+            self._data(session, got, now, receipt)
         elif kind == Type.headers:
-            self._headers(session, flags, number, payload, now)
+            self._headers(session, got, now, receipt)
         elif kind == Type.continuation:
-            self._continuation(session, flags, payload, now)
+            self._continuation(session, got, now, receipt)
         else:
             self._idles(session)
             if kind == Type.push_promise:
                 raise ConnectionFault(Reason.PROTOCOL_ERROR, "PUSH_PROMISE, which we had refused")
             handle = _OTHERS.get(kind)
             if handle is not None:  # PRIORITY means nothing to us; unknown types are ignored (section 4.1)
-                handle(session, Received(flags, number, payload))
+                handle(session, got)
 
     def _idles(self, session: Http2Session) -> None:
         """A frame that brings nothing forward."""
@@ -117,7 +119,8 @@ class Control:
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def _data(self, session: Http2Session, flags: int, number: int, payload: bytes, now: int) -> None:
+    def _data(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+        _, flags, number, payload = got
         place = self._place(session, number, "DATA")
         body = unpadded(flags & PADDED, payload)
         session.consume(len(payload))
@@ -133,32 +136,28 @@ class Control:
         place.bytes_received += HEADER_SIZE + len(payload)
         place.keep(body)
         if flags & END_STREAM:
-            session.over(place, now)
-        else:
-            self.weigh(session, place, len(body))
-
-    def weigh(self, session: Http2Session, place: StreamPlace, size: int) -> None:
-        """A piece of a body came that does not end it: too much, or nothing?"""
-        if place.size > MAX_BODY:
+            session.over(place, now, receipt)
+        elif place.size > MAX_BODY:
             session.fail_stream(place, ErrorKind.body_limit, "response body over 16 MiB", Reason.CANCEL)
-        elif not size:
+        elif not body:
             self._idles(session)
 
-    def _headers(self, session: Http2Session, flags: int, number: int, payload: bytes, now: int) -> None:
+    def _headers(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+        _, flags, number, payload = got
         self._place(session, number, "HEADERS")
         self._number, self._flags, self._size = number, flags, len(payload)
         self._fragments = [unpadded(flags & (PADDED | PRIORITY), payload)]
-        self._block(session, flags, now)
+        self._block(session, flags, now, receipt)
 
-    def _continuation(self, session: Http2Session, flags: int, payload: bytes, now: int) -> None:
+    def _continuation(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
         if not self.within_block:
             raise ConnectionFault(Reason.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         self._idles(session)
-        self._size += len(payload)
-        self._fragments.append(payload)
-        self._block(session, flags, now)
+        self._size += len(got.payload)
+        self._fragments.append(got.payload)
+        self._block(session, got.flags, now, receipt)
 
-    def _block(self, session: Http2Session, flags: int, now: int) -> None:
+    def _block(self, session: Http2Session, flags: int, now: int, receipt: int) -> None:
         """A piece of a block came: the last one?"""
         place = session.streams.get(self._number)
         if place is not None:
@@ -185,7 +184,7 @@ class Control:
                 place.status, place.length, place.block = said.status, said.length, block
                 place.kept = bytearray()
             if ends:
-                session.over(place, now)
+                session.over(place, now, receipt)
 
     def _interim(self, session: Http2Session, place: StreamPlace) -> None:
         self._idles(session)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loadsim.engine.http2_frames import FIRST_TABLE, ConnectionFault, Reason
+from loadsim.engine.http2_frames import END_STREAM, FIRST_FRAME, FIRST_TABLE, ConnectionFault, Reason, Type
 from loadsim.extras import install
 from loadsim.model import UsageError
+from loadsim.outcome_codes import SUCCESSES
 
 MAX_BLOCK = 64 * 1024
 MAX_FIELDS = 256
@@ -91,16 +92,26 @@ def resized(size: int) -> bytes:
 class EventFields:
     """Makes fields of the header lines of events.
 
-    Lines that stay the same from event to event at the same place are made once.
+    Lines that stay the same from event to event at the same place are made once. Where nothing but the value of the
+    last one changes, as with nearly all signatures, the others are not even looked for.
     """
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._fields: list[bytes] = []
         self._names: dict[bytes, bytes] = {}
+        self._same = b""
+        """All lines up to the last one's value, of the headers before."""
+        self._made = b""
+        """Their fields, up to that value's length."""
 
     def of(self, headers: bytes) -> bytes:
         """The fields of these header lines, each ending in CRLF."""
+        same = self._same
+        if same and headers.startswith(same):
+            value = headers[len(same) : -2]
+            if len(value) < 127 and b"\r\n" not in value:
+                return self._made + _SIZES[len(value)] + value
         lines = headers.split(b"\r\n")
         known, fields = self._lines, self._fields
         if len(lines) != len(known):
@@ -110,7 +121,20 @@ class EventFields:
             if line != known[place]:
                 known[place] = line
                 fields[place] = self._field(line)
+        self._learn(lines, fields)
         return b"".join(fields)
+
+    def _learn(self, lines: list[bytes], fields: list[bytes]) -> None:
+        """What the next headers may begin with."""
+        self._same = b""
+        if len(lines) < 2:
+            return
+        last, field = lines[-2], fields[-2]
+        name, colon, value = last.partition(b": ")
+        start = self._names.get(name)
+        if colon and start and value and value == value.strip() and field.endswith(value):
+            self._same = b"".join(line + b"\r\n" for line in lines[:-2]) + name + colon
+            self._made = b"".join(fields[:-2]) + start
 
     def _field(self, line: bytes) -> bytes:
         name, _, value = line.partition(b":")
@@ -124,7 +148,11 @@ class EventFields:
             return b""
         value = value.strip()
         size = len(value)
-        return start + (bytes((size,)) if size < 127 else number((0, 7), size)) + value
+        return start + (_SIZES[size] if size < 127 else number((0, 7), size)) + value
+
+
+_SIZES = [bytes((size,)) for size in range(127)]
+"""The lengths of strings that take one byte."""
 
 
 class Said(NamedTuple):
@@ -137,6 +165,9 @@ class Said(NamedTuple):
     """Why it is no valid block of an answer, in words; empty if it is."""
 
 
+_WHOLE = bytes((Type.data, END_STREAM))
+
+
 class AnswerBlocks:
     """Decodes the blocks of answers, and knows those that it has seen."""
 
@@ -147,7 +178,10 @@ class AnswerBlocks:
             raise UsageError(f"HTTP/2 needs the extra http2: {install('http2')}") from None
         self._failure = hpack.HPACKError
         self._decoder_of = hpack.Decoder
-        self.known: dict[bytes, Said] = {}
+        self._known: dict[bytes, Said] = {}
+        self.seen: dict[bytes, tuple[int, bytes, int]] = {}
+        """Of blocks of successful answers: the status, and how a frame with the whole body begins (five bytes), and its
+        size."""
 
     def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
         decoder = self._decoder_of(max_header_list_size=MAX_BLOCK)
@@ -156,7 +190,7 @@ class AnswerBlocks:
 
     def said(self, block: bytes) -> Said:
         """What a block says. Raises ConnectionFault where it cannot be decoded."""
-        said = self.known.get(block)
+        said = self._known.get(block)
         if said is not None:
             return said
         try:
@@ -164,9 +198,13 @@ class AnswerBlocks:
         except self._failure as error:
             raise ConnectionFault(Reason.COMPRESSION_ERROR, f"headers that cannot be decoded: {error}") from None
         said = _meaning(pairs)
-        if len(self.known) >= _KNOWN:
-            self.known.clear()
-        self.known[block] = said
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+            self.seen.clear()
+        self._known[block] = said
+        if said.status in SUCCESSES and said.length <= FIRST_FRAME:
+            size = max(said.length, 0)
+            self.seen[block] = said.status, size.to_bytes(3, "big") + _WHOLE, size
         return said
 
     def shown(self, block: bytes) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from loadsim.engine.endpoint_socket import CLOSED, IN, OUT, READY, EndpointSocket, Sockets
 from loadsim.engine.error_kind_of_failure import kind_of_break, kind_of_end
-from loadsim.engine.http2_control import Control, reset_words, table_of
+from loadsim.engine.http2_control import Control, Received, reset_words, table_of
 from loadsim.engine.http2_frames import (
     END_HEADERS,
     END_STREAM,
@@ -41,9 +41,9 @@ from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response_parser import MAX_BODY
 from loadsim.engine.transport_interface import ConnectionOwner, Ended
 from loadsim.error_kinds import ErrorKind
-from loadsim.outcome_codes import ERROR_BASE, SUCCESSES
+from loadsim.outcome_codes import ERROR_BASE
 
-_DATA, _HEADERS = int(Type.data), int(Type.headers)
+_HEADERS = int(Type.headers)
 CHUNK = 64 * 1024
 """Read size."""
 _REFILL = MOST_WINDOW // 2
@@ -100,6 +100,7 @@ class Http2Session(EndpointSocket):
         "frame_size",
         "head",
         "heard_ns",
+        "last",
         "later_head",
         "leaving",
         "most_at_once",
@@ -134,6 +135,8 @@ class Http2Session(EndpointSocket):
         self.settled = self.leaving = False
         self.next = 1
         """Number of the next stream."""
+        self.last = min(2 * of.reuse - 1, LAST_STREAM)
+        """Number of the last stream that it may have."""
         self.capacity = of.streams
         """How many places it may have."""
         self.room = 0
@@ -171,8 +174,7 @@ class Http2Session(EndpointSocket):
         if self.streams.get(place.number) is place:
             self.cancel(place, Reason.CANCEL)
             if self.heard_ns < place.sent_ns:  # silent since then: another connection may fare better
-                self._of.leaves(self)
-                self._of.soon(self.leave)
+                self.leave()
             self.soon_flushed()
         if not self.places and (self.state != READY or not self.streams):
             self.end(Reason.NO_ERROR)
@@ -201,12 +203,15 @@ class Http2Session(EndpointSocket):
         self.flush()
 
     def leave(self) -> None:
-        """Take no more streams: those that are open go on, places without an event are gone."""
-        if self.leaving:
-            return
-        self.leaving = True
-        self.room = 0
-        self._of.leaves(self)
+        """Take no more streams: those that are open go on."""
+        if not self.leaving:
+            self.leaving = True
+            self.room = 0
+            self._of.leaves(self)
+            self._of.soon(self._let_go)
+
+    def _let_go(self) -> None:
+        """What is not sent goes elsewhere; places without an event are gone."""
         waiting, self.waiting = self.waiting, {}
         for place, request in waiting.items():
             self._of.elsewhere(place, request)
@@ -214,6 +219,7 @@ class Http2Session(EndpointSocket):
             place.reusable = False
             if place.event is None:
                 self._of.lost(place)
+        self._left()
 
     def end(self, reason: Reason) -> None:
         """Close it; the peer is told why."""
@@ -381,16 +387,6 @@ class Http2Session(EndpointSocket):
             place.rest = memoryview(body)
             self.blocked[place] = None
             self.send_bodies()
-        self.opened_one()
-
-    def opened_one(self) -> None:
-        """A stream was opened."""
-        active = len(self.streams)
-        if active > self.peak:
-            self.peak = active
-        if self.next > LAST_STREAM or self.next >> 1 >= self._of.reuse:
-            self._of.soon(self.leave)
-            self.room = 0
 
     def send_bodies(self) -> None:
         """As much of the bodies that wait as the windows let."""
@@ -501,63 +497,48 @@ class Http2Session(EndpointSocket):
             self._of.soon(self._left)
 
     def _left(self) -> None:
-        """The last answer has come: it is of no use any more."""
-        if self.leaving and not self.streams:
+        """Close it if the last answer has come."""
+        if self.leaving and not self.streams and self.state == READY:
             self.end(Reason.NO_ERROR)
 
-    def _frames(  # noqa: C901 - the hot path: a call costs more than a check
-        self, data: bytes, now: int, receipt: int
-    ) -> None:
+    def _frames(self, data: bytes, now: int, receipt: int) -> None:
         """Take the frames that are whole."""
         unpack, streams, answers, control = HEADER.unpack_from, self.streams, self._of.answers, self.control
-        known = self._of.blocks.known
-        at, last = 0, len(data) - HEADER_SIZE
-        while at <= last:
+        seen = self._of.blocks.seen
+        at, total = 0, len(data)
+        while at + HEADER_SIZE <= total:
             high, low, kind, flags, number = unpack(data, at)
             start = at + HEADER_SIZE
             end = start + (high << 8 | low)
-            if end > len(data):
+            if end > total:
                 if end - start > FIRST_FRAME:
                     raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "a frame over 16,384 bytes")
                 break
-            place = streams.get(number)
-            if place is not None and place.rest is None and not control.within_block:
-                if kind == _HEADERS and flags & ~END_STREAM == END_HEADERS and not place.status:
-                    block = data[start:end]
-                    said = known.get(block)
-                    if said is not None and said.status >= 200 and not said.fault:
-                        place.status, place.length, place.block = said.status, said.length, block
-                        place.kept = None if said.status in SUCCESSES else bytearray()
-                        if not place.first_ns:
-                            place.first_ns = now
-                        place.bytes_received += end - at
-                        at = end
-                        if flags & END_STREAM:
-                            self.over(place, now, receipt)
+            if kind == _HEADERS and flags & ~END_STREAM == END_HEADERS and not control.within_block:
+                # the short way, for a whole answer of headers that are known, and with its body in one frame
+                place, known = streams.get(number), seen.get(data[start:end])
+                if known is not None and place is not None and not place.status and place.rest is None:
+                    status, body, size = known
+                    after = end
+                    if (
+                        flags == END_HEADERS
+                        and data.startswith(body, end)
+                        and data[end + 5 : end + 9] == data[at + 5 : start]
+                    ):
+                        after = end + HEADER_SIZE + size
+                    if end < after <= total or (flags != END_HEADERS and not size):
+                        del streams[number]
+                        self.room += not self.leaving
+                        self.events += 1
+                        self._consumed += size
+                        place.first_ns = place.first_ns or now
+                        place.receipt_ns = receipt
+                        place.bytes_received += after - at
+                        place.served += 1
+                        answers.append((place, status, now))
+                        at = after
                         continue
-                elif kind == _DATA and not flags & ~END_STREAM and place.status:
-                    size = end - start
-                    place.size += size
-                    place.bytes_received += HEADER_SIZE + size
-                    self._consumed += size
-                    if place.kept is not None:
-                        place.keep(data[start:end])
-                    at = end
-                    if flags:
-                        # the short way of `over`
-                        if place.length < 0 or place.length == place.size:
-                            del streams[number]
-                            self.room += not self.leaving
-                            self.events += 1
-                            place.served += 1
-                            place.receipt_ns = receipt
-                            answers.append((place, place.status, now))
-                        else:
-                            self.over(place, now, receipt)
-                    elif size == 0 or place.size > MAX_BODY:
-                        control.weigh(self, place, size)
-                    continue
-            control.take(self, kind, flags, number & LAST_STREAM, data[start:end], now)
+            control.take(self, Received(kind, flags, number & LAST_STREAM, data[start:end]), now, receipt)
             at = end
             if self.state != READY:
                 return

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from loadsim.engine.endpoint_socket import IN, READY
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, Reason, Type
-from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, text
+from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
 from loadsim.engine.http2_session import CHUNK, Http2Session, Request
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
@@ -26,6 +26,8 @@ from loadsim.outcome_codes import ERROR_BASE
 
 _CACHED = 4096
 """Number of lengths whose field, or beginning of a frame, is cached."""
+_MOST_FIELDS = 8192
+"""Fields beyond this may not fit into one frame with the rest."""
 _LENGTH, _TRACE = named((0x00, 4), b"content-length"), named((0x00, 4), b"x-loadsim-id")
 
 
@@ -37,6 +39,14 @@ class _Lengths(dict[int, bytes]):
         if len(self) < _CACHED:
             self[size] = field
         return field
+
+
+class _Traces(dict[int, bytes]):
+    """The beginning of the trace header, by the size of its value; nothing where there is none."""
+
+    def __missing__(self, size: int) -> bytes:
+        beginning = self[size] = _TRACE + number((0, 7), size) if size else b""
+        return beginning
 
 
 class _Beginnings(dict[int, bytes]):
@@ -76,7 +86,7 @@ class Http2Transport(SocketSet[Http2Session]):
         self.blocks = AnswerBlocks()
         self._trace_id = trace_id.encode() if trace_id else b""
         self._fields = EventFields()
-        self._lengths = _Lengths()
+        self._lengths, self._traces = _Lengths(), _Traces()
         self._headers = _Beginnings(Type.headers, END_HEADERS)
         self._data = _Beginnings(Type.data, END_STREAM)
         self._places: dict[StreamPlace, None] = {}
@@ -192,40 +202,55 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Transport."""
         fields_of, lengths, join = self._fields.of, self._lengths, b"".join
         of_headers, of_data = self._headers, self._data
-        trace = self._trace_id
+        trace, traces = self._trace_of(attempt), self._traces
         sessions: dict[Http2Session, None] = {}
         for place, (headers, body), index in made:
             session = place.session
             size = len(body)
             fields = fields_of(headers)
-            traced = _TRACE + text(b"%s/%d/%d" % (trace, index, attempt)) if trace else b""
-            if session.room <= 0 or not 0 < size <= session.window or size > session.most_at_once or len(fields) > 8192:
-                self._slowly(place, (join((fields, traced, lengths[size])), body))
+            identity = trace % index
+            number = session.next
+            if (
+                session.room <= 0
+                or number > session.last
+                or not 0 < size <= session.window
+                or size > session.most_at_once
+                or len(fields) > _MOST_FIELDS
+            ):
+                self._slowly(place, (join((fields, traces[len(identity)], identity, lengths[size])), body))
                 if place.session is not None:
                     sessions[place.session] = None
                 continue
-            number = session.next
             session.next = number + 2
             session.room -= 1
             session.window -= size
             place.window = session.stream_window - size
-            block = join((session.head, fields, traced, lengths[size]))
+            block = join((session.head, fields, traces[len(identity)], identity, lengths[size]))
             session.head = session.later_head
             stream = number.to_bytes(4, "big")
             session.out += (of_headers[len(block)], stream, block, of_data[size], stream, body)
-            place.begin(number)
+            # the short way of `StreamPlace.begin`
+            place.number = number
+            place.first_ns = place.receipt_ns = place.bytes_received = place.status = place.size = place.interims = 0
             place.bytes_sent = len(block) + size + 18
             session.streams[number] = place
             session.begun.append(place)
-            session.opened_one()
             sessions[session] = None
         for session in sessions:
+            if len(session.streams) > session.peak:
+                session.peak = len(session.streams)
             session.flush()
+
+    def _trace_of(self, attempt: int) -> bytes:
+        """The value of the trace header of an attempt, for any index; without a trace it is empty."""
+        return b"%s/%%d/%d" % (self._trace_id, attempt) if self._trace_id else b"%.0a"
 
     def _slowly(self, place: StreamPlace, request: Request) -> None:
         """Send a request that cannot be sent at once, or not in one frame."""
         session = place.session
         assert session is not None  # noqa: S101 - the engine sends on open places
+        if session.next > session.last:
+            session.leave()
         if session.room > 0:
             session.begin(place, request)
         elif session.capacity and (session.leaving or len(session.streams) >= session.capacity):
