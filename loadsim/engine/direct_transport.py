@@ -42,6 +42,7 @@ class DirectTransport(SocketSet[DirectConnection]):
 
     name = "direct"
     makes_cycles = False
+    shared = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
         """`first`: the number of the address to start with."""

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from loadsim.engine.endpoint_socket import IN, READY
+from loadsim.engine.http2_connections import Http2Connections
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, Reason, Type
 from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
 from loadsim.engine.http2_session import CHUNK, Http2Session, Request
@@ -92,7 +93,7 @@ class Http2Transport(SocketSet[Http2Session]):
         self._places: dict[StreamPlace, None] = {}
         self._roomy: dict[Http2Session, None] = {}
         """Connections that may have more places."""
-        self.sessions: dict[Http2Session, None] = {}
+        self.shared = Http2Connections(self.addresses.text)
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
@@ -111,7 +112,8 @@ class Http2Transport(SocketSet[Http2Session]):
         for session in self._roomy:
             return session
         session = Http2Session(self)
-        self.sessions[session] = self._roomy[session] = None
+        self.shared.add(session)
+        self._roomy[session] = None
         return session
 
     def _attach(self, session: Http2Session, place: StreamPlace) -> None:
@@ -131,7 +133,7 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Transport."""
         for place in self.connections():
             place.close()
-        for session in list(self.sessions):
+        for session in list(self.shared.sessions):
             session.end(Reason.NO_ERROR)
         await self._close_set()
 
@@ -171,7 +173,7 @@ class Http2Transport(SocketSet[Http2Session]):
 
     def ended(self, session: Http2Session) -> None:
         """See Sessions."""
-        self.sessions.pop(session, None)
+        self.shared.remove(session)
 
     def lost(self, place: StreamPlace) -> None:
         """See Sessions."""
