@@ -104,7 +104,7 @@ class Http2Transport(SocketSet[Http2Session]):
         self._attach(session, place)
         self._places[place] = None
         if session.settled:
-            self.soon(lambda: self._tell(place))
+            self._tell_soon(place)
         return place
 
     def _one_with_room(self) -> Http2Session:
@@ -120,6 +120,9 @@ class Http2Transport(SocketSet[Http2Session]):
         session.attach(place)
         if len(session.places) >= max(session.capacity, 1):
             self._roomy.pop(session, None)
+
+    def _tell_soon(self, place: StreamPlace) -> None:
+        self.soon(lambda: self._tell(place))
 
     def _tell(self, place: StreamPlace) -> None:
         if place.opened and place.event is not None:
@@ -149,15 +152,22 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Sessions. Places beyond what the peer allows go to other connections; a peer that allows none is waited
         for."""
         places = list(session.places)
-        if session.capacity:
-            for place in places[session.capacity :]:
-                self._move(place)
-        for place in places[: session.capacity or None]:
-            if place.event is not None:
+        for place in places[session.capacity or len(places) :]:
+            request = session.waiting.pop(place, None)
+            try:
+                if request is not None:
+                    self.elsewhere(place, request)
+                elif self._move(place).settled:
+                    self._tell_soon(place)
+            except ResourceLimitError:
+                break  # its request will say so
+        for place in places:
+            # a place that came from elsewhere has brought its request along
+            if place.session is session and place not in session.waiting and place.event is not None:
                 self.owner.on_open(place)
 
-    def _move(self, place: StreamPlace) -> None:
-        """Its requests go out on another connection from now on."""
+    def _move(self, place: StreamPlace) -> Http2Session:
+        """Its requests go out on another connection from now on, which is returned. Raises ResourceLimitError."""
         old = place.session
         session = self._one_with_room()
         if old is not None:
@@ -166,6 +176,7 @@ class Http2Transport(SocketSet[Http2Session]):
             place.served = 0
             place.reusable = True
         self._attach(session, place)
+        return session
 
     def leaves(self, session: Http2Session) -> None:
         """See Sessions."""

@@ -54,4 +54,4 @@ def shared_lines(result: RunResult) -> list[str]:
 
 def _stalled(result: RunResult, stall_ms: float) -> bool:
     seconds = result.totals.duration_s
-    return bool(seconds) and stall_ms / MS_PER_S >= _STALL_SHARE * seconds
+    return seconds is not None and stall_ms / MS_PER_S >= _STALL_SHARE * seconds > 0
