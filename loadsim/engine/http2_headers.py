@@ -171,7 +171,9 @@ _WHOLE = bytes((Type.data, END_STREAM))
 class AnswerBlocks:
     """Decodes the blocks of answers, and knows those that it has seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_sight: bool = True) -> None:
+        """`by_sight`: whether answers that were seen before are known at once, and their bodies not looked at."""
+        self._by_sight = by_sight
         try:
             import hpack
         except ImportError:
@@ -202,7 +204,7 @@ class AnswerBlocks:
             self._known.clear()
             self.seen.clear()
         self._known[block] = said
-        if said.status in SUCCESSES and said.length <= FIRST_FRAME:
+        if self._by_sight and said.status in SUCCESSES and said.length <= FIRST_FRAME:
             size = max(said.length, 0)
             self.seen[block] = said.status, size.to_bytes(3, "big") + _WHOLE, size
         return said

@@ -68,6 +68,8 @@ class Sessions(Sockets["Http2Session"], Protocol):
     answers: list[Ended]
     streams: int
     reuse: int
+    piece: int
+    """The largest frame of a body."""
 
     def settled(self, session: Http2Session) -> None:
         """The peer says how many streams it lets be opened."""
@@ -145,7 +147,9 @@ class Http2Session(EndpointSocket):
         """How much of bodies the peer takes on this connection."""
         self.stream_window = FIRST_WINDOW
         """The same of each new stream."""
-        self.frame_size = self.most_at_once = FIRST_FRAME
+        self.frame_size = FIRST_FRAME
+        self.most_at_once = min(FIRST_FRAME, of.piece)
+        """The longest body that goes out at once, in a frame of its own."""
         self.head = self.later_head = of.head.plain
         """The constant fields of the next request, and of those after it."""
         self.events = self.peak = 0
@@ -324,6 +328,7 @@ class Http2Session(EndpointSocket):
         if streams is not None:
             self.capacity = min(streams, self._of.streams)
         self.room = 0 if self.leaving else self.capacity - len(self.streams)
+        self._bound()
         first, self.settled = not self.settled, True
         if first:
             self._of.settled(self)
@@ -336,7 +341,11 @@ class Http2Session(EndpointSocket):
             if place.window > MOST_WINDOW:
                 raise ConnectionFault(Reason.FLOW_CONTROL_ERROR, "a window over 2^31-1")
         self.stream_window = size
+        self._bound()
         self.send_bodies()
+
+    def _bound(self) -> None:
+        self.most_at_once = min(self.frame_size, self.stream_window, self._of.piece)
 
     def reset(self, place: StreamPlace, code: int) -> None:
         """The peer ended a stream."""
@@ -390,10 +399,11 @@ class Http2Session(EndpointSocket):
 
     def send_bodies(self) -> None:
         """As much of the bodies that wait as the windows let."""
+        most = min(self.frame_size, self._of.piece)
         for place in list(self.blocked):
             rest = place.rest
             assert rest is not None  # noqa: S101 - that is why it is blocked
-            while rest and (size := min(len(rest), self.window, place.window, self.frame_size)) > 0:
+            while rest and (size := min(len(rest), self.window, place.window, most)) > 0:
                 self.window -= size
                 place.window -= size
                 last = END_STREAM if size == len(rest) else 0
@@ -511,6 +521,8 @@ class Http2Session(EndpointSocket):
             start = at + HEADER_SIZE
             end = start + (high << 8 | low)
             if end > total:
+                if not self.settled and data.startswith(b"HTTP/1"):
+                    raise ConnectionFault(Reason.PROTOCOL_ERROR, "the server answers in HTTP/1")
                 if end - start > FIRST_FRAME:
                     raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "a frame over 16,384 bytes")
                 break

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loadsim.engine.http2_headers import AnswerBlocks
-from loadsim.engine.response_parser import SAMPLE_BODY
 from loadsim.engine.transport_interface import Made
 from loadsim.model import SignedRequest
 
@@ -22,6 +21,8 @@ class Places(Protocol):
     """The interface of the transport that places are of."""
 
     blocks: AnswerBlocks
+    keep: int
+    """Bytes of an answer's body that are kept."""
 
     def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """Write requests, see Transport."""
@@ -106,8 +107,9 @@ class StreamPlace:
 
     def keep(self, data: bytes) -> None:
         """Keep what is the beginning of a body."""
-        if self.kept is not None and len(self.kept) < SAMPLE_BODY:
-            self.kept += data[: SAMPLE_BODY - len(self.kept)]
+        most = self._transport.keep
+        if self.kept is not None and len(self.kept) < most:
+            self.kept += data[: most - len(self.kept)]
 
     def close(self) -> None:
         """See Connection."""

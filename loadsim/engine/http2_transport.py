@@ -8,18 +8,20 @@ the kernel less than HTTP/1.1 does.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from loadsim.engine.endpoint_socket import IN, READY
 from loadsim.engine.http2_connections import Http2Connections
-from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, Reason, Type
+from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, MOST_FRAME, Reason, Type
 from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
 from loadsim.engine.http2_session import CHUNK, Http2Session, Request
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
+from loadsim.engine.response_parser import SAMPLE_BODY
 from loadsim.engine.socket_set import SocketSet
 from loadsim.engine.transport_interface import ResourceLimitError
 from loadsim.error_kinds import ErrorKind
@@ -78,16 +80,22 @@ class Http2Transport(SocketSet[Http2Session]):
         streams: int,
         reuse: int,
         first: int = 0,
+        keep: int | None = None,
+        piece: int | None = None,
     ) -> None:
         """`streams`: how many places share a connection; `reuse`: how many events a connection carries; `first`: the
-        number of the address to start with."""
+        number of the address to start with; `keep`: how much of the body of every answer is kept (None: a sample of
+        those that failed); `piece`: the size of frames of a body, which then has no length in its headers."""
         super().__init__(loop, wire, first)
         self.streams, self.reuse = streams, reuse
         self.head = RequestHead(wire.head, urlsplit(wire.url).scheme)
-        self.blocks = AnswerBlocks()
+        self.keep = SAMPLE_BODY if keep is None else keep
+        self.piece = MOST_FRAME if piece is None else piece
+        self.blocks = AnswerBlocks(by_sight=keep is None)
         self._trace_id = trace_id.encode() if trace_id else b""
         self._fields = EventFields()
-        self._lengths, self._traces = _Lengths(), _Traces()
+        self._lengths: dict[int, bytes] = _Lengths() if piece is None else defaultdict(bytes)
+        self._traces = _Traces()
         self._headers = _Beginnings(Type.headers, END_HEADERS)
         self._data = _Beginnings(Type.data, END_STREAM)
         self._places: dict[StreamPlace, None] = {}
