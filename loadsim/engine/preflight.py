@@ -23,7 +23,8 @@ _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """X509_V_ERR_* of OpenSSL for a certificate chain without a trusted end (x509_vfy.h)."""
 
 
-_NO_PROTOCOL = "TLSV1_ALERT_NO_APPLICATION_PROTOCOL"
+_NO_PROTOCOL = "no application protocol"
+"""What OpenSSL says of a server that speaks nothing of what was offered."""
 _NO_ALPN = "does not offer HTTP/2 (ALPN): --http auto takes what it offers"
 
 
@@ -52,7 +53,7 @@ def _failure(wire: Wire, timeout_s: float, agreed: Callable[[HttpVersion], None]
         trust = "--cacert FILE trusts its issuer, " if error.verify_code in _UNKNOWN_ISSUER else ""
         return f"TLS certificate refused: {error.verify_message} ({trust}--insecure skips the check)"
     except ssl.SSLError as error:
-        if error.reason == _NO_PROTOCOL:
+        if _NO_PROTOCOL in str(error):
             return _NO_ALPN
         return f"TLS handshake failed: {error.reason or error}"
     except TimeoutError:
