@@ -36,6 +36,7 @@ from loadsim.engine.http2_frames import (
     window_update,
 )
 from loadsim.engine.http2_headers import AnswerBlocks, RequestHead
+from loadsim.engine.http2_repeats import WORTH, Repeats
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.response_parser import MAX_BODY
@@ -65,6 +66,7 @@ class Sessions(Sockets["Http2Session"], Protocol):
     owner: ConnectionOwner
     head: RequestHead
     blocks: AnswerBlocks
+    repeats: Repeats
     answers: list[Ended]
     streams: int
     reuse: int
@@ -511,12 +513,23 @@ class Http2Session(EndpointSocket):
         if self.leaving and not self.streams and self.state == READY:
             self.end(Reason.NO_ERROR)
 
-    def _frames(self, data: bytes, now: int, receipt: int) -> None:
+    def _frames(  # noqa: C901 - the hot path: a call costs more than a check
+        self, data: bytes, now: int, receipt: int
+    ) -> None:
         """Take the frames that are whole."""
         unpack, streams, answers, control = HEADER.unpack_from, self.streams, self._of.answers, self.control
-        seen = self._of.blocks.seen
-        at, total = 0, len(data)
+        seen, repeats = self._of.blocks.seen, self._of.repeats
+        at, total, began = 0, len(data), -1
         while at + HEADER_SIZE <= total:
+            if (
+                data[at : at + 5] == repeats.begins
+                and total - at >= WORTH * repeats.length
+                and not control.within_block
+            ):
+                after = at + self._repeated(data, at, now, receipt) * repeats.length
+                if after > at:
+                    at, began = after, -1
+                    continue
             high, low, kind, flags, number = unpack(data, at)
             start = at + HEADER_SIZE
             end = start + (high << 8 | low)
@@ -526,6 +539,10 @@ class Http2Session(EndpointSocket):
                 if end - start > FIRST_FRAME:
                     raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "a frame over 16,384 bytes")
                 break
+            if kind == _HEADERS:
+                if began >= 0:
+                    repeats.differs(data, began, at)
+                began = at
             if kind == _HEADERS and flags & ~END_STREAM == END_HEADERS and not control.within_block:
                 # the short way, for a whole answer of headers that are known, and with its body in one frame
                 place, known = streams.get(number), seen.get(data[start:end])
@@ -555,6 +572,26 @@ class Http2Session(EndpointSocket):
             if self.state != READY:
                 return
         self._rest = data[at:]
+
+    def _repeated(self, data: bytes, at: int, now: int, receipt: int) -> int:
+        """Take the answers from `at` on that are as the one before was. Returns how many."""
+        repeats, streams, answers = self._of.repeats, self.streams, self._of.answers
+        status, length, count = repeats.status, repeats.length, 0
+        for number in repeats.streams_in(data, at):
+            place = streams.get(number)
+            if place is None or place.status or place.rest is not None:
+                break
+            del streams[number]
+            count += 1
+            place.first_ns = place.first_ns or now
+            place.receipt_ns = receipt
+            place.bytes_received += length
+            place.served += 1
+            answers.append((place, status, now))
+        self.room += 0 if self.leaving else count
+        self.events += count
+        self._consumed += count * repeats.size
+        return count
 
     def over(self, place: StreamPlace, now: int, receipt: int = 0) -> None:
         """An answer ended with its stream."""

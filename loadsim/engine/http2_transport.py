@@ -17,6 +17,7 @@ from loadsim.engine.endpoint_socket import IN, READY
 from loadsim.engine.http2_connections import Http2Connections
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, MOST_FRAME, Reason, Type
 from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
+from loadsim.engine.http2_repeats import Repeats
 from loadsim.engine.http2_session import CHUNK, Http2Session, Request
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
@@ -92,6 +93,7 @@ class Http2Transport(SocketSet[Http2Session]):
         self.keep = SAMPLE_BODY if keep is None else keep
         self.piece = MOST_FRAME if piece is None else piece
         self.blocks = AnswerBlocks(by_sight=keep is None)
+        self.repeats = Repeats(self.blocks)
         self._trace_id = trace_id.encode() if trace_id else b""
         self._fields = EventFields()
         self._lengths: dict[int, bytes] = _Lengths() if piece is None else defaultdict(bytes)
