@@ -45,8 +45,8 @@ from loadsim.error_kinds import ErrorKind
 from loadsim.outcome_codes import ERROR_BASE
 
 _HEADERS = int(Type.headers)
-CHUNK = 64 * 1024
-"""Read size."""
+SMALL, CHUNK = 4 * 1024, 64 * 1024
+"""Read sizes: of a connection that has few answers at a time, and of one that has many."""
 _REFILL = MOST_WINDOW // 2
 """The connection's window is opened again when so much was received."""
 OPENING = (
@@ -112,6 +112,7 @@ class Http2Session(EndpointSocket):
         "out",
         "peak",
         "places",
+        "read_size",
         "room",
         "settled",
         "stalled_ns",
@@ -141,6 +142,7 @@ class Http2Session(EndpointSocket):
         """Number of the next stream."""
         self.last = min(2 * of.reuse - 1, LAST_STREAM)
         """Number of the last stream that it may have."""
+        self.read_size = SMALL
         self.capacity = of.streams
         """How many places it may have."""
         self.room = 0
@@ -477,7 +479,7 @@ class Http2Session(EndpointSocket):
 
     def _read(self) -> None:
         try:
-            data = self.recv(CHUNK)
+            data = self.recv(self.read_size)
         except OSError as error:
             self.unread(error)
         else:
@@ -489,6 +491,7 @@ class Http2Session(EndpointSocket):
             self._ended()
             return
         self.heard_ns = now
+        self.read_size = CHUNK if len(data) > SMALL // 2 else SMALL
         try:
             self._frames(self._rest + data if self._rest else data, now, receipt)
             if self.state != READY:

@@ -18,7 +18,7 @@ from loadsim.engine.http2_connections import Http2Connections
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, MOST_FRAME, Reason, Type
 from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
 from loadsim.engine.http2_repeats import Repeats
-from loadsim.engine.http2_session import CHUNK, Http2Session, Request
+from loadsim.engine.http2_session import Http2Session, Request
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
@@ -297,7 +297,7 @@ class Http2Transport(SocketSet[Http2Session]):
                     session.on_ready(mask)
                     continue
                 try:
-                    data = session.recv(CHUNK)
+                    data = session.recv(session.read_size)
                 except OSError as error:
                     session.unread(error)
                     continue
