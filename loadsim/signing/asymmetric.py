@@ -48,6 +48,11 @@ class KeyPair:
             self.size = (self.public.key_size + 7) // 8
 
     @property
+    def is_private(self) -> bool:
+        """Whether it can sign."""
+        return self._private is not None
+
+    @property
     def private(self) -> Any:
         """The private key. Raises UsageError for a public one."""
         if self._private is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from loadsim.model import UsageError
+from loadsim.model import Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.signing.asymmetric import KeyPair
@@ -26,6 +26,7 @@ CERTIFICATE_URL = "{certificate-url}"
 """What a table writes in the header that names the certificate."""
 LONGEST_URL = 512
 VALID_DAYS = 30
+COMMON_NAME = "loadsim"
 PEM_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _ANY_IN_HOST, _ANY_IN_PATH = "[A-Za-z0-9-]{1,63}", "[A-Za-z0-9._-]{1,200}"
 
@@ -99,6 +100,23 @@ def self_signed(pair: KeyPair, name: str, from_s: float, days: int = VALID_DAYS)
         .sign(private, hashes.SHA256())
     )
     return built.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def own_certificate(scheme: SchemeData, secret: Secret, now_s: float) -> str:
+    """The certificate of a receiver's key, in PEM: the secret itself where it is one, else a new one of a private key.
+
+    Empty where deliveries name none, or only the public key is known.
+    """
+    text = secret.reveal().strip()
+    if scheme.certificate is None:
+        return ""
+    if text.startswith(PEM_CERTIFICATE):
+        return text + "\n"
+    from loadsim.signing.asymmetric import KeyPair
+
+    pair = KeyPair(scheme.algorithm, secret, scheme.name)
+    # An hour earlier: the clock of who reads it may be behind.
+    return self_signed(pair, COMMON_NAME, now_s - 3600) if pair.is_private else ""
 
 
 def read_certificate(text: str) -> Certificate:
