@@ -18,7 +18,7 @@ from loadsim.model import Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.signing.asymmetric import KeyPair
-    from loadsim.signing.scheme_data import SchemeData
+    from loadsim.signing.scheme_data import CertificatePlace, SchemeData
 
 CERTIFICATE_PATH = "/certificate.pem"
 """Where the companion receiver serves the certificate of its own key."""
@@ -26,7 +26,6 @@ CERTIFICATE_URL = "{certificate-url}"
 """What a table writes in the header that names the certificate."""
 LONGEST_URL = 512
 VALID_DAYS = 30
-COMMON_NAME = "loadsim"
 PEM_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _ANY_IN_HOST, _ANY_IN_PATH = "[A-Za-z0-9-]{1,63}", "[A-Za-z0-9._-]{1,200}"
 
@@ -115,8 +114,15 @@ def own_certificate(scheme: SchemeData, secret: Secret, now_s: float) -> str:
     from loadsim.signing.asymmetric import KeyPair
 
     pair = KeyPair(scheme.algorithm, secret, scheme.name)
+    if not pair.is_private:
+        return ""
     # An hour earlier: the clock of who reads it may be behind.
-    return self_signed(pair, COMMON_NAME, now_s - 3600) if pair.is_private else ""
+    return self_signed(pair, common_name(scheme.certificate), now_s - 3600)
+
+
+def common_name(place: CertificatePlace) -> str:
+    """The name in a certificate of one's own: the provider's host, which some libraries look for."""
+    return place.allowed[0].split("/")[2].replace("*.", "") if place.allowed else "loadsim"
 
 
 def read_certificate(text: str) -> Certificate:

@@ -15,7 +15,7 @@ from loadsim.signing.timestamps import TICK_NS, Unit
 Digest = Literal["sha1", "sha256", "sha512"]
 Algorithm = Literal["hmac", "none", "ed25519", "ecdsa-p256", "rsa-sha256", "rsa-sha1"]
 Encoding = Literal["hex", "HEX", "base64", "base64url", "text"]
-KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex"]
+KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex", "sha1"]
 
 KEY_FORMS: dict[KeyForm, str] = {
     "utf8": "the secret verbatim",
@@ -23,6 +23,7 @@ KEY_FORMS: dict[KeyForm, str] = {
     "whsec-or-utf8": "base64-decoded after whsec_, without it the secret verbatim",
     "base64": "base64-decoded",
     "hex": "hex-decoded",
+    "sha1": "the SHA-1 of the secret",
 }
 """How the secret's text becomes the key, in words."""
 
