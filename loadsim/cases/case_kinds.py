@@ -190,9 +190,7 @@ def _foreign_certificate(*names: str) -> CaseKind:
 
 
 def _other_algorithm(*names: str) -> CaseKind:
-    return CaseKind(
-        "refuse", lambda parts: other_algorithm(parts.scheme, parts.genuine, *names), no_named_algorithm
-    )
+    return CaseKind("refuse", lambda parts: other_algorithm(parts.scheme, parts.genuine, *names), no_named_algorithm)
 
 
 # -- another header -------------------------------------------------------------------------------------------------

@@ -26,7 +26,9 @@ URLS: dict[str, Callable[[str, str, str], str]] = {
     "backslash": lambda host, path, _: f"https://{_EVIL}\\@{host}{path}",
     "in_path": lambda host, path, _: f"https://{_EVIL}/{host}{path}",
     "in_query": lambda host, path, _: f"https://{_EVIL}/?https://{host}{path}",
-    "other_scheme": lambda _, __, own: own.replace("https:", "http:") if own[4] == "s" else own.replace("http:", "ftp:"),
+    "other_scheme": lambda _, __, own: (
+        own.replace("https:", "http:") if own[4] == "s" else own.replace("http:", "ftp:")
+    ),
     "empty": lambda *_: "",
 }
 """By the name of the part of the case: (provider's host, path of a certificate there, the run's own URL) -> URL."""

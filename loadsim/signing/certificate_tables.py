@@ -1,4 +1,4 @@
-"""The keys of a scheme's table about certificates, and about the algorithm that a delivery names. Errors name the key."""
+"""The keys of a table about certificates, and about the algorithm that a delivery names. Errors name the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verifies deliveries that name the certificate of their key: the URL first, then the certificate, then the signature."""
+"""Verifies deliveries that name the certificate of their key: the URL, then the certificate, then the signature."""
 
 from __future__ import annotations
 
