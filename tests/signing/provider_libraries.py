@@ -297,6 +297,7 @@ NODE_LIBRARIES = {
     "aws-sns-v1.Notification": ("sns", "sns-validator"),
     "hookdeck.order.updated": ("hookdeck", "@hookdeck/sdk"),
     "linear.issue.create": ("linear", "@linear/sdk"),
+    "zoom.meeting.participant_joined": ("zoom", "@zoom/rivet"),
     "shopify.orders.create": ("shopify", "@shopify/shopify-api"),
 }
 """Event type -> its name in interop.mjs, and the package."""

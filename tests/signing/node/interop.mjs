@@ -10,6 +10,7 @@ import { LinearWebhookClient } from "@linear/sdk/webhooks";
 import { sign, verify } from "@octokit/webhooks-methods";
 import "@shopify/shopify-api/adapters/node";
 import { shopifyApi } from "@shopify/shopify-api";
+import { AwsLambdaReceiver } from "@zoom/rivet/meetings";
 import MessageValidator from "sns-validator";
 import { Webhook } from "standardwebhooks";
 import Stripe from "stripe";
@@ -78,6 +79,12 @@ const libraries = {
     genuine: ({ secret, body, headers }) => verify(secret, body, headers["x-hub-signature-256"] ?? ""),
     headers: async ({ secret, body }) => ({ "x-hub-signature-256": await sign(secret, body) }),
   },
+  zoom: {
+    genuine: async ({ secret, body, headers }) => {
+      const event = { body, headers, isBase64Encoded: false };
+      return (await new AwsLambdaReceiver({ webhooksSecretToken: secret }).start()(event, {})).statusCode === 200;
+    },
+  },
   "standard-webhooks": {
     genuine: ({ secret, body, headers }) => (new Webhook(secret).verify(body, headers), true),
     headers: ({ secret, body, id, timestamp }) => ({
@@ -93,6 +100,8 @@ const libraries = {
     }),
   },
 };
+
+console.debug = () => undefined; // Zoom's library writes what it got, and standard output is for answers
 
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line);
