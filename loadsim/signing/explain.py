@@ -15,6 +15,7 @@ from loadsim.model import Secret
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.body_fields import field_of
 from loadsim.signing.description import Scheme
+from loadsim.signing.form_misreadings import FORM_MISREADINGS
 from loadsim.signing.mac import message_of
 from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.mismatch_causes import Codes, suspects
@@ -236,7 +237,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
         return [f"a part that is signed is not there: {error}"]
     if gives(delivery.body):
         return ["its code is the right one: only the way in which it is written is wrong"]
-    for misreading in MISREADINGS:
+    for misreading in (*MISREADINGS, *FORM_MISREADINGS):
         signed = misreading.of(delivery.body)
         if signed is not None and gives(signed):
             return [misreading.signed]

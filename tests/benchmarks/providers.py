@@ -19,7 +19,7 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -61,7 +61,7 @@ class NodeLibraries:
                     limit=1 << 20,
                 )
             stdin, stdout = self._process.stdin, self._process.stdout
-            assert stdin is not None and stdout is not None  # noqa: S101, PT018 - pipes were asked for
+            assert stdin is not None and stdout is not None  # noqa: PT018 - pipes were asked for
             stdin.write(request.encode())
             await stdin.drain()
             answer: dict[str, Any] = json.loads(await stdout.readline())
@@ -96,7 +96,7 @@ class Endpoint:
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()), daemon=True)
 
-    def __enter__(self) -> Endpoint:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
         return self
@@ -199,13 +199,18 @@ def markdown(found: dict[str, Any]) -> str:
         (
             "# Runs against the providers' own libraries\n",
             f"{common.environment_note(found['environment'])}\n",
-            "`python -m tests.benchmarks.providers`: for each row two runs of `loadsim run` over HTTP on loopback, "
-            "against an endpoint that asks the library of the row and answers 200 or 401. The forged events are those "
-            f"of the kinds {', '.join(f'`{kind}`' for kind in FORGED)} that the scheme has, in equal shares.\n",
+            (
+                "`python -m tests.benchmarks.providers`: for each row two runs of `loadsim run` over HTTP on loopback, "
+                "against an endpoint that asks the library of the row and answers 200 or 401. The forged events are "
+                "those of the kinds "
+                f"{', '.join(f'`{kind}`' for kind in FORGED)} that the scheme has, in equal shares.\n"
+            ),
             common.table(head, rows),
-            "paypalrestsdk gets its certificate from the test, with its issuer among those that are trusted, and "
-            "`OpenSSL.crypto.verify`, which pyOpenSSL has dropped since; sns-validator gets the certificate in place "
-            "of the fetch.\n",
+            (
+                "paypalrestsdk gets its certificate from the test, with its issuer among those that are trusted, and "
+                "`OpenSSL.crypto.verify`, which pyOpenSSL has dropped since; sns-validator gets the certificate in "
+                "place of the fetch.\n"
+            ),
         )
     )
 
