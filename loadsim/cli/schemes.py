@@ -76,12 +76,14 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
         ("several", _several(found)),
+        *((("certificate", ", ".join(found.certificate.allowed)),) if found.certificate is not None else ()),
         ("confirmed", found.confirmed or NOT_CONFIRMED),
+        *((("documented", found.documentation),) if found.documentation else ()),
         ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
     for label, text in rows:
-        put_line(f"{label:<10} {text}")
+        put_line(f"{label:<11} {text}")
 
 
 @command.command("verify", epilog=exit_codes(ok="verified", failed="refused (the reason is printed)"))
@@ -215,6 +217,7 @@ def _row(found: Scheme) -> SchemeRow:
         secret_env=shown_variable(found.default_secret_env),
         events=default_types(family(found)),
         confirmed=found.confirmed or None,
+        documentation=found.documentation or None,
     )
 
 

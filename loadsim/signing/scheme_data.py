@@ -266,6 +266,8 @@ class SchemeData:
         if self.timestamp is not None and self.timestamp.copied_to is not None:
             pairs.append((self.timestamp.copied_to, "{timestamp}"))
         pairs += [(name, "{id}") for name in self.id_headers]
+        if self.certificate is not None and self.certificate.place != "header":
+            pairs.append((f"{self.certificate.place}:{self.certificate.name}", "{certificate-url}"))
         signature = self.signature
         field = "secret" if self.algorithm == "none" else "signatures" if signature.is_prefix_once else "signature"
         value = signature.prefix.decode() + f"{{{field}}}"
