@@ -90,6 +90,24 @@ class CertificateVerifier:
             return None
 
 
+def naming_problem(scheme: SchemeData, url: str | None, headers: Headers, body: bytes) -> str:
+    """Why the certificate or the algorithm that a delivery names is refused, in words; empty: they are not."""
+    named, place = scheme.named_algorithm, scheme.certificate
+    if named is not None and _given(named, headers, body) != named.value:
+        return f"{named.name} does not name the scheme's algorithm, which is {named.value}"
+    if place is None:
+        return ""
+    given, own = _given(place, headers, body) or "", own_certificate_url(scheme, url)
+    if given == own:
+        return ""
+    if is_allowed(given, place.allowed):
+        return (
+            f"{place.name} names a certificate of the provider; it is fetched by receive --fetch-certificates only, "
+            f"and without that only {own} is taken"
+        )
+    return f"{place.name} names a certificate that is not the provider's; only {own} is taken beside those"
+
+
 def _given(place: CertificatePlace | NamedAlgorithm, headers: Headers, body: bytes) -> str | None:
     if place.place == "header":
         return headers.get(place.name.lower())

@@ -49,7 +49,9 @@ def own_certificate_url(scheme: SchemeData, url: str | None) -> str:
     if place is not None and place.url:
         return place.url
     if not url:
-        raise UsageError(f"scheme {scheme.name} names a certificate: give the URL that the sender uses, or set its own")
+        raise UsageError(
+            f"scheme {scheme.name} names a certificate: give the URL that the sender uses, as public_url or url"
+        )
     split = urlsplit(url)
     return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{CERTIFICATE_PATH}"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from loadsim.model import Secret
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.body_fields import field_of
+from loadsim.signing.certificate_verifier import naming_problem
 from loadsim.signing.description import Scheme
 from loadsim.signing.form_misreadings import FORM_MISREADINGS
 from loadsim.signing.mac import message_of
@@ -120,7 +121,9 @@ def explain(
     if rejection is None:
         return Explanation(None, (_verified(delivery, now_s, window_s),))
     findings: list[str] = []
-    if rejection.name.startswith("missing"):
+    if naming := naming_problem(scheme, url, headers, body):
+        findings = [naming]
+    elif rejection.name.startswith("missing"):
         findings = _missing(delivery, rejection)
     elif rejection is Rejection.malformed_timestamp:
         findings = [_malformed_timestamp(delivery)]
@@ -128,7 +131,7 @@ def explain(
         findings = _malformed_signature(delivery)
     elif rejection is Rejection.malformed_id:
         findings = [rejection.value]
-    if rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
+    if not naming and rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
         findings += _traced(delivery, secret, url, certain_form=rejection is Rejection.wrong_signature)
     if rejection not in (Rejection.malformed_timestamp, Rejection.missing_timestamp):
         findings += _age(delivery, now_s, window_s)

@@ -22,6 +22,7 @@ from loadsim.signing.certificates import (
     read_certificate,
     self_signed,
 )
+from loadsim.signing.explain import explain
 
 from .support import NOW_S, URL
 
@@ -117,6 +118,25 @@ def test_a_certificate_as_the_receivers_key_counts_while_it_is_valid(name: str) 
     read = read_certificate(own_certificate(scheme(name), KEYS[name], NOW_S))
     assert read.is_valid_at(NOW_S)
     assert read.public_key == KeyPair(scheme(name).algorithm, KEYS[name], name).public_text("pem")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (ALLOWED["paypal"], "names a certificate of the provider; it is fetched by receive --fetch-certificates only"),
+        ("https://api.paypal.com.evil.example/v1/notifications/certs/1", "a certificate that is not the provider's"),
+        ("", "a certificate that is not the provider's"),
+    ],
+)
+def test_a_refused_certificate_is_explained(url: str, said: str) -> None:
+    headers, body = delivery("paypal", KEYS["paypal"])
+    found = explain(scheme("paypal"), KEYS["paypal"], {**headers, "paypal-cert-url": url}, body, NOW_S, url=URL)
+    assert said in found.findings[0]
+    assert f"https://example.test{CERTIFICATE_PATH}" in found.findings[0]
+    other = {**headers, "paypal-auth-algo": "SHA1withRSA"}
+    assert explain(scheme("paypal"), KEYS["paypal"], other, body, NOW_S, url=URL).findings[0].endswith("SHA256withRSA")
+    wrong = explain(scheme("paypal"), OTHER_KEY, headers, body, NOW_S, url=URL)
+    assert "another key" in wrong.findings[0]
 
 
 HOSTS = st.sampled_from(["sns.us-east-1.amazonaws.com", "sns.eu-west-1.amazonaws.com.cn"])
