@@ -216,6 +216,21 @@ def polar(given: Given) -> Check:
     return lambda headers, body: validate(body, headers, given.text)
 
 
+def openai(given: Given) -> Check:
+    webhooks = library("openai").OpenAI(api_key="unused").webhooks
+    return lambda headers, body: _passes(webhooks.verify_signature, body, headers, secret=given.text)
+
+
+def resend(given: Given) -> Check:
+    verify = library("resend").Webhooks.verify
+
+    def check(headers: dict[str, str], body: bytes) -> Any:
+        three = {name: headers[f"svix-{name}"] for name in ("id", "timestamp", "signature")}
+        return verify({"payload": body.decode(), "headers": three, "webhook_secret": given.text})
+
+    return check
+
+
 def paypal(given: Given) -> Check:
     """With the certificate given to it, its issuer trusted, and `crypto.verify`, which pyOpenSSL has dropped since."""
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -284,6 +299,8 @@ PYTHON: dict[str, Library] = {
     "mercadopago.payment.updated": Library("mercadopago", mercadopago),
     "mailgun.delivered": Library("mailgun", mailgun),
     "polar.order.paid": Library("polar-sdk", polar),
+    "openai.response.completed": Library("openai", openai),
+    "resend.email.delivered": Library("resend", resend),
     "paypal.PAYMENT.CAPTURE.COMPLETED": Library("paypalrestsdk", paypal),
 }
 """By event type."""
@@ -297,6 +314,7 @@ NODE_LIBRARIES = {
     "aws-sns-v1.Notification": ("sns", "sns-validator"),
     "hookdeck.order.updated": ("hookdeck", "@hookdeck/sdk"),
     "linear.issue.create": ("linear", "@linear/sdk"),
+    "mux.video.asset.ready": ("mux", "@mux/mux-node"),
     "zoom.meeting.participant_joined": ("zoom", "@zoom/rivet"),
     "shopify.orders.create": ("shopify", "@shopify/shopify-api"),
 }

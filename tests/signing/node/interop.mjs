@@ -7,6 +7,7 @@ import { PassThrough } from "node:stream";
 import { verifyRequest } from "@contentful/node-apps-toolkit";
 import { verifyWebhookSignature } from "@hookdeck/sdk/webhooks/helpers.js";
 import { LinearWebhookClient } from "@linear/sdk/webhooks";
+import Mux from "@mux/mux-node";
 import { sign, verify } from "@octokit/webhooks-methods";
 import "@shopify/shopify-api/adapters/node";
 import { shopifyApi } from "@shopify/shopify-api";
@@ -45,6 +46,7 @@ const shopifyOf = (secret) => {
     );
   return shopifies.get(secret);
 };
+const mux = new Mux({ tokenId: "unused", tokenSecret: "unused" });
 const stripe = new Stripe("sk_test_unused");
 
 const libraries = {
@@ -61,6 +63,12 @@ const libraries = {
   linear: {
     genuine: ({ secret, body, headers }) =>
       new LinearWebhookClient(secret).verify(Buffer.from(body), headers["linear-signature"], headers["linear-timestamp"]),
+  },
+  mux: {
+    genuine: async ({ secret, body, headers }) => {
+      await mux.webhooks.verifySignature(body, headers, secret);
+      return true;
+    },
   },
   shopify: {
     genuine: async ({ secret, body, headers }) => {
