@@ -200,9 +200,9 @@ def markdown(found: dict[str, Any]) -> str:
             "# Runs against the providers' own libraries\n",
             f"{common.environment_note(found['environment'])}\n",
             (
-                "`python -m tests.benchmarks.providers` (`--only paypal` for one row): for each row two runs of `loadsim run` over "
-                "HTTP on loopback, against an endpoint that asks the library of the row and answers 200 or 401. The forged "
-                "events are those of the kinds "
+                "`python -m tests.benchmarks.providers` (`--only paypal` for one row): for each row two runs of "
+                "`loadsim run` over HTTP on loopback, against an endpoint that asks the library of the row and answers "
+                "200 or 401. The forged events are those of the kinds "
                 f"{', '.join(f'`{kind}`' for kind in FORGED)} that the scheme has, in equal shares.\n"
             ),
             common.table(head, rows),
