@@ -1,7 +1,7 @@
 """Deliveries that name another certificate, or another algorithm, than the provider's: a forger chooses both.
 
 The forged ones are signed with a key of their own, and name a URL that looks like one of the provider's. Its host is
-reserved (`evil.example`, RFC 2606), or that which genuine deliveries name: an endpoint that follows it reaches nobody else.
+reserved (`evil.example`, RFC 2606), or that which genuine deliveries name: whoever follows it reaches nobody else.
 """
 
 from __future__ import annotations
