@@ -13,6 +13,16 @@ from typing import Literal
 
 import msgspec
 
+from loadsim.cases.certificate_forgeries import (
+    ALGORITHMS,
+    FOREIGN_CERTIFICATE,
+    OTHER_ALGORITHM,
+    URLS,
+    foreign_certificate,
+    no_certificate,
+    no_named_algorithm,
+    other_algorithm,
+)
 from loadsim.cases.delivery_edits import HeaderLine, padded, respaced
 from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed
 from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, forged, no_key_pair
@@ -169,6 +179,18 @@ def _key_pair_forgery(parts: Parts, *names: str) -> Make:
 
 def _of_one_forgery(name: str) -> CaseKind:
     return CaseKind("refuse", lambda parts: _key_pair_forgery(parts, name), no_key_pair)
+
+
+def _foreign_certificate(*names: str) -> CaseKind:
+    return CaseKind(
+        "refuse",
+        lambda parts: foreign_certificate(parts.provider, parts.source, parts.topic, *names),
+        no_certificate,
+    )
+
+
+def _other_algorithm(*names: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: other_algorithm(parts.scheme, parts.genuine, *names), no_named_algorithm)
 
 
 # -- another header -------------------------------------------------------------------------------------------------
@@ -376,6 +398,10 @@ CASE_KINDS: dict[str, CaseKind] = {
     "long_signature_list_valid": CaseKind("accept", lambda parts: _long_list(parts, valid=True), _no_long_list),
     KEY_PAIR_FORGERY: CaseKind("refuse", lambda parts: _key_pair_forgery(parts, *FORGERIES), no_key_pair),
     **{f"{KEY_PAIR_FORGERY}.{name}": _of_one_forgery(name) for name in FORGERIES},
+    FOREIGN_CERTIFICATE: _foreign_certificate(*URLS),
+    **{f"{FOREIGN_CERTIFICATE}.{name}": _foreign_certificate(name) for name in URLS},
+    OTHER_ALGORITHM: _other_algorithm(*ALGORITHMS),
+    **{f"{OTHER_ALGORITHM}.{name}": _other_algorithm(name) for name in ALGORITHMS},
     "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
     "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
     "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), not_signed),

@@ -15,6 +15,7 @@ from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.options import ANY_PATH
 from loadsim.signing import Checker, Rejection
+from loadsim.signing.certificates import CERTIFICATE_PATH
 
 HEALTH_PATH = "/healthz"
 CONTENT_TYPE = "content-type"
@@ -101,12 +102,14 @@ def understood(coding: str) -> bool:
 class Rules:
     """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
 
-    __slots__ = ("_accepted", "_path", "_refusals", "_verify", "needs")
+    __slots__ = ("_accepted", "_certificate", "_path", "_refusals", "_verify", "needs")
 
-    def __init__(self, path: str, verifier: Checker | None) -> None:
+    def __init__(self, path: str, verifier: Checker | None, certificate: str = "") -> None:
+        """`certificate` is served at CERTIFICATE_PATH; empty: nothing is."""
         self._path = None if path == ANY_PATH else path
         self._verify = None if verifier is None else verifier.verify
         self._accepted = answers.UNCHECKED if verifier is None else answers.VERIFIED
+        self._certificate = answers.certificate(certificate) if certificate else None
         self._refusals: dict[Rejection, Answer] = {}
         self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
         """The headers that are needed to choose an answer, lower case."""
@@ -132,6 +135,8 @@ class Rules:
     def _route(self, method: str, path: str) -> Answer | None:
         if path == HEALTH_PATH and path != self._path and method != "POST":
             return answers.HEALTHY if method in {"GET", "HEAD"} else answers.WRONG_METHOD_HEALTH
+        if self._certificate is not None and path == CERTIFICATE_PATH and method in {"GET", "HEAD"}:
+            return self._certificate
         if self._path is not None and path != self._path:
             return answers.NOT_FOUND
         return None if method == "POST" else answers.WRONG_METHOD

@@ -56,6 +56,7 @@ class Answer:
     close: bool = False
     allow: str = ""
     retry_after: str = ""
+    media_type: str = "application/json"
 
 
 def refusal(
@@ -63,6 +64,11 @@ def refusal(
 ) -> Answer:
     """A refusal with its reason as JSON."""
     return Answer(status, entry, orjson.dumps({"error": text}), close, allow, retry_after)
+
+
+def certificate(pem: str) -> Answer:
+    """The answer to whoever fetches the certificate of the receiver's key."""
+    return Answer(200, None, pem.encode(), media_type="application/x-pem-file")
 
 
 VERIFIED = Answer(200, Entry.verified, b'{"received":true}')

@@ -15,6 +15,7 @@ MOSTLY = 0.5
 """From this share of wrong answers on, a case is reported on its own; below it, as a fault that comes and goes."""
 
 _COPIED = "what is signed with {} is accepted: the secret was copied from documentation"
+_NAMED = "a certificate at a URL {} is taken for the provider's"
 ACCEPTED = {
     "wrong_secret": "signatures of any key are accepted",
     "empty_key": "what is signed with an empty key is accepted: the endpoint's secret is not set",
@@ -38,6 +39,18 @@ ACCEPTED = {
     "key_pair_forgery.public_key_as_secret": "an HMAC under the public key is accepted",
     "key_pair_forgery.zero": "a signature of zeros is accepted for every message",
     "key_pair_forgery.trailing_byte": "a signature followed by another byte is accepted: it is read leniently",
+    "foreign_certificate": "deliveries that name a certificate which is not the provider's are accepted",
+    "foreign_certificate.longer_host": _NAMED.format("on a host that begins like the provider's"),
+    "foreign_certificate.userinfo": _NAMED.format("with the provider's host as user name"),
+    "foreign_certificate.backslash": _NAMED.format("in which a backslash hides the host"),
+    "foreign_certificate.in_path": _NAMED.format("with the provider's host in the path"),
+    "foreign_certificate.in_query": _NAMED.format("with the provider's host in the query"),
+    "foreign_certificate.other_scheme": _NAMED.format("of another scheme"),
+    "foreign_certificate.empty": "deliveries that name no certificate are accepted",
+    "other_algorithm": "deliveries that name another algorithm are accepted",
+    "other_algorithm.weaker": "deliveries that name a weaker algorithm are accepted",
+    "other_algorithm.none": "deliveries that name no known algorithm are accepted",
+    "other_algorithm.empty": "deliveries whose algorithm is empty are accepted",
     "stale_timestamp": "any old timestamp is accepted: a captured delivery can be replayed at any later time",
     "future_timestamp": "any future timestamp is accepted: a delivery with one stays valid until then",
     "tampered_body": "a body changed after signing is accepted",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadsim.model import Secret, UsageError
+from loadsim.signing.certificate_verifier import CertificateVerifier, Fetch
 from loadsim.signing.composed_verifier import ComposedVerifier
 from loadsim.signing.mac import derive_key, message_of
 from loadsim.signing.scheme_data import SchemeData
@@ -34,9 +35,14 @@ class Scheme(SchemeData):
         """Raise UsageError where the scheme signs a part of the URL that this one lacks."""
         message_of(self, url)
 
-    def verifier(self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None) -> Checker:
-        """The verifier of deliveries. `tolerance_s` None: that of the scheme; 0: no window."""
+    def verifier(
+        self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None, fetch: Fetch | None = None
+    ) -> Checker:
+        """The verifier of deliveries. `tolerance_s` None: that of the scheme; 0: no window. With `fetch`, certificates
+        of the provider are taken too."""
         window_s = self.tolerance_s if tolerance_s is None else tolerance_s
+        if self.certificate is not None:
+            return CertificateVerifier(self, secret, window_s, url, fetch)
         found = [self._verifier(variant, secret, window_s, url) for variant in self._variants(secret)]
         return found[0] if len(found) == 1 else AnyVerifier(found)
 

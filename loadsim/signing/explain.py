@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from loadsim.model import Secret
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.body_fields import field_of
+from loadsim.signing.certificate_verifier import naming_problem
 from loadsim.signing.description import Scheme
+from loadsim.signing.form_misreadings import FORM_MISREADINGS
 from loadsim.signing.mac import message_of
 from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.mismatch_causes import Codes, suspects
@@ -119,7 +121,9 @@ def explain(
     if rejection is None:
         return Explanation(None, (_verified(delivery, now_s, window_s),))
     findings: list[str] = []
-    if rejection.name.startswith("missing"):
+    if naming := naming_problem(scheme, url, headers, body):
+        findings = [naming]
+    elif rejection.name.startswith("missing"):
         findings = _missing(delivery, rejection)
     elif rejection is Rejection.malformed_timestamp:
         findings = [_malformed_timestamp(delivery)]
@@ -127,7 +131,7 @@ def explain(
         findings = _malformed_signature(delivery)
     elif rejection is Rejection.malformed_id:
         findings = [rejection.value]
-    if rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
+    if not naming and rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
         findings += _traced(delivery, secret, url, certain_form=rejection is Rejection.wrong_signature)
     if rejection not in (Rejection.malformed_timestamp, Rejection.missing_timestamp):
         findings += _age(delivery, now_s, window_s)
@@ -236,7 +240,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
         return [f"a part that is signed is not there: {error}"]
     if gives(delivery.body):
         return ["its code is the right one: only the way in which it is written is wrong"]
-    for misreading in MISREADINGS:
+    for misreading in (*MISREADINGS, *FORM_MISREADINGS):
         signed = misreading.of(delivery.body)
         if signed is not None and gives(signed):
             return [misreading.signed]

@@ -12,7 +12,7 @@ from loadsim.signing.retry_marks import FIRST
 from loadsim.signing.scheme_data import Field, SignatureHeader, Timestamp
 
 _CODES = ("signature", "signatures", "secret")
-_HEADER_FIELDS = ("timestamp", "id", "event", *_CODES, *FIRST)
+_HEADER_FIELDS = ("timestamp", "id", "event", "certificate-url", *_CODES, *FIRST)
 _RETRY_FIELDS = (*FIRST, "reason", "first")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED = {"content-length", "transfer-encoding", "content-type", "host", "connection"}
@@ -26,6 +26,8 @@ class Headers:
     ids: list[str]
     timestamp: str | None = None
     signature: SignatureHeader | None = None
+    certificate: str | None = None
+    """The header that names the certificate."""
     code: str = ""
     """The field that stands for the signature: `signature`, `signatures` or `secret`."""
 
@@ -84,6 +86,10 @@ def _place(found: Headers, name: str, value: str, several: str | None) -> None:
     elif "timestamp" in fields or "id" in fields:
         raise TableError("headers", f"{name}: {{timestamp}} and {{id}} stand alone as a value")
     else:
+        if "certificate-url" in fields:
+            if value != "{certificate-url}" or found.certificate is not None:
+                raise TableError("headers", f"{name}: {{certificate-url}} stands alone as a value, and once")
+            found.certificate = name
         found.constants.append((name, value))
 
 

@@ -197,6 +197,8 @@ def _key_of(form: KeyForm, text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
     if form == "hex":
         return bytes.fromhex(text)
+    if form == "sha1":
+        return hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest()  # noqa: S324 - as the provider does
     return _from_base64(text if form == "base64" else _bare(text))
 
 

@@ -18,10 +18,10 @@ import orjson
 
 from loadsim.model import UsageError
 
-Source = Literal["header", "query", "path", "json", "form", "form-sorted"]
-NAMED = ("header", "query", "json", "form")
+Source = Literal["header", "query", "path", "json", "json-line", "form", "form-sorted"]
+NAMED = ("header", "query", "json", "json-line", "form")
 """Sources that need a name after a colon."""
-BODY_SOURCES = ("body", "json", "form", "form-sorted")
+BODY_SOURCES = ("body", "json", "json-line", "form", "form-sorted")
 LONGEST_HEADER = 4_096
 MOST_FIELDS = 2_000
 
@@ -97,6 +97,16 @@ class Delivered:
             self._document, self._is_exact = _exactly(self.body), True
             value = self._found(path)
         return _text(value)
+
+    def json_line(self, path: str) -> bytes:
+        """Name and value of a field of the JSON body, a line each; nothing where the body lacks it, or it is null."""
+        try:
+            value = self._found(path)
+        except PartError:
+            if self._document is self:  # the body is not JSON
+                raise
+            return b""
+        return b"" if value is None else b"%b\n%b\n" % (path.encode(), self.json(path))
 
     def _found(self, path: str) -> Any:
         if self._document is self:
@@ -265,6 +275,8 @@ def _reader(
         return _FIELDS[value] if isinstance(value, str) else value
     if part.source == "json":
         return lambda _, __, delivered: delivered.json(name)
+    if part.source == "json-line":
+        return lambda _, __, delivered: delivered.json_line(name)
     if part.source == "form":
         return lambda _, __, delivered: delivered.form(name)
     if part.source == "form-sorted":

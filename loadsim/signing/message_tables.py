@@ -12,7 +12,6 @@ from loadsim.spelling import did_you_mean
 
 _MESSAGE_FIELDS = tuple(field.value for field in Field)
 FIELD = re.compile(r"\{([^{}]*)\}")
-_BODY = ("body", "json", "form", "form-sorted")
 _HMAC_ONLY = ("digest", "key")
 
 

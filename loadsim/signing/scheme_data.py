@@ -15,7 +15,7 @@ from loadsim.signing.timestamps import TICK_NS, Unit
 Digest = Literal["sha1", "sha256", "sha512"]
 Algorithm = Literal["hmac", "none", "ed25519", "ecdsa-p256", "rsa-sha256", "rsa-sha1"]
 Encoding = Literal["hex", "HEX", "base64", "base64url", "text"]
-KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex"]
+KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex", "sha1"]
 
 KEY_FORMS: dict[KeyForm, str] = {
     "utf8": "the secret verbatim",
@@ -23,6 +23,7 @@ KEY_FORMS: dict[KeyForm, str] = {
     "whsec-or-utf8": "base64-decoded after whsec_, without it the secret verbatim",
     "base64": "base64-decoded",
     "hex": "hex-decoded",
+    "sha1": "the SHA-1 of the secret",
 }
 """How the secret's text becomes the key, in words."""
 
@@ -111,6 +112,27 @@ class Timestamp:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificatePlace:
+    """Where a delivery names the certificate of its key, by URL, and which ones a receiver may take."""
+
+    place: Place
+    name: str
+    allowed: tuple[str, ...] = ()
+    """URLs of the provider's certificates, with * for a label of the host or a step of the path."""
+    url: str = ""
+    """The URL that a sender writes; empty: that of the certificate that the receiver at the target serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAlgorithm:
+    """Where a delivery names its algorithm, and the value there; a receiver refuses any other."""
+
+    place: Place
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class SchemeData:
     """A provider's signature scheme: the encoded code or signature over `signed`, sent in headers or in the body.
 
@@ -144,6 +166,10 @@ class SchemeData:
     """The provider's words for the outcome of the attempt before, by entry of `retry_marks.REASONS`."""
     confirmed: str = ""
     """The library of the provider, or the published signatures, that accept what is sent; empty: none is known."""
+    certificate: CertificatePlace | None = None
+    named_algorithm: NamedAlgorithm | None = None
+    documentation: str = ""
+    """The provider's page, and when it was read; empty: see the comment of its table."""
     attempt_field: str | None = None
     """A field of the body that counts further attempts, 0 in the first."""
     accepts: SchemeData | None = None
@@ -219,6 +245,7 @@ class SchemeData:
         if self.signs_id:
             names.append(self.id_headers[0])
         names += [part.name for part in self.parts if part.source == "header"]
+        names += [each.name for each in (self.certificate, self.named_algorithm) if each and each.place == "header"]
         return tuple(dict.fromkeys(name.lower() for name in names))
 
     def secret_headers(self) -> frozenset[str]:
@@ -239,6 +266,8 @@ class SchemeData:
         if self.timestamp is not None and self.timestamp.copied_to is not None:
             pairs.append((self.timestamp.copied_to, "{timestamp}"))
         pairs += [(name, "{id}") for name in self.id_headers]
+        if self.certificate is not None and self.certificate.place != "header":
+            pairs.append((f"{self.certificate.place}:{self.certificate.name}", "{certificate-url}"))
         signature = self.signature
         field = "secret" if self.algorithm == "none" else "signatures" if signature.is_prefix_once else "signature"
         value = signature.prefix.decode() + f"{{{field}}}"

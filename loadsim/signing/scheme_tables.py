@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from loadsim.model import UsageError
+from loadsim.signing.certificate_tables import certificate_place, named_algorithm
 from loadsim.signing.description import Scheme
 from loadsim.signing.header_tables import TOKEN, Headers, check_message, put_in_body, read_headers, retry_line
 from loadsim.signing.message_tables import TableError, check_algorithm, hint, message_parts
@@ -30,9 +31,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _TEXTS = (
     "title", "like", "accepts", "signed", "several", "timestamp_field", "attempt_field", "tolerance", "secret_env",
-    "url_decoded", "signature_field", "confirmed",
+    "url_decoded", "signature_field", "confirmed", "documentation", "certificate_url", "certificate_field",
+    "algorithm_field",
 )  # fmt: skip
-_LISTS = ("headers", "aliases", "retry_headers")
+_LISTS = ("headers", "aliases", "retry_headers", "certificates")
 KEYS = (*_LISTS, "retry_reasons", *_TEXTS, *_CHOICES)
 """Every key of a table."""
 
@@ -119,6 +121,9 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
         url_decoded=table.get("url_decoded", ""),
         like=table.get("like"),
         confirmed=table.get("confirmed", ""),
+        documentation=table.get("documentation", ""),
+        certificate=certificate_place(headers, table, algorithm),
+        named_algorithm=named_algorithm(table),
     )
     if "aliases" in table:
         if "accepts" in table:

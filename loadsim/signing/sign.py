@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from loadsim.model import Secret, UsageError
 from loadsim.signing.body_fields import with_field
+from loadsim.signing.certificates import CERTIFICATE_URL, own_certificate_url
 from loadsim.signing.composed import codes_of
 from loadsim.signing.message_parts import PartError
 from loadsim.signing.retry_marks import filled
@@ -14,6 +15,7 @@ from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:
+    from loadsim.signing.body_fields import BodyPlace
     from loadsim.signing.message_parts import OwnHeaders
     from loadsim.signing.scheme_data import SchemeData, Timestamp
 
@@ -50,10 +52,11 @@ class Signer:
         event: str = "",
         content_type: str = JSON,
     ) -> None:
-        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
+        lines = _constants(scheme, url)
+        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
         self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)
-        constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
+        constants = b"".join(_line(name, value, event) for name, value in lines)
         in_header = scheme.signature.place == "header"
         signature = scheme.signature.name.encode() + b": " if in_header else b""
         ids = b"".join(name.encode() + b": " + _ID + b"\r\n" for name in scheme.id_headers)
@@ -134,7 +137,7 @@ class Signer:
 class SealingSigner(Signer):
     """Signs deliveries whose signature stands in the body: `sealed` first, then `headers` for the sealed body."""
 
-    __slots__ = ("_place", "_scheme")
+    __slots__ = ("_certificate", "_place", "_scheme")
 
     def __init__(
         self,
@@ -147,6 +150,10 @@ class SealingSigner(Signer):
         super().__init__(scheme, secret, url, event, content_type)
         self._scheme = scheme
         self._place = scheme.signature
+        certificate = scheme.certificate
+        self._certificate: tuple[BodyPlace, str, str] | None = None
+        if certificate is not None and certificate.place != "header":
+            self._certificate = certificate.place, certificate.name, own_certificate_url(scheme, url)
 
     @property
     def seals(self) -> bool:
@@ -163,6 +170,9 @@ class SealingSigner(Signer):
         place = self._place.place
         assert place != "header"  # noqa: S101 - see Scheme.signer
         try:
+            if self._certificate is not None:
+                where, name, certificate_url = self._certificate
+                body = with_field(where, name, body, certificate_url)
             return with_field(place, self._place.name, body, value)
         except PartError as error:
             raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
@@ -181,12 +191,23 @@ class SealingSigner(Signer):
         return [before + self.headers(body, now_ns, "") for body in bodies]
 
 
-def _own_headers(scheme: SchemeData, event: str, content_type: str) -> OwnHeaders | None:
+def _constants(scheme: SchemeData, url: str | None) -> tuple[tuple[str, str], ...]:
+    """The constant headers, with the certificate's URL where one names it."""
+    place = scheme.certificate
+    if place is None or place.place != "header":
+        return scheme.constants
+    own_url = own_certificate_url(scheme, url)
+    return tuple((name, value.replace(CERTIFICATE_URL, own_url)) for name, value in scheme.constants)
+
+
+def _own_headers(
+    scheme: SchemeData, lines: tuple[tuple[str, str], ...], event: str, content_type: str
+) -> OwnHeaders | None:
     """What the sender writes into its headers, for schemes that sign some of them."""
     if not scheme.parts:
         return None
     found: dict[str, bytes | str] = {"content-type": content_type.encode()}
-    for name, value in scheme.constants:
+    for name, value in lines:
         line = _line(name, value, event)
         if line:
             found[name.lower()] = line.partition(b": ")[2][:-2]

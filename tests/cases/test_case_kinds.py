@@ -24,9 +24,21 @@ NOW_S = NOW_NS / NS_PER_S
 URL = "https://example.test/hooks?data.id=7"
 SCHEMES = scheme_names()
 TYPE = "desktop.app_tracking.captured"
-TEXTS = {"utf8": "s3cret", "whsec": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODk=", "base64": "MDEyMzQ1Njc4OTAx", "hex": "00ff12"}
+TEXTS = {
+    "utf8": "s3cret",
+    "whsec": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODk=",
+    "base64": "MDEyMzQ1Njc4OTAx",
+    "hex": "00ff12",
+    "sha1": "s3cret",
+}
 TEXTS["whsec-or-utf8"] = TEXTS["whsec"]
-OLD_TEXTS = {"utf8": "older", "whsec": "whsec_OTk5OTk5OTk5OTk5OTk5OTk5OTk=", "base64": "OTk5OTk5OTk5", "hex": "99ff12"}
+OLD_TEXTS = {
+    "utf8": "older",
+    "whsec": "whsec_OTk5OTk5OTk5OTk5OTk5OTk5OTk=",
+    "base64": "OTk5OTk5OTk5",
+    "hex": "99ff12",
+    "sha1": "older",
+}
 OLD_TEXTS["whsec-or-utf8"] = OLD_TEXTS["whsec"]
 EXPECTED: dict[str, set[Rejection | None]] = {
     "wrong_secret": {Rejection.wrong_signature},
@@ -40,6 +52,8 @@ EXPECTED: dict[str, set[Rejection | None]] = {
     "long_signature_list": {Rejection.wrong_signature},
     "long_signature_list_valid": {None},
     "key_pair_forgery": {Rejection.wrong_signature, Rejection.malformed_signature},
+    "foreign_certificate": {Rejection.wrong_signature, Rejection.malformed_signature},
+    "other_algorithm": {Rejection.malformed_signature},
     "stale_timestamp": {Rejection.stale},
     "future_timestamp": {Rejection.future},
     "tampered_body": {Rejection.wrong_signature},

@@ -11,6 +11,7 @@ import pytest
 
 from loadsim.model import Secret
 from loadsim.signing import CUSTOM, scheme, scheme_names
+from loadsim.signing.certificates import read_certificate
 
 from .running import Run
 
@@ -153,3 +154,20 @@ def test_a_new_key_pair_is_written_and_its_public_key_shown(run: Run, name: str)
     again = run("schemes", "new-key", name, "--out", "key.pem")
     assert (again.code, "exists already" in again.err) == (2, True)
     assert run("schemes", "new-key", "github", "--out", "g.pem").code == 2
+
+
+def test_a_new_key_has_a_certificate_where_deliveries_name_one(run: Run) -> None:
+    ran = run("schemes", "new-key", "aws-sns", "--out", "key.pem", "--certificate", "certificate.pem")
+    assert ran.code == 0
+    text = Path("certificate.pem").read_text(encoding="utf-8")
+    assert read_certificate(text).public_key == ran.out[: ran.out.index("hex: ")]
+    assert "PRIVATE" not in text
+    refused = run("schemes", "new-key", "discord", "--out", "d.pem", "--certificate", "d-certificate.pem")
+    assert (refused.code, "scheme discord name no certificate" in refused.err) == (2, True)
+    assert not Path("d.pem").exists()
+
+
+def test_where_it_is_documented_is_shown(run: Run) -> None:
+    shown = run("schemes", "show", "paypal")
+    assert "documented  developer.paypal.com/" in shown.out
+    assert "certificate https://api.paypal.com/v1/notifications/certs/*" in shown.out

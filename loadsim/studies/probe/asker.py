@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import email.utils
 import secrets
 import time
@@ -11,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadsim.cases import content_type_line
+from loadsim.cases.corpora import corpus_of
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.misreading_proofs import ProofAnswer, Question, SentForm
-from loadsim.cases.raw_bytes_forms import PLAIN_MEMBER, RawForm
+from loadsim.cases.raw_bytes_forms import RawForm
 from loadsim.cases.tampering import tampered
 from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
@@ -29,9 +29,6 @@ from loadsim.single.timed_exchange import exchange
 from loadsim.studies.probe.judgement import Seen
 from loadsim.studies.probe.result import ProbedEndpoint
 from loadsim.studies.probe.window import Clocks
-
-PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
-"""The form of a plain event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +60,9 @@ class Asker:
         self._signer = scheme.signer(
             request.secret, url=request.signed_url, event=self._source.topic, content_type=self._source.content_type
         )
+        self.corpus = corpus_of(self._source.content_type)
+        """What is sent."""
+        self.form_of_plain = self.corpus.plain
         self._content_type = content_type_line(self._source.content_type)
         self._code = MessageMac(scheme, request.secret, request.signed_url).code if scheme.is_usual else None
         self._signature = HeaderLine(scheme.signature.name)
@@ -138,10 +138,10 @@ class Asker:
         body = body if tamper is None else tamper(body)
         if code is not None:
             lines = self._coded(lines, code, now_ns, event_id, signed)
-        form = form or PLAIN_MEMBER
+        form = form or self.corpus.member
         self.requests += 1
         self.body_sent = body
-        if form is PLAIN:
+        if form is self.form_of_plain:
             self.plain_sent = body
         self.began_s = time.time()
         done = await exchange(
