@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.documents import FILES
+
 HERE = Path(__file__).parent
 CERTIFICATE = HERE.parent / "engine" / "certs" / "localhost.pem"
 """For localhost, and its key."""
@@ -40,37 +42,18 @@ def free_port() -> int:
 def nginx(directory: Path, ports: Ports, requests: int = 1_000_000) -> list[list[str]]:
     """nginx in front of the companion receiver, as the documentation shows it. It ends a connection after so many
     `requests`."""
-    (directory / "nginx.conf").write_text(
-        f"""
-        daemon off;
-        pid {directory}/nginx.pid;
-        error_log {directory}/error.log;
-        events {{ worker_connections 1024; }}
-        http {{
-          access_log off;
-          keepalive_requests {requests};
-          client_body_temp_path {directory}/body;
-          proxy_temp_path {directory}/proxy;
-          fastcgi_temp_path {directory}/fastcgi;
-          uwsgi_temp_path {directory}/uwsgi;
-          scgi_temp_path {directory}/scgi;
-          upstream receiver {{ server 127.0.0.1:{ports.behind}; keepalive 64; }}
-          server {{
-            listen 127.0.0.1:{ports.plain} http2;
-            listen 127.0.0.1:{ports.secured} ssl http2;
-            ssl_certificate {CERTIFICATE};
-            ssl_certificate_key {CERTIFICATE};
-            location / {{
-              proxy_pass http://receiver;
-              proxy_http_version 1.1;
-              proxy_set_header Connection "";
-              proxy_set_header Host $host;
-            }}
-          }}
-        }}
-        """,
-        encoding="utf-8",
-    )
+    text = FILES["receiver-http2.conf"].text
+    for shown, own in (
+        ("cert.pem", CERTIFICATE),
+        ("key.pem", CERTIFICATE),
+        ("127.0.0.1:8080", f"127.0.0.1:{ports.behind}"),
+        ("127.0.0.1:8081", f"127.0.0.1:{ports.plain}"),
+        ("127.0.0.1:8443", f"127.0.0.1:{ports.secured}"),
+        ("keepalive_requests 1000000", f"keepalive_requests {requests}"),
+    ):
+        assert shown in text
+        text = text.replace(shown, str(own))
+    (directory / "nginx.conf").write_text(text, encoding="utf-8")
     return [["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")]]
 
 
