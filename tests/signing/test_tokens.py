@@ -202,6 +202,14 @@ def test_a_window_of_none_judges_no_time() -> None:
         assert verdict(not_before, token(not_before), now_s=NOW_S + away_s) is rejection
 
 
+def test_a_token_that_is_not_valid_yet_is_refused_whatever_its_iat() -> None:
+    found = described(claims={"iat": "{timestamp}", "nbf": "{timestamp}"})
+    for nbf, rejection in ((NOW_S + 60, None), (NOW_S + 61, Rejection.future), (NOW_S - 999, None)):
+        text = made({"iat": NOW_S, "nbf": nbf})
+        assert verdict(found, text) is rejection
+        assert any("not valid yet: nbf is 61 s" in line for line in findings(text, found=found)) == bool(rejection)
+
+
 HEAD, PAYLOAD, SIGNATURE = token(HS256).split(".")
 RESPELLED = SIGNATURE[:-1] + chr(ord(SIGNATURE[-1]) + 1)
 
