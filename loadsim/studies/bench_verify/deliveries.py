@@ -24,7 +24,7 @@ SMALLEST_BODY = 64
 
 def timeable(scheme: Scheme) -> bool:
     """Whether verifiers of the scheme can be timed: others need bodies or keys of their own."""
-    return scheme.is_usual
+    return scheme.is_usual or (scheme.token is not None and scheme.covers_body)
 
 
 LIST_BYTES = 8_000
@@ -81,7 +81,8 @@ class Maker:
         """The same with a bad signature; with `several` a header of 8 KB of them, or a single one as long as that."""
         name = self.scheme.signature.name.lower()
         value = good.headers[name]
-        head, code = value[: -self._size], value[-self._size :]
+        size = self._size_in(value)
+        head, code = value[:-size], value[-size:]
         bad = head + _other(code)
         if several:
             prefix = self.scheme.signature.prefix.decode()
@@ -108,8 +109,10 @@ class Maker:
             asked.append(("a stale delivery", self.delivery(size, old_ns), False))
         return [CheckDelivery(words, each.as_framework, each.body, genuine) for words, each, genuine in asked]
 
-    @property
-    def _size(self) -> int:
+    def _size_in(self, value: str) -> int:
+        """Of the code at the end of a signature header."""
+        if self.scheme.token is not None:
+            return len(value.rpartition(".")[2])
         code = {"sha1": 20, "sha256": 32, "sha512": 64}[self.scheme.digest]
         if self.scheme.encoding in ("hex", "HEX"):
             return 2 * code
@@ -117,6 +120,8 @@ class Maker:
         return padded if self.scheme.encoding == "base64" else padded - (-code % 3)
 
     def _message(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        if self.scheme.token is not None:
+            return b""
         event_id = headers[self.scheme.id_headers[0].lower()].encode() if self.scheme.signs_id else b""
         return message_of(self.scheme, self.url)(self._timestamp(headers), event_id, Delivered(body, headers))
 
