@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from loadsim.signing.message_parts import Delivered
 from loadsim.studies.bench_verify.verifiers import CheckDelivery
 
 SMALLEST_BODY = 64
+TIME_FIELD = "webhookTimestamp"
+"""The field of bodies that holds the time, where the scheme names none."""
 
 
 def timeable(scheme: Scheme) -> bool:
@@ -60,7 +63,9 @@ class Maker:
     def __init__(self, scheme: Scheme, secret: Secret, url: str, body: Body | None = None) -> None:
         """`body` makes them in place of `body_of`, from size, ms since 1970 and number."""
         self.scheme = scheme
-        self._body = body or body_of
+        timestamp = scheme.timestamp
+        field = timestamp.name if timestamp is not None and timestamp.place == "body" else TIME_FIELD
+        self._body = body or functools.partial(body_of, time_field=field)
         self.url = url
         self._signer = scheme.signer(secret, url=url, event=EVENT)
 
@@ -135,9 +140,10 @@ class Maker:
         return first.removeprefix(signature.timestamp_prefix or b"")
 
 
-def body_of(size: int, now_ms: int, number: int) -> bytes:
-    """JSON of exactly `size` bytes, SMALLEST_BODY or more: records as in events, and padding."""
-    head = b'{"webhookTimestamp":%d,"n":%d,' % (now_ms, number)
+def body_of(size: int, now_ms: int, number: int, time_field: str = TIME_FIELD) -> bytes:
+    """JSON of exactly `size` bytes, SMALLEST_BODY or more: the time where the scheme has it, records as in events, and
+    padding."""
+    head = b'{"%s":%d,"n":%d,' % (time_field.encode(), now_ms, number)
     foot = b'"x":"', b'"}'
     room = size - len(head) - sum(map(len, foot))
     count = max(0, (room - len(b'"data":[],')) // (len(_RECORD) + 1))
