@@ -25,10 +25,11 @@ from loadsim.cases.certificate_forgeries import (
 )
 from loadsim.cases.delivery_edits import HeaderLine, padded, respaced
 from loadsim.cases.genuine_requests import Make, Secrets, Sign, SigningProvider, Source, signed
+from loadsim.cases.jwt_forgeries import JWT_FORGERIES, JWT_FORGERY, forged_tokens, no_forgery, no_token
 from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, forged, no_key_pair
 from loadsim.cases.signature_places import SignaturePlace, signature_place
 from loadsim.cases.tampering import no_json, not_bytes, not_signed, tampered
-from loadsim.events import JSON_TYPE
+from loadsim.events import holds_json
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, CaseRule, Scenario
 from loadsim.signing import Scheme
@@ -120,9 +121,9 @@ def _signed_with(parts: Parts, *secrets: Secret) -> Make:
 
 
 def _wrong_secret(parts: Parts) -> Make:
-    if parts.scheme.algorithm in ("ecdsa-p256", "rsa-sha256", "rsa-sha1"):
+    if (pair := parts.scheme.pair) not in (None, "ed25519"):
         # A new key each time: their signatures, or the keys, cannot be made from the seed alone.
-        return _signed_with(parts, Secret(new_private_key(parts.scheme.algorithm, parts.scheme.name)))
+        return _signed_with(parts, Secret(new_private_key(pair, parts.scheme.name)))
     # Hex digits are a key in every form that a scheme may ask for: text, hex, base64, and Ed25519.
     return _signed_with(parts, Secret(hashlib.sha256(f"loadsim/wrong/{parts.seed}".encode()).hexdigest()))
 
@@ -191,6 +192,14 @@ def _foreign_certificate(*names: str) -> CaseKind:
 
 def _other_algorithm(*names: str) -> CaseKind:
     return CaseKind("refuse", lambda parts: other_algorithm(parts.scheme, parts.genuine, *names), no_named_algorithm)
+
+
+def _jwt_forgery(parts: Parts, *names: str) -> Make:
+    return forged_tokens(names, parts.provider, parts.source, parts.topic, parts.secrets, parts.genuine)
+
+
+def _of_one_jwt_forgery(name: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _jwt_forgery(parts, name), no_forgery(name))
 
 
 # -- another header -------------------------------------------------------------------------------------------------
@@ -294,7 +303,8 @@ def _wrong_content_type(parts: Parts) -> Make:
 def _no_timestamp(scheme: Scheme) -> str:
     if scheme.timestamp is None:
         return "it sends no timestamp"
-    return "its timestamp stands in the body" if scheme.timestamp.place == "body" else ""
+    place = scheme.timestamp.place
+    return f"its timestamp stands in the {place}" if place in ("body", "token") else ""
 
 
 def _no_list(scheme: Scheme) -> str:
@@ -314,7 +324,10 @@ def _no_window(scheme: Scheme) -> str:
 
 
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
-    shift_ns = sign * (parts.case.by or HOUR_NS)
+    by = parts.case.by or HOUR_NS
+    if by == HOUR_NS:  # the default must be outside the window
+        by = max(by, 2 * (parts.scheme.tolerance_s or 0) * NS_PER_S)
+    shift_ns = sign * by
     # A signer of its own: the genuine signer caches what belongs to the current second.
     make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
     return lambda index, now_ns: make(index, now_ns + shift_ns)
@@ -324,11 +337,11 @@ def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
 
 
 def _no_hmac(scheme: Scheme) -> str:
-    return "" if scheme.algorithm == "hmac" else "it has no key of an HMAC"
+    return "" if scheme.is_hmac else "it has no key of an HMAC"
 
 
 def _malformed_json(parts: Parts) -> Make:
-    if parts.source.content_type != JSON_TYPE:
+    if not holds_json(parts.source.content_type):
         raise UsageError(f"{parts.case.kind}: events of type {parts.source.type} are not JSON")
     return _signed_otherwise(parts, lambda body: body[:-1])
 
@@ -402,6 +415,8 @@ CASE_KINDS: dict[str, CaseKind] = {
     **{f"{FOREIGN_CERTIFICATE}.{name}": _foreign_certificate(name) for name in URLS},
     OTHER_ALGORITHM: _other_algorithm(*ALGORITHMS),
     **{f"{OTHER_ALGORITHM}.{name}": _other_algorithm(name) for name in ALGORITHMS},
+    JWT_FORGERY: CaseKind("refuse", lambda parts: _jwt_forgery(parts, *JWT_FORGERIES), no_token),
+    **{f"{JWT_FORGERY}.{name}": _of_one_jwt_forgery(name) for name in JWT_FORGERIES},
     "stale_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, -1), _no_window, {"by": HOUR_NS}),
     "future_timestamp": CaseKind("refuse", lambda parts: _at_another_time(parts, 1), _no_window, {"by": HOUR_NS}),
     "tampered_body": CaseKind("refuse", lambda parts: _sent_otherwise(parts, tampered(parts.scheme)), not_signed),

@@ -139,7 +139,7 @@ def _checked(argument: str, options: dict[str, Any]) -> _Settings:
 def _check_raw(scheme: Scheme, event: str) -> None:
     """Raise UsageError where there is nothing to find out: the endpoint need not verify the raw bytes, or the forms,
     which are JSON, cannot be sent."""
-    from loadsim.events import FORM_TYPE, JSON_TYPE, event_type
+    from loadsim.events import FORM_TYPE, event_type, holds_json
 
     kind = event_type(event)
     if kind.content_type == FORM_TYPE:
@@ -151,7 +151,7 @@ def _check_raw(scheme: Scheme, event: str) -> None:
         return
     if not scheme.covers_body:
         raise UsageError(f"the scheme {scheme.name} does not sign the raw bytes of the body: there is nothing to probe")
-    if kind.content_type != JSON_TYPE or not kind.template.startswith(b"{"):
+    if not holds_json(kind.content_type) or not kind.template.startswith(b"{"):
         raise UsageError(f"{event} is neither a JSON object nor a form: its forms are not probed (--clock works)")
 
 

@@ -14,7 +14,7 @@ from loadsim.cli import completing
 from loadsim.cli.options import header_option, secret_options, with_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of
 from loadsim.exit_codes import Exit, exit_codes
-from loadsim.model import NS_PER_S, UsageError
+from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.cli.listings import SchemeList, SchemeRow, VerificationDocument
@@ -144,7 +144,7 @@ def new_key(name: str, out: str, certificate: str | None, custom: str | None) ->
     """Make a key pair: the private key into a file, the public one on standard output.
 
     The sender reads the file (--secret-file); the endpoint is given the public key, which is shown in PEM and, as many
-    providers show it, in hex and base64.
+    providers show it, in hex and base64; where the scheme sends a token, also as a JSON Web Key.
 
     \b
     Examples:
@@ -157,10 +157,10 @@ def new_key(name: str, out: str, certificate: str | None, custom: str | None) ->
     from loadsim.signing.certificates import own_certificate
 
     found = _scheme(name, custom)
-    if found.algorithm in ("hmac", "none"):
+    if found.pair is None:
         raise UsageError(f"scheme {found.name} signs without a key pair: any text is a secret")
     secret = new_secret(found)
-    pair = KeyPair(found.algorithm, secret, found.name)
+    pair = KeyPair(found.pair, secret, found.name)
     if certificate is not None and found.certificate is None:
         raise UsageError(f"--certificate: deliveries of scheme {found.name} name no certificate")
     write_new(Path(out), secret.reveal().encode(), mode=0o600)
@@ -168,6 +168,19 @@ def new_key(name: str, out: str, certificate: str | None, custom: str | None) ->
         write_new(Path(certificate), own_certificate(found, secret, time.time()).encode())
     for form in ("pem", "hex", "base64"):
         put_line(pair.public_text(form).rstrip("\n") if form == "pem" else f"{form}: {pair.public_text(form)}")
+    if found.token is not None:
+        put_line(f"jwk: {_jwk(found, secret)}")
+
+
+def _jwk(found: Scheme, secret: Secret) -> str:
+    """The public key of a scheme with tokens, under the key id that it sends."""
+    import orjson
+
+    from loadsim.signing.token_codes import TokenKey, token_of
+
+    token = token_of(found)
+    kid = {name: value for name, value in token.header if name == "kid"}
+    return orjson.dumps({**TokenKey(found, secret).public_jwk(), **kid, "alg": token.algorithm, "use": "sig"}).decode()
 
 
 def _print_verification(explained: Explanation) -> None:
@@ -278,6 +291,7 @@ def _timestamp(found: Scheme) -> str:
         "header": f"in the header {timestamp.name}",
         "signature": f"in the signature header, after {timestamp.name}",
         "body": f"in the body's field {timestamp.name}",
+        "token": f"in the token's claim {timestamp.name}",
     }
     return f"{units[timestamp.unit]}, {places[timestamp.place]}"
 

@@ -37,6 +37,7 @@ class Entry(enum.IntEnum):
     """An error of the receiver itself."""
     no_room = 18
     """The buffers for incomplete bodies were full."""
+    wrong_claim = 19
 
 
 ACCEPTED = frozenset({Entry.verified, Entry.unchecked})

@@ -11,7 +11,8 @@ from loadsim.signing.certificate_verifier import CertificateVerifier, Fetch
 from loadsim.signing.composed_verifier import ComposedVerifier
 from loadsim.signing.mac import derive_key, message_of
 from loadsim.signing.scheme_data import SchemeData
-from loadsim.signing.sign import JSON, SealingSigner, Signer
+from loadsim.signing.sign import JSON, SealingSigner, Signer, TokenSigner
+from loadsim.signing.token_verifier import TokenVerifier
 from loadsim.signing.verify import AnyVerifier, BodyTimeVerifier, Checker, Verifier
 
 
@@ -29,6 +30,8 @@ class Scheme(SchemeData):
         it. Raises UsageError when the secret is not in the form of `key`, or the URL is missing.
         """
         kind = Signer if self.signature.place == "header" else SealingSigner
+        if self.token is not None and kind is Signer:
+            kind = TokenSigner
         return kind(self, secret, url, event, content_type)
 
     def check_url(self, url: str) -> None:
@@ -47,6 +50,8 @@ class Scheme(SchemeData):
         return found[0] if len(found) == 1 else AnyVerifier(found)
 
     def _verifier(self, variant: Scheme, secret: Secret, window_s: float | None, url: str | None) -> Checker:
+        if self.token is not None:
+            return TokenVerifier(variant, secret, window_s, url)
         if not self.is_usual:
             return ComposedVerifier(variant, secret, window_s, url)
         kind = BodyTimeVerifier if self.timestamp is not None and self.timestamp.place == "body" else Verifier

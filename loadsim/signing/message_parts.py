@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import functools
 import hashlib
@@ -64,6 +65,7 @@ FILTERS: dict[str, Callable[[bytes], bytes]] = {
     "lower": bytes.lower,
     "hex": binascii.hexlify,
     "base64": lambda data: binascii.b2a_base64(data, newline=False),
+    "base64url": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
 }
 """What a filter makes of a part: `sha256` the 32 bytes of the digest, `crc32` a decimal number."""
 SOURCES: tuple[str, ...] = get_args(Source)

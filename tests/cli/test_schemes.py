@@ -138,6 +138,33 @@ def test_the_body_may_come_on_standard_input(run: Run, monkeypatch: pytest.Monke
     assert verify(run, "github", "--body-file", "-", lines=header_lines("github"))[0] == 0
 
 
+def test_what_is_wrong_with_a_token_is_one_line(run: Run) -> None:
+    lines = header_lines("netlify")
+    code, text = verify(run, "netlify", lines=lines)
+    said = "verified: the token belongs to this body and key; it holds no time, so a replay looks the same"
+    assert (code, text) == (0, f"{said}\n")
+    Path("body").write_bytes(b"{}")
+    code, text = verify(run, "netlify", lines=lines)
+    assert (code, len(text.splitlines())) == (99, 1)
+    assert text.startswith("refused (wrong signature): the claim sha256 is that of another body: the body was changed")
+    url = "https://example.test/hooks"
+    lines = header_lines("monday", url=url)
+    code, text = verify(run, "monday", "--url", "https://b.test/", lines=lines)
+    said = f"the claim aud is '{url}', not 'https://b.test/': it was made for another audience"
+    assert (code, text) == (99, f"refused (wrong claim): {said}\n")
+    code, text = verify(run, "monday", "--url", url, lines=lines, now=NOW_S + 600)
+    assert text.startswith("refused (stale): the token has expired: exp was 5.0 min ago")
+
+
+def test_a_new_key_pair_for_tokens_is_shown_as_a_jwk(run: Run) -> None:
+    ran = run("schemes", "new-key", "plaid", "--out", "key.pem")
+    jwk = json.loads(ran.out.partition("jwk: ")[2])
+    assert (jwk["kty"], jwk["crv"], jwk["alg"], jwk["use"]) == ("EC", "P-256", "ES256", "sig")
+    assert jwk["kid"] == "bfbd5111-8e33-4643-8ced-b2e642a72f3c"
+    assert "d" not in jwk, "the private key"
+    assert "any text is a secret" in run("schemes", "new-key", "netlify", "--out", "other.pem").err
+
+
 @pytest.mark.parametrize("name", ["discord", "sendgrid"])
 def test_a_new_key_pair_is_written_and_its_public_key_shown(run: Run, name: str) -> None:
     ran = run("schemes", "new-key", name, "--out", "key.pem")

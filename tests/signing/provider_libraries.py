@@ -6,6 +6,7 @@ A library that fetches a certificate gets it from the test instead; nothing here
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import json
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,6 +26,7 @@ from loadsim.model import Secret
 from loadsim.signing import scheme
 from loadsim.signing.asymmetric import KeyPair
 from loadsim.signing.certificates import own_certificate
+from loadsim.signing.token_codes import token_of
 
 NODE = Path(__file__).parent / "node"
 Check = Callable[[dict[str, str], bytes], Any]
@@ -47,7 +50,9 @@ class Given:
 
     def public(self, form: str) -> str:
         """The public key."""
-        return KeyPair(scheme(self.scheme).algorithm, self.secret, self.scheme).public_text(form)
+        pair = scheme(self.scheme).pair
+        assert pair is not None
+        return KeyPair(pair, self.secret, self.scheme).public_text(form)
 
     def certificate(self) -> str:
         """The certificate of the key, in PEM."""
@@ -276,7 +281,59 @@ class Library:
         return f"{self.package} {version(self.package)} (Python)"
 
 
+# -- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def _bearer(headers: dict[str, str]) -> str:
+    return headers["authorization"].removeprefix("Bearer ")
+
+
+def google(given: Given) -> Check:
+    """With the certificates that Google publishes replaced by our public key."""
+    verify = library("google.oauth2.id_token").verify_oauth2_token
+    kid = dict(token_of(scheme(given.scheme)).header)["kid"]
+    published = SimpleNamespace(status=200, data=json.dumps({kid: given.public("pem")}).encode())
+    return lambda headers, _: bool(verify(_bearer(headers), lambda *_, **__: published, given.url)["email_verified"])
+
+
+def vonage(given: Given) -> Check:
+    """Its library checks the signature; that the hash is the body's is the second step of its documentation."""
+    verify, decode = library("vonage_jwt").verify_signature, library("jwt").decode
+    unchecked = {"verify_signature": False}
+    return lambda headers, body: (
+        verify(_bearer(headers), given.text)
+        and decode(_bearer(headers), options=unchecked)["payload_hash"] == hashlib.sha256(body).hexdigest()
+    )
+
+
+def messagebird(given: Given) -> Check:
+    check = library("messagebird.request_validator").RequestValidator(given.text).validate_signature
+    return lambda headers, body: bool(check(headers["messagebird-signature-jwt"], given.url, body))
+
+
+def qstash(given: Given) -> Check:
+    verify = library("qstash").Receiver(given.text, "sig_next").verify
+    return lambda headers, body: _passes(
+        verify, signature=headers["upstash-signature"], body=body.decode(), url=given.url
+    )
+
+
+def livekit(given: Given) -> Check:
+    api = library("livekit.api")
+    issuer = next(claim.value for claim in token_of(scheme(given.scheme)).claims if claim.name == "iss")
+    receive = api.WebhookReceiver(api.TokenVerifier(issuer, given.text)).receive
+    return lambda headers, body: bool(receive(body.decode(), headers["authorization"]).event)
+
+
+TOKENS: dict[str, Library] = {
+    "google-pubsub.message": Library("google-auth", google),
+    "vonage.message.inbound": Library("vonage-jwt", vonage),
+    "messagebird.message.created": Library("messagebird", messagebird),
+    "qstash.message": Library("qstash", qstash),
+    "livekit.participant_joined": Library("livekit-api", livekit),
+}
 PYTHON: dict[str, Library] = {
+    **TOKENS,
     "twilio.message.received": Library("twilio", twilio),
     "twilio.call.status": Library("twilio", twilio),
     "adyen.AUTHORISATION": Library("Adyen", adyen),

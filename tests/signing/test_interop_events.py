@@ -7,13 +7,17 @@ import time
 
 import pytest
 
+from loadsim.cases import RequestMaker
+from loadsim.cases.case_kinds import CASE_KINDS
+from loadsim.cases.jwt_forgeries import JWT_FORGERY, KEYLESS
 from loadsim.cases.tampering import not_signed, tampered
 from loadsim.events import EventSource, event_type
 from loadsim.model import Secret, SignedRequest
+from loadsim.plan import Case, EventMix
 from loadsim.secret_sources import new_secret
 from loadsim.signing import Scheme, scheme
 
-from .provider_libraries import NODE_LIBRARIES, PYTHON, SNS_URL, Given, accepted, ask, node_request
+from .provider_libraries import NODE_LIBRARIES, PYTHON, SNS_URL, TOKENS, Given, accepted, ask, node_request
 
 URL = "https://example.test/hooks?data.id=a-7"
 PLAIN_URL = "https://example.test/hooks"
@@ -62,6 +66,35 @@ def test_the_providers_library_accepts_what_is_sent_and_refuses_what_is_tampered
         assert accepted(check, headers, change(body)) is not is_signed
         if name == "mercadopago":
             assert not accepted(check, {**headers, "x-request-id": "another"}, body)
+
+
+def maker(kind: str, *cases: Case) -> RequestMaker:
+    """What makes the requests of a run."""
+    known = given(event_type(kind).scheme)
+    return RequestMaker([EventMix(type=kind)], scheme(known.scheme), known.secret, 7, cases=cases, url=known.url)
+
+
+def read(request: SignedRequest) -> tuple[dict[str, str], bytes]:
+    return {name.lower(): value for name, value in request.header_pairs()}, request.body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TOKENS)
+def test_the_providers_library_accepts_ten_thousand_tokens(kind: str) -> None:
+    check, made = TOKENS[kind].check(given(event_type(kind).scheme)), maker(kind)
+    for index in range(10_000):
+        assert accepted(check, *read(made.make(index, 0, time.time_ns()))), index
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+@pytest.mark.parametrize("name", KEYLESS)
+def test_the_providers_library_refuses_tokens_that_were_made_without_the_key(kind: str, name: str) -> None:
+    case = f"{JWT_FORGERY}.{name}"
+    if problem := CASE_KINDS[case].problem(scheme(event_type(kind).scheme)):
+        assert "key pair" in problem
+        return
+    check, made = TOKENS[kind].check(given(event_type(kind).scheme)), maker(kind, Case(kind=case, share=0.1))
+    assert not accepted(check, *read(made.make(3, 1, time.time_ns())))
 
 
 def test_a_library_that_checks_certificates_refuses_another_key() -> None:

@@ -14,13 +14,14 @@ from loadsim.cases.corpora import corpus_of
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.misreading_proofs import ProofAnswer, Question, SentForm
 from loadsim.cases.raw_bytes_forms import RawForm
-from loadsim.cases.tampering import tampered
+from loadsim.cases.tampering import not_signed, tampered
 from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
 from loadsim.plan import Headers, Http, headers_over
 from loadsim.plan.redact import conceal, secrets_in
-from loadsim.signing import Scheme
+from loadsim.secret_sources import new_secret
+from loadsim.signing import Scheme, Signer
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.mismatch_causes import Codes
 from loadsim.signing.timestamps import write_tick
@@ -57,9 +58,7 @@ class Asker:
         self.request = request
         self._source = EventSource(request.subject.event, secrets.randbits(32))
         scheme = request.scheme
-        self._signer = scheme.signer(
-            request.secret, url=request.signed_url, event=self._source.topic, content_type=self._source.content_type
-        )
+        self._signer = self._signer_of(request.secret)
         self.corpus = corpus_of(self._source.content_type)
         """What is sent."""
         self.form_of_plain = self.corpus.plain
@@ -74,6 +73,12 @@ class Asker:
         self.clocks = Clocks()
         self._stamped_s = self.began_s = self.ended_s = 0.0
         """The time of the last exchange, seconds since 1970."""
+
+    def _signer_of(self, secret: Secret) -> Signer:
+        request, source = self.request, self._source
+        return request.scheme.signer(
+            secret, url=request.signed_url, event=source.topic, content_type=source.content_type
+        )
 
     def plain(self, now_ns: int) -> bytes:
         """The body of the next event."""
@@ -98,10 +103,16 @@ class Asker:
         return ProofAnswer(self.body_sent, seen.accepted)
 
     async def forged(self) -> Seen:
-        """Send an event whose body was changed after signing."""
-        now_ns = time.time_ns()
+        """Send an event whose body was changed after signing, or where the body is not signed, one of another key."""
+        now_ns, scheme = time.time_ns(), self.request.scheme
         body = self.plain(now_ns)
-        return await self.send(body, body, now_ns, tamper=tampered(self.request.scheme))
+        if not not_signed(scheme):
+            return await self.send(body, body, now_ns, tamper=tampered(scheme))
+        genuine, self._signer = self._signer, self._signer_of(new_secret(scheme))
+        try:
+            return await self.send(body, body, now_ns)
+        finally:
+            self._signer = genuine
 
     async def shifted(self, shift_s: int) -> Seen:
         """Send a genuine event of another time."""

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable
 from loadsim.cases.corpora import Corpus
 from loadsim.cases.misreading_proofs import Proof, ProofAnswer, Question, SentForm, prove
 from loadsim.cases.raw_bytes_forms import RawForm
+from loadsim.cases.tampering import not_signed
 from loadsim.model import UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.signing import Scheme
@@ -28,6 +29,12 @@ UNVERIFIED = Finding(
     "runs after the answer or is switched off here, forged events are accepted",
     proven=True,
 )
+ANY_KEY = Finding(
+    "the endpoint does not verify: it accepted an event that was signed with another key",
+    "check the signature before answering, and answer 401 when it is not of your key",
+    proven=True,
+)
+"""Of schemes that do not sign the body."""
 SHOWN_ANSWER = 60
 """Characters of an answer that a result keeps."""
 _DIRECTIONS: tuple[tuple[Direction, int], ...] = (("stale", -1), ("future", 1))
@@ -114,7 +121,8 @@ async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
     forged = await asker.forged()
     if forged.status is None:
         raise UnreachableError(f"a plain event was accepted, but a forged one got no answer: {forged.text.decode()}")
-    return (UNVERIFIED if forged.accepted else None), forged
+    unverified = ANY_KEY if not_signed(asker.request.scheme) else UNVERIFIED
+    return (unverified if forged.accepted else None), forged
 
 
 async def _cause(asker: Asker) -> Finding | None:
