@@ -17,6 +17,9 @@ from loadsim.outcome_codes import SUCCESSES
 
 MAX_BLOCK = 64 * 1024
 MAX_FIELDS = 256
+_SHOWN = 80
+"""Bytes of a faulty name or value that are shown."""
+_MOST_DIGITS = 18
 _KNOWN = 256
 """Blocks that are known at once; an endpoint's Date makes a new one each second."""
 _OF_HTTP1 = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host"})
@@ -229,9 +232,9 @@ def _meaning(pairs: list[tuple[bytes, bytes]]) -> Said:
     for name, value in pairs:
         if name[:1] == b":":
             if name != b":status" or status or regular:
-                return Said(0, -1, f"the pseudo-header {decoded(name)} where none may be")
+                return Said(0, -1, f"the pseudo-header {decoded(name[:_SHOWN])!r} where none may be")
             if len(value) != 3 or not value.isdigit() or value == b"000":
-                return Said(0, -1, f"{decoded(value)} is no status of HTTP")
+                return Said(0, -1, f"{decoded(value[:_SHOWN])!r} is no status of HTTP")
             status = int(value)
             continue
         regular = True
@@ -239,7 +242,7 @@ def _meaning(pairs: list[tuple[bytes, bytes]]) -> Said:
         if fault:
             return Said(0, -1, fault)
         if name == b"content-length":
-            if not value.isdigit() or (length >= 0 and int(value) != length):
+            if not value.isdigit() or len(value) > _MOST_DIGITS or (length >= 0 and int(value) != length):
                 return Said(0, -1, "a content-length that is no length")
             length = int(value)
     return Said(status, length, "")
@@ -247,9 +250,9 @@ def _meaning(pairs: list[tuple[bytes, bytes]]) -> Said:
 
 def _field_fault(name: bytes, value: bytes) -> str:
     if not name or name != name.lower() or any(byte <= 0x20 or byte >= 0x7F or byte == 0x3A for byte in name):
-        return f"the header name {decoded(name)!r}"
+        return f"the header name {decoded(name[:_SHOWN])!r}"
     if any(byte in (0, 10, 13) for byte in value) or value != value.strip(b" \t"):
-        return f"a value that no header {decoded(name)} may have"
+        return f"a value that no header {decoded(name[:_SHOWN])!r} may have"
     if name in _OF_HTTP1 and name != b"host":
         return f"the header {decoded(name)}, which belongs to HTTP/1.1"
     return ""

@@ -16,6 +16,7 @@ import pytest
 
 from loadsim.measure.outcome_columns import Column
 from tests.engine.http2_servers import (
+    CODES,
     CONTINUATION,
     DATA,
     ENABLE_PUSH,
@@ -215,12 +216,17 @@ FAULTS = [
     # floods
     Fault("CONTINUATION, empty, without end", lambda n: raw(HEADERS, 0, n, BLOCK) + raw(CONTINUATION, 0, n) * 20_000, "ENHANCE_YOUR_CALM"),
     Fault("SETTINGS without end", lambda _: settings() * 20_000, "ENHANCE_YOUR_CALM"),
-    Fault("SETTINGS of windows without end", lambda _: settings(*[(WINDOW_SIZE, 1), (WINDOW_SIZE, 9)] * 1300) * 12_000, "ENHANCE_YOUR_CALM"),
+    Fault("SETTINGS of windows without end", lambda _: settings(*[(WINDOW_SIZE, 1), (WINDOW_SIZE, 9)] * 1300) * 20, "ENHANCE_YOUR_CALM"),
     Fault("PING without end", lambda _: raw(PING, 0, 0, bytes(8)) * 20_000, "ENHANCE_YOUR_CALM"),
     Fault("empty DATA without end", lambda n: begun(n) + data(n, end=False) * 20_000, "ENHANCE_YOUR_CALM"),
     Fault("padding without end", lambda n: begun(n) + raw(DATA, PADDED, n, b"\x09" + bytes(9)) * 20_000, "ENHANCE_YOUR_CALM"),
     Fault("PRIORITY without end", lambda n: raw(PRIORITY, 0, n, bytes(5)) * 20_000, "ENHANCE_YOUR_CALM"),
-    Fault("WINDOW_UPDATE without end", lambda n: window(n, 1) * 20_000, "ENHANCE_YOUR_CALM"),
+    Fault(
+        "WINDOW_UPDATE without end",
+        lambda n: window(n, 1) * 20_000,
+        "ENHANCE_YOUR_CALM",
+        before=lambda peer: peer.greet((WINDOW_SIZE, 65_535)),
+    ),
     Fault("unknown frames without end", lambda n: raw(77, 0, n, b"?") * 20_000, "ENHANCE_YOUR_CALM"),
 ]
 
@@ -244,8 +250,142 @@ def test_a_fault_ends_its_connection_and_no_other(fault: Fault, tls: bool) -> No
         assert result.outcomes == [fault.kind, "200", "200"]
         assert server.accepted == 2
         if fault.before is not unsettled:
-            assert server.ends[0] == fault.told
+            if "without end" not in fault.name:  # where more comes than is read, our last words may be lost
+                assert server.ends[0] == fault.told
             server.sent_once(3)
         error = next(sample.error for sample in result.samples)
         assert fault.told in error
         assert fault.words in error
+
+
+# -- one fault of a stream's ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StreamFault:
+    """`told`: the code of our RST_STREAM; none where there is nothing to tell."""
+
+    name: str
+    frames: Frames
+    told: str = "PROTOCOL_ERROR"
+    outcome: str = "protocol"
+    words: str = ""
+    event: dict[str, Any] = field(default_factory=lambda: {"type": TYPE})
+    before: Callable[[Http2Peer], Any] = Http2Peer.greet
+
+
+def fields(*more: tuple[str | bytes, str | bytes]) -> Frames:
+    return lambda n: headers(n, OK, *more, end=True)
+
+
+def only(*all_of_them: tuple[str | bytes, str | bytes]) -> Frames:
+    return lambda n: headers(n, *all_of_them, end=True)
+
+
+def resets(code: str | int) -> StreamFault:
+    return StreamFault(f"RST_STREAM {code}", lambda n: rst(n, code), "", "reset", str(code).removeprefix("0x"))
+
+
+def cut_off(code: str) -> StreamFault:
+    return StreamFault(f"RST_STREAM {code} behind headers", lambda n: begun(n) + rst(n, code), "", "truncated", code)
+
+
+STREAM_FAULTS = [
+    *map(resets, [*CODES, 99]),
+    *map(cut_off, ["NO_ERROR", "CANCEL", "INTERNAL_ERROR", "REFUSED_STREAM"]),
+    StreamFault("RST_STREAM in a body", lambda n: begun(n) + data(n, b"half", end=False) + rst(n, "CANCEL"), "", "truncated"),
+    StreamFault("RST_STREAM behind an interim answer", lambda n: headers(n, (":status", "103")) + rst(n, "CANCEL"), "", "reset"),
+    StreamFault("RST_STREAM twice", lambda n: rst(n, "CANCEL") * 2, "", "reset"),
+    # 6.3
+    StreamFault("PRIORITY of 4 bytes", lambda n: raw(PRIORITY, 0, n, bytes(4)), "FRAME_SIZE_ERROR"),
+    # 6.9, 6.9.1
+    StreamFault("WINDOW_UPDATE of 0", lambda n: window(n, 0)),
+    StreamFault("a window that overflows", lambda n: window(n, MOST) * 2, "FLOW_CONTROL_ERROR"),
+    # 8.1
+    StreamFault("DATA before HEADERS", lambda n: data(n, b"ok")),
+    StreamFault("DATA behind an interim answer", lambda n: headers(n, (":status", "100")) + data(n, b"ok")),
+    StreamFault("a second answer", lambda n: begun(n) + headers(n, OK, end=True), words="second"),
+    StreamFault("an interim answer behind the answer", lambda n: begun(n) + headers(n, (":status", "103"))),
+    StreamFault("trailers that do not end", lambda n: begun(n) + headers(n, ("x-sum", "1")), words="trailers"),
+    StreamFault("trailers with a pseudo-header", lambda n: begun(n) + headers(n, (":path", "/"), end=True)),
+    StreamFault("an interim answer that ends", only((":status", "103"))),
+    StreamFault("65 interim answers", lambda n: headers(n, (":status", "103")) * 65, words="64"),
+    StreamFault("status 101", only((":status", "101")), words="101"),
+    *(
+        StreamFault(f"status {status!r}", only((":status", status)))
+        for status in ("0", "000", "099", "600", "1000", "-20", "abc", "", "2 0", "٢٠٠", "20\n", "9" * 5000)
+    ),
+    StreamFault("no status", only(("x-a", "b")), words=":status"),
+    StreamFault("nothing at all", lambda n: raw(HEADERS, 5, n)),
+    StreamFault("two statuses", only(OK, OK), words=":status"),
+    StreamFault("the status behind a field", only(("x-a", "b"), OK), words=":status"),
+    StreamFault("a request's pseudo-header", fields((":path", "/")), words=":path"),
+    StreamFault("an unknown pseudo-header", fields((":what", "/"))),
+    StreamFault("an upper-case name", fields(("X-Upper", "1")), words="X-Upper"),
+    *(
+        StreamFault(f"the name {name!r}", fields((name, "1")))
+        for name in (b"", b"a b", b"a\r\nb", b"a:b", b"\x00", b"\xff", b"\x7f")
+    ),
+    *(StreamFault(f"the value {value!r}", fields(("x", value))) for value in (b"a\r\nb", b"\x00", b"a\n", b" a", b"a\t")),
+    *(
+        StreamFault(f"the field {name}", fields((name, "x")), words=name)
+        for name in ("connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade")
+    ),
+    StreamFault("257 fields", fields(*[("a", "b")] * 256), words="256"),
+    StreamFault("a length that is none", fields(("content-length", "-1"))),
+    StreamFault("an empty length", fields(("content-length", ""))),
+    StreamFault("two lengths", fields(("content-length", "0"), ("content-length", "1"))),
+    StreamFault("a length of 5,000 digits", fields(("content-length", "9" * 5000))),
+    StreamFault("a length and no body", fields(("content-length", "2")), words="length"),
+    StreamFault("a body too short", lambda n: headers(n, OK, ("content-length", "3")) + data(n, b"ok"), words="length"),
+    StreamFault("a body too long", lambda n: headers(n, OK, ("content-length", "1")) + data(n, b"ok"), words="length"),
+    StreamFault("a body where none may be", lambda n: headers(n, (":status", "204")) + data(n, b"ok"), words="length"),
+    StreamFault(
+        "a body too short, with trailers",
+        lambda n: headers(n, OK, ("content-length", "3")) + data(n, b"ok", end=False) + headers(n, ("x", "y"), end=True),
+        words="length",
+    ),
+    StreamFault(
+        "17 MiB of body", lambda n: begun(n) + data(n, bytes(16_384), end=False) * 1100, "CANCEL", "body_limit", "16 MiB"
+    ),
+    StreamFault(
+        "a byte over 16 MiB",
+        lambda n: begun(n) + data(n, bytes(16_384), end=False) * 1024 + data(n, b"!"),
+        "CANCEL",
+        "body_limit",
+    ),
+    # answers to a request that is not there in full
+    StreamFault(
+        "a body refused by RST_STREAM", lambda n: rst(n, "CANCEL"), "", "reset", event=LARGE,
+        before=lambda peer: peer.greet((WINDOW_SIZE, 10)).send(window(0, MIB)),
+    ),
+]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+@pytest.mark.parametrize("fault", STREAM_FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_of_a_stream_ends_one_event(fault: StreamFault, tls: bool) -> None:
+    """The connection goes on with the next one."""
+    told: list[tuple[int, int]] = []
+
+    def bad(peer: Http2Peer) -> None:
+        fault.before(peer)
+        first = peer.opened().stream
+        peer.send(fault.frames(first))
+        peer.send(settings((WINDOW_SIZE, MOST // 2)))
+        try:
+            while True:
+                asked = peer.request()
+                if asked.stream != first:
+                    peer.send(answer(asked.stream))
+        finally:
+            told.extend(peer.resets)
+
+    with Http2Server(then_well(bad), tls=tls) as server:
+        result = fire(server, tls=tls, event=fault.event)
+        assert result.outcomes == [fault.outcome, "200", "200"]
+        server.sent_once(3)
+        assert fault.words in result.samples[0].error
+    assert server.accepted == 1
+    assert server.ends in (["NO_ERROR"], [])
+    assert told == ([(1, CODES[fault.told])] if fault.told else [])
