@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from unittest import mock
 
 import h2.config
 import h2.connection
@@ -113,20 +115,47 @@ class Http2Peer:
         """Streams that the client reset, with the codes."""
         self.pongs: list[bytes] = []
         self.acks = 0
-        self.granted = 0
+        self._greeting = b""
+        self.window = self._first = 65_535
+        """How much the client may send on the connection; on each new stream."""
+        self.windows: dict[int, int] = {}
+        """And on each stream that it has opened, where `values` and `allow` say all that is allowed."""
+        self.overdrawn = False
+        """Whether more came than a window let."""
+        self._promised: list[int | None] = []
 
     def greet(self, *values: tuple[int, int]) -> Self:
-        """Read the preface, and send SETTINGS: large windows unless told otherwise."""
+        """Read the preface with the client's settings, and send SETTINGS: large windows unless told otherwise."""
         while len(self._kept) < len(PREFACE):
             self._more()
         assert self._kept.startswith(PREFACE)
         self._kept = self._kept[len(PREFACE) :]
-        self.send(settings(*(values or ((WINDOW_SIZE, MOST),))) + (b"" if values else window(0, MOST - 65_535)))
+        self._greeting = self._noted(values or ((WINDOW_SIZE, MOST),))
+        if not values:
+            self._greeting += window(0, MOST - 65_535)
+            self.window = MOST
+        assert isinstance(self.frame(), hf.SettingsFrame)
         return self
 
     def send(self, *frames: bytes) -> None:
         """Write bytes."""
         self.peer.send(b"".join(frames))
+
+    def _noted(self, values: Iterable[tuple[int, int]]) -> bytes:
+        self._promised.append(dict(values).get(WINDOW_SIZE))
+        return settings(*values)
+
+    def values(self, *values: tuple[int, int]) -> None:
+        """Change settings; a window counts when the client says that it knows it."""
+        self.send(self._noted(values))
+
+    def allow(self, stream: int, size: int) -> None:
+        """Open a window."""
+        if stream:
+            self.windows[stream] += size
+        else:
+            self.window += size
+        self.send(window(stream, size))
 
     def _more(self) -> None:
         try:
@@ -155,8 +184,13 @@ class Http2Peer:
         if isinstance(frame, hf.SettingsFrame):
             if "ACK" in frame.flags:
                 self.acks += 1
+                first = self._promised.pop(0) if self._promised else None
+                if first is not None:
+                    self.windows = {number: size + first - self._first for number, size in self.windows.items()}
+                    self._first = first
             else:
-                self.send(raw(SETTINGS, 1, 0))
+                self.send(self._greeting + raw(SETTINGS, 1, 0))
+                self._greeting = b""
         elif isinstance(frame, hf.RstStreamFrame):
             self.resets.append((stream, frame.error_code))
         elif isinstance(frame, hf.PingFrame):
@@ -166,11 +200,15 @@ class Http2Peer:
             self._ends.append(next(name for name, code in CODES.items() if code == frame.error_code))
         elif isinstance(frame, hf.HeadersFrame):
             self._open[stream] = Asked(stream, [], b"", frame.data)
+            self.windows[stream] = self._first
         elif isinstance(frame, hf.ContinuationFrame):
             self._open[stream].block += frame.data
         elif isinstance(frame, hf.DataFrame):
             self._open[stream].body += frame.data
             self._open[stream].frames.append(len(frame.data))
+            self.window -= frame.flow_controlled_length
+            self.windows[stream] -= frame.flow_controlled_length
+            self.overdrawn |= bool(frame.data) and (self.window < 0 or self.windows[stream] < 0)
         if "END_HEADERS" in frame.flags:
             asked = self._open[stream]
             asked.fields = [(bytes(name), bytes(value)) for name, value in self._decoder.decode(asked.block, raw=True)]
@@ -221,6 +259,14 @@ class Http2Server(Server):
         if self._context is not None:
             self._context.set_alpn_protocols(["h2"])
 
+    @contextlib.contextmanager
+    def time(self) -> Iterator[None]:
+        """The transport has the engine's clock, so that events after an hour that passed at once have their time."""
+        with contextlib.ExitStack() as stack:
+            for module in ("endpoint_socket", "http2_session", "http2_transport"):
+                stack.enter_context(mock.patch(f"loadsim.engine.{module}.monotonic_ns", self.clock))
+            yield
+
     def sent_once(self, sent: int) -> None:
         """So many different events came, none of them twice."""
         assert len(self.log) == len(set(self.log)) == sent
@@ -252,6 +298,7 @@ class Judged:
         self.h2.local_settings = h2.settings.Settings(client=False, initial_values=dict(values))
         if TABLE_SIZE in values:
             self.h2.decoder.max_allowed_table_size = values[TABLE_SIZE]
+        self.h2.max_inbound_frame_size = values.get(FRAME_SIZE, 2**14)
         self.open: dict[int, Asked] = {}
         self.most_open = 0
         self.h2.initiate_connection()

@@ -70,7 +70,8 @@ def fire(server: Http2Server, *, tls: bool, events: int = 3, connections: int = 
         target["cacert"] = str(CERTS / "localhost.pem")
     event = more.pop("event", {"type": TYPE})
     of = scenario([{"connections": connections, "events": events}], target, [event])
-    result = run(of, over_http2(**more), clock=server.clock)
+    with server.time():
+        result = run(of, over_http2(**more), clock=server.clock)
     result.assert_balanced()
     assert result.planned == events
     return result

@@ -8,6 +8,7 @@ from typing import Any
 import h2.events
 import h2.settings
 import hpack
+import hyperframe.frame as hf
 import pytest
 
 from loadsim.model import SignedRequest
@@ -27,8 +28,7 @@ from tests.engine.http2_servers import (
     Judged,
     JudgeServer,
     answer,
-    settings,
-    window,
+    rst,
 )
 
 BOTH = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
@@ -117,58 +117,62 @@ def test_twenty_megabytes_up_and_down(tls: bool) -> None:
 
 
 def test_windows_that_change_in_the_middle() -> None:
-    """To zero and back, below what was sent already, and up again: `h2` counts each byte."""
+    """To zero and back, below what was sent already, and up again: the server counts each byte."""
+    came: list[Asked] = []
 
-    def script(judged: Judged) -> None:
+    def script(peer: Http2Peer) -> None:
         sizes = itertools.cycle([0, 70_000, 5, 30_000])
-        acked = True
+        peer.greet((WINDOW_SIZE, 50_000))
+        changes = 0
         while True:
-            for event in judged.events():
-                if isinstance(event, h2.events.SettingsAcknowledged):
-                    acked = True
-                elif isinstance(event, h2.events.DataReceived):
-                    if event.flow_controlled_length:
-                        judged.h2.increment_flow_control_window(event.flow_controlled_length)
-                    if acked:
-                        judged.h2.update_settings({WINDOW_SIZE: next(sizes)})
-                        acked = False
-                elif isinstance(event, h2.events.StreamEnded):
-                    judged.answer(event.stream_id)
-            for stream in judged.open:
-                if judged.h2.streams[stream].inbound_flow_control_window <= 0:
-                    judged.h2.increment_flow_control_window(40_000, stream)
-            judged.flush()
+            frame = peer.frame()
+            assert not peer.overdrawn
+            if isinstance(frame, hf.DataFrame):
+                peer.allow(0, frame.flow_controlled_length)
+                if peer.acks > changes:
+                    changes += 1
+                    peer.values((WINDOW_SIZE, next(sizes)))
+            if "END_STREAM" in frame.flags:
+                came.append(peer._open[frame.stream_id])
+                del peer.windows[frame.stream_id]
+                peer.send(answer(frame.stream_id))
+            for stream, size in peer.windows.items():
+                if size <= 0:
+                    peer.allow(stream, 40_000)
 
     requests = [signed(body_of(200_000, salt)) for salt in range(12)]
-    with JudgeServer(script, values={WINDOW_SIZE: 50_000}) as server:
+    with Http2Server(script) as server:
         sent = send(server.url, requests, places=3)
         assert sent.outcomes == dict.fromkeys(range(12), "200")
-    bodies_came(server.log, requests)
+        assert server.accepted == 1
+    bodies_came(came, requests)
 
 
-def test_a_cancelled_body_leaves_the_windows_as_they_are() -> None:
+@pytest.mark.parametrize("resets", [True, False])
+def test_a_cancelled_body_leaves_the_windows_as_they_are(resets: bool) -> None:
     """Answered, or reset, while its body waits: what was not sent is not counted, and the next body has the rest."""
 
-    def script(judged: Judged) -> None:
+    def script(peer: Http2Peer) -> None:
+        peer.greet((WINDOW_SIZE, 20_000))
         while True:
-            for event in judged.events():
-                if isinstance(event, h2.events.DataReceived) and len(judged.open[event.stream_id].frames) == 1:
-                    if event.stream_id % 4 == 1 and not event.stream_ended:
-                        judged.answer(event.stream_id, status=413)
-                        if event.stream_id % 8 == 1:
-                            judged.h2.reset_stream(event.stream_id, 0)
-                if isinstance(event, h2.events.DataReceived) and event.flow_controlled_length:
-                    judged.h2.increment_flow_control_window(event.flow_controlled_length)
-                    if event.stream_id % 4 == 3 and not event.stream_ended:
-                        judged.h2.increment_flow_control_window(event.flow_controlled_length, event.stream_id)
-                elif isinstance(event, h2.events.StreamEnded):
-                    judged.answer(event.stream_id)
-            judged.flush()
+            frame = peer.frame()
+            stream = frame.stream_id
+            assert not peer.overdrawn
+            if not isinstance(frame, hf.DataFrame):
+                continue
+            peer.allow(0, frame.flow_controlled_length)
+            asked = peer._open[stream]
+            if stream % 4 == 1 and len(asked.body) == 20_000:
+                peer.send(rst(stream, "CANCEL") if resets else answer(stream, 413))
+            elif "END_STREAM" in frame.flags:
+                peer.send(answer(stream))
+            elif stream % 4 == 3:
+                peer.allow(stream, frame.flow_controlled_length)
 
     requests = [signed(body_of(100_000, salt)) for salt in range(20)]
-    with JudgeServer(script, values={WINDOW_SIZE: 20_000}) as server:
+    with Http2Server(script) as server:
         sent = send(server.url, requests, places=1)
-        assert [sent.outcomes[index] for index in range(20)] == ["413", "200"] * 10
+        assert [sent.outcomes[index] for index in range(20)] == ["reset" if resets else "413", "200"] * 10
         assert server.accepted == 1
 
 
