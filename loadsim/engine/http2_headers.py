@@ -24,6 +24,10 @@ _KNOWN = 256
 """Blocks that are known at once; an endpoint's Date makes a new one each second."""
 _OF_HTTP1 = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host"})
 """Headers that belong to the connection of HTTP/1.1 (RFC 9113, section 8.2.2), and Host, which is `:authority`."""
+_UNSENT = _OF_HTTP1 | {b"te"}
+_TRAILERS = (b"te", b"trailers")
+"""The only value of TE in HTTP/2."""
+_SHORT = FIRST_FRAME // 2 - 256
 _PRIVATE = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 _ENTRY = 32
 """What an entry of a table costs beside its name and value (RFC 7541, section 4.1)."""
@@ -75,7 +79,7 @@ class RequestHead:
         given = [(name.strip().lower(), value.strip()) for name, _, value in (field.partition(b":") for field in lines)]
         host = next(value for name, value in given if name == b"host")
         fields = [(b":path", path), (b":authority", host)]
-        fields += [(name, value) for name, value in given if name not in _OF_HTTP1]
+        fields += [(name, value) for name, value in given if name not in _UNSENT or (name, value) == _TRAILERS]
         public = [field for field in fields if field[0] not in _PRIVATE]
         private = b"".join(named(_NEVER, name) + text(value) for name, value in fields if name in _PRIVATE)
         start = _METHOD_POST + _SCHEME[scheme]
@@ -83,6 +87,8 @@ class RequestHead:
         self.first = start + b"".join(named(_INCREMENTAL, name) + text(value) for name, value in public) + private
         self.later = start + b"".join(number(_INDEXED, place) for place in places) + private
         self.plain = start + b"".join(named(_WITHOUT, name) + text(value) for name, value in public) + private
+        self.short = len(self.plain) < _SHORT
+        """Whether it fits into one frame together with the fields of an event."""
         self.table = sum(len(name) + len(value) + _ENTRY for name, value in public)
         """What the peer's table must have room for."""
 
@@ -144,7 +150,7 @@ class EventFields:
         start = self._names.get(name)
         if start is None:
             lower = name.strip().lower()
-            start = b"" if not lower or lower in _OF_HTTP1 else named(_NEVER, lower)
+            start = b"" if not lower or lower in _UNSENT else named(_NEVER, lower)
             if len(self._names) < _KNOWN:
                 self._names[name] = start
         if not start:

@@ -160,8 +160,8 @@ class Http2Session(EndpointSocket):
         self.stream_window = FIRST_WINDOW
         """The same of each new stream."""
         self.frame_size = FIRST_FRAME
-        self.most_at_once = min(FIRST_FRAME, of.piece)
-        """The longest body that goes out at once, in a frame of its own."""
+        self.most_at_once = 0
+        """The longest body that goes out at once, in a frame of its own, behind headers in one."""
         self.head = self.later_head = of.head.plain
         """The constant fields of the next request, and of those after it."""
         self.events = self.peak = 0
@@ -385,7 +385,7 @@ class Http2Session(EndpointSocket):
         self.send_bodies()
 
     def _bound(self) -> None:
-        self.most_at_once = min(self.frame_size, self.stream_window, self._of.piece)
+        self.most_at_once = min(self.frame_size, self.stream_window, self._of.piece) if self._of.head.short else 0
 
     def reset(self, place: StreamPlace, code: int) -> None:
         """The peer ended a stream."""

@@ -63,7 +63,7 @@ def bodies_came(log: list[Asked], requests: list[SignedRequest]) -> None:
         {},
         {WINDOW_SIZE: 0},
         {WINDOW_SIZE: 1},
-        {WINDOW_SIZE: 100},
+        {WINDOW_SIZE: 500},
         {WINDOW_SIZE: MOST},
         {FRAME_SIZE: 2**24 - 1},
         {FRAME_SIZE: 20_000, WINDOW_SIZE: 19_999},
