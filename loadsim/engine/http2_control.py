@@ -39,6 +39,8 @@ _MOST_IDLE = 10_000
 """Frames that bring nothing forward, between two answers."""
 _MOST_IGNORED = 10_000
 """Cancelled streams that are remembered, for what may still come on them."""
+_MOST_OWED = 10_000
+"""Answers to PING and SETTINGS that the peer made us write, and did not read."""
 _MOST_INTERIMS = 64
 """Blocks of headers before the answer's own (1xx)."""
 
@@ -56,7 +58,17 @@ class Received(NamedTuple):
 class Control:
     """The frames of one connection that are not the short way's."""
 
-    __slots__ = ("_answered", "_flags", "_fragments", "_idle", "_ignored", "_number", "_size", "within_block")
+    __slots__ = (
+        "_answered",
+        "_flags",
+        "_fragments",
+        "_idle",
+        "_ignored",
+        "_number",
+        "_owed",
+        "_size",
+        "within_block",
+    )
 
     def __init__(self) -> None:
         self.within_block = False
@@ -66,6 +78,16 @@ class Control:
         self._ignored: dict[int, None] = {}
         self._idle = 0
         self._answered = 0
+        self._owed = 0
+
+    def owe(self, session: Http2Session, answer: bytes) -> None:
+        """Answer a frame of the peer's. Raises ConnectionFault where it does not read what it asks for."""
+        if not session.pending:
+            self._owed = 0
+        self._owed += 1
+        if self._owed > _MOST_OWED:
+            raise ConnectionFault(Reason.ENHANCE_YOUR_CALM, f"over {_MOST_OWED:,} answers that it does not read")
+        session.out.append(answer)
 
     def ignore(self, number: int) -> None:
         """We have cancelled a stream: what still comes on it is no fault."""
@@ -91,18 +113,18 @@ class Control:
         elif kind == Type.continuation:
             self._continuation(session, got, now, receipt)
         else:
-            self._idles(session)
+            self._idles(session, 1 if kind != Type.settings else 1 + len(got.payload) // 6)
             if kind == Type.push_promise:
                 raise ConnectionFault(Reason.PROTOCOL_ERROR, "PUSH_PROMISE, which we had refused")
             handle = _OTHERS.get(kind)
-            if handle is not None:  # PRIORITY means nothing to us; unknown types are ignored (section 4.1)
+            if handle is not None:  # unknown types are ignored (section 4.1)
                 handle(session, got)
 
-    def _idles(self, session: Http2Session) -> None:
-        """A frame that brings nothing forward."""
+    def _idles(self, session: Http2Session, costs: int = 1) -> None:
+        """A frame that brings nothing forward, and costs as much as so many."""
         if session.events != self._answered:
             self._answered, self._idle = session.events, 0
-        self._idle += 1
+        self._idle += costs
         if self._idle > _MOST_IDLE:
             raise ConnectionFault(Reason.ENHANCE_YOUR_CALM, f"over {_MOST_IDLE:,} frames without an answer")
 
@@ -135,10 +157,10 @@ class Control:
         place.size += len(body)
         place.bytes_received += HEADER_SIZE + len(payload)
         place.keep(body)
-        if flags & END_STREAM:
-            session.over(place, now, receipt)
-        elif place.size > MAX_BODY:
+        if place.size > MAX_BODY:
             session.fail_stream(place, ErrorKind.body_limit, "response body over 16 MiB", Reason.CANCEL)
+        elif flags & END_STREAM:
+            session.over(place, now, receipt)
         elif not body:
             self._idles(session)
 
@@ -170,10 +192,12 @@ class Control:
             return
         block, self._fragments = b"".join(self._fragments), []
         said = session.blocks.said(block)
+        ends = bool(self._flags & END_STREAM)
         if place is None:
             self._idles(session)
+            if ends:
+                self.heed(self._number)
             return
-        ends = bool(self._flags & END_STREAM)
         fault = said.fault or _misplaced(place.status, said.status, ends)
         if fault:
             session.fail_stream(place, ErrorKind.protocol, f"HTTP/2: {fault}")
@@ -203,15 +227,13 @@ def _settings(session: Http2Session, got: Received) -> None:
             raise ConnectionFault(Reason.PROTOCOL_ERROR, "the server does not begin with its settings")
         return
     values = settings_in(got.payload)
-    for key, value in values:
-        if key == Setting.initial_window_size:
-            session.resize_windows(value)
-        elif key == Setting.max_frame_size:
-            session.frame_size = value
+    last = dict(values)
+    session.frame_size = last.get(Setting.max_frame_size, session.frame_size)
+    if Setting.initial_window_size in last:
+        session.resize_windows(last[Setting.initial_window_size])
     tables = [value for key, value in values if key == Setting.header_table_size]
-    streams = [value for key, value in values if key == Setting.max_concurrent_streams]
-    session.out.append(frame(Type.settings, ACK, 0))
-    session.settle(min(tables) if tables else None, streams[-1] if streams else None)
+    session.control.owe(session, frame(Type.settings, ACK, 0))
+    session.settle(min(tables) if tables else None, last.get(Setting.max_concurrent_streams))
 
 
 def _ping(session: Http2Session, got: Received) -> None:
@@ -220,7 +242,17 @@ def _ping(session: Http2Session, got: Received) -> None:
     if len(got.payload) != 8:
         raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "PING that has not 8 bytes")
     if not got.flags & ACK:
-        session.out.append(frame(Type.ping, ACK, 0, got.payload))
+        session.control.owe(session, frame(Type.ping, ACK, 0, got.payload))
+
+
+def _priority(session: Http2Session, got: Received) -> None:
+    """It means nothing to us, but has its rules."""
+    if not got.number:
+        raise ConnectionFault(Reason.PROTOCOL_ERROR, "PRIORITY without a stream")
+    place = session.streams.get(got.number)
+    if len(got.payload) != 5 and place is not None:
+        why = "HTTP/2: PRIORITY that has not 5 bytes"
+        session.fail_stream(place, ErrorKind.protocol, why, Reason.FRAME_SIZE_ERROR)
 
 
 def _window_update(session: Http2Session, got: Received) -> None:
@@ -277,6 +309,7 @@ def _goaway(session: Http2Session, got: Received) -> None:
 _OTHERS = {
     int(Type.settings): _settings,
     int(Type.ping): _ping,
+    int(Type.priority): _priority,
     int(Type.window_update): _window_update,
     int(Type.rst_stream): _rst_stream,
     int(Type.goaway): _goaway,
@@ -302,7 +335,6 @@ def reset_words(code: int) -> str:
     return f"RST_STREAM ({name}): not processed" if code == Reason.REFUSED_STREAM else f"RST_STREAM ({name})"
 
 
-def table_of(size: int | None) -> tuple[int, bytes]:
-    """The peer's table of headers has another size: how large ours in it is, and what tells it so."""
-    size = min(FIRST_TABLE if size is None else size, FIRST_TABLE)
-    return size, b"" if size == FIRST_TABLE else resized(size)
+def told_size(size: int | None) -> bytes:
+    """What tells the peer the size of its table of headers, where that is not the usual one."""
+    return b"" if size is None or size >= FIRST_TABLE else resized(size)

@@ -17,10 +17,17 @@ from loadsim.outcome_codes import SUCCESSES
 
 MAX_BLOCK = 64 * 1024
 MAX_FIELDS = 256
+_SHOWN = 80
+"""Bytes of a faulty name or value that are shown."""
+_MOST_DIGITS = 18
 _KNOWN = 256
 """Blocks that are known at once; an endpoint's Date makes a new one each second."""
 _OF_HTTP1 = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host"})
 """Headers that belong to the connection of HTTP/1.1 (RFC 9113, section 8.2.2), and Host, which is `:authority`."""
+_UNSENT = _OF_HTTP1 | {b"te"}
+_TRAILERS = (b"te", b"trailers")
+"""The only value of TE in HTTP/2."""
+_SHORT = FIRST_FRAME // 2 - 256
 _PRIVATE = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 _ENTRY = 32
 """What an entry of a table costs beside its name and value (RFC 7541, section 4.1)."""
@@ -72,7 +79,7 @@ class RequestHead:
         given = [(name.strip().lower(), value.strip()) for name, _, value in (field.partition(b":") for field in lines)]
         host = next(value for name, value in given if name == b"host")
         fields = [(b":path", path), (b":authority", host)]
-        fields += [(name, value) for name, value in given if name not in _OF_HTTP1]
+        fields += [(name, value) for name, value in given if name not in _UNSENT or (name, value) == _TRAILERS]
         public = [field for field in fields if field[0] not in _PRIVATE]
         private = b"".join(named(_NEVER, name) + text(value) for name, value in fields if name in _PRIVATE)
         start = _METHOD_POST + _SCHEME[scheme]
@@ -80,6 +87,8 @@ class RequestHead:
         self.first = start + b"".join(named(_INCREMENTAL, name) + text(value) for name, value in public) + private
         self.later = start + b"".join(number(_INDEXED, place) for place in places) + private
         self.plain = start + b"".join(named(_WITHOUT, name) + text(value) for name, value in public) + private
+        self.short = len(self.plain) < _SHORT
+        """Whether it fits into one frame together with the fields of an event."""
         self.table = sum(len(name) + len(value) + _ENTRY for name, value in public)
         """What the peer's table must have room for."""
 
@@ -141,7 +150,7 @@ class EventFields:
         start = self._names.get(name)
         if start is None:
             lower = name.strip().lower()
-            start = b"" if not lower or lower in _OF_HTTP1 else named(_NEVER, lower)
+            start = b"" if not lower or lower in _UNSENT else named(_NEVER, lower)
             if len(self._names) < _KNOWN:
                 self._names[name] = start
         if not start:
@@ -229,9 +238,9 @@ def _meaning(pairs: list[tuple[bytes, bytes]]) -> Said:
     for name, value in pairs:
         if name[:1] == b":":
             if name != b":status" or status or regular:
-                return Said(0, -1, f"the pseudo-header {decoded(name)} where none may be")
+                return Said(0, -1, f"the pseudo-header {decoded(name[:_SHOWN])!r} where none may be")
             if len(value) != 3 or not value.isdigit() or value == b"000":
-                return Said(0, -1, f"{decoded(value)} is no status of HTTP")
+                return Said(0, -1, f"{decoded(value[:_SHOWN])!r} is no status of HTTP")
             status = int(value)
             continue
         regular = True
@@ -239,7 +248,7 @@ def _meaning(pairs: list[tuple[bytes, bytes]]) -> Said:
         if fault:
             return Said(0, -1, fault)
         if name == b"content-length":
-            if not value.isdigit() or (length >= 0 and int(value) != length):
+            if not value.isdigit() or len(value) > _MOST_DIGITS or (length >= 0 and int(value) != length):
                 return Said(0, -1, "a content-length that is no length")
             length = int(value)
     return Said(status, length, "")
@@ -247,9 +256,9 @@ def _meaning(pairs: list[tuple[bytes, bytes]]) -> Said:
 
 def _field_fault(name: bytes, value: bytes) -> str:
     if not name or name != name.lower() or any(byte <= 0x20 or byte >= 0x7F or byte == 0x3A for byte in name):
-        return f"the header name {decoded(name)!r}"
+        return f"the header name {decoded(name[:_SHOWN])!r}"
     if any(byte in (0, 10, 13) for byte in value) or value != value.strip(b" \t"):
-        return f"a value that no header {decoded(name)} may have"
+        return f"a value that no header {decoded(name[:_SHOWN])!r} may have"
     if name in _OF_HTTP1 and name != b"host":
         return f"the header {decoded(name)}, which belongs to HTTP/1.1"
     return ""

@@ -16,7 +16,7 @@ from loadsim.engine.http2_headers import AnswerBlocks
 
 Bytes = npt.NDArray[np.uint8]
 
-WORTH = 4
+WORTH = 12
 """Answers from which on looking at them at once is cheaper."""
 _LONGEST = 4096
 """Bytes of an answer that is still short enough to be compared."""

@@ -13,11 +13,12 @@ from typing import Protocol
 
 from loadsim.engine.endpoint_socket import CLOSED, IN, OUT, READY, EndpointSocket, Sockets
 from loadsim.engine.error_kind_of_failure import kind_of_break, kind_of_end
-from loadsim.engine.http2_control import Control, Received, reset_words, table_of
+from loadsim.engine.http2_control import Control, Received, reset_words, told_size
 from loadsim.engine.http2_frames import (
     END_HEADERS,
     END_STREAM,
     FIRST_FRAME,
+    FIRST_TABLE,
     FIRST_WINDOW,
     HEADER,
     HEADER_SIZE,
@@ -44,11 +45,21 @@ from loadsim.engine.transport_interface import ConnectionOwner, Ended
 from loadsim.error_kinds import ErrorKind
 from loadsim.outcome_codes import ERROR_BASE
 
-_HEADERS = int(Type.headers)
+_HEADERS, _RST_STREAM = int(Type.headers), int(Type.rst_stream)
+_CODE = 4
+"""Bytes of an error code."""
+<<<<<<< HEAD
 SMALL, CHUNK = 4 * 1024, 64 * 1024
 """Read sizes: of a connection that has few answers at a time, and of one that has many."""
+=======
+_MOST_HIGH = (FIRST_FRAME >> 8) - 1
+"""Beyond this, the upper bits of a length are of a frame that is too large, or that is as large as one may be."""
+CHUNK = 64 * 1024
+"""Read size."""
+>>>>>>> h2hostile
 _REFILL = MOST_WINDOW // 2
 """The connection's window is opened again when so much was received."""
+_WITHOUT_BODY = frozenset({204, 304})
 OPENING = (
     PREFACE
     # a stream's window is larger than any body that is taken, so that the peer never waits for us
@@ -69,18 +80,26 @@ class Sessions(Sockets["Http2Session"], Protocol):
     repeats: Repeats
     answers: list[Ended]
     streams: int
+    expected: int
+    """How many streams the peer will allow, by what it said on other connections."""
     reuse: int
     piece: int
     """The largest frame of a body."""
 
     def settled(self, session: Http2Session) -> None:
-        """The peer says how many streams it lets be opened."""
+        """The peer says how many streams it lets be opened, for the first time."""
+
+    def resized(self, session: Http2Session) -> None:
+        """It may have more places from now on, or less."""
 
     def leaves(self, session: Http2Session) -> None:
         """It takes no more places."""
 
     def elsewhere(self, place: StreamPlace, request: Request) -> None:
         """A request that was not sent goes out on another connection."""
+
+    def report(self, ended: list[Ended]) -> None:
+        """How events ended, behind what was answered before."""
 
     def lost(self, place: StreamPlace) -> None:
         """A place without an event is gone."""
@@ -142,8 +161,12 @@ class Http2Session(EndpointSocket):
         """Number of the next stream."""
         self.last = min(2 * of.reuse - 1, LAST_STREAM)
         """Number of the last stream that it may have."""
+<<<<<<< HEAD
         self.read_size = SMALL
         self.capacity = of.streams
+=======
+        self.capacity = of.expected
+>>>>>>> h2hostile
         """How many places it may have."""
         self.room = 0
         """How many streams may be opened now; 0 before the peer's settings, and when it leaves."""
@@ -152,8 +175,8 @@ class Http2Session(EndpointSocket):
         self.stream_window = FIRST_WINDOW
         """The same of each new stream."""
         self.frame_size = FIRST_FRAME
-        self.most_at_once = min(FIRST_FRAME, of.piece)
-        """The longest body that goes out at once, in a frame of its own."""
+        self.most_at_once = 0
+        """The longest body that goes out at once, in a frame of its own, behind headers in one."""
         self.head = self.later_head = of.head.plain
         """The constant fields of the next request, and of those after it."""
         self.events = self.peak = 0
@@ -184,18 +207,31 @@ class Http2Session(EndpointSocket):
             if self.heard_ns < place.sent_ns:  # silent since then: another connection may fare better
                 self.leave()
             self.soon_flushed()
+        elif not self.settled and not place.reusable:  # given up while it was waited for: the same
+            self.leave()
         if not self.places and (self.state != READY or not self.streams):
-            self.end(Reason.NO_ERROR)
+            self.end(Reason.NO_ERROR, given_up=not place.reusable)
+
+    @property
+    def full(self) -> bool:
+        """Whether it has as many places as it may, or as streams are left for."""
+        left = (self.last - self.next) // 2 + 1
+        return left <= 0 or len(self.places) >= max(1, min(self.capacity, left))
 
     def cancel(self, place: StreamPlace, reason: Reason) -> None:
         """Give a stream up: what still comes on it is ignored."""
-        number = place.number
-        del self.streams[number]
+        self._forget(place)
+        self.control.ignore(place.number)
+        self.out.append(rst_stream(place.number, reason))
+
+    def _forget(self, place: StreamPlace) -> None:
+        """Its stream is not open any more."""
+        del self.streams[place.number]
         self.room += not self.leaving
-        self.blocked.pop(place, None)
         place.rest = None
-        self.control.ignore(number)
-        self.out.append(rst_stream(number, reason))
+        if place in self.blocked:
+            del self.blocked[place]
+            self.stall(monotonic_ns())
 
     def _became_ready(self, tls_ns: int) -> None:
         for place in self.places:
@@ -220,17 +256,20 @@ class Http2Session(EndpointSocket):
 
     def _let_go(self) -> None:
         """What is not sent goes elsewhere; places without an event are gone."""
-        waiting, self.waiting = self.waiting, {}
-        for place, request in waiting.items():
-            self._of.elsewhere(place, request)
+        self._pass_on()
         for place in list(self.places):
             place.reusable = False
             if place.event is None:
                 self._of.lost(place)
         self._left()
 
-    def end(self, reason: Reason) -> None:
-        """Close it; the peer is told why."""
+    def _pass_on(self) -> None:
+        waiting, self.waiting = self.waiting, {}
+        for place, request in waiting.items():
+            self._of.elsewhere(place, request)
+
+    def end(self, reason: Reason, *, given_up: bool = False) -> None:
+        """Close it; the peer is told why. `given_up`: see `_close_socket`."""
         if self.state == CLOSED:
             return
         self.leaving, self.room = True, 0
@@ -241,7 +280,7 @@ class Http2Session(EndpointSocket):
             except OSError:
                 pass  # it is gone
         self._of.leaves(self)
-        self._close_socket(given_up=not self.settled and reason != Reason.NO_ERROR)
+        self._close_socket(given_up=given_up)
         self._of.ended(self)
 
     def _fail(self, kind: ErrorKind) -> None:
@@ -251,22 +290,37 @@ class Http2Session(EndpointSocket):
         """End it, and every event on it with its kind."""
         if self.state == CLOSED:
             return
-        places, now = list(self.places), monotonic_ns()
+        if self.leaving:
+            self._pass_on()
+        now = monotonic_ns()
         ended: list[Ended] = []
+        for place in self._unanswered():
+            if self.streams.get(place.number) is not place:
+                place.wait()  # nothing was sent, and what the place says is of the event before
+            place.why = why
+            ended.append((place, ERROR_BASE + kind_of(place), now))
+        self._end_all(reason)
+        self._of.report(ended)
+
+    def _unanswered(self) -> list[StreamPlace]:
+        """The places with an event whose end is not known yet: an answer may lie behind what is being read."""
+        answered = {place for place, _, _ in self._of.answers}
+        return [place for place in self.places if place.event is not None and place not in answered]
+
+    def _end_all(self, reason: Reason) -> None:
+        """End it: no place can be used again."""
+        places = list(self.places)
         for place in places:
-            if place.event is not None:
-                place.why, place.reusable = why, False
-                ended.append((place, ERROR_BASE + kind_of(place), now))
+            place.reusable, place.rest = False, None
         self.streams.clear()
         self.waiting.clear()
+        self.begun.clear()
         self.blocked.clear()
-        self.stall(now)
+        self.stall(monotonic_ns())
         self.end(reason)
         for place in places:
             if place.event is None:
                 self._of.lost(place)
-        if ended:
-            self._of.owner.on_answers(ended)
 
     def fault(self, fault: ConnectionFault) -> None:
         """The peer broke the protocol."""
@@ -294,14 +348,10 @@ class Http2Session(EndpointSocket):
 
     def internal(self, error: Exception) -> None:
         """See EndpointSocket."""
-        places = list(self.places)
-        self.streams.clear()
-        self.end(Reason.INTERNAL_ERROR)
+        places = self._unanswered()
+        self._end_all(Reason.INTERNAL_ERROR)
         for place in places:
-            if place.event is None:
-                self._of.lost(place)
-            else:
-                self._of.owner.on_internal(place, error)
+            self._of.owner.on_internal(place, error)
 
     def _busy(self) -> bool:
         return any(place.event is not None for place in self.places)
@@ -323,17 +373,18 @@ class Http2Session(EndpointSocket):
     def settle(self, table: int | None, streams: int | None) -> None:
         """The peer's settings came: the size of its table of headers, and how many streams it lets be opened, where
         they say so."""
+        first, self.settled = not self.settled, True
         head = self._of.head
-        if not self.settled or table is not None:
-            size, told = table_of(table)
-            fits = head.table <= size and not self.settled  # once it was smaller, nothing is put into it again
-            self.head = told + (head.first if fits else head.plain)
-            self.later_head = head.later if fits else head.plain
-        if streams is not None:
-            self.capacity = min(streams, self._of.streams)
+        if first and (table is None or table >= head.table):
+            self.head, self.later_head = told_size(table) + head.first, head.later
+        elif table is not None and table < FIRST_TABLE:
+            # nothing is put into it again: with a size of 0 it does not matter what sizes it was to have in between
+            self.head, self.later_head = told_size(0) + head.plain, head.plain
+        if streams is not None or first:
+            self.capacity = self._of.streams if streams is None else min(streams, self._of.streams)
         self.room = 0 if self.leaving else self.capacity - len(self.streams)
         self._bound()
-        first, self.settled = not self.settled, True
+        self._of.resized(self)
         if first:
             self._of.settled(self)
 
@@ -349,14 +400,11 @@ class Http2Session(EndpointSocket):
         self.send_bodies()
 
     def _bound(self) -> None:
-        self.most_at_once = min(self.frame_size, self.stream_window, self._of.piece)
+        self.most_at_once = min(self.frame_size, self.stream_window, self._of.piece) if self._of.head.short else 0
 
     def reset(self, place: StreamPlace, code: int) -> None:
         """The peer ended a stream."""
-        del self.streams[place.number]
-        self.room += not self.leaving
-        self.blocked.pop(place, None)
-        place.rest = None
+        self._forget(place)
         place.why = reset_words(code)
         kind = ErrorKind.truncated if place.status else ErrorKind.reset
         self._of.answers.append((place, ERROR_BASE + kind, monotonic_ns()))
@@ -366,9 +414,8 @@ class Http2Session(EndpointSocket):
         now = monotonic_ns()
         why = f"GOAWAY ({reason_name(code)}): not processed"
         for number in [number for number in self.streams if number > last]:
-            place = self.streams.pop(number)
-            self.blocked.pop(place, None)
-            place.rest = None
+            place = self.streams[number]
+            self._forget(place)
             place.why, place.reusable = why, False
             self._of.answers.append((place, ERROR_BASE + ErrorKind.goaway, now))
         self.leave()
@@ -395,6 +442,7 @@ class Http2Session(EndpointSocket):
         self.out.extend(frames)
         place.bytes_sent = sum(map(len, frames))
         self.streams[number] = place
+        self.peak = max(self.peak, len(self.streams))
         self.begun.append(place)
         if body:
             place.rest = memoryview(body)
@@ -429,9 +477,11 @@ class Http2Session(EndpointSocket):
 
     def serve_waiting(self) -> None:
         """Open streams for the requests that wait, as far as the peer lets."""
-        while self.waiting and self.room > 0:
+        while self.waiting and self.room > 0 and self.next <= self.last:
             place = next(iter(self.waiting))
             self.begin(place, self.waiting.pop(place))
+        if self.waiting and self.next > self.last:
+            self.leave()
 
     def soon_flushed(self) -> None:
         """Write what is in `out` in the loop's next turn."""
@@ -448,6 +498,8 @@ class Http2Session(EndpointSocket):
                 data = self.seal(data)
             except OSError as error:  # ssl.SSLError
                 self._why = f"TLS: {error.strerror or error}"
+                for place in self.begun:
+                    place.sent_ns = place.bytes_sent = 0
                 self._of.soon(self._unsealed)
                 return
         now = monotonic_ns()
@@ -466,7 +518,7 @@ class Http2Session(EndpointSocket):
                 return
             if sent == len(data):
                 return
-        self.pending = bytes(self.pending) + data[sent:]
+        self.pending = memoryview(bytes(self.pending) + data[sent:])
         self._watch(IN | OUT)
 
     def _unsealed(self) -> None:
@@ -513,7 +565,7 @@ class Http2Session(EndpointSocket):
 
     def _left(self) -> None:
         """Close it if the last answer has come."""
-        if self.leaving and not self.streams and self.state == READY:
+        if self.leaving and not self.streams and not self.waiting and self.state == READY:
             self.end(Reason.NO_ERROR)
 
     def _frames(  # noqa: C901 - the hot path: a call costs more than a check
@@ -522,7 +574,7 @@ class Http2Session(EndpointSocket):
         """Take the frames that are whole."""
         unpack, streams, answers, control = HEADER.unpack_from, self.streams, self._of.answers, self.control
         seen, repeats = self._of.blocks.seen, self._of.repeats
-        at, total, began = 0, len(data), -1
+        at, total, began, answered = 0, len(data), -1, 0
         while at + HEADER_SIZE <= total:
             if (
                 data[at : at + 5] == repeats.begins
@@ -536,16 +588,20 @@ class Http2Session(EndpointSocket):
             high, low, kind, flags, number = unpack(data, at)
             start = at + HEADER_SIZE
             end = start + (high << 8 | low)
-            if end > total:
+            if end > total or high > _MOST_HIGH:
                 if not self.settled and data.startswith(b"HTTP/1"):
                     raise ConnectionFault(Reason.PROTOCOL_ERROR, "the server answers in HTTP/1")
                 if end - start > FIRST_FRAME:
                     raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "a frame over 16,384 bytes")
-                break
+                if end > total:
+                    break
             if kind == _HEADERS:
                 if began >= 0:
                     repeats.differs(data, began, at)
                 began = at
+            elif kind == _RST_STREAM and number == answered and end - start == _CODE:
+                at = end  # the rest of a request that is answered already is not wanted
+                continue
             if kind == _HEADERS and flags & ~END_STREAM == END_HEADERS and not control.within_block:
                 # the short way, for a whole answer of headers that are known, and with its body in one frame
                 place, known = streams.get(number), seen.get(data[start:end])
@@ -560,6 +616,7 @@ class Http2Session(EndpointSocket):
                         after = end + HEADER_SIZE + size
                     if end < after <= total or (flags != END_HEADERS and not size):
                         del streams[number]
+                        answered = number
                         self.room += not self.leaving
                         self.events += 1
                         self._consumed += size
@@ -598,8 +655,9 @@ class Http2Session(EndpointSocket):
 
     def over(self, place: StreamPlace, now: int, receipt: int = 0) -> None:
         """An answer ended with its stream."""
-        if place.length >= 0 and place.length != place.size:
-            self.fail_stream(place, ErrorKind.protocol, "a body of another length than its content-length")
+        length = 0 if place.status in _WITHOUT_BODY else place.length  # theirs is the length of another answer's
+        if length >= 0 and length != place.size:
+            self.fail_stream(place, ErrorKind.protocol, "HTTP/2: a body of another length than its content-length")
             return
         if place.rest is not None:  # answered before it was asked in full: true, and the rest is not wanted
             self.cancel(place, Reason.NO_ERROR)

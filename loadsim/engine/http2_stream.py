@@ -115,8 +115,8 @@ class StreamPlace:
         """See Connection."""
         session, self.session = self.session, None
         if session is not None:
-            self._transport.forget(self, session)
             session.detach(self)
+            self._transport.forget(self, session)
 
     @property
     def opened(self) -> bool:

@@ -24,7 +24,7 @@ from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import SAMPLE_BODY
 from loadsim.engine.socket_set import SocketSet
-from loadsim.engine.transport_interface import ResourceLimitError
+from loadsim.engine.transport_interface import Ended, ResourceLimitError
 from loadsim.error_kinds import ErrorKind
 from loadsim.outcome_codes import ERROR_BASE
 
@@ -88,7 +88,9 @@ class Http2Transport(SocketSet[Http2Session]):
         number of the address to start with; `keep`: how much of the body of every answer is kept (None: a sample of
         those that failed); `piece`: the size of frames of a body, which then has no length in its headers."""
         super().__init__(loop, wire, first)
-        self.streams, self.reuse = streams, reuse
+        self.streams = self.expected = streams
+        self.reuse = reuse
+        self._reading = False
         self.head = RequestHead(wire.head, urlsplit(wire.url).scheme)
         self.keep = SAMPLE_BODY if keep is None else keep
         self.piece = MOST_FRAME if piece is None else piece
@@ -128,7 +130,7 @@ class Http2Transport(SocketSet[Http2Session]):
 
     def _attach(self, session: Http2Session, place: StreamPlace) -> None:
         session.attach(place)
-        if len(session.places) >= max(session.capacity, 1):
+        if session.full:
             self._roomy.pop(session, None)
 
     def _tell_soon(self, place: StreamPlace) -> None:
@@ -155,12 +157,19 @@ class Http2Transport(SocketSet[Http2Session]):
     def forget(self, place: StreamPlace, session: Http2Session) -> None:
         """See Places."""
         self._places.pop(place, None)
-        if not session.leaving:
+        self.resized(session)
+
+    def resized(self, session: Http2Session) -> None:
+        """See Sessions."""
+        if session.leaving or session.full:
+            self._roomy.pop(session, None)
+        else:
             self._roomy[session] = None
 
     def settled(self, session: Http2Session) -> None:
         """See Sessions. Places beyond what the peer allows go to other connections; a peer that allows none is waited
         for."""
+        self.expected = session.capacity or self.expected
         places = list(session.places)
         for place in places[session.capacity or len(places) :]:
             request = session.waiting.pop(place, None)
@@ -203,21 +212,29 @@ class Http2Transport(SocketSet[Http2Session]):
 
     def elsewhere(self, place: StreamPlace, request: Request) -> None:
         """See Sessions."""
+        place.wait()
         try:
-            self._move(place)
+            session = self._move(place)
         except ResourceLimitError as error:
             place.why = str(error)
             place.reusable = False
-            code = ERROR_BASE + ErrorKind.connect_error
-            self.soon(lambda: self.owner.on_done(place, code, monotonic_ns()))
+            self.soon(lambda: self._unmoved(place))
             return
-        session = place.session
-        assert session is not None  # noqa: S101 - it was moved there
-        place.wait()
         session.waiting[place] = request
         if session.settled:
             session.serve_waiting()
             session.soon_flushed()
+
+    def _unmoved(self, place: StreamPlace) -> None:
+        if place.session is not None and place.event is not None and not place.reusable:
+            self.owner.on_done(place, ERROR_BASE + ErrorKind.connect_error, monotonic_ns())
+
+    def report(self, ended: list[Ended]) -> None:
+        """See Sessions."""
+        if self._reading:
+            self.answers.extend(ended)
+        elif ended:
+            self.owner.on_answers(ended)
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -276,7 +293,7 @@ class Http2Transport(SocketSet[Http2Session]):
             session.leave()
         if session.room > 0:
             session.begin(place, request)
-        elif session.capacity and (session.leaving or len(session.streams) >= session.capacity):
+        elif session.leaving or 0 < session.capacity <= len(session.streams):
             self.elsewhere(place, request)
         else:
             place.wait()
@@ -287,6 +304,7 @@ class Http2Transport(SocketSet[Http2Session]):
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         get, clock = self._table.get, monotonic_ns
         looked, _ = self._look(clock())
+        self._reading = True
         for fd, mask in ready:
             session = get(fd)
             if session is None:
@@ -306,3 +324,4 @@ class Http2Transport(SocketSet[Http2Session]):
                 session.take(data, now, looked - now if looked else 0)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 session.internal(error)
+        self._reading = False
