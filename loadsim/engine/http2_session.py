@@ -48,15 +48,10 @@ from loadsim.outcome_codes import ERROR_BASE
 _HEADERS, _RST_STREAM = int(Type.headers), int(Type.rst_stream)
 _CODE = 4
 """Bytes of an error code."""
-<<<<<<< HEAD
-SMALL, CHUNK = 4 * 1024, 64 * 1024
-"""Read sizes: of a connection that has few answers at a time, and of one that has many."""
-=======
 _MOST_HIGH = (FIRST_FRAME >> 8) - 1
 """Beyond this, the upper bits of a length are of a frame that is too large, or that is as large as one may be."""
-CHUNK = 64 * 1024
-"""Read size."""
->>>>>>> h2hostile
+SMALL, CHUNK = 4 * 1024, 64 * 1024
+"""Read sizes: of a connection that has few answers at a time, and of one that has many."""
 _REFILL = MOST_WINDOW // 2
 """The connection's window is opened again when so much was received."""
 _WITHOUT_BODY = frozenset({204, 304})
@@ -161,12 +156,8 @@ class Http2Session(EndpointSocket):
         """Number of the next stream."""
         self.last = min(2 * of.reuse - 1, LAST_STREAM)
         """Number of the last stream that it may have."""
-<<<<<<< HEAD
         self.read_size = SMALL
-        self.capacity = of.streams
-=======
         self.capacity = of.expected
->>>>>>> h2hostile
         """How many places it may have."""
         self.room = 0
         """How many streams may be opened now; 0 before the peer's settings, and when it leaves."""
@@ -574,7 +565,7 @@ class Http2Session(EndpointSocket):
         """Take the frames that are whole."""
         unpack, streams, answers, control = HEADER.unpack_from, self.streams, self._of.answers, self.control
         seen, repeats = self._of.blocks.seen, self._of.repeats
-        at, total, began, answered = 0, len(data), -1, 0
+        at, total, began, answered = 0, len(data), -1, -1
         while at + HEADER_SIZE <= total:
             if (
                 data[at : at + 5] == repeats.begins
