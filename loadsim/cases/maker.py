@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from loadsim.cases.captured_requests import recorded_make
-from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN
+from loadsim.cases.case_parts import Memory, Parts
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.genuine_requests import (
     OF_EVENTS,

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.cases import RequestMaker, by_part, case_rules
-from loadsim.cases.case_kinds import CASE_KINDS, PUBLISHED
+from loadsim.cases.case_kinds import CASE_KINDS
 from loadsim.cases.delivery_edits import HeaderLine, respaced, with_another_digit
+from loadsim.cases.key_cases import PUBLISHED
 from loadsim.events import JSON_TYPE, default_types, event_type
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, EventMix, Scenario, from_document
