@@ -10,7 +10,7 @@ import copy
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 import numpy as np
 import orjson
@@ -36,8 +36,18 @@ _dumps = orjson.dumps
 
 def _form(document: JsonValue) -> bytes:
     """The fields of the document as a form (application/x-www-form-urlencoded); values that are not text as in JSON."""
-    texts = ((name, value if isinstance(value, str) else _dumps(value).decode()) for name, value in document.items())
-    return urlencode(list(texts)).encode()
+    texts = (
+        _pair(name, value if isinstance(value, str) else _dumps(value).decode()) for name, value in document.items()
+    )
+    return "&".join(texts).encode()
+
+
+@functools.lru_cache(maxsize=1024)  # most fields are the same in every event of a type
+def _pair(name: str, value: str) -> str:
+    return f"{_name(name)}={value if value.isascii() and value.isalnum() else quote_plus(value)}"
+
+
+_name = functools.lru_cache(maxsize=256)(quote_plus)
 
 
 class EventSource:

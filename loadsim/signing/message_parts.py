@@ -17,13 +17,14 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from loadsim.model import UsageError
+from loadsim.signing.forms import PLAIN_FORMS, Forms
+from loadsim.signing.json_fields import JsonRun, Path, index_of
 
 Source = Literal["header", "query", "path", "json", "form", "form-sorted"]
 NAMED = ("header", "query", "json", "form")
 """Sources that need a name after a colon."""
 BODY_SOURCES = ("body", "json", "form", "form-sorted")
 LONGEST_HEADER = 4_096
-MOST_FIELDS = 2_000
 
 
 class Headers(Protocol):
@@ -72,13 +73,14 @@ SOURCES: tuple[str, ...] = get_args(Source)
 class Delivered:
     """The body and headers of one delivery; each is parsed once, when a part first needs it."""
 
-    __slots__ = ("_document", "_form", "_headers", "_is_exact", "body")
+    __slots__ = ("_document", "_forms", "_headers", "_is_exact", "body")
 
-    def __init__(self, body: bytes, headers: Headers | None) -> None:
+    def __init__(self, body: bytes, headers: Headers | None, forms: Forms = PLAIN_FORMS) -> None:
+        """`forms` reads a form-encoded body."""
         self.body = body
         self._headers = headers
+        self._forms = forms
         self._document: Any = self
-        self._form: list[tuple[str, str]] | None = None
         self._is_exact = False
 
     def header(self, name: str) -> bytes:
@@ -92,73 +94,64 @@ class Delivered:
 
     def json(self, path: str) -> bytes:
         """The text of a value in the JSON body; null is empty, numbers are as they are written."""
-        value = self._found(path)
+        value = found_at(self.document, path)
+        if type(value) is str:
+            return value.encode("utf-8", "surrogatepass")
         if isinstance(value, float) and not self._is_exact:
             self._document, self._is_exact = _exactly(self.body), True
-            value = self._found(path)
+            value = found_at(self._document, path)
         return _text(value)
 
-    def _found(self, path: str) -> Any:
+    @property
+    def document(self) -> Any:
+        """The JSON body, parsed."""
         if self._document is self:
-            try:
-                self._document = orjson.loads(self.body)
-            except orjson.JSONDecodeError:
-                raise PartError("the body is not JSON") from None
-        return found_at(self._document, path)
+            self._document = _parsed(self.body)
+        return self._document
+
+    def taken(self) -> Any:
+        """The JSON body, parsed, for a caller that changes it: this delivery must not be read afterwards."""
+        return _parsed(self.body) if self._is_exact else self.document
 
     def form(self, name: str) -> bytes:
         """The value of a field of the form-encoded body."""
-        for key, value in self.fields():
-            if key == name:
-                return value.encode()
-        raise PartError(f"the form has no field {name}")
+        try:
+            value = self._forms.value(self.body, name)
+        except ValueError:
+            raise PartError("the body is not a form") from None
+        if value is None:
+            raise PartError(f"the form has no field {name}")
+        return value
 
     def sorted_form(self) -> bytes:
         """Names and values of all fields joined, sorted by name and value, equal pairs once (as Twilio signs them)."""
-        return "".join(name + value for name, value in sorted(set(self.fields()))).encode()
-
-    def fields(self) -> list[tuple[str, str]]:
-        """The fields of the form-encoded body, decoded."""
-        if self._form is None:
-            try:
-                self._form = _fields(self.body.decode())
-            except ValueError:
-                raise PartError("the body is not a form") from None
-        return self._form
+        try:
+            return self._forms.sorted_text(self.body)
+        except ValueError:
+            raise PartError("the body is not a form") from None
 
 
-def _fields(text: str) -> list[tuple[str, str]]:
-    """The fields of a form, as `parse_qsl` reads them with blank values kept, but quicker. Raises
-    ValueError."""
-    if text.count("&") >= MOST_FIELDS:
-        raise ValueError("too many fields")
-    found = []
-    for pair in text.split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            found.append((_decoded(name), _decoded(value)))
-    return found
-
-
-def _decoded(text: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text, errors="strict") if "%" in text else text
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise PartError("the body is not JSON") from None
 
 
 @functools.cache
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
+def _steps(path: str) -> tuple[tuple[str, int], ...]:
+    """The steps of a path, each also as the index that it is in a list."""
+    return tuple((step, index_of(step)) for step in path.split("."))
 
 
 def found_at(document: Any, path: str) -> Any:
     """The value at a path such as `items.0.id`. Raises PartError."""
     node = document
-    for step in _steps(path):
-        try:
-            node = node[int(step)] if isinstance(node, list) else node[step]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise PartError(f"the body has no field {path}") from None
+    try:
+        for step, index in _steps(path):
+            node = node[index] if type(node) is list else node[step]
+    except (KeyError, IndexError, TypeError):
+        raise PartError(f"the body has no field {path}") from None
     return node
 
 
@@ -204,8 +197,8 @@ def compiled(parts: Sequence[bytes | str | Part], scheme_name: str, url: str | N
     that no delivery can have.
     """
     steps: list[bytes | Callable[[bytes, bytes, Delivered], bytes]] = []
-    for part in parts:
-        step = _step(part, scheme_name, url, own)
+    for part in _with_runs(parts):
+        step = part if isinstance(part, JsonRun) else _step(part, scheme_name, url, own)
         if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
             steps[-1] += step
         else:
@@ -215,6 +208,23 @@ def compiled(parts: Sequence[bytes | str | Part], scheme_name: str, url: str | N
         return b"".join([step if isinstance(step, bytes) else step(timestamp, event_id, delivered) for step in steps])
 
     return compose
+
+
+def _with_runs(parts: Sequence[bytes | str | Part]) -> list[bytes | str | Part | JsonRun]:
+    """The parts, with all that stands from the first to the last of several fields of JSON as one."""
+    found: list[bytes | str | Part | JsonRun] = []
+    run: list[bytes | Path] = []
+    for part in (*parts, ""):
+        if isinstance(part, Part) and part.source == "json" and not part.filters:
+            run.append(Path(part.name))
+        elif run and isinstance(part, bytes):
+            run.append(part)
+        else:
+            if run:
+                found.append(JsonRun(run))
+                run = []
+            found.append(part)
+    return found[:-1]
 
 
 _FIELDS: dict[str, Callable[[bytes, bytes, Delivered], bytes]] = {

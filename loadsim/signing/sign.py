@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadsim.model import Secret, UsageError
-from loadsim.signing.body_fields import with_field
-from loadsim.signing.composed import codes_of
+from loadsim.signing.body_fields import sealed_with
+from loadsim.signing.composed import ComposedCodes, codes_of
 from loadsim.signing.message_parts import PartError
 from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
@@ -35,6 +35,7 @@ class Signer:
         "_codes",
         "_copy",
         "_head",
+        "_mac",
         "_needs_id",
         "_tick",
         "_tick_ns",
@@ -50,7 +51,7 @@ class Signer:
         event: str = "",
         content_type: str = JSON,
     ) -> None:
-        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
+        mac = self._mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
         self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
@@ -159,11 +160,13 @@ class SealingSigner(Signer):
             text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
             if timestamp.place == "signature":
                 value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
-        value += self._code(text, event_id.encode("ascii"), body)
-        place = self._place.place
+        mac, place = self._mac, self._place.place
         assert place != "header"  # noqa: S101 - see Scheme.signer
+        assert isinstance(mac, ComposedCodes)  # noqa: S101 - a signature in the body is not of the usual form
+        delivered = mac.delivered(body)
+        value += mac.code_of(text, event_id.encode("ascii"), delivered)
         try:
-            return with_field(place, self._place.name, body, value)
+            return sealed_with(place, self._place.name, delivered, value)
         except PartError as error:
             raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
 
