@@ -5,6 +5,7 @@ Setting a field writes JSON again in its compact form; the other fields of a for
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 from urllib.parse import quote_plus, unquote_plus
 
@@ -40,6 +41,19 @@ def sealed_with(place: BodyPlace, name: str, delivered: Delivered, value: str) -
     return orjson.dumps(document)
 
 
+def sealed_document(name: str, delivered: Delivered, value: str) -> bytes:
+    """The JSON of a document with a text in the field; the document stays as it is. Raises PartError."""
+    document, parent, last = _parent(name, delivered)
+    before = parent[last] if isinstance(parent, list) else parent.get(last, parent)
+    parent[last] = value
+    body = orjson.dumps(document)
+    if before is parent:  # there was none
+        del parent[last]
+    else:
+        parent[last] = before
+    return body
+
+
 def without_field(place: BodyPlace, name: str, body: bytes) -> bytes:
     """The body without the field. Raises PartError for another kind of body."""
     if place == "form":
@@ -62,11 +76,17 @@ def _name_of(pair: bytes) -> str:
 
 def _parent(path: str, delivered: Delivered) -> tuple[Any, Any, Any]:
     """The whole document, the object or list that has the field, and its key there."""
-    before, _, last = path.rpartition(".")
+    before, last = _split(path)
     document = delivered.taken()
     parent = found_at(document, before) if before else document
+    if isinstance(parent, dict):
+        return document, parent, last
     if isinstance(parent, list) and last.isdigit() and int(last) < len(parent):
         return document, parent, int(last)
-    if not isinstance(parent, dict):
-        raise PartError(f"the body has no field {path}")
-    return document, parent, last
+    raise PartError(f"the body has no field {path}")
+
+
+@functools.cache
+def _split(path: str) -> tuple[str, str]:
+    before, _, last = path.rpartition(".")
+    return before, last

@@ -6,13 +6,13 @@ It has the interface of `MessageMac` for those who sign.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadsim.model import Secret, UsageError
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.forms import RememberedForms
 from loadsim.signing.mac import MessageMac, message_of
-from loadsim.signing.message_parts import Delivered, Headers, OwnHeaders, PartError
+from loadsim.signing.message_parts import Delivered, Document, Headers, OwnHeaders, PartError
 
 if TYPE_CHECKING:
     from loadsim.signing.scheme_data import SchemeData
@@ -48,6 +48,10 @@ class ComposedCodes:
     def delivered(self, body: bytes) -> Delivered:
         """A body to sign."""
         return Delivered(body, self._headers, self._forms)
+
+    def document(self, document: Any) -> Delivered:
+        """A JSON body to sign, before it is serialised. It must have plain values only."""
+        return Document(document, self._headers)
 
     def code_of(self, timestamp: bytes, event_id: bytes, delivered: Delivered) -> str:
         """As `code`, of a delivery whose parsed body the caller can use again."""

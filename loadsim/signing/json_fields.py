@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,43 +28,67 @@ def index_of(step: str) -> int:
         return NO_INDEX
 
 
-class JsonRun:
-    """Fields of a JSON body with constant bytes between them. The result is that of `Delivered.json` for each path,
-    which also has what is unusual: a number with a fraction, a missing field, a body that is not JSON."""
+_PLAIN = frozenset((str, int))
+"""Types whose text `str` gives; true is of another one."""
+Getter = Callable[[Any], Any]
 
-    __slots__ = ("_leaves", "_pieces", "_places", "_steps")
+
+class JsonRun:
+    """Two or more fields of a JSON body with constant bytes between them. The result is that of `Delivered.json` for
+    each path, which also has what is unusual: a number with a fraction, a missing field, a body that is not JSON."""
+
+    __slots__ = ("_gets", "_leaves", "_pieces", "_template")
 
     def __init__(self, pieces: Sequence[bytes | Path]) -> None:
         self._pieces = list(pieces)
-        self._places = [place for place, piece in enumerate(pieces) if isinstance(piece, Path)]
-        self._steps: list[tuple[int, str, int]] = []
-        """Number of the value in which it steps, the step, and the step as an index. The body is value 0."""
+        self._template = "".join(
+            "%s" if isinstance(piece, Path) else piece.decode().replace("%", "%%") for piece in pieces
+        )
+        self._gets: list[tuple[int, Getter, bool]] = []
+        """The number of a value, what gets values in it, and whether those are several. The body is value 0."""
+        numbers = self._planned([tuple(piece.split(".")) for piece in pieces if isinstance(piece, Path)])
+        self._leaves = itemgetter(*(numbers[tuple(piece.split("."))] for piece in pieces if isinstance(piece, Path)))
+
+    def _planned(self, paths: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+        """Plan `_gets`; the number of the value at the end of each path, and of each on the way."""
+        children: dict[tuple[str, ...], list[str]] = {}
+        for path in paths:
+            for depth, step in enumerate(path):
+                steps = children.setdefault(path[:depth], [])
+                if step not in steps:
+                    steps.append(step)
         numbers: dict[tuple[str, ...], int] = {(): 0}
-        self._leaves = []
-        for piece in pieces:
-            if not isinstance(piece, Path):
-                continue
-            steps = tuple(piece.split("."))
-            for depth in range(len(steps)):
-                if steps[: depth + 1] not in numbers:
-                    numbers[steps[: depth + 1]] = len(numbers)
-                    self._steps.append((numbers[steps[:depth]], steps[depth], index_of(steps[depth])))
-            self._leaves.append(numbers[steps])
+        for parent in sorted(children, key=len):
+            names = [step for step in children[parent] if index_of(step) == NO_INDEX]
+            if len(names) > 1:
+                self._gets.append((numbers[parent], itemgetter(*names), True))
+            else:
+                self._gets += [(numbers[parent], itemgetter(name), False) for name in names]
+            rest = [step for step in children[parent] if step not in names]
+            self._gets += [(numbers[parent], _item(step), False) for step in rest]
+            for step in (*names, *rest):
+                numbers[*parent, step] = len(numbers)
+        return numbers
 
     def __call__(self, _timestamp: bytes, _id: bytes, delivered: Delivered) -> bytes:
         """The bytes of the run. Raises PartError."""
         values: list[Any] = [delivered.document]
-        pieces: list[Any] = self._pieces.copy()
         try:
-            for number, step, index in self._steps:
-                node = values[number]
-                values.append(node[index] if type(node) is list else node[step])
-            for place, leaf in zip(self._places, self._leaves, strict=True):
-                value = values[leaf]
-                if type(value) is str:
-                    pieces[place] = value.encode()
+            for number, get, is_several in self._gets:
+                if is_several:
+                    values += get(values[number])
                 else:
-                    pieces[place] = b"%d" % value if type(value) is int else None  # None cannot be joined
-            return b"".join(pieces)
+                    values.append(get(values[number]))
+            leaves = self._leaves(values)
+            if _PLAIN.issuperset(map(type, leaves)):
+                text: str = self._template % leaves
+                return text.encode()
         except (LookupError, TypeError, ValueError):
-            return b"".join([delivered.json(piece) if isinstance(piece, Path) else piece for piece in self._pieces])
+            pass
+        return b"".join([delivered.json(piece) if isinstance(piece, Path) else piece for piece in self._pieces])
+
+
+def _item(step: str) -> Getter:
+    """Gets the item of a list, or the value of an object, at a step that is a number."""
+    index = index_of(step)
+    return lambda node: node[index] if type(node) is list else node[step]

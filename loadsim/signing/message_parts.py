@@ -8,10 +8,11 @@ from __future__ import annotations
 import binascii
 import functools
 import hashlib
+import itertools
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -131,6 +132,22 @@ class Delivered:
             raise PartError("the body is not a form") from None
 
 
+class Document(Delivered):
+    """A delivery with a JSON body that is not serialised yet."""
+
+    __slots__ = ()
+
+    def __init__(self, document: Any, headers: Headers | None) -> None:
+        self.body = b""
+        self._headers, self._document, self._is_exact = headers, document, False
+
+    def json(self, path: str) -> bytes:
+        """As `Delivered.json`."""
+        if not self.body:
+            self.body = orjson.dumps(self._document)
+        return super().json(path)
+
+
 def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
@@ -204,6 +221,9 @@ def compiled(parts: Sequence[bytes | str | Part], scheme_name: str, url: str | N
         else:
             steps.append(step)
 
+    if len(steps) == 1 and not isinstance(steps[0], bytes):
+        return steps[0]
+
     def compose(timestamp: bytes, event_id: bytes, delivered: Delivered) -> bytes:
         return b"".join([step if isinstance(step, bytes) else step(timestamp, event_id, delivered) for step in steps])
 
@@ -211,20 +231,19 @@ def compiled(parts: Sequence[bytes | str | Part], scheme_name: str, url: str | N
 
 
 def _with_runs(parts: Sequence[bytes | str | Part]) -> list[bytes | str | Part | JsonRun]:
-    """The parts, with all that stands from the first to the last of several fields of JSON as one."""
+    """The parts, with fields of JSON that follow each other as one."""
     found: list[bytes | str | Part | JsonRun] = []
-    run: list[bytes | Path] = []
-    for part in (*parts, ""):
-        if isinstance(part, Part) and part.source == "json" and not part.filters:
-            run.append(Path(part.name))
-        elif run and isinstance(part, bytes):
-            run.append(part)
+    for is_run, group in itertools.groupby(parts, lambda part: isinstance(part, bytes) or _is_plain_json(part)):
+        run = list(group)
+        if is_run and sum(map(_is_plain_json, run)) > 1:
+            found.append(JsonRun([Path(part.name) if isinstance(part, Part) else cast("bytes", part) for part in run]))
         else:
-            if run:
-                found.append(JsonRun(run))
-                run = []
-            found.append(part)
-    return found[:-1]
+            found += run
+    return found
+
+
+def _is_plain_json(part: bytes | str | Part) -> bool:
+    return isinstance(part, Part) and part.source == "json" and not part.filters
 
 
 _FIELDS: dict[str, Callable[[bytes, bytes, Delivered], bytes]] = {

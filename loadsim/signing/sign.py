@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loadsim.model import Secret, UsageError
-from loadsim.signing.body_fields import sealed_with
+from loadsim.model import JsonValue, Secret, UsageError
+from loadsim.signing.body_fields import sealed_document, sealed_with
 from loadsim.signing.composed import ComposedCodes, codes_of
-from loadsim.signing.message_parts import PartError
+from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
@@ -35,7 +35,6 @@ class Signer:
         "_codes",
         "_copy",
         "_head",
-        "_mac",
         "_needs_id",
         "_tick",
         "_tick_ns",
@@ -51,7 +50,7 @@ class Signer:
         event: str = "",
         content_type: str = JSON,
     ) -> None:
-        mac = self._mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
+        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
         self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
@@ -135,7 +134,7 @@ class Signer:
 class SealingSigner(Signer):
     """Signs deliveries whose signature stands in the body: `sealed` first, then `headers` for the sealed body."""
 
-    __slots__ = ("_place", "_scheme")
+    __slots__ = ("_composed", "_place", "_prefix", "_scheme")
 
     def __init__(
         self,
@@ -148,27 +147,48 @@ class SealingSigner(Signer):
         super().__init__(scheme, secret, url, event, content_type)
         self._scheme = scheme
         self._place = scheme.signature
+        self._prefix = scheme.signature.prefix.decode()
+        self._composed = ComposedCodes(scheme, secret, url, own=_own_headers(scheme, event, content_type))
 
     @property
     def seals(self) -> bool:
         return True
 
+    @property
+    def seals_documents(self) -> bool:
+        """Whether `sealed_document` can be used: all that is signed of the body, and the signature, is JSON."""
+        parts = self._scheme.parts
+        return self._place.place == "json" and all(part.source == "json" for part in parts if part.is_of_body)
+
     def sealed(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The body with its signature. Raises UsageError for a body that cannot hold it."""
-        text, value, timestamp = b"", self._place.prefix.decode(), self._scheme.timestamp
-        if timestamp is not None and timestamp.place != "body":
-            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
-            if timestamp.place == "signature":
-                value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
-        mac, place = self._mac, self._place.place
+        delivered = self._composed.delivered(body)
+        value = self._value(delivered, now_ns, event_id)
+        place = self._place.place
         assert place != "header"  # noqa: S101 - see Scheme.signer
-        assert isinstance(mac, ComposedCodes)  # noqa: S101 - a signature in the body is not of the usual form
-        delivered = mac.delivered(body)
-        value += mac.code_of(text, event_id.encode("ascii"), delivered)
         try:
             return sealed_with(place, self._place.name, delivered, value)
         except PartError as error:
             raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
+
+    def sealed_document(self, document: JsonValue, now_ns: int, event_id: str) -> bytes:
+        """As `sealed`, of the document that the body would be made of; it is the same afterwards. See
+        `seals_documents`."""
+        delivered = self._composed.document(document)
+        value = self._value(delivered, now_ns, event_id)
+        try:
+            return sealed_document(self._place.name, delivered, value)
+        except PartError as error:
+            raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
+
+    def _value(self, delivered: Delivered, now_ns: int, event_id: str) -> str:
+        """What stands in the field."""
+        text, value, timestamp = b"", self._prefix, self._scheme.timestamp
+        if timestamp is not None and timestamp.place != "body":
+            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
+            if timestamp.place == "signature":
+                value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
+        return value + self._composed.code_of(text, event_id.encode("ascii"), delivered)
 
     def headers(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The header lines, without a signature."""

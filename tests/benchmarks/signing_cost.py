@@ -82,7 +82,12 @@ def _child(package: Path, rounds: int) -> dict[str, dict[str, float]]:
     command = [sys.executable, "-P", "-m", "tests.benchmarks.signing_cost", "--child", "--rounds", str(rounds)]
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         done = subprocess.run(
-            command, cwd=directory, env=common.counting_environment(package), capture_output=True, text=True, check=False
+            command,
+            cwd=directory,
+            env=common.counting_environment(package),
+            capture_output=True,
+            text=True,
+            check=False,
         )
     if done.returncode:
         sys.exit(done.stderr[-2000:])
