@@ -81,14 +81,8 @@ def costs(rounds: int) -> dict[str, dict[str, float]]:
 def _child(package: Path, rounds: int) -> dict[str, dict[str, float]]:
     command = [sys.executable, "-P", "-m", "tests.benchmarks.signing_cost", "--child", "--rounds", str(rounds)]
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=common.counting_environment(package),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = common.counting_environment(package)
+        done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr[-2000:])
     found: dict[str, dict[str, float]] = json.loads(done.stdout)
@@ -109,6 +103,11 @@ def report(document: Mapping[str, Any]) -> str:
         ]
         for name in SCHEMES
     ]
+    told = (
+        f"CPU time of body, headers and signature; commit {document['commit']} and this tree in turns, medians of "
+        f"{document['rounds']} rounds. At most {LIMIT:g} times the usual HMAC is asked of {', '.join(OF_PARTS)}. "
+        "How it is taken is told in `tests/benchmarks/signing_cost.py`."
+    )
     head = ["scheme", "before, µs", "now, µs", "usual HMAC, same events, µs", "ratio before", "ratio now"]
     return "\n".join(
         (
@@ -116,9 +115,7 @@ def report(document: Mapping[str, Any]) -> str:
             "",
             common.environment_note(document["environment"]),
             "",
-            f"CPU time of body, headers and signature; commit {document['commit']} and this tree in turns, medians of "
-            f"{document['rounds']} rounds. At most {LIMIT:g} times the usual HMAC is asked of {', '.join(OF_PARTS)}. How "
-            "it is taken is told in `tests/benchmarks/signing_cost.py`.",
+            told,
             "",
             common.table(head, rows),
         )
