@@ -43,7 +43,15 @@ def test_fields_read_together_are_those_read_one_by_one(document: Any, paths: li
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b'{"a":1.50,"b":1E5}', b'{"a":"\\ud800","b":1}', b'{"a":12345678901234567890123,"b":1}']
+    "body",
+    [
+        b"{",
+        b'{"a":true,"b":null}',
+        b'{"a":[],"b":1}',
+        b'{"a":1.50,"b":1E5}',
+        b'{"a":"\\ud800","b":1}',
+        b'{"a":12345678901234567890123,"b":1}',
+    ],
 )
 def test_what_a_parser_would_change_is_read_as_it_is_written(body: bytes) -> None:
     compose = compiled([Part("json", "a"), b":", Part("json", "b")], "custom", None, None)
