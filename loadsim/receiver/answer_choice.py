@@ -6,7 +6,8 @@ engines: no sockets, clocks, delays or counters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.options import ANY_PATH
+from loadsim.receiver.verify_cost import Verify
 from loadsim.signing import Checker, Rejection
 
 HEALTH_PATH = "/healthz"
@@ -101,11 +103,14 @@ def understood(coding: str) -> bool:
 class Rules:
     """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
 
-    __slots__ = ("_accepted", "_path", "_refusals", "_verify", "needs")
+    __slots__ = ("_accepted", "_path", "_refusals", "_turn", "needs")
 
-    def __init__(self, path: str, verifier: Checker | None) -> None:
+    def __init__(
+        self, path: str, verifier: Checker | None, turns: Callable[[Verify], Iterator[Verify]] = repeat
+    ) -> None:
+        """`turns`: what checks each delivery in its turn, of the verifier's own function."""
         self._path = None if path == ANY_PATH else path
-        self._verify = None if verifier is None else verifier.verify
+        self._turn = None if verifier is None else turns(verifier.verify).__next__
         self._accepted = answers.UNCHECKED if verifier is None else answers.VERIFIED
         self._refusals: dict[Rejection, Answer] = {}
         self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
@@ -120,8 +125,8 @@ class Rules:
             elsewhere = self._route(method, path_of(target))
             if elsewhere is not None:
                 return elsewhere
-        if self._verify is not None:
-            rejection = self._verify(headers, body, now_s)
+        if self._turn is not None:
+            rejection = self._turn()(headers, body, now_s)
             if rejection is not None:
                 return self._refusal(rejection)
         kind = headers.get(CONTENT_TYPE, "json")

@@ -25,6 +25,7 @@ from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.effects_memory import EffectsMemory, EffectsPage, WorkCounts
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.verify_cost import VerifyCost
 from loadsim.receiver.worker import DRAIN_S, Order
 from loadsim.receiver.worker_process import WorkerProcess
 
@@ -65,6 +66,8 @@ class ReceiverStats(msgspec.Struct, frozen=True, kw_only=True):
     """All workers together."""
     work: WorkCounts | None = None
     """What was done after the answers; null without `process`."""
+    verify: VerifyCost | None = None
+    """What checking a signature costs; null where nothing was verified."""
     per_worker: tuple[WorkerStats, ...]
     """One row for each worker."""
 
@@ -142,6 +145,7 @@ class Supervisor:
             restarts=sum(place.restarts for place in self._places),
             total=self._counters.counts(),
             work=None if self._effects is None else self._effects.counts(),
+            verify=self._counters.verify_cost(),
             per_worker=tuple(
                 WorkerStats(
                     worker=place.number,

@@ -189,7 +189,7 @@ async def work(order: Order) -> None:
     slots = options.slots_of(order.number)
     handler = WebhookHandler(
         options,
-        Rules(options.path, verifier),
+        Rules(options.path, verifier, counters.cost(order.number).turns),
         counters.row(order.number),
         fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
