@@ -5,9 +5,11 @@ from __future__ import annotations
 from loadsim.cases.case_parts import CaseKind, Parts, sent_otherwise, signed_otherwise
 from loadsim.cases.delivery_edits import padded, respaced
 from loadsim.cases.genuine_requests import Make
+from loadsim.cases.part_forgeries import FORGERIES, PART_FORGERY, applies, no_parts, part_forged
 from loadsim.cases.tampering import no_json, not_bytes, not_signed, tampered
 from loadsim.events import JSON_TYPE
 from loadsim.model import SignedRequest, UsageError
+from loadsim.signing import Scheme
 
 
 def _malformed_json(parts: Parts) -> Make:
@@ -46,9 +48,25 @@ def _tampered_replay(parts: Parts) -> Make:
     return make
 
 
+def _part_forgery(parts: Parts, *names: str) -> Make:
+    """Forged in each of these ways in turn."""
+    provider, genuine, scheme = parts.provider, parts.genuine, parts.scheme
+    ways = [part_forged(name, scheme, provider.secret, provider.url) for name in names if applies(name, scheme)]
+    return lambda index, now_ns: ways[index % len(ways)](genuine(index, now_ns))
+
+
+def _of_one_forgery(name: str) -> CaseKind:
+    def problem(scheme: Scheme) -> str:
+        return "" if applies(name, scheme) else "it does not sign such fields of the body alone"
+
+    return CaseKind("refuse", lambda parts: _part_forgery(parts, name), problem)
+
+
 BODY_CASES: dict[str, CaseKind] = {
     "tampered_body": CaseKind("refuse", lambda parts: sent_otherwise(parts, tampered(parts.scheme)), not_signed),
     "tampered_replay": CaseKind("refuse", _tampered_replay, not_signed),
+    PART_FORGERY: CaseKind("refuse", lambda parts: _part_forgery(parts, *FORGERIES), no_parts),
+    **{f"{PART_FORGERY}.{name}": _of_one_forgery(name) for name in FORGERIES},
     "reserialised_body": CaseKind("refuse", lambda parts: sent_otherwise(parts, respaced), not_bytes),
     "spaced_body": CaseKind("accept", lambda parts: signed_otherwise(parts, respaced)),
     "malformed_json": CaseKind("refuse", _malformed_json, no_json),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from loadsim.cases.case_parts import CaseKind, Parts
+from loadsim.cases.case_parts import CaseKind, Parts, with_signature
 from loadsim.cases.genuine_requests import Make, signed
-from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, forged, no_key_pair
+from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, applies, forged, no_key_pair
+from loadsim.cases.sent_secret_forgeries import CHANGES, SENT_SECRET_FORGERY, changed_secret, no_sent_secret
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme
 from loadsim.signing.asymmetric import new_private_key
@@ -79,7 +80,8 @@ def _no_published_key(scheme: Scheme) -> str:
 def _key_pair_forgery(parts: Parts, *names: str) -> Make:
     """Forged in each of these ways in turn."""
     genuine, place = parts.genuine, parts.signature
-    ways = [forged(name, parts.scheme, parts.provider.secret, parts.provider.url) for name in names]
+    provider = parts.provider
+    ways = [forged(name, parts.scheme, provider.secret, provider.url) for name in names if applies(name, parts.scheme)]
 
     def make(index: int, now_ns: int) -> SignedRequest:
         request = genuine(index, now_ns)
@@ -89,7 +91,20 @@ def _key_pair_forgery(parts: Parts, *names: str) -> Make:
 
 
 def _of_one_forgery(name: str) -> CaseKind:
-    return CaseKind("refuse", lambda parts: _key_pair_forgery(parts, name), no_key_pair)
+    def problem(scheme: Scheme) -> str:
+        return no_key_pair(scheme) or ("" if applies(name, scheme) else f"it is not for {scheme.algorithm}")
+
+    return CaseKind("refuse", lambda parts: _key_pair_forgery(parts, name), problem)
+
+
+def _sent_secret_forgery(parts: Parts, *names: str) -> Make:
+    """Changed in each of these ways in turn."""
+    ways = [changed_secret(name, parts.scheme) for name in names]
+    return with_signature(parts, lambda value, index: ways[index % len(ways)](value))
+
+
+def _of_one_change(name: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _sent_secret_forgery(parts, name), no_sent_secret)
 
 
 def _no_hmac(scheme: Scheme) -> str:
@@ -104,4 +119,6 @@ KEY_CASES: dict[str, CaseKind] = {
     "retired_secret": CaseKind("refuse", _retired_secret),
     KEY_PAIR_FORGERY: CaseKind("refuse", lambda parts: _key_pair_forgery(parts, *FORGERIES), no_key_pair),
     **{f"{KEY_PAIR_FORGERY}.{name}": _of_one_forgery(name) for name in FORGERIES},
+    SENT_SECRET_FORGERY: CaseKind("refuse", lambda parts: _sent_secret_forgery(parts, *CHANGES), no_sent_secret),
+    **{f"{SENT_SECRET_FORGERY}.{name}": _of_one_change(name) for name in CHANGES},
 }

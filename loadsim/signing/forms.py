@@ -16,11 +16,15 @@ _LONGEST_LEARNED = 65_536
 _MOST_LAYOUTS = 8
 
 
+class FieldTwiceError(ValueError):
+    """A form has two values for a field."""
+
+
 class Forms(Protocol):
     """Reads forms. Both raise ValueError for a body that is none."""
 
     def value(self, body: bytes, name: str) -> bytes | None:
-        """The value of the first field of that name; None without one."""
+        """The value of the field of that name; None without one. Raises FieldTwiceError for two values."""
 
     def sorted_text(self, body: bytes) -> bytes:
         """Names and values of all fields joined, sorted by name and value, equal pairs once."""
@@ -30,7 +34,10 @@ class PlainForms:
     """Decodes every field of every body."""
 
     def value(self, body: bytes, name: str) -> bytes | None:
-        return next((value.encode() for key, value in fields_of(body) if key == name), None)
+        values = {value for key, value in fields_of(body) if key == name}
+        if len(values) > 1:  # whoever uses the form may take another one than is verified
+            raise FieldTwiceError
+        return values.pop().encode() if values else None
 
     def sorted_text(self, body: bytes) -> bytes:
         return "".join(name + value for name, value in sorted(set(fields_of(body)))).encode()

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from loadsim.model import UsageError
-from loadsim.signing.forms import PLAIN_FORMS, Forms
+from loadsim.signing.forms import PLAIN_FORMS, FieldTwiceError, Forms
 from loadsim.signing.json_fields import JsonRun, Path, index_of
 
 Source = Literal["header", "query", "path", "json", "form", "form-sorted"]
@@ -118,6 +118,8 @@ class Delivered:
         """The value of a field of the form-encoded body."""
         try:
             value = self._forms.value(self.body, name)
+        except FieldTwiceError:
+            raise PartError(f"the form has the field {name} twice") from None
         except ValueError:
             raise PartError("the body is not a form") from None
         if value is None:

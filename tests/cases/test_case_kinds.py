@@ -41,6 +41,8 @@ EXPECTED: dict[str, set[Rejection | None]] = {
     "long_signature_list": {Rejection.wrong_signature},
     "long_signature_list_valid": {None},
     "key_pair_forgery": {Rejection.wrong_signature, Rejection.malformed_signature},
+    "sent_secret_forgery": {Rejection.wrong_signature},
+    "part_forgery": {Rejection.wrong_signature},
     "stale_timestamp": {Rejection.stale},
     "future_timestamp": {Rejection.future},
     "tampered_body": {Rejection.wrong_signature},
