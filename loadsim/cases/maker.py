@@ -100,6 +100,11 @@ class RequestMaker:
                 self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
 
+    @property
+    def signs_slowly(self) -> bool:
+        """Whether a signature costs many times what the rest of an event does."""
+        return self._provider.scheme.algorithm not in ("hmac", "none")
+
     def maker_of(self, stratum: int) -> Make:
         """The function that makes the requests of one stratum, for a caller that looks it up once."""
         return self._table[stratum % self._size]
