@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from loadsim.signing.message_parts import Delivered
+from typing import Any, Protocol
 
 
 NO_INDEX = 1 << 62
 """Stands for a step that is not an index: no list is as long."""
+
+
+class Body(Protocol):
+    """A JSON body: a `message_parts.Delivered`."""
+
+    @property
+    def document(self) -> Any:
+        """The body, parsed."""
+
+    def json(self, path: str) -> bytes:
+        """The text of one field."""
 
 
 class Path(str):
@@ -70,7 +78,7 @@ class JsonRun:
                 numbers[*parent, step] = len(numbers)
         return numbers
 
-    def __call__(self, _timestamp: bytes, _id: bytes, delivered: Delivered) -> bytes:
+    def __call__(self, _timestamp: bytes, _id: bytes, delivered: Body) -> bytes:
         """The bytes of the run. Raises PartError."""
         values: list[Any] = [delivered.document]
         try:
