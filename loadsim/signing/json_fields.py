@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-
 NO_INDEX = 1 << 62
 """Stands for a step that is not an index: no list is as long."""
 
