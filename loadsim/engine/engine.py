@@ -280,8 +280,11 @@ class Engine:
         ready, self._ready = self._ready, []
         others = self._sent_by_policies(ready) if self._policies else ready
         if others:
-            for batch in [[each] for each in others] if self._signs_slowly else (others,):
-                self._transport.send_all(self._requests.made(batch))
+            if self._signs_slowly:
+                for each in others:
+                    self._transport.send_all(self._requests.made([each]))
+            else:
+                self._transport.send_all(self._requests.made(others))
         pauses, now = self._pauses, self.clock()
         if now - pauses.beaten_ns > self._pause_ns:
             pauses.beat(now, self._outstanding, len(ready))
