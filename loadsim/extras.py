@@ -13,7 +13,7 @@ NOT_FOR_USERS = ("dev", "docs", "test")
 """Extras for those who change loadsim."""
 PURPOSES = {
     "asgi": "bench receiver --app of an ASGI application",
-    "asymmetric": "schemes that sign with a key pair (Ed25519, ECDSA, RSA)",
+    "asymmetric": "schemes that sign with a key pair (Ed25519, ECDSA, RSA) or send a JSON Web Token",
     "dashboard": "loadsim dashboard, run --live",
     "dask": "load from several machines: --cluster",
     "interop": "bench verify beside the providers' own libraries",

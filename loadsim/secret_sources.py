@@ -49,11 +49,11 @@ def read_secret(
 
 def new_secret(described: Scheme) -> Secret:
     """A random secret of a scheme: 48 hex digits, which are a key in every form, or a new private key."""
-    if described.algorithm in ("hmac", "none"):
+    if described.pair is None:
         return Secret(secrets.token_hex(24))
     from loadsim.signing.asymmetric import new_private_key
 
-    return Secret(new_private_key(described.algorithm, described.name))
+    return Secret(new_private_key(described.pair, described.name))
 
 
 def read_key_password(name: str | None) -> Secret | None:

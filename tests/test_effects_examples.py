@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.documents import FILES
 from tests.receiver.raw_client import PATH, PATIENCE_S
-from tests.signing.test_interop import NODE
+from tests.signing.provider_libraries import NODE
 from tests.test_library_use import BODY, KEY, application, library, signed
 
 SECRET_ENV = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"

@@ -7,13 +7,13 @@ from loadsim.cases.delivery_edits import padded, respaced
 from loadsim.cases.genuine_requests import Make
 from loadsim.cases.part_forgeries import FORGERIES, PART_FORGERY, applies, no_parts, part_forged
 from loadsim.cases.tampering import no_json, not_bytes, not_signed, tampered
-from loadsim.events import JSON_TYPE
+from loadsim.events import holds_json
 from loadsim.model import SignedRequest, UsageError
 from loadsim.signing import Scheme
 
 
 def _malformed_json(parts: Parts) -> Make:
-    if parts.source.content_type != JSON_TYPE:
+    if not holds_json(parts.source.content_type):
         raise UsageError(f"{parts.case.kind}: events of type {parts.source.type} are not JSON")
     return signed_otherwise(parts, lambda body: body[:-1])
 

@@ -92,7 +92,8 @@ def _wrong_content_type(parts: Parts) -> Make:
 def _no_timestamp(scheme: Scheme) -> str:
     if scheme.timestamp is None:
         return "it sends no timestamp"
-    return "its timestamp stands in the body" if scheme.timestamp.place == "body" else ""
+    place = scheme.timestamp.place
+    return f"its timestamp stands in the {place}" if place in ("body", "token") else ""
 
 
 def _no_list(scheme: Scheme) -> str:
@@ -109,7 +110,10 @@ def _no_window(scheme: Scheme) -> str:
 
 
 def _at_another_time(parts: Parts, sign: Literal[1, -1]) -> Make:
-    shift_ns = sign * (parts.case.by or HOUR_NS)
+    by = parts.case.by or HOUR_NS
+    if by == HOUR_NS:  # the default must be outside the window
+        by = max(by, 2 * (parts.scheme.tolerance_s or 0) * NS_PER_S)
+    shift_ns = sign * by
     # A signer of its own: the genuine signer caches what belongs to the current second.
     make = signed(parts.source, parts.provider.sign(parts.source, parts.topic, parts.secrets))
     return lambda index, now_ns: make(index, now_ns + shift_ns)

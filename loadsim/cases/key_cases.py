@@ -5,7 +5,18 @@ from __future__ import annotations
 import hashlib
 
 from loadsim.cases.case_parts import CaseKind, Parts, with_signature
+from loadsim.cases.certificate_forgeries import (
+    ALGORITHMS,
+    FOREIGN_CERTIFICATE,
+    OTHER_ALGORITHM,
+    URLS,
+    foreign_certificate,
+    no_certificate,
+    no_named_algorithm,
+    other_algorithm,
+)
 from loadsim.cases.genuine_requests import Make, signed
+from loadsim.cases.jwt_forgeries import JWT_FORGERIES, JWT_FORGERY, forged_tokens, no_forgery, no_token
 from loadsim.cases.key_pair_forgeries import FORGERIES, KEY_PAIR_FORGERY, applies, forged, no_key_pair
 from loadsim.cases.sent_secret_forgeries import CHANGES, SENT_SECRET_FORGERY, changed_secret, no_sent_secret
 from loadsim.model import Secret, SignedRequest, UsageError
@@ -32,9 +43,9 @@ def _signed_with(parts: Parts, *secrets: Secret) -> Make:
 
 
 def _wrong_secret(parts: Parts) -> Make:
-    if parts.scheme.algorithm in ("ecdsa-p256", "rsa-sha256", "rsa-sha1"):
+    if (pair := parts.scheme.pair) not in (None, "ed25519"):
         # A new key each time: their signatures, or the keys, cannot be made from the seed alone.
-        return _signed_with(parts, Secret(new_private_key(parts.scheme.algorithm, parts.scheme.name)))
+        return _signed_with(parts, Secret(new_private_key(pair, parts.scheme.name)))
     # Hex digits are a key in every form that a scheme may ask for: text, hex, base64, and Ed25519.
     return _signed_with(parts, Secret(hashlib.sha256(f"loadsim/wrong/{parts.seed}".encode()).hexdigest()))
 
@@ -97,6 +108,26 @@ def _of_one_forgery(name: str) -> CaseKind:
     return CaseKind("refuse", lambda parts: _key_pair_forgery(parts, name), problem)
 
 
+def _foreign_certificate(*names: str) -> CaseKind:
+    return CaseKind(
+        "refuse",
+        lambda parts: foreign_certificate(parts.provider, parts.source, parts.topic, *names),
+        no_certificate,
+    )
+
+
+def _other_algorithm(*names: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: other_algorithm(parts.scheme, parts.genuine, *names), no_named_algorithm)
+
+
+def _jwt_forgery(parts: Parts, *names: str) -> Make:
+    return forged_tokens(names, parts.provider, parts.source, parts.topic, parts.secrets, parts.genuine)
+
+
+def _of_one_jwt_forgery(name: str) -> CaseKind:
+    return CaseKind("refuse", lambda parts: _jwt_forgery(parts, name), no_forgery(name))
+
+
 def _sent_secret_forgery(parts: Parts, *names: str) -> Make:
     """Changed in each of these ways in turn."""
     ways = [changed_secret(name, parts.scheme) for name in names]
@@ -108,7 +139,7 @@ def _of_one_change(name: str) -> CaseKind:
 
 
 def _no_hmac(scheme: Scheme) -> str:
-    return "" if scheme.algorithm == "hmac" else "it has no key of an HMAC"
+    return "" if scheme.is_hmac else "it has no key of an HMAC"
 
 
 KEY_CASES: dict[str, CaseKind] = {
@@ -119,6 +150,12 @@ KEY_CASES: dict[str, CaseKind] = {
     "retired_secret": CaseKind("refuse", _retired_secret),
     KEY_PAIR_FORGERY: CaseKind("refuse", lambda parts: _key_pair_forgery(parts, *FORGERIES), no_key_pair),
     **{f"{KEY_PAIR_FORGERY}.{name}": _of_one_forgery(name) for name in FORGERIES},
+    FOREIGN_CERTIFICATE: _foreign_certificate(*URLS),
+    **{f"{FOREIGN_CERTIFICATE}.{name}": _foreign_certificate(name) for name in URLS},
+    OTHER_ALGORITHM: _other_algorithm(*ALGORITHMS),
+    **{f"{OTHER_ALGORITHM}.{name}": _other_algorithm(name) for name in ALGORITHMS},
+    JWT_FORGERY: CaseKind("refuse", lambda parts: _jwt_forgery(parts, *JWT_FORGERIES), no_token),
+    **{f"{JWT_FORGERY}.{name}": _of_one_jwt_forgery(name) for name in JWT_FORGERIES},
     SENT_SECRET_FORGERY: CaseKind("refuse", lambda parts: _sent_secret_forgery(parts, *CHANGES), no_sent_secret),
     **{f"{SENT_SECRET_FORGERY}.{name}": _of_one_change(name) for name in CHANGES},
 }

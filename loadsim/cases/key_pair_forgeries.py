@@ -26,7 +26,9 @@ _IDENTITY = b"\1" + bytes(63)
 
 def no_key_pair(scheme: Scheme) -> str:
     """Why the scheme cannot have these cases; empty: it can."""
-    return "it signs without a key pair" if scheme.algorithm in ("hmac", "none") else ""
+    if scheme.token is not None:
+        return "its signature is part of a token: see jwt_forgery"
+    return "" if scheme.pair is not None else "it signs without a key pair"
 
 
 def _public_key_as_secret(scheme: Scheme, secret: Secret, url: str | None) -> Forge:

@@ -103,7 +103,7 @@ class RequestMaker:
     @property
     def signs_slowly(self) -> bool:
         """Whether a signature costs many times what the rest of an event does."""
-        return self._provider.scheme.algorithm not in ("hmac", "none")
+        return self._provider.scheme.pair is not None
 
     def maker_of(self, stratum: int) -> Make:
         """The function that makes the requests of one stratum, for a caller that looks it up once."""

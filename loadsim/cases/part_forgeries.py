@@ -51,12 +51,14 @@ def _json_field_twice(scheme: Scheme, *__: object) -> Forge:
 
 
 class _InOrder(PlainForms):
-    """Joins fields as they come; where that is sorted, the other way round."""
+    """Joins fields as they come; where that is sorted, the other way round, values before names."""
 
     def sorted_text(self, body: bytes) -> bytes:
-        texts = [name + value for name, value in fields_of(body)]
-        joined = "".join(texts).encode()
-        return joined if joined != super().sorted_text(body) else "".join(reversed(texts)).encode()
+        fields = fields_of(body)
+        joined = "".join(name + value for name, value in fields).encode()
+        if joined != super().sorted_text(body):
+            return joined
+        return "".join(value + name for name, value in reversed(fields)).encode()
 
 
 def _unsorted(scheme: Scheme, secret: Secret, url: str | None) -> Forge:
@@ -78,7 +80,7 @@ def applies(name: str, scheme: Scheme) -> bool:
     """Whether the scheme can have one of FORGERIES."""
     wanted = FORGERIES[name][0]
     sources = {part.source for part in scheme.parts}
-    if scheme.covers_body or scheme.algorithm == "none":
+    if scheme.covers_body or scheme.algorithm == "none" or scheme.token is not None:
         return False
     return wanted in sources or (wanted == "form" and "form-sorted" in sources)
 

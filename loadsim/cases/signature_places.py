@@ -1,4 +1,5 @@
-"""Where the signature of a delivery stands: a header, or a field of the body. It is read, replaced or cut there."""
+"""Where the signature of a delivery stands, or what it names: a header, or a field of the body. It is read, replaced or
+cut there."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.model import SignedRequest
 from loadsim.signing import Scheme
 from loadsim.signing.body_fields import BodyPlace, field_of, with_field, without_field
+from loadsim.signing.scheme_data import Place
 
 
 class SignaturePlace(Protocol):
@@ -58,7 +60,9 @@ class _InBody:
 
 def signature_place(scheme: Scheme) -> SignaturePlace:
     """The place of the scheme's (first) signature."""
-    signature = scheme.signature
-    if signature.place == "header":
-        return _InHeader(signature.name)
-    return _InBody(signature.place, signature.name)
+    return place_of(scheme.signature.place, scheme.signature.name)
+
+
+def place_of(place: Place, name: str) -> SignaturePlace:
+    """A place by where it is, and its name there."""
+    return _InHeader(name) if place == "header" else _InBody(place, name)

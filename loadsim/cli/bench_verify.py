@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=completing.schemes,
-    help="Signature scheme; repeatable. [default: all]",
+    help="Signature scheme; repeatable. [default: all that sign with an HMAC]",
 )
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
 @click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Body size, e.g. 1KB; repeatable. [64B to 256KB]")
@@ -106,12 +106,13 @@ def _compose(options: dict[str, Any]) -> VerifyRequest:
         raise UsageError("a secret is for --verifier only: without it a random one is used")
     found = [
         scheme(name, custom, where=options["custom"]) if name == CUSTOM else scheme(name)
-        for name in names or (name for name in scheme_names() if timeable(scheme(name)))
+        for name in names or (name for name in scheme_names() if scheme(name).is_usual)
     ]
     for each in found:
         if not timeable(each):
             raise UsageError(
-                f"--scheme {each.name}: only an HMAC in a header, over body, time, id and URL, can be timed"
+                f"--scheme {each.name}: only an HMAC in a header, over body, time, id and URL, or a token that holds a "
+                "hash of the body, can be timed"
             )
     if options["verifier"] is not None:
         secret = read_secret(

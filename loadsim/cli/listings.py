@@ -53,6 +53,8 @@ class SchemeRow(msgspec.Struct, frozen=True, kw_only=True):
     """Its event types."""
     confirmed: str | None
     """The library of the provider, or the published signatures, that accept what is sent; None: not confirmed."""
+    documentation: str | None = None
+    """The provider's page, and when it was read; None: none is named."""
 
 
 class SchemeList(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,13 +139,20 @@ def _checked(argument: str, options: dict[str, Any]) -> _Settings:
 def _check_raw(scheme: Scheme, event: str) -> None:
     """Raise UsageError where there is nothing to find out: the endpoint need not verify the raw bytes, or the forms,
     which are JSON, cannot be sent."""
-    from loadsim.events import JSON_TYPE, event_type
+    from loadsim.events import FORM_TYPE, event_type, holds_json
 
+    kind = event_type(event)
+    if kind.content_type == FORM_TYPE:
+        # Values are enough: an endpoint that reads one of them otherwise than it was sent fails.
+        if scheme.signature.place != "header" or not (
+            scheme.covers_body or any(part.source == "form-sorted" for part in scheme.parts)
+        ):
+            raise UsageError(f"the scheme {scheme.name} does not sign the form as a whole: there is nothing to probe")
+        return
     if not scheme.covers_body:
         raise UsageError(f"the scheme {scheme.name} does not sign the raw bytes of the body: there is nothing to probe")
-    kind = event_type(event)
-    if kind.content_type != JSON_TYPE or not kind.template.startswith(b"{"):
-        raise UsageError(f"{event} is not a JSON object, which the forms of a probe are (--clock works)")
+    if not holds_json(kind.content_type) or not kind.template.startswith(b"{"):
+        raise UsageError(f"{event} is neither a JSON object nor a form: its forms are not probed (--clock works)")
 
 
 def _window(scheme: Scheme, options: dict[str, Any]) -> tuple[int, float | None] | None:

@@ -44,6 +44,11 @@ from loadsim.studies.save import utc_now
 @click.option(
     "--tolerance", type=DURATION, help="Largest age and lead of a timestamp; 0s: any. [default: the scheme's]"
 )
+@click.option(
+    "--fetch-certificates",
+    is_flag=True,
+    help="Fetch certificates that deliveries name from the provider's own hosts, and take these too.",
+)
 @receiver_options
 @click.option(
     "--admin",
@@ -86,6 +91,7 @@ def command(
     retire_after: int | None,
     no_verify: bool,
     tolerance: int | None,
+    fetch_certificates: bool,
     admin: tuple[str, int],
     admin_names: tuple[str, ...],
     ledger_limit: int,
@@ -121,6 +127,7 @@ def command(
         custom=read_custom(custom) if custom else None,
         public_url=public_url,
         verify=not no_verify,
+        fetch_certificates=fetch_certificates,
         tolerance_s=None if tolerance is None else tolerance / NS_PER_S,
         retire_ns=retire_after,
         admin=admin,
@@ -180,6 +187,8 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     how = f"verifies {options.scheme}" if options.verify else "without verification"
     _say(f"receiving on {receiver.url} ({how}, {options.engine}, {counted(options.workers, 'worker')})")
     effects = "" if receiver.effects_url is None else f", effects at {receiver.effects_url}"
+    if receiver.certificate_url is not None:
+        _say(f"certificate at {receiver.certificate_url}")
     _say(f"counters at {receiver.admin_url}/stats{effects}; press Ctrl-C to stop")
     if options.admin is not None and not is_loopback(options.admin[0]):
         _say(f"warning: {options.admin[0]} is not loopback: anyone can read the counters and register runs there")

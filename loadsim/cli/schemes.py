@@ -14,7 +14,7 @@ from loadsim.cli import completing
 from loadsim.cli.options import header_option, secret_options, with_options
 from loadsim.cli.output import json_option, put_json, put_line, report_of
 from loadsim.exit_codes import Exit, exit_codes
-from loadsim.model import NS_PER_S, UsageError
+from loadsim.model import NS_PER_S, Secret, UsageError
 
 if TYPE_CHECKING:
     from loadsim.cli.listings import SchemeList, SchemeRow, VerificationDocument
@@ -76,12 +76,14 @@ def show(name: str, custom: str | None, *, as_json: bool) -> None:
         ("timestamp", _timestamp(found)),
         ("window", _window(found)),
         ("several", _several(found)),
+        *((("certificate", ", ".join(found.certificate.allowed)),) if found.certificate is not None else ()),
         ("confirmed", found.confirmed or NOT_CONFIRMED),
+        *((("documented", found.documentation),) if found.documentation else ()),
         ("secret", f"environment variable {shown_variable(found.default_secret_env)}"),
         ("events", ", ".join(default_types(family(found)))),
     ]
     for label, text in rows:
-        put_line(f"{label:<10} {text}")
+        put_line(f"{label:<11} {text}")
 
 
 @command.command("verify", epilog=exit_codes(ok="verified", failed="refused (the reason is printed)"))
@@ -136,29 +138,49 @@ def verify(name: str, **options: Any) -> None:
 @command.command("new-key")
 @click.argument("name", shell_complete=completing.schemes)
 @click.option("--out", required=True, metavar="FILE", help="File for the private key; must not exist.")
+@click.option("--certificate", metavar="FILE", help="File for a self-signed certificate of the key; must not exist.")
 @click.option("--custom", metavar="FILE", help="TOML file that describes the scheme called custom.")
-def new_key(name: str, out: str, custom: str | None) -> None:
+def new_key(name: str, out: str, certificate: str | None, custom: str | None) -> None:
     """Make a key pair: the private key into a file, the public one on standard output.
 
     The sender reads the file (--secret-file); the endpoint is given the public key, which is shown in PEM and, as many
-    providers show it, in hex and base64.
+    providers show it, in hex and base64; where the scheme sends a token, also as a JSON Web Key.
 
     \b
     Examples:
       loadsim schemes new-key discord --out discord.pem
+      loadsim schemes new-key aws-sns --out sns.pem --certificate sns-certificate.pem
     """
     from loadsim.launch.result_files import write_new
     from loadsim.secret_sources import new_secret
     from loadsim.signing.asymmetric import KeyPair
+    from loadsim.signing.certificates import own_certificate
 
     found = _scheme(name, custom)
-    if found.algorithm in ("hmac", "none"):
+    if found.pair is None:
         raise UsageError(f"scheme {found.name} signs without a key pair: any text is a secret")
     secret = new_secret(found)
-    pair = KeyPair(found.algorithm, secret, found.name)
+    pair = KeyPair(found.pair, secret, found.name)
+    if certificate is not None and found.certificate is None:
+        raise UsageError(f"--certificate: deliveries of scheme {found.name} name no certificate")
     write_new(Path(out), secret.reveal().encode(), mode=0o600)
+    if certificate is not None:
+        write_new(Path(certificate), own_certificate(found, secret, time.time()).encode())
     for form in ("pem", "hex", "base64"):
         put_line(pair.public_text(form).rstrip("\n") if form == "pem" else f"{form}: {pair.public_text(form)}")
+    if found.token is not None:
+        put_line(f"jwk: {_jwk(found, secret)}")
+
+
+def _jwk(found: Scheme, secret: Secret) -> str:
+    """The public key of a scheme with tokens, under the key id that it sends."""
+    import orjson
+
+    from loadsim.signing.token_codes import TokenKey, token_of
+
+    token = token_of(found)
+    kid = {name: value for name, value in token.header if name == "kid"}
+    return orjson.dumps({**TokenKey(found, secret).public_jwk(), **kid, "alg": token.algorithm, "use": "sig"}).decode()
 
 
 def _print_verification(explained: Explanation) -> None:
@@ -208,6 +230,7 @@ def _row(found: Scheme) -> SchemeRow:
         secret_env=shown_variable(found.default_secret_env),
         events=default_types(family(found)),
         confirmed=found.confirmed or None,
+        documentation=found.documentation or None,
     )
 
 
@@ -268,6 +291,7 @@ def _timestamp(found: Scheme) -> str:
         "header": f"in the header {timestamp.name}",
         "signature": f"in the signature header, after {timestamp.name}",
         "body": f"in the body's field {timestamp.name}",
+        "token": f"in the token's claim {timestamp.name}",
     }
     return f"{units[timestamp.unit]}, {places[timestamp.place]}"
 

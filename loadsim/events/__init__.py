@@ -6,7 +6,15 @@ The bytes of event *i* depend on the seed, `i` and the wall clock, which is an a
 from loadsim.events.capture_file import RecordedSource, read_recorded, recorded_pace
 from loadsim.events.event_document import sample_payload
 from loadsim.events.event_source import EventSource, id_prefixes
-from loadsim.events.event_types import FORM_TYPE, JSON_TYPE, EventType, catalogue, default_types, event_type
+from loadsim.events.event_types import (
+    FORM_TYPE,
+    JSON_TYPE,
+    EventType,
+    catalogue,
+    default_types,
+    event_type,
+    holds_json,
+)
 from loadsim.events.overrides import parse_override
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "catalogue",
     "default_types",
     "event_type",
+    "holds_json",
     "id_prefixes",
     "parse_override",
     "read_recorded",

@@ -20,6 +20,13 @@ from loadsim.spelling import did_you_mean
 TRACKPILOTS = "trackpilots"
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def holds_json(content_type: str) -> bool:
+    """Whether bodies of a media type are JSON, as those of `application/webhook+json` are."""
+    return "json" in content_type.lower()
+
+
 _DESCRIPTIONS = {
     "desktop.activity_tracking.captured": "A user started or stopped working (work mode on or off).",
     "desktop.app_tracking.captured": "An app or website a user had in front, for how long.",

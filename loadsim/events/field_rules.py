@@ -5,11 +5,13 @@ the label of their rule.
 
 Rules: `uuid` (the event's id), `sha1:LABEL`, `token:PREFIX`, `text:PREFIX`, `integer:BASE`, `number-text:PREFIX+BASE`,
 `s`, `s-text`, `ms`, `iso`, `iso-s`, `ts` (seconds with micros), `amount`, `amount-text`, `price`, `small`,
-`name`, `pick:A|B|C`.
+`name`, `pick:A|B|C`, `filled:TEXT` (with `{uuid}`,
+`{s}` and `{iso-s}` in it), `base64:TEXT` (the same, encoded).
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import re
@@ -104,12 +106,29 @@ def _number_text(argument: str, _: str) -> Rule:
     return lambda _, event_id, __: f"{prefix}{first + _index(event_id)}"
 
 
+def _filled(text: str, _: str) -> Rule:
+    def made(number: int, event_id: str, now_ms: int) -> str:
+        found = text
+        for name in ("uuid", "s", "iso-s"):
+            found = found.replace(f"{{{name}}}", str(_PLAIN[name](number, event_id, now_ms)))
+        return found
+
+    return made
+
+
+def _base64(text: str, label: str) -> Rule:
+    plain = _filled(text, label)
+    return lambda number, event_id, now_ms: base64.b64encode(str(plain(number, event_id, now_ms)).encode()).decode()
+
+
 def _pick(choices: str, _: str) -> Rule:
     values = choices.split("|")
     return lambda number, _, __: values[number % len(values)]
 
 
 _WITH_ARGUMENT: dict[str, Callable[[str, str], Rule]] = {
+    "base64": _base64,
+    "filled": _filled,
     "sha1": _sha1,
     "token": _token,
     "text": _text,

@@ -132,7 +132,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
         raise DocumentError(f"{path}.custom", 'goes with scheme = "custom" only')
     if known_schemes is not None and target.scheme not in (*known_schemes, CUSTOM_SCHEME):
         hint = suggestion(target.scheme, known_schemes)
-        raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint}')
+        raise DocumentError(f"{path}.scheme", f'no such signature scheme: "{target.scheme}"{hint} (loadsim schemes)')
     _check_secrets(path, target)
     if not 0 < target.timeout <= MAX_DURATION_NS:
         raise DocumentError(f"{path}.timeout", "must be more than 0 and at most a year")

@@ -122,10 +122,15 @@ def _values(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return node.values() if isinstance(node, dict) else node
 
 
+_MOST_NAMES = 24
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean "rate"?` when something known is close, else the known names."""
+    """`; did you mean "rate"?` when something known is close, else the known names, or some where there are many."""
     known = sorted(known)
-    return did_you_mean(name, known, "; ") or (f"; known: {', '.join(known)}" if known else "")
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    names = f"; known: {', '.join(known[:_MOST_NAMES])}{more}" if known else ""
+    return did_you_mean(name, known, "; ") or names
 
 
 def read(document: Any, kind: type[T]) -> T:

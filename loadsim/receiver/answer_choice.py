@@ -17,6 +17,7 @@ from loadsim.receiver.answers import Answer
 from loadsim.receiver.options import ANY_PATH
 from loadsim.receiver.verify_cost import Verify
 from loadsim.signing import Checker, Rejection
+from loadsim.signing.certificates import CERTIFICATE_PATH
 
 HEALTH_PATH = "/healthz"
 CONTENT_TYPE = "content-type"
@@ -103,15 +104,21 @@ def understood(coding: str) -> bool:
 class Rules:
     """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
 
-    __slots__ = ("_accepted", "_path", "_refusals", "_turn", "needs")
+    __slots__ = ("_accepted", "_certificate", "_path", "_refusals", "_turn", "needs")
 
     def __init__(
-        self, path: str, verifier: Checker | None, turns: Callable[[Verify], Iterator[Verify]] = repeat
+        self,
+        path: str,
+        verifier: Checker | None,
+        certificate: str = "",
+        turns: Callable[[Verify], Iterator[Verify]] = repeat,
     ) -> None:
-        """`turns`: what checks each delivery in its turn, of the verifier's own function."""
+        """`certificate` is served at CERTIFICATE_PATH; empty: nothing is. `turns`: what checks each delivery in its
+        turn, of the verifier's own function."""
         self._path = None if path == ANY_PATH else path
         self._turn = None if verifier is None else turns(verifier.verify).__next__
         self._accepted = answers.UNCHECKED if verifier is None else answers.VERIFIED
+        self._certificate = answers.certificate(certificate) if certificate else None
         self._refusals: dict[Rejection, Answer] = {}
         self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
         """The headers that are needed to choose an answer, lower case."""
@@ -137,6 +144,8 @@ class Rules:
     def _route(self, method: str, path: str) -> Answer | None:
         if path == HEALTH_PATH and path != self._path and method != "POST":
             return answers.HEALTHY if method in {"GET", "HEAD"} else answers.WRONG_METHOD_HEALTH
+        if self._certificate is not None and path == CERTIFICATE_PATH and method in {"GET", "HEAD"}:
+            return self._certificate
         if self._path is not None and path != self._path:
             return answers.NOT_FOUND
         return None if method == "POST" else answers.WRONG_METHOD

@@ -37,6 +37,7 @@ class Entry(enum.IntEnum):
     """An error of the receiver itself."""
     no_room = 18
     """The buffers for incomplete bodies were full."""
+    wrong_claim = 19
 
 
 ACCEPTED = frozenset({Entry.verified, Entry.unchecked})
@@ -56,6 +57,7 @@ class Answer:
     close: bool = False
     allow: str = ""
     retry_after: str = ""
+    media_type: str = "application/json"
 
 
 def refusal(
@@ -63,6 +65,11 @@ def refusal(
 ) -> Answer:
     """A refusal with its reason as JSON."""
     return Answer(status, entry, orjson.dumps({"error": text}), close, allow, retry_after)
+
+
+def certificate(pem: str) -> Answer:
+    """The answer to whoever fetches the certificate of the receiver's key."""
+    return Answer(200, None, pem.encode(), media_type="application/x-pem-file")
 
 
 VERIFIED = Answer(200, Entry.verified, b'{"received":true}')

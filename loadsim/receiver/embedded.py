@@ -5,16 +5,18 @@ It needs a running event loop, which also watches the workers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from loadsim.measure.ledger_document import RunLedger
-from loadsim.model import Secret
+from loadsim.model import Secret, UsageError
 from loadsim.receiver.admin_interface import Admin
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.supervisor import ReceiverStats, Supervisor, listen
 from loadsim.signing import scheme
+from loadsim.signing.certificates import CERTIFICATE_PATH, own_certificate
 
 
 def _ignore(line: str) -> None:
@@ -42,6 +44,11 @@ class RunningReceiver:
     def url(self) -> str:
         """The URL to POST webhooks to."""
         return self._options.url(self.port)
+
+    @property
+    def certificate_url(self) -> str | None:
+        """Where it serves the certificate of its key; None when it has none."""
+        return _url(self._options.host, self.port) + CERTIFICATE_PATH if self._supervisor.certificate else None
 
     @property
     def admin_url(self) -> str | None:
@@ -95,12 +102,16 @@ async def start_receiver(
     worker that does not start.
     """
     described = scheme(options.scheme, options.custom)
+    certificate = ""
+    if options.fetch_certificates and described.certificate is None:
+        raise UsageError(f"fetch-certificates: deliveries of scheme {described.name} name no certificate")
     if options.verify and secret is not None:
         described.verifier(
             secret, url=options.public_url or options.url(options.port)
         )  # a key in the wrong form is reported here, not by a worker
+        certificate = own_certificate(described, secret, time.time())
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
-    supervisor = Supervisor(options, secret, say, old_secret)
+    supervisor = Supervisor(options, secret, say, old_secret, certificate)
     try:
         await supervisor.start()
         admin = None

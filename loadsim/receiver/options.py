@@ -31,6 +31,8 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     public_url: str | None = None
     """The URL that senders use, for schemes that sign it; None = the receiver's own."""
     verify: bool = True
+    fetch_certificates: bool = False
+    """Fetch the provider's certificates that deliveries name, and take these too."""
     tolerance_s: float | None = None
     """None = that of the scheme; 0 turns the check of the timestamp off."""
     retire_ns: int | None = None

@@ -22,7 +22,7 @@ def render(answer: Answer, now_s: float, *, close: bool, head: bool = False) -> 
     lines = [
         f"HTTP/1.1 {answer.status} {phrase}",
         f"Date: {formatdate(now_s, usegmt=True)}",
-        "Content-Type: application/json",
+        f"Content-Type: {answer.media_type}",
         f"Content-Length: {len(answer.body)}",
     ]
     if answer.retry_after:

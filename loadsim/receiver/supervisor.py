@@ -94,12 +94,15 @@ class Supervisor:
         secret: Secret | None,
         say: Callable[[str], None],
         old_secret: Secret | None = None,
+        certificate: str = "",
     ) -> None:
         if options.verify and secret is None:
             raise LoadsimError("a receiver that verifies needs a secret")
         self._options = options
         self._secret = secret.reveal() if secret is not None else ""
         self._old_secret = old_secret.reveal() if old_secret is not None else ""
+        self.certificate = certificate
+        """The certificate that its workers serve, in PEM; empty: none."""
         self._say = say
         self._log_fd = os.dup(1) if options.log_json else -1
         self._counters: SharedCounters | None = SharedCounters.create(options.workers)
@@ -250,6 +253,7 @@ class Supervisor:
                     counters_fd=self._counters.fd,
                     ledger_fd=None if self._ledger is None else self._ledger.fd,
                     effects_fd=None if self._effects is None else self._effects.fd,
+                    certificate=self.certificate,
                     log_fd=self._log_fd,
                 )
             )

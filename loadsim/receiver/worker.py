@@ -22,6 +22,7 @@ import msgspec
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
 from loadsim.receiver.answer_choice import Rules
+from loadsim.receiver.certificate_fetch import fetched
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters
 from loadsim.receiver.effect_outputs import outputs
@@ -64,6 +65,8 @@ class Order(msgspec.Struct, frozen=True):
     """The secret that is rotated out; empty: none."""
     effects_fd: int | None = None
     """None: nothing is done after the answer."""
+    certificate: str = ""
+    """The certificate that it serves, in PEM; empty: none."""
     log_fd: int = -1
     """Where JSON lines go: the parent's stdout. -1: none are wanted."""
 
@@ -161,7 +164,8 @@ def _engine(options: ReceiverOptions, handler: WebhookHandler, timer: Timer | No
 def _verifier(order: Order, counters: SharedCounters, url: str) -> Checker:
     options = order.options
     described = scheme(options.scheme, options.custom)
-    new = described.verifier(Secret(order.secret), options.tolerance_s, url=url)
+    fetch = fetched if options.fetch_certificates else None
+    new = described.verifier(Secret(order.secret), options.tolerance_s, url=url, fetch=fetch)
     if not order.old_secret:
         return new
 
@@ -189,7 +193,7 @@ async def work(order: Order) -> None:
     slots = options.slots_of(order.number)
     handler = WebhookHandler(
         options,
-        Rules(options.path, verifier, counters.cost(order.number).turns),
+        Rules(options.path, verifier, order.certificate, counters.cost(order.number).turns),
         counters.row(order.number),
         fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,

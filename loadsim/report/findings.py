@@ -15,6 +15,7 @@ MOSTLY = 0.5
 """From this share of wrong answers on, a case is reported on its own; below it, as a fault that comes and goes."""
 
 _COPIED = "what is signed with {} is accepted: the secret was copied from documentation"
+_NAMED = "a certificate at a URL {} is taken for the provider's"
 ACCEPTED = {
     "wrong_secret": "signatures of any key are accepted",
     "empty_key": "what is signed with an empty key is accepted: the endpoint's secret is not set",
@@ -45,6 +46,28 @@ ACCEPTED = {
     "sent_secret_forgery.first_character": "the first character of the secret is accepted as the secret",
     "sent_secret_forgery.longer": "a secret that begins with the right one is accepted",
     "sent_secret_forgery.other_case": "the secret is accepted in upper and lower case alike",
+    "foreign_certificate": "deliveries that name a certificate which is not the provider's are accepted",
+    "foreign_certificate.longer_host": _NAMED.format("on a host that begins like the provider's"),
+    "foreign_certificate.userinfo": _NAMED.format("with the provider's host as user name"),
+    "foreign_certificate.backslash": _NAMED.format("in which a backslash hides the host"),
+    "foreign_certificate.in_path": _NAMED.format("with the provider's host in the path"),
+    "foreign_certificate.in_query": _NAMED.format("with the provider's host in the query"),
+    "foreign_certificate.other_scheme": _NAMED.format("of another scheme"),
+    "foreign_certificate.empty": "deliveries that name no certificate are accepted",
+    "other_algorithm": "deliveries that name another algorithm are accepted",
+    "other_algorithm.weaker": "deliveries that name a weaker algorithm are accepted",
+    "other_algorithm.none": "deliveries that name no known algorithm are accepted",
+    "other_algorithm.empty": "deliveries whose algorithm is empty are accepted",
+    "jwt_forgery": "forged tokens are accepted",
+    "jwt_forgery.none": "a token with alg none is accepted: it is not signed at all",
+    "jwt_forgery.none_in_other_letters": "a token with alg nOnE is accepted: none is refused by its spelling only",
+    "jwt_forgery.stripped": "a token without its signature is accepted",
+    "jwt_forgery.public_key_as_secret": "an HS256 token under the public key is accepted: alg is taken from the token",
+    "jwt_forgery.embedded_key": "a token that brings its own key (jwk) is accepted",
+    "jwt_forgery.changed_claims": "a token whose claims were changed after signing is accepted",
+    "jwt_forgery.segments": "a token with a fourth segment is accepted: it is read leniently",
+    "jwt_forgery.other_audience": "a token for another audience is accepted: aud is not checked",
+    "jwt_forgery.other_issuer": "a token of another issuer is accepted: iss is not checked",
     "stale_timestamp": "any old timestamp is accepted: a captured delivery can be replayed at any later time",
     "future_timestamp": "any future timestamp is accepted: a delivery with one stays valid until then",
     "part_forgery": "changed fields of a body whose fields are signed are accepted",

@@ -1,6 +1,6 @@
 """Key pairs: Ed25519 (RFC 8032), ECDSA on P-256 (FIPS 186-5) and RSA with PKCS #1 v1.5 (RFC 8017).
 
-The only file of `signing` that uses the package `cryptography`, which is an extra.
+With `certificates` the only file of `signing` that uses the package `cryptography`, which is an extra.
 """
 
 from __future__ import annotations
@@ -47,11 +47,21 @@ class KeyPair:
         if self.size == 0:
             self.size = (self.public.key_size + 7) // 8
 
-    def sign(self, message: bytes) -> bytes:
-        """The signature; of ECDSA in DER. Raises UsageError for a public key."""
+    @property
+    def is_private(self) -> bool:
+        """Whether it can sign."""
+        return self._private is not None
+
+    @property
+    def private(self) -> Any:
+        """The private key. Raises UsageError for a public one."""
         if self._private is None:
             raise UsageError(f"the key is a public one: scheme {self._name} needs the private key to sign")
-        signature: bytes = self._private.sign(message, *self._arguments)
+        return self._private
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature; of ECDSA in DER. Raises UsageError for a public key."""
+        signature: bytes = self.private.sign(message, *self._arguments)
         return signature
 
     def verify(self, message: bytes, signature: bytes) -> bool:

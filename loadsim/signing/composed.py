@@ -13,6 +13,7 @@ from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.forms import RememberedForms
 from loadsim.signing.mac import MessageMac, message_of
 from loadsim.signing.message_parts import Delivered, Document, Headers, OwnHeaders, PartError
+from loadsim.signing.token_codes import TokenCodes
 
 if TYPE_CHECKING:
     from loadsim.signing.scheme_data import SchemeData
@@ -65,7 +66,7 @@ class ComposedCodes:
         return [self.code(timestamp, b"", body) for body in bodies]
 
 
-Codes = MessageMac | ComposedCodes
+Codes = MessageMac | ComposedCodes | TokenCodes
 
 
 def codes_of(
@@ -79,4 +80,6 @@ def codes_of(
     """What makes the codes of a scheme: the fast one where it is of the usual form. Arguments as `ComposedCodes`."""
     if scheme.is_usual:
         return MessageMac(scheme, secret, url)
+    if scheme.token is not None:
+        return TokenCodes(scheme, secret, url, own=own, headers=headers)
     return ComposedCodes(scheme, secret, url, own=own, headers=headers)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadsim.model import Secret, UsageError
+from loadsim.signing.certificate_verifier import CertificateVerifier, Fetch
 from loadsim.signing.composed_verifier import ComposedVerifier
 from loadsim.signing.mac import derive_key, message_of
 from loadsim.signing.scheme_data import SchemeData
-from loadsim.signing.sign import JSON, SealingSigner, Signer
+from loadsim.signing.sign import JSON, SealingSigner, Signer, TokenSigner
+from loadsim.signing.token_verifier import TokenVerifier
 from loadsim.signing.verify import AnyVerifier, BodyTimeVerifier, Checker, Verifier
 
 
@@ -28,19 +30,28 @@ class Scheme(SchemeData):
         it. Raises UsageError when the secret is not in the form of `key`, or the URL is missing.
         """
         kind = Signer if self.signature.place == "header" else SealingSigner
+        if self.token is not None and kind is Signer:
+            kind = TokenSigner
         return kind(self, secret, url, event, content_type)
 
     def check_url(self, url: str) -> None:
         """Raise UsageError where the scheme signs a part of the URL that this one lacks."""
         message_of(self, url)
 
-    def verifier(self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None) -> Checker:
-        """The verifier of deliveries. `tolerance_s` None: that of the scheme; 0: no window."""
+    def verifier(
+        self, secret: Secret, tolerance_s: float | None = None, *, url: str | None = None, fetch: Fetch | None = None
+    ) -> Checker:
+        """The verifier of deliveries. `tolerance_s` None: that of the scheme; 0: no window. With `fetch`, certificates
+        of the provider are taken too."""
         window_s = self.tolerance_s if tolerance_s is None else tolerance_s
+        if self.certificate is not None:
+            return CertificateVerifier(self, secret, window_s, url, fetch)
         found = [self._verifier(variant, secret, window_s, url) for variant in self._variants(secret)]
         return found[0] if len(found) == 1 else AnyVerifier(found)
 
     def _verifier(self, variant: Scheme, secret: Secret, window_s: float | None, url: str | None) -> Checker:
+        if self.token is not None:
+            return TokenVerifier(variant, secret, window_s, url)
         if not self.is_usual:
             return ComposedVerifier(variant, secret, window_s, url)
         kind = BodyTimeVerifier if self.timestamp is not None and self.timestamp.place == "body" else Verifier

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from loadsim.model import Secret
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.body_fields import field_of
+from loadsim.signing.certificate_verifier import naming_problem
 from loadsim.signing.description import Scheme
+from loadsim.signing.form_misreadings import FORM_MISREADINGS
 from loadsim.signing.mac import message_of
 from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.mismatch_causes import Codes, suspects
@@ -22,10 +24,10 @@ from loadsim.signing.misreadings import MISREADINGS
 from loadsim.signing.registry import scheme as scheme_named
 from loadsim.signing.registry import scheme_names
 from loadsim.signing.timestamps import PLAIN, unix_s
+from loadsim.signing.token_causes import token_findings, token_praise
 from loadsim.signing.verify import LONGEST_SIGNATURE_HEADER, MOST_ENTRIES, Rejection, body_timestamp
+from loadsim.signing.wording import away, shown, span
 
-SHOWN = 100
-"""How many characters of a header's value are shown."""
 _UPPER_HEX = re.compile(r"(?=.*[A-F])[0-9A-Fa-f]+")
 
 _UNKNOWN = (
@@ -118,8 +120,13 @@ def explain(
     delivery = _Delivery(scheme, headers, body)
     if rejection is None:
         return Explanation(None, (_verified(delivery, now_s, window_s),))
+    if scheme.token is not None and rejection is not Rejection.missing_signature:
+        of_token = token_findings(scheme, secret, delivery.signature, headers, body, now_s, window_s=window_s, url=url)
+        return Explanation(rejection, tuple(dict.fromkeys(of_token)) or (rejection.value,))
     findings: list[str] = []
-    if rejection.name.startswith("missing"):
+    if naming := naming_problem(scheme, url, headers, body):
+        findings = [naming]
+    elif rejection.name.startswith("missing"):
         findings = _missing(delivery, rejection)
     elif rejection is Rejection.malformed_timestamp:
         findings = [_malformed_timestamp(delivery)]
@@ -127,7 +134,7 @@ def explain(
         findings = _malformed_signature(delivery)
     elif rejection is Rejection.malformed_id:
         findings = [rejection.value]
-    if rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
+    if not naming and rejection in (Rejection.wrong_signature, Rejection.malformed_signature):
         findings += _traced(delivery, secret, url, certain_form=rejection is Rejection.wrong_signature)
     if rejection not in (Rejection.malformed_timestamp, Rejection.missing_timestamp):
         findings += _age(delivery, now_s, window_s)
@@ -138,11 +145,13 @@ def _verified(delivery: _Delivery, now_s: float, window_s: float | None) -> str:
     text, timestamp = delivery.timestamp(), delivery.scheme.timestamp
     if delivery.scheme.algorithm == "none":
         return "the secret is the right one; nothing is signed, so a changed body or a replay looks the same"
+    if delivery.scheme.token is not None:
+        return token_praise(delivery.scheme, delivery.signature, now_s)
     signed_s = None if text is None or timestamp is None else unix_s(text, timestamp.unit)
     if signed_s is None:
         return "the signature belongs to this body and key; the scheme has no timestamp, so a replay looks the same"
-    window = f"the window is {_span(window_s)} both ways" if window_s else "no window is checked"
-    return f"the signature belongs to this body, time and key; signed {_away(now_s - signed_s)}, {window}"
+    window = f"the window is {span(window_s)} both ways" if window_s else "no window is checked"
+    return f"the signature belongs to this body, time and key; signed {away(now_s - signed_s)}, {window}"
 
 
 def _missing(delivery: _Delivery, rejection: Rejection) -> list[str]:
@@ -174,7 +183,7 @@ def _malformed_timestamp(delivery: _Delivery) -> str:
     if timestamp is None:
         return Rejection.malformed_timestamp.value
     wanted = {"s": "whole seconds since 1970", "ms": "whole milliseconds since 1970", "rfc3339": "RFC 3339"}
-    found = f"the timestamp {_shown(text)} is not {wanted[timestamp.unit]}"
+    found = f"the timestamp {shown(text)} is not {wanted[timestamp.unit]}"
     for unit, pattern in PLAIN.items():
         if unit != timestamp.unit and pattern.fullmatch(text):
             return f"{found}: it is in the form {wanted[unit]}"
@@ -188,7 +197,7 @@ def _malformed_timestamp(delivery: _Delivery) -> str:
 def _malformed_signature(delivery: _Delivery) -> list[str]:
     scheme, text = delivery.scheme, delivery.signature
     name, value = scheme.header_templates()[-1]
-    findings = [f"{name} is not in the scheme's form, {value} in {scheme.encoding}: {_shown(text)}"]
+    findings = [f"{name} is not in the scheme's form, {value} in {scheme.encoding}: {shown(text)}"]
     if not text:
         return [f"{name} is empty"]
     if len(text) > LONGEST_SIGNATURE_HEADER:
@@ -236,7 +245,7 @@ def _traced(delivery: _Delivery, secret: Secret, url: str | None, *, certain_for
         return [f"a part that is signed is not there: {error}"]
     if gives(delivery.body):
         return ["its code is the right one: only the way in which it is written is wrong"]
-    for misreading in MISREADINGS:
+    for misreading in (*MISREADINGS, *FORM_MISREADINGS):
         signed = misreading.of(delivery.body)
         if signed is not None and gives(signed):
             return [misreading.signed]
@@ -271,26 +280,9 @@ def _age(delivery: _Delivery, now_s: float, window_s: float | None) -> list[str]
         return []
     over = abs(now_s - signed_s) - window_s
     where = "too old" if now_s > signed_s else "too far in the future"
-    signed = f"signed {_away(now_s - signed_s)}, {_span(over)} outside the window of {_span(window_s)}"
+    signed = f"signed {away(now_s - signed_s)}, {span(over)} outside the window of {span(window_s)}"
     findings = [f"the timestamp is {where}: {signed}"]
     for factor, words in ((1000, "milliseconds where seconds are due"), (0.001, "seconds where milliseconds are due")):
         if timestamp.unit != "rfc3339" and abs(now_s - signed_s / factor) <= max(window_s, 86_400):
             findings.append(f"it looks like {words}")
     return findings
-
-
-def _away(age_s: float) -> str:
-    return f"{_span(abs(age_s))} {'ago' if age_s >= 0 else 'in the future'}"
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
-
-
-def _shown(text: str) -> str:
-    """A sender's text, printable and short."""
-    cut = text[:SHOWN]
-    return f"{cut!a}{'…' if len(text) > SHOWN else ''}"

@@ -6,13 +6,14 @@ import dataclasses
 import re
 from dataclasses import dataclass
 
+from loadsim.signing.fields import Field
 from loadsim.signing.message_parts import Part
 from loadsim.signing.message_tables import TableError, fields_in, hint
 from loadsim.signing.retry_marks import FIRST
-from loadsim.signing.scheme_data import Field, SignatureHeader, Timestamp
+from loadsim.signing.scheme_data import SignatureHeader, Timestamp
 
-_CODES = ("signature", "signatures", "secret")
-_HEADER_FIELDS = ("timestamp", "id", "event", *_CODES, *FIRST)
+_CODES = ("signature", "signatures", "secret", "jwt")
+_HEADER_FIELDS = ("timestamp", "id", "event", "certificate-url", *_CODES, *FIRST)
 _RETRY_FIELDS = (*FIRST, "reason", "first")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED = {"content-length", "transfer-encoding", "content-type", "host", "connection"}
@@ -26,8 +27,10 @@ class Headers:
     ids: list[str]
     timestamp: str | None = None
     signature: SignatureHeader | None = None
+    certificate: str | None = None
+    """The header that names the certificate."""
     code: str = ""
-    """The field that stands for the signature: `signature`, `signatures` or `secret`."""
+    """The field that stands for the signature: `signature`, `signatures`, `secret` or `jwt`."""
 
 
 def read_headers(lines: list[str], several: str | None) -> Headers:
@@ -84,6 +87,10 @@ def _place(found: Headers, name: str, value: str, several: str | None) -> None:
     elif "timestamp" in fields or "id" in fields:
         raise TableError("headers", f"{name}: {{timestamp}} and {{id}} stand alone as a value")
     else:
+        if "certificate-url" in fields:
+            if value != "{certificate-url}" or found.certificate is not None:
+                raise TableError("headers", f"{name}: {{certificate-url}} stands alone as a value, and once")
+            found.certificate = name
         found.constants.append((name, value))
 
 
@@ -127,7 +134,10 @@ def _signature(key: str, name: str, value: str, several: str | None, code: str) 
     return SignatureHeader(name, prefix.encode(), separator, start.encode(), is_prefix_once=is_once)
 
 
-def check_message(signed: tuple[Field | Part | bytes, ...], timestamp: Timestamp | None, headers: Headers) -> None:
+def check_message(
+    signed: tuple[Field | Part | bytes, ...], timestamp: Timestamp | None, headers: Headers, key: str = "signed"
+) -> None:
+    """Raises TableError, which names the key, for a part that no header carries or that holds the signature."""
     fields = {part.value if isinstance(part, Field) else part.source for part in signed if not isinstance(part, bytes)}
     if "timestamp" in fields and (timestamp is None or timestamp.place == "body"):
         raise TableError("signed", "holds {timestamp}, but no header carries it")
@@ -138,10 +148,8 @@ def check_message(signed: tuple[Field | Part | bytes, ...], timestamp: Timestamp
         sent.add(timestamp.name.lower())
     for part in signed:
         if isinstance(part, Part) and part.source == "header" and part.name not in sent:
-            raise TableError(
-                "signed", f"holds {{{part}}}, but headers has no line for it{hint(part.name, sorted(sent))}"
-            )
+            raise TableError(key, f"holds {{{part}}}, but headers has no line for it{hint(part.name, sorted(sent))}")
     if headers.signature is not None and headers.signature.place != "header":
         for name in ("body", "form-sorted"):
             if name in fields:
-                raise TableError("signed", f"holds {{{name}}}, which cannot cover the signature inside it")
+                raise TableError(key, f"holds {{{name}}}, which cannot cover the signature inside it")

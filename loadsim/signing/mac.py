@@ -21,7 +21,8 @@ from loadsim.signing.message_parts import FILTERS, Compose, OwnHeaders, Part, co
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-    from loadsim.signing.scheme_data import Encoding, Field, KeyForm, SchemeData
+    from loadsim.signing.fields import Field
+    from loadsim.signing.scheme_data import Encoding, KeyForm, SchemeData
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -216,6 +217,8 @@ def _key_of(form: KeyForm, text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
     if form == "hex":
         return bytes.fromhex(text)
+    if form == "sha1":
+        return hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest()  # noqa: S324 - as the provider does
     return _from_base64(text if form == "base64" else _bare(text))
 
 
@@ -231,7 +234,14 @@ def _from_base64(text: str) -> bytes:
 
 def message_of(scheme: SchemeData, url: str | None, own: OwnHeaders | None = None) -> Compose:
     """The function that makes the message that the scheme signs, as one bytes object; `own` as in `compiled`."""
-    return compiled([_part(scheme, part, url) for part in scheme.signed], scheme.name, url, own)
+    return composed(scheme, scheme.signed, url, own)
+
+
+def composed(
+    scheme: SchemeData, parts: Sequence[Field | Part | bytes], url: str | None, own: OwnHeaders | None
+) -> Compose:
+    """The function that makes a text of these parts, as `message_of` does of the whole message."""
+    return compiled([_part(scheme, part, url) for part in parts], scheme.name, url, own)
 
 
 def url_text(scheme: SchemeData, url: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import functools
 import hashlib
@@ -21,10 +22,10 @@ from loadsim.model import UsageError
 from loadsim.signing.forms import PLAIN_FORMS, FieldTwiceError, Forms
 from loadsim.signing.json_fields import JsonRun, Path, index_of
 
-Source = Literal["header", "query", "path", "json", "form", "form-sorted"]
-NAMED = ("header", "query", "json", "form")
+Source = Literal["header", "query", "path", "json", "json-line", "form", "form-sorted"]
+NAMED = ("header", "query", "json", "json-line", "form")
 """Sources that need a name after a colon."""
-BODY_SOURCES = ("body", "json", "form", "form-sorted")
+BODY_SOURCES = ("body", "json", "json-line", "form", "form-sorted")
 LONGEST_HEADER = 4_096
 
 
@@ -66,6 +67,7 @@ FILTERS: dict[str, Callable[[bytes], bytes]] = {
     "lower": bytes.lower,
     "hex": binascii.hexlify,
     "base64": lambda data: binascii.b2a_base64(data, newline=False),
+    "base64url": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
 }
 """What a filter makes of a part: `sha256` the 32 bytes of the digest, `crc32` a decimal number."""
 SOURCES: tuple[str, ...] = get_args(Source)
@@ -102,6 +104,15 @@ class Delivered:
             self._document, self._is_exact = _exactly(self.body), True
             value = found_at(self._document, path)
         return _text(value)
+
+    def json_line(self, path: str) -> bytes:
+        """Name and value of a field of the JSON body, a line each; nothing where the body lacks it, or it is null."""
+        document = self.document  # a body that is not JSON is an error
+        try:
+            value = found_at(document, path)
+        except PartError:
+            return b""
+        return b"" if value is None else b"%b\n%b\n" % (path.encode(), self.json(path))
 
     @property
     def document(self) -> Any:
@@ -296,6 +307,8 @@ def _reader(
         return _FIELDS[value] if isinstance(value, str) else value
     if part.source == "json":
         return lambda _, __, delivered: delivered.json(name)
+    if part.source == "json-line":
+        return lambda _, __, delivered: delivered.json_line(name)
     if part.source == "form":
         return lambda _, __, delivered: delivered.form(name)
     if part.source == "form-sorted":

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
+from loadsim.signing.fields import Field
 from loadsim.signing.message_parts import FILTERS, NAMED, SOURCES, Part
-from loadsim.signing.scheme_data import Algorithm, Field
+from loadsim.signing.scheme_data import Algorithm
+from loadsim.signing.tokens import Shared
 from loadsim.spelling import did_you_mean
 
 _MESSAGE_FIELDS = tuple(field.value for field in Field)
 FIELD = re.compile(r"\{([^{}]*)\}")
-_BODY = ("body", "json", "form", "form-sorted")
 _HMAC_ONLY = ("digest", "key")
 
 
@@ -39,31 +40,37 @@ def fields_in(key: str, template: str, known: Sequence[str] | None) -> list[str]
 
 def message_parts(template: str) -> tuple[Field | Part | bytes, ...]:
     """The parts of a message. Raises TableError."""
-    fields_in("signed", template, None)
-    parts: list[Field | Part | bytes] = []
-    for number, text in enumerate(FIELD.split(template)):
-        if number % 2:
-            parts.append(_part(text))
-        elif text:
-            parts.append(text.encode())
+    parts = template_parts("signed", template)
     # Some providers sign parts of the request alone; whoever names such a part means it.
     if not any(part is Field.body or isinstance(part, Part) for part in parts):
         raise TableError("signed", "does not hold {body}: a signature that does not cover the body is useless")
+    return parts
+
+
+def template_parts(key: str, template: str) -> tuple[Field | Part | bytes, ...]:
+    """The parts of a template. Raises TableError, which names the key."""
+    fields_in(key, template, None)
+    parts: list[Field | Part | bytes] = []
+    for number, text in enumerate(FIELD.split(template)):
+        if number % 2:
+            parts.append(_part(key, text))
+        elif text:
+            parts.append(text.encode())
     return tuple(parts)
 
 
-def _part(text: str) -> Field | Part:
+def _part(key: str, text: str) -> Field | Part:
     whole, *filters = text.split("|")
     source, colon, name = whole.partition(":")
     known = (*_MESSAGE_FIELDS, *(f"{each}:NAME" if each in NAMED else each for each in SOURCES))
     if source not in _MESSAGE_FIELDS and source not in SOURCES:
-        raise TableError("signed", f"unknown field {{{text}}}{hint(f'{{{text}}}', [f'{{{each}}}' for each in known])}")
+        raise TableError(key, f"unknown field {{{text}}}{hint(f'{{{text}}}', [f'{{{each}}}' for each in known])}")
     if (source in NAMED) != bool(name) or (colon and source not in NAMED):
         form = f"{{{source}:NAME}}" if source in NAMED else f"{{{source}}}"
-        raise TableError("signed", f"{{{text}}} is written {form}")
+        raise TableError(key, f"{{{text}}} is written {form}")
     for each in filters:
         if each not in FILTERS:
-            raise TableError("signed", f"{{{text}}}: unknown filter {each}{hint(each, tuple(FILTERS))}")
+            raise TableError(key, f"{{{text}}}: unknown filter {each}{hint(each, tuple(FILTERS))}")
     if source in _MESSAGE_FIELDS and not filters:
         return Field(source)
     return Part(source, name.lower() if source == "header" else name, tuple(filters))
@@ -84,7 +91,7 @@ def check_algorithm(table: Mapping[str, Any], algorithm: Algorithm, *, sends_sec
         raise TableError("several", 'with algorithm = "none" one secret is sent')
     if algorithm != "none" and table.get("encoding") == "text":
         raise TableError("encoding", '"text" is for algorithm = "none" only')
-    if algorithm != "hmac":
+    if algorithm not in ("hmac", *get_args(Shared)):
         for key in _HMAC_ONLY:
             if key in table:
                 raise TableError(key, f'is for algorithm = "hmac", not for "{algorithm}"')

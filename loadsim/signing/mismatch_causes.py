@@ -20,9 +20,10 @@ from loadsim.model import Secret, UsageError
 from loadsim.signing.algorithms import WRITERS
 from loadsim.signing.composed import codes_of
 from loadsim.signing.description import Scheme
+from loadsim.signing.fields import Field
 from loadsim.signing.mac import derive_key, message_of
 from loadsim.signing.message_parts import Delivered, Part
-from loadsim.signing.scheme_data import KEY_FORMS, Field
+from loadsim.signing.scheme_data import KEY_FORMS
 
 Codes = Callable[[bytes, bytes, bytes], str]
 """(timestamp, id, body) -> the code as it would stand in the header."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from loadsim.model import UsageError
 from loadsim.signing.description import Scheme
-from loadsim.signing.scheme_tables import read_table
+from loadsim.signing.scheme_tables import merged, read_table
 from loadsim.spelling import did_you_mean
 
 CUSTOM = "custom"
@@ -29,7 +29,7 @@ def _table(name: str) -> dict[str, Any] | None:
     table = _tables().get(name)
     if table is None or "like" not in table:
         return table
-    return {**(_table(table["like"]) or {}), **table}
+    return merged(_table(table["like"]) or {}, table)
 
 
 @functools.cache

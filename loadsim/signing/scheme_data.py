@@ -5,17 +5,22 @@ A scheme is a value of `Scheme`; those of known providers are the tables of `sch
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Literal
 
+from loadsim.signing.fields import Field
 from loadsim.signing.message_parts import Part
 from loadsim.signing.timestamps import TICK_NS, Unit
+from loadsim.signing.tokens import KEY_PAIRS, Token, written
 
 Digest = Literal["sha1", "sha256", "sha512"]
-Algorithm = Literal["hmac", "none", "ed25519", "ecdsa-p256", "rsa-sha256", "rsa-sha1"]
+Algorithm = Literal[
+    "hmac", "none", "ed25519", "ecdsa-p256", "rsa-sha256", "rsa-sha1",
+    "HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA",
+]  # fmt: skip
+"""The last six are those of tokens (RFC 7518)."""
 Encoding = Literal["hex", "HEX", "base64", "base64url", "text"]
-KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex"]
+KeyForm = Literal["utf8", "whsec", "whsec-or-utf8", "base64", "hex", "sha1"]
 
 KEY_FORMS: dict[KeyForm, str] = {
     "utf8": "the secret verbatim",
@@ -23,6 +28,7 @@ KEY_FORMS: dict[KeyForm, str] = {
     "whsec-or-utf8": "base64-decoded after whsec_, without it the secret verbatim",
     "base64": "base64-decoded",
     "hex": "hex-decoded",
+    "sha1": "the SHA-1 of the secret",
 }
 """How the secret's text becomes the key, in words."""
 
@@ -35,7 +41,7 @@ ALGORITHMS: dict[Algorithm, str] = {
     "rsa-sha256": "RSA (PKCS #1 v1.5, SHA-256)",
     "rsa-sha1": "RSA (PKCS #1 v1.5, SHA-1)",
 }
-"""The algorithms in words."""
+"""The algorithms in words, without those of tokens."""
 ENCODINGS: dict[Encoding, str] = {
     "hex": "hex",
     "HEX": "upper-case hex",
@@ -44,16 +50,6 @@ ENCODINGS: dict[Encoding, str] = {
     "text": "plain text",
 }
 """How a code is written, in words."""
-
-
-class Field(enum.Enum):
-    """A usual part of the signed message; other parts are literal bytes and `message_parts.Part`s."""
-
-    timestamp = "timestamp"
-    id = "id"
-    method = "method"
-    url = "url"
-    body = "body"
 
 
 Place = Literal["header", "json", "form"]
@@ -95,10 +91,11 @@ class SignatureHeader:
 class Timestamp:
     """Where the time of signing is found, and its form.
 
-    `name` is the name of a header, the prefix of an entry in the signature header, or a top-level field of a JSON body.
+    `name` is the name of a header, the prefix of an entry in the signature header, a top-level field of a JSON body, or
+    a claim of the token.
     """
 
-    place: Literal["header", "signature", "body"]
+    place: Literal["header", "signature", "body", "token"]
     name: str
     unit: Unit = "s"
     copied_to: str | None = None
@@ -108,6 +105,27 @@ class Timestamp:
     def tick_ns(self) -> int:
         """Nanoseconds per unit of the text; RFC 3339 is written in milliseconds."""
         return TICK_NS[self.unit]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePlace:
+    """Where a delivery names the certificate of its key, by URL, and which ones a receiver may take."""
+
+    place: Place
+    name: str
+    allowed: tuple[str, ...] = ()
+    """URLs of the provider's certificates, with * for a label of the host or a step of the path."""
+    url: str = ""
+    """The URL that a sender writes; empty: that of the certificate that the receiver at the target serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAlgorithm:
+    """Where a delivery names its algorithm, and the value there; a receiver refuses any other."""
+
+    place: Place
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +152,8 @@ class SchemeData:
     further_keys: tuple[KeyForm, ...] = ()
     """Further forms of the key, in order: a sender takes the first that fits, a receiver tries all."""
     algorithm: Algorithm = "hmac"
+    token: Token | None = None
+    """The token that stands in place of a signature; `signed` are then the parts that its checked claims hold."""
     tolerance_s: int | None = None
     url_decoded: str = ""
     like: str | None = None
@@ -144,10 +164,26 @@ class SchemeData:
     """The provider's words for the outcome of the attempt before, by entry of `retry_marks.REASONS`."""
     confirmed: str = ""
     """The library of the provider, or the published signatures, that accept what is sent; empty: none is known."""
+    certificate: CertificatePlace | None = None
+    named_algorithm: NamedAlgorithm | None = None
+    documentation: str = ""
+    """The provider's page, and when it was read; empty: see the comment of its table."""
     attempt_field: str | None = None
     """A field of the body that counts further attempts, 0 in the first."""
     accepts: SchemeData | None = None
     """This scheme with the header names of another one. A receiver accepts these too; a sender never writes them."""
+
+    @property
+    def pair(self) -> Algorithm | None:
+        """The algorithm of the key pair that signs; None: both sides have the same secret."""
+        if self.token is not None:
+            return KEY_PAIRS.get(self.token.algorithm)
+        return None if self.algorithm in ("hmac", "none") else self.algorithm
+
+    @property
+    def is_hmac(self) -> bool:
+        """Whether it is an HMAC under the secret, of a message or of a token."""
+        return self.algorithm != "none" and self.pair is None
 
     @property
     def signs_id(self) -> bool:
@@ -186,9 +222,16 @@ class SchemeData:
         """Whether every byte of the body is signed."""
         return any(part is Field.body or (isinstance(part, Part) and part.source == "body") for part in self.signed)
 
+    @staticmethod
+    def is_of_body(part: Field | Part | bytes) -> bool:
+        """Whether a part of a message depends on the body."""
+        return part is Field.body or (isinstance(part, Part) and part.is_of_body)
+
     @property
     def formula(self) -> str:
         """The computation in words: `HMAC-SHA256 of {timestamp}.{body} in hex`."""
+        if self.token is not None:
+            return self.token.words
         written = ENCODINGS[self.encoding]
         if self.algorithm == "none":
             return "the secret itself" if self.encoding == "text" else f"the secret itself in {written}"
@@ -201,14 +244,14 @@ class SchemeData:
         """How the secret becomes the key, in words."""
         if self.algorithm == "none":
             return "none: the secret is sent"
-        if self.algorithm != "hmac":
+        if self.pair is not None:
             return "the private key (PEM); a receiver needs the public one only"
         return ", or ".join(KEY_FORMS[key] for key in (self.key, *self.further_keys))
 
     @property
     def signed_text(self) -> str:
         """The signed message as a template, such as `{timestamp}.{body}`."""
-        return "".join(map(_written, self.signed))
+        return "".join(map(written, self.signed))
 
     def header_names(self) -> tuple[str, ...]:
         """The headers that a receiver must read, lower case: signature, then timestamp and id if they are needed, then
@@ -219,6 +262,7 @@ class SchemeData:
         if self.signs_id:
             names.append(self.id_headers[0])
         names += [part.name for part in self.parts if part.source == "header"]
+        names += [each.name for each in (self.certificate, self.named_algorithm) if each and each.place == "header"]
         return tuple(dict.fromkeys(name.lower() for name in names))
 
     def secret_headers(self) -> frozenset[str]:
@@ -239,17 +283,15 @@ class SchemeData:
         if self.timestamp is not None and self.timestamp.copied_to is not None:
             pairs.append((self.timestamp.copied_to, "{timestamp}"))
         pairs += [(name, "{id}") for name in self.id_headers]
+        if self.certificate is not None and self.certificate.place != "header":
+            pairs.append((f"{self.certificate.place}:{self.certificate.name}", "{certificate-url}"))
         signature = self.signature
         field = "secret" if self.algorithm == "none" else "signatures" if signature.is_prefix_once else "signature"
+        if self.token is not None:
+            field = "jwt"
         value = signature.prefix.decode() + f"{{{field}}}"
         if signature.timestamp_prefix is not None:
             separator = (signature.separator or b"").decode()
             value = f"{signature.timestamp_prefix.decode()}{{timestamp}}{separator}{value}"
         where = "" if signature.place == "header" else f"{signature.place}:"
         return (*pairs, *((where + name, value) for name in (signature.name, *signature.further)))
-
-
-def _written(part: Field | Part | bytes) -> str:
-    if isinstance(part, bytes):
-        return part.decode("utf-8", "replace")
-    return f"{{{part.value if isinstance(part, Field) else part}}}"

@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from loadsim.model import UsageError
+from loadsim.signing.certificate_tables import certificate_place, named_algorithm
 from loadsim.signing.description import Scheme
+from loadsim.signing.fields import Field
 from loadsim.signing.header_tables import TOKEN, Headers, check_message, put_in_body, read_headers, retry_line
 from loadsim.signing.message_tables import TableError, check_algorithm, hint, message_parts
 from loadsim.signing.retry_marks import REASONS
-from loadsim.signing.scheme_data import Algorithm, Digest, Encoding, Field, KeyForm, SignatureHeader, Timestamp
+from loadsim.signing.scheme_data import Algorithm, Digest, Encoding, KeyForm, SignatureHeader, Timestamp
 from loadsim.signing.timestamps import Unit
+from loadsim.signing.token_tables import TABLES, check_values, read_token
+from loadsim.signing.tokens import Token
 
 DEFAULT_SECRET_ENV = "LOADSIM_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
 DEFAULT_TOLERANCE = "5m"
@@ -30,10 +34,11 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _TEXTS = (
     "title", "like", "accepts", "signed", "several", "timestamp_field", "attempt_field", "tolerance", "secret_env",
-    "url_decoded", "signature_field", "confirmed",
+    "url_decoded", "signature_field", "confirmed", "documentation", "certificate_url", "certificate_field",
+    "algorithm_field",
 )  # fmt: skip
-_LISTS = ("headers", "aliases", "retry_headers")
-KEYS = (*_LISTS, "retry_reasons", *_TEXTS, *_CHOICES)
+_LISTS = ("headers", "aliases", "retry_headers", "certificates", "checked")
+KEYS = (*_LISTS, "retry_reasons", *TABLES, *_TEXTS, *_CHOICES)
 """Every key of a table."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -52,16 +57,30 @@ def read_table(name: str, table: Mapping[str, Any], find: Find, where: str) -> S
         raise UsageError(f"{where}.{error}" if error.key else f"{where}: {error}") from None
 
 
+def _check_reasons(key: str, value: object) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+        raise TableError(key, 'must be a table of texts, such as { timeout = "http_timeout" }')
+    for name, text in value.items():
+        if name not in REASONS:
+            raise TableError(key, f"unknown reason {name}{hint(name, REASONS)}")
+        if not text.isascii() or not text.isprintable():
+            raise TableError(key, f"{name} must be printable ASCII")
+
+
+_TABLE_CHECKS = {"retry_reasons": _check_reasons, **dict.fromkeys(TABLES, check_values)}
+"""How the keys whose values are tables are checked."""
+
+
 def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
     """The table merged over the one that it is `like`, with its types checked."""
     for key, value in table.items():
         if key not in KEYS:
             raise TableError(key, f"unknown key{hint(key, KEYS)}")
-        if key == "retry_reasons":
-            _check_reasons(value)
+        if key in _TABLE_CHECKS:
+            _TABLE_CHECKS[key](key, value)
         elif key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
-                raise TableError(key, 'must be a list of strings "Name: value"')
+                raise TableError(key, "must be a list of strings" + ("" if key == "checked" else ' "Name: value"'))
         elif key == "key" and isinstance(value, list) and value and all(isinstance(form, str) for form in value):
             pass  # several forms, in order
         elif not isinstance(value, str):
@@ -75,7 +94,16 @@ def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
         if found is None:
             raise TableError("like", f'there is no scheme "{table["like"]}"')
         base = found
-    return {**base, **table}
+    return merged(base, table)
+
+
+def merged(base: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table over the one that it is `like`; of a token each claim is replaced by itself."""
+    found = {**base, **table}
+    for key in TABLES:
+        if key in base and key in table:
+            found[key] = {**base[key], **table[key]}
+    return found
 
 
 def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
@@ -83,7 +111,7 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
     for key in ("headers", "signed"):
         if (
             not table.get(key)
-            and not (key == "signed" and algorithm == "none")
+            and not (key == "signed" and (algorithm == "none" or "claims" in table))
             and not (key == "headers" and "signature_field" in table)
         ):
             raise TableError(key, "is missing")
@@ -93,9 +121,14 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
     if headers.signature is None:
         raise TableError("headers", "no value holds {secret}" if algorithm == "none" else "no value holds {signature}")
     check_algorithm(table, algorithm, sends_secret=headers.code == "secret")
-    signed = message_parts(table["signed"]) if "signed" in table else ()
-    timestamp = _timestamp(headers, headers.signature, table)
-    check_message(signed, timestamp, headers)
+    token = read_token(table, algorithm, sends_token=headers.code == "jwt")
+    if token is None:
+        signed = message_parts(table["signed"]) if "signed" in table else ()
+        timestamp = _timestamp(headers, headers.signature, table)
+        check_message(signed, timestamp, headers)
+    else:
+        signed, timestamp = token.parts, _time_in(token, headers, headers.signature)
+        check_message(signed, timestamp, headers, key="claims")
     keys = table.get("key", "utf8")
     keys = keys if isinstance(keys, list) else [keys]
     described = Scheme(
@@ -115,10 +148,14 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
         key=keys[0],
         further_keys=tuple(keys[1:]),
         algorithm=algorithm,
+        token=token,
         tolerance_s=_tolerance(table.get("tolerance"), timestamp),
         url_decoded=table.get("url_decoded", ""),
         like=table.get("like"),
         confirmed=table.get("confirmed", ""),
+        documentation=table.get("documentation", ""),
+        certificate=certificate_place(headers, table, algorithm),
+        named_algorithm=named_algorithm(table),
     )
     if "aliases" in table:
         if "accepts" in table:
@@ -166,16 +203,6 @@ def _accepting(described: Scheme, name: str, find: Find) -> Scheme:
     return dataclasses.replace(described, accepts=dataclasses.replace(described, **names))  # type: ignore[arg-type]
 
 
-def _check_reasons(value: object) -> None:
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-        raise TableError("retry_reasons", 'must be a table of texts, such as { timeout = "http_timeout" }')
-    for name, text in value.items():
-        if name not in REASONS:
-            raise TableError("retry_reasons", f"unknown reason {name}{hint(name, REASONS)}")
-        if not text.isascii() or not text.isprintable():
-            raise TableError("retry_reasons", f"{name} must be printable ASCII")
-
-
 # -- message, timestamp, the rest -----------------------------------------------------------------------------------
 
 
@@ -192,6 +219,12 @@ def _timestamp(headers: Headers, signature: SignatureHeader, table: Mapping[str,
     if len(places) > 1:
         raise TableError("timestamp_field" if field else "headers", "the timestamp is in two places: keep one")
     return places[0] if places else None
+
+
+def _time_in(token: Token, headers: Headers, signature: SignatureHeader) -> Timestamp | None:
+    if headers.timestamp is not None or signature.timestamp_prefix is not None:
+        raise TableError("headers", "{timestamp} does not go with {jwt}: a token holds its time as a claim")
+    return Timestamp("token", token.times[0].name) if token.times else None
 
 
 def _tolerance(text: str | None, timestamp: Timestamp | None) -> int | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadsim.model import JsonValue, Secret, UsageError
-from loadsim.signing.body_fields import sealed_document, sealed_with
+from loadsim.signing.body_fields import sealed_document, sealed_with, with_field
+from loadsim.signing.certificates import CERTIFICATE_URL, own_certificate_url
 from loadsim.signing.composed import ComposedCodes, codes_of
 from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.retry_marks import filled
@@ -14,6 +15,7 @@ from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
 
 if TYPE_CHECKING:
+    from loadsim.signing.body_fields import BodyPlace
     from loadsim.signing.message_parts import OwnHeaders
     from loadsim.signing.scheme_data import SchemeData, Timestamp
 
@@ -50,10 +52,11 @@ class Signer:
         event: str = "",
         content_type: str = JSON,
     ) -> None:
-        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, event, content_type))
+        lines = _constants(scheme, url)
+        mac = codes_of(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
         self._code, self._codes = mac.code, mac.codes
         self._needs_id = bool(scheme.id_headers)
-        constants = b"".join(_line(name, value, event) for name, value in scheme.constants)
+        constants = b"".join(_line(name, value, event) for name, value in lines)
         in_header = scheme.signature.place == "header"
         signature = scheme.signature.name.encode() + b": " if in_header else b""
         ids = b"".join(name.encode() + b": " + _ID + b"\r\n" for name in scheme.id_headers)
@@ -134,7 +137,7 @@ class Signer:
 class SealingSigner(Signer):
     """Signs deliveries whose signature stands in the body: `sealed` first, then `headers` for the sealed body."""
 
-    __slots__ = ("_composed", "_place", "_prefix", "_scheme")
+    __slots__ = ("_certificate", "_composed", "_place", "_prefix", "_scheme")
 
     def __init__(
         self,
@@ -148,7 +151,12 @@ class SealingSigner(Signer):
         self._scheme = scheme
         self._place = scheme.signature
         self._prefix = scheme.signature.prefix.decode()
-        self._composed = ComposedCodes(scheme, secret, url, own=_own_headers(scheme, event, content_type))
+        lines = _constants(scheme, url)
+        self._composed = ComposedCodes(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
+        certificate = scheme.certificate
+        self._certificate: tuple[BodyPlace, str, str] | None = None
+        if certificate is not None and certificate.place != "header":
+            self._certificate = certificate.place, certificate.name, own_certificate_url(scheme, url)
 
     @property
     def seals(self) -> bool:
@@ -157,8 +165,9 @@ class SealingSigner(Signer):
     @property
     def seals_documents(self) -> bool:
         """Whether `sealed_document` can be used: all that is signed of the body, and the signature, is JSON."""
-        parts = self._scheme.parts
-        return self._place.place == "json" and all(part.source == "json" for part in parts if part.is_of_body)
+        of_body = [part for part in self._scheme.parts if part.is_of_body]
+        in_json = self._place.place == "json" and all(part.source == "json" for part in of_body)
+        return in_json and self._certificate is None
 
     def sealed(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The body with its signature. Raises UsageError for a body that cannot hold it."""
@@ -167,6 +176,9 @@ class SealingSigner(Signer):
         place = self._place.place
         assert place != "header"  # noqa: S101 - see Scheme.signer
         try:
+            if self._certificate is not None:
+                where, name, certificate_url = self._certificate
+                delivered = Delivered(with_field(where, name, body, certificate_url), None)
             return sealed_with(place, self._place.name, delivered, value)
         except PartError as error:
             raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
@@ -204,12 +216,45 @@ class SealingSigner(Signer):
         return [before + self.headers(body, now_ns, "") for body in bodies]
 
 
-def _own_headers(scheme: SchemeData, event: str, content_type: str) -> OwnHeaders | None:
+class TokenSigner(Signer):
+    """Signs deliveries whose header carries a token: the time and the id are inside it."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        scheme: SchemeData,
+        secret: Secret,
+        url: str | None = None,
+        event: str = "",
+        content_type: str = JSON,
+    ) -> None:
+        super().__init__(scheme, secret, url, event, content_type)
+        self._tick_ns = 0 if scheme.timestamp is None else scheme.timestamp.tick_ns
+        self._needs_id |= scheme.token is not None and scheme.token.holds_id
+
+    def _set_tick(self, tick: int) -> None:
+        self._timestamp = write_tick(self._unit, tick)
+        self._tick = tick
+
+
+def _constants(scheme: SchemeData, url: str | None) -> tuple[tuple[str, str], ...]:
+    """The constant headers, with the certificate's URL where one names it."""
+    place = scheme.certificate
+    if place is None or place.place != "header":
+        return scheme.constants
+    own_url = own_certificate_url(scheme, url)
+    return tuple((name, value.replace(CERTIFICATE_URL, own_url)) for name, value in scheme.constants)
+
+
+def _own_headers(
+    scheme: SchemeData, lines: tuple[tuple[str, str], ...], event: str, content_type: str
+) -> OwnHeaders | None:
     """What the sender writes into its headers, for schemes that sign some of them."""
     if not scheme.parts:
         return None
     found: dict[str, bytes | str] = {"content-type": content_type.encode()}
-    for name, value in scheme.constants:
+    for name, value in lines:
         line = _line(name, value, event)
         if line:
             found[name.lower()] = line.partition(b": ")[2][:-2]

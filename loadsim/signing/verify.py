@@ -54,6 +54,7 @@ class Rejection(enum.Enum):
     wrong_signature = "the signature does not belong to this body, time and key"
     stale = "the timestamp lies too far in the past"
     future = "the timestamp lies too far in the future"
+    wrong_claim = "a claim of the token is another one: it was made for something else"
 
     @property
     def status(self) -> int:

@@ -62,6 +62,8 @@ class Of(NamedTuple):
 
     def with_code(self, change: Callable[[bytes], bytes]) -> SignedRequest | None:
         """A genuine delivery with another signature, as bytes before it is written; None where that changes nothing."""
+        if self.scheme.token is not None:  # the cases of tokens forge each of its parts
+            return None
         request, place, prefix = self.pick(), signature_place(self.scheme), self._prefix()
         value = place.value(request)
         head, _, code = value.rpartition(prefix) if prefix else (b"", b"", value)
@@ -71,6 +73,8 @@ class Of(NamedTuple):
 
     def with_text(self, change: Callable[[bytes], bytes]) -> SignedRequest | None:
         """The same with the text of the signature changed."""
+        if self.scheme.token is not None:  # the cases of tokens forge each of its parts
+            return None
         request, place, prefix = self.pick(), signature_place(self.scheme), self._prefix()
         value = place.value(request)
         head, _, code = value.rpartition(prefix) if prefix else (b"", b"", value)
@@ -131,7 +135,7 @@ def _body_byte(of: Of) -> SignedRequest | None:
 
 def _other_body(of: Of) -> SignedRequest | None:
     """The headers of one delivery and the body of another."""
-    if of.scheme.algorithm == "none" or of.scheme.signature.place != "header":
+    if of.scheme.algorithm == "none" or of.scheme.token is not None or of.scheme.signature.place != "header":
         return None
     if not (of.scheme.covers_body or any(part.is_of_body for part in of.scheme.parts)):
         return None
@@ -141,7 +145,7 @@ def _other_body(of: Of) -> SignedRequest | None:
 
 def _other_signature(of: Of) -> SignedRequest | None:
     """A delivery with the signature of another one that was signed at the same instant."""
-    if of.scheme.algorithm == "none":
+    if of.scheme.algorithm == "none" or of.scheme.token is not None:
         return None
     request, other = of.draw.sample(of.pool, 2)
     place = signature_place(of.scheme)
@@ -185,7 +189,7 @@ CHANGES: Mapping[str, Callable[[Of], SignedRequest | None]] = {
 def ideas_of(name: str, seed: int) -> tuple[Secret, Iterator[SignedRequest], dict[str, Iterator[SignedRequest | None]]]:
     """The secret of a scheme, genuine deliveries, and forged ones by idea."""
     chosen = scheme(name)
-    if chosen.algorithm in ("hmac", "none"):
+    if chosen.pair is None:
         secret, old = (Secret(hashlib.sha256(f"{seed}/{name}/{key}".encode()).hexdigest()) for key in ("new", "old"))
     else:  # key pairs are new each time: some cannot be made from a seed
         secret, old = new_secret(chosen), new_secret(chosen)
@@ -207,7 +211,7 @@ def ideas_of(name: str, seed: int) -> tuple[Secret, Iterator[SignedRequest], dic
 
     def of_case(number: int) -> Iterator[SignedRequest | None]:
         kept: list[SignedRequest] = []
-        most = RSA_CASES if chosen.algorithm.startswith("rsa") else 10**9
+        most = RSA_CASES if (chosen.pair or "").startswith("rsa") else 10**9
         index = POOL
         while True:
             index += 1

@@ -93,5 +93,5 @@ def test_a_way_of_malforming_a_signature_is_named_too(
 
 def test_every_part_of_a_kind_that_must_be_refused_has_its_words() -> None:
     parts = {name for name, kind in CASE_KINDS.items() if case_kind(name) != name and kind.expect == "refuse"}
-    assert len(parts) == 12
+    assert {case_kind(part) for part in parts} >= {"documentation_key", "malformed_signature", "jwt_forgery"}
     assert parts <= set(ACCEPTED)

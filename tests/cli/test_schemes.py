@@ -11,6 +11,7 @@ import pytest
 
 from loadsim.model import Secret
 from loadsim.signing import CUSTOM, scheme, scheme_names
+from loadsim.signing.certificates import read_certificate
 
 from .running import Run
 
@@ -137,6 +138,33 @@ def test_the_body_may_come_on_standard_input(run: Run, monkeypatch: pytest.Monke
     assert verify(run, "github", "--body-file", "-", lines=header_lines("github"))[0] == 0
 
 
+def test_what_is_wrong_with_a_token_is_one_line(run: Run) -> None:
+    lines = header_lines("netlify")
+    code, text = verify(run, "netlify", lines=lines)
+    said = "verified: the token belongs to this body and key; it holds no time, so a replay looks the same"
+    assert (code, text) == (0, f"{said}\n")
+    Path("body").write_bytes(b"{}")
+    code, text = verify(run, "netlify", lines=lines)
+    assert (code, len(text.splitlines())) == (99, 1)
+    assert text.startswith("refused (wrong signature): the claim sha256 is that of another body: the body was changed")
+    url = "https://example.test/hooks"
+    lines = header_lines("monday", url=url)
+    code, text = verify(run, "monday", "--url", "https://b.test/", lines=lines)
+    said = f"the claim aud is '{url}', not 'https://b.test/': it was made for another audience"
+    assert (code, text) == (99, f"refused (wrong claim): {said}\n")
+    code, text = verify(run, "monday", "--url", url, lines=lines, now=NOW_S + 600)
+    assert text.startswith("refused (stale): the token has expired: exp was 5.0 min ago")
+
+
+def test_a_new_key_pair_for_tokens_is_shown_as_a_jwk(run: Run) -> None:
+    ran = run("schemes", "new-key", "plaid", "--out", "key.pem")
+    jwk = json.loads(ran.out.partition("jwk: ")[2])
+    assert (jwk["kty"], jwk["crv"], jwk["alg"], jwk["use"]) == ("EC", "P-256", "ES256", "sig")
+    assert jwk["kid"] == "bfbd5111-8e33-4643-8ced-b2e642a72f3c"
+    assert "d" not in jwk, "the private key"
+    assert "any text is a secret" in run("schemes", "new-key", "netlify", "--out", "other.pem").err
+
+
 @pytest.mark.parametrize("name", ["discord", "sendgrid"])
 def test_a_new_key_pair_is_written_and_its_public_key_shown(run: Run, name: str) -> None:
     ran = run("schemes", "new-key", name, "--out", "key.pem")
@@ -153,3 +181,20 @@ def test_a_new_key_pair_is_written_and_its_public_key_shown(run: Run, name: str)
     again = run("schemes", "new-key", name, "--out", "key.pem")
     assert (again.code, "exists already" in again.err) == (2, True)
     assert run("schemes", "new-key", "github", "--out", "g.pem").code == 2
+
+
+def test_a_new_key_has_a_certificate_where_deliveries_name_one(run: Run) -> None:
+    ran = run("schemes", "new-key", "aws-sns", "--out", "key.pem", "--certificate", "certificate.pem")
+    assert ran.code == 0
+    text = Path("certificate.pem").read_text(encoding="utf-8")
+    assert read_certificate(text).public_key == ran.out[: ran.out.index("hex: ")]
+    assert "PRIVATE" not in text
+    refused = run("schemes", "new-key", "discord", "--out", "d.pem", "--certificate", "d-certificate.pem")
+    assert (refused.code, "scheme discord name no certificate" in refused.err) == (2, True)
+    assert not Path("d.pem").exists()
+
+
+def test_where_it_is_documented_is_shown(run: Run) -> None:
+    shown = run("schemes", "show", "paypal")
+    assert "documented  developer.paypal.com/" in shown.out
+    assert "certificate https://api.paypal.com/v1/notifications/certs/*" in shown.out

@@ -14,10 +14,17 @@ SCHEMES = tuple(name for name in scheme_names() if scheme(name).is_usual and sch
 URL = "https://example.test/hooks?a=%3A1&data.id=7"
 TIMED = tuple(name for name in SCHEMES if scheme(name).timestamp)
 """Schemes with a timestamp, wherever it stands."""
-STAMPED = tuple(name for name in TIMED if len(scheme(name).header_names()) > 1 and name not in ("twitch", "box"))
+STAMPED = tuple(
+    name
+    for name in TIMED
+    if (timestamp := scheme(name).timestamp) and timestamp.place == "header" and timestamp.unit != "rfc3339"
+)
 """Schemes with an integer timestamp in a header of its own."""
-BODY_MS = b'{"webhookTimestamp":%d}'
-"""A body that says when it was signed, as Linear's do."""
+
+
+def dated(ms: int) -> bytes:
+    """A body that says when it was signed, as those of Linear and Pusher do."""
+    return b'{"webhookTimestamp":%d,"time_ms":%d}' % (ms, ms)
 
 
 def signer(name: str, secret: Secret = SECRET) -> Signer:

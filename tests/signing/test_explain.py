@@ -19,7 +19,7 @@ from loadsim.signing import Rejection, scheme
 from loadsim.signing.explain import Explanation, explain
 from loadsim.signing.misreadings import MISREADINGS, Misreading
 
-from .support import BODY_MS, NOW_S, OTHER, SCHEMES, SECRET, URL, delivery, signer
+from .support import NOW_S, OTHER, SCHEMES, SECRET, URL, dated, delivery, signer
 
 BODY = '{"b":{"url":"https://example.test/<é>"},"a":[1,2.5,null]}'.encode()
 DOCUMENT = json.loads(BODY)
@@ -39,7 +39,7 @@ def findings_text(
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_genuine_delivery_is_said_to_be_genuine(name: str) -> None:
-    body = BODY_MS % (NOW_S * 1000)
+    body = dated(NOW_S * 1000)
     answer = explained(name, delivery(signer(name), body), body, NOW_S + 1)
     assert answer.rejection is None
     assert "the signature belongs to this body" in answer.findings[0]

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import importlib
 import json
-import os
-import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +15,7 @@ from hypothesis import strategies as st
 from loadsim.model import Secret
 from loadsim.signing import Rejection, scheme
 
+from .provider_libraries import accepted, ask, library
 from .support import delivery
 
 BODIES = st.dictionaries(st.text(max_size=10), st.text(max_size=20), max_size=4).map(
@@ -28,24 +25,6 @@ KEYS = st.binary(min_size=24, max_size=64).map(lambda key: "whsec_" + base64.b64
 SECRETS = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=40)
 """Any letters but white space, of which some libraries take a secret to be empty."""
 few = settings(max_examples=25, deadline=None)
-
-
-def library(name: str) -> Any:
-    """The provider's module; where everything is required its absence is a failure."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        if os.environ.get("LOADSIM_REQUIRE") == "all":  # noqa: TID251 - as in conftest
-            pytest.fail(f"needs {name}: install the extra `interop`", pytrace=False)
-        pytest.skip(f"needs {name}: install the extra `interop`")
-
-
-def accepted(call: Any, *arguments: Any, errors: tuple[type[Exception], ...]) -> bool:
-    """Whether a library's check lets the delivery pass."""
-    try:
-        return call(*arguments) is not False
-    except errors:
-        return False
 
 
 @pytest.mark.parametrize(("module", "name"), [("standardwebhooks", "standard-webhooks"), ("svix.webhooks", "svix")])
@@ -104,22 +83,8 @@ def test_slack(secret: str, body: bytes) -> None:
 
 # -- libraries of another language ----------------------------------------------------------------------------------
 
-NODE = Path(__file__).parent / "node"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 NODE_BODIES = (b"{}", '{"a":"é\U0001f600"}'.encode(), b'{ "a" : [1, 2.50] }\r\n', b'{"x":"' + b"y" * 20_000 + b'"}')
-
-
-def ask(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the libraries say, one answer a request."""
-    if not (NODE / "node_modules").is_dir():
-        if os.environ.get("LOADSIM_REQUIRE") == "all":  # noqa: TID251 - as in conftest
-            pytest.fail("needs the packages of tests/signing/node: npm install there", pytrace=False)
-        pytest.skip("needs the packages of tests/signing/node: npm install there")
-    lines = "".join(json.dumps(request) + "\n" for request in requests)
-    done = subprocess.run(
-        ["node", "interop.mjs"], cwd=NODE, input=lines, capture_output=True, text=True, check=True, timeout=60
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.needs("node")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from loadsim.model import Secret
 from loadsim.signing.description import Scheme
+from loadsim.signing.fields import Field
 from loadsim.signing.mac import MessageMac
-from loadsim.signing.scheme_data import Digest, Encoding, Field, SignatureHeader
+from loadsim.signing.scheme_data import Digest, Encoding, SignatureHeader
 
 URL = "https://example.test/hooks"
 PARTS = st.sampled_from([Field.timestamp, Field.id, Field.method, Field.url, Field.body]) | st.binary(max_size=4)

@@ -96,3 +96,4 @@ def test_a_flipped_bit_of_the_signature_is_refused(name: str, bit: int) -> None:
 def test_how_it_is_confirmed_is_said(name: str) -> None:
     assert scheme(name).confirmed.isascii()
     assert scheme(name).title != name
+    assert scheme(name).documentation or name == "trackpilots"

@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +21,13 @@ from loadsim.signing.message_parts import Delivered
 from loadsim.studies.bench_verify.verifiers import CheckDelivery
 
 SMALLEST_BODY = 64
+TIME_FIELD = "webhookTimestamp"
+"""The field of bodies that holds the time, where the scheme names none."""
 
 
 def timeable(scheme: Scheme) -> bool:
     """Whether verifiers of the scheme can be timed: others need bodies or keys of their own."""
-    return scheme.is_usual
+    return scheme.is_usual or (scheme.token is not None and scheme.covers_body)
 
 
 LIST_BYTES = 8_000
@@ -60,7 +63,9 @@ class Maker:
     def __init__(self, scheme: Scheme, secret: Secret, url: str, body: Body | None = None) -> None:
         """`body` makes them in place of `body_of`, from size, ms since 1970 and number."""
         self.scheme = scheme
-        self._body = body or body_of
+        timestamp = scheme.timestamp
+        field = timestamp.name if timestamp is not None and timestamp.place == "body" else TIME_FIELD
+        self._body = body or functools.partial(body_of, time_field=field)
         self.url = url
         self._signer = scheme.signer(secret, url=url, event=EVENT)
 
@@ -81,7 +86,8 @@ class Maker:
         """The same with a bad signature; with `several` a header of 8 KB of them, or a single one as long as that."""
         name = self.scheme.signature.name.lower()
         value = good.headers[name]
-        head, code = value[: -self._size], value[-self._size :]
+        size = self._size_in(value)
+        head, code = value[:-size], value[-size:]
         bad = head + _other(code)
         if several:
             prefix = self.scheme.signature.prefix.decode()
@@ -108,8 +114,10 @@ class Maker:
             asked.append(("a stale delivery", self.delivery(size, old_ns), False))
         return [CheckDelivery(words, each.as_framework, each.body, genuine) for words, each, genuine in asked]
 
-    @property
-    def _size(self) -> int:
+    def _size_in(self, value: str) -> int:
+        """Of the code at the end of a signature header."""
+        if self.scheme.token is not None:
+            return len(value.rpartition(".")[2])
         code = {"sha1": 20, "sha256": 32, "sha512": 64}[self.scheme.digest]
         if self.scheme.encoding in ("hex", "HEX"):
             return 2 * code
@@ -117,6 +125,8 @@ class Maker:
         return padded if self.scheme.encoding == "base64" else padded - (-code % 3)
 
     def _message(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        if self.scheme.token is not None:
+            return b""
         event_id = headers[self.scheme.id_headers[0].lower()].encode() if self.scheme.signs_id else b""
         return message_of(self.scheme, self.url)(self._timestamp(headers), event_id, Delivered(body, headers))
 
@@ -130,9 +140,10 @@ class Maker:
         return first.removeprefix(signature.timestamp_prefix or b"")
 
 
-def body_of(size: int, now_ms: int, number: int) -> bytes:
-    """JSON of exactly `size` bytes, SMALLEST_BODY or more: records as in events, and padding."""
-    head = b'{"webhookTimestamp":%d,"n":%d,' % (now_ms, number)
+def body_of(size: int, now_ms: int, number: int, time_field: str = TIME_FIELD) -> bytes:
+    """JSON of exactly `size` bytes, SMALLEST_BODY or more: the time where the scheme has it, records as in events, and
+    padding."""
+    head = b'{"%s":%d,"n":%d,' % (time_field.encode(), now_ms, number)
     foot = b'"x":"', b'"}'
     room = size - len(head) - sum(map(len, foot))
     count = max(0, (room - len(b'"data":[],')) // (len(_RECORD) + 1))

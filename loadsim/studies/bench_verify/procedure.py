@@ -19,6 +19,7 @@ from loadsim.launch.environment import environment
 from loadsim.measure.timing_statistics import WIDEST, at_most, batch_size, median_interval, spread
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret
 from loadsim.run.run_ids import new_id
+from loadsim.secret_sources import new_secret
 from loadsim.signing import Scheme
 from loadsim.signing.mac import derive_key
 from loadsim.studies.bench_verify import verifiers
@@ -57,7 +58,7 @@ class VerifyRequest:
     sizes: Sequence[int] = SIZES
     rounds: int = ROUNDS
     secret: Secret | None = None
-    """None: a random one, valid in every key format."""
+    """None: a random one, valid in every key format, or a new private key."""
     own: Contender | None = None
     url: str = URL
 
@@ -102,9 +103,9 @@ class VerifyBenchmark:
         self._say = say
         self._progress = progress
         self._secret = request.secret or Secret(secrets.token_hex(24))
-        stranger = Secret(secrets.token_hex(24))
-        self._makers = [Maker(each, self._secret, request.url) for each in request.schemes]
-        self._strangers = [Maker(each, stranger, request.url) for each in request.schemes]
+        self._keys = {each.name: self._key_of(each) for each in request.schemes}
+        self._makers = [Maker(each, self._keys[each.name], request.url) for each in request.schemes]
+        self._strangers = [Maker(each, new_secret(each), request.url) for each in request.schemes]
         self._verifiers = {each.name: self._verifiers_of(each) for each in request.schemes}
         self._judged: dict[tuple[str, str], VerifierCheck] = {}
         self._cpu = self._wall = self._rounds = 0
@@ -138,9 +139,13 @@ class VerifyBenchmark:
         self._judge()
         return self._result(started, core, groups)
 
+    def _key_of(self, scheme: Scheme) -> Secret:
+        return self._secret if self._request.secret or scheme.pair is None else new_secret(scheme)
+
     def _verifiers_of(self, scheme: Scheme) -> list[Contender]:
-        found = [verifiers.ours(scheme, self._secret, self._request.url)]
-        library = verifiers.library(scheme, self._secret)
+        secret = self._keys[scheme.name]
+        found = [verifiers.ours(scheme, secret, self._request.url)]
+        library = verifiers.library(scheme, secret)
         if library is not None:
             found.append(library)
         if self._request.own is not None and scheme is self._request.schemes[0]:
@@ -169,16 +174,21 @@ class VerifyBenchmark:
         largest = max(self._request.sizes)
         for maker in self._makers:
             scheme = maker.scheme
-            digest, key = scheme.digest, derive_key(scheme, self._secret)
             right = [each for each in self._verifiers[scheme.name] if not self._judged[scheme.name, each.name].faults]
-            codes = [verifiers.plain_hash(digest), verifiers.two_state(key, digest)]
-            codes += verifiers.standard_macs(key, digest)
-            if (other := verifiers.cryptography_mac(key, digest)) is not None:
-                codes.append(other)
+            codes = self._codes_of(scheme)
             for size in self._request.sizes:
                 yield _Group(maker, size, "good", [_Cell(each) for each in (*codes, *right)])
             yield _Group(maker, self._listed_size, "listed", [_Cell(each) for each in right])
             yield _Group(maker, largest, "largest", [_Cell(each) for each in right])
+
+    def _codes_of(self, scheme: Scheme) -> list[Contender]:
+        """The codes without a check that a verifier is compared with; a token has none."""
+        if scheme.token is not None:
+            return []
+        digest, key = scheme.digest, derive_key(scheme, self._keys[scheme.name])
+        codes = [verifiers.plain_hash(digest), verifiers.two_state(key, digest), *verifiers.standard_macs(key, digest)]
+        other = verifiers.cryptography_mac(key, digest)
+        return codes if other is None else [*codes, other]
 
     @property
     def _listed_size(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import email.utils
 import secrets
 import time
@@ -11,16 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadsim.cases import content_type_line
+from loadsim.cases.corpora import corpus_of
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.misreading_proofs import ProofAnswer, Question, SentForm
-from loadsim.cases.raw_bytes_forms import PLAIN_MEMBER, RawForm
-from loadsim.cases.tampering import tampered
+from loadsim.cases.raw_bytes_forms import RawForm
+from loadsim.cases.tampering import not_signed, tampered
 from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
 from loadsim.plan import Headers, headers_over
 from loadsim.plan.redact import conceal, secrets_in
-from loadsim.signing import Scheme
+from loadsim.secret_sources import new_secret
+from loadsim.signing import Scheme, Signer
 from loadsim.signing.mac import MessageMac
 from loadsim.signing.mismatch_causes import Codes
 from loadsim.signing.timestamps import write_tick
@@ -29,9 +30,6 @@ from loadsim.single.timed_exchange import exchange
 from loadsim.studies.probe.judgement import Seen
 from loadsim.studies.probe.result import ProbedEndpoint
 from loadsim.studies.probe.window import Clocks
-
-PLAIN = dataclasses.replace(PLAIN_MEMBER, member=b"")
-"""The form of a plain event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,10 @@ class Asker:
         self.request = request
         self._source = EventSource(request.subject.event, secrets.randbits(32))
         scheme = request.scheme
-        self._signer = scheme.signer(
-            request.secret, url=request.signed_url, event=self._source.topic, content_type=self._source.content_type
-        )
+        self._signer = self._signer_of(request.secret)
+        self.corpus = corpus_of(self._source.content_type)
+        """What is sent."""
+        self.form_of_plain = self.corpus.plain
         self._content_type = content_type_line(self._source.content_type)
         self._code = MessageMac(scheme, request.secret, request.signed_url).code if scheme.is_usual else None
         self._signature = HeaderLine(scheme.signature.name)
@@ -73,6 +72,12 @@ class Asker:
         self.clocks = Clocks()
         self._stamped_s = self.began_s = self.ended_s = 0.0
         """The time of the last exchange, seconds since 1970."""
+
+    def _signer_of(self, secret: Secret) -> Signer:
+        request, source = self.request, self._source
+        return request.scheme.signer(
+            secret, url=request.signed_url, event=source.topic, content_type=source.content_type
+        )
 
     def plain(self, now_ns: int) -> bytes:
         """The body of the next event."""
@@ -97,10 +102,16 @@ class Asker:
         return ProofAnswer(self.body_sent, seen.accepted)
 
     async def forged(self) -> Seen:
-        """Send an event whose body was changed after signing."""
-        now_ns = time.time_ns()
+        """Send an event whose body was changed after signing, or where the body is not signed, one of another key."""
+        now_ns, scheme = time.time_ns(), self.request.scheme
         body = self.plain(now_ns)
-        return await self.send(body, body, now_ns, tamper=tampered(self.request.scheme))
+        if not not_signed(scheme):
+            return await self.send(body, body, now_ns, tamper=tampered(scheme))
+        genuine, self._signer = self._signer, self._signer_of(new_secret(scheme))
+        try:
+            return await self.send(body, body, now_ns)
+        finally:
+            self._signer = genuine
 
     async def shifted(self, shift_s: int) -> Seen:
         """Send a genuine event of another time."""
@@ -137,10 +148,10 @@ class Asker:
         body = body if tamper is None else tamper(body)
         if code is not None:
             lines = self._coded(lines, code, now_ns, event_id, signed)
-        form = form or PLAIN_MEMBER
+        form = form or self.corpus.member
         self.requests += 1
         self.body_sent = body
-        if form is PLAIN:
+        if form is self.form_of_plain:
             self.plain_sent = body
         self.began_s = time.time()
         done = await exchange(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Iterable
 
-from loadsim.cases.misreading_proofs import TELLING, Proof, ProofAnswer, Question, SentForm, prove
-from loadsim.cases.raw_bytes_forms import CORPUS, PLAIN_MEMBER, RawForm
+from loadsim.cases.corpora import Corpus
+from loadsim.cases.misreading_proofs import Proof, ProofAnswer, Question, SentForm, prove
+from loadsim.cases.raw_bytes_forms import RawForm
+from loadsim.cases.tampering import not_signed
 from loadsim.model import UnreachableError
 from loadsim.report.diagnosis import diagnosis_of
 from loadsim.signing import Scheme
 from loadsim.signing.mismatch_causes import suspects
-from loadsim.signing.misreadings import MISREADINGS
-from loadsim.studies.probe.asker import PLAIN, Asker, ProbeRequest
+from loadsim.studies.probe.asker import Asker, ProbeRequest
 from loadsim.studies.probe.clock_search import EdgeSearch
 from loadsim.studies.probe.judgement import Seen, meaning_of
 from loadsim.studies.probe.result import ClockResult, Finding, ProbeResult, Row
@@ -28,6 +29,12 @@ UNVERIFIED = Finding(
     "runs after the answer or is switched off here, forged events are accepted",
     proven=True,
 )
+ANY_KEY = Finding(
+    "the endpoint does not verify: it accepted an event that was signed with another key",
+    "check the signature before answering, and answer 401 when it is not of your key",
+    proven=True,
+)
+"""Of schemes that do not sign the body."""
 SHOWN_ANSWER = 60
 """Characters of an answer that a result keeps."""
 _DIRECTIONS: tuple[tuple[Direction, int], ...] = (("stale", -1), ("future", 1))
@@ -44,12 +51,13 @@ async def probe_rawness(request: ProbeRequest) -> ProbeResult:
     stopped, forged = await _controls(asker)
     if stopped is not None:
         return ProbeResult(request.subject, asker.requests, (stopped,))
-    strict = not (await asker.ask(PLAIN_MEMBER)).accepted
+    corpus, plain = asker.corpus, asker.form_of_plain
+    strict = not (await asker.ask(corpus.member)).accepted
     rows: list[Row] = []
     failing: list[SentForm] = []
-    accepted: list[SentForm] = [SentForm(PLAIN, asker.plain_sent)]
+    accepted: list[SentForm] = [SentForm(plain, asker.plain_sent)]
     given_up = None
-    for form in CORPUS:
+    for form in corpus.forms:
         why = given_up or _unsendable(form, request.scheme, strict=strict)
         if why:
             rows.append(Row(form.name, form.bytes_class, None, why=why))
@@ -63,11 +71,12 @@ async def probe_rawness(request: ProbeRequest) -> ProbeResult:
             given_up = await _no_more(asker, form)
         if row.meaning in ("signature", "unclear"):
             failing.append(sent)
-    sendable = [form for form in TELLING if not _unsendable(form, request.scheme, strict=strict)]
-    search = prove(failing, accepted, [SentForm(form, form.of(asker.plain_sent)) for form in sendable])
+    sendable = [form for form in corpus.telling if not _unsendable(form, request.scheme, strict=strict)]
+    telling = [SentForm(form, form.of(asker.plain_sent)) for form in sendable]
+    search = prove(failing, accepted, telling, corpus.misreadings)
     proofs = [] if given_up else await _answered(asker, search)
     rows = [_proven(row, proofs) for row in rows]
-    findings, notes = _conclusions(rows, proofs)
+    findings, notes = _conclusions(corpus, rows, proofs)
     if strict:
         notes.insert(0, "events with one more field are refused: forms that add one were not sent")
     return ProbeResult(request.subject, asker.requests, tuple(findings), tuple(rows), tuple(notes), given_up)
@@ -97,7 +106,7 @@ _SAYS_UNSIGNED = (400, 401, 403)
 
 async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
     """The finding that ends the probe, if any, and the answer to a forged event."""
-    plain = await asker.ask(PLAIN)
+    plain = await asker.ask(asker.form_of_plain)
     if plain.status is None:
         raise UnreachableError(plain.text.decode())
     if not plain.accepted:
@@ -112,29 +121,31 @@ async def _controls(asker: Asker) -> tuple[Finding | None, Seen]:
     forged = await asker.forged()
     if forged.status is None:
         raise UnreachableError(f"a plain event was accepted, but a forged one got no answer: {forged.text.decode()}")
-    return (UNVERIFIED if forged.accepted else None), forged
+    unverified = ANY_KEY if not_signed(asker.request.scheme) else UNVERIFIED
+    return (unverified if forged.accepted else None), forged
 
 
 async def _cause(asker: Asker) -> Finding | None:
     """Why a plain event is refused, where a usual misreading, key, URL or formula is accepted in its place."""
-    request, plain = asker.request, SentForm(PLAIN, asker.plain_sent)
-    telling = [form for form in TELLING if not _unsendable(form, request.scheme, strict=False)]
-    usual = [misreading for misreading in MISREADINGS if misreading.is_usual]
+    request, corpus, form = asker.request, asker.corpus, asker.form_of_plain
+    plain = SentForm(form, asker.plain_sent)
+    telling = [form for form in corpus.telling if not _unsendable(form, request.scheme, strict=False)]
+    usual = [misreading for misreading in corpus.misreadings if misreading.is_usual]
     search = prove([plain], (), [SentForm(form, form.of(plain.body)) for form in telling], usual)
     found: Finding | None = None
     for proof in (await _answered(asker, search))[:1]:
-        found = Finding(proof.cause, proof.misreading.mend, (PLAIN.name,), proven=True)
+        found = Finding(proof.cause, proof.misreading.mend, (form.name,), proven=True)
     for suspect in () if found else suspects(request.scheme, request.secret, request.signed_url):
-        if (await asker.ask_signed(PLAIN, suspect.code)).accepted:
-            found = Finding(f"the endpoint {suspect.does}", suspect.if_endpoint, (PLAIN.name,), proven=True)
+        if (await asker.ask_signed(form, suspect.code)).accepted:
+            found = Finding(f"the endpoint {suspect.does}", suspect.if_endpoint, (form.name,), proven=True)
             break
     # An endpoint that accepts plain events by now was only not ready: nothing is proven by that.
-    return None if found is None or (await asker.ask(PLAIN)).accepted else found
+    return None if found is None or (await asker.ask(form)).accepted else found
 
 
 async def _no_more(asker: Asker, form: RawForm) -> str | None:
     """The reason to stop after `form` was not accepted: plain events are not accepted any more either."""
-    plain = await asker.ask(PLAIN)
+    plain = await asker.ask(asker.form_of_plain)
     if plain.accepted:
         return None
     return (
@@ -177,8 +188,8 @@ def _proven(row: Row, proofs: Iterable[Proof]) -> Row:
     return row
 
 
-def _conclusions(rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], list[str]]:
-    forms = {form.name: form for form in CORPUS}
+def _conclusions(corpus: Corpus, rows: list[Row], proofs: list[Proof]) -> tuple[list[Finding], list[str]]:
+    forms = {form.name: form for form in corpus.forms}
     failing = [row for row in rows if row.meaning == "signature"]
     findings, notes = [], []
     for proof in proofs:

@@ -11,6 +11,7 @@ import pytest
 from loadsim.exit_codes import BENCHES
 from loadsim.measure.timing_statistics import WIDEST
 from loadsim.model import Secret, UsageError
+from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme, scheme_names
 from loadsim.signing.mac import derive_key
 from loadsim.studies.bench_verify import procedure as bench_verify
@@ -24,7 +25,8 @@ from tests.launch.support import SECRET, SECRET_ENV, loadsim
 from tests.report.rendering import render_summary, render_text
 
 URL = "https://example.test/webhooks"
-TIMEABLE = [name for name in scheme_names() if timeable(scheme(name)) and scheme(name).key != "hex"]
+TIMEABLE = [name for name in scheme_names() if scheme(name).is_usual and scheme(name).key != "hex"]
+TOKENS = [name for name in scheme_names() if scheme(name).token is not None and timeable(scheme(name))]
 KEY = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 STRANGER = Secret("whsec_plJ3nmyCDGBKInavdOK15jsl")
 NOW_NS = 1_746_123_456_000_000_000
@@ -88,6 +90,30 @@ def test_ours_decides_every_question_rightly(name: str) -> None:
     questions = Maker(scheme(name), KEY, URL).questions(300, NOW_NS, Maker(scheme(name), STRANGER, URL))
     assert [question.genuine for question in questions] == [True, *[False] * (len(questions) - 1)]
     assert faults(ours(scheme(name), KEY, URL), questions, NOW_NS / 1e9) == []
+
+
+def test_verifiers_of_tokens_are_asked_and_timed_without_the_yardsticks_of_a_mac() -> None:
+    assert {"plaid", "netlify"} <= set(TOKENS)
+    assert not timeable(scheme("monday")), "its body is not signed"
+    request = VerifyRequest(schemes=[scheme(name) for name in TOKENS], sizes=(300,), rounds=1)
+    result = VerifyBenchmark(request).execute()
+    assert [(found.scheme, found.faults) for found in result.judged] == [(name, []) for name in TOKENS]
+    assert {"a tampered body", "a signature under another key"} <= set(result.judged[0].asked)
+    assert {(row.scheme, row.delivery) for row in result.rows} == {
+        (name, delivery) for name in TOKENS for delivery in ("good", "listed", "largest")
+    }
+    assert {row.name for row in result.rows} == {"loadsim"}
+    assert render_text(result)
+
+
+@pytest.mark.parametrize("name", TOKENS)
+@pytest.mark.parametrize("several", [True, False])
+def test_hostile_tokens_are_refused(name: str, *, several: bool) -> None:
+    secret = new_secret(scheme(name))
+    maker = Maker(scheme(name), secret, URL)
+    bad = maker.unlike(maker.delivery(300, NOW_NS), several=several)
+    assert scheme(name).verifier(secret, url=URL).verify(bad.headers, bad.body, NOW_NS / 1e9) is not None
+    assert (7_700 < len(bad.headers[scheme(name).signature.name.lower()]) <= 8_000) == several
 
 
 ASKED = [

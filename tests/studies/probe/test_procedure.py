@@ -16,6 +16,7 @@ from loadsim.measure.stored_json import stored_json
 from loadsim.model import Secret, UnreachableError
 from loadsim.receiver.embedded import start_receiver
 from loadsim.receiver.options import ENGINES, ReceiverOptions
+from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme
 from loadsim.studies.probe.asker import ProbeRequest
 from loadsim.studies.probe.document import ClockDocument, probe_document
@@ -26,7 +27,12 @@ from tests.conftest import slow_but
 from tests.report.rendering import render_text
 from tests.studies.probe.flawed_http import SECRET, receiver
 
-EVENTS = {"trackpilots": "desktop.app_tracking.captured", "hubspot-v3": "hubspot-v3.contact.creation"}
+EVENTS = {
+    "trackpilots": "desktop.app_tracking.captured",
+    "hubspot-v3": "hubspot-v3.contact.creation",
+    "monday": "monday.create_item",
+    "google-pubsub": "google-pubsub.message",
+}
 
 
 def request_to(url: str, name: str = "trackpilots", secret: str = SECRET) -> ProbeRequest:
@@ -212,6 +218,26 @@ async def test_an_endpoint_that_does_not_verify_is_the_only_finding() -> None:
     assert [finding.text[:33] for finding in report.findings] == ["the endpoint does not verify: it "]
     assert clock.findings == report.findings
     assert "does not verify" in render_text(clock)
+
+
+@pytest.mark.parametrize("name", ["monday", "google-pubsub"])
+async def test_the_clock_of_an_endpoint_is_found_where_the_body_is_not_signed(name: str) -> None:
+    secret = new_secret(scheme(name)).reveal()
+    options = ReceiverOptions(scheme=name, admin=None)
+    async with await start_receiver(options, Secret(secret)) as running:
+        request = request_to(running.url, name, secret)
+        clock = await probe_clock(request, tolerance_s=scheme(name).tolerance_s, limit_s=8_000)
+    assert clock.findings == ()
+    assert [width for _, width in clock.widths()] == ["equal", "equal"]
+
+
+async def test_an_endpoint_that_takes_any_key_is_found_where_the_body_is_not_signed() -> None:
+    with serving(receiver(verifies=False)) as url:
+        request = request_to(url, "monday", "s3cret")
+        clock = await probe_clock(request, tolerance_s=300, limit_s=4_000)
+    assert [finding.text for finding in clock.findings] == [
+        "the endpoint does not verify: it accepted an event that was signed with another key"
+    ]
 
 
 async def test_an_endpoint_with_another_secret_is_diagnosed_at_once() -> None:
