@@ -151,8 +151,9 @@ class SealingSigner(Signer):
         self._scheme = scheme
         self._place = scheme.signature
         self._prefix = scheme.signature.prefix.decode()
-        lines = _constants(scheme, url)
-        self._composed = ComposedCodes(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
+        own = _own_headers(scheme, _constants(scheme, url), event, content_type)
+        codes = codes_of(scheme, secret, url, own=own)
+        self._composed = codes if isinstance(codes, ComposedCodes) else None
         certificate = scheme.certificate
         self._certificate: tuple[BodyPlace, str, str] | None = None
         if certificate is not None and certificate.place != "header":
@@ -167,11 +168,11 @@ class SealingSigner(Signer):
         """Whether `sealed_document` can be used: all that is signed of the body, and the signature, is JSON."""
         of_body = [part for part in self._scheme.parts if part.is_of_body]
         in_json = self._place.place == "json" and all(part.source == "json" for part in of_body)
-        return in_json and self._certificate is None
+        return in_json and self._certificate is None and self._composed is not None
 
     def sealed(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The body with its signature. Raises UsageError for a body that cannot hold it."""
-        delivered = self._composed.delivered(body)
+        delivered = Delivered(body, None) if self._composed is None else self._composed.delivered(body)
         value = self._value(delivered, now_ns, event_id)
         place = self._place.place
         assert place != "header"  # noqa: S101 - see Scheme.signer
@@ -186,6 +187,7 @@ class SealingSigner(Signer):
     def sealed_document(self, document: JsonValue, now_ns: int, event_id: str) -> bytes:
         """As `sealed`, of the document that the body would be made of; it is the same afterwards. See
         `seals_documents`."""
+        assert self._composed is not None  # noqa: S101 - see seals_documents
         delivered = self._composed.document(document)
         value = self._value(delivered, now_ns, event_id)
         try:
@@ -200,6 +202,8 @@ class SealingSigner(Signer):
             text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
             if timestamp.place == "signature":
                 value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
+        if self._composed is None:  # a token
+            return value + self._code(text, event_id.encode("ascii"), delivered.body)
         return value + self._composed.code_of(text, event_id.encode("ascii"), delivered)
 
     def headers(self, body: bytes, now_ns: int, event_id: str) -> bytes:
