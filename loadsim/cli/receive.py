@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from loadsim.cli import completing
+from loadsim.cli.capture_options import capture_options
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import json_option, put_json, write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
@@ -50,6 +51,7 @@ from loadsim.studies.save import utc_now
     help="Fetch certificates that deliveries name from the provider's own hosts, and take these too.",
 )
 @receiver_options
+@capture_options
 @click.option(
     "--admin",
     type=ADDRESS,
@@ -208,6 +210,12 @@ def _summary(stats: ReceiverStats) -> None:
     _say(" · ".join(words))
     answers = ", ".join(f"{status}: {count:,}" for status, count in total.status.items())
     _say(f"answered {total.answered:,}" + (f" ({answers})" if answers else ""))
+    if (captured := stats.captured) is not None:
+        where = (
+            captured.last if captured.files == 1 else f"{counted(captured.files, 'file')}, the last is {captured.last}"
+        )
+        lost = f", not captured {captured.lost:,}" if captured.lost else ""
+        _say(f"captured {captured.rows:,} in {where}{lost}")
     if (work := stats.work) is not None:
         words = [f"done after the answer {work.done:,}", f"repeated {work.repeated:,}", f"lost {work.lost:,}"]
         words += [f"backlog {work.backlog:,}", f"refused for a full queue {work.refused:,}"]

@@ -32,6 +32,11 @@ _HOP_HEADER = re.compile(
 """Headers that belong to the connection or to proxies, not to the request itself."""
 
 
+def belongs_to_connection(name: str) -> bool:
+    """Whether a header belongs to the connection or to a proxy, so that no row has it."""
+    return _HOP_HEADER.fullmatch(name) is not None
+
+
 class RecordedSource:
     """The events of one capture: event *i* is row *i* modulo their number. It has the interface of `EventSource`."""
 
@@ -148,7 +153,7 @@ def _headers(table: object) -> tuple[tuple[str, str], ...]:
     for name, value in table.items():
         if not isinstance(value, str) or _TOKEN.fullmatch(name) is None or not _is_value(value):
             raise ValueError(f"the header {name!r} is not a header's name with a text of one line")
-        if _HOP_HEADER.fullmatch(name) is None:
+        if not belongs_to_connection(name):
             kept.append((name, value))
     return tuple(kept)
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from loadsim.measure.delivery_ids import HEADER
-from loadsim.receiver.answer_choice import HeaderNames, Rules
+from loadsim.receiver.answer_choice import AnswerChoice, HeaderNames
 from loadsim.receiver.answers import ACCEPTED, QUEUE_FULL, Answer, Entry
 from loadsim.receiver.buffer_budget import BufferBudget
 from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.failing_answers import failing_answers
 from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue
+from loadsim.receiver.kept_fields import KeepingHeaderNames
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.processing import Processing
@@ -45,13 +46,14 @@ class WebhookHandler:
         "_rules",
         "_work",
         "budget",
+        "keeps_fields",
         "max_body",
     )  # fmt: skip
 
     def __init__(
         self,
         options: ReceiverOptions,
-        rules: Rules,
+        rules: AnswerChoice,
         row: WorkerCounters,
         fault_plan: Iterator[Fault],
         queue: Queue | None = None,
@@ -65,6 +67,7 @@ class WebhookHandler:
         self.budget = BufferBudget(options)
         self._rendered = RenderedAnswers()
         self._rules = rules
+        self.keeps_fields = rules.keeps_fields
         self._row = row
         self._fault_plan = fault_plan
         self._queue = queue
@@ -78,7 +81,8 @@ class WebhookHandler:
 
     def names(self, *framing: str) -> HeaderNames:
         """The header names that `take` needs, and those that the engine itself looks up (`framing`)."""
-        return HeaderNames((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
+        kind = KeepingHeaderNames if self.keeps_fields else HeaderNames
+        return kind((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
 
     def take(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, delivery_id: bytes = b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from loadsim.events.capture_file import LARGEST
 from loadsim.model import UsageError
 from loadsim.plan.receiver_behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
@@ -50,6 +51,16 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """A SQLite file that effects are written to."""
     effects_file: str | None = None
     """A file that effects are appended to as JSON lines."""
+    capture: str | None = None
+    """The file of rows to which accepted deliveries are appended."""
+    capture_size: int = LARGEST
+    """Size of a capture's file in bytes, from which on the next file is begun."""
+    capture_keep: int | None = None
+    """How many files of a capture are kept, the newest ones; None = all."""
+    capture_headers: tuple[str, ...] = ()
+    """Headers that are captured in addition to those of the content type and of the event's name."""
+    redact: tuple[str, ...] = ()
+    """The fields of bodies that are blank in a capture, by path."""
     verbose: bool = False
     """One line per verified event, on stderr."""
     log_json: bool = False
@@ -77,6 +88,13 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
                 self.process is not None and not self.ledger_limit,
                 "process: effects are kept of the runs that the ledger knows, so leave out ledger-limit 0",
             ),
+            (
+                self.capture is None
+                and bool(self.redact or self.capture_headers or self.capture_keep or self.capture_size != LARGEST),
+                "redact, capture-header, capture-size and capture-keep have no effect without capture",
+            ),
+            (self.capture_size < 1, "capture-size: give at least 1B"),
+            (self.capture_keep is not None and self.capture_keep < 1, "capture-keep: give at least 1"),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):
             if wrong:

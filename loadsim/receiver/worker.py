@@ -21,7 +21,7 @@ import msgspec
 
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.answer_choice import Rules
+from loadsim.receiver.answer_choice import AnswerChoice, Rules
 from loadsim.receiver.certificate_fetch import fetched
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters
@@ -69,6 +69,8 @@ class Order(msgspec.Struct, frozen=True):
     """The certificate that it serves, in PEM; empty: none."""
     log_fd: int = -1
     """Where JSON lines go: the parent's stdout. -1: none are wanted."""
+    capture_fd: int = -1
+    """The pipe for the rows of a capture. -1: nothing is captured."""
 
     @property
     def module(self) -> str:
@@ -84,8 +86,8 @@ class Order(msgspec.Struct, frozen=True):
     def descriptors(self) -> tuple[int, ...]:
         """The file descriptors that the process inherits."""
         kept = (fd for fd in (self.ledger_fd, self.effects_fd) if fd is not None)
-        log = () if self.log_fd < 0 else (self.log_fd,)
-        return self.listen_fd, self.counters_fd, *kept, *log
+        outputs = (fd for fd in (self.log_fd, self.capture_fd) if fd >= 0)
+        return self.listen_fd, self.counters_fd, *kept, *outputs
 
 
 class HttpEngine(Protocol):
@@ -191,9 +193,10 @@ async def work(order: Order) -> None:
     ledger = None if ledger_memory is None else ledger_memory.part(order.number)
     processing = _processing(order, ledger_memory, counters)
     slots = options.slots_of(order.number)
+    rules, flush = _rules(order, verifier)
     handler = WebhookHandler(
         options,
-        Rules(options.path, verifier, order.certificate),
+        rules,
         counters.row(order.number),
         fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
@@ -228,6 +231,19 @@ async def work(order: Order) -> None:
         ledger.enter()
     if processing is not None:
         processing.close()
+    flush()
+
+
+def _rules(order: Order, verifier: Checker | None) -> tuple[AnswerChoice, Callable[[], None]]:
+    """What chooses the answers, and what writes the last rows of a capture."""
+    options = order.options
+    rules = Rules(options.path, verifier, order.certificate)
+    if order.capture_fd < 0:
+        return rules, lambda: None
+    from loadsim.receiver.capturing import CapturingRules, RowPipe
+
+    pipe = RowPipe(order.capture_fd)
+    return CapturingRules(rules, scheme(options.scheme, options.custom), options, pipe), pipe.flush
 
 
 def _ledger(order: Order) -> LedgerMemory | None:

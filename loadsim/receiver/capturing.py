@@ -1,0 +1,118 @@
+"""The worker's side of a capture: accepted deliveries become rows, which go to the one writer through a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+
+from loadsim.events.capture_file import belongs_to_connection
+from loadsim.events.capture_row import row_line, type_in_body, usable_type
+from loadsim.events.redaction import Redaction
+from loadsim.measure.delivery_ids import HEADER
+from loadsim.model import UsageError
+from loadsim.receiver.answer_choice import CONTENT_TYPE, AnswerChoice
+from loadsim.receiver.answers import ACCEPTED, Answer
+from loadsim.receiver.kept_fields import KeptFields
+from loadsim.receiver.options import ReceiverOptions
+from loadsim.signing import Scheme
+from loadsim.signing import scheme as scheme_of
+
+NEVER = frozenset({"authorization", "cookie", "proxy-authorization", HEADER.lower()})
+"""Headers, lower case, that no capture has: credentials, and the identity of one delivery."""
+
+
+class DeliveryReader:
+    """Reads from a delivery what its scheme and the user want to know: the type of its event, its chosen headers."""
+
+    def __init__(self, scheme: Scheme, chosen: tuple[str, ...] = ()) -> None:
+        """`chosen`: names of further headers. Raises UsageError for one that a capture must not have."""
+        templates = [(name.lower(), value) for name, value in scheme.header_templates()]
+        self._event_headers = tuple(name for name, value in templates if value == "{event}")
+        own = {name for name, value in templates if "{" in value and value != "{event}"}
+        own |= scheme.secret_headers() | {name.lower() for name in scheme.signature.further} | NEVER
+        for name in chosen:
+            if name.lower() in own or belongs_to_connection(name):
+                raise UsageError(f"--capture-header {name}: it is of one delivery or connection alone, or a secret")
+        self._chosen = frozenset((CONTENT_TYPE, *self._event_headers, *(name.lower() for name in chosen)))
+
+    def headers(self, fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+        """The chosen headers, with names as they came. Of repeated ones the values are joined, as in RFC 9110, 5.3."""
+        found: dict[str, tuple[str, str]] = {}
+        for name, value in fields:
+            written = name.decode("latin-1")
+            lower = written.lower()
+            if lower in self._chosen:
+                text = value.strip(b" \t").decode("latin-1")
+                first, before = found.get(lower, (written, ""))
+                found[lower] = (first, f"{before}, {text}" if before else text)
+        return dict(found.values())
+
+    def type(self, headers: Mapping[str, str], body: bytes) -> str | None:
+        """The type of the event: as the provider's header says it, else the body; None where neither does."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        named = next((lower[name] for name in self._event_headers if name in lower), None)
+        return usable_type(named) or type_in_body(body, lower.get(CONTENT_TYPE, ""))
+
+
+class RowPipe:
+    """The worker's end of the pipe to the writer. Rows of one turn of the loop are written together.
+
+    Where the writer is behind, a write waits for it: a capture that was asked for slows the receiver rather than lose
+    rows.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._rows: list[bytes] = []
+
+    def add(self, row: bytes) -> None:
+        """Write the row soon, behind those before it."""
+        if not self._rows:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._rows.append(row)
+
+    def flush(self) -> None:
+        """Write what was added."""
+        left = memoryview(b"".join(self._rows))
+        self._rows.clear()
+        with contextlib.suppress(BrokenPipeError):  # the parent has ended, and so will this process
+            while left:
+                left = left[os.write(self._fd, left) :]
+
+
+class CapturingRules:
+    """Chooses answers as `rules` do, and writes a row for each delivery that they accept."""
+
+    keeps_fields = True
+
+    def __init__(self, rules: AnswerChoice, scheme: Scheme, options: ReceiverOptions, pipe: RowPipe) -> None:
+        self._rules = rules
+        self._reader = DeliveryReader(scheme, options.capture_headers)
+        self._redaction = redaction_of(scheme, options.redact)
+        self._pipe = pipe
+        self.needs = rules.needs
+
+    def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
+        """The answer of the rules."""
+        answer = self._rules.decide(method, target, headers, body, now_s)
+        if answer.entry in ACCEPTED and isinstance(headers, KeptFields):
+            kept = self._reader.headers(headers.fields)
+            kind = self._reader.type(kept, body)
+            written = self._redaction.of(body, headers.get(CONTENT_TYPE, ""))
+            self._pipe.add(row_line(written, kind, round(now_s * 1e6) * 1000, kept))
+        return answer
+
+
+def check_capture(options: ReceiverOptions) -> None:
+    """Raise UsageError for headers and paths that cannot be."""
+    described = scheme_of(options.scheme, options.custom)
+    DeliveryReader(described, options.capture_headers)
+    redaction_of(described, options.redact)
+
+
+def redaction_of(scheme: Scheme, paths: tuple[str, ...]) -> Redaction:
+    """The user's paths, and where the scheme writes its signature or secret into the body. Raises UsageError."""
+    signature = scheme.signature
+    return Redaction((*paths, *(() if signature.place == "header" else (signature.name,))))
