@@ -1,7 +1,8 @@
 """Recorded bodies: read from a capture and sent unchanged, repeatedly, in the recorded order.
 
 A `.ndjson` or `.jsonl` file has one JSON object per line: `body` (text) or `body_base64`, and optionally `type`, `at`
-(unix seconds or ISO 8601) and `headers`. Any other file is one body. The caller reads the file.
+(unix seconds or ISO 8601) and `headers`. A row with `at` and without a body only says when an event is due. Any other
+file is one body. The caller reads the file.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from loadsim.events.capture_row import is_type
 from loadsim.events.seeding import identifier
 from loadsim.model import NS_PER_S, RecordedEvent, UsageError
 
@@ -38,14 +40,22 @@ def belongs_to_connection(name: str) -> bool:
 
 
 class RecordedSource:
-    """The events of one capture: event *i* is row *i* modulo their number. It has the interface of `EventSource`."""
+    """The events of one capture, or those of one type: event *i* is row *i* modulo their number. It has the interface
+    of `EventSource`."""
 
-    def __init__(self, type: str, seed: int, events: Sequence[RecordedEvent]) -> None:  # noqa: A002
-        """`events` as `read_recorded` returns them, at least one. `type` is the type of rows without one."""
+    def __init__(
+        self,
+        type: str,  # noqa: A002
+        seed: int,
+        events: Sequence[RecordedEvent],
+        own: Sequence[RecordedEvent] | None = None,
+    ) -> None:
+        """`events`: the rows as `read_recorded` returns them, at least one; `own`: those that are asked for (default:
+        all). `type` is the type of rows without one."""
         self.type = self.topic = type
         self.content_type = "application/json"
         self.events = tuple(events)
-        self._bodies = tuple(event.body for event in events)
+        self.own = self.events if own is None else tuple(own)
         self._prefix = identifier(seed, type)[:-12]
 
     def event_id(self, index: int) -> str:
@@ -55,7 +65,13 @@ class RecordedSource:
 
     def body(self, index: int, now_ns: int) -> bytes:  # noqa: ARG002 - recorded bodies know their own time
         """The recorded bytes."""
-        return self._bodies[index % len(self._bodies)]
+        return self.event(index).body or b""
+
+    @property
+    def indexes(self) -> Iterator[int]:
+        """The indexes of `own`: events that show whether all can be signed."""
+        mine = {id(event) for event in self.own}
+        return (index for index, event in enumerate(self.events) if id(event) in mine)
 
     def event(self, index: int) -> RecordedEvent:
         """The row of event `index`."""
@@ -65,9 +81,7 @@ class RecordedSource:
 def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
     """The rows of a capture. `source` is its file's name. Raises UsageError naming the line and the reason."""
     if len(data) > LARGEST:
-        raise UsageError(
-            f"{source}: {len(data) / 1e6:.0f} MB of recorded bodies, at most {LARGEST // 10**6} MB fit: cut the capture"
-        )
+        raise UsageError(f"{source}: at most {LARGEST // 10**6} MB of recorded bodies fit: cut the capture")
     if not source.lower().endswith(LINES):
         return (RecordedEvent(data),)
     rows = []
@@ -82,16 +96,18 @@ def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
     return tuple(rows)
 
 
-def recorded_pace(events: Sequence[RecordedEvent], source: str) -> tuple[int, ...]:
-    """When each row was recorded, in ns since the first. Raises UsageError when a row has no time or is out of
-    order."""
-    pace: list[int] = []
+def by_time(events: Sequence[RecordedEvent], source: str) -> tuple[RecordedEvent, ...]:
+    """The rows in the order of their times: several processes that write one capture mix theirs. Raises UsageError
+    when a row has no time."""
     for number, event in enumerate(events, 1):
         if event.at_ns is None:
             raise UsageError(f'{source}: row {number} has no "at": arrivals = "recorded" needs the time of every row')
-        pace.append(event.at_ns)
-        if number > 1 and event.at_ns < pace[-2]:
-            raise UsageError(f'{source}: row {number} is older than the row before it: sort the capture by "at"')
+    return tuple(sorted(events, key=lambda event: event.at_ns or 0))
+
+
+def recorded_pace(events: Sequence[RecordedEvent], source: str) -> tuple[int, ...]:
+    """When each row was recorded, in ns since the first; `events` as `by_time` returns them. Raises UsageError."""
+    pace = [event.at_ns or 0 for event in events]
     if len(pace) < 2 or pace[0] == pace[-1]:
         raise UsageError(f'{source}: arrivals = "recorded" needs at least two rows at different times')
     return tuple(at - pace[0] for at in pace)
@@ -108,14 +124,18 @@ def _row(line: bytes) -> RecordedEvent:
     if unknown:
         raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(_KEYS)}')
     kind = row.get("type")
-    if kind is not None and not isinstance(kind, str):
-        raise ValueError("type must be a string")
+    if kind is not None and (not isinstance(kind, str) or not is_type(kind)):
+        raise ValueError("type must be a text without braces, commas and control characters")
     return RecordedEvent(_body(row), kind, _at(row.get("at")), _headers(row.get("headers") or {}))
 
 
-def _body(row: Mapping[str, Any]) -> bytes:
+def _body(row: Mapping[str, Any]) -> bytes | None:
+    if "body" not in row and "body_base64" not in row and row.get("at") is not None:
+        if row.get("headers"):
+            raise ValueError("headers go with a body only")
+        return None
     if ("body" in row) == ("body_base64" in row):
-        raise ValueError("needs either body (text) or body_base64")
+        raise ValueError("needs either body (text) or body_base64, or at alone for its time")
     text = row.get("body", row.get("body_base64"))
     if not isinstance(text, str):
         raise ValueError(
@@ -159,4 +179,4 @@ def _headers(table: object) -> tuple[tuple[str, str], ...]:
 
 
 def _is_value(value: str) -> bool:
-    return all(char == "\t" or (" " <= char <= "\xff" and char != "\x7f") for char in value)
+    return all(char == "\t" or (char >= " " and char != "\x7f") for char in value)

@@ -18,7 +18,7 @@ EVERY = "*"
 _BLANK = {'"': '""', "{": "{}", "[": "[]", "t": "false", "f": "false", "n": "null"}
 _NUMBER = "0"
 _SPACE = " \t\n\r"
-_value_at = json.JSONDecoder(strict=False).scan_once
+_value_at = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 Path = tuple[str, ...]
 
 
@@ -115,7 +115,7 @@ def _key(text: str, at: int) -> tuple[str, int]:
     """The key that begins at `at`, and where its value begins."""
     if text[at : at + 1] != '"':
         raise ValueError("not JSON")
-    key, at = scanstring(text, at + 1, False)  # noqa: FBT003 - not strict, as positional argument only
+    key, at = scanstring(text, at + 1, False)
     at = _skip(text, at)
     if text[at : at + 1] != ":":
         raise ValueError("not JSON")

@@ -44,7 +44,7 @@ class DeliveryReader:
             written = name.decode("latin-1")
             lower = written.lower()
             if lower in self._chosen:
-                text = value.strip(b" \t").decode("latin-1")
+                text = _text(value.strip(b" \t"))
                 first, before = found.get(lower, (written, ""))
                 found[lower] = (first, f"{before}, {text}" if before else text)
         return dict(found.values())
@@ -54,6 +54,14 @@ class DeliveryReader:
         lower = {name.lower(): value for name, value in headers.items()}
         named = next((lower[name] for name in self._event_headers if name in lower), None)
         return usable_type(named) or type_in_body(body, lower.get(CONTENT_TYPE, ""))
+
+
+def _text(value: bytes) -> str:
+    """As headers are sent again, in UTF-8; what is not UTF-8 is read as Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 class RowPipe:
