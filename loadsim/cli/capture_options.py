@@ -1,12 +1,13 @@
-"""The options of `loadsim receive` about captures, with the names of ReceiverOptions."""
+"""The options of `loadsim receive` about captures and forwarding, with the names of ReceiverOptions."""
 
 from __future__ import annotations
 
 import click
 
 from loadsim.cli.options import with_options
-from loadsim.cli.receiver_options import SIZE
+from loadsim.cli.receiver_options import DURATION, SIZE, Quantity
 from loadsim.events.capture_file import LARGEST
+from loadsim.plan.scenario_rules import with_scheme
 from loadsim.plan.units import format_size
 
 capture_options = with_options(
@@ -35,5 +36,19 @@ capture_options = with_options(
         type=click.IntRange(1),
         metavar="N",
         help="Keep the N newest files and delete older ones. [default: all are kept]",
+    ),
+    click.option(
+        "--forward",
+        type=Quantity("url", with_scheme),
+        metavar="URL",
+        help="Pass every delivery on to this server, unchanged, and its answer back; one line for each on stderr.",
+    ),
+    click.option(
+        "--forward-timeout",
+        "forward_timeout_ns",
+        type=DURATION,
+        default="30s",
+        show_default=True,
+        help="Longest time for that answer; after it 504 is answered.",
     ),
 )

@@ -188,6 +188,10 @@ def _say(line: str) -> None:
 def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     how = f"verifies {options.scheme}" if options.verify else "without verification"
     _say(f"receiving on {receiver.url} ({how}, {options.engine}, {counted(options.workers, 'worker')})")
+    if options.forward is not None:
+        _say(f"passing deliveries on to {options.forward}")
+    if options.capture is not None:
+        _say(f"capturing accepted deliveries in {options.capture}")
     effects = "" if receiver.effects_url is None else f", effects at {receiver.effects_url}"
     if receiver.certificate_url is not None:
         _say(f"certificate at {receiver.certificate_url}")

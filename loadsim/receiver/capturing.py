@@ -7,61 +7,15 @@ import contextlib
 import os
 from collections.abc import Mapping
 
-from loadsim.events.capture_file import belongs_to_connection
-from loadsim.events.capture_row import row_line, type_in_body, usable_type
+from loadsim.events.capture_row import row_line
 from loadsim.events.redaction import Redaction
-from loadsim.measure.delivery_ids import HEADER
-from loadsim.model import UsageError
 from loadsim.receiver.answer_choice import CONTENT_TYPE, AnswerChoice
 from loadsim.receiver.answers import ACCEPTED, Answer
+from loadsim.receiver.delivery_reader import DeliveryReader
 from loadsim.receiver.kept_fields import KeptFields
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.signing import Scheme
 from loadsim.signing import scheme as scheme_of
-
-NEVER = frozenset({"authorization", "cookie", "proxy-authorization", HEADER.lower()})
-"""Headers, lower case, that no capture has: credentials, and the identity of one delivery."""
-
-
-class DeliveryReader:
-    """Reads from a delivery what its scheme and the user want to know: the type of its event, its chosen headers."""
-
-    def __init__(self, scheme: Scheme, chosen: tuple[str, ...] = ()) -> None:
-        """`chosen`: names of further headers. Raises UsageError for one that a capture must not have."""
-        templates = [(name.lower(), value) for name, value in scheme.header_templates()]
-        self._event_headers = tuple(name for name, value in templates if value == "{event}")
-        own = {name for name, value in templates if "{" in value and value != "{event}"}
-        own |= scheme.secret_headers() | {name.lower() for name in scheme.signature.further} | NEVER
-        for name in chosen:
-            if name.lower() in own or belongs_to_connection(name):
-                raise UsageError(f"--capture-header {name}: it is of one delivery or connection alone, or a secret")
-        self._chosen = frozenset((CONTENT_TYPE, *self._event_headers, *(name.lower() for name in chosen)))
-
-    def headers(self, fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
-        """The chosen headers, with names as they came. Of repeated ones the values are joined, as in RFC 9110, 5.3."""
-        found: dict[str, tuple[str, str]] = {}
-        for name, value in fields:
-            written = name.decode("latin-1")
-            lower = written.lower()
-            if lower in self._chosen:
-                text = _text(value.strip(b" \t"))
-                first, before = found.get(lower, (written, ""))
-                found[lower] = (first, f"{before}, {text}" if before else text)
-        return dict(found.values())
-
-    def type(self, headers: Mapping[str, str], body: bytes) -> str | None:
-        """The type of the event: as the provider's header says it, else the body; None where neither does."""
-        lower = {name.lower(): value for name, value in headers.items()}
-        named = next((lower[name] for name in self._event_headers if name in lower), None)
-        return usable_type(named) or type_in_body(body, lower.get(CONTENT_TYPE, ""))
-
-
-def _text(value: bytes) -> str:
-    """As headers are sent again, in UTF-8; what is not UTF-8 is read as Latin-1."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 class RowPipe:

@@ -5,6 +5,7 @@ Both HTTP engines use it; reading and writing bytes is theirs.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.processing import Processing
 from loadsim.receiver.rendered_answers import RenderedAnswers
+from loadsim.receiver.timer import Timer
 
 AT_ONCE = 0
 
@@ -107,6 +109,10 @@ class WebhookHandler:
             # Same as Ledger.note; a call would double the cost.
             self._notes.extend((delivery_id, now_s, answer.status))
         return answer, instant
+
+    def until(self, answer: Answer, instant_ns: int, timer: Timer) -> asyncio.Future[None]:  # noqa: ARG002
+        """A future that is done when the answer may be sent; `instant_ns` as `take` returned it."""
+        return timer.at(instant_ns)
 
     def _extra(self, answer: Answer, body: bytes, delivery_id: bytes) -> tuple[Answer, int]:
         """What an accepted event gets in addition: a log line, a failure on purpose, work for later, a service time."""

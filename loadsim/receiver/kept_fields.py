@@ -12,6 +12,14 @@ from loadsim.receiver.answer_choice import HeaderNames
 Field = tuple[bytes, bytes]
 
 
+def text_of(value: bytes) -> str:
+    """The value of a header as it is sent again, in UTF-8; what is not UTF-8 is read as Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 class KeptFields(dict[str, str]):
     """The headers that are needed, by lower-case name, and `fields`: all of them as they came."""
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from loadsim.events.capture_file import LARGEST
-from loadsim.model import UsageError
+from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.receiver_behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
 
@@ -61,6 +61,10 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """Headers that are captured in addition to those of the content type and of the event's name."""
     redact: tuple[str, ...] = ()
     """The fields of bodies that are blank in a capture, by path."""
+    forward: str | None = None
+    """The URL of the local server to which deliveries are passed on, and whose answers are passed back."""
+    forward_timeout_ns: int = 30 * NS_PER_S
+    """How long its answer may take."""
     verbose: bool = False
     """One line per verified event, on stderr."""
     log_json: bool = False
@@ -93,6 +97,11 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
                 and bool(self.redact or self.capture_headers or self.capture_keep or self.capture_size != LARGEST),
                 "redact, capture-header, capture-size and capture-keep have no effect without capture",
             ),
+            (
+                self.forward is not None and bool(super().longest_ns or self._misbehaves),
+                "forward: the local server answers, so leave out delays, failures, outages and process",
+            ),
+            (self.forward_timeout_ns <= 0, "forward-timeout: give more than 0s"),
             (self.capture_size < 1, "capture-size: give at least 1B"),
             (self.capture_keep is not None and self.capture_keep < 1, "capture-keep: give at least 1"),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
@@ -100,6 +109,15 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
             if wrong:
                 raise UsageError(text)
         self.check()
+
+    @property
+    def longest_ns(self) -> int:
+        """As in `Behaviour`, or the longest time of the local server."""
+        return super().longest_ns if self.forward is None else self.forward_timeout_ns
+
+    @property
+    def _misbehaves(self) -> bool:
+        return bool(self.failing() or self.reset or self.down or self.stall or self.process)
 
     def failing(self) -> tuple[Share, ...]:
         """As in `Behaviour`, with `fail_rate`."""

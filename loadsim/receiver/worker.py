@@ -15,7 +15,8 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -38,6 +39,9 @@ from loadsim.receiver.secret_rotation import Rotating
 from loadsim.receiver.timer import Timer
 from loadsim.signals import left_to_the_parent
 from loadsim.signing import Checker, scheme
+
+if TYPE_CHECKING:
+    from loadsim.receiver.forwarding import Forwarder
 
 MOST_CONNECTIONS = 100_000
 """The descriptor limit is raised to this, as far as the system allows."""
@@ -194,7 +198,8 @@ async def work(order: Order) -> None:
     processing = _processing(order, ledger_memory, counters)
     slots = options.slots_of(order.number)
     rules, flush = _rules(order, verifier)
-    handler = WebhookHandler(
+    forwarder, make_handler = _forwarding(options)
+    handler = make_handler(
         options,
         rules,
         counters.row(order.number),
@@ -231,7 +236,27 @@ async def work(order: Order) -> None:
         ledger.enter()
     if processing is not None:
         processing.close()
+    if forwarder is not None:
+        await forwarder.close()
     flush()
+
+
+def _forwarding(options: ReceiverOptions) -> tuple[Forwarder | None, Callable[..., WebhookHandler]]:
+    """What passes deliveries on, if anything does, and what makes the handler."""
+    if options.forward is None:
+        return None, WebhookHandler
+    from loadsim.receiver.delivery_reader import DeliveryReader
+    from loadsim.receiver.forwarding import Forwarder
+    from loadsim.receiver.forwarding_handler import ForwardingHandler
+
+    forwarder = Forwarder(options.forward, options.forward_timeout_ns)
+    reader = DeliveryReader(scheme(options.scheme, options.custom))
+    return forwarder, partial(ForwardingHandler, forwarder=forwarder, reader=reader, say=_say)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _rules(order: Order, verifier: Checker | None) -> tuple[AnswerChoice, Callable[[], None]]:
