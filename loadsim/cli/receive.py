@@ -110,6 +110,8 @@ def command(
     Counters are at http://ADMIN/stats. http://ADMIN/ledger?run=ID has the events of a load run that arrived: with
     `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run reports lost and duplicated events.
     With --process, http://ADMIN/effects?run=ID shows when the work behind each event was done.
+    With --capture, accepted deliveries are kept in a file that `run --payload` sends again. With --forward, every
+    delivery is passed on to a server of yours, which answers.
 
     \b
     Examples:
@@ -118,6 +120,8 @@ def command(
       loadsim receive --stall 10s:1.4s --workers 2
       loadsim receive --down 10s:5s --down 30s:1s             (two outages)
       loadsim receive --delay 20ms --delay-p99 400ms          (log-normal: a long tail)
+      loadsim receive --capture deliveries.ndjson --redact data.user.email
+      loadsim receive --scheme stripe --no-verify --path /hooks --forward localhost:4242/webhook
       loadsim receive --process lognormal:50ms --processors 4 (answers at once, works later)
       loadsim receive --fail 503:1% --fail 429:2% --retry-after 2s --reset 0.5% --seed 7
     """
@@ -188,14 +192,14 @@ def _say(line: str) -> None:
 def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     how = f"verifies {options.scheme}" if options.verify else "without verification"
     _say(f"receiving on {receiver.url} ({how}, {options.engine}, {counted(options.workers, 'worker')})")
-    if options.forward is not None:
-        _say(f"passing deliveries on to {options.forward}")
-    if options.capture is not None:
-        _say(f"capturing accepted deliveries in {options.capture}")
     effects = "" if receiver.effects_url is None else f", effects at {receiver.effects_url}"
     if receiver.certificate_url is not None:
         _say(f"certificate at {receiver.certificate_url}")
     _say(f"counters at {receiver.admin_url}/stats{effects}; press Ctrl-C to stop")
+    if options.forward is not None:
+        _say(f"passing deliveries on to {options.forward}")
+    if options.capture is not None:
+        _say(f"capturing accepted deliveries in {options.capture}")
     if options.admin is not None and not is_loopback(options.admin[0]):
         _say(f"warning: {options.admin[0]} is not loopback: anyone can read the counters and register runs there")
 

@@ -18,7 +18,7 @@ from loadsim.plan.arrivals import Place, process_of
 from loadsim.plan.event_kinds import NOTHING_RECORDED, event_kinds
 from loadsim.plan.event_mix import Mix
 from loadsim.plan.random_draws import BLOCK
-from loadsim.plan.scenario import Phase, Scenario
+from loadsim.plan.scenario import EventMix, Phase, Scenario
 
 GENUINE = "genuine"
 
@@ -82,6 +82,7 @@ class Plan:
         self.strata = len(scenario.phases) * len(self.types) * len(self.cases)
         self.model: Literal["open", "closed"] = next(phase.model for phase in scenario.phases if phase.record)
         self._pace = tuple(pace)
+        self._recorded = recorded
         self._mix = Mix(scenario, seed, recorded)
         self.phases = self._lay_out()
 
@@ -89,6 +90,11 @@ class Plan:
     def duration_ns(self) -> int | None:
         """The end of the last phase; None when that ends with its last event."""
         return self.phases[-1].end_ns
+
+    def types_of(self, event: EventMix) -> tuple[str, ...]:
+        """The types of the events of one of the `[[events]]`."""
+        capture = self._recorded.get(event.type)
+        return (event.type,) if capture is None else capture.names
 
     def stratum(self, phase: int, type_number: int, case: int) -> int:
         """Phase, type and case as one number below `strata`."""

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 LARGEST_ANSWER = 64_000_000
 """Most bytes of the body of an answer that are passed back."""
 _HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding "
-    "upgrade content-length".split()
+    {
+        *("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"),
+        *("transfer-encoding", "upgrade", "content-length"),
+    }
 )
 """RFC 9110, 7.6.1; the length is written anew."""
 _OF_REQUEST = _HOP_BY_HOP | {"host", "expect"}
