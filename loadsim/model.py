@@ -114,6 +114,10 @@ class RecordedEvent:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+LARGEST_CAPTURE = 64_000_000
+"""Greatest size of a capture in bytes: it is sent to every generator process and kept in memory there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """The rows of one capture, and their event types: `names`, of which row *i* has number `numbers[i]`."""

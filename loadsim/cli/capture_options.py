@@ -6,7 +6,7 @@ import click
 
 from loadsim.cli.options import with_options
 from loadsim.cli.receiver_options import DURATION, SIZE, Quantity
-from loadsim.events.capture_file import LARGEST
+from loadsim.model import LARGEST_CAPTURE
 from loadsim.plan.scenario_rules import with_scheme
 from loadsim.plan.units import format_size
 
@@ -27,7 +27,7 @@ capture_options = with_options(
     click.option(
         "--capture-size",
         type=SIZE,
-        default=format_size(LARGEST),
+        default=format_size(LARGEST_CAPTURE),
         show_default=True,
         help="Begin the next file, FILE with a number before its ending, where one would be larger.",
     ),

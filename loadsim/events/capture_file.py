@@ -17,10 +17,8 @@ import orjson
 
 from loadsim.events.capture_row import is_type
 from loadsim.events.seeding import identifier
-from loadsim.model import NS_PER_S, RecordedEvent, UsageError
+from loadsim.model import LARGEST_CAPTURE, NS_PER_S, RecordedEvent, UsageError
 
-LARGEST = 64_000_000
-"""Greatest size of a capture in bytes: it is sent to every generator process and kept in memory there."""
 LINES = (".ndjson", ".jsonl")
 _KEYS = ("body", "body_base64", "type", "at", "headers")
 _LATEST_S = 253_402_300_799
@@ -80,8 +78,8 @@ class RecordedSource:
 
 def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
     """The rows of a capture. `source` is its file's name. Raises UsageError naming the line and the reason."""
-    if len(data) > LARGEST:
-        raise UsageError(f"{source}: at most {LARGEST // 10**6} MB of recorded bodies fit: cut the capture")
+    if len(data) > LARGEST_CAPTURE:
+        raise UsageError(f"{source}: at most {LARGEST_CAPTURE // 10**6} MB of recorded bodies fit: cut the capture")
     if not source.lower().endswith(LINES):
         return (RecordedEvent(data),)
     rows = []

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from loadsim.events.capture_file import LARGEST
-from loadsim.model import NS_PER_S, UsageError
+from loadsim.model import LARGEST_CAPTURE, NS_PER_S, UsageError
 from loadsim.plan.receiver_behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
 
@@ -53,7 +52,7 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """A file that effects are appended to as JSON lines."""
     capture: str | None = None
     """The file of rows to which accepted deliveries are appended."""
-    capture_size: int = LARGEST
+    capture_size: int = LARGEST_CAPTURE
     """Size of a capture's file in bytes, from which on the next file is begun."""
     capture_keep: int | None = None
     """How many files of a capture are kept, the newest ones; None = all."""
@@ -93,8 +92,7 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
                 "process: effects are kept of the runs that the ledger knows, so leave out ledger-limit 0",
             ),
             (
-                self.capture is None
-                and bool(self.redact or self.capture_headers or self.capture_keep or self.capture_size != LARGEST),
+                self.capture is None and self._says_of_capture,
                 "redact, capture-header, capture-size and capture-keep have no effect without capture",
             ),
             (
@@ -114,6 +112,11 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     def longest_ns(self) -> int:
         """As in `Behaviour`, or the longest time of the local server."""
         return super().longest_ns if self.forward is None else self.forward_timeout_ns
+
+    @property
+    def _says_of_capture(self) -> bool:
+        given = self.redact or self.capture_headers or self.capture_keep
+        return bool(given) or self.capture_size != LARGEST_CAPTURE
 
     @property
     def _misbehaves(self) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from loadsim.events import catalogue, read_recorded, recorded_pace
-from loadsim.events.capture_file import LARGEST, LINES, by_time
+from loadsim.events.capture_file import LINES, by_time
 from loadsim.input_files import read_bytes_file
 from loadsim.inputs.event_names import full_name
-from loadsim.model import Capture, RecordedEvent, UsageError
+from loadsim.model import LARGEST_CAPTURE, Capture, RecordedEvent, UsageError
 from loadsim.plan import Scenario
 from loadsim.plan.arrivals import process_of
 from loadsim.plan.scenario import EventMix
@@ -29,7 +29,7 @@ def captures_of(scenario: Scenario) -> tuple[dict[str, Capture], tuple[int, ...]
     for event in scenario.events:
         if event.payloads is None:
             continue
-        rows = read_recorded(read_bytes_file(event.payloads, LARGEST + 1), event.payloads)
+        rows = read_recorded(read_bytes_file(event.payloads, LARGEST_CAPTURE + 1), event.payloads)
         if timed:
             rows = by_time(rows, event.payloads)
             pace = recorded_pace(rows, event.payloads)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.events import RecordedSource, read_recorded, recorded_pace
-from loadsim.events.capture_file import LARGEST, by_time
-from loadsim.model import RecordedEvent, UsageError
+from loadsim.events.capture_file import by_time
+from loadsim.model import LARGEST_CAPTURE, RecordedEvent, UsageError
 
 
 def row(**fields: object) -> bytes:
@@ -82,7 +82,7 @@ def test_an_empty_capture_and_one_that_does_not_fit_are_refused() -> None:
     with pytest.raises(UsageError, match="no recorded body in it"):
         read_recorded(b"\n \n", "x.ndjson")
     with pytest.raises(UsageError, match="at most 64 MB of recorded bodies fit"):
-        read_recorded(bytes(LARGEST + 1), "x.bin")
+        read_recorded(bytes(LARGEST_CAPTURE + 1), "x.bin")
 
 
 def test_a_pace_needs_times_that_differ() -> None:
