@@ -32,11 +32,10 @@ class RowPipe:
     def add(self, row: bytes) -> None:
         """Write the row soon, behind those before it."""
         if not self._rows:
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_soon(self._write)  # before the answer can end the last connection
         self._rows.append(row)
 
-    def flush(self) -> None:
-        """Write what was added."""
+    def _write(self) -> None:
         left = memoryview(b"".join(self._rows))
         self._rows.clear()
         with contextlib.suppress(BrokenPipeError):  # the parent has ended, and so will this process

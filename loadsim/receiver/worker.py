@@ -197,11 +197,10 @@ async def work(order: Order) -> None:
     ledger = None if ledger_memory is None else ledger_memory.part(order.number)
     processing = _processing(order, ledger_memory, counters)
     slots = options.slots_of(order.number)
-    rules, flush = _rules(order, verifier)
     forwarder, make_handler = _forwarding(options)
     handler = make_handler(
         options,
-        rules,
+        _rules(order, verifier),
         counters.row(order.number),
         fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
@@ -238,7 +237,6 @@ async def work(order: Order) -> None:
         processing.close()
     if forwarder is not None:
         await forwarder.close()
-    flush()
 
 
 def _forwarding(options: ReceiverOptions) -> tuple[Forwarder | None, Callable[..., WebhookHandler]]:
@@ -259,16 +257,15 @@ def _say(line: str) -> None:
         os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def _rules(order: Order, verifier: Checker | None) -> tuple[AnswerChoice, Callable[[], None]]:
-    """What chooses the answers, and what writes the last rows of a capture."""
+def _rules(order: Order, verifier: Checker | None) -> AnswerChoice:
+    """What chooses the answers, and writes a capture."""
     options = order.options
     rules = Rules(options.path, verifier, order.certificate)
     if order.capture_fd < 0:
-        return rules, lambda: None
+        return rules
     from loadsim.receiver.capturing import CapturingRules, RowPipe
 
-    pipe = RowPipe(order.capture_fd)
-    return CapturingRules(rules, scheme(options.scheme, options.custom), options, pipe), pipe.flush
+    return CapturingRules(rules, scheme(options.scheme, options.custom), options, RowPipe(order.capture_fd))
 
 
 def _ledger(order: Order) -> LedgerMemory | None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from loadsim.events import read_recorded
 from loadsim.model import RecordedEvent, Secret, UsageError
+from loadsim.receiver.capture_writer import CaptureFiles
 from loadsim.receiver.delivery_reader import DeliveryReader
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
@@ -131,6 +133,26 @@ async def test_a_replaced_worker_goes_on_with_the_same_capture(tmp_path: Path) -
 def _rows(running: RunningReceiver) -> int:
     found = running.stats().captured
     return 0 if found is None else found.rows
+
+
+async def test_a_stop_waits_until_the_last_row_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, workers_ended = tmp_path / "a.ndjson", threading.Event()
+    write = CaptureFiles.write
+
+    def late(files: CaptureFiles, rows: bytes) -> None:
+        workers_ended.wait(PATIENCE_S)
+        write(files, rows)
+
+    monkeypatch.setattr(CaptureFiles, "write", late)
+    running = await start_receiver(options(path, engine="bare"), SECRET)
+    (worker,) = running.stats().per_worker
+    assert (await exchange(running.port, request())).status == 200
+    stopping = asyncio.create_task(running.stop())
+    await until(lambda: not Path(f"/proc/{worker.pid}").exists())
+    workers_ended.set()
+    await stopping
+    assert len(captured(path)) == 1
+    assert _rows(running) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)
