@@ -14,7 +14,7 @@ import pytest
 
 from loadsim.events import read_recorded
 from loadsim.model import RecordedEvent, Secret, UsageError
-from loadsim.receiver.capture_writer import CaptureFiles
+from loadsim.receiver.capture_writer import CaptureFiles, CaptureWriter
 from loadsim.receiver.delivery_reader import DeliveryReader
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
@@ -136,23 +136,23 @@ def _rows(running: RunningReceiver) -> int:
 
 
 async def test_a_stop_waits_until_the_last_row_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, workers_ended = tmp_path / "a.ndjson", threading.Event()
-    write = CaptureFiles.write
+    path, closing = tmp_path / "a.ndjson", threading.Event()
+    write, close = CaptureFiles.write, CaptureWriter.close
 
     def late(files: CaptureFiles, rows: bytes) -> None:
-        workers_ended.wait(PATIENCE_S)
+        closing.wait(PATIENCE_S)
         write(files, rows)
 
+    def then_close(writer: CaptureWriter) -> None:
+        closing.set()
+        close(writer)
+
     monkeypatch.setattr(CaptureFiles, "write", late)
-    running = await start_receiver(options(path, engine="bare"), SECRET)
-    (worker,) = running.stats().per_worker
-    assert (await exchange(running.port, request())).status == 200
-    stopping = asyncio.create_task(running.stop())
-    await until(lambda: not Path(f"/proc/{worker.pid}").exists())
-    workers_ended.set()
-    await stopping
-    assert len(captured(path)) == 1
-    assert _rows(running) == 1
+    monkeypatch.setattr(CaptureWriter, "close", then_close)
+    async with await start_receiver(options(path, engine="bare"), SECRET) as running:
+        assert (await exchange(running.port, request())).status == 200
+        assert _rows(running) == 0
+    assert _rows(running) == len(captured(path)) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)
