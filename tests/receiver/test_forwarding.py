@@ -21,7 +21,7 @@ from loadsim.signing import scheme
 from tests import commands
 from tests.receiver.local_server import OK, LocalServer, local_server
 from tests.receiver.raw_client import PATH, PATIENCE_S, SECRET, connect, exchange, request, signature, until
-from tests.signing.test_interop import library
+from tests.signing.provider_libraries import library
 
 SCHEMES = ("stripe", "standard-webhooks", "github")
 WHSEC = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
