@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import repeat
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -101,10 +102,29 @@ def understood(coding: str) -> bool:
     return coding.lower() == "chunked"
 
 
+class AnswerChoice(Protocol):
+    """What chooses the answers of a receiver: `Rules`, or what does more with a delivery."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The headers that are needed to choose an answer, lower case."""
+
+    @property
+    def keeps_fields(self) -> bool:
+        """Whether it needs the header fields as they came (`kept_fields.KeptFields`)."""
+
+    def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
+        """The answer. Never raises on hostile input.
+
+        `headers` as `HeaderNames.pick` gives them, `now_s` wall-clock seconds since the epoch.
+        """
+
+
 class Rules:
     """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
 
     __slots__ = ("_accepted", "_certificate", "_path", "_refusals", "_turn", "needs")
+    keeps_fields = False
 
     def __init__(
         self,
@@ -121,13 +141,9 @@ class Rules:
         self._certificate = answers.certificate(certificate) if certificate else None
         self._refusals: dict[Rejection, Answer] = {}
         self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
-        """The headers that are needed to choose an answer, lower case."""
 
     def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
-        """The answer. Never raises on hostile input.
-
-        `headers` as `HeaderNames.pick` gives them, `now_s` wall-clock seconds since the epoch.
-        """
+        """See AnswerChoice."""
         if method != "POST" or target != self._path:
             elsewhere = self._route(method, path_of(target))
             if elsewhere is not None:
