@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from loadsim.cases.captured_requests import recorded_make
-from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN
+from loadsim.cases.case_parts import Memory, Parts
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.genuine_requests import (
     OF_EVENTS,
@@ -98,6 +99,11 @@ class RequestMaker:
                 self._table += makers
                 self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
+
+    @property
+    def signs_slowly(self) -> bool:
+        """Whether a signature costs many times what the rest of an event does."""
+        return self._provider.scheme.pair is not None
 
     def maker_of(self, stratum: int) -> Make:
         """The function that makes the requests of one stratum, for a caller that looks it up once."""

@@ -28,6 +28,7 @@ from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.effects_memory import EffectsMemory, EffectsPage, WorkCounts
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.verify_cost import VerifyCost
 from loadsim.receiver.worker import DRAIN_S, Order
 from loadsim.receiver.worker_process import WorkerProcess
 
@@ -68,6 +69,8 @@ class ReceiverStats(msgspec.Struct, frozen=True, kw_only=True):
     """All workers together."""
     work: WorkCounts | None = None
     """What was done after the answers; null without `process`."""
+    verify: VerifyCost | None = None
+    """What checking a signature costs; null where nothing was verified."""
     captured: CaptureCounts | None = None
     """The rows of the capture; null without `capture`."""
     per_worker: tuple[WorkerStats, ...]
@@ -151,6 +154,7 @@ class Supervisor:
             restarts=sum(place.restarts for place in self._places),
             total=self._counters.counts(),
             work=None if self._effects is None else self._effects.counts(),
+            verify=self._counters.verify_cost(),
             captured=None if self._capture is None else self._capture.files.counts(),
             per_worker=tuple(
                 WorkerStats(

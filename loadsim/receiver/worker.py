@@ -200,7 +200,7 @@ async def work(order: Order) -> None:
     forwarder, make_handler = _forwarding(options)
     handler = make_handler(
         options,
-        _rules(order, verifier),
+        _rules(order, verifier, counters),
         counters.row(order.number),
         fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
@@ -257,10 +257,10 @@ def _say(line: str) -> None:
         os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def _rules(order: Order, verifier: Checker | None) -> AnswerChoice:
+def _rules(order: Order, verifier: Checker | None, counters: SharedCounters) -> AnswerChoice:
     """What chooses the answers, and writes a capture."""
     options = order.options
-    rules = Rules(options.path, verifier, order.certificate)
+    rules = Rules(options.path, verifier, order.certificate, counters.cost(order.number).turns)
     if order.capture_fd < 0:
         return rules
     from loadsim.receiver.capturing import CapturingRules, RowPipe
