@@ -106,12 +106,32 @@ class SignedRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """One row of a capture. `at_ns` is in ns since 1970."""
+    """One row of a capture. `at_ns` is in ns since 1970. Without a body: an event is made for it."""
 
-    body: bytes
+    body: bytes | None
     type: str | None = None
     at_ns: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+
+LARGEST_CAPTURE = 64_000_000
+"""Greatest size of a capture in bytes: it is sent to every generator process and kept in memory there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The rows of one capture, and their event types: `names`, of which row *i* has number `numbers[i]`."""
+
+    rows: tuple[RecordedEvent, ...]
+    names: tuple[str, ...]
+    numbers: tuple[int, ...] = ()
+    """Empty where there is one type."""
+
+    def rows_of(self, number: int) -> tuple[RecordedEvent, ...]:
+        """The rows of one type."""
+        if not self.numbers:
+            return self.rows
+        return tuple(row for row, own in zip(self.rows, self.numbers, strict=True) if own == number)
 
 
 @dataclass(frozen=True, slots=True)

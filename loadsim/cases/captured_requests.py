@@ -21,8 +21,8 @@ def recorded_make(
 
     `forges`: lower-case names of further headers that are not taken from the capture, because the case sets them.
     """
-    makes = {topic: bind(topic) for topic in {event.type or source.topic for event in source.events}}
-    if len(makes) == 1 and not any(event.headers for event in source.events):
+    makes = {topic: bind(topic) for topic in {event.type or source.topic for event in source.own}}
+    if len(makes) == 1 and not any(event.headers for event in source.own):
         return next(iter(makes.values()))
     own = frozenset(name.lower() for name, value in scheme.header_templates() if "{" in value and value != "{event}")
     own |= frozenset(forges)

@@ -1,6 +1,6 @@
 """Edits the bytes of a delivery: header lines are found, replaced or cut, bodies are changed, respaced or padded.
 
-`case_kinds.py` says which case uses which edit.
+`key_cases.py`, `header_cases.py` and `body_cases.py` say which case uses which edit.
 """
 
 from __future__ import annotations

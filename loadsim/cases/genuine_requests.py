@@ -14,6 +14,7 @@ from loadsim.cases.signature_places import signature_place
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
+from loadsim.signing.sign import SealingSigner
 
 CONTENT_TYPE = b"Content-Type: application/json\r\n"
 
@@ -121,6 +122,21 @@ def _sealing(signer: Signer, source: Source, content_type: bytes) -> Sign:
     return sign
 
 
+def _sealing_all(source: EventSource, signer: SealingSigner, content_type: bytes) -> MakeAll:
+    document_of, event_id_of, sealed, headers = source.document, source.event_id, signer.sealed_document, signer.headers
+    needs_id = signer.needs_id
+
+    def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
+        found = []
+        for index in indexes:
+            event_id = event_id_of(index) if needs_id else ""
+            body = sealed(document_of(index, now_ns), now_ns, event_id)
+            found.append((content_type + headers(body, now_ns, event_id), body))
+        return found
+
+    return make_all
+
+
 def signed(source: Source, sign: Sign) -> Make:
     """Makes requests of unchanged events of `source`, signed by `sign`."""
     body_of = source.body
@@ -129,11 +145,13 @@ def signed(source: Source, sign: Sign) -> Make:
 
 def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_TYPE) -> MakeAll | None:
     """The fastest way from indexes to requests under one secret; None when headers contain the event's id, or the
-    signature stands in the body.
+    signature stands in a body that has no document.
 
     Most events of a run are made here; not those with an `--epoch`, retries or volleys.
     """
-    if signer.needs_id or signer.seals:
+    if isinstance(signer, SealingSigner):
+        return _sealing_all(source, signer, content_type) if source.has_documents and signer.seals_documents else None
+    if signer.needs_id:
         return None
     bodies_of, headers_of = source.bodies, signer.headers_of_all
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
+from loadsim.cases.signed_message import message_of_request
 from loadsim.model import Secret, SignedRequest
 from loadsim.signing import Scheme
 from loadsim.signing.algorithms import READERS, WRITERS
 from loadsim.signing.asymmetric import KeyPair
-from loadsim.signing.mac import message_of
-from loadsim.signing.message_parts import Delivered
 
 KEY_PAIR_FORGERY = "key_pair_forgery"
 Forge = Callable[[SignedRequest, bytes], bytes]
 """(genuine request, its signature) -> the signature to send."""
 _ZERO_DER = bytes.fromhex("3006020100020100")
 """DER of r = s = 0, which some verifiers of ECDSA accepted for every message (CVE-2022-21449)."""
+_P256_ORDER = bytes.fromhex("00ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551")
+_ORDER_DER = b"\x30\x46" + 2 * (b"\x02\x21" + _P256_ORDER)
+"""DER of r = s = n, which is zero modulo n."""
+_ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
+_IDENTITY = b"\1" + bytes(63)
+"""R is the neutral point and s = 0: right for every message where the public key is not checked either."""
 
 
 def no_key_pair(scheme: Scheme) -> str:
@@ -29,17 +34,8 @@ def no_key_pair(scheme: Scheme) -> str:
 def _public_key_as_secret(scheme: Scheme, secret: Secret, url: str | None) -> Forge:
     """An HMAC under the public key, which a verifier computes that lets the sender choose the algorithm."""
     key = KeyPair(scheme.algorithm, secret, scheme.name).public_text("pem").encode()
-    compose, write = message_of(scheme, url), WRITERS[scheme.encoding]
-
-    def forge(request: SignedRequest, _: bytes) -> bytes:
-        headers = {name.lower(): value for name, value in request.header_pairs()}
-        timestamp = scheme.timestamp
-        time = headers.get(timestamp.name.lower(), "") if timestamp is not None else ""
-        event_id = headers.get(scheme.id_headers[0].lower(), "") if scheme.id_headers else ""
-        message = compose(time.encode(), event_id.encode(), Delivered(request.body, headers))
-        return scheme.signature.prefix + write(hmac.digest(key, message, "sha256")).encode()
-
-    return forge
+    message, write = message_of_request(scheme, url), WRITERS[scheme.encoding]
+    return lambda request, _: scheme.signature.prefix + write(hmac.digest(key, message(request), "sha256")).encode()
 
 
 def _zero(scheme: Scheme, *_: object) -> Forge:
@@ -57,14 +53,47 @@ def _trailing_byte(scheme: Scheme, *_: object) -> Forge:
     return lambda _, value: prefix + write(READERS[scheme.encoding](value.removeprefix(prefix)) + b"\0").encode()
 
 
-FORGERIES: dict[str, Callable[[Scheme, Secret, str | None], Forge]] = {
-    "public_key_as_secret": _public_key_as_secret,
-    "zero": _zero,
-    "trailing_byte": _trailing_byte,
+def _constant(signature: bytes) -> Callable[..., Forge]:
+    def of(scheme: Scheme, *_: object) -> Forge:
+        sent = scheme.signature.prefix + WRITERS[scheme.encoding](signature).encode()
+        return lambda *_: sent
+
+    return of
+
+
+def _s_plus_order(scheme: Scheme, *_: object) -> Forge:
+    """The same signature with another number that stands for s, which RFC 8032 (5.1.7) says to refuse."""
+    write, read, prefix = WRITERS[scheme.encoding], READERS[scheme.encoding], scheme.signature.prefix
+
+    def forge(_: SignedRequest, value: bytes) -> bytes:
+        signature = read(value.removeprefix(prefix))
+        s = int.from_bytes(signature[32:], "little") + _ED25519_ORDER
+        return prefix + write(signature[:32] + s.to_bytes(32, "little")).encode()
+
+    return forge
+
+
+_ANY = ("ed25519", "ecdsa-p256", "rsa-sha256", "rsa-sha1")
+FORGERIES: dict[str, tuple[tuple[str, ...], Callable[[Scheme, Secret, str | None], Forge]]] = {
+    "public_key_as_secret": (_ANY, _public_key_as_secret),
+    "zero": (_ANY, _zero),
+    "trailing_byte": (_ANY, _trailing_byte),
+    "order": (("ecdsa-p256",), _constant(_ORDER_DER)),
+    "small_order": (("ed25519",), _constant(_IDENTITY)),
+    "s_plus_order": (("ed25519",), _s_plus_order),
 }
-"""By the name of the part of the case."""
+"""By the name of the part of the case: the algorithms that it is for, and how it is made.
+
+An RSA forgery after Bleichenbacher (2006) needs a public exponent of 3; the keys here have 65,537. A signature of ECDSA
+with n - s in place of s is as valid as the other one (FIPS 186-5), so it is none.
+"""
+
+
+def applies(name: str, scheme: Scheme) -> bool:
+    """Whether the scheme can have one of FORGERIES."""
+    return scheme.algorithm in FORGERIES[name][0]
 
 
 def forged(name: str, scheme: Scheme, secret: Secret, url: str | None) -> Forge:
     """One of FORGERIES for the deliveries of a scheme."""
-    return FORGERIES[name](scheme, secret, url)
+    return FORGERIES[name][1](scheme, secret, url)

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from loadsim.cases.captured_requests import recorded_make
-from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN, Memory, Parts
+from loadsim.cases.case_kinds import CASE_KINDS, REUSING, REWRITTEN
+from loadsim.cases.case_parts import Memory, Parts
 from loadsim.cases.delivery_edits import HeaderLine
 from loadsim.cases.genuine_requests import (
     OF_EVENTS,
@@ -27,8 +28,9 @@ from loadsim.cases.genuine_requests import (
     signed,
 )
 from loadsim.events import EventSource, RecordedSource
-from loadsim.model import NS_PER_S, JsonValue, RecordedEvent, Secret, SignedRequest, UsageError
+from loadsim.model import NS_PER_S, Capture, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case, RunSpec, header_pairs
+from loadsim.plan.event_kinds import NOTHING_RECORDED
 from loadsim.signing import Scheme
 from loadsim.signing import scheme as scheme_of
 from loadsim.signing.retry_marks import attempt_headers, counted
@@ -37,7 +39,6 @@ Redeliver = Callable[[int, int, int, int, int], SignedRequest]
 """(index; time of the first delivery and time of this one, wall clock in ns since 1970; number of the attempt, 1 for
 the first; outcome code of the attempt before) -> request."""
 NO_HEADERS: Mapping[str, str | tuple[str, ...]] = MappingProxyType({})
-NOTHING_RECORDED: Mapping[str, Sequence[RecordedEvent]] = MappingProxyType({})
 
 
 class EventOptions(Protocol):
@@ -67,20 +68,20 @@ class RequestMaker:
         secrets: Sequence[Secrets] = ("new",),
         old_secret: Secret | None = None,
         url: str | None = None,
-        recorded: Mapping[str, Sequence[RecordedEvent]] = NOTHING_RECORDED,
+        recorded: Mapping[str, Capture] = NOTHING_RECORDED,
         headers: Mapping[str, str | tuple[str, ...]] = NO_HEADERS,
     ) -> None:
         """`events` and `cases` (without the genuine case) are in the order of the plan, `secrets` is by phase:
-        stratum = (phase * len(events) + type) * (1 + len(cases)) + case. `url` is the URL that the provider has stored,
-        `recorded` the captures by event type, `headers` the target's own: they replace the default content type and
-        those of a capture.
+        stratum = (phase * types + type) * (1 + len(cases)) + case, where a capture has the types of its rows. `url` is
+        the URL that the provider has stored, `recorded` the captures by the type of their event, `headers` the target's
+        own: they replace the default content type and those of a capture.
 
         Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
         secret that the scheme cannot use.
         """
         provider = SigningProvider(scheme, secret, old_secret, url, *_own_content_type(headers))
         self._given = frozenset(name.lower() for name in headers)
-        sources = [_source(options, seed, recorded) for options in events]
+        sources = [source for options in events for source in _sources(options, seed, recorded)]
         self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
         # The table repeats for each phase; one block is enough when all phases use the same secrets.
         alike = len(set(secrets)) == 1
@@ -98,6 +99,11 @@ class RequestMaker:
                 self._table += makers
                 self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
+
+    @property
+    def signs_slowly(self) -> bool:
+        """Whether a signature costs many times what the rest of an event does."""
+        return self._provider.scheme.pair is not None
 
     def maker_of(self, stratum: int) -> Make:
         """The function that makes the requests of one stratum, for a caller that looks it up once."""
@@ -204,12 +210,20 @@ def _with_headers(lines: bytes, headers: Mapping[str, str]) -> bytes:
     return lines
 
 
-def _source(options: EventOptions, seed: int, recorded: Mapping[str, Sequence[RecordedEvent]]) -> Source:
-    if options.type in recorded:
-        return RecordedSource(options.type, seed, recorded[options.type])
-    return EventSource(
-        options.type, seed, simulation=options.simulation, image=options.image, overrides=options.set.items()
-    )
+def _sources(options: EventOptions, seed: int, recorded: Mapping[str, Capture]) -> list[Source]:
+    capture = recorded.get(options.type)
+    if capture is None:
+        return [_generated(options, options.type, seed)]
+    return [
+        _generated(options, name, seed)
+        if capture.rows_of(number)[0].body is None
+        else RecordedSource(name, seed, capture.rows, capture.rows_of(number))
+        for number, name in enumerate(capture.names)
+    ]
+
+
+def _generated(options: EventOptions, name: str, seed: int) -> EventSource:
+    return EventSource(name, seed, simulation=options.simulation, image=options.image, overrides=options.set.items())
 
 
 def _makers(
@@ -217,7 +231,7 @@ def _makers(
 ) -> list[Make]:
     """The genuine maker of a type, then one for each case."""
     if isinstance(source, RecordedSource):
-        topics = {event.type or source.topic for event in source.events}
+        topics = {event.type or source.topic for event in source.own}
         makers = {topic: _makers_of(provider, source, topic, secrets, cases, seed) for topic in topics}
         kinds = ("", *(case.kind for case in cases))
         return [
@@ -238,7 +252,7 @@ def _makers_of(
     sign = provider.sign(source, topic, secrets)
     plain = signed(source, sign)
     if provider.scheme.parts or provider.scheme.signature.place != "header":
-        for index in range(len(source.events) if isinstance(source, RecordedSource) else 1):
+        for index in source.indexes if isinstance(source, RecordedSource) else (0,):
             plain(index, 0)  # an event that lacks a signed part is reported here, before the first is sent
     memory = Memory(plain, (provider.scheme.tolerance_s or math.inf) * NS_PER_S / 2)
     makers = [memory.remember if any(case.kind in REUSING for case in cases) else plain]

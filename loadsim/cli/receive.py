@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from loadsim.cli import completing
+from loadsim.cli.capture_options import capture_options
 from loadsim.cli.options import secret_options, with_options
 from loadsim.cli.output import json_option, put_json, write_line
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
@@ -50,6 +51,7 @@ from loadsim.studies.save import utc_now
     help="Fetch certificates that deliveries name from the provider's own hosts, and take these too.",
 )
 @receiver_options
+@capture_options
 @click.option(
     "--admin",
     type=ADDRESS,
@@ -108,6 +110,8 @@ def command(
     Counters are at http://ADMIN/stats. http://ADMIN/ledger?run=ID has the events of a load run that arrived: with
     `ledger = "http://ADMIN/ledger"` in the scenario, or `run --ledger`, the run reports lost and duplicated events.
     With --process, http://ADMIN/effects?run=ID shows when the work behind each event was done.
+    With --capture, accepted deliveries are kept in a file that `run --payload` sends again. With --forward, every
+    delivery is passed on to a server of yours, which answers.
 
     \b
     Examples:
@@ -116,6 +120,8 @@ def command(
       loadsim receive --stall 10s:1.4s --workers 2
       loadsim receive --down 10s:5s --down 30s:1s             (two outages)
       loadsim receive --delay 20ms --delay-p99 400ms          (log-normal: a long tail)
+      loadsim receive --capture deliveries.ndjson --redact data.user.email
+      loadsim receive --scheme stripe --no-verify --path /hooks --forward localhost:4242/webhook
       loadsim receive --process lognormal:50ms --processors 4 (answers at once, works later)
       loadsim receive --fail 503:1% --fail 429:2% --retry-after 2s --reset 0.5% --seed 7
     """
@@ -190,6 +196,10 @@ def _announce(receiver: RunningReceiver, options: ReceiverOptions) -> None:
     if receiver.certificate_url is not None:
         _say(f"certificate at {receiver.certificate_url}")
     _say(f"counters at {receiver.admin_url}/stats{effects}; press Ctrl-C to stop")
+    if options.forward is not None:
+        _say(f"passing deliveries on to {options.forward}")
+    if options.capture is not None:
+        _say(f"capturing accepted deliveries in {options.capture}")
     if options.admin is not None and not is_loopback(options.admin[0]):
         _say(f"warning: {options.admin[0]} is not loopback: anyone can read the counters and register runs there")
 
@@ -208,6 +218,12 @@ def _summary(stats: ReceiverStats) -> None:
     _say(" · ".join(words))
     answers = ", ".join(f"{status}: {count:,}" for status, count in total.status.items())
     _say(f"answered {total.answered:,}" + (f" ({answers})" if answers else ""))
+    if (captured := stats.captured) is not None:
+        where = (
+            captured.last if captured.files == 1 else f"{counted(captured.files, 'file')}, the last is {captured.last}"
+        )
+        lost = f", not captured {captured.lost:,}" if captured.lost else ""
+        _say(f"captured {captured.rows:,} in {where}{lost}")
     if (work := stats.work) is not None:
         words = [f"done after the answer {work.done:,}", f"repeated {work.repeated:,}", f"lost {work.lost:,}"]
         words += [f"backlog {work.backlog:,}", f"refused for a full queue {work.refused:,}"]

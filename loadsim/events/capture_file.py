@@ -1,7 +1,8 @@
 """Recorded bodies: read from a capture and sent unchanged, repeatedly, in the recorded order.
 
 A `.ndjson` or `.jsonl` file has one JSON object per line: `body` (text) or `body_base64`, and optionally `type`, `at`
-(unix seconds or ISO 8601) and `headers`. Any other file is one body. The caller reads the file.
+(unix seconds or ISO 8601) and `headers`. A row with `at` and without a body only says when an event is due. Any other
+file is one body. The caller reads the file.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from loadsim.events.capture_row import is_type
 from loadsim.events.seeding import identifier
-from loadsim.model import NS_PER_S, RecordedEvent, UsageError
+from loadsim.model import LARGEST_CAPTURE, NS_PER_S, RecordedEvent, UsageError
 
-LARGEST = 64_000_000
-"""Greatest size of a capture in bytes: it is sent to every generator process and kept in memory there."""
 LINES = (".ndjson", ".jsonl")
 _KEYS = ("body", "body_base64", "type", "at", "headers")
 _LATEST_S = 253_402_300_799
@@ -32,15 +32,28 @@ _HOP_HEADER = re.compile(
 """Headers that belong to the connection or to proxies, not to the request itself."""
 
 
-class RecordedSource:
-    """The events of one capture: event *i* is row *i* modulo their number. It has the interface of `EventSource`."""
+def belongs_to_connection(name: str) -> bool:
+    """Whether a header belongs to the connection or to a proxy, so that no row has it."""
+    return _HOP_HEADER.fullmatch(name) is not None
 
-    def __init__(self, type: str, seed: int, events: Sequence[RecordedEvent]) -> None:  # noqa: A002
-        """`events` as `read_recorded` returns them, at least one. `type` is the type of rows without one."""
+
+class RecordedSource:
+    """The events of one capture, or those of one type: event *i* is row *i* modulo their number. It has the interface
+    of `EventSource`."""
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002
+        seed: int,
+        events: Sequence[RecordedEvent],
+        own: Sequence[RecordedEvent] | None = None,
+    ) -> None:
+        """`events`: the rows as `read_recorded` returns them, at least one; `own`: those that are asked for (default:
+        all). `type` is the type of rows without one."""
         self.type = self.topic = type
         self.content_type = "application/json"
         self.events = tuple(events)
-        self._bodies = tuple(event.body for event in events)
+        self.own = self.events if own is None else tuple(own)
         self._prefix = identifier(seed, type)[:-12]
 
     def event_id(self, index: int) -> str:
@@ -50,7 +63,13 @@ class RecordedSource:
 
     def body(self, index: int, now_ns: int) -> bytes:  # noqa: ARG002 - recorded bodies know their own time
         """The recorded bytes."""
-        return self._bodies[index % len(self._bodies)]
+        return self.event(index).body or b""
+
+    @property
+    def indexes(self) -> Iterator[int]:
+        """The indexes of `own`: events that show whether all can be signed."""
+        mine = {id(event) for event in self.own}
+        return (index for index, event in enumerate(self.events) if id(event) in mine)
 
     def event(self, index: int) -> RecordedEvent:
         """The row of event `index`."""
@@ -59,10 +78,8 @@ class RecordedSource:
 
 def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
     """The rows of a capture. `source` is its file's name. Raises UsageError naming the line and the reason."""
-    if len(data) > LARGEST:
-        raise UsageError(
-            f"{source}: {len(data) / 1e6:.0f} MB of recorded bodies, at most {LARGEST // 10**6} MB fit: cut the capture"
-        )
+    if len(data) > LARGEST_CAPTURE:
+        raise UsageError(f"{source}: at most {LARGEST_CAPTURE // 10**6} MB of recorded bodies fit: cut the capture")
     if not source.lower().endswith(LINES):
         return (RecordedEvent(data),)
     rows = []
@@ -77,16 +94,18 @@ def read_recorded(data: bytes, source: str) -> tuple[RecordedEvent, ...]:
     return tuple(rows)
 
 
-def recorded_pace(events: Sequence[RecordedEvent], source: str) -> tuple[int, ...]:
-    """When each row was recorded, in ns since the first. Raises UsageError when a row has no time or is out of
-    order."""
-    pace: list[int] = []
+def by_time(events: Sequence[RecordedEvent], source: str) -> tuple[RecordedEvent, ...]:
+    """The rows in the order of their times: several processes that write one capture mix theirs. Raises UsageError
+    when a row has no time."""
     for number, event in enumerate(events, 1):
         if event.at_ns is None:
             raise UsageError(f'{source}: row {number} has no "at": arrivals = "recorded" needs the time of every row')
-        pace.append(event.at_ns)
-        if number > 1 and event.at_ns < pace[-2]:
-            raise UsageError(f'{source}: row {number} is older than the row before it: sort the capture by "at"')
+    return tuple(sorted(events, key=lambda event: event.at_ns or 0))
+
+
+def recorded_pace(events: Sequence[RecordedEvent], source: str) -> tuple[int, ...]:
+    """When each row was recorded, in ns since the first; `events` as `by_time` returns them. Raises UsageError."""
+    pace = [event.at_ns or 0 for event in events]
     if len(pace) < 2 or pace[0] == pace[-1]:
         raise UsageError(f'{source}: arrivals = "recorded" needs at least two rows at different times')
     return tuple(at - pace[0] for at in pace)
@@ -103,14 +122,18 @@ def _row(line: bytes) -> RecordedEvent:
     if unknown:
         raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(_KEYS)}')
     kind = row.get("type")
-    if kind is not None and not isinstance(kind, str):
-        raise ValueError("type must be a string")
+    if kind is not None and (not isinstance(kind, str) or not is_type(kind)):
+        raise ValueError("type must be a text without braces, commas and control characters")
     return RecordedEvent(_body(row), kind, _at(row.get("at")), _headers(row.get("headers") or {}))
 
 
-def _body(row: Mapping[str, Any]) -> bytes:
+def _body(row: Mapping[str, Any]) -> bytes | None:
+    if "body" not in row and "body_base64" not in row and row.get("at") is not None:
+        if row.get("headers"):
+            raise ValueError("headers go with a body only")
+        return None
     if ("body" in row) == ("body_base64" in row):
-        raise ValueError("needs either body (text) or body_base64")
+        raise ValueError("needs either body (text) or body_base64, or at alone for its time")
     text = row.get("body", row.get("body_base64"))
     if not isinstance(text, str):
         raise ValueError(
@@ -148,10 +171,10 @@ def _headers(table: object) -> tuple[tuple[str, str], ...]:
     for name, value in table.items():
         if not isinstance(value, str) or _TOKEN.fullmatch(name) is None or not _is_value(value):
             raise ValueError(f"the header {name!r} is not a header's name with a text of one line")
-        if _HOP_HEADER.fullmatch(name) is None:
+        if not belongs_to_connection(name):
             kept.append((name, value))
     return tuple(kept)
 
 
 def _is_value(value: str) -> bool:
-    return all(char == "\t" or (" " <= char <= "\xff" and char != "\x7f") for char in value)
+    return all(char == "\t" or (char >= " " and char != "\x7f") for char in value)

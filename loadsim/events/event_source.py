@@ -10,7 +10,7 @@ import copy
 import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 import numpy as np
 import orjson
@@ -36,8 +36,18 @@ _dumps = orjson.dumps
 
 def _form(document: JsonValue) -> bytes:
     """The fields of the document as a form (application/x-www-form-urlencoded); values that are not text as in JSON."""
-    texts = ((name, value if isinstance(value, str) else _dumps(value).decode()) for name, value in document.items())
-    return urlencode(list(texts)).encode()
+    pairs = [
+        _pair(name, value if isinstance(value, str) else _dumps(value).decode()) for name, value in document.items()
+    ]
+    return "&".join(pairs).encode()
+
+
+@functools.lru_cache(maxsize=1024)  # most fields are the same in every event of a type
+def _pair(name: str, value: str) -> str:
+    return f"{_name(name)}={value if value.isascii() and value.isalnum() else quote_plus(value)}"
+
+
+_name = functools.lru_cache(maxsize=256)(quote_plus)
 
 
 class EventSource:
@@ -64,6 +74,8 @@ class EventSource:
         self.topic = kind.topic
         self.content_type = kind.content_type
         self._dumps = _form if kind.content_type == FORM_TYPE else _dumps
+        self.has_documents = kind.varies is not None and kind.content_type != FORM_TYPE
+        """Whether `document` has plain values only."""
         self._seed = seed
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
@@ -104,17 +116,28 @@ class EventSource:
             found.append((compiled, head + _LAST_DIGITS[offset]))
         return self._render(found, now_ms)
 
+    def document(self, index: int, now_ns: int) -> JsonValue:
+        """What `orjson.dumps` makes the body of. It is valid until the next call of any method; whoever changes it must
+        undo that before."""
+        return self._document_of(index, now_ns // NS_PER_MS)
+
     def _one(self, index: int, now_ms: int) -> bytes:
         """One body, serialised without a compiled template."""
+        return self._dumps(self._document_of(index, now_ms))
+
+    def _document_of(self, index: int, now_ms: int) -> JsonValue:
         if index >> 12 != self._block:
             self._turn(index >> 12)
-        return self._serialise(self._picks[index & 4095], self.event_id(index), now_ms)
+        return self._filled(self._picks[index & 4095], self.event_id(index), now_ms)
 
-    def _serialise(self, number: int, event_id: str, now_ms: int) -> bytes:
+    def _filled(self, number: int, event_id: str, now_ms: int) -> JsonValue:
         self._fill(number, event_id, now_ms)
         for override in self._overrides:
             override.apply(self._document)
-        return self._dumps(self._document)
+        return self._document
+
+    def _serialise(self, number: int, event_id: str, now_ms: int) -> bytes:
+        return self._dumps(self._filled(number, event_id, now_ms))
 
     def _compile(self, number: int) -> CompiledTemplate:
         """The compiled template of a situation, made when the situation is first needed and kept for the whole run."""

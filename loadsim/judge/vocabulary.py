@@ -13,7 +13,8 @@ from typing import Literal
 from loadsim.measure.cells import SLICE_NS
 from loadsim.measure.result import RunResult
 from loadsim.measure.window_counts import Grid, Stretch, stretches_of
-from loadsim.model import Objective, UsageError, case_kind
+from loadsim.model import Capture, Objective, UsageError, case_kind
+from loadsim.plan.event_kinds import NOTHING_RECORDED, event_kinds
 from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
@@ -167,10 +168,10 @@ class Vocabulary:
             raise unknown(text, tag, value, known)
 
 
-def vocabulary_of_scenario(scenario: Scenario) -> Vocabulary:
-    """What objectives of this scenario can name."""
+def vocabulary_of_scenario(scenario: Scenario, recorded: Mapping[str, Capture] = NOTHING_RECORDED) -> Vocabulary:
+    """What objectives of this scenario can name. `recorded`: its captures, by the type of their `[[events]]`."""
     return Vocabulary(
-        events=tuple(event.type for event in scenario.events if event.weight > 0),
+        events=tuple(kind.name for kind in event_kinds(scenario.events, recorded) if kind.weight > 0),
         phases=tuple(phase.name for phase in scenario.phases if phase.record),
         cases=(GENUINE, *dict.fromkeys(case_kind(case.kind) for case in scenario.cases)),
         unrecorded=tuple(phase.name for phase in scenario.phases if not phase.record),

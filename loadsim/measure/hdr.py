@@ -70,6 +70,12 @@ class HdrConfig:
         bucket = bits - (self.unit_magnitude + self.half_magnitude + 1)
         return ((bucket + 1) << self.half_magnitude) + (v >> (bucket + self.unit_magnitude)) - self.half_count
 
+    def index_of(self, value: int) -> int:
+        """As `index`, of one value."""
+        v = min(max(value, 0), self.highest)
+        bucket = (v | self.mask).bit_length() - (self.unit_magnitude + self.half_magnitude + 1)
+        return ((bucket + 1) << self.half_magnitude) + (v >> (bucket + self.unit_magnitude)) - self.half_count
+
     def lowest_equivalent(self, index: Ints) -> Ints:
         """Smallest value that falls in each bucket."""
         bucket, sub = self._parts(index)

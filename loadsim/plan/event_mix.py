@@ -1,15 +1,18 @@
 """The type and the case of event i: a pure function of (seed, i) and of its phase's shares of cases.
 
-The random number of an event does not depend on weights and shares, only the choice does.
+The random number of an event does not depend on weights and shares, only the choice does. Where a capture is chosen,
+event i is its row i modulo their number, of the type of that row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from loadsim.model import Capture
+from loadsim.plan.event_kinds import NOTHING_RECORDED
 from loadsim.plan.random_draws import BLOCK, Stream, uniforms
 from loadsim.plan.scenario import Case, Phase, Scenario
 
@@ -20,8 +23,10 @@ class Mix:
     """Type and case of every index, as one number `type · cases + case`. Drawn in blocks, of which the last two
     are cached."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, recorded: Mapping[str, Capture] = NOTHING_RECORDED) -> None:
+        """`recorded`: the captures, by the type of their `[[events]]`."""
         self._seed = seed
+        self._captured = _captured(scenario, recorded)
         self._types = _cumulative([event.weight for event in scenario.events])
         self._cases = [_bounds(scenario.cases, phase) for phase in scenario.phases]
         self._recent: dict[tuple[int, int], Ints] = {}
@@ -46,8 +51,32 @@ class Mix:
 
     def _draw(self, number: int, phase: int) -> Ints:
         types = _choose(self._types, self._seed, Stream.types, number)
+        if self._captured:
+            types = self._of_rows(types, number * BLOCK)
         bounds = self._cases[phase]
         return types * len(bounds) + _choose(bounds, self._seed, Stream.cases, number)
+
+    def _of_rows(self, chosen: Ints, first: int) -> Ints:
+        """The types of the events from index `first` on, of which the places in `[[events]]` are chosen."""
+        index = np.arange(first, first + len(chosen), dtype=np.int64)
+        types = np.empty_like(chosen)
+        for place, (base, numbers) in enumerate(self._captured):
+            here = chosen == place
+            types[here] = base if numbers is None else base + numbers[index[here] % len(numbers)]
+        return types
+
+
+def _captured(scenario: Scenario, recorded: Mapping[str, Capture]) -> list[tuple[int, Ints | None]]:
+    """For each of the `[[events]]`, the number of its first type, and those of its rows; empty where each has one
+    type."""
+    found: list[tuple[int, Ints | None]] = []
+    base = 0
+    for event in scenario.events:
+        capture = recorded.get(event.type)
+        many = capture is not None and len(capture.names) > 1
+        found.append((base, np.asarray(capture.numbers, dtype=np.int64) if many and capture is not None else None))
+        base += len(capture.names) if capture is not None else 1
+    return found if base > len(found) else []
 
 
 def _bounds(cases: Sequence[Case], phase: Phase) -> npt.NDArray[np.float64]:

@@ -6,17 +6,19 @@ come in blocks of 4,096, so that nothing grows with the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from loadsim.model import Capture
 from loadsim.plan.arrivals import Place, process_of
+from loadsim.plan.event_kinds import NOTHING_RECORDED, event_kinds
 from loadsim.plan.event_mix import Mix
 from loadsim.plan.random_draws import BLOCK
-from loadsim.plan.scenario import Phase, Scenario
+from loadsim.plan.scenario import EventMix, Phase, Scenario
 
 GENUINE = "genuine"
 
@@ -62,24 +64,37 @@ class Plan:
     ns each), because the next indexes depend on their number.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, pace: Sequence[int] = ()) -> None:
-        """`pace` is needed where arrivals are as recorded: the time of each row of the capture, ns since the first."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        pace: Sequence[int] = (),
+        recorded: Mapping[str, Capture] = NOTHING_RECORDED,
+    ) -> None:
+        """`pace` is needed where arrivals are as recorded: the time of each row of the capture, ns since the first.
+        `recorded`: the captures, by the type of their `[[events]]`."""
         if not 0 <= seed < 1 << 64:
             raise ValueError(f"a seed lies between 0 and 2**64 - 1, not {seed}")
         self.scenario = scenario
         self.seed = seed
-        self.types = tuple(event.type for event in scenario.events)
+        self.types = tuple(kind.name for kind in event_kinds(scenario.events, recorded))
         self.cases = (GENUINE, *(case.kind for case in scenario.cases))
         self.strata = len(scenario.phases) * len(self.types) * len(self.cases)
         self.model: Literal["open", "closed"] = next(phase.model for phase in scenario.phases if phase.record)
         self._pace = tuple(pace)
-        self._mix = Mix(scenario, seed)
+        self._recorded = recorded
+        self._mix = Mix(scenario, seed, recorded)
         self.phases = self._lay_out()
 
     @property
     def duration_ns(self) -> int | None:
         """The end of the last phase; None when that ends with its last event."""
         return self.phases[-1].end_ns
+
+    def types_of(self, event: EventMix) -> tuple[str, ...]:
+        """The types of the events of one of the `[[events]]`."""
+        capture = self._recorded.get(event.type)
+        return (event.type,) if capture is None else capture.names
 
     def stratum(self, phase: int, type_number: int, case: int) -> int:
         """Phase, type and case as one number below `strata`."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from loadsim.model import Objective, RecordedEvent, Secret
+from loadsim.model import Capture, Objective, Secret
 from loadsim.plan.cluster import Cluster
 from loadsim.plan.headers import Headers
 from loadsim.plan.plan import Plan
@@ -50,8 +50,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The pass phrase of the client key."""
     epoch_ns: int | None = None
     """Start of the times in bodies, ns since 1970; None: real times."""
-    recorded: dict[str, tuple[RecordedEvent, ...]] = msgspec.field(default_factory=dict)
-    """The captures, by event type."""
+    recorded: dict[str, Capture] = msgspec.field(default_factory=dict)
+    """The captures, by the type of their `[[events]]`."""
     pace: tuple[int, ...] = ()
     """The recorded times of the capture's rows, ns since the first, for recorded arrivals."""
     scale: float = 1.0
@@ -114,8 +114,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def plan(self) -> Plan:
         """When each event is due, and what it is. Its target has the real URL and headers: see `shown_plan`."""
-        return Plan(self.fired, self.seed, self.pace)
+        return Plan(self.fired, self.seed, self.pace, self.recorded)
 
     def shown_plan(self) -> Plan:
         """The same of the scenario as it was asked for, to be shown to whoever asked."""
-        return Plan(self.scenario, self.seed, self.pace)
+        return Plan(self.scenario, self.seed, self.pace, self.recorded)

@@ -159,6 +159,9 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     `"5s"`."""
     speed: float | None = None
     """The factor by which events of `arrivals = "recorded"` are faster than recorded (default: 1). For example `10`."""
+    max_gap: Duration | None = None
+    """The longest gap between two recorded arrivals: a longer one is shortened to it, before `speed` (default: gaps
+    stay). For example `"2s"`."""
     connections: Count | None = None
     """Events in flight at all times: makes the phase closed. For example `20`."""
     events: Count | None = None

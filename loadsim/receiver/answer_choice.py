@@ -6,7 +6,9 @@ engines: no sockets, clocks, delays or counters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 from loadsim.receiver import answers
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.options import ANY_PATH
+from loadsim.receiver.verify_cost import Verify
 from loadsim.signing import Checker, Rejection
 from loadsim.signing.certificates import CERTIFICATE_PATH
 
@@ -99,32 +102,54 @@ def understood(coding: str) -> bool:
     return coding.lower() == "chunked"
 
 
-class Rules:
-    """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
+class AnswerChoice(Protocol):
+    """What chooses the answers of a receiver: `Rules`, or what does more with a delivery."""
 
-    __slots__ = ("_accepted", "_certificate", "_path", "_refusals", "_verify", "needs")
-
-    def __init__(self, path: str, verifier: Checker | None, certificate: str = "") -> None:
-        """`certificate` is served at CERTIFICATE_PATH; empty: nothing is."""
-        self._path = None if path == ANY_PATH else path
-        self._verify = None if verifier is None else verifier.verify
-        self._accepted = answers.UNCHECKED if verifier is None else answers.VERIFIED
-        self._certificate = answers.certificate(certificate) if certificate else None
-        self._refusals: dict[Rejection, Answer] = {}
-        self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
+    @property
+    def needs(self) -> tuple[str, ...]:
         """The headers that are needed to choose an answer, lower case."""
+
+    @property
+    def keeps_fields(self) -> bool:
+        """Whether it needs the header fields as they came (`kept_fields.KeptFields`)."""
 
     def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
         """The answer. Never raises on hostile input.
 
         `headers` as `HeaderNames.pick` gives them, `now_s` wall-clock seconds since the epoch.
         """
+
+
+class Rules:
+    """Chooses the answer to every request of a receiver. `verifier` None accepts everything without verification."""
+
+    __slots__ = ("_accepted", "_certificate", "_path", "_refusals", "_turn", "needs")
+    keeps_fields = False
+
+    def __init__(
+        self,
+        path: str,
+        verifier: Checker | None,
+        certificate: str = "",
+        turns: Callable[[Verify], Iterator[Verify]] = repeat,
+    ) -> None:
+        """`certificate` is served at CERTIFICATE_PATH; empty: nothing is. `turns`: what checks each delivery in its
+        turn, of the verifier's own function."""
+        self._path = None if path == ANY_PATH else path
+        self._turn = None if verifier is None else turns(verifier.verify).__next__
+        self._accepted = answers.UNCHECKED if verifier is None else answers.VERIFIED
+        self._certificate = answers.certificate(certificate) if certificate else None
+        self._refusals: dict[Rejection, Answer] = {}
+        self.needs: tuple[str, ...] = (CONTENT_TYPE, *(() if verifier is None else verifier.header_names))
+
+    def decide(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_s: float) -> Answer:
+        """See AnswerChoice."""
         if method != "POST" or target != self._path:
             elsewhere = self._route(method, path_of(target))
             if elsewhere is not None:
                 return elsewhere
-        if self._verify is not None:
-            rejection = self._verify(headers, body, now_s)
+        if self._turn is not None:
+            rejection = self._turn()(headers, body, now_s)
             if rejection is not None:
                 return self._refusal(rejection)
         kind = headers.get(CONTENT_TYPE, "json")

@@ -59,6 +59,11 @@ class Answer:
     retry_after: str = ""
     media_type: str = "application/json"
 
+    @property
+    def once(self) -> bool:
+        """Whether it answers one request only, so that nothing about it is kept."""
+        return False
+
 
 def refusal(
     status: int, entry: Entry, text: str, *, close: bool = False, allow: str = "", retry_after: str = ""

@@ -270,7 +270,7 @@ class Connection(asyncio.Protocol):
                 request.method, request.target.decode("latin-1"), request.headers, body, request.delivery_id
             )
             if instant != AT_ONCE and self._engine.timer is not None:
-                self._busy = self._engine.timer.at(instant)
+                self._busy = handler.until(answer, instant, self._engine.timer)
                 request.body, request.pieces = b"", None  # no longer needed
                 self._busy.add_done_callback(partial(self._served, request, answer))
             else:

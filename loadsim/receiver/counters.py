@@ -14,6 +14,8 @@ import msgspec
 
 from loadsim.receiver.answers import ACCEPTED, Entry
 from loadsim.receiver.shared_memory import anonymous_memory
+from loadsim.receiver.verify_cost import WORDS as COST_WORDS
+from loadsim.receiver.verify_cost import VerifyCost, WorkerCost, cost_of
 
 WORD = 8
 FAILED = 24
@@ -99,7 +101,7 @@ class SharedCounters:
     @staticmethod
     def size(workers: int) -> int:
         """Bytes of memory for this number of workers."""
-        return (HEADER + workers * ROW) * WORD
+        return (HEADER + workers * (ROW + COST_WORDS)) * WORD
 
     @classmethod
     def create(cls, workers: int) -> Self:
@@ -110,6 +112,18 @@ class SharedCounters:
         """The counters of worker number `worker`, with the counts of its predecessors."""
         start = HEADER + worker * ROW
         return WorkerCounters(self._words[start : start + ROW])
+
+    def cost(self, worker: int) -> WorkerCost:
+        """What checks of signatures cost worker number `worker`, with its predecessors."""
+        return WorkerCost(self._cost_words(worker))
+
+    def verify_cost(self) -> VerifyCost | None:
+        """What checks of signatures cost all workers; None where nothing was verified."""
+        return cost_of([self._cost_words(number) for number in range(self.workers)])
+
+    def _cost_words(self, worker: int) -> memoryview:
+        start = HEADER + self.workers * ROW + worker * COST_WORDS
+        return self._words[start : start + COST_WORDS]
 
     def first_request(self, now_ns: int) -> int:
         """When the first request came to any worker. When none came before, this is `now_ns`, and stored for all."""

@@ -13,6 +13,7 @@ from typing import Self
 from loadsim.measure.ledger_document import RunLedger
 from loadsim.model import Secret, UsageError
 from loadsim.receiver.admin_interface import Admin
+from loadsim.receiver.forwarding import check_forward
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.supervisor import ReceiverStats, Supervisor, listen
 from loadsim.signing import scheme
@@ -110,6 +111,8 @@ async def start_receiver(
             secret, url=options.public_url or options.url(options.port)
         )  # a key in the wrong form is reported here, not by a worker
         certificate = own_certificate(described, secret, time.time())
+    if options.forward is not None:
+        check_forward(options.forward, options.port)
     admin_listener = listen(*options.admin, 1)[0] if options.admin is not None else None
     supervisor = Supervisor(options, secret, say, old_secret, certificate)
     try:

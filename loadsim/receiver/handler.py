@@ -5,21 +5,24 @@ Both HTTP engines use it; reading and writing bytes is theirs.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from loadsim.measure.delivery_ids import HEADER
-from loadsim.receiver.answer_choice import HeaderNames, Rules
+from loadsim.receiver.answer_choice import AnswerChoice, HeaderNames
 from loadsim.receiver.answers import ACCEPTED, QUEUE_FULL, Answer, Entry
 from loadsim.receiver.buffer_budget import BufferBudget
 from loadsim.receiver.counters import WorkerCounters
 from loadsim.receiver.failing_answers import failing_answers
 from loadsim.receiver.fault_plan import NO_FAULT, RESET, Fault, Queue
+from loadsim.receiver.kept_fields import KeepingHeaderNames
 from loadsim.receiver.ledger import Ledger
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.processing import Processing
 from loadsim.receiver.rendered_answers import RenderedAnswers
+from loadsim.receiver.timer import Timer
 
 AT_ONCE = 0
 
@@ -45,13 +48,14 @@ class WebhookHandler:
         "_rules",
         "_work",
         "budget",
+        "keeps_fields",
         "max_body",
     )  # fmt: skip
 
     def __init__(
         self,
         options: ReceiverOptions,
-        rules: Rules,
+        rules: AnswerChoice,
         row: WorkerCounters,
         fault_plan: Iterator[Fault],
         queue: Queue | None = None,
@@ -65,6 +69,7 @@ class WebhookHandler:
         self.budget = BufferBudget(options)
         self._rendered = RenderedAnswers()
         self._rules = rules
+        self.keeps_fields = rules.keeps_fields
         self._row = row
         self._fault_plan = fault_plan
         self._queue = queue
@@ -78,7 +83,8 @@ class WebhookHandler:
 
     def names(self, *framing: str) -> HeaderNames:
         """The header names that `take` needs, and those that the engine itself looks up (`framing`)."""
-        return HeaderNames((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
+        kind = KeepingHeaderNames if self.keeps_fields else HeaderNames
+        return kind((*self._rules.needs, *framing), apart=None if self._ledger is None else HEADER)
 
     def take(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, delivery_id: bytes = b""
@@ -103,6 +109,10 @@ class WebhookHandler:
             # Same as Ledger.note; a call would double the cost.
             self._notes.extend((delivery_id, now_s, answer.status))
         return answer, instant
+
+    def until(self, answer: Answer, instant_ns: int, timer: Timer) -> asyncio.Future[None]:  # noqa: ARG002
+        """A future that is done when the answer may be sent; `instant_ns` as `take` returned it."""
+        return timer.at(instant_ns)
 
     def _extra(self, answer: Answer, body: bytes, delivery_id: bytes) -> tuple[Answer, int]:
         """What an accepted event gets in addition: a log line, a failure on purpose, work for later, a service time."""

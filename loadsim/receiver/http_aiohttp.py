@@ -254,7 +254,7 @@ class AiohttpEngine:
         answer, instant = self._handler.take(request.method, request.raw_path, headers, body, delivery_id)
         if instant and self._timer is not None:
             del body  # no longer needed
-            await self._timer.at(instant)
+            await self._handler.until(answer, instant, self._timer)
         return self._respond(request, answer)
 
     def _tick(self) -> None:
@@ -287,5 +287,7 @@ class AiohttpEngine:
         found = self._prepared.get(key)
         if found is None:
             kind = _Reset if answer is answers.RESET else _Prepared
-            found = self._prepared[key] = kind(self._handler, answer, keep=keep)
+            found = kind(self._handler, answer, keep=keep)
+            if not answer.once:
+                self._prepared[key] = found
         return found

@@ -13,6 +13,7 @@ from loadsim.model import NS_PER_S
 from loadsim.receiver.bare_connection import FRAMING_HEADERS, Connection, SlowConnection
 from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
 from loadsim.receiver.handler import WebhookHandler
+from loadsim.receiver.keeping_connection import KeepingConnection, SlowKeepingConnection
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.timer import Timer
 
@@ -30,6 +31,9 @@ class BareEngine:
         self._tick_s = min(LONGEST_TICK_S, read_s / 2, idle_s / 2)
         self._read, self._idle, self._linger = (ceil(limit / self._tick_s) for limit in (read_s, idle_s, LINGER_S))
         self._read_rate = options.read_rate
+        self._kind, self._slow_kind = Connection, SlowConnection
+        if handler.keeps_fields:
+            self._kind, self._slow_kind = KeepingConnection, SlowKeepingConnection
         self._listener: asyncio.Server | None = None
         self._next_tick: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -42,8 +46,8 @@ class BareEngine:
 
     def _connection(self) -> Connection:
         if self._read_rate is not None:
-            return SlowConnection(self, self._handler, self._read_rate)
-        return Connection(self, self._handler)
+            return self._slow_kind(self, self._handler, self._read_rate)
+        return self._kind(self, self._handler)
 
     def drop(self) -> None:
         """Accept no more connections and close all open ones at once; `serve` may follow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from loadsim.model import UsageError
+from loadsim.model import LARGEST_CAPTURE, NS_PER_S, UsageError
 from loadsim.plan.receiver_behaviour import ENGINES, Behaviour, Engine
 from loadsim.plan.units import Share, Span
 
@@ -50,6 +50,20 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
     """A SQLite file that effects are written to."""
     effects_file: str | None = None
     """A file that effects are appended to as JSON lines."""
+    capture: str | None = None
+    """The file of rows to which accepted deliveries are appended."""
+    capture_size: int = LARGEST_CAPTURE
+    """Size of a capture's file in bytes, from which on the next file is begun."""
+    capture_keep: int | None = None
+    """How many files of a capture are kept, the newest ones; None = all."""
+    capture_headers: tuple[str, ...] = ()
+    """Headers that are captured in addition to those of the content type and of the event's name."""
+    redact: tuple[str, ...] = ()
+    """The fields of bodies that are blank in a capture, by path."""
+    forward: str | None = None
+    """The URL of the local server to which deliveries are passed on, and whose answers are passed back."""
+    forward_timeout_ns: int = 30 * NS_PER_S
+    """How long its answer may take."""
     verbose: bool = False
     """One line per verified event, on stderr."""
     log_json: bool = False
@@ -77,11 +91,36 @@ class ReceiverOptions(Behaviour, frozen=True, kw_only=True):
                 self.process is not None and not self.ledger_limit,
                 "process: effects are kept of the runs that the ledger knows, so leave out ledger-limit 0",
             ),
+            (
+                self.capture is None and self._says_of_capture,
+                "redact, capture-header, capture-size and capture-keep have no effect without capture",
+            ),
+            (
+                self.forward is not None and bool(super().longest_ns or self._misbehaves),
+                "forward: the local server answers, so leave out delays, failures, outages and process",
+            ),
+            (self.forward_timeout_ns <= 0, "forward-timeout: give more than 0s"),
+            (self.capture_size < 1, "capture-size: give at least 1B"),
+            (self.capture_keep is not None and self.capture_keep < 1, "capture-keep: give at least 1"),
             (self.tolerance_s is not None and self.tolerance_s < 0, "tolerance: give 0 (off) or more"),
         ):
             if wrong:
                 raise UsageError(text)
         self.check()
+
+    @property
+    def longest_ns(self) -> int:
+        """As in `Behaviour`, or the longest time of the local server."""
+        return super().longest_ns if self.forward is None else self.forward_timeout_ns
+
+    @property
+    def _says_of_capture(self) -> bool:
+        given = self.redact or self.capture_headers or self.capture_keep
+        return bool(given) or self.capture_size != LARGEST_CAPTURE
+
+    @property
+    def _misbehaves(self) -> bool:
+        return bool(self.failing() or self.reset or self.down or self.stall or self.process)
 
     def failing(self) -> tuple[Share, ...]:
         """As in `Behaviour`, with `fail_rate`."""

@@ -7,6 +7,7 @@ kept for its successor.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -20,11 +21,14 @@ import numpy as np
 from loadsim.engine.descriptor_limit import check_descriptors
 from loadsim.measure.ledger_document import RunLedger
 from loadsim.model import NS_PER_S, LoadsimError, Secret
+from loadsim.receiver.capture_writer import CaptureCounts, CaptureFiles, CaptureWriter
+from loadsim.receiver.capturing import check_capture
 from loadsim.receiver.connection_limits import BACKLOG
 from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.effects_memory import EffectsMemory, EffectsPage, WorkCounts
 from loadsim.receiver.ledger import ENTER_EVERY_S, LedgerMemory, Refusals
 from loadsim.receiver.options import ReceiverOptions
+from loadsim.receiver.verify_cost import VerifyCost
 from loadsim.receiver.worker import DRAIN_S, Order
 from loadsim.receiver.worker_process import WorkerProcess
 
@@ -65,6 +69,10 @@ class ReceiverStats(msgspec.Struct, frozen=True, kw_only=True):
     """All workers together."""
     work: WorkCounts | None = None
     """What was done after the answers; null without `process`."""
+    verify: VerifyCost | None = None
+    """What checking a signature costs; null where nothing was verified."""
+    captured: CaptureCounts | None = None
+    """The rows of the capture; null without `capture`."""
     per_worker: tuple[WorkerStats, ...]
     """One row for each worker."""
 
@@ -111,6 +119,7 @@ class Supervisor:
             except OSError as error:  # webhooks are answered all the same; requests for the ledger get the reason
                 self._without_ledger += f": no memory for it: {error.strerror}"
         self._effects = _effects_memory() if options.process is not None else None
+        self._capture = _capture_writer(options, say)
         self._places: list[_Place] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._started = time.monotonic()
@@ -145,6 +154,8 @@ class Supervisor:
             restarts=sum(place.restarts for place in self._places),
             total=self._counters.counts(),
             work=None if self._effects is None else self._effects.counts(),
+            verify=self._counters.verify_cost(),
+            captured=None if self._capture is None else self._capture.files.counts(),
             per_worker=tuple(
                 WorkerStats(
                     worker=place.number,
@@ -224,6 +235,8 @@ class Supervisor:
         timeout_s = self._options.longest_ns / NS_PER_S + DRAIN_S + GRACE_S
         processes = [place.process for place in self._places if place.process is not None]
         await asyncio.gather(*(process.stop(timeout_s) for process in processes))
+        if self._capture is not None:
+            await asyncio.to_thread(self._capture.close)
         if self._counters is not None:
             self._last = self.stats()
             self._counters.close()
@@ -238,7 +251,9 @@ class Supervisor:
             self._ledger = None
 
     async def _spawn(self, place: _Place) -> None:
-        if self._counters is not None:
+        if self._counters is None:
+            return
+        with contextlib.nullcontext(-1) if self._capture is None else self._capture.pipe() as capture_fd:
             place.process = await WorkerProcess.spawn(
                 Order(
                     options=self._options,
@@ -251,6 +266,7 @@ class Supervisor:
                     effects_fd=None if self._effects is None else self._effects.fd,
                     certificate=self.certificate,
                     log_fd=self._log_fd,
+                    capture_fd=capture_fd,
                 )
             )
 
@@ -262,6 +278,14 @@ class Supervisor:
             place.restarts += 1
             self._say(f"receiver worker {place.number} (pid {process.pid}) {end}: restarted")
             await self._spawn(place)
+
+
+def _capture_writer(options: ReceiverOptions, say: Callable[[str], None]) -> CaptureWriter | None:
+    """Raises UsageError."""
+    if options.capture is None:
+        return None
+    check_capture(options)
+    return CaptureWriter(CaptureFiles(options.capture, options.capture_size, options.capture_keep, say))
 
 
 def _effects_memory() -> EffectsMemory:

@@ -15,13 +15,14 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.model import NS_PER_S, Secret
-from loadsim.receiver.answer_choice import Rules
+from loadsim.receiver.answer_choice import AnswerChoice, Rules
 from loadsim.receiver.certificate_fetch import fetched
 from loadsim.receiver.connection_faults import read_little
 from loadsim.receiver.counters import SharedCounters, WorkerCounters
@@ -38,6 +39,9 @@ from loadsim.receiver.secret_rotation import Rotating
 from loadsim.receiver.timer import Timer
 from loadsim.signals import left_to_the_parent
 from loadsim.signing import Checker, scheme
+
+if TYPE_CHECKING:
+    from loadsim.receiver.forwarding import Forwarder
 
 MOST_CONNECTIONS = 100_000
 """The descriptor limit is raised to this, as far as the system allows."""
@@ -69,6 +73,8 @@ class Order(msgspec.Struct, frozen=True):
     """The certificate that it serves, in PEM; empty: none."""
     log_fd: int = -1
     """Where JSON lines go: the parent's stdout. -1: none are wanted."""
+    capture_fd: int = -1
+    """The pipe for the rows of a capture. -1: nothing is captured."""
 
     @property
     def module(self) -> str:
@@ -84,8 +90,8 @@ class Order(msgspec.Struct, frozen=True):
     def descriptors(self) -> tuple[int, ...]:
         """The file descriptors that the process inherits."""
         kept = (fd for fd in (self.ledger_fd, self.effects_fd) if fd is not None)
-        log = () if self.log_fd < 0 else (self.log_fd,)
-        return self.listen_fd, self.counters_fd, *kept, *log
+        outputs = (fd for fd in (self.log_fd, self.capture_fd) if fd >= 0)
+        return self.listen_fd, self.counters_fd, *kept, *outputs
 
 
 class HttpEngine(Protocol):
@@ -191,9 +197,10 @@ async def work(order: Order) -> None:
     ledger = None if ledger_memory is None else ledger_memory.part(order.number)
     processing = _processing(order, ledger_memory, counters)
     slots = options.slots_of(order.number)
-    handler = WebhookHandler(
+    forwarder, make_handler = _forwarding(options)
+    handler = make_handler(
         options,
-        Rules(options.path, verifier, order.certificate),
+        _rules(order, verifier, counters),
         counters.row(order.number),
         fault_plan(options, order.number),
         Queue(slots) if slots is not None else None,
@@ -228,6 +235,37 @@ async def work(order: Order) -> None:
         ledger.enter()
     if processing is not None:
         processing.close()
+    if forwarder is not None:
+        await forwarder.close()
+
+
+def _forwarding(options: ReceiverOptions) -> tuple[Forwarder | None, Callable[..., WebhookHandler]]:
+    """What passes deliveries on, if anything does, and what makes the handler."""
+    if options.forward is None:
+        return None, WebhookHandler
+    from loadsim.receiver.delivery_reader import DeliveryReader
+    from loadsim.receiver.forwarding import Forwarder
+    from loadsim.receiver.forwarding_handler import ForwardingHandler
+
+    forwarder = Forwarder(options.forward, options.forward_timeout_ns)
+    reader = DeliveryReader(scheme(options.scheme, options.custom))
+    return forwarder, partial(ForwardingHandler, forwarder=forwarder, reader=reader, say=_say)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _rules(order: Order, verifier: Checker | None, counters: SharedCounters) -> AnswerChoice:
+    """What chooses the answers, and writes a capture."""
+    options = order.options
+    rules = Rules(options.path, verifier, order.certificate, counters.cost(order.number).turns)
+    if order.capture_fd < 0:
+        return rules
+    from loadsim.receiver.capturing import CapturingRules, RowPipe
+
+    return CapturingRules(rules, scheme(options.scheme, options.custom), options, RowPipe(order.capture_fd))
 
 
 def _ledger(order: Order) -> LedgerMemory | None:

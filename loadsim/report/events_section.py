@@ -55,7 +55,12 @@ def _receiver_words(result: RunResult) -> str:
     made = sum(phase.attempts + (phase.refusals_due or 0) for phase in result.by_phase.values())
     recorded = result.totals.attempts + (result.totals.refusals_due or 0)
     counts = f"{numbers.deliveries(seen['received'])}, {seen['verified']:,} verified"
-    return f"the receiver counted {counts}; the run made {made:,}" + (", warm-up included" if made != recorded else "")
+    words = f"the receiver counted {counts}; the run made {made:,}" + (", warm-up included" if made != recorded else "")
+    cost = seen.get("verify")
+    if not cost or cost["p50_us"] is None:
+        return words
+    p99 = "" if cost["p99_us"] is None else f", p99 {numbers.milliseconds(cost['p99_us'] / 1e3)}"
+    return f"{words}; checking a signature took it p50 {numbers.milliseconds(cost['p50_us'] / 1e3)}{p99}"
 
 
 def _forged_words(result: RunResult) -> str:

@@ -16,6 +16,9 @@ from loadsim.report.numbers import milliseconds, printable, share
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
+_SOME = 4
+"""So many types of a capture are named."""
+
 
 def render_plan(
     plan: Plan, objectives: Sequence[Objective], *, scale: float = 1, short: Mapping[str, str] = NOTHING
@@ -34,7 +37,7 @@ def render_plan(
         f"scenario   {scenario.name} ({plan.model} model, seed {plan.seed})",
         f"target     {redact_url(target.url)}",
         f"           {target.scheme}, at most {counted(target.connections, 'connection')}, {timeout}",
-        "events     " + ", ".join(_event(event) for event in scenario.events),
+        "events     " + ", ".join(_event(event, plan) for event in scenario.events),
     ]
     if scenario.receiver is not None:
         lines.append(
@@ -91,9 +94,11 @@ def _retries(retry: Retry) -> str:
     return words + (", pauses modelled" if profile.modelled else "")
 
 
-def _event(event: EventMix) -> str:
+def _event(event: EventMix, plan: Plan) -> str:
+    names = plan.types_of(event)
+    words = ", ".join(names[:_SOME]) + (f" and {len(names) - _SOME:,} more types" if len(names) > _SOME else "")
     source = "" if event.payloads is None else f" from {event.payloads}"
-    return f"{event.type}{source} (weight {event.weight:g})"
+    return f"{words}{source} (weight {event.weight:g})"
 
 
 def _case(case: Case) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from loadsim.judge.validity import often_late, rules_of
@@ -16,6 +17,8 @@ SATURATED = 0.01
 """From this share of recorded time with every connection busy on, connections limited the run."""
 BUSY_CORE = 0.9
 """From this share of its core on, a generator process was at its own limit."""
+SIGNING = 0.5
+"""From this share of its processor time on, signing was what kept a busy generator from sending more."""
 _QUEUED_S = 0.01
 """Less waiting for a core than this is not worth a line."""
 _STOLEN = 0.001
@@ -32,6 +35,10 @@ def limit_lines(result: RunResult) -> list[str]:
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {numbers.milliseconds(limits.lag_p99_ms)}")
+    signed = result.totals.latency_ms.get("sign")
+    if signed is not None and signed.p50 is not None:
+        p99 = "" if signed.p99 is None else f", p99 {numbers.milliseconds(signed.p99)}"
+        lines.append(f"making and signing one event took p50 {numbers.milliseconds(signed.p50)}{p99}")
     lines += _pause_lines(result)
     if result.generator_limits is not None:
         lines.append(generator_words(result.generator_limits))
@@ -52,6 +59,9 @@ def _highest_limits(result: RunResult) -> list[str]:
         lines.append(f"limited by connections: {limits.connections} busy for {saturated * 100:.0f} % of the time")
     if cpu is not None and cpu >= BUSY_CORE:
         lines.append(f"limited by the generator: its busiest process used {cpu * 100:.0f} % of a core")
+    share = signing_share(result)
+    if share is not None and share >= SIGNING and _wanted_share(result) >= BUSY_CORE:
+        lines.append(_signing_words(result, share))
     if not lines and result.run.model == "closed":
         lines.append(f"closed model: {limits.connections} in flight, the endpoint set the pace")
     elif not lines and often_late(result, rules_of(result)):
@@ -62,6 +72,35 @@ def _highest_limits(result: RunResult) -> list[str]:
     if cpu is not None and cpu < BUSY_CORE:
         lines.append(f"the busiest generator process used {cpu * 100:.0f} % of a core")
     return lines
+
+
+def signing_share(result: RunResult) -> float | None:
+    """Share of the generator's processor time that went into making and signing events; None: not known.
+
+    By the median of the times taken: a process that is interrupted while it signs must not look like a slow signer.
+    """
+    totals, cpu = result.totals, result.limits.generator_cpu_share
+    signed = totals.latency_ms.get("sign")
+    busy_s = (cpu or 0.0) * (totals.duration_s or 0.0) * len(result.shards)
+    if signed is None or signed.p50 is None or not busy_s:
+        return None
+    return min(1.0, signed.p50 / 1e3 * totals.attempts / busy_s)
+
+
+def _wanted_share(result: RunResult) -> float:
+    """Share of the time in which the busiest process used a core or waited for one."""
+    queued = max((shard.queued_s or 0.0 for shard in result.shards), default=0.0)
+    return (result.limits.generator_cpu_share or 0.0) + queued / (result.totals.duration_s or math.inf)
+
+
+def _signing_words(result: RunResult, share: float) -> str:
+    signed = result.totals.latency_ms["sign"].p50 or 0.0
+    name = str((result.run.scenario.get("target") or {}).get("scheme", ""))
+    took, cost = numbers.milliseconds(signed), numbers.milliseconds(signed / share)
+    return (
+        f"signing was the limit: {took} of the {cost} that an event cost a process (scheme {name}); more processes "
+        "(--workers) on further cores share it, and Ed25519 or ECDSA sign in a tenth of the time of RSA"
+    )
 
 
 def _pause_lines(result: RunResult) -> Iterator[str]:

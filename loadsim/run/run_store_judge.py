@@ -123,6 +123,8 @@ def _counted(result: RunResult, receiver: RunningReceiver | None) -> RunResult:
     counts: dict[str, Any] = msgspec.to_builtins(stats.total)
     if stats.work is not None:
         counts["work"] = msgspec.to_builtins(stats.work)
+    if stats.verify is not None:
+        counts["verify"] = msgspec.to_builtins(stats.verify)
     return msgspec.structs.replace(result, receiver=counts)
 
 

@@ -22,7 +22,7 @@ from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.cluster import cluster_of
 from loadsim.launch.environment import available_cores
-from loadsim.model import Objective, UsageError
+from loadsim.model import Capture, Objective, UsageError
 from loadsim.plan import (
     EMBEDDED,
     RunSpec,
@@ -123,13 +123,17 @@ def compose(
     described = scheme(target.scheme, target.custom, where=f"{what}: {CUSTOM_TABLE}")
     check_cases(scenario, described, what)
     check_headers(target.headers, described)
+    recorded, pace = captures_of(scenario)
     objectives = _objectives(
-        what if is_scenario else None, scenario, added=len(_added(options)), defaults=options.default_objectives
+        what if is_scenario else None,
+        scenario,
+        recorded,
+        added=len(_added(options)),
+        defaults=options.default_objectives,
     )
     scenario = by_part(scenario, described)
     if options.gate == "confident" and any(objective.abort for objective in objectives):
         raise UsageError("--gate confident: a run is ended early by the figure itself (abort), not by its interval")
-    recorded, pace = captures_of(scenario)
     spec = RunSpec(
         scenario=scenario,
         seed=scenario.seed if scenario.seed is not None else secrets.randbits(32),
@@ -171,9 +175,11 @@ def _check_requests(spec: RunSpec) -> None:
     request_maker(msgspec.structs.replace(spec, secret=secret, old_secret=spec.old_secret or secret))
 
 
-def _objectives(source: str | None, scenario: Scenario, *, added: int, defaults: bool) -> tuple[Objective, ...]:
+def _objectives(
+    source: str | None, scenario: Scenario, recorded: Mapping[str, Capture], *, added: int, defaults: bool
+) -> tuple[Objective, ...]:
     """The scenario's own objectives and, after them, those of the command line. An error names `source`, its file."""
-    vocabulary = vocabulary_of_scenario(scenario)
+    vocabulary = vocabulary_of_scenario(scenario, recorded)
     if source is not None:
         try:
             objectives_of(scenario.objectives[: len(scenario.objectives) - added], vocabulary)

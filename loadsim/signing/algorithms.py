@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
 
 from loadsim.model import Secret, UsageError
-from loadsim.signing.mac import derive_key
+from loadsim.signing.mac import hmac_of
 
 if TYPE_CHECKING:
     from loadsim.signing.scheme_data import Encoding, SchemeData
@@ -40,10 +39,8 @@ def algorithm_of(scheme: SchemeData, secret: Secret) -> Algorithm:
     """The scheme's algorithm under the secret. Raises UsageError for a secret in the wrong form."""
     write = WRITERS[scheme.encoding]
     if scheme.algorithm == "hmac":
-        key, digest = derive_key(scheme, secret), scheme.digest
-        return _Shared(
-            lambda message: write(hmac.digest(key, message, digest)), len(write(hmac.digest(key, b"", digest)))
-        )
+        digest = hmac_of(scheme, secret)
+        return _Shared(lambda message: write(digest(message)), len(write(digest(b""))))
     if scheme.algorithm == "none":
         text = secret.reveal()
         if scheme.encoding == "text" and not (text.isascii() and text.isprintable() and text.strip() == text):

@@ -6,12 +6,13 @@ It has the interface of `MessageMac` for those who sign.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadsim.model import Secret, UsageError
 from loadsim.signing.algorithms import algorithm_of
+from loadsim.signing.forms import RememberedForms
 from loadsim.signing.mac import MessageMac, message_of
-from loadsim.signing.message_parts import Delivered, Headers, OwnHeaders, PartError
+from loadsim.signing.message_parts import Delivered, Document, Headers, OwnHeaders, PartError
 from loadsim.signing.token_codes import TokenCodes
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class ComposedCodes:
     """Makes the codes of deliveries under one secret. Threads may share it."""
 
-    __slots__ = ("_compose", "_headers", "_name", "_sign")
+    __slots__ = ("_compose", "_forms", "_headers", "_name", "_sign")
 
     def __init__(
         self,
@@ -39,11 +40,24 @@ class ComposedCodes:
         self._sign(b"")  # a public key cannot sign: that is reported here, before the first delivery
         self._compose = message_of(scheme, url, own)
         self._headers = headers
+        self._forms = RememberedForms()
 
     def code(self, timestamp: bytes, event_id: bytes, body: bytes) -> str:
         """The code of a delivery. Raises UsageError for a body that lacks a part."""
+        return self.code_of(timestamp, event_id, self.delivered(body))
+
+    def delivered(self, body: bytes) -> Delivered:
+        """A body to sign."""
+        return Delivered(body, self._headers, self._forms)
+
+    def document(self, document: Any) -> Delivered:
+        """A JSON body to sign, before it is serialised. It must have plain values only."""
+        return Document(document, self._headers)
+
+    def code_of(self, timestamp: bytes, event_id: bytes, delivered: Delivered) -> str:
+        """As `code`, of a delivery whose parsed body the caller can use again."""
         try:
-            return self._sign(self._compose(timestamp, event_id, Delivered(body, self._headers)))
+            return self._sign(self._compose(timestamp, event_id, delivered))
         except PartError as error:
             raise UsageError(f"scheme {self._name} cannot sign this event: {error}") from None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlencode
 
-from loadsim.signing.message_parts import MOST_FIELDS
+from loadsim.signing.forms import MOST_FIELDS
 from loadsim.signing.misreadings import MISREADINGS, RAW, Misreading
 
 _FORM = re.compile(rb"[^{\[\s\"=&]+=[^\s\"]*")

@@ -46,13 +46,8 @@ class MessageMac:
 
     def __init__(self, scheme: SchemeData, secret: Secret, url: str | None = None) -> None:
         """`url` is needed by schemes that sign it. Raises UsageError for it, or for a secret in the wrong form."""
-        key = derive_key(scheme, secret)
-        block = hashlib.new(scheme.digest)
-        if len(key) > block.block_size:
-            key = hashlib.new(scheme.digest, key).digest()
-        key = key.ljust(block.block_size, b"\0")
-        self._start = hashlib.new(scheme.digest, key.translate(_INNER))
-        self._outer = hashlib.new(scheme.digest, key.translate(_OUTER)).copy
+        self._start, outer = _keyed(scheme, secret)
+        self._outer = outer.copy
         # The type's own method is twice as fast as a function that calls it.
         self._encode = type(self._start).hexdigest if scheme.encoding == "hex" else _ENCODERS[scheme.encoding]
         parts: list[bytes | str] = [_part(scheme, part, url) for part in scheme.signed]  # type: ignore[misc]  # no Part
@@ -153,6 +148,30 @@ class MessageMac:
         lead = self._start.copy()
         lead.update(timestamp.join(self._lead))
         return lead.copy
+
+
+def _keyed(scheme: SchemeData, secret: Secret) -> tuple[_Hash, _Hash]:
+    """The inner and the outer hash after the key (RFC 2104). Raises UsageError for a secret in the wrong form."""
+    key = derive_key(scheme, secret)
+    block = hashlib.new(scheme.digest)
+    if len(key) > block.block_size:
+        key = hashlib.new(scheme.digest, key).digest()
+    key = key.ljust(block.block_size, b"\0")
+    return hashlib.new(scheme.digest, key.translate(_INNER)), hashlib.new(scheme.digest, key.translate(_OUTER))
+
+
+def hmac_of(scheme: SchemeData, secret: Secret) -> Callable[[bytes], bytes]:
+    """The HMAC of whole messages under one key. Raises UsageError for a secret in the wrong form."""
+    inner_hash, outer_hash = _keyed(scheme, secret)
+    new_inner, new_outer = inner_hash.copy, outer_hash.copy
+
+    def digest(message: bytes) -> bytes:
+        inner, outer = new_inner(), new_outer()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    return digest
 
 
 def _fixed(parts: list[bytes | str]) -> tuple[bytes, ...]:

@@ -9,22 +9,24 @@ import base64
 import binascii
 import functools
 import hashlib
+import itertools
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 import orjson
 
 from loadsim.model import UsageError
+from loadsim.signing.forms import PLAIN_FORMS, FieldTwiceError, Forms
+from loadsim.signing.json_fields import JsonRun, Path, index_of
 
 Source = Literal["header", "query", "path", "json", "json-line", "form", "form-sorted"]
 NAMED = ("header", "query", "json", "json-line", "form")
 """Sources that need a name after a colon."""
 BODY_SOURCES = ("body", "json", "json-line", "form", "form-sorted")
 LONGEST_HEADER = 4_096
-MOST_FIELDS = 2_000
 
 
 class Headers(Protocol):
@@ -74,13 +76,14 @@ SOURCES: tuple[str, ...] = get_args(Source)
 class Delivered:
     """The body and headers of one delivery; each is parsed once, when a part first needs it."""
 
-    __slots__ = ("_document", "_form", "_headers", "_is_exact", "body")
+    __slots__ = ("_document", "_forms", "_headers", "_is_exact", "body")
 
-    def __init__(self, body: bytes, headers: Headers | None) -> None:
+    def __init__(self, body: bytes, headers: Headers | None, forms: Forms = PLAIN_FORMS) -> None:
+        """`forms` reads a form-encoded body."""
         self.body = body
         self._headers = headers
+        self._forms = forms
         self._document: Any = self
-        self._form: list[tuple[str, str]] | None = None
         self._is_exact = False
 
     def header(self, name: str) -> bytes:
@@ -94,83 +97,91 @@ class Delivered:
 
     def json(self, path: str) -> bytes:
         """The text of a value in the JSON body; null is empty, numbers are as they are written."""
-        value = self._found(path)
+        value = found_at(self.document, path)
+        if type(value) is str:
+            return value.encode("utf-8", "surrogatepass")
         if isinstance(value, float) and not self._is_exact:
             self._document, self._is_exact = _exactly(self.body), True
-            value = self._found(path)
+            value = found_at(self._document, path)
         return _text(value)
 
     def json_line(self, path: str) -> bytes:
         """Name and value of a field of the JSON body, a line each; nothing where the body lacks it, or it is null."""
+        document = self.document  # a body that is not JSON is an error
         try:
-            value = self._found(path)
+            value = found_at(document, path)
         except PartError:
-            if self._document is self:  # the body is not JSON
-                raise
             return b""
         return b"" if value is None else b"%b\n%b\n" % (path.encode(), self.json(path))
 
-    def _found(self, path: str) -> Any:
+    @property
+    def document(self) -> Any:
+        """The JSON body, parsed."""
         if self._document is self:
-            try:
-                self._document = orjson.loads(self.body)
-            except orjson.JSONDecodeError:
-                raise PartError("the body is not JSON") from None
-        return found_at(self._document, path)
+            self._document = _parsed(self.body)
+        return self._document
+
+    def taken(self) -> Any:
+        """The JSON body, parsed, for a caller that changes it: this delivery must not be read afterwards."""
+        return _parsed(self.body) if self._is_exact else self.document
 
     def form(self, name: str) -> bytes:
         """The value of a field of the form-encoded body."""
-        for key, value in self.fields():
-            if key == name:
-                return value.encode()
-        raise PartError(f"the form has no field {name}")
+        try:
+            value = self._forms.value(self.body, name)
+        except FieldTwiceError:
+            raise PartError(f"the form has the field {name} twice") from None
+        except ValueError:
+            raise PartError("the body is not a form") from None
+        if value is None:
+            raise PartError(f"the form has no field {name}")
+        return value
 
     def sorted_form(self) -> bytes:
         """Names and values of all fields joined, sorted by name and value, equal pairs once (as Twilio signs them)."""
-        return "".join(name + value for name, value in sorted(set(self.fields()))).encode()
-
-    def fields(self) -> list[tuple[str, str]]:
-        """The fields of the form-encoded body, decoded."""
-        if self._form is None:
-            try:
-                self._form = _fields(self.body.decode())
-            except ValueError:
-                raise PartError("the body is not a form") from None
-        return self._form
+        try:
+            return self._forms.sorted_text(self.body)
+        except ValueError:
+            raise PartError("the body is not a form") from None
 
 
-def _fields(text: str) -> list[tuple[str, str]]:
-    """The fields of a form, as `parse_qsl` reads them with blank values kept, but quicker. Raises
-    ValueError."""
-    if text.count("&") >= MOST_FIELDS:
-        raise ValueError("too many fields")
-    found = []
-    for pair in text.split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            found.append((_decoded(name), _decoded(value)))
-    return found
+class Document(Delivered):
+    """A delivery with a JSON body that is not serialised yet."""
+
+    __slots__ = ()
+
+    def __init__(self, document: Any, headers: Headers | None) -> None:
+        self.body = b""
+        self._headers, self._document, self._is_exact = headers, document, False
+
+    def json(self, path: str) -> bytes:
+        """As `Delivered.json`."""
+        if not self.body:
+            self.body = orjson.dumps(self._document)
+        return super().json(path)
 
 
-def _decoded(text: str) -> str:
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text, errors="strict") if "%" in text else text
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise PartError("the body is not JSON") from None
 
 
 @functools.cache
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
+def _steps(path: str) -> tuple[tuple[str, int], ...]:
+    """The steps of a path, each also as the index that it is in a list."""
+    return tuple((step, index_of(step)) for step in path.split("."))
 
 
 def found_at(document: Any, path: str) -> Any:
     """The value at a path such as `items.0.id`. Raises PartError."""
     node = document
-    for step in _steps(path):
-        try:
-            node = node[int(step)] if isinstance(node, list) else node[step]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise PartError(f"the body has no field {path}") from None
+    try:
+        for step, index in _steps(path):
+            node = node[index] if type(node) is list else node[step]
+    except (KeyError, IndexError, TypeError):
+        raise PartError(f"the body has no field {path}") from None
     return node
 
 
@@ -216,17 +227,36 @@ def compiled(parts: Sequence[bytes | str | Part], scheme_name: str, url: str | N
     that no delivery can have.
     """
     steps: list[bytes | Callable[[bytes, bytes, Delivered], bytes]] = []
-    for part in parts:
-        step = _step(part, scheme_name, url, own)
+    for part in _with_runs(parts):
+        step = part if isinstance(part, JsonRun) else _step(part, scheme_name, url, own)
         if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
             steps[-1] += step
         else:
             steps.append(step)
 
+    if len(steps) == 1 and not isinstance(steps[0], bytes):
+        return steps[0]
+
     def compose(timestamp: bytes, event_id: bytes, delivered: Delivered) -> bytes:
         return b"".join([step if isinstance(step, bytes) else step(timestamp, event_id, delivered) for step in steps])
 
     return compose
+
+
+def _with_runs(parts: Sequence[bytes | str | Part]) -> list[bytes | str | Part | JsonRun]:
+    """The parts, with fields of JSON that follow each other as one."""
+    found: list[bytes | str | Part | JsonRun] = []
+    for is_run, group in itertools.groupby(parts, lambda part: isinstance(part, bytes) or _is_plain_json(part)):
+        run = list(group)
+        if is_run and sum(map(_is_plain_json, run)) > 1:
+            found.append(JsonRun([Path(part.name) if isinstance(part, Part) else cast("bytes", part) for part in run]))
+        else:
+            found += run
+    return found
+
+
+def _is_plain_json(part: bytes | str | Part) -> bool:
+    return isinstance(part, Part) and part.source == "json" and not part.filters
 
 
 _FIELDS: dict[str, Callable[[bytes, bytes, Delivered], bytes]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loadsim.model import Secret, UsageError
-from loadsim.signing.body_fields import with_field
+from loadsim.model import JsonValue, Secret, UsageError
+from loadsim.signing.body_fields import sealed_document, sealed_with, with_field
 from loadsim.signing.certificates import CERTIFICATE_URL, own_certificate_url
-from loadsim.signing.composed import codes_of
-from loadsim.signing.message_parts import PartError
+from loadsim.signing.composed import ComposedCodes, codes_of
+from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
 from loadsim.signing.verify import body_timestamp
@@ -137,7 +137,7 @@ class Signer:
 class SealingSigner(Signer):
     """Signs deliveries whose signature stands in the body: `sealed` first, then `headers` for the sealed body."""
 
-    __slots__ = ("_certificate", "_place", "_scheme")
+    __slots__ = ("_certificate", "_composed", "_place", "_prefix", "_scheme")
 
     def __init__(
         self,
@@ -150,6 +150,10 @@ class SealingSigner(Signer):
         super().__init__(scheme, secret, url, event, content_type)
         self._scheme = scheme
         self._place = scheme.signature
+        self._prefix = scheme.signature.prefix.decode()
+        own = _own_headers(scheme, _constants(scheme, url), event, content_type)
+        codes = codes_of(scheme, secret, url, own=own)
+        self._composed = codes if isinstance(codes, ComposedCodes) else None
         certificate = scheme.certificate
         self._certificate: tuple[BodyPlace, str, str] | None = None
         if certificate is not None and certificate.place != "header":
@@ -159,23 +163,48 @@ class SealingSigner(Signer):
     def seals(self) -> bool:
         return True
 
+    @property
+    def seals_documents(self) -> bool:
+        """Whether `sealed_document` can be used: all that is signed of the body, and the signature, is JSON."""
+        of_body = [part for part in self._scheme.parts if part.is_of_body]
+        in_json = self._place.place == "json" and all(part.source == "json" for part in of_body)
+        return in_json and self._certificate is None and self._composed is not None
+
     def sealed(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The body with its signature. Raises UsageError for a body that cannot hold it."""
-        text, value, timestamp = b"", self._place.prefix.decode(), self._scheme.timestamp
-        if timestamp is not None and timestamp.place != "body":
-            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
-            if timestamp.place == "signature":
-                value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
-        value += self._code(text, event_id.encode("ascii"), body)
+        delivered = Delivered(body, None) if self._composed is None else self._composed.delivered(body)
+        value = self._value(delivered, now_ns, event_id)
         place = self._place.place
         assert place != "header"  # noqa: S101 - see Scheme.signer
         try:
             if self._certificate is not None:
                 where, name, certificate_url = self._certificate
-                body = with_field(where, name, body, certificate_url)
-            return with_field(place, self._place.name, body, value)
+                delivered = Delivered(with_field(where, name, body, certificate_url), None)
+            return sealed_with(place, self._place.name, delivered, value)
         except PartError as error:
             raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
+
+    def sealed_document(self, document: JsonValue, now_ns: int, event_id: str) -> bytes:
+        """As `sealed`, of the document that the body would be made of; it is the same afterwards. See
+        `seals_documents`."""
+        assert self._composed is not None  # noqa: S101 - see seals_documents
+        delivered = self._composed.document(document)
+        value = self._value(delivered, now_ns, event_id)
+        try:
+            return sealed_document(self._place.name, delivered, value)
+        except PartError as error:
+            raise UsageError(f"scheme {self._scheme.name} cannot sign this event: {error}") from None
+
+    def _value(self, delivered: Delivered, now_ns: int, event_id: str) -> str:
+        """What stands in the field."""
+        text, value, timestamp = b"", self._prefix, self._scheme.timestamp
+        if timestamp is not None and timestamp.place != "body":
+            text = write_tick(timestamp.unit, now_ns // timestamp.tick_ns)
+            if timestamp.place == "signature":
+                value = f"{timestamp.name}{text.decode()}{(self._place.separator or b'').decode()}{value}"
+        if self._composed is None:  # a token
+            return value + self._code(text, event_id.encode("ascii"), delivered.body)
+        return value + self._composed.code_of(text, event_id.encode("ascii"), delivered)
 
     def headers(self, body: bytes, now_ns: int, event_id: str) -> bytes:
         """The header lines, without a signature."""

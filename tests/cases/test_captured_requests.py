@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadsim.cases import RequestMaker
-from loadsim.model import RecordedEvent, Secret
+from loadsim.model import Capture, RecordedEvent, Secret
 from loadsim.plan import EventMix
 from loadsim.signing import scheme
 
@@ -25,7 +25,7 @@ ROWS = (
 
 @pytest.mark.parametrize("name", ["trackpilots", "github", "standard-webhooks", "stripe"])
 def test_a_recorded_body_is_sent_as_it_was_and_signed_anew(name: str) -> None:
-    maker = RequestMaker(MIX, scheme(name), SECRET, 7, recorded={"mine": ROWS})
+    maker = RequestMaker(MIX, scheme(name), SECRET, 7, recorded={"mine": Capture(ROWS, ("mine",))})
     for index in range(6):
         request = maker.make(index, 0, NOW_NS)
         assert request.body == ROWS[index % 2].body
@@ -39,6 +39,6 @@ def test_a_recorded_body_is_sent_as_it_was_and_signed_anew(name: str) -> None:
 
 
 def test_every_delivery_has_an_id_of_its_own() -> None:
-    maker = RequestMaker(MIX, scheme("github"), SECRET, 7, recorded={"mine": ROWS[:1]})
+    maker = RequestMaker(MIX, scheme("github"), SECRET, 7, recorded={"mine": Capture(ROWS[:1], ("mine",))})
     ids = {dict(maker.make(index, 0, NOW_NS).header_pairs())["X-GitHub-Delivery"] for index in range(50)}
     assert len(ids) == 50

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.cases import RequestMaker, by_part, case_rules
-from loadsim.cases.case_kinds import CASE_KINDS, PUBLISHED
+from loadsim.cases.case_kinds import CASE_KINDS
 from loadsim.cases.delivery_edits import HeaderLine, respaced, with_another_digit
+from loadsim.cases.key_cases import PUBLISHED
 from loadsim.events import default_types, event_type, holds_json
 from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, EventMix, Scenario, from_document
@@ -52,6 +53,8 @@ EXPECTED: dict[str, set[Rejection | None]] = {
     "long_signature_list": {Rejection.wrong_signature},
     "long_signature_list_valid": {None},
     "key_pair_forgery": {Rejection.wrong_signature, Rejection.malformed_signature},
+    "sent_secret_forgery": {Rejection.wrong_signature},
+    "part_forgery": {Rejection.wrong_signature},
     "foreign_certificate": {Rejection.wrong_signature, Rejection.malformed_signature},
     "other_algorithm": {Rejection.malformed_signature},
     "jwt_forgery": {Rejection.wrong_signature, Rejection.malformed_signature, Rejection.wrong_claim},

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.cases import RequestMaker
-from loadsim.events import EventSource
+from loadsim.events import EventSource, default_types
 from loadsim.model import Secret, UsageError
 from loadsim.plan import Case, EventMix
-from loadsim.signing import scheme
+from loadsim.signing import scheme, scheme_names
 
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 URL = "https://example.test/hooks"
@@ -66,3 +68,35 @@ def test_requests_made_together_are_those_made_one_by_one(
     assert [tuple(request) for request in made] == [
         tuple(alone.make(index, stratum, NOW_NS)) for index, stratum in events
     ]
+
+
+OF_PARTS = [
+    (name, kind)
+    for name in scheme_names()
+    if scheme(name).pair is None and (scheme(name).parts or scheme(name).signature.place != "header")
+    for kind in default_types((name,))
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), OF_PARTS)
+@given(indexes=st.lists(st.integers(0, 3 * 4096), max_size=12), now_ns=st.integers(NOW_NS, NOW_NS + 10**12))
+@settings(max_examples=5)
+def test_each_event_of_a_scheme_of_parts_is_signed_the_same_in_a_batch_alone_and_for_the_first_time(
+    name: str, kind: str, indexes: list[int], now_ns: int
+) -> None:
+    def maker() -> RequestMaker:
+        return RequestMaker([EventMix(type=kind)], scheme(name), Secret("00" * 32), 7, url=URL + "?data.id=7")
+
+    one = maker()
+    together = [tuple(request) for request in one.make_all(indexes, [(index, 0) for index in indexes], now_ns)]
+    assert together == [tuple(one.make(index, 0, now_ns)) for index in indexes]
+    if indexes:
+        assert together[-1] == tuple(maker().make(indexes[-1], 0, now_ns))
+
+
+def test_a_form_takes_its_fields_from_a_document_whatever_their_type() -> None:
+    given = {"CallStatus": "é & +", "SequenceNumber": 2, "To": ["a b", None], "From": True, "CallerZip": "1"}
+    source = EventSource("twilio.call.status", 7, overrides=given.items())
+    fields = dict(parse_qsl(source.body(3, NOW_NS).decode(), keep_blank_values=True))
+    expected = {"CallStatus": "é & +", "SequenceNumber": "2", "To": '["a b",null]', "From": "true", "CallerZip": "1"}
+    assert fields.items() >= expected.items()

@@ -18,7 +18,7 @@ import pytest
 from loadsim.cases import by_part, case_rules, request_maker
 from loadsim.events import catalogue
 from loadsim.inputs.values import types_of
-from loadsim.model import NS_PER_MS, RecordedEvent, Secret
+from loadsim.model import NS_PER_MS, Capture, RecordedEvent, Secret
 from loadsim.plan import Plan, RunSpec, from_document
 from loadsim.plan.providers import PROVIDERS
 from loadsim.plan.retry_schedule import Retry, policy_of
@@ -97,7 +97,7 @@ def _spec(document: dict[str, Any]) -> RunSpec:
     types = [event.name for event in catalogue()]
     scenario = from_document(whole, "vector", known_cases=case_rules(), known_types=types, types_of=types_of)
     signing = scheme(scenario.target.scheme)
-    recorded = {event.type: CAPTURE for event in scenario.events if event.payloads is not None}
+    recorded = {event.type: Capture(CAPTURE, (event.type,)) for event in scenario.events if event.payloads is not None}
     key = KEYS.get(signing.key)
     return RunSpec(
         scenario=by_part(scenario, signing),

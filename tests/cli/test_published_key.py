@@ -10,7 +10,8 @@ import orjson
 import pytest
 from aiohttp import web
 
-from loadsim.cases.case_kinds import CASE_KINDS, PUBLISHED
+from loadsim.cases.case_kinds import CASE_KINDS
+from loadsim.cases.key_cases import PUBLISHED
 from loadsim.model import Secret, case_kind
 from loadsim.report.findings import ACCEPTED
 from loadsim.signing import scheme

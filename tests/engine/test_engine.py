@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import USERS_AT_ONCE
 from loadsim.engine.raw_log_rows import WIDTH, RawRows
 from loadsim.engine.scripted_endpoint import (
@@ -475,3 +476,37 @@ def test_the_drain_may_be_longer_than_the_timeout_while_events_queue() -> None:
     of = scenario([{"rate": "100/s", "duration": "100ms"}], {"timeout": "100ms", "drain": "1s", "connections": 1})
     result, _ = play(of, after(90 * MS))
     assert result.codes == [200] * 10
+
+
+@pytest.mark.parametrize("is_slow", [True, False])
+def test_the_first_of_a_burst_does_not_wait_for_the_signature_of_the_last_where_signing_is_slow(
+    is_slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight events at once, each of which takes 1 ms to sign. With quick signatures a batch is signed, then sent."""
+    monkeypatch.setattr(RequestMaker, "signs_slowly", is_slow)
+    of = scenario([{"rate": "8/s", "duration": "2s", "arrivals": "burst"}])
+    loop = VirtualLoop()
+    transport = ScriptedTransport(loop, after(30 * MS))
+
+    async def go() -> Ran:
+        engine, recorder, policies = build(of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=loop.now_ns)
+        making = engine._requests
+        (make,) = making._makers
+
+        def slow(index: int, now_ns: int) -> SignedRequest:
+            loop._leaping.now_ns += MS
+            return make(index, now_ns)
+
+        def slow_all(indexes: Sequence[int], events: object, now_ns: int) -> list[SignedRequest]:
+            return [slow(index, now_ns) for index in indexes]
+
+        making._makers, making._make_all = [slow], slow_all
+        return ran(engine, recorder, policies, await engine.run(START_NS))
+
+    try:
+        result = loop.run_until_complete(go())
+    finally:
+        loop.close()
+    instants = zip(result.column(Column.sent), result.column(Column.due), strict=True)
+    waited = sorted(sent - due for sent, due in instants if due > START_NS)  # the first burst opens its connections
+    assert waited == ([number * MS for number in range(1, 9)] if is_slow else [8 * MS] * 8)

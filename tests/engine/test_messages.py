@@ -28,7 +28,7 @@ from loadsim.engine.messages import (
 )
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.model import Objective, RecordedEvent, Secret
+from loadsim.model import Capture, Objective, RecordedEvent, Secret
 from loadsim.plan import Case, EventMix, ObjectiveRule, Phase, RunSpec, Scenario, Target, ValidityRules
 from loadsim.plan.cluster import Cluster
 from loadsim.plan.receiver_behaviour import Behaviour
@@ -65,7 +65,7 @@ SPEC = RunSpec(
     key_password=Secret("key pass"),
     epoch_ns=1_746_123_456 * 10**9,
     defaults=False,
-    recorded={"a": (RecordedEvent(b"\x00\xff", "t", 5, (("X-Own", "é"),)),)},
+    recorded={"a": Capture((RecordedEvent(b"\x00\xff", "t", 5, (("X-Own", "é"),)),), ("t",))},
     pace=(0, 2**40),
     objectives=(Objective("p(99) < 1s", "response", "p(99)", "<", 1000.0, (("phase", "open"),), window_ns=5),),
     gate="confident",

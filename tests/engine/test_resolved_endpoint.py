@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadsim.cases import RequestMaker
-from loadsim.model import RecordedEvent, Secret
+from loadsim.model import Capture, RecordedEvent, Secret
 from loadsim.plan import EventMix
 from loadsim.signing import scheme
 from tests.engine.running import TRANSPORTS, run, scenario
@@ -65,7 +65,8 @@ def test_values_beyond_ascii_are_utf_8(transport: str) -> None:
 
 
 def test_headers_of_a_capture_give_way_to_those_that_are_given() -> None:
-    recorded = {"mine": [RecordedEvent(b"{}", headers=(("content-type", "a/b"), ("X-Tag", "kept"), ("X-Own", "old")))]}
+    row = RecordedEvent(b"{}", headers=(("content-type", "a/b"), ("X-Tag", "kept"), ("X-Own", "old")))
+    recorded = {"mine": Capture((row,), ("mine",))}
     given = {"Content-Type": "c/d", "x-own": "new"}
     maker = RequestMaker(MIX, scheme("trackpilots"), Secret("s"), 1, recorded=recorded, headers=given)
     pairs = maker.make(0, 0, 10**18).header_pairs()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadsim.plan import Plan, Scenario, ScenarioError, from_document
+from loadsim.plan.arrivals.recorded import Pace
 
 PACE = (0, 100_000_000, 400_000_000)
 """In ns: one round lasts 600 ms."""
@@ -49,6 +51,28 @@ def test_events_are_due_at_the_recorded_gaps_and_the_capture_begins_again() -> N
 def test_a_speed_shortens_every_gap() -> None:
     ms = [due // 1_000_000 for due, _ in arrivals(Plan(scenario({"speed": 2.0}), 7, PACE))]
     assert ms == [0, 50, 200, 300, 350, 500, 600, 650, 800, 900, 950]
+
+
+def test_a_longer_gap_than_max_gap_is_shortened_to_it_before_the_speed() -> None:
+    ms = [due // 1_000_000 for due, _ in arrivals(Plan(scenario({"max_gap": "150ms"}), 7, PACE))]
+    assert ms == [0, 100, 250, 375, 475, 625, 750, 850]
+    both = scenario({"max_gap": "150ms", "speed": 2.0, "duration": "500ms"})
+    assert [due // 500_000 for due, _ in arrivals(Plan(both, 7, PACE))] == ms
+    with pytest.raises(ScenarioError, match="max_gap: must be more than 0"):
+        scenario({"max_gap": "0s"})
+    with pytest.raises(ScenarioError, match='max_gap: goes with arrivals = "recorded" only'):
+        scenario({"max_gap": "1s", "arrivals": "poisson", "rate": "5/s"})
+
+
+@given(st.lists(st.integers(0, 10**10), min_size=2, max_size=20).filter(any), st.integers(1, 10**10))
+def test_no_gap_is_longer_than_max_gap_and_shorter_ones_stay(gaps: list[int], most: int) -> None:
+    pace = [0]
+    for gap in gaps:
+        pace.append(pace[-1] + gap)
+    phase = scenario().phases[0]
+    due = Pace(pace, most).due(phase, 0, 0, len(pace))
+    for gap, found in zip(gaps, np.diff(due), strict=True):
+        assert abs(int(found) - min(gap, most)) <= 2
 
 
 def test_a_later_phase_goes_on_with_the_next_row() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -308,3 +309,23 @@ def test_keys_that_do_not_go_together_are_refused(keys: dict[str, Any], message:
     with pytest.raises(UsageError) as refused:
         described(**keys)
     assert message in str(refused.value)
+
+
+def test_the_other_valid_s_is_no_forgery() -> None:
+    """ECDSA, FIPS 186-5: (r, n - s) is as valid as (r, s), and libraries make either."""
+    found, own = paired("ecdsa-p256"), Secret(KEYS["ecdsa-p256"][0])
+    headers, body = sent(found, b"{}", own)
+    r, s = decode_dss_signature(base64.b64decode(headers["x-sig"]))
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    other = base64.b64encode(encode_dss_signature(r, order - s)).decode()
+    assert verdict(found, {**headers, "x-sig": other}, body, own) is None
+
+
+@pytest.mark.parametrize(("body", "is_accepted"), [(b"a=1&a=1", True), (b"a=1&b=2", True), (b"a=1&b=2&a=2", False)])
+def test_a_field_of_a_form_with_two_values_is_not_signed_and_not_verified(body: bytes, is_accepted: bool) -> None:
+    found = described(signed="{form:a}")
+    headers, _ = sent(found, b"a=1&b=2")
+    assert (verdict(found, headers, body) is None) == is_accepted
+    if not is_accepted:
+        with pytest.raises(UsageError, match="the form has the field a twice"):
+            sent(found, body)

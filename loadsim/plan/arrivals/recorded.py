@@ -1,7 +1,7 @@
 """Arrivals at the recorded times of a capture.
 
 The pace of a capture is the time of each of its n rows since the first. Event i is row i mod n; at its end a
-capture starts again, one mean gap after its last row.
+capture starts again, one mean gap after its last row. Gaps that are longer than `max_gap` are shortened to it first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from loadsim.plan.arrivals.process import Ints, Place
 from loadsim.plan.random_draws import BLOCK
 from loadsim.plan.scenario import Phase
 from loadsim.plan.typed_document import DocumentError
+from loadsim.plan.units import format_duration
 
 MAX_SPEED = 1_000_000
 
@@ -22,11 +23,14 @@ MAX_SPEED = 1_000_000
 class Pace:
     """Due times by row; `offsets` in ns since the first row, not falling, the last above 0."""
 
-    def __init__(self, offsets: Sequence[int]) -> None:
+    def __init__(self, offsets: Sequence[int], max_gap: int | None = None) -> None:
         if len(offsets) < 2 or offsets[-1] <= 0:
             raise ValueError("a pace needs two rows at different times")
-        self._offsets = np.asarray(offsets, dtype=np.float64)
-        self._period = float(offsets[-1]) * len(offsets) / (len(offsets) - 1)
+        exact = np.asarray(offsets, dtype=np.int64)
+        if max_gap is not None:
+            exact = np.cumsum(np.minimum(np.diff(exact, prepend=exact[:1]), max_gap))
+        self._offsets = exact.astype(np.float64)
+        self._period = float(exact[-1]) * len(offsets) / (len(offsets) - 1)
 
     def due(self, phase: Phase, first: int, number: int, count: int) -> Ints:
         """When `count` events of a phase from its `number`-th on are due, ns since the phase's start.
@@ -62,9 +66,10 @@ class Pace:
 
 
 class Recorded:
-    """See Process. The pace is that of the run's one capture; `speed`: factor by which it is faster."""
+    """See Process. The pace is that of the run's one capture; `speed`: factor by which it is faster, `max_gap`: its
+    longest gap."""
 
-    keys = ("speed",)
+    keys = ("speed", "max_gap")
     has_rate = False
     random = False
 
@@ -75,6 +80,8 @@ class Recorded:
                 raise DocumentError(f"{path}.{key}", 'arrivals = "recorded" is given too: keep one of them')
         if phase.speed is not None and not 0 < phase.speed <= MAX_SPEED:
             raise DocumentError(f"{path}.speed", f"must be more than 0 and at most {MAX_SPEED:,}")
+        if phase.max_gap is not None and phase.max_gap <= 0:
+            raise DocumentError(f"{path}.max_gap", "must be more than 0")
         if phase.duration is None:
             raise DocumentError(
                 f"{path}.duration", 'is missing: give one such as "30s"; the capture is repeated until then'
@@ -86,11 +93,11 @@ class Recorded:
 
     def count(self, phase: Phase, place: Place) -> int:
         """See Process."""
-        return _pace_of(place).count(phase, place.first)
+        return _pace_of(phase, place).count(phase, place.first)
 
     def blocks(self, phase: Phase, place: Place, count: int | None) -> Iterator[Ints]:
         """See Process."""
-        return _pace_of(place).blocks(phase, place.first, self.count(phase, place) if count is None else count)
+        return _pace_of(phase, place).blocks(phase, place.first, self.count(phase, place) if count is None else count)
 
     def most(self, _phase: Phase, _span_ns: int) -> int | None:
         """See Process."""
@@ -102,10 +109,11 @@ class Recorded:
 
     def words(self, phase: Phase, _rate: str) -> str:
         """See Process."""
-        return "as recorded" if phase.speed is None else f"as recorded, {phase.speed:g} times as fast"
+        gaps = "" if phase.max_gap is None else f", gaps of at most {format_duration(phase.max_gap)}"
+        return f"as recorded{gaps}" + ("" if phase.speed is None else f", {phase.speed:g} times as fast")
 
 
-def _pace_of(place: Place) -> Pace:
+def _pace_of(phase: Phase, place: Place) -> Pace:
     if not place.pace:
         raise ValueError("arrivals as recorded need the pace of the capture")
-    return Pace(place.pace)
+    return Pace(place.pace, phase.max_gap)

@@ -26,6 +26,7 @@ from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, Objective, UnreachableError, own_fault
 from loadsim.plan import Phase, Plan, RunSpec, Scenario, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
+from loadsim.plan.event_kinds import event_kinds
 from loadsim.report.report_formats import report_files
 from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.run_ids import new_id
@@ -237,9 +238,10 @@ class CapacitySearch:
         )
 
     def _needed(self) -> float:
-        events = self.request.load.scenario.events
-        whole = sum(event.weight for event in events)
-        return events_needed(self.request.load.objectives, {event.type: event.weight / whole for event in events})
+        load = self.request.load
+        kinds = event_kinds(load.scenario.events, load.recorded)
+        whole = sum(kind.weight for kind in kinds)
+        return events_needed(load.objectives, {kind.name: kind.weight / whole for kind in kinds})
 
     async def _fire(self, spec: RunSpec, watch: _Watch) -> RunResult:
         effects = await watch_of(spec, self._receiver) if self.request.by_effects else None
