@@ -94,7 +94,14 @@ def _h2load(connections: int) -> Callable[[Job], list[str]]:
 
 
 def _httpx(job: Job) -> list[str]:
-    return [sys.executable, str(_SCRIPTS / "httpx_sign.py"), job.url, str(job.seconds), str(CONNECTIONS)]
+    return [
+        sys.executable,
+        str(_SCRIPTS / "httpx_sign.py"),
+        job.url,
+        str(job.seconds),
+        str(CONNECTIONS),
+        str(job.certificate),
+    ]
 
 
 def _wrk(job: Job, script: str, *arguments: str) -> list[str]:
@@ -255,7 +262,7 @@ TOOLS = (
     Tool(
         "k6, crypto.hmac", "k6-h2", True, _k6, _said(str(_BIN / "k6"), "version"), _needs(_BIN / "k6"), 10.0, ("h2",), 1
     ),
-    Tool("httpx, uvloop", "httpx", True, _httpx, _packaged("httpx"), _needs(), None, _HTTP2, 1),
+    Tool("httpx, uvloop", "httpx", True, _httpx, _packaged("httpx"), _needs(), None, ("h2",), 1),
     *(
         Tool(
             f"h2load, one static request over {connections} connection{'s' * (connections > 1)}",
