@@ -142,8 +142,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             "connections. "
             f"Target: {method['target']}. Generator: one core with all its processes. {method['rounds']} interleaved "
             f"rounds, windows of {method['window_s']:g} s after start-up. https: {method['tls']}. Ratios are of the "
-            "same round. h2c and h2: HTTP/2 without and with TLS, 64 events in flight. How each figure is taken is told "
-            "in `tests/benchmarks/peers.py`.\n"
+            "same round. h2c and h2: HTTP/2 without and with TLS, 64 events in flight. How each figure is taken is "
+            "told in `tests/benchmarks/peers.py`.\n"
         ),
     ]
     for scheme in dict.fromkeys(row["scheme"] for row in found["rows"]):
