@@ -4,8 +4,8 @@
 
 The work: unique app-tracking events, each built and signed when it is sent, POSTed over 64 kept connections to nginx
 (`return 200`), over http and over https with one cipher for all; over HTTP/2 (h2c without TLS, h2 with it) the same
-with 64 events in flight on 1, 8 or 64 connections. nginx has a core of its own, the generator with all its processes and
-threads another. loadsim is the real `loadsim run`, recording everything that it always records.
+with 64 events in flight on 1, 8 or 64 connections. nginx has a core of its own, the generator with all its processes
+and threads another. loadsim is the real `loadsim run`, recording everything that it always records.
 
 How a rate is taken, alike for all: the tool is started for longer than the window; once nginx holds all connections
 and SETTLE_S more have gone by, the window opens. nginx's own request count (`stub_status`) and the CPU time of the
