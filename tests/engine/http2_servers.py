@@ -105,7 +105,7 @@ class Asked:
 class Http2Peer:
     """One accepted connection over HTTP/2, seen from a server's script."""
 
-    def __init__(self, peer: Peer, log: list[str], ends: list[str]) -> None:
+    def __init__(self, peer: Peer, log: list[str], ends: dict[int, str]) -> None:
         self.peer, self._log, self._ends = peer, log, ends
         self.number = peer.number
         self._decoder = hpack.Decoder()
@@ -197,7 +197,7 @@ class Http2Peer:
             assert "ACK" in frame.flags
             self.pongs.append(frame.opaque_data)
         elif isinstance(frame, hf.GoAwayFrame):
-            self._ends.append(next(name for name, code in CODES.items() if code == frame.error_code))
+            self._ends[self.number] = next(name for name, code in CODES.items() if code == frame.error_code)
         elif isinstance(frame, hf.HeadersFrame):
             self._open[stream] = Asked(stream, [], b"", frame.data)
             self.windows[stream] = self._first
@@ -247,12 +247,12 @@ Script = Callable[[Http2Peer], None]
 
 
 class Http2Server(Server):
-    """Lets a script loose on each connection. `log`: the X-Loadsim-Id of each request's headers that came; `ends`: the
-    names of the codes with which the client said goodbye."""
+    """Lets a script loose on each connection. `log`: the X-Loadsim-Id of each request's headers that came; `ends`: by
+    connection, the name of the code with which the client said goodbye."""
 
     def __init__(self, script: Script, *, tls: bool = False, **options: Any) -> None:
         self.log: list[str] = []
-        self.ends: list[str] = []
+        self.ends: dict[int, str] = {}
         super().__init__(
             lambda peer: script(Http2Peer(peer, self.log, self.ends)), tls="localhost" if tls else None, **options
         )

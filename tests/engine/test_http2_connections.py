@@ -431,8 +431,9 @@ def test_pings_that_are_not_read_are_not_answered_for_ever() -> None:
     with Http2Server(then_well(deaf), receive_buffer=4096) as server:
         result = fire(server, tls=False, events=100, event=LARGE)
         wrong = [outcome for outcome in result.outcomes if outcome != "200"]
-        assert wrong == ["protocol"]
-        assert "does not read" in result.samples[0].error
+        assert wrong in (["protocol"], [])  # it may be the last straw right behind an answer
+        assert all("does not read" in sample.error for sample in result.samples)
+        assert server.accepted == 2
 
 
 # -- what can be read of an answer ------------------------------------------------------------------------------------

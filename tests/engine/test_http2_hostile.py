@@ -251,12 +251,12 @@ def test_a_fault_ends_its_connection_and_no_other(fault: Fault, tls: bool) -> No
         assert result.outcomes == [fault.kind, "200", "200"]
         assert server.accepted == 2
         if fault.before is not unsettled:
-            if "without end" not in fault.name:  # where more comes than is read, our last words may be lost
-                assert server.ends[0] == fault.told
             server.sent_once(3)
         error = next(sample.error for sample in result.samples)
         assert fault.told in error
         assert fault.words in error
+    if fault.before is not unsettled and len(fault.frames(1)) < 60_000:
+        assert server.ends[0] == fault.told  # where more comes than is read, our last words may be lost
 
 
 # -- one fault of a stream's ------------------------------------------------------------------------------------------
@@ -388,5 +388,5 @@ def test_a_fault_of_a_stream_ends_one_event(fault: StreamFault, tls: bool) -> No
         server.sent_once(3)
         assert fault.words in result.samples[0].error
     assert server.accepted == 1
-    assert server.ends in (["NO_ERROR"], [])
+    assert server.ends.get(0, "NO_ERROR") == "NO_ERROR"
     assert told == ([(1, CODES[fault.told])] if fault.told else [])
