@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.http2_servers import MAX_STREAMS, Http2Peer, Http2Server, answer, data, goaway, headers, rst, then_well
+from tests.engine.http2_servers import (
+    MAX_STREAMS,
+    Http2Peer,
+    Http2Server,
+    answer,
+    data,
+    goaway,
+    headers,
+    rst,
+    then_well,
+)
 from tests.engine.test_cycles import cycles_of
 from tests.engine.test_http2_hostile import FAULTS, OK, STREAM_FAULTS, Fault, StreamFault, fire
 
@@ -12,8 +22,6 @@ from tests.engine.test_http2_hostile import FAULTS, OK, STREAM_FAULTS, Fault, St
 def without_cycles(script: object, *, tls: bool, events: int = 3, connections: int = 1, **more: object) -> None:
     with Http2Server(script, tls=tls) as server:  # type: ignore[arg-type]
         assert cycles_of(lambda: fire(server, tls=tls, events=events, connections=connections, **more)) == []
-
-
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
