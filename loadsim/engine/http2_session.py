@@ -366,7 +366,7 @@ class Http2Session(EndpointSocket):
         they say so."""
         first, self.settled = not self.settled, True
         head = self._of.head
-        if first and (table is None or table >= head.table):
+        if first and head.table <= min(FIRST_TABLE if table is None else table, FIRST_TABLE):
             self.head, self.later_head = told_size(table) + head.first, head.later
         elif table is not None and table < FIRST_TABLE:
             # nothing is put into it again: with a size of 0 it does not matter what sizes it was to have in between

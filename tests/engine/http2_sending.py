@@ -123,7 +123,9 @@ def send(
 def check_accounts(transport: Http2Transport) -> None:
     """What a transport knows of places, streams and room is of one piece."""
     for session in transport.shared.sessions:
-        assert session.room == (0 if session.leaving or not session.settled else session.capacity - len(session.streams))
+        assert session.room == (
+            0 if session.leaving or not session.settled else session.capacity - len(session.streams)
+        )
         assert all(place.number == number for number, place in session.streams.items())
         assert all(place.session is session for place in session.streams.values())
         assert set(session.streams.values()) <= set(session.places)
@@ -131,6 +133,4 @@ def check_accounts(transport: Http2Transport) -> None:
         assert not set(session.waiting) & set(session.streams.values())
         assert set(session.blocked) == {place for place in session.streams.values() if place.rest is not None}
         assert bool(session.stalled_since) == bool(session.blocked)
-    assert {place for place in transport.connections()} == {
-        place for session in transport.shared.sessions for place in session.places
-    }
+    assert set(transport.connections()) == {place for session in transport.shared.sessions for place in session.places}

@@ -1,7 +1,7 @@
-"""Loopback servers over HTTP/2 that misbehave frame by frame, and one that judges what is sent to it.
+"""Loopback servers over HTTP/2 that misbehave frame by frame, and one that judges what it is sent.
 
-`Http2Peer` is a script's hands: it reads frames with `hyperframe`, headers with `hpack`, and writes whatever it is told.
-`judge` is a server by `h2`, which refuses whatever a client may not send. Nothing here uses loadsim's own frames.
+`Http2Peer` is what a script has in hand: it reads frames with `hyperframe`, headers with `hpack`, and writes anything.
+`JudgeServer` is one by `h2`, which refuses whatever a client may not send. Nothing here uses loadsim's own frames.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import h2.events
 import h2.settings
 import hpack
 import hyperframe.frame as hf
+from h2.errors import ErrorCodes
 
 from tests.engine.running import MakeTransport
 from tests.engine.servers import GoneError, Peer, Server
@@ -28,10 +29,7 @@ DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION
 END_STREAM, END_HEADERS, PADDED, PRIORITIZED = 1, 4, 8, 32
 TABLE_SIZE, ENABLE_PUSH, MAX_STREAMS, WINDOW_SIZE, FRAME_SIZE, LIST_SIZE = range(1, 7)
 MOST = 2**31 - 1
-CODES = {
-    code.name: int(code)
-    for code in __import__("h2.errors", fromlist=["ErrorCodes"]).ErrorCodes  # by the names of the RFC
-}
+CODES = {code.name: int(code) for code in ErrorCodes}
 
 
 def raw(kind: int, flags: int, stream: int, payload: bytes = b"", *, length: int | None = None) -> bytes:
@@ -105,7 +103,7 @@ class Asked:
 class Http2Peer:
     """One accepted connection over HTTP/2, seen from a server's script."""
 
-    def __init__(self, peer: Peer, log: list[str], ends: list[str]) -> None:
+    def __init__(self, peer: Peer, log: list[str], ends: dict[int, str]) -> None:
         self.peer, self._log, self._ends = peer, log, ends
         self.number = peer.number
         self._decoder = hpack.Decoder()
@@ -197,7 +195,7 @@ class Http2Peer:
             assert "ACK" in frame.flags
             self.pongs.append(frame.opaque_data)
         elif isinstance(frame, hf.GoAwayFrame):
-            self._ends.append(next(name for name, code in CODES.items() if code == frame.error_code))
+            self._ends[self.number] = next(name for name, code in CODES.items() if code == frame.error_code)
         elif isinstance(frame, hf.HeadersFrame):
             self._open[stream] = Asked(stream, [], b"", frame.data)
             self.windows[stream] = self._first
@@ -247,12 +245,12 @@ Script = Callable[[Http2Peer], None]
 
 
 class Http2Server(Server):
-    """Lets a script loose on each connection. `log`: the X-Loadsim-Id of each request's headers that came; `ends`: the
-    names of the codes with which the client said goodbye."""
+    """Lets a script loose on each connection. `log`: the X-Loadsim-Id of each request's headers that came; `ends`: by
+    connection, the name of the code with which the client said goodbye."""
 
     def __init__(self, script: Script, *, tls: bool = False, **options: Any) -> None:
         self.log: list[str] = []
-        self.ends: list[str] = []
+        self.ends: dict[int, str] = {}
         super().__init__(
             lambda peer: script(Http2Peer(peer, self.log, self.ends)), tls="localhost" if tls else None, **options
         )
@@ -295,7 +293,8 @@ class Judged:
         self.number = peer.number
         config = h2.config.H2Configuration(client_side=False, validate_inbound_headers=True, header_encoding=None)
         self.h2 = h2.connection.H2Connection(config)
-        self.h2.local_settings = h2.settings.Settings(client=False, initial_values=dict(values))
+        by_code = {h2.settings.SettingCodes(key): value for key, value in values.items()}
+        self.h2.local_settings = h2.settings.Settings(client=False, initial_values=by_code)
         if TABLE_SIZE in values:
             self.h2.decoder.max_allowed_table_size = values[TABLE_SIZE]
         self.h2.max_inbound_frame_size = values.get(FRAME_SIZE, 2**14)

@@ -258,7 +258,9 @@ def test_tls_with_a_forged_record() -> None:
 
     with Http2Server(then_well(bad), tls=True) as server:
         result = fire(server, tls=True, events=6, connections=3)
-        assert sorted(result.outcomes) == ["200"] * 4 + ["tls"] * 2 or sorted(result.outcomes) == ["200"] * 3 + ["tls"] * 3
+        assert (
+            sorted(result.outcomes) == ["200"] * 4 + ["tls"] * 2 or sorted(result.outcomes) == ["200"] * 3 + ["tls"] * 3
+        )
         assert len(server.log) == len(set(server.log))
 
 
@@ -431,8 +433,9 @@ def test_pings_that_are_not_read_are_not_answered_for_ever() -> None:
     with Http2Server(then_well(deaf), receive_buffer=4096) as server:
         result = fire(server, tls=False, events=100, event=LARGE)
         wrong = [outcome for outcome in result.outcomes if outcome != "200"]
-        assert wrong == ["protocol"]
-        assert "does not read" in result.samples[0].error
+        assert wrong in (["protocol"], [])  # it may be the last straw right behind an answer
+        assert all("does not read" in sample.error for sample in result.samples)
+        assert server.accepted == 2
 
 
 # -- what can be read of an answer ------------------------------------------------------------------------------------
@@ -507,15 +510,23 @@ def test_every_kind_of_answer_counts() -> None:
         n = ask()
         of = block(OK, ("content-length", "2"))
         peer.send(raw(HEADERS, 4 | PADDED | PRIORITIZED, n, b"\x04" + bytes(5) + of + bytes(4)))
-        peer.send(raw(PRIORITY, 0, n, bytes(5)), raw(PRIORITY, 0, 77, bytes(5)), raw(DATA, PADDED | 1, n, b"\x03ok" + bytes(3)))
+        peer.send(
+            raw(PRIORITY, 0, n, bytes(5)),
+            raw(PRIORITY, 0, 77, bytes(5)),
+            raw(DATA, PADDED | 1, n, b"\x03ok" + bytes(3)),
+        )
         n = ask()
         whole = block(OK, ("x-long", "y" * 20_000), ("content-length", "0"))
         peer.send(raw(HEADERS, 1, n, whole[:7]), raw(CONTINUATION, 0, n, whole[7:16_000]), raw(CONTINUATION, 0, n))
         peer.send(raw(CONTINUATION, 4, n, whole[16_000:]))
         n = ask()
-        peer.send(raw(HEADERS, 4, n, b"\x20" + block(OK, ("x-packed", "some words"), huffman=True)), data(n, b"x" * 16_384))
+        peer.send(
+            raw(HEADERS, 4, n, b"\x20" + block(OK, ("x-packed", "some words"), huffman=True)), data(n, b"x" * 16_384)
+        )
         n = ask()  # unknown frames, flags and the reserved bit mean nothing
-        peer.send(raw(0xAA, 0xFF, n, b"?"), raw(HEADERS, 4 | 0xD2, n | 1 << 31, block(OK)), raw(DATA, 0xF7, n, b"\x01.\x00"))
+        peer.send(
+            raw(0xAA, 0xFF, n, b"?"), raw(HEADERS, 4 | 0xD2, n | 1 << 31, block(OK)), raw(DATA, 0xF7, n, b"\x01.\x00")
+        )
         peer.send(headers(ask(), (":status", "500"), ("content-length", "0"), end=True))
         n = ask()
         for byte in answer(n):

@@ -31,7 +31,9 @@ def request(number: int, size: int = 2) -> SignedRequest:
     return SignedRequest(SIGNED % (number, b"s" * (20 + number % 3)), b"x" * size)
 
 
-def asked_of(*values: tuple[int, int], count: int = 3, later: tuple[int, int] | None = None, **target: Any) -> list[Asked]:
+def asked_of(
+    *values: tuple[int, int], count: int = 3, later: tuple[int, int] | None = None, **target: Any
+) -> list[Asked]:
     """Requests as a server reads them; `later`: a setting that comes before the second."""
     log: list[Asked] = []
 
@@ -78,7 +80,7 @@ def test_a_request_says_what_it_must_and_no_more() -> None:
         assert not fields.keys() & {b"host", b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"te"}
 
 
-def raw_fields(log: list[Asked]) -> list[list[Any]]:
+def raw_fields(log: list[Asked]) -> list[Any]:
     """The fields with how they were written."""
     decoder = hpack.Decoder()
     return [decoder.decode(asked.block, raw=True) for asked in log]
@@ -163,7 +165,9 @@ def test_a_head_larger_than_a_frame() -> None:
 # -- laws -------------------------------------------------------------------------------------------------------------
 
 HEADER_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9\-]{0,20}", fullmatch=True)
-VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17F, exclude_characters="\x7f"), max_size=300).map(str.strip)
+VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x17F, exclude_characters="\x7f"), max_size=300).map(
+    str.strip
+)
 LINES = st.lists(st.tuples(HEADER_NAMES, VALUES), max_size=6)
 OF_HTTP1 = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "host", "te"}
 
@@ -175,7 +179,7 @@ def decoded(fields: bytes) -> list[tuple[str, str]]:
 
 @settings(max_examples=300)
 @given(st.lists(LINES, min_size=1, max_size=4), st.lists(st.integers(0, 3), min_size=1, max_size=12), st.data())
-def test_fields_of_events_say_what_their_lines_say(kinds: list[Any], order: list[int], more: st.DataObject) -> None:
+def test_fields_of_events_say_what_their_lines_say(kinds: list[Any], order: list[int], more: Any) -> None:
     """In any sequence, with any of the values new each time."""
     fields = EventFields()
     for turn in order:
@@ -200,7 +204,9 @@ def test_numbers_are_read_as_written(value: int, bits: int) -> None:
 @settings(max_examples=100)
 @given(st.binary(max_size=400))
 def test_texts_are_read_as_written(value: bytes) -> None:
-    assert hpack.Decoder(max_header_list_size=2**20).decode(b"\x00" + text(b"x") + text(value), raw=True) == [(b"x", value)]
+    assert hpack.Decoder(max_header_list_size=2**20).decode(b"\x00" + text(b"x") + text(value), raw=True) == [
+        (b"x", value)
+    ]
 
 
 @settings(max_examples=200)
@@ -235,9 +241,7 @@ def test_no_block_is_more_than_a_fault(data: bytes) -> None:
 
 
 @settings(max_examples=200)
-@given(
-    st.lists(st.tuples(HEADER_NAMES.map(str.lower), VALUES), max_size=20), st.integers(100, 599), st.booleans()
-)
+@given(st.lists(st.tuples(HEADER_NAMES.map(str.lower), VALUES), max_size=20), st.integers(100, 599), st.booleans())
 def test_a_valid_block_is_understood(fields: list[tuple[str, str]], status: int, huffman: bool) -> None:
     fields = [field for field in fields if field[0] not in OF_HTTP1 | {"content-length"}]
     data = block((":status", str(status)), *fields, huffman=huffman)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import h2.events
 import h2.settings
-import hpack
 import hyperframe.frame as hf
 import pytest
 
 from loadsim.model import SignedRequest
+from tests.conftest import slow_but
 from tests.engine.http2_sending import send
 from tests.engine.http2_servers import (
-    END_HEADERS,
-    END_STREAM,
     FRAME_SIZE,
-    HEADERS,
     MAX_STREAMS,
     MOST,
-    TABLE_SIZE,
     WINDOW_SIZE,
     Asked,
     Http2Peer,
@@ -97,6 +92,7 @@ def test_bodies_of_all_sizes_through_all_windows(values: dict[int, int], places:
     bodies_came(server.log, requests)
 
 
+@pytest.mark.slow
 @BOTH
 def test_twenty_megabytes_up_and_down(tls: bool) -> None:
     def script(judged: Judged) -> None:
@@ -214,29 +210,34 @@ def test_the_number_of_streams_goes_up_and_down(tls: bool) -> None:
     bodies_came(server.log, requests)
 
 
-def test_a_connection_carries_no_more_streams_than_it_may() -> None:
-    for allowed, streams, places in ((10, 100, 25), (100, 10, 25), (1, 100, 4), (7, 100, 7), (0, 100, 0)):
-        most: list[int] = []
+@pytest.mark.parametrize(("allowed", "streams", "places"), [(10, 100, 25), (100, 10, 25), (1, 100, 4), (7, 100, 7)])
+def test_a_connection_carries_no_more_streams_than_it_may(allowed: int, streams: int, places: int) -> None:
+    """And there are as many connections as that makes."""
+    most: list[int] = []
 
-        def script(judged: Judged) -> None:
-            try:
-                judged.serve()
-            finally:
-                most.append(judged.most_open)
+    def script(judged: Judged) -> None:
+        try:
+            judged.serve()
+        finally:
+            most.append(judged.most_open)
 
-        if not places:
-            continue
-        requests = [signed(body_of(10, salt)) for salt in range(200)]
-        with JudgeServer(script, values={MAX_STREAMS: allowed}) as server:
-            sent = send(server.url, requests, places=places, streams=streams)
-            assert sent.outcomes == dict.fromkeys(range(200), "200")
-            assert server.accepted == -(-places // min(allowed, streams))
-        assert max(most) <= min(allowed, streams)
+    requests = [signed(body_of(10, salt)) for salt in range(200)]
+    with JudgeServer(script, values={MAX_STREAMS: allowed}) as server:
+        sent = send(server.url, requests, places=places, streams=streams)
+        assert sent.outcomes == dict.fromkeys(range(200), "200")
+        assert server.accepted == -(-places // min(allowed, streams))
+    server.sent_once(200)
+    assert max(most) <= min(allowed, streams)
 
 
-@BOTH
-@pytest.mark.parametrize("reuse", [1, 2, 10, 33])
-@pytest.mark.parametrize("places", [1, 8, 40])
+@pytest.mark.parametrize(
+    ("places", "reuse", "tls"),
+    slow_but(
+        [(1, 2, False), (8, 1, True), (8, 10, False), (40, 33, True)],
+        itertools.product((1, 8, 40), (1, 2, 10, 33), (False, True)),
+        several=True,
+    ),
+)
 def test_no_connection_carries_more_than_it_may(reuse: int, places: int, tls: bool) -> None:
     carried: dict[int, int] = {}
 
