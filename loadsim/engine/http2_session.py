@@ -468,8 +468,10 @@ class Http2Session(EndpointSocket):
 
     def serve_waiting(self) -> None:
         """Open streams for the requests that wait, as far as the peer lets."""
+        now = monotonic_ns()
         while self.waiting and self.room > 0 and self.next <= self.last:
             place = next(iter(self.waiting))
+            place.slot_ns = place.ready_ns = now  # until now it has waited
             self.begin(place, self.waiting.pop(place))
         if self.waiting and self.next > self.last:
             self.leave()
