@@ -7,7 +7,8 @@ nothing forward are counted, so that a peer cannot keep us busy with them.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from loadsim.engine.http2_frames import (
     ACK,
@@ -27,13 +28,10 @@ from loadsim.engine.http2_frames import (
     settings_in,
     unpadded,
 )
-from loadsim.engine.http2_headers import MAX_BLOCK, resized
+from loadsim.engine.http2_headers import MAX_BLOCK, AnswerBlocks, resized
+from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.response_parser import MAX_BODY
 from loadsim.error_kinds import ErrorKind
-
-if TYPE_CHECKING:
-    from loadsim.engine.http2_session import Http2Session
-    from loadsim.engine.http2_stream import StreamPlace
 
 _MOST_IDLE = 10_000
 """Frames that bring nothing forward, between two answers."""
@@ -43,6 +41,64 @@ _MOST_OWED = 10_000
 """Answers to PING and SETTINGS that the peer made us write, and did not read."""
 _MOST_INTERIMS = 64
 """Blocks of headers before the answer's own (1xx)."""
+
+
+Place = StreamPlace[Any]
+
+
+class Session(Protocol):
+    """The interface of the connection that the frames are of."""
+
+    settled: bool
+    """Whether the peer's settings have come."""
+    next: int
+    """Number of the next stream."""
+    events: int
+    """Answers so far."""
+    window: int
+    frame_size: int
+    out: list[bytes]
+    """Frames to be written."""
+
+    @property
+    def pending(self) -> bytes | memoryview:
+        """What the kernel did not take yet."""
+
+    @property
+    def control(self) -> Control:
+        """Its Control."""
+
+    @property
+    def streams(self) -> Mapping[int, Place]:
+        """The open ones."""
+
+    @property
+    def blocks(self) -> AnswerBlocks:
+        """What is known of answers' headers."""
+
+    def consume(self, size: int) -> None:
+        """So much of our window was used."""
+
+    def settle(self, table: int | None, streams: int | None) -> None:
+        """The peer's settings came."""
+
+    def resize_windows(self, size: int) -> None:
+        """Each stream's window is another one."""
+
+    def send_bodies(self) -> None:
+        """As much of the bodies that wait as the windows let."""
+
+    def over(self, place: Any, now: int, receipt: int = 0) -> None:
+        """An answer ended with its stream."""
+
+    def fail_stream(self, place: Any, kind: ErrorKind, why: str, reason: Reason = Reason.PROTOCOL_ERROR) -> None:
+        """End one event; the connection goes on."""
+
+    def reset(self, place: Any, code: int) -> None:
+        """The peer ended a stream."""
+
+    def go_away(self, last: int, code: int) -> None:
+        """The peer processes no stream after `last`."""
 
 
 class Received(NamedTuple):
@@ -80,7 +136,7 @@ class Control:
         self._answered = 0
         self._owed = 0
 
-    def owe(self, session: Http2Session, answer: bytes) -> None:
+    def owe(self, session: Session, answer: bytes) -> None:
         """Answer a frame of the peer's. Raises ConnectionFault where it does not read what it asks for."""
         if not session.pending:
             self._owed = 0
@@ -99,7 +155,7 @@ class Control:
         """The peer has ended a stream too."""
         self._ignored.pop(number, None)
 
-    def take(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+    def take(self, session: Session, got: Received, now: int, receipt: int) -> None:
         """One frame, read at `now`; `receipt`: see Column.receipt. Raises ConnectionFault."""
         kind, number = got.kind, got.number
         if self.within_block and (kind != Type.continuation or number != self._number):
@@ -120,7 +176,7 @@ class Control:
             if handle is not None:  # unknown types are ignored (section 4.1)
                 handle(session, got)
 
-    def _idles(self, session: Http2Session, costs: int = 1) -> None:
+    def _idles(self, session: Session, costs: int = 1) -> None:
         """A frame that brings nothing forward, and costs as much as so many."""
         if session.events != self._answered:
             self._answered, self._idle = session.events, 0
@@ -128,7 +184,7 @@ class Control:
         if self._idle > _MOST_IDLE:
             raise ConnectionFault(Reason.ENHANCE_YOUR_CALM, f"over {_MOST_IDLE:,} frames without an answer")
 
-    def _place(self, session: Http2Session, number: int, what: str) -> StreamPlace | None:
+    def _place(self, session: Session, number: int, what: str) -> Place | None:
         """The stream of a frame; None where it is one that is over for us. Raises ConnectionFault for all others."""
         if not number:
             raise ConnectionFault(Reason.PROTOCOL_ERROR, f"{what} without a stream")
@@ -141,7 +197,7 @@ class Control:
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def _data(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+    def _data(self, session: Session, got: Received, now: int, receipt: int) -> None:
         _, flags, number, payload = got
         place = self._place(session, number, "DATA")
         body = unpadded(flags & PADDED, payload)
@@ -164,14 +220,14 @@ class Control:
         elif not body:
             self._idles(session)
 
-    def _headers(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+    def _headers(self, session: Session, got: Received, now: int, receipt: int) -> None:
         _, flags, number, payload = got
         self._place(session, number, "HEADERS")
         self._number, self._flags, self._size = number, flags, len(payload)
         self._fragments = [unpadded(flags & (PADDED | PRIORITY), payload)]
         self._block(session, flags, now, receipt)
 
-    def _continuation(self, session: Http2Session, got: Received, now: int, receipt: int) -> None:
+    def _continuation(self, session: Session, got: Received, now: int, receipt: int) -> None:
         if not self.within_block:
             raise ConnectionFault(Reason.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         self._idles(session)
@@ -179,7 +235,7 @@ class Control:
         self._fragments.append(got.payload)
         self._block(session, got.flags, now, receipt)
 
-    def _block(self, session: Http2Session, flags: int, now: int, receipt: int) -> None:
+    def _block(self, session: Session, flags: int, now: int, receipt: int) -> None:
         """A piece of a block came: the last one?"""
         place = session.streams.get(self._number)
         if place is not None:
@@ -210,14 +266,14 @@ class Control:
             if ends:
                 session.over(place, now, receipt)
 
-    def _interim(self, session: Http2Session, place: StreamPlace) -> None:
+    def _interim(self, session: Session, place: Place) -> None:
         self._idles(session)
         place.interims += 1
         if place.interims > _MOST_INTERIMS:
             session.fail_stream(place, ErrorKind.protocol, f"more than {_MOST_INTERIMS} interim responses")
 
 
-def _settings(session: Http2Session, got: Received) -> None:
+def _settings(session: Session, got: Received) -> None:
     if got.number:
         raise ConnectionFault(Reason.PROTOCOL_ERROR, "SETTINGS on a stream")
     if got.flags & ACK:
@@ -236,7 +292,7 @@ def _settings(session: Http2Session, got: Received) -> None:
     session.settle(min(tables) if tables else None, last.get(Setting.max_concurrent_streams))
 
 
-def _ping(session: Http2Session, got: Received) -> None:
+def _ping(session: Session, got: Received) -> None:
     if got.number:
         raise ConnectionFault(Reason.PROTOCOL_ERROR, "PING on a stream")
     if len(got.payload) != 8:
@@ -245,7 +301,7 @@ def _ping(session: Http2Session, got: Received) -> None:
         session.control.owe(session, frame(Type.ping, ACK, 0, got.payload))
 
 
-def _priority(session: Http2Session, got: Received) -> None:
+def _priority(session: Session, got: Received) -> None:
     """It means nothing to us, but has its rules."""
     if not got.number:
         raise ConnectionFault(Reason.PROTOCOL_ERROR, "PRIORITY without a stream")
@@ -255,7 +311,7 @@ def _priority(session: Http2Session, got: Received) -> None:
         session.fail_stream(place, ErrorKind.protocol, why, Reason.FRAME_SIZE_ERROR)
 
 
-def _window_update(session: Http2Session, got: Received) -> None:
+def _window_update(session: Session, got: Received) -> None:
     if len(got.payload) != 4:
         raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "WINDOW_UPDATE that has not 4 bytes")
     more = int.from_bytes(got.payload, "big") & MOST_WINDOW
@@ -280,12 +336,12 @@ def _window_update(session: Http2Session, got: Received) -> None:
         session.send_bodies()
 
 
-def _no_idle_stream(session: Http2Session, number: int, what: str) -> None:
+def _no_idle_stream(session: Session, number: int, what: str) -> None:
     if number >= session.next or not number & 1:
         raise ConnectionFault(Reason.PROTOCOL_ERROR, f"{what} on a stream that was not opened")
 
 
-def _rst_stream(session: Http2Session, got: Received) -> None:
+def _rst_stream(session: Session, got: Received) -> None:
     if len(got.payload) != 4:
         raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "RST_STREAM that has not 4 bytes")
     if not got.number:
@@ -297,7 +353,7 @@ def _rst_stream(session: Http2Session, got: Received) -> None:
         session.reset(place, int.from_bytes(got.payload, "big"))
 
 
-def _goaway(session: Http2Session, got: Received) -> None:
+def _goaway(session: Session, got: Received) -> None:
     if got.number:
         raise ConnectionFault(Reason.PROTOCOL_ERROR, "GOAWAY on a stream")
     if len(got.payload) < 8:

@@ -62,6 +62,7 @@ OPENING = (
     + window_update(0, MOST_WINDOW - FIRST_WINDOW)
 )
 
+Place = StreamPlace["Http2Session"]
 Request = tuple[bytes, bytes]
 """The fields of a request that are not in the head, and its body."""
 
@@ -90,13 +91,13 @@ class Sessions(Sockets["Http2Session"], Protocol):
     def leaves(self, session: Http2Session) -> None:
         """It takes no more places."""
 
-    def elsewhere(self, place: StreamPlace, request: Request) -> None:
+    def elsewhere(self, place: Place, request: Request) -> None:
         """A request that was not sent goes out on another connection."""
 
     def report(self, ended: list[Ended]) -> None:
         """How events ended, behind what was answered before."""
 
-    def lost(self, place: StreamPlace) -> None:
+    def lost(self, place: Place) -> None:
         """A place without an event is gone."""
 
     def ended(self, session: Http2Session) -> None:
@@ -140,14 +141,14 @@ class Http2Session(EndpointSocket):
     def __init__(self, of: Sessions) -> None:
         super().__init__(of)
         self._of = of
-        self.places: dict[StreamPlace, None] = {}
-        self.streams: dict[int, StreamPlace] = {}
+        self.places: dict[Place, None] = {}
+        self.streams: dict[int, Place] = {}
         """The open ones, by number."""
-        self.waiting: dict[StreamPlace, Request] = {}
+        self.waiting: dict[Place, Request] = {}
         """Requests for which the peer lets no stream be opened, or not yet."""
-        self.blocked: dict[StreamPlace, None] = {}
+        self.blocked: dict[Place, None] = {}
         """Those of `streams` whose body waits for a window."""
-        self.begun: list[StreamPlace] = []
+        self.begun: list[Place] = []
         """Those whose requests are in `out`."""
         self.out: list[bytes] = []
         """Frames to be written with the next `flush`."""
@@ -182,12 +183,12 @@ class Http2Session(EndpointSocket):
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
-    def attach(self, place: StreamPlace) -> None:
+    def attach(self, place: Place) -> None:
         """It gets a place on this connection."""
         self.places[place] = None
         place.session, place.address = self, self.address
 
-    def detach(self, place: StreamPlace) -> None:
+    def detach(self, place: Place) -> None:
         """A place is closed; a stream that is open is cancelled. With the last place the connection is closed."""
         self.places.pop(place, None)
         self.waiting.pop(place, None)
@@ -209,13 +210,13 @@ class Http2Session(EndpointSocket):
         left = (self.last - self.next) // 2 + 1
         return left <= 0 or len(self.places) >= max(1, min(self.capacity, left))
 
-    def cancel(self, place: StreamPlace, reason: Reason) -> None:
+    def cancel(self, place: Place, reason: Reason) -> None:
         """Give a stream up: what still comes on it is ignored."""
         self._forget(place)
         self.control.ignore(place.number)
         self.out.append(rst_stream(place.number, reason))
 
-    def _forget(self, place: StreamPlace) -> None:
+    def _forget(self, place: Place) -> None:
         """Its stream is not open any more."""
         del self.streams[place.number]
         self.room += not self.leaving
@@ -277,7 +278,7 @@ class Http2Session(EndpointSocket):
     def _fail(self, kind: ErrorKind) -> None:
         self.fail_all(lambda _: kind, self._why)
 
-    def fail_all(self, kind_of: Callable[[StreamPlace], ErrorKind], why: str, reason: Reason = Reason.NO_ERROR) -> None:
+    def fail_all(self, kind_of: Callable[[Place], ErrorKind], why: str, reason: Reason = Reason.NO_ERROR) -> None:
         """End it, and every event on it with its kind."""
         if self.state == CLOSED:
             return
@@ -293,7 +294,7 @@ class Http2Session(EndpointSocket):
         self._end_all(reason)
         self._of.report(ended)
 
-    def _unanswered(self) -> list[StreamPlace]:
+    def _unanswered(self) -> list[Place]:
         """The places with an event whose end is not known yet: an answer may lie behind what is being read."""
         answered = {place for place, _, _ in self._of.answers}
         return [place for place in self.places if place.event is not None and place not in answered]
@@ -321,7 +322,7 @@ class Http2Session(EndpointSocket):
         """See EndpointSocket."""
         used = self.events > 0
 
-        def kind_of(place: StreamPlace) -> ErrorKind:
+        def kind_of(place: Place) -> ErrorKind:
             return kind_of_break(reused=used, sent=place.bytes_sent > 0, answered=place.first_ns > 0)
 
         self.fail_all(kind_of, why or os.strerror(code))
@@ -393,7 +394,7 @@ class Http2Session(EndpointSocket):
     def _bound(self) -> None:
         self.most_at_once = min(self.frame_size, self.stream_window, self._of.piece) if self._of.head.short else 0
 
-    def reset(self, place: StreamPlace, code: int) -> None:
+    def reset(self, place: Place, code: int) -> None:
         """The peer ended a stream."""
         self._forget(place)
         place.why = reset_words(code)
@@ -413,7 +414,7 @@ class Http2Session(EndpointSocket):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def begin(self, place: StreamPlace, request: Request) -> None:
+    def begin(self, place: Place, request: Request) -> None:
         """Open a stream for a request in the general way; `room` is above 0."""
         fields, body = request
         self.room -= 1
@@ -646,7 +647,7 @@ class Http2Session(EndpointSocket):
         self._consumed += count * repeats.size
         return count
 
-    def over(self, place: StreamPlace, now: int, receipt: int = 0) -> None:
+    def over(self, place: Place, now: int, receipt: int = 0) -> None:
         """An answer ended with its stream."""
         length = 0 if place.status in _WITHOUT_BODY else place.length  # theirs is the length of another answer's
         if length >= 0 and length != place.size:
@@ -662,9 +663,7 @@ class Http2Session(EndpointSocket):
         place.receipt_ns = receipt
         self._of.answers.append((place, place.status, now))
 
-    def fail_stream(
-        self, place: StreamPlace, kind: ErrorKind, why: str, reason: Reason = Reason.PROTOCOL_ERROR
-    ) -> None:
+    def fail_stream(self, place: Place, kind: ErrorKind, why: str, reason: Reason = Reason.PROTOCOL_ERROR) -> None:
         """End one event; the connection goes on."""
         self.cancel(place, reason)
         place.why = why

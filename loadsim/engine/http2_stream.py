@@ -5,16 +5,25 @@ A place carries one event after the other, each on a stream of its own; the conn
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable
+from typing import Any, Generic, Protocol, TypeVar
 
 from loadsim.engine.http2_headers import AnswerBlocks
 from loadsim.engine.transport_interface import Made
 from loadsim.model import SignedRequest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-    from loadsim.engine.http2_session import Http2Session
+class Shared(Protocol):
+    """The interface of the connection that places are on."""
+
+    settled: bool
+    """Whether the peer's settings have come."""
+
+    def detach(self, place: Any) -> None:
+        """A place is closed."""
+
+
+Session = TypeVar("Session", bound=Shared)
 
 
 class Places(Protocol):
@@ -27,11 +36,11 @@ class Places(Protocol):
     def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
         """Write requests, see Transport."""
 
-    def forget(self, place: StreamPlace, session: Http2Session) -> None:
+    def forget(self, place: Any, session: Any) -> None:
         """It is closed, and was on this connection."""
 
 
-class StreamPlace:
+class StreamPlace(Generic[Session]):
     """See Connection. `session` is the connection that it is on; None once it is closed."""
 
     __slots__ = (
@@ -62,7 +71,7 @@ class StreamPlace:
 
     def __init__(self, transport: Places) -> None:
         self._transport = transport
-        self.session: Http2Session | None = None
+        self.session: Session | None = None
         self.event: Any = None
         self.slot_ns = self.sent_ns = self.first_ns = self.receipt_ns = self.ready_ns = 0
         self.bytes_sent = self.bytes_received = 0

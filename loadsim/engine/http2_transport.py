@@ -18,7 +18,7 @@ from loadsim.engine.http2_connections import Http2Connections
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, MOST_FRAME, Reason, Type
 from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
 from loadsim.engine.http2_repeats import Repeats
-from loadsim.engine.http2_session import Http2Session, Request
+from loadsim.engine.http2_session import Http2Session, Place, Request
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
@@ -102,17 +102,17 @@ class Http2Transport(SocketSet[Http2Session]):
         self._traces = _Traces()
         self._headers = _Beginnings(Type.headers, END_HEADERS)
         self._data = _Beginnings(Type.data, END_STREAM)
-        self._places: dict[StreamPlace, None] = {}
+        self._places: dict[Place, None] = {}
         self._roomy: dict[Http2Session, None] = {}
         """Connections that may have more places."""
         self.shared = Http2Connections(self.addresses.text)
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
-    def open(self) -> StreamPlace:
+    def open(self) -> Place:
         """See Transport."""
         session = self._one_with_room()
-        place = StreamPlace(self)
+        place: Place = StreamPlace(self)
         self._attach(session, place)
         self._places[place] = None
         if session.settled:
@@ -128,19 +128,19 @@ class Http2Transport(SocketSet[Http2Session]):
         self._roomy[session] = None
         return session
 
-    def _attach(self, session: Http2Session, place: StreamPlace) -> None:
+    def _attach(self, session: Http2Session, place: Place) -> None:
         session.attach(place)
         if session.full:
             self._roomy.pop(session, None)
 
-    def _tell_soon(self, place: StreamPlace) -> None:
+    def _tell_soon(self, place: Place) -> None:
         self.soon(lambda: self._tell(place))
 
-    def _tell(self, place: StreamPlace) -> None:
+    def _tell(self, place: Place) -> None:
         if place.opened and place.event is not None:
             self.owner.on_open(place)
 
-    def connections(self) -> Iterable[StreamPlace]:
+    def connections(self) -> Iterable[Place]:
         """See Transport."""
         return list(self._places)
 
@@ -154,7 +154,7 @@ class Http2Transport(SocketSet[Http2Session]):
 
     # -- for places and sessions --------------------------------------------------------------------------------------
 
-    def forget(self, place: StreamPlace, session: Http2Session) -> None:
+    def forget(self, place: Place, session: Http2Session) -> None:
         """See Places."""
         self._places.pop(place, None)
         self.resized(session)
@@ -185,7 +185,7 @@ class Http2Transport(SocketSet[Http2Session]):
             if place.session is session and place not in session.waiting and place.event is not None:
                 self.owner.on_open(place)
 
-    def _move(self, place: StreamPlace) -> Http2Session:
+    def _move(self, place: Place) -> Http2Session:
         """Its requests go out on another connection from now on, which is returned. Raises ResourceLimitError."""
         old = place.session
         session = self._one_with_room()
@@ -205,12 +205,12 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Sessions."""
         self.shared.remove(session)
 
-    def lost(self, place: StreamPlace) -> None:
+    def lost(self, place: Place) -> None:
         """See Sessions."""
         place.close()
         self.owner.on_lost(place)
 
-    def elsewhere(self, place: StreamPlace, request: Request) -> None:
+    def elsewhere(self, place: Place, request: Request) -> None:
         """See Sessions."""
         place.wait()
         try:
@@ -225,7 +225,7 @@ class Http2Transport(SocketSet[Http2Session]):
             session.serve_waiting()
             session.soon_flushed()
 
-    def _unmoved(self, place: StreamPlace) -> None:
+    def _unmoved(self, place: Place) -> None:
         if place.session is not None and place.event is not None and not place.reusable:
             self.owner.on_done(place, ERROR_BASE + ErrorKind.connect_error, monotonic_ns())
 
@@ -285,7 +285,7 @@ class Http2Transport(SocketSet[Http2Session]):
         """The value of the trace header of an attempt, for any index; without a trace it is empty."""
         return b"%s/%%d/%d" % (self._trace_id, attempt) if self._trace_id else b"%.0a"
 
-    def _slowly(self, place: StreamPlace, request: Request) -> None:
+    def _slowly(self, place: Place, request: Request) -> None:
         """Send a request that cannot be sent at once, or not in one frame."""
         session = place.session
         assert session is not None  # noqa: S101 - the engine sends on open places
