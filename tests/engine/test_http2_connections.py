@@ -127,7 +127,8 @@ def test_a_storm_of_goaways(tls: bool) -> None:
         result = fire(server, tls=tls, events=40, connections=4)
         counts = {outcome: result.outcomes.count(outcome) for outcome in set(result.outcomes)}
         assert counts["200"] + counts.get("goaway", 0) == 40
-        server.sent_once(40)
+        # a request that was not processed may lie unread where its connection ends
+        assert counts["200"] <= len(server.log) == len(set(server.log)) <= 40
 
 
 @BOTH
