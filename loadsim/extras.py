@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "interop", "report", "sql"]
+Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "http2", "interop", "report", "sql"]
 """Those that a command or a page asks for."""
 
 
@@ -16,6 +16,7 @@ PURPOSES = {
     "asymmetric": "schemes that sign with a key pair (Ed25519, ECDSA, RSA) or send a JSON Web Token",
     "dashboard": "loadsim dashboard, run --live",
     "dask": "load from several machines: --cluster",
+    "http2": "events over HTTP/2: --http2",
     "interop": "bench verify beside the providers' own libraries",
     "report": "charts in report.html",
     "sql": 'effects in a database: [effects] source = "sql"',

@@ -14,7 +14,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Target": (
         *("target", "scheme", "secret_env", "secret_file", "headers", "timeout"),
         *("drain", "insecure", "cacert", "cert", "key", "key_password_env", "transport", "reuse", "connect_to", "unix"),
-        *("proxy", "ledger", "effects", "effects_wait"),
+        *("http", "http2", "streams", "proxy", "ledger", "effects", "effects_wait"),
     ),
     "Events": ("mix", "payload", "seed", "epoch"),
     "Objectives": ("objectives", "aborting", "default_objectives", "gate", "gates", "max_lag"),

@@ -20,10 +20,10 @@ from loadsim.engine.policy_interface import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
-from loadsim.engine.transport_interface import Connection, Ended, Made, Transport
+from loadsim.engine.transport_interface import Connection, ConnectionCounts, Ended, Made, Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result_events import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, ConnectionRow, SampleRow
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
@@ -152,19 +152,13 @@ class Engine:
         return self._pool.limit_reached
 
     @property
-    def open_count(self) -> int:
-        """Connections that are open or being opened."""
-        return self._pool.open_count
+    def connection_counts(self) -> ConnectionCounts:
+        """How many connections are open or being opened, were at most, and in all."""
+        return self._transport.shared or self._pool
 
-    @property
-    def open_peak(self) -> int:
-        """The most that were open at once."""
-        return self._pool.open_peak
-
-    @property
-    def opened(self) -> int:
-        """How many were opened so far."""
-        return self._pool.opened
+    def connection_rows(self) -> list[ConnectionRow]:
+        """What each connection has carried, where events share them."""
+        return self._transport.shared.rows() if self._transport.shared is not None else []
 
     @property
     def in_flight(self) -> int:

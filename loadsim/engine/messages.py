@@ -16,7 +16,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.exit_codes import Exit
-from loadsim.measure.result_events import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, ConnectionRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
@@ -94,6 +94,8 @@ class Frame(msgspec.Struct, tag="frame"):
     """Of deliveries that are made again, cumulative; None where the plan makes none."""
     addresses: list[AddressRow] = []
     """The counts of each address of an endpoint with several, cumulative."""
+    connection_rows: list[ConnectionRow] = []
+    """Over HTTP/2: the busiest connections, cumulative."""
     raw: bytes = b""
     """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_log_rows`."""
     outcomes: bytes = b""

@@ -250,6 +250,7 @@ class ShardRun:
         recorder.fold()
         self._seq += 1
         now = monotonic_ns()
+        counts = engine.connection_counts
         return Frame(
             seq=self._seq,
             elapsed_ns=now - self._start_ns,
@@ -257,9 +258,10 @@ class ShardRun:
             ended=recorder.ended,
             in_flight=engine.in_flight,
             queued=engine.queued,
-            connections=engine.open_count,
-            connections_peak=engine.open_peak,
-            opened=engine.opened,
+            connections=counts.open_count,
+            connections_peak=counts.open_peak,
+            opened=counts.opened,
+            connection_rows=engine.connection_rows(),
             saturated_ns=engine.saturated_ns(),
             limit_reached=engine.shortage,
             cpu_s=time.process_time(),

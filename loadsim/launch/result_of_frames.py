@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from loadsim import __version__
 from loadsim.launch.collect import Collector, ShardState
 from loadsim.measure.assemble import LimitInputs, assemble
@@ -85,6 +87,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             allow_lost=spec.allow_lost,
             tags=spec.tags,
             scale=spec.scale,
+            http="2" if spec.fired.target.http == "2" else "1.1",
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],
@@ -105,6 +108,12 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
         retry_scope=_retry_scope(plan, durations, collector.planned()),
         addresses=[row for state in collector.states if state.frame for row in state.frame.addresses],
+        connections=[
+            msgspec.structs.replace(row, shard=state.number)
+            for state in collector.states
+            if state.frame
+            for row in state.frame.connection_rows
+        ],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
 

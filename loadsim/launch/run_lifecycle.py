@@ -97,8 +97,9 @@ class Run:
 
         try:
             self.shards = await launcher.reserve(_most_shards(plan))
-            if target.preflight:
-                await launcher.check_endpoint(target, spec.key_password)
+            if target.preflight or target.http == "auto":
+                http = await launcher.check_endpoint(target, spec.key_password)
+                spec = self.spec = msgspec.structs.replace(spec, http=http)
             self._collector = Collector(
                 *(plan.strata, self.shards, self._per_event, self._watch.add, spec.frame_s),
                 watched=self._names.select(expect="accept"),

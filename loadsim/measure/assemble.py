@@ -17,7 +17,16 @@ from loadsim.measure.histogram_codec import encode
 from loadsim.measure.load_shortfall import short_windows
 from loadsim.measure.merged_counts import Merged
 from loadsim.measure.result import SCHEMA, Environment, RunInfo, RunResult
-from loadsim.measure.result_events import CUT_OFF, AddressRow, DeadlineCount, SampleRow, Totals, histogram_key
+from loadsim.measure.result_events import (
+    CUT_OFF,
+    AddressRow,
+    ConnectionRow,
+    DeadlineCount,
+    SampleRow,
+    Totals,
+    busiest,
+    histogram_key,
+)
 from loadsim.measure.result_generator import Limits, ShardRow, ShortWindow
 from loadsim.measure.result_verdict import Validity, VerdictRow
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
@@ -62,6 +71,7 @@ def assemble(
     retries: Sequence[RetryCounts] = (),
     retry_scope: RetryScope | None = None,
     addresses: Sequence[AddressRow] = (),
+    connections: Sequence[ConnectionRow] = (),
     deadlines: Sequence[int] = (),
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
@@ -122,6 +132,7 @@ def assemble(
         retries=None if retry_scope is None else retries_of(retries, merged, planned, retry_scope),
         reconciliation=None,
         addresses=by_address(addresses),
+        connections=busiest(connections),
         deadlines=_deadlines(merged, accepting, deadlines),
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),

@@ -15,6 +15,7 @@ from loadsim.measure.result_deliveries import Duplicates, Reconciliation, RetryT
 from loadsim.measure.result_effects import EffectsFound
 from loadsim.measure.result_events import (
     AddressRow,
+    ConnectionRow,
     DeadlineCount,
     SampleRow,
     SeriesRow,
@@ -63,6 +64,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """None when no objective ended the run."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """As the user gave them (`--tag`)."""
+    http: Literal["1.1", "2"] = "1.1"
+    """The version of HTTP that was spoken."""
     scale: Figure = 1.0
     """By which the scenario was shortened (`--scale`); 1: it ran whole. `scenario` is the shortened one."""
 
@@ -135,6 +138,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
     addresses: list[AddressRow] = msgspec.field(default_factory=list)
     """One row for each address of the endpoint; empty when it has one address only."""
+    connections: list[ConnectionRow] = msgspec.field(default_factory=list)
+    """Over HTTP/2, where events share connections: the busiest of them, at most 100. Empty over HTTP/1.1."""
     second_look: SecondLook | None = None
     """None in results of earlier versions: a missed objective has failed there."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)

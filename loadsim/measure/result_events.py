@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from loadsim.measure.result_numbers import Count, Figure
@@ -208,3 +210,27 @@ class AddressRow(msgspec.Struct, frozen=True):
     """Answers from it, with any status."""
     failures: int = 0
     """Connection attempts that failed, or that were slower than an attempt to another address."""
+
+
+MOST_CONNECTIONS = 100
+"""Connections over HTTP/2 that a result names: the busiest."""
+
+
+class ConnectionRow(msgspec.Struct, frozen=True):
+    """One connection over HTTP/2, which many events shared."""
+
+    address: str
+    """Host and port that it was made to."""
+    streams: Count
+    """Most events in flight on it at once."""
+    events: Count
+    """Answers on it, with any status."""
+    window_stall_ms: Figure = 0.0
+    """How long bodies waited for the endpoint to open its window (flow control)."""
+    shard: Count = 0
+    """The generator process that it was of."""
+
+
+def busiest(rows: Iterable[ConnectionRow]) -> list[ConnectionRow]:
+    """The MOST_CONNECTIONS with most events, the busiest first."""
+    return sorted(rows, key=lambda row: -row.events)[:MOST_CONNECTIONS]

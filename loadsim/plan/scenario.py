@@ -27,6 +27,10 @@ DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """A share of all events of a phase."""
+HttpVersion = Literal["1.1", "2"]
+"""What is spoken to an endpoint."""
+Http = Literal["1.1", "2", "auto"]
+"""What may be spoken; `auto`: what the endpoint prefers."""
 Expectation = Literal["accept", "refuse"]
 """The expected answer: 2xx (`accept`) or 400-499 (`refuse`)."""
 
@@ -83,6 +87,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Send `X-Loadsim-Id`, which names the event. A ledger needs it."""
     preflight: bool = True
     """Check before the run that the endpoint can be connected to."""
+    http: Http = "1.1"
+    """The version of HTTP. `2` needs the extra http2; over http:// the endpoint must speak it from the start (prior
+    knowledge). `auto` takes HTTP/2 where an https:// endpoint offers it (ALPN). For example `"2"`."""
+    streams: Count | None = None
+    """Events in flight that share one connection over HTTP/2 (default: what the endpoint allows, at most 100). For
+    example `10`."""
     transport: Literal["direct", "aiohttp"] = "direct"
     """What sends: loadsim's own transport, or aiohttp (for proxies and other platforms)."""
     connect_to: str | None = None

@@ -143,6 +143,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     _check_tls(path, target)
     check_headers(f"{path}.headers", target.headers)
     _check_route(path, target)
+    _check_http(path, target)
 
 
 def _check_tls(path: str, target: Target) -> None:
@@ -182,6 +183,20 @@ def _check_route(path: str, target: Target) -> None:
         check_address(key, target.connect_to)
     if target.unix is not None and not 0 < len(target.unix.encode()) <= _LONGEST_UNIX:
         raise DocumentError(key, f"the path of a unix socket has 1 to {_LONGEST_UNIX} bytes")
+
+
+def _check_http(path: str, target: Target) -> None:
+    """HTTP/2 is spoken by the direct transport."""
+    if target.http == "1.1":
+        if target.streams is not None:
+            raise DocumentError(f"{path}.streams", 'goes with http = "2" or "auto" only')
+        return
+    key = f"{path}.http"
+    if target.transport == "aiohttp" or target.proxy is not None:
+        raise DocumentError(key, "HTTP/2 goes with the direct transport only, and through no proxy")
+    if target.url == EMBEDDED and target.http == "2":
+        raise DocumentError(key, "the embedded receiver speaks HTTP/1.1: put it behind a server that speaks HTTP/2")
+    _check_most(f"{path}.streams", target.streams, MAX_CONNECTIONS)
 
 
 def check_address(key: str, text: str) -> None:

@@ -31,6 +31,7 @@ from loadsim.report.blocks import (
     words,
 )
 from loadsim.report.chart_sections import chart_sections, latency_over_time
+from loadsim.report.connections_section import connections_section
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.effects_section import effects_section
 from loadsim.report.events_section import events_section
@@ -82,6 +83,7 @@ def run_report(result: RunResult) -> Report:
         group_section(result, "phase", "By phase"),
         said_section(result),
         _deadlines(result),
+        connections_section(result),
         _hosts(result),
         _environment(result),
     )
@@ -222,6 +224,7 @@ def _environment(result: RunResult) -> Section:
         ("started", run.started_at),
         ("ended", run.ended_at),
         ("model", run.model),
+        ("protocol", f"HTTP/{run.http}"),
         ("seed", str(run.seed)),
         ("body times start at", "the wall clock" if run.epoch_ms is None else f"{run.epoch_ms} ms"),
         ("loadsim", run.version),

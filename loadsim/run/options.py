@@ -38,6 +38,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     cert: str | None = None
     key: str | None = None
     key_password_env: str | None = None
+    http: str | None = None
+    http2: bool = False
+    """The same as `http` of "2"."""
+    streams: int | None = None
     transport: str | None = None
     reuse: int | None = None
     connect_to: str | None = None

@@ -17,7 +17,7 @@ from loadsim.cases import by_part, case_rules, check_cases, check_headers, reque
 from loadsim.events import catalogue
 from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.tags import parse_tags
-from loadsim.inputs.values import parse_epoch, parse_headers, types_of
+from loadsim.inputs.values import http_version, parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.cluster import cluster_of
@@ -283,6 +283,8 @@ def _named(scenario: Scenario, name: str | None) -> Scenario:
 def _target_changes(options: RunOptions) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in _TARGET_KEYS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None and value is not False}
+    if http := http_version(options.http, options.http2):
+        changes["http"] = http
     if "ledger" in changes:
         changes["ledger"] = with_scheme(changes["ledger"])
     headers = parse_headers(options.headers)

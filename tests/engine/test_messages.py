@@ -59,6 +59,7 @@ SPEC = RunSpec(
     run_id="r",
     url="http://127.0.0.1:1/",
     headers={"Token": "tok_1"},
+    http="2",
     secret=Secret("päss"),
     old_secret=Secret("old pass"),
     key_password=Secret("key pass"),
