@@ -126,6 +126,7 @@ def check_accounts(transport: Http2Transport) -> None:
         assert session.room == (
             0 if session.leaving or not session.settled else session.capacity - len(session.streams)
         )
+        assert session.next <= session.last + 2
         assert all(place.number == number for number, place in session.streams.items())
         assert all(place.session is session for place in session.streams.values())
         assert set(session.streams.values()) <= set(session.places)

@@ -32,11 +32,11 @@ BOTH = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
 
 def opens_no_more(peer: Http2Peer) -> None:
     """Read until the client goes; a request would be a fault."""
-    before = len(peer._log)
+    before = len(peer.windows)
     try:
         peer.drain()
     finally:
-        assert len(peer._log) == before
+        assert len(peer.windows) == before
 
 
 # -- GOAWAY -----------------------------------------------------------------------------------------------------------
@@ -132,8 +132,11 @@ def test_a_storm_of_goaways(tls: bool) -> None:
 
 
 @BOTH
-def test_goaway_while_requests_wait(tls: bool) -> None:
-    """Those that had no stream yet are not lost with the connection, and are sent once."""
+@pytest.mark.parametrize("gone", [False, True], ids=["goaway", "goaway and gone"])
+@pytest.mark.parametrize("streams", [1, 100])
+def test_goaway_while_requests_wait(streams: int, gone: bool, tls: bool) -> None:
+    """Those that had no stream yet are not lost with the connection, and are sent once: also where a place for each
+    has to be found on one more connection."""
 
     def bad(peer: Http2Peer) -> None:
         peer.greet((WINDOW_SIZE, MOST), (MAX_STREAMS, 4))
@@ -142,12 +145,45 @@ def test_goaway_while_requests_wait(tls: bool) -> None:
         while peer.acks < 2:
             peer.frame()
         peer.send(goaway(asked[-1].stream))
+        if gone:
+            peer.peer.sock.shutdown(1)
         opens_no_more(peer)
 
-    with Http2Server(then_well(bad), tls=tls) as server:
+    def script(peer: Http2Peer) -> None:
+        if not peer.number:
+            bad(peer)
+        peer.greet((WINDOW_SIZE, MOST), (MAX_STREAMS, streams)).serve()
+
+    with Http2Server(script, tls=tls) as server:
         result = fire(server, tls=tls, events=12, connections=4)
         assert result.outcomes == ["200"] * 12
+        assert server.accepted == (2 if streams == 100 else 5)
         server.sent_once(12)
+
+
+@BOTH
+def test_requests_that_wait_keep_to_what_a_connection_carries(tls: bool) -> None:
+    """Four wait when streams may be opened again, and the connection may carry two more."""
+    carried: dict[int, int] = {}
+
+    def script(peer: Http2Peer) -> None:
+        peer.greet((WINDOW_SIZE, MOST), (MAX_STREAMS, 4))
+        try:
+            if not peer.number:
+                asked = peer.requests(4)
+                peer.send(settings((MAX_STREAMS, 0)), *(answer(one.stream) for one in asked))
+                while peer.acks < 2:
+                    peer.frame()
+                peer.send(settings((MAX_STREAMS, 4)))
+            peer.serve()
+        finally:
+            carried[peer.number] = len(peer.windows)
+
+    with Http2Server(script, tls=tls) as server:
+        result = fire(server, tls=tls, events=12, connections=4, reuse=6)
+        assert result.outcomes == ["200"] * 12
+        server.sent_once(12)
+    assert carried[0] == max(carried.values()) == 6
 
 
 # -- refused, one by one ----------------------------------------------------------------------------------------------
@@ -429,7 +465,7 @@ def test_pings_that_are_not_read_are_not_answered_for_ever() -> None:
             if stream >= 3:
                 break
         for number in range(5, 2**20, 2):
-            peer.send(answer(number), raw(PING, 0, 0, bytes(8)) * 9000)
+            peer.send(raw(PING, 0, 0, bytes(8)) * 9000, answer(number))
 
     with Http2Server(then_well(deaf), receive_buffer=4096) as server:
         result = fire(server, tls=False, events=100, event=LARGE)
@@ -539,6 +575,22 @@ def test_every_kind_of_answer_counts() -> None:
         assert result.outcomes == ["204", "204", "304", *["200"] * 8, "500", "200"]
         assert server.accepted == 1
         server.sent_once(13)
+
+
+def test_answers_that_are_woven_into_each_other() -> None:
+    """The body behind known headers may be of another answer's."""
+
+    def script(peer: Http2Peer) -> None:
+        peer.greet()
+        for _ in range(4):
+            (_, a), (_, b), (_, c) = ((one, one.stream) for one in peer.requests(3))
+            of = OK, ("content-length", "2")
+            peer.send(headers(a, *of), headers(b, *of), data(a, b"aa"), data(b, b"bb"), headers(c, *of), data(c, b"cc"))
+        peer.drain()
+
+    with Http2Server(script) as server:
+        assert fire(server, tls=False, events=12, connections=3).outcomes == ["200"] * 12
+        assert server.accepted == 1
 
 
 @BOTH
