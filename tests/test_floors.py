@@ -30,7 +30,7 @@ def floors() -> dict[str, list[str]]:
     groups = [project["dependencies"], *project["optional-dependencies"].values(), PROJECT["build-system"]["requires"]]
     found: dict[str, list[str]] = {}
     for requirement in (line.partition(";")[0] for group in groups for line in group):
-        name, least = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?>=([0-9.]+)", requirement.strip()).groups()  # type: ignore[union-attr]
+        name, least = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z0-9,]+\])?>=([0-9.]+)", requirement.strip()).groups()  # type: ignore[union-attr]
         found.setdefault(name.lower(), []).append(least)
     return found
 

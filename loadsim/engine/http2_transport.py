@@ -18,7 +18,8 @@ from loadsim.engine.http2_connections import Http2Connections
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, MOST_FRAME, Reason, Type
 from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
 from loadsim.engine.http2_repeats import Repeats
-from loadsim.engine.http2_session import Http2Session, Place, Request
+from loadsim.engine.http2_requests import Place, Request
+from loadsim.engine.http2_session import Http2Session
 from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire

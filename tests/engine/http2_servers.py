@@ -261,7 +261,7 @@ class Http2Server(Server):
     def time(self) -> Iterator[None]:
         """The transport has the engine's clock, so that events after an hour that passed at once have their time."""
         with contextlib.ExitStack() as stack:
-            for module in ("endpoint_socket", "http2_session", "http2_transport"):
+            for module in ("endpoint_socket", "http2_answers", "http2_requests", "http2_session", "http2_transport"):
                 stack.enter_context(mock.patch(f"loadsim.engine.{module}.monotonic_ns", self.clock))
             yield
 
