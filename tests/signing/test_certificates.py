@@ -15,7 +15,7 @@ from loadsim.secret_sources import new_secret
 from loadsim.signing import Rejection, Scheme, scheme
 from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.asymmetric import KeyPair
-from loadsim.signing.certificate_verifier import MOST_CERTIFICATES, CertificateVerifier
+from loadsim.signing.certificate_verifier import AGAIN_S, MOST_CERTIFICATES, CertificateVerifier
 from loadsim.signing.certificates import (
     CERTIFICATE_PATH,
     VALID_DAYS,
@@ -108,6 +108,18 @@ def test_a_forger_cannot_make_a_receiver_fetch_without_end() -> None:
         url = f"https://api.paypal.com/v1/notifications/certs/{number}"
         assert verifier.verify({**headers, "paypal-cert-url": url}, body, NOW_S) is Rejection.wrong_signature
     assert len(asked) == MOST_CERTIFICATES
+
+
+def test_a_certificate_that_could_not_be_had_is_fetched_again_later() -> None:
+    served: list[str | None] = [None]
+    verifier = scheme("paypal").verifier(OTHER_KEY, url=URL, fetch=lambda _: served[0])
+    headers, body = delivery("paypal", KEYS["paypal"], ALLOWED["paypal"])
+    for number in range(MOST_CERTIFICATES):
+        forged = {**headers, "paypal-cert-url": f"https://api.paypal.com/v1/notifications/certs/{number}"}
+        assert verifier.verify(forged, body, NOW_S) is Rejection.wrong_signature
+    served[0] = certificate_of("paypal", KEYS["paypal"])
+    assert verifier.verify(headers, body, NOW_S + AGAIN_S - 1) is Rejection.wrong_signature
+    assert verifier.verify(headers, body, NOW_S + AGAIN_S) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
