@@ -28,7 +28,7 @@ def test_a_limit_is_said_in_the_unit_in_which_it_is_a_whole_number(tmp_path: Pat
     path = tmp_path / "large.ndjson"
     with path.open("wb") as file:
         file.truncate(LARGEST_CAPTURE + 1)
-    with pytest.raises(UsageError, match="larger than 64 MB$"):
+    with pytest.raises(UsageError, match=r"larger than 64 MB$"):
         read_bytes_file(path, LARGEST_CAPTURE)
-    with pytest.raises(UsageError, match="larger than 16 MiB$"):
+    with pytest.raises(UsageError, match=r"larger than 16 MiB$"):
         read_text_file(path)
