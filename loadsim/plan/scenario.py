@@ -171,7 +171,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     secrets: Literal["old", "both", "new"] = "new"
     """The secret that signs. "both": two signatures where the scheme has a list of them, else alternately."""
     shares: dict[str, Share] = msgspec.field(default_factory=dict)
-    """Kind of case and its share in this phase, in place of the one in `[[cases]]`. For example `{ wrong_secret = 0.5
+    """Kind of case and its share in this phase, in place of the one in `[[cases]]`. For example `{ wrong_secret = "50%"
     }`."""
 
     @property
@@ -189,7 +189,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """What is unusual. For example `"wrong_secret"`."""
     share: Share
-    """The share of all events; a phase may have its own in `shares`. For example `0.01`."""
+    """The share of all events; a phase may have its own in `shares`. For example `"1%"`."""
     expect: Expectation | None = None
     """The answer that is right: 2xx, or 400-499 (default: by the kind)."""
     by: Duration | None = None
