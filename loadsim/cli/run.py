@@ -86,6 +86,11 @@ if TYPE_CHECKING:
 @click.option(
     "--outcomes", is_flag=True, help="Also save the outcome of each event (outcomes.bin), for loadsim reconcile."
 )
+@click.option(
+    "--trace",
+    metavar="SHARE",
+    help="Send traceparent (W3C Trace Context) with every delivery, with the flag sampled on this share, e.g. 1%.",
+)
 @click.option("--raw", is_flag=True, help="Also save every delivery: raw.ndjson, with the fields of vegeta's results.")
 @click.option(
     "--live",
@@ -117,6 +122,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
       loadsim run steady --cluster local:2
       loadsim run embedded -r 200/s -d 1m --live 0
+      loadsim run staging -r 200/s -d 1m --trace 1%
       loadsim run soak.toml --scale 0.1 --check
     """
     from loadsim.cli.github import report_to_github

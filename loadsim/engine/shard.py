@@ -55,6 +55,7 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.measure.window_counts import recording_ends
 from loadsim.measure.without_generator_tally import LatenessTally
 from loadsim.model import NS_PER_S, LoadsimError
@@ -189,6 +190,7 @@ class ShardRun:
             policies=policies.all,
             gatherer=policies.volleys,
             pauses=self._pauses,
+            trace_ids=None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled),
             **share,
         )
         await self._fire(loop)

@@ -18,6 +18,7 @@ from loadsim.plan.effects import Effects, check_effects
 from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.retry_schedule import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
+from loadsim.plan.trace import check_trace
 from loadsim.plan.typed_document import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -65,6 +66,8 @@ def check(
         raise DocumentError("validity.lag", "must be more than 0")
     _check_receiver(scenario)
     _check_retries(scenario)
+    if scenario.trace is not None:
+        check_trace(scenario.trace, scenario.target.headers)
     if scenario.effects is not None:
         embedded = scenario.target.url == EMBEDDED
         check_effects(scenario.effects, embedded=embedded)

@@ -65,6 +65,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str | None = None
     retry: str | None = None
     time_scale: float | None = None
+    trace: str | None = None
+    """Send `traceparent`, with the flag `sampled` on this share of deliveries."""
     workers: str = "1"
     raw: bool = False
     outcomes: bool = False

@@ -220,6 +220,7 @@ def _scenario(what: str, options: RunOptions, words: Words, config: Config) -> S
         objectives=_added(options),
         retry=_retry(options),
         effects=_effects(options, scenario.effects),
+        trace=_trace(options),
         seed=options.seed,
         known_schemes=schemes,
         source=words.source,
@@ -248,6 +249,7 @@ def _without_scenario(what: str, options: RunOptions, words: Words, config: Conf
         objectives=_added(options),
         retry=_retry(options),
         effects=_effects(options),
+        trace=_trace(options),
         target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
         seed=options.seed,
         known_types=[event.name for event in catalogue()],
@@ -262,6 +264,10 @@ def _without_scenario(what: str, options: RunOptions, words: Words, config: Conf
 def _retry(options: RunOptions) -> dict[str, Any]:
     asked = {"profile": options.retry, "time_scale": options.time_scale}
     return {key: value for key, value in asked.items() if value is not None}
+
+
+def _trace(options: RunOptions) -> dict[str, Any]:
+    return {} if options.trace is None else {"sampled": options.trace}
 
 
 def _effects(options: RunOptions, own: Effects | None = None) -> dict[str, Any]:
