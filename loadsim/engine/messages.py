@@ -103,6 +103,8 @@ class Frame(msgspec.Struct, tag="frame"):
     deliveries: bytes = b""
     """If requested: when they were due and ended, packed by `measure.effect_book`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
+    named: bytes = b""
+    """The slowest and the first failing events so far, packed by `measure.named_events`."""
     away_ns: int = 0
     """How long the loop was away (see `measure.pauses`), cumulative."""
     queued_ns: int | None = None

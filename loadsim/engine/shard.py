@@ -52,6 +52,7 @@ from loadsim.exit_codes import Exit
 from loadsim.measure.effect_book import Flag
 from loadsim.measure.event_outcomes import flags_of
 from loadsim.measure.hdr import Ints
+from loadsim.measure.named_events import NamedEvents
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
@@ -175,7 +176,8 @@ class ShardRun:
         self._deliveries = None
         if spec.watches_effects:
             self._deliveries = Acknowledgements(effect_flags(plan), begin.at_ns - self._start_ns)
-        logs = [log for log in (self._raw, self._notes, self._deliveries) if log is not None]
+        self._named = named_events(plan, self._start_ns)
+        logs = [self._named, *(log for log in (self._raw, self._notes, self._deliveries) if log is not None)]
         self._pauses = Pauses(plan.scenario.validity.lag)
         self._lateness = LatenessTally(self._start_ns, target.timeout, self._pauses.disturbed)
         self._recorder = Recorder(tally, logs, self._lateness)
@@ -277,6 +279,7 @@ class ShardRun:
             raw=self._raw.take() if self._raw is not None else b"",
             outcomes=self._notes.take() if self._notes is not None else b"",
             deliveries=self._deliveries.take() if self._deliveries is not None else b"",
+            named=self._named.take(),
             volleys=volleys.counts if volleys is not None else None,
             retries=retries.counts if retries is not None else None,
         )
@@ -292,6 +295,14 @@ def outcome_flags(plan: Plan) -> Ints:
     """What reconciliation must know of each stratum: whether a refusal is due, and whether the body is its own."""
     cases = [(False, False), *((case.expect != "accept", case.kind in REUSING) for case in plan.scenario.cases)]
     return flags_of([cases[plan.unpack(stratum)[2]] for stratum in range(plan.strata)])
+
+
+def named_events(plan: Plan, start_ns: int) -> NamedEvents:
+    """What finds the events that the result names."""
+    expected = [False, *(case.expect != "accept" for case in plan.scenario.cases)]
+    strata = [plan.unpack(stratum) for stratum in range(plan.strata)]
+    recorded = [plan.phases[phase].record for phase, _, _ in strata]
+    return NamedEvents(start_ns, recorded, [expected[case] for _, _, case in strata], len(plan.cases))
 
 
 def effect_flags(plan: Plan) -> Ints:

@@ -17,6 +17,7 @@ from loadsim.measure.result_events import (
     AddressRow,
     ConnectionRow,
     DeadlineCount,
+    EventRow,
     SampleRow,
     SeriesRow,
     Totals,
@@ -147,6 +148,12 @@ class RunResult(msgspec.Struct, frozen=True):
     wider."""
     deadlines: list[DeadlineCount] | None = None
     """Exact, shortest deadline first; None in results of earlier versions."""
+    slowest: dict[str, list[EventRow]] = msgspec.field(default_factory=dict)
+    """The slowest recorded events by `response` and by `service` time, the slowest first, at most 20 of each; without
+    those that had to be refused. Empty in results of earlier versions."""
+    failing: list[EventRow] = msgspec.field(default_factory=list)
+    """The first event of each failing status or error kind of each kind of case, by due time. Where a refusal was due,
+    every answer but 4xx fails."""
 
 
 class _Envelope(msgspec.Struct):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,6 +27,10 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """The page of a trace in your tracing system: reports link each event that they name to it. For example
     `"https://tracing.example.test/trace/{trace_id}"`."""
 
+    def page_of(self, trace_id: str) -> str | None:
+        """The page of a trace; None without a link."""
+        return None if self.link is None else self.link.replace(PLACE, trace_id)
+
 
 def check_trace(trace: Trace, headers: Mapping[str, object]) -> None:
     """Rules of `[trace]`. `headers`: those of the target."""
@@ -51,10 +54,3 @@ def check_link(link: str) -> None:
         )
     if PLACE not in link:
         raise DocumentError("trace.link", f"has no {PLACE}, where the id of a trace is put in")
-
-
-def link_of(scenario: Mapping[str, Any], trace_id: str) -> str | None:
-    """The page of a trace by the document of a scenario; None where that has no link."""
-    trace = scenario.get("trace")
-    link = trace.get("link") if isinstance(trace, dict) else None
-    return link.replace(PLACE, trace_id) if isinstance(link, str) else None
