@@ -91,6 +91,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             tags=spec.tags,
             scale=spec.scale,
             http="2" if spec.fired.target.http == "2" else "1.1",
+            captures={name: capture.digest() for name, capture in spec.recorded.items()},
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],

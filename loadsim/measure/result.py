@@ -69,6 +69,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """The version of HTTP that was spoken."""
     scale: Figure = 1.0
     """By which the scenario was shortened (`--scale`); 1: it ran whole. `scenario` is the shortened one."""
+    captures: dict[str, str] = msgspec.field(default_factory=dict)
+    """Type of the `[[events]]` with recorded bodies -> a hash of their file's rows, in hex."""
 
 
 class Environment(msgspec.Struct, frozen=True):

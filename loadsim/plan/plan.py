@@ -114,6 +114,27 @@ class Plan:
             return closed.number
         return max((phase for phase in phases if phase.first_index <= index), key=_order).number
 
+    def due_of(self, index: int) -> int | None:
+        """When an event is due, ns since the start of the run; None in a closed phase, which plans no times.
+
+        No block before it is made; in a Poisson phase the gaps before it are added up, about 15 ns each. Raises
+        IndexError where the plan has no such event.
+        """
+        planned = self.phases[self.phase_of(index)]
+        number = index - planned.first_index
+        if planned.model == "closed":
+            if planned.limit is not None and number >= planned.limit and self._only_closed(planned):
+                raise IndexError(index)
+            return None
+        phase = self.scenario.phases[planned.number]
+        due = process_of(phase).due(phase, self._place(planned.number, planned.first_index), number)
+        if due is None:
+            raise IndexError(index)
+        return planned.start_ns + due
+
+    def _only_closed(self, planned: PlannedPhase) -> bool:
+        return all(phase.model == "open" or phase is planned for phase in self.phases)
+
     def kind_of(self, index: int) -> tuple[int, int]:
         """(type, case) of an event, by its index alone."""
         number = int(self._mix.block(index // BLOCK, self.phase_of(index))[index % BLOCK])
