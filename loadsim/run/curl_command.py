@@ -27,7 +27,7 @@ def curl_command(request: RemadeRequest, target: Target) -> str:
     parts += [f"--header {shlex.quote(f'{name}:')}" for name in _ADDED_BY_CURL if name.lower() not in given]
     body = base64.b64decode(request.body) if request.body_base64 else request.body.encode()
     before = ""
-    if request.body_base64 or len(body) > _LONGEST_ARGUMENT or b"\0" in body:
+    if request.body_base64 or len(body) > _LONGEST_ARGUMENT or not request.body.isprintable():
         before = f"base64 -d <<'END_OF_BODY' |\n{base64.encodebytes(body).decode()}END_OF_BODY\n"
         parts.append("--data-binary @-")
     else:

@@ -193,7 +193,7 @@ def _raw_rows(directory: Path, index: int, plan: Plan, case: int) -> list[dict[s
     if not path.is_file():
         return []
     copies = plan.scenario.cases[case - 1].copies if case else None
-    return deliveries_of(path, index, copies or 1)
+    return deliveries_of(path, index, copies + 1 if copies else 1)  # see Volleys: one more after them
 
 
 def _signed_at(spec: RunSpec, index: int, due_ns: int | None, started_ns: int, rows: list[dict[str, Any]]) -> SignedAt:
