@@ -14,6 +14,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.input_files import read_bytes_file
+from loadsim.launch.raw_log_lines import FILE as RAW
 from loadsim.measure.event_outcomes import FILE as OUTCOMES
 from loadsim.measure.event_outcomes import Ending, load_outcomes
 from loadsim.measure.result import RunResult
@@ -26,7 +27,6 @@ from loadsim.run.remade_request import RemadeRequest, SignedAt, remade
 from loadsim.run.stored_scenario import stored_run
 
 SCHEMA = "loadsim.event/1"
-RAW = "raw.ndjson"
 _UNIX = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 

@@ -32,23 +32,21 @@ def deliveries_of(path: Path, index: int, copies: int = 1) -> list[dict[str, Any
                 return []
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
                 found = _found(log, index, copies)
+        return sorted(found, key=lambda row: (row["attempt"], row["copy"], row["done_ns"]))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    try:
-        rows = [orjson.loads(line) for line in found]
-        return sorted(rows, key=lambda row: (row["attempt"], row["copy"], row["done_ns"]))
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise UsageError(f"{path}: a line of event {index} is not one of a raw log") from None
 
 
-def _found(log: mmap.mmap, index: int, copies: int) -> list[bytes]:
+def _found(log: mmap.mmap, index: int, copies: int) -> list[dict[str, Any]]:
     wanted = b'"seq":%d,' % index
-    lines: list[bytes] = []
+    rows: list[dict[str, Any]] = []
     for start, end in _stretches(len(log), _place(log, index)):
-        lines += _lines(log, wanted, start, end)
-        if _whole(lines, copies):
+        rows += map(orjson.loads, _lines(log, wanted, start, end))
+        if _whole(rows, copies):
             break
-    return lines
+    return rows
 
 
 def _place(log: mmap.mmap, index: int) -> int:
@@ -84,13 +82,8 @@ def _lines(log: mmap.mmap, wanted: bytes, start: int, end: int) -> Iterator[byte
         at += len(wanted)
 
 
-def _whole(lines: list[bytes], copies: int) -> bool:
+def _whole(rows: list[dict[str, Any]], copies: int) -> bool:
     """Whether the outcome is there, and all deliveries beside it."""
-    rows = [orjson.loads(line) for line in lines]
-    last = max((row["attempt"] for row in rows if row.get("outcome")), default=None)
-    seen = {row["attempt"] for row in rows}
-    return (
-        last is not None
-        and len({row["copy"] for row in rows}) >= copies
-        and all(attempt in seen for attempt in range(1, last + 1))
-    )
+    last = max((row["attempt"] for row in rows if row["outcome"]), default=None)
+    attempts, numbers = ({row[key] for row in rows} for key in ("attempt", "copy"))
+    return last is not None and len(numbers) >= copies and attempts.issuperset(range(1, last + 1))
