@@ -22,7 +22,7 @@ _UNFINISHED = kind_name(UNFINISHED)
 
 def slowest_section(result: RunResult) -> Section:
     """The slowest events by response time; those by service time where they are others."""
-    note = "of recorded phases; loadsim explain RUN EVENT shows all about one"
+    note = "of recorded phases; loadsim explain RUN EVENT shows one"
     return Section("slowest", "Slowest events", list(_slowest(result)), note)
 
 
@@ -58,6 +58,6 @@ def _times(event: EventRow) -> tuple[str, ...]:
 
 def _words(event: EventRow) -> Sequence[Cell | str]:
     """Type with the trace id below it, case and phase."""
-    unread = " (not sampled)" if event.sampled is False else ""
-    trace = "" if event.trace_id is None else f"{event.trace_id}{unread}"
+    sampled = " sampled" if event.sampled else ""
+    trace = "" if event.trace_id is None else f"{event.trace_id}{sampled}"
     return (Cell(event.type, under=trace, link=event.link or ""), event.case, event.phase)
