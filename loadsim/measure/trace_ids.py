@@ -10,6 +10,7 @@ those; the flag `random` says so.
 from __future__ import annotations
 
 import hashlib
+from binascii import hexlify
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,8 +26,6 @@ _GAMMA, _FIRST, _SECOND = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D
 _ATTEMPT_SHIFT = np.uint64(48)
 """An index is below 2⁴⁸ (`plan.scenario_rules.MAX_EVENTS`), and the number of an attempt below 2¹⁶."""
 _LOW = np.uint64((1 << RANDOM_BITS) - 1)
-_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint16)
-"""The two digits of each byte."""
 _FORM = b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-02"
 _TRACE, _SPAN, _FLAGS = slice(3, 35), slice(36, 52), 54
 _NOT_SAMPLED = ord("2")
@@ -55,9 +54,9 @@ class TraceIds:
     ) -> list[bytes]:
         """The header's value for the `attempt`-th delivery of each of these events, between two constant texts."""
         words = self._words(indexes, attempt)
-        digits = _HEX[words.astype(">u8").view(np.uint8)].view(np.uint8)
-        form = np.frombuffer(before + _FORM + after, dtype=np.uint8)
-        texts = np.repeat(form[np.newaxis], len(words), axis=0)
+        digits = np.frombuffer(hexlify(words.astype(">u8")), dtype=np.uint8).reshape(-1, 48)
+        form = before + _FORM + after
+        texts = np.frombuffer(bytearray(form * len(words)), dtype=np.uint8).reshape(-1, len(form))
         own = texts[:, len(before) : len(before) + len(_FORM)]
         own[:, _TRACE] = digits[:, :32]
         own[:, _SPAN] = digits[:, 32:]

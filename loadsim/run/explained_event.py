@@ -217,6 +217,8 @@ def _run_notes(result: RunResult, plan: Plan, phase: int, index: int, rows: list
         became_due = totals.planned + (totals.refusals_due or 0)
         if index - planned.first_index >= became_due:
             notes.append("the run was ended before this event was due")
+    if len(run.captures) < sum(event.payloads is not None for event in plan.scenario.events):
+        notes.append("the result has no hash of its recorded bodies: whether their file is still the same is not known")
     if run.version != __version__:
         notes.append(f"the run was made by loadsim {run.version}, this is {__version__}: bodies may differ")
     return notes
