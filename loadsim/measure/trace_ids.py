@@ -54,7 +54,7 @@ class TraceIds:
     ) -> list[bytes]:
         """The header's value for the `attempt`-th delivery of each of these events, between two constant texts."""
         words = self._words(indexes, attempt)
-        digits = np.frombuffer(hexlify(words.astype(">u8")), dtype=np.uint8).reshape(-1, 48)
+        digits = np.frombuffer(hexlify(words.astype(">u8").data), dtype=np.uint8).reshape(-1, 48)
         form = before + _FORM + after
         texts = np.frombuffer(bytearray(form * len(words)), dtype=np.uint8).reshape(-1, len(form))
         own = texts[:, len(before) : len(before) + len(_FORM)]
