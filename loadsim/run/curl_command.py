@@ -37,6 +37,8 @@ def curl_command(request: RemadeRequest, target: Target) -> str:
 
 
 def _route(target: Target) -> Iterator[str]:
+    if target.http != "1.1":
+        yield "--http2-prior-knowledge" if target.url.lower().startswith("http://") else "--http2"
     if target.insecure:
         yield "--insecure"
     for option, value in (

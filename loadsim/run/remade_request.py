@@ -98,7 +98,7 @@ def remade(spec: RunSpec, plan: Plan, index: int, stratum: int, at: SignedAt) ->
     concealed = secrets_in({}, keys=secrets or ())
     body, is_base64 = _text(request.body, concealed, notes)
     notes += _notes(spec, plan, stratum, at)
-    if secrets is not None and at.bytes_out and not embedded:
+    if secrets is not None and at.bytes_out and not embedded and spec.scenario.target.http == "1.1":
         notes += _size_note(spec, request, index, at.bytes_out)
     shown = RemadeRequest(
         url=None if embedded else spec.scenario.target.url,

@@ -12,6 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from loadsim.engine import trace_context
 from loadsim.engine.trace_context import traced
 from loadsim.measure.trace_ids import TraceIds
+from tests.engine.http2_servers import JudgeServer, over_http2
 from tests.engine.running import TRANSPORTS, run, scenario
 from tests.engine.servers import OK, Peer, Server
 
@@ -75,6 +76,19 @@ def test_every_delivery_bears_its_own(
     for name, context in contexts(seen).items():
         _, index, attempt = name.split("/")
         assert context == IDS.of(int(index), int(attempt))
+
+
+def test_over_http_2_it_is_a_field_of_each_request() -> None:
+    with JudgeServer() as server:
+        target = {"url": server.url, "timeout": "60s", "http": "2"}
+        of = scenario([{"rate": "300/s", "duration": "300ms"}], target)
+        result = run(of, over_http2(), trace_ids=IDS)
+    result.assert_balanced()
+    assert set(result.outcomes) == {"200"}
+    seen = Seen()
+    seen.headers = {asked.id: [(name.decode(), value.decode()) for name, value in asked.fields] for asked in server.log}
+    found = contexts(seen)
+    assert found == {f"run/{index}/1": IDS.of(index) for index in range(90)}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
