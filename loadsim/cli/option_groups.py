@@ -19,7 +19,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Events": ("mix", "payload", "seed", "epoch", "trace"),
     "Objectives": ("objectives", "aborting", "default_objectives", "gate", "gates", "max_lag"),
     "Output": (
-        *("name", "tags", "out", "json_file", "as_json", "live", "opened", "outcomes", "raw", "quiet", "check"),
+        *("name", "tags", "out", "json_file", "as_json", "live", "opened", "outcomes", "raw", "otlp", "quiet"),
+        "check",
     ),
     "Cluster": (
         *("cluster", "per_host", "ship_secret", "allow_lost", "insecure_cluster"),

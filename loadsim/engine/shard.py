@@ -46,6 +46,7 @@ from loadsim.engine.policies_of_plan import policies_of
 from loadsim.engine.raw_log_rows import RawRows
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.sampled_rows import MOST_A_SECOND, SampledRows
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.engine.transport_choice import make_transport
 from loadsim.exit_codes import Exit
@@ -177,7 +178,13 @@ class ShardRun:
         if spec.watches_effects:
             self._deliveries = Acknowledgements(effect_flags(plan), begin.at_ns - self._start_ns)
         self._named = named_events(plan, self._start_ns)
-        logs = [self._named, *(log for log in (self._raw, self._notes, self._deliveries) if log is not None)]
+        trace_ids = None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled)
+        self._spans = None
+        if spec.sends_spans and trace_ids is not None:
+            most = math.ceil(MOST_A_SECOND * spec.frame_s / message.shards)
+            self._spans = SampledRows(trace_ids, plan.copied, begin.at_ns - self._start_ns, most)
+        optional = (self._raw, self._notes, self._deliveries, self._spans)
+        logs = [self._named, *(log for log in optional if log is not None)]
         self._pauses = Pauses(plan.scenario.validity.lag)
         self._lateness = LatenessTally(self._start_ns, target.timeout, self._pauses.disturbed)
         self._recorder = Recorder(tally, logs, self._lateness)
@@ -192,7 +199,7 @@ class ShardRun:
             policies=policies.all,
             gatherer=policies.volleys,
             pauses=self._pauses,
-            trace_ids=None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled),
+            trace_ids=trace_ids,
             **share,
         )
         await self._fire(loop)
@@ -279,6 +286,7 @@ class ShardRun:
             raw=self._raw.take() if self._raw is not None else b"",
             outcomes=self._notes.take() if self._notes is not None else b"",
             deliveries=self._deliveries.take() if self._deliveries is not None else b"",
+            spans=self._spans.take() if self._spans is not None else b"",
             named=self._named.take(),
             volleys=volleys.counts if volleys is not None else None,
             retries=retries.counts if retries is not None else None,

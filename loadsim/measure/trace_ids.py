@@ -69,9 +69,19 @@ class TraceIds:
         _, trace_id, span_id, flags = self.values([index], attempt)[0].decode().split("-")
         return TraceContext(trace_id, span_id, sampled=flags == "03")
 
-    def _words(self, indexes: Ints | Sequence[int], attempt: int) -> NDArray[np.uint64]:
+    def sampled(self, indexes: Ints, attempts: Ints) -> NDArray[np.bool]:
+        """Which of these deliveries have the flag `sampled`."""
+        return self._sampled(self._words(indexes, attempts))
+
+    def numbers(self, indexes: Ints, attempts: Ints) -> list[tuple[int, int]]:
+        """The trace id and the span id of each of these deliveries, as numbers."""
+        words = self._words(indexes, attempts).tolist()
+        return [(high << 64 | low, span) for high, low, span in words]
+
+    def _words(self, indexes: Ints | Sequence[int], attempt: int | Ints) -> NDArray[np.uint64]:
         """uint64 (n, 3): the halves of the trace id and the span id; none is 0, which would be invalid."""
-        numbers = np.asarray(indexes, dtype=np.uint64) | np.uint64(attempt) << _ATTEMPT_SHIFT
+        attempts = np.asarray(attempt, dtype=np.uint64)
+        numbers = np.asarray(indexes, dtype=np.uint64) | attempts << _ATTEMPT_SHIFT
         words: NDArray[np.uint64] = (numbers * _GAMMA)[:, np.newaxis] + self._keys
         words ^= words >> np.uint64(30)
         words *= _FIRST

@@ -106,6 +106,12 @@ class Plan:
         phase, type_number = divmod(rest, len(self.types))
         return phase, type_number, case
 
+    @property
+    def copied(self) -> list[bool]:
+        """By stratum: whether its events are several identical deliveries, which bear one trace context."""
+        cases = [False, *(bool(case.copies) for case in self.scenario.cases)]
+        return [cases[self.unpack(stratum)[2]] for stratum in range(self.strata)]
+
     def phase_of(self, index: int) -> int:
         """The phase of an open event; the first closed phase for every index behind the open ones."""
         phases = self.phases

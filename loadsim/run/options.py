@@ -70,6 +70,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: str = "1"
     raw: bool = False
     outcomes: bool = False
+    otlp: str | None = None
+    """URL of an OpenTelemetry collector that gets metrics and spans while the run goes on."""
     out: str = "reports"
     check: bool = False
     """Only check: no result has to be writable."""

@@ -42,6 +42,7 @@ from loadsim.plan.run_spec import MOST_WORKERS
 from loadsim.plan.scenario_rules import with_scheme
 from loadsim.run.captures import captures_of
 from loadsim.run.options import RunOptions
+from loadsim.run.otlp.endpoint import otlp_url
 from loadsim.run.run_length import check_sizes, scaled_spec
 from loadsim.run.run_secrets import with_keys
 from loadsim.run.run_store_judge import free_directory
@@ -147,6 +148,7 @@ def compose(
         cluster=_cluster(options, target),
         raw=options.raw,
         outcomes=options.outcomes or scenario.outcomes,
+        otlp=None if options.otlp is None else otlp_url(options.otlp),
         out=Path(options.out),
         tags=parse_tags(options.tags),
     )
