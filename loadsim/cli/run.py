@@ -95,8 +95,8 @@ if TYPE_CHECKING:
 @click.option(
     "--otlp",
     metavar="URL",
-    help="Send metrics each second, and with --trace spans of sampled deliveries, to this OpenTelemetry collector, e.g. "
-    "http://localhost:4318.",
+    help="Send metrics each second, and with --trace spans of sampled deliveries, to this OpenTelemetry collector, "
+    "e.g. http://localhost:4318.",
 )
 @click.option(
     "--live",

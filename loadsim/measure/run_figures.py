@@ -67,9 +67,7 @@ class FigureCounts:
         self._phase, _, self._case = np.array(strata, dtype=np.int64).reshape(-1, 3).T
         timed = [names.expects[case] == "accept" for _, _, case in strata]
         self._timed = np.array(timed, dtype=np.bool)
-        self._strata = [
-            [stratum for stratum in names.select(phase=phase, expect="accept")] for phase in range(len(names.phases))
-        ]
+        self._strata = [names.select(phase=phase, expect="accept") for phase in range(len(names.phases))]
         self._ended: dict[Ending, int] = {}
         self._counts: dict[tuple[Metric, int], Ints] = {}
         self._made: dict[tuple[Metric, int], Latency] = {}

@@ -241,9 +241,9 @@ def with_scheme(url: str) -> str:
     return f"http://{url}" if _HOST_AND_PORT.fullmatch(url) else url
 
 
-def check_url(key: str, url: str, alternative: str = "") -> None:
+def check_url(key: str, url: str, alternative: str = "", example: str = "https://example.test/webhooks") -> None:
     """An absolute http or https URL with a host. The message never repeats the URL: it may hold credentials."""
-    need = f"needs an absolute URL such as https://example.test/webhooks{alternative}"
+    need = f"needs an absolute URL such as {example}{alternative}"
     if with_scheme(url) != url:
         need = "begins with its scheme: write http:// or https:// before the host"
     if re.search(r"[\x00-\x20\x7f]", url):

@@ -25,7 +25,7 @@ class _Noting(requests.Session):
 
     why = ""
 
-    def send(self, *args: object, **options: object) -> requests.Response:  # type: ignore[override]  # passed on
+    def send(self, *args: object, **options: object) -> requests.Response:
         try:
             answer = super().send(*args, **options)  # type: ignore[arg-type]
         except requests.RequestException as error:
@@ -48,7 +48,7 @@ class Collector:
         try:
             self._metrics = OTLPMetricExporter(signal_url(url, METRICS), timeout=TIMEOUT_S, session=self._session)
             self._spans = OTLPSpanExporter(signal_url(url, TRACES), timeout=TIMEOUT_S, session=self._session)
-        except Exception as error:  # its message may repeat a secret of the environment
+        except Exception as error:  # noqa: BLE001 - its message may repeat a secret of the environment
             raise UsageError(
                 f"--otlp: OpenTelemetry cannot use a variable OTEL_EXPORTER_OTLP_… ({type(error).__name__})"
             ) from None
@@ -66,7 +66,7 @@ class Collector:
     def close(self) -> None:
         """End what is under way, too."""
         self._metrics.shutdown()
-        self._spans.shutdown()
+        self._spans.shutdown()  # type: ignore[no-untyped-call]  # of the library
 
     def _why(self) -> str:
         return self._session.why or "OpenTelemetry could not send it"

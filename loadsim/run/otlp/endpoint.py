@@ -19,7 +19,7 @@ def otlp_url(text: str) -> str:
     """The URL of a collector as a user wrote it, checked. Raises UsageError, which never repeats it."""
     url = with_scheme(text)
     try:
-        check_url("--otlp", url)
+        check_url("--otlp", url, example="http://localhost:4318")
     except DocumentError as error:
         raise UsageError(str(error)) from None
     if urlsplit(url).path.rstrip("/").endswith((METRICS, TRACES)):

@@ -48,9 +48,7 @@ def outcome_attributes(code: int) -> dict[str, str | int]:
 class MetricPoints:
     """Makes the metrics of one run, which began at `start_ns` (ns since 1970)."""
 
-    def __init__(
-        self, resource: Resource, scope: InstrumentationScope, names: StratumNames, start_ns: int
-    ) -> None:
+    def __init__(self, resource: Resource, scope: InstrumentationScope, names: StratumNames, start_ns: int) -> None:
         self._resource, self._scope, self._names, self._start_ns = resource, scope, names, start_ns
 
     def of(self, figures: RunFigures, at_ns: int) -> MetricsData:
