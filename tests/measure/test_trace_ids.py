@@ -95,3 +95,12 @@ def test_made_in_bulk_or_alone(first: int, shards: int, attempt: int) -> None:
     ids = TraceIds("run", 0.5)
     indexes = np.arange(first, first + 10 * shards, shards)
     assert ids.values(indexes, attempt) == [ids.values([int(index)], attempt)[0] for index in indexes]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**40), ATTEMPTS), max_size=20))
+def test_ids_of_any_deliveries_as_numbers(deliveries: list[tuple[int, int]]) -> None:
+    ids = TraceIds("run", 0.5)
+    indexes, attempts = np.array(deliveries, dtype=np.int64).reshape(-1, 2).T
+    wanted = [ids.of(index, attempt) for index, attempt in deliveries]
+    assert ids.numbers(indexes, attempts) == [(int(each.trace_id, 16), int(each.span_id, 16)) for each in wanted]
+    assert ids.sampled(indexes, attempts).tolist() == [each.sampled for each in wanted]
