@@ -17,7 +17,6 @@ from loadsim.run.otlp.endpoint import METRICS, TRACES, signal_url
 
 TIMEOUT_S = 2.0
 """The longest time for one batch, with what the exporters repeat."""
-_LOGGER = "opentelemetry"
 
 
 class _Noting(requests.Session):
@@ -40,10 +39,8 @@ class Collector:
     environment, which the exporters read. Raises UsageError where they cannot use it."""
 
     def __init__(self, url: str) -> None:
-        # The exporters log each failure, with the URL and what was answered; `failure` says it once.
-        logger = logging.getLogger(_LOGGER)
-        logger.addHandler(logging.NullHandler())
-        logger.propagate = False
+        # The exporters log each failure, with the URL and what was answered; here it is what `take_…` returns.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
         self._session = _Noting()
         try:
             self._metrics = OTLPMetricExporter(signal_url(url, METRICS), timeout=TIMEOUT_S, session=self._session)
