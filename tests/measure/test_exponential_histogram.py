@@ -23,7 +23,9 @@ def _magnitudes(most: int) -> st.SearchStrategy[int]:
 
 
 @given(CONFIGS, st.data())
-def test_every_value_is_counted_once_in_a_bucket_that_holds_it(form: tuple[HdrConfig, float], data: st.DataObject):
+def test_every_value_is_counted_once_in_a_bucket_that_holds_it(
+    form: tuple[HdrConfig, float], data: st.DataObject
+) -> None:
     config, unit = form
     values = data.draw(st.lists(_magnitudes(config.highest), max_size=60))
     found = exponential(_counts(config, values), config, unit)
@@ -40,7 +42,7 @@ def test_every_value_is_counted_once_in_a_bucket_that_holds_it(form: tuple[HdrCo
 
 
 @given(st.lists(_magnitudes(MICROSECONDS.highest), min_size=1, max_size=60))
-def test_more_values_never_make_the_buckets_finer(values: list[int]):
+def test_more_values_never_make_the_buckets_finer(values: list[int]) -> None:
     scales = [
         exponential(_counts(MICROSECONDS, values[:n]), MICROSECONDS, 1e-6).scale for n in range(1, len(values) + 1)
     ]
@@ -58,12 +60,12 @@ def test_more_values_never_make_the_buckets_finer(values: list[int]):
         ([3, 3], 8, 405, [2]),  # ceil(log2(3) * 256) - 1
     ],
 )
-def test_buckets_that_are_known(values: list[int], scale: int, offset: int, counts: list[int]):
+def test_buckets_that_are_known(values: list[int], scale: int, offset: int, counts: list[int]) -> None:
     found = exponential(_counts(MICROSECONDS, values), MICROSECONDS, 1.0)
     assert (found.scale, found.offset, found.counts) == (scale, offset, counts)
 
 
-def test_the_whole_range_fits():
+def test_the_whole_range_fits() -> None:
     found = exponential(_counts(MICROSECONDS, [1, MICROSECONDS.highest]), MICROSECONDS, 1e-6)
     assert len(found.counts) <= MOST_BUCKETS
     assert found.scale == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -52,21 +52,23 @@ class Collector:
 
     def take_metrics(self, data: MetricsData) -> str:
         """Post them; empty, or why they were not taken."""
-        self._session.why = ""
-        return "" if self._metrics.export(data) is MetricExportResult.SUCCESS else self._why()
+        return self._posted(lambda: self._metrics.export(data) is MetricExportResult.SUCCESS)
 
     def take_spans(self, spans: Sequence[ReadableSpan]) -> str:
         """Post them; empty, or why they were not taken."""
-        self._session.why = ""
-        return "" if self._spans.export(spans) is SpanExportResult.SUCCESS else self._why()
+        return self._posted(lambda: self._spans.export(spans) is SpanExportResult.SUCCESS)
 
     def close(self) -> None:
         """End what is under way, too."""
         self._metrics.shutdown()
         self._spans.shutdown()  # type: ignore[no-untyped-call]  # of the library
 
-    def _why(self) -> str:
-        return self._session.why or "OpenTelemetry could not send it"
+    def _posted(self, export: Callable[[], bool]) -> str:
+        self._session.why = ""
+        try:
+            return "" if export() else self._session.why or "OpenTelemetry could not send it"
+        except Exception as error:  # noqa: BLE001 - older exporters raise; the message may repeat the URL
+            return self._session.why or f"OpenTelemetry could not send it ({type(error).__name__})"
 
 
 def _words(error: BaseException) -> str:

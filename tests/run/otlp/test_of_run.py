@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.metrics.export import MetricsData
 
 from loadsim.cases import case_rules
 from loadsim.launch.run_lifecycle import Run
@@ -28,6 +30,7 @@ from loadsim.measure.trace_ids import TraceContext, TraceIds
 from loadsim.model import Secret
 from loadsim.plan import RunSpec, from_document
 from loadsim.run.otlp import of_run
+from loadsim.run.otlp.collector import Collector
 from loadsim.run.run_store_judge import run_load
 
 Values = dict[str, Any]
@@ -225,7 +228,9 @@ async def test_spans_are_the_parents_of_what_the_endpoint_saw(
         assert span.parent_span_id == b""
         assert span.kind == Span.SPAN_KIND_CLIENT
         assert named["loadsim.due_unix_nano"] <= span.start_time_unix_nano <= span.end_time_unix_nano
-        assert [span.start_time_unix_nano <= event.time_unix_nano <= span.end_time_unix_nano for event in span.events]
+        assert [
+            span.start_time_unix_nano <= each.time_unix_nano <= span.end_time_unix_nano for each in span.events
+        ] == [True]
         failed = named["loadsim.attempt"] <= refused
         assert span.status.code == (Status.STATUS_CODE_ERROR if failed else Status.STATUS_CODE_UNSET)
         assert named["http.response.status_code"] == (503 if failed else 200)
@@ -291,3 +296,13 @@ async def test_spans_that_are_too_many_are_counted(tmp_path: Path, monkeypatch: 
     sent = len(list(collector.spans))
     assert result.totals.sent == 2000
     assert said == [f"OTLP: {2000 - sent:,} spans left out: at most 500 a second are sent"]
+
+
+def test_an_exporter_that_raises_is_a_reason_without_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def export(*_: object, **__: object) -> None:
+        raise ValueError("http://user:hidden@collector.example.test")
+
+    monkeypatch.setattr(OTLPMetricExporter, "export", export)
+    collector = Collector("http://127.0.0.1:4318")
+    assert collector.take_metrics(MetricsData([])) == "OpenTelemetry could not send it (ValueError)"
+    collector.close()
