@@ -22,6 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from loadsim.cases import case_rules
+from loadsim.engine.sampled_rows import MOST_A_SECOND
 from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.histogram_codec import decode
 from loadsim.measure.named_events import SLOWEST
@@ -295,7 +296,7 @@ async def test_spans_that_are_too_many_are_counted(tmp_path: Path, monkeypatch: 
         result, said = await ran(tmp_path, collector.url, Endpoint(), **tables)
     sent = len(list(collector.spans))
     assert result.totals.sent == 2000
-    assert said == [f"OTLP: {2000 - sent:,} spans left out: at most 500 a second are sent"]
+    assert said == [f"OTLP: {2000 - sent:,} spans left out: at most {MOST_A_SECOND} a second are sent"]
 
 
 def test_an_exporter_that_raises_is_a_reason_without_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
