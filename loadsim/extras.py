@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "http2", "interop", "report", "sql"]
+Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "http2", "interop", "otel", "report", "sql"]
 """Those that a command or a page asks for."""
 
 
@@ -18,6 +18,7 @@ PURPOSES = {
     "dask": "load from several machines: --cluster",
     "http2": "events over HTTP/2: --http2",
     "interop": "bench verify beside the providers' own libraries",
+    "otel": "metrics and spans of a run for an OpenTelemetry collector: --otlp",
     "report": "charts in report.html",
     "sql": 'effects in a database: [effects] source = "sql"',
 }

@@ -18,6 +18,7 @@ MENDED = {
     "flask": ("3.1.3", "CVE-2026-27205: caches of what is a session's"),
     "werkzeug": ("3.1.6", "CVE-2026-27199: device names on Windows"),
     "starlette": ("0.49.1", "CVE-2025-62727: quadratic time for Range"),
+    "requests": ("2.32.4", "CVE-2024-47081: credentials of a .netrc sent to another host"),
     "pytest": ("9.0.3", "CVE-2025-71176: a guessable directory in /tmp"),
     "playwright": ("1.55.1", "CVE-2025-59288: browsers downloaded without a check"),
     "setuptools": ("78.1.1", "CVE-2025-47273: writing outside of a directory"),

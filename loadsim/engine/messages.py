@@ -102,7 +102,11 @@ class Frame(msgspec.Struct, tag="frame"):
     """If requested: their outcomes, packed by `measure.event_outcomes`."""
     deliveries: bytes = b""
     """If requested: when they were due and ended, packed by `measure.effect_book`."""
+    spans: bytes = b""
+    """If requested: the rows of sampled deliveries, packed by `engine.sampled_rows`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
+    named: bytes = b""
+    """The slowest and the first failing events so far, packed by `measure.named_events`."""
     away_ns: int = 0
     """How long the loop was away (see `measure.pauses`), cumulative."""
     queued_ns: int | None = None

@@ -64,7 +64,7 @@ def resolve(target: Target, lookup: Lookup | None = None, *, key_password: Secre
         addresses=_addresses(target, there, lookup or socket.getaddrinfo),
         server_name=there.tls_name,
         tls=client_context(trust_of(target, key_password), ssl.SSLContext, http=target.http) if secure else None,
-        head=_head(target, there),
+        head=request_head(target, there),
         http=target.http,
         proxy=target.proxy,
         via=target.unix or target.connect_to,
@@ -86,7 +86,8 @@ def _addresses(target: Target, there: Authority, lookup: Lookup) -> tuple[Addres
     return tuple(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-def _head(target: Target, there: Authority) -> bytes:
+def request_head(target: Target, there: Authority) -> bytes:
+    """Request line and constant headers of every request, without the blank line."""
     headers = {"Host": there.header, "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
     if (credentials := basic_auth(target.url)) is not None:
         headers["Authorization"] = credentials

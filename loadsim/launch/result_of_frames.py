@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -12,11 +12,13 @@ from loadsim.launch.collect import Collector, ShardState
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
+from loadsim.measure.named_events import Named, Naming, merged
 from loadsim.measure.result import Environment, RunInfo, RunResult
 from loadsim.measure.result_generator import ShardRow
 from loadsim.measure.result_verdict import Aborted
 from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S, counted
 from loadsim.plan import Plan, RunSpec, redacted
 from loadsim.plan.providers import DEADLINES_NS
@@ -67,9 +69,10 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     stopped_ns = stopped_ns_of(collector, plan)
     durations = _durations(plan, stopped_ns)
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
+    names = stratum_names(plan, durations)
     return assemble(
         collector.merged,
-        stratum_names(plan, durations),
+        names,
         planned=collector.planned(),
         run=RunInfo(
             id=spec.run_id,
@@ -88,6 +91,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             tags=spec.tags,
             scale=spec.scale,
             http="2" if spec.fired.target.http == "2" else "1.1",
+            captures={name: capture.digest() for name, capture in spec.recorded.items()},
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],
@@ -103,6 +107,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             steal_share=facts.steal_share,
         ),
         deadlines=DEADLINES_NS,
+        named=_named(collector, facts, names),
         lateness=collector.lateness,
         extra_unfinished=collector.extra_unfinished(),
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
@@ -116,6 +121,15 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         ],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
+
+
+def _named(collector: Collector, facts: RunFacts, names: StratumNames) -> Named:
+    scenario = facts.plan.scenario
+    trace = scenario.trace
+    naming = Naming(names, frozenset(number for number, case in enumerate(scenario.cases, 1) if case.copies))
+    if trace is not None:
+        naming = replace(naming, traces=TraceIds(facts.spec.run_id, trace.sampled), page_of=trace.page_of)
+    return merged((state.frame.named for state in collector.states if state.frame is not None), naming)
 
 
 def _retry_scope(plan: Plan, durations: list[int], planned: list[int]) -> RetryScope | None:

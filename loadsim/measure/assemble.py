@@ -16,6 +16,7 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.histogram_codec import encode
 from loadsim.measure.load_shortfall import short_windows
 from loadsim.measure.merged_counts import Merged
+from loadsim.measure.named_events import NOBODY, Named
 from loadsim.measure.result import SCHEMA, Environment, RunInfo, RunResult
 from loadsim.measure.result_events import (
     CUT_OFF,
@@ -73,13 +74,14 @@ def assemble(
     addresses: Sequence[AddressRow] = (),
     connections: Sequence[ConnectionRow] = (),
     deadlines: Sequence[int] = (),
+    named: Named = NOBODY,
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
     `planned` and `extra_unfinished` are per stratum: events due before the stop as the shards counted them, and
     (planned - ended) of lost shards as of their last frames (see `Merged.shard_counter(shard, "ended")`). `samples` of
     all shards, in any order; the first SAMPLES_PER_KIND of each status and error kind are kept. `deadlines`: as the
-    tallies had them.
+    tallies had them. `named`: the events that the result names.
     """
     extra = np.zeros(names.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
     again: dict[int, int] = {}
@@ -134,6 +136,8 @@ def assemble(
         addresses=by_address(addresses),
         connections=busiest(connections),
         deadlines=_deadlines(merged, accepting, deadlines),
+        slowest=named.slowest,
+        failing=named.failing,
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
     )

@@ -17,6 +17,7 @@ from loadsim.measure.result_events import (
     AddressRow,
     ConnectionRow,
     DeadlineCount,
+    EventRow,
     SampleRow,
     SeriesRow,
     Totals,
@@ -68,6 +69,8 @@ class RunInfo(msgspec.Struct, frozen=True):
     """The version of HTTP that was spoken."""
     scale: Figure = 1.0
     """By which the scenario was shortened (`--scale`); 1: it ran whole. `scenario` is the shortened one."""
+    captures: dict[str, str] = msgspec.field(default_factory=dict)
+    """Type of the `[[events]]` with recorded bodies -> a hash of their file's rows, in hex."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -147,6 +150,12 @@ class RunResult(msgspec.Struct, frozen=True):
     wider."""
     deadlines: list[DeadlineCount] | None = None
     """Exact, shortest deadline first; None in results of earlier versions."""
+    slowest: dict[str, list[EventRow]] = msgspec.field(default_factory=dict)
+    """The slowest recorded events by `response` and by `service` time, the slowest first, at most 20 of each; without
+    those that had to be refused. Empty in results of earlier versions."""
+    failing: list[EventRow] = msgspec.field(default_factory=list)
+    """The first event of each failing status or error kind of each kind of case, by due time. Where a refusal was due,
+    every answer but 4xx fails."""
 
 
 class _Envelope(msgspec.Struct):

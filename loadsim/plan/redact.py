@@ -147,7 +147,7 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(target.get(key), str):
                 target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):
-            target["headers"] = redact_headers(target["headers"])
+            target["headers"] = _redacted_headers(target["headers"])
     effects = shown.get("effects")
     if isinstance(effects, dict):
         if isinstance(effects.get("url"), str):
@@ -155,5 +155,19 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(effects.get("dsn_env"), str):
             effects["dsn_env"] = shown_variable(effects["dsn_env"])
         if isinstance(effects.get("headers"), dict):
-            effects["headers"] = redact_headers(effects["headers"])
+            effects["headers"] = _redacted_headers(effects["headers"])
     return shown
+
+
+def _redacted_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers of a scenario: of a value from a variable, the variable's name stays."""
+    return {
+        name: value if _is_named(value) else masked
+        for (name, value), masked in zip(headers.items(), redact_headers(headers).values(), strict=True)
+    }
+
+
+def _is_named(value: object) -> bool:
+    """Whether this is `env:NAME`, with a name that no secret has."""
+    name = value.removeprefix(ENV_PREFIX).strip() if isinstance(value, str) and value.startswith(ENV_PREFIX) else ""
+    return bool(name) and shown_variable(name) == name

@@ -73,6 +73,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Whether shards report the outcome of every delivery, for the file or for the receiver's ledger."""
     watches_effects: bool = False
     """Whether shards report when each delivery was due and ended, so that effects can be compared with it."""
+    otlp: str | None = None
+    """The collector that gets metrics and spans of the run while it goes on (OTLP over HTTP)."""
     out: Path = Path("reports")
     """The directory for results."""
     drawn: bool = True
@@ -106,6 +108,11 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     def hidden(self) -> frozenset[str]:
         """Lower-case names of the headers whose values come from the environment: they are masked in samples."""
         return from_environment(self.scenario.target.headers)
+
+    @property
+    def sends_spans(self) -> bool:
+        """Whether shards report the rows of sampled deliveries, so that their spans can be sent to a collector."""
+        return self.otlp is not None and self.scenario.trace is not None
 
     @property
     def allow_lost(self) -> int:

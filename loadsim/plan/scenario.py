@@ -16,6 +16,7 @@ from loadsim.plan.effects import Effects
 from loadsim.plan.headers import Headers
 from loadsim.plan.receiver_behaviour import Behaviour
 from loadsim.plan.retry_schedule import Retry
+from loadsim.plan.trace import Trace
 from loadsim.plan.typed_document import Duration, Rate, Size, write
 
 CUSTOM_SCHEME = "custom"
@@ -250,6 +251,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The same seed gives the same events (default: random). For example `7`."""
     effects: Effects | None = None
     """Where the effects of events can be seen: what the endpoint does for them after its answer."""
+    trace: Trace | None = None
+    """The header `traceparent` on every delivery (default: none)."""
     outcomes: bool = False
     """Save the outcome of every event with the result, for `loadsim reconcile`."""
 

@@ -18,6 +18,7 @@ from loadsim.plan.effects import Effects, check_effects
 from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.retry_schedule import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
+from loadsim.plan.trace import check_trace
 from loadsim.plan.typed_document import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 
@@ -65,6 +66,8 @@ def check(
         raise DocumentError("validity.lag", "must be more than 0")
     _check_receiver(scenario)
     _check_retries(scenario)
+    if scenario.trace is not None:
+        check_trace(scenario.trace, scenario.target.headers)
     if scenario.effects is not None:
         embedded = scenario.target.url == EMBEDDED
         check_effects(scenario.effects, embedded=embedded)
@@ -238,9 +241,9 @@ def with_scheme(url: str) -> str:
     return f"http://{url}" if _HOST_AND_PORT.fullmatch(url) else url
 
 
-def check_url(key: str, url: str, alternative: str = "") -> None:
+def check_url(key: str, url: str, alternative: str = "", example: str = "https://example.test/webhooks") -> None:
     """An absolute http or https URL with a host. The message never repeats the URL: it may hold credentials."""
-    need = f"needs an absolute URL such as https://example.test/webhooks{alternative}"
+    need = f"needs an absolute URL such as {example}{alternative}"
     if with_scheme(url) != url:
         need = "begins with its scheme: write http:// or https:// before the host"
     if re.search(r"[\x00-\x20\x7f]", url):

@@ -134,9 +134,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, known, "; ") or names
 
 
-def read(document: Any, kind: type[T]) -> T:
-    """The struct that a document describes. Raises DocumentError at the first error."""
-    return _convert(_prepare(document, inspect.type_info(kind), ""), kind, "")
+def read(document: Any, kind: type[T], path: str = "") -> T:
+    """The struct that a document describes; `path`: its place in a file. Raises DocumentError at the first error."""
+    return _convert(_prepare(document, inspect.type_info(kind), path), kind, path)
 
 
 def write(value: Any) -> Any:

@@ -38,6 +38,7 @@ from loadsim.report.events_section import events_section
 from loadsim.report.findings import findings
 from loadsim.report.group_sections import cases_section, duplicates_section, group_section
 from loadsim.report.latency_section import latency_section
+from loadsim.report.named_events_section import failing_section, slowest_section
 from loadsim.report.provider_deadlines import deadline_cells
 from loadsim.report.reconciliation import reconciliation_section
 from loadsim.report.retry_rows import attempt_rows, profile_words, retry_rows
@@ -81,6 +82,8 @@ def run_report(result: RunResult) -> Report:
         reconciliation_section(result.reconciliation),
         duplicates_section(result),
         group_section(result, "phase", "By phase"),
+        slowest_section(result),
+        failing_section(result),
         said_section(result),
         _deadlines(result),
         connections_section(result),

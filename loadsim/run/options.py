@@ -65,9 +65,13 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str | None = None
     retry: str | None = None
     time_scale: float | None = None
+    trace: str | None = None
+    """Send `traceparent`, with the flag `sampled` on this share of deliveries."""
     workers: str = "1"
     raw: bool = False
     outcomes: bool = False
+    otlp: str | None = None
+    """URL of an OpenTelemetry collector that gets metrics and spans while the run goes on."""
     out: str = "reports"
     check: bool = False
     """Only check: no result has to be writable."""

@@ -74,6 +74,7 @@ SPEC = RunSpec(
     raw=True,
     outcomes=True,
     noted=True,
+    otlp="http://127.0.0.1:4318",
     watches_effects=True,
     out=Path("a/b"),
     drawn=False,
