@@ -98,8 +98,8 @@ async def exchange(
 async def _over_http2(
     url: str, body: bytes, sent: Headers, timeout_s: float, trust: Trust, chunk: int | None, http: Http
 ) -> Exchange | None:
-    """As `exchange`; None where `http` is `auto` and the endpoint prefers HTTP/1.1, or a try of HTTP/1.1 says best why it
-    cannot be reached."""
+    """As `exchange`. None where `http` is `auto`, and the endpoint prefers HTTP/1.1 or cannot be reached: HTTP/1.1 then
+    says why."""
     from loadsim.single.http2_exchange import Http2Exchange
 
     target = Target(url=url, insecure=trust.insecure, cacert=trust.cacert, cert=trust.cert, key=trust.key, http=http)
