@@ -6,6 +6,8 @@ seen before with the body in one frame. All other frames are the matter of `http
 
 from __future__ import annotations
 
+from typing import Any
+
 from loadsim.engine.endpoint_socket import READY
 from loadsim.engine.http2_control import Control, Received, reset_words
 from loadsim.engine.http2_frames import (
@@ -126,7 +128,7 @@ class Http2Answers(Http2Requests):
         self.take(data, now, receipt)
         if not whole or len(answers) != before + 1:
             return None
-        place: Place = answers[before][0]
+        place: Any = answers[before][0]
         return place if ends_stream(data, place.number) else None
 
     def _frames(  # noqa: C901 - the hot path: a call costs more than a check

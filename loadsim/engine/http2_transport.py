@@ -336,8 +336,8 @@ class Http2Transport(SocketSet[Http2Session]):
         self._reading = False
 
     def _take_stamped(self, session: Http2Session, data: bytes, now: int, bound: int, stamp: int) -> None:
-        """As `take`. The stamp is of the last byte that was read, so it tells of an answer that came alone how late it was
-        read at most. It is kept as a bound: a metric of lone answers would leave out those that waited longest."""
+        """As `take`. The stamp is of the last byte that was read, so it says how late an answer was read that came
+        alone. It is kept as a bound: a metric of lone answers would leave out those that waited longest."""
         place = session.take_alone(data, now, bound)
         if place is not None:
             place.receipt_ns = -abs(self._receipt(place.sent_ns, now, stamp, now + bound if bound else 0))

@@ -160,8 +160,8 @@ class SocketSet(Generic[One]):
         return looked, ALL if began - looked > _SELDOM_NS else self._some
 
     def _receipt(self, sent: int, now: int, stamp: int, looked: int) -> int:
-        """See Column.receipt: of the answer to what was `sent`, read at `now` with its stamp, or 0; the last look was at
-        `looked`, or 0."""
+        """See Column.receipt: of the answer to what was `sent`, read at `now` with its stamp, or 0; the last look was
+        at `looked`, or 0."""
         if self._converted_ns != self._looked_ns:
             self._converted_ns, self._ahead = self._looked_ns, self._wall.ahead_ns()
         if stamp and self._ahead is not None and 0 < now - stamp + self._ahead <= now - sent:

@@ -195,8 +195,8 @@ def test_fields_of_events_say_what_their_lines_say(kinds: list[Any], order: list
 def test_blanks_around_a_value_are_never_sent(value: bytes) -> None:
     """They are not allowed in HTTP/2 (RFC 9113, section 8.2.1), whatever came before."""
     fields = EventFields()
-    for number in range(3):
-        fields.of(b"a: 1\r\nb: %d\r\n" % number)
+    for before in range(3):
+        fields.of(b"a: 1\r\nb: %d\r\n" % before)
     assert decoded(fields.of(b"a: 1\r\nb: " + value + b"\r\n")) == [("a", "1"), ("b", value.strip().decode())]
 
 
