@@ -14,7 +14,6 @@ from typing import Any
 from loadsim.engine.direct_connection import CHUNK, DirectConnection
 from loadsim.engine.endpoint_socket import IN, READY
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.receive_stamps import WallClock
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import Memo
 from loadsim.engine.socket_set import SocketSet
@@ -56,10 +55,6 @@ class DirectTransport(SocketSet[DirectConnection]):
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
         self._framings = _Framings()
-        self._wall = WallClock()
-        self._converted_ns = 0
-        """The look whose stamps are converted with `_ahead`."""
-        self._ahead: int | None = None
 
     def open(self) -> DirectConnection:
         """See Transport."""
@@ -153,7 +148,7 @@ class DirectTransport(SocketSet[DirectConnection]):
                     connection.unread(error)
                     continue
                 now = clock()
-                connection.receipt_ns = self._receipt(connection, now, stamp, looked) if ask else looked - now
+                connection.receipt_ns = self._receipt(connection.sent_ns, now, stamp, looked) if ask else looked - now
                 if data == memo.data and not connection.reader.started and not connection.pending:
                     # the short way of `take`, for a response that is known and begins here
                     connection.reader.raw = data
@@ -166,11 +161,3 @@ class DirectTransport(SocketSet[DirectConnection]):
                     connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)
-
-    def _receipt(self, connection: DirectConnection, now: int, stamp: int, looked: int) -> int:
-        """See Column.receipt: of what was read at `now`, with its stamp, or 0; the last look was at `looked`, or 0."""
-        if self._converted_ns != self._looked_ns:
-            self._converted_ns, self._ahead = self._looked_ns, self._wall.ahead_ns()
-        if stamp and self._ahead is not None and 0 < now - stamp + self._ahead <= now - connection.sent_ns:
-            return now - stamp + self._ahead
-        return looked - now if looked else 0

@@ -6,6 +6,8 @@ seen before with the body in one frame. All other frames are the matter of `http
 
 from __future__ import annotations
 
+from typing import Any
+
 from loadsim.engine.endpoint_socket import READY
 from loadsim.engine.http2_control import Control, Received, reset_words
 from loadsim.engine.http2_frames import (
@@ -19,6 +21,7 @@ from loadsim.engine.http2_frames import (
     ConnectionFault,
     Reason,
     Type,
+    ends_stream,
     reason_name,
     window_update,
 )
@@ -117,6 +120,16 @@ class Http2Answers(Http2Requests):
             self._ended()
         elif self.leaving and not self.streams and not self.waiting:
             self._of.soon(self._left)
+
+    def take_alone(self, data: bytes, now: int, receipt: int) -> Place | None:
+        """As `take`. Returns the place of the answer that was all that was read; None where that was something else."""
+        answers, whole = self._of.answers, not self._rest
+        before = len(answers)
+        self.take(data, now, receipt)
+        if not whole or len(answers) != before + 1:
+            return None
+        place: Any = answers[before][0]
+        return place if ends_stream(data, place.number) else None
 
     def _frames(  # noqa: C901 - the hot path: a call costs more than a check
         self, data: bytes, now: int, receipt: int

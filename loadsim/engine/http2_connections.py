@@ -35,7 +35,8 @@ class Http2Connections:
         """It is closed."""
         if session in self.sessions:
             del self.sessions[session]
-            self._ended = busiest([*self._ended, self._row(session)])
+            if session.peak:  # the others never carried an event
+                self._ended = busiest([*self._ended, self._row(session)])
 
     def rows(self) -> list[ConnectionRow]:
         """See SharedConnections."""

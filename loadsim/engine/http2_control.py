@@ -35,6 +35,9 @@ from loadsim.error_kinds import ErrorKind
 
 _MOST_IDLE = 10_000
 """Frames that bring nothing forward, between two answers."""
+_PIECE = 1024
+"""A window that lets so much of a body go on brings it forward, and makes up for _FORWARD frames that do not."""
+_FORWARD = 16
 _MOST_IGNORED = 10_000
 """Cancelled streams that are remembered, for what may still come on them."""
 _MOST_OWED = 10_000
@@ -184,6 +187,10 @@ class Control:
         if self._idle > _MOST_IDLE:
             raise ConnectionFault(Reason.ENHANCE_YOUR_CALM, f"over {_MOST_IDLE:,} frames without an answer")
 
+    def useful(self) -> None:
+        """A body goes on: that makes up for frames which bring nothing forward, such as other updates of windows."""
+        self._idle = max(0, self._idle - _FORWARD)
+
     def _place(self, session: Session, number: int, what: str) -> Place | None:
         """The stream of a frame; None where it is one that is over for us. Raises ConnectionFault for all others."""
         if not number:
@@ -321,7 +328,7 @@ def _window_update(session: Session, got: Received) -> None:
         session.window += more
         if session.window > MOST_WINDOW:
             raise ConnectionFault(Reason.FLOW_CONTROL_ERROR, "a window over 2^31-1")
-        session.send_bodies()
+        _go_on(session)
         return
     place = session.streams.get(got.number)
     if place is None:
@@ -333,7 +340,14 @@ def _window_update(session: Session, got: Received) -> None:
         session.fail_stream(place, ErrorKind.protocol, why, Reason.FLOW_CONTROL_ERROR)
     else:
         place.window += more
-        session.send_bodies()
+        _go_on(session)
+
+
+def _go_on(session: Session) -> None:
+    before = session.window
+    session.send_bodies()
+    if before - session.window >= _PIECE:
+        session.control.useful()
 
 
 def _no_idle_stream(session: Session, number: int, what: str) -> None:

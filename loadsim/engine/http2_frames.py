@@ -141,3 +141,12 @@ def unpadded(flags: int, payload: bytes) -> bytes:
     if start > end:
         raise ConnectionFault(Reason.FRAME_SIZE_ERROR, "a frame too short for its flags")
     return payload[start:end]
+
+
+def ends_stream(data: bytes, stream: int) -> bool:
+    """Whether this is a number of whole frames, of which the last ends a stream."""
+    at, kind, flags, number = 0, Type.settings, 0, 0
+    while at + HEADER_SIZE <= len(data):
+        high, low, kind, flags, number = HEADER.unpack_from(data, at)
+        at += HEADER_SIZE + (high << 8 | low)
+    return at == len(data) and number == stream and kind in (Type.data, Type.headers) and bool(flags & END_STREAM)

@@ -119,7 +119,7 @@ class EventFields:
         same = self._same
         if same and headers.startswith(same):
             value = headers[len(same) : -2]
-            if len(value) < 127 and b"\r\n" not in value:
+            if len(value) < 127 and b"\r\n" not in value and value == value.strip():
                 return self._made + _SIZES[len(value)] + value
         lines = headers.split(b"\r\n")
         known, fields = self._lines, self._fields

@@ -24,7 +24,7 @@ from loadsim.engine.http2_stream import StreamPlace
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import SAMPLE_BODY
-from loadsim.engine.socket_set import SocketSet
+from loadsim.engine.socket_set import ALL, SocketSet
 from loadsim.engine.transport_interface import Ended, ResourceLimitError
 from loadsim.error_kinds import ErrorKind
 from loadsim.outcome_codes import ERROR_BASE
@@ -304,7 +304,8 @@ class Http2Transport(SocketSet[Http2Session]):
 
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         get, clock = self._table.get, monotonic_ns
-        looked, _ = self._look(clock())
+        looked, asks = self._look(clock())
+        ask = asks is ALL
         self._reading = True
         for fd, mask in ready:
             session = get(fd)
@@ -315,14 +316,28 @@ class Http2Transport(SocketSet[Http2Session]):
                 if mask != IN or session.state != READY:
                     session.on_ready(mask)
                     continue
+                stamp = 0
                 try:
-                    data = session.recv(session.read_size)
+                    if ask:
+                        data, stamp = session.recv_stamped(session.read_size)
+                    else:
+                        data = session.recv(session.read_size)
                 except OSError as error:
                     session.unread(error)
                     continue
                 now = clock()
-                # a stamp would be of the last answer alone, and many are read at once: the bound is of all
-                session.take(data, now, looked - now if looked else 0)
+                bound = looked - now if looked else 0
+                if stamp:
+                    self._take_stamped(session, data, now, bound, stamp)
+                else:
+                    session.take(data, now, bound)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 session.internal(error)
         self._reading = False
+
+    def _take_stamped(self, session: Http2Session, data: bytes, now: int, bound: int, stamp: int) -> None:
+        """As `take`. The stamp is of the last byte that was read, so it says how late an answer was read that came
+        alone. It is kept as a bound: a metric of lone answers would leave out those that waited longest."""
+        place = session.take_alone(data, now, bound)
+        if place is not None:
+            place.receipt_ns = -abs(self._receipt(place.sent_ns, now, stamp, now + bound if bound else 0))

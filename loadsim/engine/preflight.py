@@ -23,9 +23,9 @@ _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """X509_V_ERR_* of OpenSSL for a certificate chain without a trusted end (x509_vfy.h)."""
 
 
-_NO_PROTOCOL = "no application protocol"
+NO_PROTOCOL = "no application protocol"
 """What OpenSSL says of a server that speaks nothing of what was offered."""
-_NO_ALPN = "does not offer HTTP/2 (ALPN): --http auto takes what it offers"
+NO_ALPN = "does not offer HTTP/2 (ALPN): --http auto takes what it offers"
 
 
 class _NoHttp2Error(Exception):
@@ -36,7 +36,10 @@ def check_reachable(wire: Wire, timeout_s: float) -> HttpVersion:
     """Connect (and shake hands) once. Returns what the endpoint agrees to speak; raises UnreachableError with one line
     that says what failed."""
     spoken: list[HttpVersion] = []
-    failure = _failure(wire, timeout_s, spoken.append)
+    try:
+        failure = _failure(wire, timeout_s, spoken.append)
+    except _NoHttp2Error as error:
+        raise UnreachableError(f"{wire.shown}: {error}") from None
     if not failure:
         return spoken[0]
     through = (
@@ -46,15 +49,16 @@ def check_reachable(wire: Wire, timeout_s: float) -> HttpVersion:
 
 
 def _failure(wire: Wire, timeout_s: float, agreed: Callable[[HttpVersion], None]) -> str:
-    """Why a connection cannot be made, in words; empty if it can, and then `agreed` is told what it speaks."""
+    """Why a connection cannot be made, in words; empty if it can, and then `agreed` is told what it speaks. Raises
+    _NoHttp2Error."""
     try:
         agreed(_connect(wire, timeout_s))
     except ssl.SSLCertVerificationError as error:
         trust = "--cacert FILE trusts its issuer, " if error.verify_code in _UNKNOWN_ISSUER else ""
         return f"TLS certificate refused: {error.verify_message} ({trust}--insecure skips the check)"
     except ssl.SSLError as error:
-        if _NO_PROTOCOL in str(error):
-            return _NO_ALPN
+        if NO_PROTOCOL in str(error):
+            raise _NoHttp2Error(NO_ALPN) from None
         return f"TLS handshake failed: {error.reason or error}"
     except TimeoutError:
         return f"no connection within {timeout_s:g} s"
@@ -62,7 +66,7 @@ def _failure(wire: Wire, timeout_s: float, agreed: Callable[[HttpVersion], None]
         return f"{error.strerror}: is the server running, is the port right?"
     except OSError as error:
         return error.strerror or str(error)
-    except (TunnelRefusedError, _NoHttp2Error) as error:
+    except TunnelRefusedError as error:
         return str(error)
     return ""
 
@@ -79,7 +83,7 @@ def _connect(wire: Wire, timeout_s: float) -> HttpVersion:
         with wire.tls.wrap_socket(sock, server_hostname=wire.server_name) as secured:
             agreed = secured.selected_alpn_protocol()
     if wire.http == "2" and agreed != "h2":
-        raise _NoHttp2Error(_NO_ALPN)
+        raise _NoHttp2Error(NO_ALPN)
     return "2" if agreed == "h2" else "1.1"
 
 

@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.endpoint_socket import FAILING, OUT, EndpointSocket
 from loadsim.engine.next_address_attempts import Attempt
+from loadsim.engine.receive_stamps import WallClock
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.transport_interface import ConnectionOwner, Ended
 from loadsim.model import NS_PER_MS
@@ -31,7 +32,7 @@ than `_SELDOM_NS`: the sockets were looked at so shortly before."""
 _SELDOM_NS = NS_PER_MS
 """All of them do where the last look at the sockets was so long ago, or at no known time: few are to be read, or all
 have waited."""
-_ALL = itertools.repeat(True)
+ALL = itertools.repeat(True)
 
 One = TypeVar("One", bound=EndpointSocket)
 
@@ -55,6 +56,10 @@ class SocketSet(Generic[One]):
         self._some = itertools.cycle((False,) * (_STAMPED - 1) + (True,))
         """Which of the reads ask for a stamp, where not all of them do."""
         self._looked_ns = 0
+        self._wall = WallClock()
+        self._converted_ns = 0
+        """The look whose stamps are converted with `_ahead`."""
+        self._ahead: int | None = None
 
     def start(self, owner: ConnectionOwner) -> None:
         """See Transport."""
@@ -152,7 +157,16 @@ class SocketSet(Generic[One]):
         self._looked_ns = began
         if looked < ticked or not ticked:
             looked = ticked
-        return looked, _ALL if began - looked > _SELDOM_NS else self._some
+        return looked, ALL if began - looked > _SELDOM_NS else self._some
+
+    def _receipt(self, sent: int, now: int, stamp: int, looked: int) -> int:
+        """See Column.receipt: of the answer to what was `sent`, read at `now` with its stamp, or 0; the last look was
+        at `looked`, or 0."""
+        if self._converted_ns != self._looked_ns:
+            self._converted_ns, self._ahead = self._looked_ns, self._wall.ahead_ns()
+        if stamp and self._ahead is not None and 0 < now - stamp + self._ahead <= now - sent:
+            return now - stamp + self._ahead
+        return looked - now if looked else 0
 
     def _attempt_ready(self, fd: int) -> None:
         attempt = self._attempts.get(fd)

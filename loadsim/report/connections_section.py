@@ -15,7 +15,8 @@ _STALL_SHARE = 0.01
 
 def connections_section(result: RunResult) -> Section:
     """The busiest connections; empty over HTTP/1.1, where each event has one of its own."""
-    total = sum(row.events for row in result.connections)
+    named = sum(row.events for row in result.connections)
+    total = max(named, sum(shard.completed for shard in result.shards))  # a result names the busiest only
     rows = [
         (
             row.address,
@@ -30,7 +31,7 @@ def connections_section(result: RunResult) -> Section:
     columns = (Column("Address", words=True), *map(Column, titles))
     note = "in flight: the most at once"
     if len(result.connections) > _MOST:
-        note += f"; the {_MOST} busiest of {len(result.connections)}"
+        note += f"; the {_MOST} busiest of {numbers.count(max(len(result.connections), _opened(result)))}"
     return Section("connections", "Connections over HTTP/2", [Table("Connections over HTTP/2", columns, rows)], note)
 
 
@@ -39,9 +40,10 @@ def shared_lines(result: RunResult) -> list[str]:
     rows = result.connections
     if not rows:
         return []
-    opened = sum(shard.connections_opened or 0 for shard in result.shards)
     most = max(row.streams for row in rows)
-    lines = [f"HTTP/2: {counted(opened, 'connection')} opened, at most {counted(most, 'event')} in flight on one"]
+    lines = [
+        f"HTTP/2: {counted(_opened(result), 'connection')} opened, at most {counted(most, 'event')} in flight on one"
+    ]
     stalled = [row for row in rows if _stalled(result, row.window_stall_ms)]
     if stalled:
         longest = max(row.window_stall_ms for row in stalled)
@@ -50,6 +52,10 @@ def shared_lines(result: RunResult) -> list[str]:
             f"up to {numbers.milliseconds(longest)}"
         )
     return lines
+
+
+def _opened(result: RunResult) -> int:
+    return sum(shard.connections_opened or 0 for shard in result.shards)
 
 
 def _stalled(result: RunResult, stall_ms: float) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from loadsim.engine.http2_transport import Http2Transport
+from loadsim.engine.preflight import NO_ALPN, NO_PROTOCOL
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.transport_interface import Connection, Ended
 from loadsim.error_kinds import ErrorKind
@@ -79,6 +80,8 @@ class Http2Exchange:
     def _failure(self, kind: ErrorKind, why: str, timeout_s: float) -> Failure:
         parts = urlsplit(self._wire.url)
         place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        if kind == ErrorKind.tls and NO_PROTOCOL in why:
+            return Failure(kind, f"{place} {NO_ALPN}")
         return Failure(kind, _WORDS.get(kind, _OTHERWISE).format(place=place, why=why, timeout=timeout_s))
 
     def _timings(self, place: Connection, began: int, end: int) -> Timings:

@@ -98,7 +98,8 @@ async def exchange(
 async def _over_http2(
     url: str, body: bytes, sent: Headers, timeout_s: float, trust: Trust, chunk: int | None, http: Http
 ) -> Exchange | None:
-    """As `exchange`; None where `http` is `auto` and the endpoint prefers HTTP/1.1."""
+    """As `exchange`. None where `http` is `auto`, and the endpoint prefers HTTP/1.1 or cannot be reached: HTTP/1.1 then
+    says why."""
     from loadsim.single.http2_exchange import Http2Exchange
 
     target = Target(url=url, insecure=trust.insecure, cacert=trust.cacert, cert=trust.cert, key=trust.key, http=http)
@@ -106,11 +107,15 @@ async def _over_http2(
     try:
         wire = await asyncio.to_thread(resolve, target, key_password=trust.password)
         resolved = time.perf_counter()
-        agreed = await asyncio.to_thread(check_reachable, wire, timeout_s) if http == "auto" else "2"
     except UnreachableError as error:
         return Exchange(sent, Timings(total=(time.perf_counter() - begin) * 1000), Failure(ErrorKind.dns, str(error)))
-    if agreed != "2":
-        return None
+    if http == "auto":
+        try:
+            agreed = await asyncio.to_thread(check_reachable, wire, timeout_s)
+        except UnreachableError:
+            return None
+        if agreed != "2":
+            return None
     host = {"Host": authority(url).header}
     lines = "".join(f"{name}: {value}\r\n" for name, value in header_pairs(headers_over(host, sent)))
     head = f"POST {request_target(url)} HTTP/2\r\n{lines}".encode()

@@ -191,6 +191,15 @@ def test_fields_of_events_say_what_their_lines_say(kinds: list[Any], order: list
         assert decoded(fields.of(request.headers)) == expected
 
 
+@pytest.mark.parametrize("value", [b" abc", b"abc\t", b"  ", b""])
+def test_blanks_around_a_value_are_never_sent(value: bytes) -> None:
+    """They are not allowed in HTTP/2 (RFC 9113, section 8.2.1), whatever came before."""
+    fields = EventFields()
+    for before in range(3):
+        fields.of(b"a: 1\r\nb: %d\r\n" % before)
+    assert decoded(fields.of(b"a: 1\r\nb: " + value + b"\r\n")) == [("a", "1"), ("b", value.strip().decode())]
+
+
 @settings(max_examples=300)
 @given(st.integers(0, 2**31), st.integers(1, 7))
 def test_numbers_are_read_as_written(value: int, bits: int) -> None:

@@ -24,6 +24,7 @@ from tests.engine.http2_servers import (
     JudgeServer,
     answer,
     rst,
+    window,
 )
 
 BOTH = pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
@@ -110,6 +111,20 @@ def test_twenty_megabytes_up_and_down(tls: bool) -> None:
         assert list(sent.outcomes.values()) == ["200", "200"]
         assert sent.rows[0].window_stall_ms > 0
     bodies_came(server.log, requests)
+
+
+def test_many_small_windows_are_no_flood() -> None:
+    """A window for each kilobyte of a large body, beside an update for the connection each time."""
+
+    def script(peer: Http2Peer) -> None:
+        peer.greet((WINDOW_SIZE, 0)).send(window(0, 2**24))
+        stream = peer.opened().stream
+        peer.send((window(stream, 1024) + window(0, 1)) * 6_000)
+        peer.send(answer(peer.request().stream))
+        peer.drain()
+
+    with Http2Server(script) as server:
+        assert send(server.url, [signed(body_of(6_000 * 1024))]).outcomes == {0: "200"}
 
 
 def test_windows_that_change_in_the_middle() -> None:
