@@ -87,8 +87,8 @@ def test_an_answer_that_waits_for_a_busy_loop_is_known_to_have_waited(transport:
     held: list[int] = []
 
     def hold(engine: Engine) -> None:
-        sender: Any = engine._transport
-        send_all = sender.send_all
+        sender: Any = engine
+        send_all = sender._send_all
 
         def held_up(made: object, attempt: int = 1) -> None:
             send_all(made, attempt)
@@ -97,7 +97,7 @@ def test_an_answer_that_waits_for_a_busy_loop_is_known_to_have_waited(transport:
                 time.sleep(HELD_S)
                 held.append(monotonic_ns() - began)
 
-        sender.send_all = held_up
+        sender._send_all = held_up
 
     pauses = Pauses(10 * NS_PER_MS)
     with Server(keep) as server:
