@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from loadsim.measure.cells import succeeded
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
-from loadsim.measure.result_events import EventRow
+from loadsim.measure.result_events import NamedEvent
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S
@@ -165,8 +165,8 @@ def _packed(number: int, rows: Ints) -> bytes:
 class Named:
     """The events that a report names. `slowest`: by order."""
 
-    slowest: dict[str, list[EventRow]]
-    failing: list[EventRow]
+    slowest: dict[str, list[NamedEvent]]
+    failing: list[NamedEvent]
 
 
 NOBODY = Named({}, [])
@@ -183,13 +183,13 @@ class Naming:
     page_of: Callable[[str], str | None] = lambda _: None
     """The page of a trace."""
 
-    def row(self, kept: Sequence[int]) -> EventRow:
+    def row(self, kept: Sequence[int]) -> NamedEvent:
         """A kept event in the form of the result."""
         index, stratum, code, attempt, due, response, service = kept
         phase, type_, case = self.names.unpack(stratum)
         attempt = min(attempt, 1) if case in self.copied else attempt
         context = self.traces.of(index, attempt) if self.traces is not None and attempt else None
-        return EventRow(
+        return NamedEvent(
             index=index,
             type=self.names.types[type_],
             case=self.names.cases[case],

@@ -17,7 +17,7 @@ from loadsim.measure.result_events import (
     AddressRow,
     ConnectionRow,
     DeadlineCount,
-    EventRow,
+    NamedEvent,
     SampleRow,
     SeriesRow,
     Totals,
@@ -150,10 +150,10 @@ class RunResult(msgspec.Struct, frozen=True):
     wider."""
     deadlines: list[DeadlineCount] | None = None
     """Exact, shortest deadline first; None in results of earlier versions."""
-    slowest: dict[str, list[EventRow]] = msgspec.field(default_factory=dict)
+    slowest: dict[str, list[NamedEvent]] = msgspec.field(default_factory=dict)
     """The slowest recorded events by `response` and by `service` time, the slowest first, at most 20 of each; without
     those that had to be refused. Empty in results of earlier versions."""
-    failing: list[EventRow] = msgspec.field(default_factory=list)
+    failing: list[NamedEvent] = msgspec.field(default_factory=list)
     """The first event of each failing status or error kind of each kind of case, by due time. Where a refusal was due,
     every answer but 4xx fails."""
 

@@ -169,7 +169,7 @@ class SampleRow(msgspec.Struct, frozen=True):
     """Kind of case."""
 
 
-class EventRow(msgspec.Struct, frozen=True):
+class NamedEvent(msgspec.Struct, frozen=True):
     """One event that the result names. `loadsim explain` shows everything about it."""
 
     index: Count

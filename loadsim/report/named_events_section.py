@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loadsim.measure.result import RunResult
-from loadsim.measure.result_events import EventRow
+from loadsim.measure.result_events import NamedEvent
 from loadsim.model import MS_PER_S
 from loadsim.outcome_codes import UNFINISHED, kind_name
 from loadsim.report import numbers
@@ -46,17 +46,17 @@ def failing_section(result: RunResult) -> Section:
     return Section("failing", title, [Table(title, columns, rows, top=TOP)], "the first of each kind and case")
 
 
-def _answer(event: EventRow, tone: Tone = "") -> Cell:
+def _answer(event: NamedEvent, tone: Tone = "") -> Cell:
     return Cell(numbers.outcome_name(event.kind), tone)
 
 
-def _times(event: EventRow) -> tuple[str, ...]:
+def _times(event: NamedEvent) -> tuple[str, ...]:
     bound = "≥ " if event.kind == _UNFINISHED else ""
     times = (f"{bound}{numbers.milliseconds(event.response_ms)}", numbers.milliseconds(event.service_ms))
     return (numbers.milliseconds(MS_PER_S * event.due_s), *times)
 
 
-def _words(event: EventRow) -> Sequence[Cell | str]:
+def _words(event: NamedEvent) -> Sequence[Cell | str]:
     """Type with the trace id below it, case and phase."""
     sampled = " sampled" if event.sampled else ""
     trace = "" if event.trace_id is None else f"{event.trace_id}{sampled}"

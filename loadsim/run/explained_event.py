@@ -59,7 +59,9 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     sent_at: str | None
     """When its first byte was handed to the kernel; None: nothing was sent."""
     response_ms: Figure
+    """From due to done."""
     service_ms: Figure | None
+    """From sent to done; None: nothing was sent."""
     first_byte_ms: Figure | None
     """From the first byte sent to the first one received."""
     bytes_out: Count

@@ -49,6 +49,7 @@ class RemadeRequest(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]]
     """Name and value of each, in the order in which they were sent."""
     body: str
+    """The body, as text or base64."""
     body_base64: bool
     """Whether `body` is base64, since the bytes are not UTF-8 text."""
     body_bytes: Count

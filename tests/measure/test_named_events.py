@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from loadsim.measure import named_events
 from loadsim.measure.named_events import MOST_KINDS, SLOWEST, NamedEvents, Naming, merged
 from loadsim.measure.outcome_columns import Column
-from loadsim.measure.result_events import EventRow
+from loadsim.measure.result_events import NamedEvent
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.trace_ids import TraceIds
 from loadsim.outcome_codes import DROPPED, UNFINISHED, kind_name
@@ -82,7 +82,7 @@ def test_a_row_in_full() -> None:
     context = ids.of(77, 1)  # a copy's number is no attempt
     naming = Naming(NAMES, {2}, ids, lambda trace_id: f"https://x.test/{trace_id}")
     found = merged([own.take()], naming)
-    event = EventRow(
+    event = NamedEvent(
         index=77, type="a", case="duplicate", phase="main", kind="503", attempt=1, due_s=0.005, response_ms=32.0,
         service_ms=30.0, trace_id=context.trace_id, sampled=True, link=f"https://x.test/{context.trace_id}",
     )  # fmt: skip

@@ -17,7 +17,7 @@ from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.histogram_codec import encode
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_effects import BacklogRow, EffectsFound, Forecast, SourceClock
-from loadsim.measure.result_events import EventRow, WindowCourse
+from loadsim.measure.result_events import NamedEvent, WindowCourse
 from loadsim.measure.result_generator import ShortWindow
 from loadsim.measure.result_verdict import Aborted
 from loadsim.measure.trace_ids import TraceIds
@@ -46,9 +46,9 @@ def named_events() -> dict[str, Any]:
     """The slowest and the first failing events, of a run that sent trace contexts."""
     ids = TraceIds("20260504-091000-steady-3f2a", 0.5)
 
-    def event(index: int, kind: str, response_ms: float, service_ms: float | None) -> EventRow:
+    def event(index: int, kind: str, response_ms: float, service_ms: float | None) -> NamedEvent:
         context = ids.of(index)
-        return EventRow(
+        return NamedEvent(
             index=index, type=TYPES[index % 3], case="genuine", phase="steady", kind=kind, attempt=1,
             due_s=5 + index / 2000, response_ms=response_ms, service_ms=service_ms,
             trace_id=context.trace_id, sampled=context.sampled, link=f"https://traces.test/{context.trace_id}?x=1",

@@ -66,7 +66,8 @@ def test_every_table_of_one_form_is_in_the_others(report: Report) -> None:
             if table.short and name != "page":
                 assert table.short in text, (name, table.caption)
                 continue
-            for content in (cell(content) for row in table.rows for content in row):
+            rows = table.rows[: table.top] if name == "terminal" else table.rows
+            for content in (cell(content) for row in rows for content in row):
                 if not (content.sign and name == "terminal"):
                     assert " ".join(content.text.split()) in text, (name, table.caption, content)
                 assert content.note in text, (name, table.caption, content)
