@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "interop", "report", "sql"]
+Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "interop", "report", "sql", "watch"]
 """Those that a command or a page asks for."""
 
 
@@ -19,6 +19,7 @@ PURPOSES = {
     "interop": "bench verify beside the providers' own libraries",
     "report": "charts in report.html",
     "sql": 'effects in a database: [effects] source = "sql"',
+    "watch": "metrics of the endpoint beside a run: [[watch]] url",
 }
 """What a user can do with an extra."""
 

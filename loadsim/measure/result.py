@@ -28,6 +28,7 @@ from loadsim.measure.result_generator import (
     ShardRow,
 )
 from loadsim.measure.result_numbers import Count, Figure
+from loadsim.measure.result_watches import WatchSeries
 from loadsim.measure.result_verdict import Aborted, Validity, VerdictRow
 from loadsim.measure.stored_json import UNREADABLE, shown_schema, stored_json, why_newer
 from loadsim.model import UsageError
@@ -142,6 +143,8 @@ class RunResult(msgspec.Struct, frozen=True):
     wider."""
     deadlines: list[DeadlineCount] | None = None
     """Exact, shortest deadline first; None in results of earlier versions."""
+    watches: list[WatchSeries] = msgspec.field(default_factory=list)
+    """Figures of the endpoint's own, read beside the run; empty where none was watched."""
 
 
 class _Envelope(msgspec.Struct):

@@ -97,7 +97,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         target = self.scenario.target
         headers = target.headers if self.headers is None else self.headers
         target = msgspec.structs.replace(target, url=self.url or target.url, headers=headers)
-        return msgspec.structs.replace(self.scenario, target=target, receiver=None, effects=None)
+        return msgspec.structs.replace(self.scenario, target=target, receiver=None, effects=None, watch=())
 
     @property
     def hidden(self) -> frozenset[str]:

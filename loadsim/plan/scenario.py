@@ -17,6 +17,7 @@ from loadsim.plan.headers import Headers
 from loadsim.plan.receiver_behaviour import Behaviour
 from loadsim.plan.retry_schedule import Retry
 from loadsim.plan.typed_document import Duration, Rate, Size, write
+from loadsim.plan.watches import Watch
 
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
@@ -240,6 +241,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The same seed gives the same events (default: random). For example `7`."""
     effects: Effects | None = None
     """Where the effects of events can be seen: what the endpoint does for them after its answer."""
+    watch: tuple[Watch, ...] = ()
+    """Figures of the endpoint's own that are read beside the run."""
     outcomes: bool = False
     """Save the outcome of every event with the result, for `loadsim reconcile`."""
 
