@@ -28,8 +28,8 @@ from loadsim.measure.result_generator import (
     ShardRow,
 )
 from loadsim.measure.result_numbers import Count, Figure
-from loadsim.measure.result_watches import WatchSeries
 from loadsim.measure.result_verdict import Aborted, Validity, VerdictRow
+from loadsim.measure.result_watches import WatchSeries
 from loadsim.measure.stored_json import UNREADABLE, shown_schema, stored_json, why_newer
 from loadsim.model import UsageError
 

@@ -44,5 +44,3 @@ class WatchSeries(msgspec.Struct, frozen=True, kw_only=True):
     """The greatest."""
     last: float | None = None
     """The last one."""
-    cpu_s: Figure = 0.0
-    """Processor time of this process for the readings; of several series from one page, at the first."""

@@ -64,9 +64,6 @@ class WatchCourse:
         self._reading = reading
         self._every_ns = every_ns
         self._before: tuple[int, Raw] | None = None
-        self._reset()
-
-    def _reset(self) -> None:
         self._at_ns: list[int] = []
         self._values: list[float | None] = []
         self._together: list[tuple[int, float | None]] = []
@@ -93,10 +90,6 @@ class WatchCourse:
     def gap(self, at_ns: int, why: str) -> None:
         """Note that there was no reading at an instant."""
         self._take(at_ns, None, why)
-
-    def begin(self) -> None:
-        """Forget what was noted so far, before the start, but not the reading that the next one is compared with."""
-        self._reset()
 
     def _take(self, at_ns: int, value: float | None, why: str) -> None:
         if value is not None and not math.isfinite(value):

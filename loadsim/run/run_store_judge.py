@@ -34,6 +34,7 @@ from loadsim.run.calibration import known_limits
 from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.run.run_ids import new_id
+from loadsim.run.watch.of_run import watched, watching_of, with_watches
 from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme
 
@@ -56,12 +57,13 @@ class LoadOutcome:
 async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
     """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored."""
     noted = spec.outcomes or spec.scenario.has_ledger
-    watched = spec.scenario.effects is not None
-    spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted, watches_effects=watched)
+    has_effects = spec.scenario.effects is not None
+    spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted, watches_effects=has_effects)
     collector = OutcomeCollector() if noted else None
     async with receiving(spec) as (spec, receiver):
         with _raw_log(spec) as log:
             effects = await watch_of(spec, receiver)
+            watching = await asyncio.to_thread(watching_of, spec.scenario.watch)
             run = Run(
                 spec,
                 per_event=PerEvent(
@@ -70,7 +72,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     deliveries=effects.add_deliveries if effects is not None else None,
                 ),
             )
-            async with watch(run), looking(effects, run):
+            async with watch(run), looking(effects, run), watched(watching, run):
                 await _register(receiver, run)
                 try:
                     result, broken = await run.execute(), None
@@ -81,7 +83,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     files, unwritten = await asyncio.to_thread(_keep_events, collector, log, spec, directory)
                     result = await _joined(result, run, receiver, collector)
                     result = await with_effects(result, effects, run, wait=broken is None and not run.interrupted)
-                    result = _counted(result, receiver)
+                    result = with_watches(_counted(result, receiver), watching, run)
                     outcome = await asyncio.to_thread(conclude, result, spec, directory)
                     if (problem := broken or unwritten) is not None:
                         raise problem
