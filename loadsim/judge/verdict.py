@@ -16,7 +16,7 @@ from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.scaled_runs import SCALED, why_left_open
 from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
-from loadsim.judge.vocabulary import EFFECT_METRICS, K6_DIFFERENCE, LEDGER_METRICS, METRICS
+from loadsim.judge.vocabulary import EFFECT_METRICS, K6_DIFFERENCE, LEDGER_METRICS, METRICS, WATCH
 from loadsim.judge.window_objectives import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.judge.without_generator import pause_words, without_generator
 from loadsim.measure.result import RunResult
@@ -195,7 +195,7 @@ def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: 
     if objective.text == aborted.objective:
         note = "; ".join(filter(None, (row.note, f"ended the run at {aborted.at_s:.1f} s: {aborted.why}")))
         return msgspec.structs.replace(row, passed=False, note=note), ""
-    if missing and objective.metric not in (*LEDGER_METRICS, *EFFECT_METRICS):
+    if missing and objective.metric not in (*LEDGER_METRICS, *EFFECT_METRICS, WATCH):
         note = "; ".join(filter(None, (row.note, f"not judged, the run was ended early: {missing}")))
         return msgspec.structs.replace(row, note=note), ""
     return row, missing

@@ -105,7 +105,7 @@ def size(value: int | None) -> str:
 
 
 def observed(value: float | None, unit: str, limit: float | None = None) -> str:
-    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`).
+    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`, `number`).
 
     With a limit, it has enough digits to show on which side of the limit it lies: 250.04 ms is not `250 ms`.
     """
@@ -127,6 +127,8 @@ def _with_digits(value: float, unit: str, digits: int) -> str:
         return f"{significant(value * scale, digits)} {name}"
     if unit == "fraction":
         return share(value, digits - 1)
+    if unit == "number":
+        return significant(value, max(digits, 4))
     return count(value) if unit == "events" else f"{significant(value, max(digits, 4))}/s"
 
 

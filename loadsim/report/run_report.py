@@ -40,6 +40,7 @@ from loadsim.report.latency_section import latency_section
 from loadsim.report.provider_deadlines import deadline_cells
 from loadsim.report.reconciliation import reconciliation_section
 from loadsim.report.retry_rows import attempt_rows, profile_words, retry_rows
+from loadsim.report.watch_section import watch_section
 from loadsim.report.what_limited import limit_lines
 
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "invalid": "warn", "none": "dim"}
@@ -66,6 +67,7 @@ def run_report(result: RunResult) -> Report:
         _objectives(result),
         _diagnosis(result),
         latency_over_time(result),
+        watch_section(result),
         Section("warnings", "Warnings", [Lines(result.validity.warnings, tone="warn")]),
         Section("limits", "What limited the run", [Lines(limit_lines(result))]),
         events_section(result),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadsim.extras import install
 from loadsim.measure.watch_values import Buckets, Raw
@@ -16,11 +16,15 @@ from loadsim.model import UsageError
 from loadsim.plan.watches import Watch, stem
 from loadsim.run.effects.source import GapError
 
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
+
 OPENMETRICS = "application/openmetrics-text"
 MOST_LINES = 2000
 """So many samples of one metric are parsed at most: it takes tens of milliseconds."""
 _SHOWN = 3
 _SUFFIXES = (b"", b"_total", b"_bucket", b"_count", b"_sum", b"_created", b"_info", b"_gsum", b"_gcount")
+_TYPE = re.compile(rb"#\s*TYPE")
 _LABELS = ("le", "quantile")
 
 
@@ -36,11 +40,13 @@ def value_of(page: bytes, content_type: str, watch: Watch) -> Raw:
     """The value of a watch's metric on a page. Raises GapError, in one line, where there is none, or several."""
     metric = watch.metric or ""
     wanted = f"{stem(metric)}_bucket" if watch.as_ == "p99" else metric
-    samples = [
-        (labels, value)
-        for name, labels, value in _samples(page, content_type, metric, watch.labels)
-        if (name == wanted or name == f"{metric}_total") and watch.labels.items() <= labels.items()
+    found = [
+        sample
+        for sample in _samples(page, content_type, metric, watch.labels)
+        if watch.labels.items() <= sample.labels.items()
     ]
+    exact = [sample for sample in found if sample.name == wanted]
+    samples = exact or [sample for sample in found if sample.name == f"{metric}_total"]
     named = f"metric {wanted}{_shown(watch.labels)}"
     if not samples:
         raise GapError(f"the page has no {named}{_other_labels(page, content_type, watch)}")
@@ -48,20 +54,17 @@ def value_of(page: bytes, content_type: str, watch: Watch) -> Raw:
         return _buckets(samples, named)
     if len(samples) > 1:
         raise GapError(f"{len(samples)} samples have the {named}: {_differing(samples)}; give labels of one")
-    return samples[0][1]
+    return float(samples[0].value)
 
 
-def _samples(
-    page: bytes, content_type: str, metric: str, labels: Mapping[str, str]
-) -> Iterator[tuple[str, dict[str, str], float]]:
+def _samples(page: bytes, content_type: str, metric: str, labels: Mapping[str, str]) -> list[Sample]:
     """The samples of a metric's family that have these values as values of labels."""
     lines = list(_lines(page, stem(metric).encode(), [_written(value) for value in labels.values()]))
     if len(lines) > MOST_LINES:
         raise GapError(f"the page has more than {MOST_LINES:,} samples of {metric}: give labels")
     try:
-        for family in _families(b"\n".join(lines).decode("utf-8", "replace"), content_type):
-            for sample in family.samples:
-                yield sample.name, dict(sample.labels), float(sample.value)
+        families = _families(b"\n".join(lines).decode("utf-8", "replace"), content_type)
+        return [sample for family in families for sample in family.samples]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:  # as the parser's raise
         raise GapError(f"not a page of metrics: {' '.join(str(error).split())[:120]}") from None
 
@@ -70,7 +73,8 @@ def _families(text: str, content_type: str) -> Iterable[Any]:
     if content_type == OPENMETRICS:
         from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
-        return openmetrics_families(f"{text}\n# EOF\n" if text else "# EOF\n")
+        found: Iterable[Any] = openmetrics_families(f"{text}\n# EOF\n" if text else "# EOF\n")  # type: ignore[no-untyped-call]
+        return found
     from prometheus_client.parser import text_string_to_metric_families as families
 
     return families(text)
@@ -86,9 +90,8 @@ def _lines(page: bytes, family: bytes, values: list[bytes]) -> Iterator[bytes]:
         line = page[begin:end].rstrip(b"\r")
         before = page[begin:at].strip()
         rest = page[at + len(family) : end]
-        if not before and _names_family(rest) and all(value in line for value in values):
-            yield line.strip()
-        elif re.fullmatch(rb"#\s*TYPE", before) and _names_family(rest):
+        meant = all(value in line for value in values) if not before else _TYPE.fullmatch(before) is not None
+        if meant and _names_family(rest):
             yield line.strip()
         at = page.find(family, end)
 
@@ -107,29 +110,29 @@ def _written(value: str) -> bytes:
     return f'"{escaped}"'.encode()
 
 
-def _buckets(samples: list[tuple[dict[str, str], float]], named: str) -> Buckets:
+def _buckets(samples: list[Sample], named: str) -> Buckets:
     """The buckets of one histogram."""
     rows: dict[float, float] = {}
-    for labels, count in samples:
+    for sample in samples:
         try:
-            bound = float(labels.get("le", ""))
+            bound = float(sample.labels.get("le", ""))
         except ValueError:
             raise GapError(f"a sample of the {named} has no bound (le)") from None
         if bound in rows:
             raise GapError(f"several histograms have the {named}: {_differing(samples)}; give labels of one")
-        rows[bound] = count
+        rows[bound] = float(sample.value)
     bounds = sorted(rows)
     if not math.isinf(bounds[-1]):
         raise GapError(f'the {named} has no bucket le="+Inf"')
     return Buckets(tuple(bounds), tuple(rows[bound] for bound in bounds))
 
 
-def _differing(samples: list[tuple[dict[str, str], float]]) -> str:
+def _differing(samples: list[Sample]) -> str:
     """The labels by which samples differ, with the first values of each."""
-    names = dict.fromkeys(name for labels, _ in samples for name in labels if name not in _LABELS)
+    names = dict.fromkeys(name for sample in samples for name in sample.labels if name not in _LABELS)
     told = []
     for name in names:
-        values = list(dict.fromkeys(labels.get(name, "") for labels, _ in samples))
+        values = list(dict.fromkeys(sample.labels.get(name, "") for sample in samples))
         if len(values) > 1:
             told.append(f"{name}={'|'.join(values[:_SHOWN])}{'|…' if len(values) > _SHOWN else ''}")
     return ", ".join(told)[:160] or "with the same labels"
@@ -140,7 +143,7 @@ def _other_labels(page: bytes, content_type: str, watch: Watch) -> str:
     if not watch.labels:
         return ""
     try:
-        found = [labels for _, labels, _ in _samples(page, content_type, watch.metric or "", {})]
+        found = [sample.labels for sample in _samples(page, content_type, watch.metric or "", {})]
     except GapError:
         return ""
     return f"; its labels are {'; '.join(_shown(labels) for labels in found[:_SHOWN])}" if found else ""

@@ -68,7 +68,7 @@ class ProcessTree:
 
     def _descriptors(self, found: dict[int, list[int]]) -> float | str:
         try:
-            return float(sum(len(os.listdir(self._proc / str(pid) / "fd")) for pid in found))
+            return float(sum(len(list((self._proc / str(pid) / "fd").iterdir())) for pid in found))
         except PermissionError:
             return f"the descriptors of process {self._pid} cannot be listed: permission denied"
         except OSError:
@@ -94,9 +94,7 @@ class ProcessTree:
 
     def _children(self, pid: int) -> Iterator[int]:
         try:
-            threads = os.listdir(self._proc / str(pid) / "task")
-            for thread in threads:
-                text = (self._proc / str(pid) / "task" / thread / "children").read_bytes()
-                yield from map(int, text.split())
+            for thread in (self._proc / str(pid) / "task").iterdir():
+                yield from map(int, (thread / "children").read_bytes().split())
         except OSError:  # it ended, or this kernel does not say (CONFIG_PROC_CHILDREN)
             return

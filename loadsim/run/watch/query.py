@@ -22,7 +22,7 @@ class Query:
         import sqlalchemy
 
         self.place = database.place
-        self.parts = (part,)
+        self.parts: tuple[Part, ...] = (part,)
         self._database = database
         self._query = sqlalchemy.text(part.watch.sql or "")
         self._under_way: asyncio.Future[float] | None = None
