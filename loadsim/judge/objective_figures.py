@@ -40,6 +40,8 @@ class Observation:
     """It is missing because there were too few events."""
     at_most: float | None = None
     """The greatest value that the figure may have, since events were unfinished (inf: any); None: `value` is exact."""
+    unit: str = ""
+    """Of a watch: its own unit, where it has one."""
 
 
 def observe(result: RunResult, objective: Objective) -> Observation:
@@ -234,7 +236,7 @@ def _watch(result: RunResult, objective: Objective) -> Observation:
         why = max(series.why_gaps, key=series.why_gaps.__getitem__, default="") if series is not None else ""
         return Observation(None, missing=f"watch {name} could not be read{f': {why}' if why else ''}")
     value: float | None = getattr(series, objective.aggregation)
-    return Observation(value, missing="" if value is not None else f"watch {name} has no {objective.aggregation}")
+    return Observation(value, unit="" if series.reading == "rate" and series.unit != "cores" else series.unit)
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:

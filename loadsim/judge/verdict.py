@@ -128,7 +128,8 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> _Judged:
     if gate == "confident" and passed is not None and seen.ci95 is None and percentile_of(objective.aggregation):
         note = "; ".join(filter(None, (note, "no 95 % interval: the figure itself was judged (--gate confident)")))
     row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
-    return _Judged(msgspec.structs.replace(row, needs_s=seen.needs_s), missing, seen.few)
+    row = msgspec.structs.replace(row, needs_s=seen.needs_s, unit=seen.unit or row.unit)
+    return _Judged(row, missing, seen.few)
 
 
 def _of_scaled(found: _Judged, objective: Objective) -> tuple[ObjectiveRow, str]:

@@ -29,7 +29,7 @@ from loadsim.measure.result_generator import (
 )
 from loadsim.measure.result_numbers import Count, Figure
 from loadsim.measure.result_verdict import Aborted, Validity, VerdictRow
-from loadsim.measure.result_watches import WatchSeries
+from loadsim.measure.result_watches import MovedWith, WatchSeries
 from loadsim.measure.stored_json import UNREADABLE, shown_schema, stored_json, why_newer
 from loadsim.model import UsageError
 
@@ -145,6 +145,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """Exact, shortest deadline first; None in results of earlier versions."""
     watches: list[WatchSeries] = msgspec.field(default_factory=list)
     """Figures of the endpoint's own, read beside the run; empty where none was watched."""
+    moved_with: MovedWith | None = None
+    """Which of them changed when latency or failures did; None where none was watched."""
 
 
 class _Envelope(msgspec.Struct):

@@ -44,3 +44,33 @@ class WatchSeries(msgspec.Struct, frozen=True, kw_only=True):
     """The greatest."""
     last: float | None = None
     """The last one."""
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """A watched series that changed when latency or failures did. This is a correlation, not a cause."""
+
+    name: str
+    """Of the series."""
+    at_s: Figure
+    """When it changed, since the start."""
+    before: float
+    """Its median before that."""
+    after: float
+    """Its median after that."""
+    figure: Literal["p50", "p99", "errors"]
+    """What changed with it: a percentile of the response time, or the share of events that failed."""
+    figure_at_s: Figure
+    """When that changed."""
+    figure_before: Figure
+    """Before that: ms, or a share."""
+    figure_after: Figure
+    """After that."""
+
+
+class MovedWith(msgspec.Struct, frozen=True, kw_only=True):
+    """The watched series that changed when latency or failures did."""
+
+    rows: list[Moved] = []
+    """In the order of time."""
+    why_not: str = ""
+    """Why nothing can be said; empty where it was looked for."""

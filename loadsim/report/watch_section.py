@@ -15,6 +15,9 @@ from loadsim.report.chart_limits import plain
 from loadsim.report.chart_sections import point_table
 
 _READINGS = {"gauge": "", "rate": "growth per second", "p99": "p99 of its buckets"}
+_MARGIN = {"l": 76, "r": 16, "t": 28, "b": 48}
+"""The same for all, so that the charts stand in line."""
+_LONGEST_TITLE = 24
 _MOST_SHOWN = 600
 """Rows of a table of points: a longer course is thinned for it."""
 
@@ -30,11 +33,40 @@ def watch_section(result: RunResult) -> Section | None:
     )
     table = Table("The endpoint's own figures", columns, [_row(series) for series in result.watches])
     gaps = list(_gaps(result))
-    blocks: list[Block] = [table, *([Lines(gaps, tone="warn")] if gaps else [])]
+    blocks: list[Block] = [table, *_moved(result), *([Lines(gaps, tone="warn")] if gaps else [])]
     edges, phases = shared_axis(result, latency_course(result).bins), chart_numbers.phase_starts(result)
     blocks += [_chart(n, series, edges, phases) for n, series in enumerate(result.watches) if series.samples]
     note = "read once a second beside the run, until nothing was waited for"
     return Section("watch", "The endpoint's own figures", blocks, note)
+
+
+def moved_words(result: RunResult) -> list[str]:
+    """A sentence for each watched series that changed when latency or failures did."""
+    units = {series.name: series for series in result.watches}
+    found = []
+    for row in result.moved_with.rows if result.moved_with is not None else ():
+        series = units[row.name]
+        what = "latency" if row.figure != "errors" else "failures"
+        values = f"from {in_unit(row.before, series)} to {in_unit(row.after, series)} at {row.at_s:.4g} s"
+        form = numbers.share if row.figure == "errors" else numbers.milliseconds
+        name = "the share of failed events" if row.figure == "errors" else row.figure
+        figures = f"{name} went from {form(row.figure_before)} to {form(row.figure_after)}"
+        apart = "" if row.figure_at_s == row.at_s else f" at {row.figure_at_s:.4g} s"
+        found.append(f"{row.name} moved with {what}: {values}, while {figures}{apart}")
+    return found
+
+
+def _moved(result: RunResult) -> Iterator[Block]:
+    """What moved together, that nothing did, or why nothing can be said."""
+    found = result.moved_with
+    if found is None:
+        return
+    if found.rows:
+        yield Lines([f"{line} (correlation)" for line in moved_words(result)])
+    elif found.why_not:
+        yield Lines([f"not compared with latency and failures: {found.why_not}"], tone="dim", bullets=False)
+    else:
+        yield Lines(["none of them changed when latency or failures did"], tone="dim", bullets=False)
 
 
 def in_unit(value: float | None, series: WatchSeries) -> str:
@@ -88,7 +120,7 @@ def _chart(number: int, series: WatchSeries, edges: list[float], phases: list[tu
         "connectgaps": False,
         "showlegend": False,
     }
-    figure = plotly_figure([trace], xaxis=time_axis(edges), yaxis=_axis(series), **phase_marks(phases))
+    figure = plotly_figure([trace], xaxis=time_axis(edges), yaxis=_axis(series), margin=_MARGIN, **phase_marks(phases))
     every = numbers.span(series.every_s)
     words = f"{series.name}, {'read' if series.every_s <= 1 else 'the mean of the readings'} every {every}"
     words += "; a gap in the line is a time without a value." if None in series.values else "."
@@ -98,8 +130,13 @@ def _chart(number: int, series: WatchSeries, edges: list[float], phases: list[tu
 
 
 def _axis(series: WatchSeries) -> Figure:
-    unit = {"rate": "per second"}.get(series.reading, "") if series.unit != "cores" else ""
-    title = " ".join(filter(None, (series.unit, unit))) or plain(series.name)
+    per_second = "per second" if series.reading == "rate" and series.unit != "cores" else ""
+    unit = " ".join(filter(None, (series.unit, per_second)))
+    title = plain(series.name[:_LONGEST_TITLE]) + (f"<br>{unit}" if unit else "")
     known = [value for value in series.values if value is not None]
-    axis = count_axis(title) | {"tickformat": "~s" if max(map(abs, known), default=0) >= 10_000 else ",~f"}
+    axis = (
+        count_axis(title)
+        | {"automargin": False}
+        | {"tickformat": "~s" if max(map(abs, known), default=0) >= 10_000 else ",~f"}
+    )
     return axis if min(known, default=0) >= 0 else axis | {"rangemode": "normal"}

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from loadsim.launch.run_lifecycle import Run
+from loadsim.measure.moved_with import moved_with
 from loadsim.measure.result import RunResult
 from loadsim.model import UsageError
-from loadsim.plan.watches import Watch, series_of
+from loadsim.plan.watches import Watch, series_names, series_of
 from loadsim.run.watch.source import Part, WatchSource
 from loadsim.run.watch.watching import Watching
 from loadsim.secret_sources import resolve_headers
@@ -88,4 +89,7 @@ def with_watches(result: RunResult, watching: Watching | None, run: Run) -> RunR
     if watching is None:
         return result
     watching.stop()
-    return msgspec.structs.replace(result, watches=watching.series(run.began_monotonic_ns))
+    found = {series.name: series for series in watching.series(run.began_monotonic_ns)}
+    named = series_names(run.spec.scenario.watch)
+    result = msgspec.structs.replace(result, watches=[found[name] for name in named])
+    return msgspec.structs.replace(result, moved_with=moved_with(result))
