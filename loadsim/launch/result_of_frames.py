@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from loadsim import __version__
 from loadsim.launch.collect import Collector, ShardState
+from loadsim.measure.after_pause import after_pause
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
@@ -17,6 +20,7 @@ from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
 from loadsim.model import NS_PER_MS, NS_PER_S, counted
 from loadsim.plan import Plan, RunSpec, redacted
+from loadsim.plan.pauses import resumed_phases
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.retry_schedule import profile_of
 
@@ -65,7 +69,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     stopped_ns = stopped_ns_of(collector, plan)
     durations = _durations(plan, stopped_ns)
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
-    return assemble(
+    result = assemble(
         collector.merged,
         stratum_names(plan, durations),
         planned=collector.planned(),
@@ -107,6 +111,8 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         addresses=[row for state in collector.states if state.frame for row in state.frame.addresses],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
+    resumed = [after_pause(result, *each) for each in resumed_phases(plan)]
+    return msgspec.structs.replace(result, after_pause=[row for row in resumed if row is not None])
 
 
 def _retry_scope(plan: Plan, durations: list[int], planned: list[int]) -> RetryScope | None:

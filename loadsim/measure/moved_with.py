@@ -48,7 +48,7 @@ def moved_with(result: RunResult) -> MovedWith:
     bins = _bins_of(result)
     response = rows_of(result, "response")
     sides = list(_sides(result, response, bins))
-    found = []
+    found: list[Moved] = []
     for series in result.watches:
         values = _in_bins(series, bins)
         for change in changes(values):

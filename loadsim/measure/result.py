@@ -15,6 +15,7 @@ from loadsim.measure.result_deliveries import Duplicates, Reconciliation, RetryT
 from loadsim.measure.result_effects import EffectsFound
 from loadsim.measure.result_events import (
     AddressRow,
+    AfterPause,
     DeadlineCount,
     SampleRow,
     SeriesRow,
@@ -143,6 +144,8 @@ class RunResult(msgspec.Struct, frozen=True):
     wider."""
     deadlines: list[DeadlineCount] | None = None
     """Exact, shortest deadline first; None in results of earlier versions."""
+    after_pause: list[AfterPause] = msgspec.field(default_factory=list)
+    """The first events after each pause of the plan against those that follow; empty where it has none."""
     watches: list[WatchSeries] = msgspec.field(default_factory=list)
     """Figures of the endpoint's own, read beside the run; empty where none was watched."""
     moved_with: MovedWith | None = None

@@ -35,7 +35,7 @@ from loadsim.report.diagnosis import diagnosis
 from loadsim.report.effects_section import effects_section
 from loadsim.report.events_section import events_section
 from loadsim.report.findings import findings
-from loadsim.report.group_sections import cases_section, duplicates_section, group_section
+from loadsim.report.group_sections import after_pause_section, cases_section, duplicates_section, group_section
 from loadsim.report.latency_section import latency_section
 from loadsim.report.provider_deadlines import deadline_cells
 from loadsim.report.reconciliation import reconciliation_section
@@ -82,6 +82,7 @@ def run_report(result: RunResult) -> Report:
         reconciliation_section(result.reconciliation),
         duplicates_section(result),
         group_section(result, "phase", "By phase"),
+        after_pause_section(result),
         said_section(result),
         _deadlines(result),
         _hosts(result),

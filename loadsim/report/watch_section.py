@@ -14,7 +14,6 @@ from loadsim.report.chart_layout import Figure, count_axis, phase_marks, plotly_
 from loadsim.report.chart_limits import plain
 from loadsim.report.chart_sections import point_table
 
-_READINGS = {"gauge": "", "rate": "growth per second", "p99": "p99 of its buckets"}
 _MARGIN = {"l": 76, "r": 16, "t": 28, "b": 48}
 """The same for all, so that the charts stand in line."""
 _LONGEST_TITLE = 24
@@ -87,12 +86,14 @@ def _form(series: WatchSeries) -> Callable[[float], str]:
 
 def _row(series: WatchSeries) -> Row:
     figures = (in_unit(value, series) for value in (series.min, series.avg, series.max, series.last))
-    said = [text for text in (series.metric, _READINGS[series.reading] if series.kind != "pid" else "") if text]
-    return (Cell(series.name, "" if series.samples else "warn"), *figures, f"{series.place}{_about(said)}")
+    return (Cell(series.name, "" if series.samples else "warn"), *figures, _read_from(series))
 
 
-def _about(said: list[str]) -> str:
-    return f": {', '.join(said)}" if said else ""
+def _read_from(series: WatchSeries) -> str:
+    how = {"gauge": "", "rate": "growth of ", "p99": "p99 of "}[series.reading] if series.kind != "pid" else ""
+    joined = {"url": " at ", "sql": "", "pid": " of "}[series.kind]
+    query = "a query of the " if series.kind == "sql" else ""
+    return f"{how}{query}{series.metric}{joined}{series.place}"
 
 
 def _gaps(result: RunResult) -> Iterator[str]:
