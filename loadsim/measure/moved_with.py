@@ -62,7 +62,7 @@ def _why_not(result: RunResult) -> str:
     disturbed = 0 if result.second_look is None else max(result.second_look.disturbed.values(), default=0)
     if disturbed:
         return f"{counted(disturbed, 'event')} were disturbed by pauses of the generator, which change latencies too"
-    if not result.series or _end_s(result) - result.series[0].t_s < LEAST_S:
+    if not result.series or _last_due_s(result) - result.series[0].t_s < LEAST_S:
         return f"the run is shorter than {LEAST_S:g} s"
     return ""
 

@@ -35,7 +35,9 @@ def watch_section(result: RunResult) -> Section | None:
     blocks: list[Block] = [table, *_moved(result), *([Lines(gaps, tone="warn")] if gaps else [])]
     edges, phases = shared_axis(result, latency_course(result).bins), chart_numbers.phase_starts(result)
     blocks += [_chart(n, series, edges, phases) for n, series in enumerate(result.watches) if series.samples]
-    note = "read once a second beside the run, until nothing was waited for"
+    pages = dict.fromkeys(series.place for series in result.watches if series.kind == "url")
+    origin = f" from {', '.join(pages)}" if pages else ""
+    note = f"read once a second beside the run{origin}"
     return Section("watch", "The endpoint's own figures", blocks, note)
 
 
@@ -79,9 +81,12 @@ def _form(series: WatchSeries) -> Callable[[float], str]:
         return lambda value: (numbers.milliseconds(MS_PER_S * value) if value >= 0 else f"{value:.3g} s") + per_second
     if series.unit == "bytes":
         return lambda value: numbers.size(round(value)) + per_second
-    if series.unit:
-        return lambda value: f"{numbers.significant(value)} {series.unit}"
-    return lambda value: numbers.significant(value) + per_second
+    return lambda value: _number(value) + (f" {series.unit}" if series.unit else per_second)
+
+
+def _number(value: float) -> str:
+    """Whole numbers in full, others with three digits."""
+    return f"{value:,.0f}" if value.is_integer() else numbers.significant(value)
 
 
 def _row(series: WatchSeries) -> Row:
@@ -90,10 +95,10 @@ def _row(series: WatchSeries) -> Row:
 
 
 def _read_from(series: WatchSeries) -> str:
+    """What was read, without the page, which the section names."""
     how = {"gauge": "", "rate": "growth of ", "p99": "p99 of "}[series.reading] if series.kind != "pid" else ""
-    joined = {"url": " at ", "sql": "", "pid": " of "}[series.kind]
-    query = "a query of the " if series.kind == "sql" else ""
-    return f"{how}{query}{series.metric}{joined}{series.place}"
+    joined = {"url": "", "sql": f"a query of the {series.place}", "pid": f" of {series.place}"}[series.kind]
+    return f"{how}{series.metric}{joined}"
 
 
 def _gaps(result: RunResult) -> Iterator[str]:
