@@ -25,7 +25,6 @@ MOST_LINES = 2000
 _SHOWN = 3
 _SUFFIXES = (b"", b"_total", b"_bucket", b"_count", b"_sum", b"_created", b"_info", b"_gsum", b"_gcount")
 _TYPE = re.compile(rb"#\s*TYPE")
-_LABELS = ("le", "quantile")
 
 
 def require_parser() -> None:
@@ -59,7 +58,8 @@ def value_of(page: bytes, content_type: str, watch: Watch) -> Raw:
 
 def _samples(page: bytes, content_type: str, metric: str, labels: Mapping[str, str]) -> list[Sample]:
     """The samples of a metric's family that have these values as values of labels."""
-    lines = list(_lines(page, stem(metric).encode(), [_written(value) for value in labels.values()]))
+    values = [_written(value) for name, value in labels.items() if name != "le"]  # OpenMetrics needs all buckets
+    lines = list(_lines(page, stem(metric).encode(), values))
     if len(lines) > MOST_LINES:
         raise GapError(f"the page has more than {MOST_LINES:,} samples of {metric}: give labels")
     try:
@@ -129,9 +129,11 @@ def _buckets(samples: list[Sample], named: str) -> Buckets:
 
 def _differing(samples: list[Sample]) -> str:
     """The labels by which samples differ, with the first values of each."""
-    names = dict.fromkeys(name for sample in samples for name in sample.labels if name not in _LABELS)
+    names = dict.fromkeys(name for sample in samples for name in sample.labels)
     told = []
     for name in names:
+        if name == "le" and len(names) > 1:
+            continue
         values = list(dict.fromkeys(sample.labels.get(name, "") for sample in samples))
         if len(values) > 1:
             told.append(f"{name}={'|'.join(values[:_SHOWN])}{'|…' if len(values) > _SHOWN else ''}")
