@@ -145,13 +145,13 @@ def test_what_cannot_be_read_is_said_before_the_run_and_is_a_gap(run: Run) -> No
     assert result.totals.succeeded > 0
 
 
-def test_a_slow_page_is_never_asked_twice_at_once(run: Run) -> None:
-    with endpoint(slow_s=5) as (made, url):
+def test_a_page_that_does_not_answer_is_asked_more_rarely(run: Run) -> None:
+    with endpoint(slow_s=30) as (made, url):
         scenario(url, page_watch(url, "limit", "limit"))
         ran = run("run", "watched.toml", *QUIETLY)
     assert ran.code in RAN, ran.err
-    assert made.most == 1
-    assert stored().watches[0].why_gaps == {"no answer within 0.9 s": stored().watches[0].gaps}
+    assert made.pages == 2, "before the run, and at its start: the load is 3 s long"
+    assert stored().watches[0].why_gaps == {"no answer within 0.9 s": 1}
 
 
 def test_the_check_says_what_can_not_be_read_and_sends_no_event(run: Run) -> None:
@@ -173,7 +173,7 @@ def test_the_check_says_what_can_not_be_read_and_sends_no_event(run: Run) -> Non
 
 def test_tokens_are_nowhere(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("METRICS_TOKEN", "s3cret-token")
-    monkeypatch.setenv("WATCH_DSN", "sqlite:////nowhere/s3cret-path/app.db?token=s3cret-value")
+    monkeypatch.setenv("WATCH_DSN", "postgresql+psycopg://me:s3cret-value@127.0.0.1:1/app")
     with endpoint() as (made, url):
         scenario(
             url,
@@ -212,7 +212,7 @@ def test_stored_results_are_judged_and_reported_again(run: Run) -> None:
     with endpoint() as (_, url):
         scenario(url, page_watch(url, "limit", "limit"))
         run("run", "watched.toml", *QUIETLY)
-    ran = run("judge", "out.json", "--objective", "watch{name:limit}: max < 5", "--json", "-")
+    ran = run("judge", "out.json", "--objective", "watch{name:limit}: max < 5", "--json")
     assert json.loads(ran.out)["verdict"]["outcome"] in ("fail", "invalid")
-    ran = run("report", "out.json", "--format", "markdown")
+    ran = run("report", "out.json", "-f", "md")
     assert "The endpoint's own figures" in ran.out

@@ -18,6 +18,9 @@ from loadsim.plan.watches import EVERY_NS
 from loadsim.run.effects.source import GapError
 from loadsim.run.watch.source import TIMEOUT_S, Part, WatchSource
 
+REST_NS = 4 * NS_PER_S
+"""After a reading that was not answered in time."""
+
 
 @dataclass
 class _Watched:
@@ -26,6 +29,8 @@ class _Watched:
     source: WatchSource
     courses: list[WatchCourse]
     task: asyncio.Task[None] | None = None
+    rest_until_ns: int = 0
+    """It is not read before: it did not answer in time, and may still be at it."""
 
 
 class Watching:
@@ -58,6 +63,8 @@ class Watching:
                     await asyncio.wait_for(self._over.wait(), (due_ns - now_ns) / NS_PER_S)
                 continue
             for each in self._watched:
+                if now_ns < each.rest_until_ns:
+                    continue
                 if each.task is None or each.task.done():  # never more than one at a time: its own limit ends it
                     each.task = asyncio.get_running_loop().create_task(_read(each))
             due_ns += EVERY_NS * (1 + (now_ns - due_ns) // EVERY_NS)
@@ -101,7 +108,10 @@ async def _read(each: _Watched) -> None:
     """One reading, noted at the middle of the time that it took."""
     asked_ns = time.monotonic_ns()
     values = await _values(each.source)
-    at_ns = (asked_ns + time.monotonic_ns()) // 2
+    answered_ns = time.monotonic_ns()
+    at_ns = (asked_ns + answered_ns) // 2
+    if answered_ns - asked_ns >= TIMEOUT_S * NS_PER_S:
+        each.rest_until_ns = answered_ns + REST_NS
     for course, value in zip(each.courses, values, strict=True):
         if isinstance(value, str):
             course.gap(at_ns, value)
