@@ -89,9 +89,7 @@ def test_a_histogram_in_which_nothing_was_counted_has_a_gap() -> None:
 
 
 @given(st.lists(FINITE | st.none(), min_size=1, max_size=60), st.integers(1, 8))
-def test_figures_are_those_of_all_readings_however_few_points_are_kept(
-    values: list[float | None], most: int
-) -> None:
+def test_figures_are_those_of_all_readings_however_few_points_are_kept(values: list[float | None], most: int) -> None:
     course = WatchCourse("gauge", NS_PER_S)
     known = [value for value in values if value is not None]
     with pytest.MonkeyPatch.context() as patch:

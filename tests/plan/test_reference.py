@@ -47,7 +47,7 @@ def test_every_key_is_described(pair: tuple[Table, Key]) -> None:
 def test_every_table_that_a_file_may_have_is_there() -> None:
     assert {table.header for table in TABLES} == {
         "", "[target]", "[[phases]]", "[[events]]", "[[objectives]]", "[[cases]]", "[validity]", "[receiver]",
-        "[effects]", "[retry]", "[endpoints.NAME]",
+        "[effects]", "[[watch]]", "[retry]", "[endpoints.NAME]",
     }  # fmt: skip
 
 

@@ -85,7 +85,9 @@ def test_min_avg_max_and_last_of_each_and_why_there_are_gaps() -> None:
 
 def test_charts_of_watches_and_of_latency_have_one_time_axis() -> None:
     run = result(series(), series(name="other", t_s=[0.5, 30.0], values=[1.0, 2.0]))
-    charts = {chart.name: chart for part in run_report(run).sections for chart in part.blocks if isinstance(chart, Chart)}
+    charts = {
+        chart.name: chart for part in run_report(run).sections for chart in part.blocks if isinstance(chart, Chart)
+    }
     axes = [charts[name].figure["layout"]["xaxis"]["range"] for name in ("latency", "watch-1", "watch-2")]
     assert axes[0] == axes[1] == axes[2]
     assert axes[0][1] >= 40
@@ -108,8 +110,8 @@ def test_what_moved_together_is_said_with_both_figures() -> None:
     run = result(series(), moved_with=MovedWith(rows=[moved, failed]))
     assert moved_words(run) == [
         "queue_depth moved with latency: from 3 to 180 at 12.5 s, while p99 went from 20.0 ms to 400 ms",
-        "queue_depth moved with failures: from 3 to 180 at 12.5 s, while the share of failed events went from 0 % to "
-        "25 % at 13 s",
+        ("queue_depth moved with failures: from 3 to 180 at 12.5 s, while the share of failed events went from 0 % to "
+        "25 % at 13 s"),
     ]
     assert all("(correlation)" in line for line in lines_of(section_of(run))[:2])
 

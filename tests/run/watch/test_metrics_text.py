@@ -75,7 +75,7 @@ def test_buckets_of_one_histogram(pages: tuple[bytes, str], metric: str) -> None
         (watch("queue_dept"), "the page has no metric queue_dept"),
         (watch("queue_depth", {"queue": "post"}), '; its labels are {queue="mail",zone="a"}; {queue="mail",zone="b"}'),
         (watch("queue_depth", {"mail": "queue"}), 'the page has no metric queue_depth{mail="queue"}; its labels are'),
-        (watch("queue_depth"), "3 samples have the metric queue_depth: queue=mail|o\"d\\d\n, zone=a|b|c; give labels"),
+        (watch("queue_depth"), '3 samples have the metric queue_depth: queue=mail|o"d\\d\n, zone=a|b|c; give labels'),
         (watch("queue_depth", {"queue": "mail"}), "zone=a|b; give labels of one"),
         (watch("took_seconds", as_="p99"), "several histograms have the metric took_seconds_bucket: job=mail|text"),
         (watch("queue_depth_limit", as_="p99"), "the page has no metric queue_depth_limit_bucket"),
@@ -89,7 +89,17 @@ def test_none_or_several_is_one_line(pages: tuple[bytes, str], asked: Watch, sai
 
 @pytest.mark.parametrize(
     "page",
-    [b"m", b"m{", b'm{a="b" 1', b"m one", b"m 1 2 3 4 x", b"m\xff 1", b'm{le="x"} 1', b"# TYPE m\nm{}", b'm{a="b",a="c"} 1'],
+    [
+        b"m",
+        b"m{",
+        b'm{a="b" 1',
+        b"m one",
+        b"m 1 2 3 4 x",
+        b"m\xff 1",
+        b'm{le="x"} 1',
+        b"# TYPE m\nm{}",
+        b'm{a="b",a="c"} 1',
+    ],
 )
 @pytest.mark.parametrize("content_type", [TEXT, OPENMETRICS])
 def test_pages_that_are_none_are_gaps(page: bytes, content_type: str) -> None:

@@ -60,7 +60,9 @@ async def test_a_count_is_read_again_and_again(sqlite: str, monkeypatch: pytest.
         ("CREATE TABLE made (id INTEGER)", "the query failed"),
     ],
 )
-async def test_what_is_not_one_number_is_a_gap(sqlite: str, monkeypatch: pytest.MonkeyPatch, sql: str, said: str) -> None:
+async def test_what_is_not_one_number_is_a_gap(
+    sqlite: str, monkeypatch: pytest.MonkeyPatch, sql: str, said: str
+) -> None:
     query = query_of(monkeypatch, sqlite, sql)
     for _ in range(2):
         with pytest.raises(GapError) as caught:
