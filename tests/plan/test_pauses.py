@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from loadsim.plan.pauses import Resumed, resumed_phases
 from loadsim.plan.plan import Plan
 from tests.plan.support import S, scenario_of
 
 
-def resumed(*phases: dict[str, object]) -> list[Resumed]:
+def resumed(*phases: dict[str, Any]) -> list[Resumed]:
     return resumed_phases(Plan(scenario_of(*phases), 7))
 
 
-LOAD = {"rate": "10/s", "duration": "2s"}
-IDLE = {"rate": "0/s", "duration": "5s"}
+LOAD: dict[str, Any] = {"rate": "10/s", "duration": "2s"}
+IDLE: dict[str, Any] = {"rate": "0/s", "duration": "5s"}
 
 
 def test_phases_of_rate_0_are_pauses_and_add_up() -> None:

@@ -58,6 +58,7 @@ def with_example(table: Table, key: Key) -> dict[str, Any]:
     name = table.header.strip("[]")
     required: dict[str, dict[str, Any]] = {
         "[[events]]": {"type": "t"},
+        "[[watch]]": {"name": "n"},
         "[[objectives]]": {"objective": "max < 1s"},
         "[[cases]]": {"kind": "wrong_secret", "share": 0.1},
     }

@@ -110,8 +110,10 @@ def test_what_moved_together_is_said_with_both_figures() -> None:
     run = result(series(), moved_with=MovedWith(rows=[moved, failed]))
     assert moved_words(run) == [
         "queue_depth moved with latency: from 3 to 180 at 12.5 s, while p99 went from 20.0 ms to 400 ms",
-        ("queue_depth moved with failures: from 3 to 180 at 12.5 s, while the share of failed events went from 0 % to "
-        "25 % at 13 s"),
+        (
+            "queue_depth moved with failures: from 3 to 180 at 12.5 s, while the share of failed events went from "
+            "0 % to 25 % at 13 s"
+        ),
     ]
     assert all("(correlation)" in line for line in lines_of(section_of(run))[:2])
 

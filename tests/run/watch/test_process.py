@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from loadsim.measure.watch_values import Raw
 from loadsim.model import UsageError
 from loadsim.plan.watches import Watch, series_of
 from loadsim.run.effects.source import GapError
 from loadsim.run.watch.process import ProcessTree
 from loadsim.run.watch.source import Part
 
-SPINNING = "import sys\nprint('go', flush=True)\nsys.stdin.read(1)\nx = sum(range(20_000_000))\nprint('done', flush=True)\nsys.stdin.read()"
+SPINNING = """
+import sys
+print("go", flush=True)
+sys.stdin.read(1)
+sum(range(20_000_000))
+print("done", flush=True)
+sys.stdin.read()
+"""
 WITH_CHILD = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {SPINNING!r}])"
 
 
@@ -25,24 +33,32 @@ def tree_of(pid: int, metric: str | None = None, **more: Path) -> ProcessTree:
     return ProcessTree(tuple(Part(watch, series) for series in series_of(watch)), **more)
 
 
+def numbers(values: Sequence[Raw | str]) -> list[float]:
+    """What was read, each of which must be a number."""
+    found = [value for value in values if isinstance(value, float)]
+    assert len(found) == len(values)
+    return found
+
+
 async def test_processor_time_of_a_child_is_counted() -> None:
-    child = subprocess.Popen([sys.executable, "-c", WITH_CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdout.readline()
-        tree = tree_of(child.pid)
-        before = await tree.read()
-        child.stdin.write(b"x")
-        child.stdin.flush()
-        child.stdout.readline()
-        after = await tree.read()
-        child.stdin.close()
-    used, rss, descriptors, threads = (float(value) for value in after if not isinstance(value, str | tuple))
-    assert used - float(before[0]) > 0.05, "it added up twenty million numbers"  # type: ignore[arg-type]
-    assert rss > 5_000_000
-    assert descriptors >= 6
-    assert threads >= 2
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WITH_CHILD), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    await child.stdout.readline()
+    tree = tree_of(child.pid)
+    before = numbers(await tree.read())
+    child.stdin.write(b"x")
+    await child.stdin.drain()
+    await child.stdout.readline()
+    after = numbers(await tree.read())
+    child.stdin.close()
+    await child.wait()
+    assert after[0] - before[0] > 0.05, "it added up twenty million numbers"
+    assert after[1] > 5_000_000
+    assert after[2] >= 6
+    assert after[3] >= 2
     with pytest.raises(GapError, match=f"there is no process {child.pid}"):
         await tree.read()
 
