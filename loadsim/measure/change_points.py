@@ -23,6 +23,9 @@ MOST_POINTS = 600
 THRESHOLD = 140.0
 """About percentile 95 of the statistic's maximum over 45 and more independent values without a change (by simulation,
 tests/measure/test_change_points.py)."""
+HALF_THRESHOLD = 70.0
+"""For a series whose changes count only where they coincide with those of another: it finds more of the places where a
+series begins to grow, and more that are none."""
 LEAST_SCATTERS = 3.0
 """The levels are apart by so many standard deviations (by the median absolute deviation) of the values around them."""
 LEAST_SHARE = 0.2
@@ -46,8 +49,8 @@ class Change(NamedTuple):
     after: float
 
 
-def changes(values: Floats) -> list[Change]:
-    """The changes of a series, in order; NaN is a gap. Raises ValueError for more than MOST_POINTS values."""
+def changes(values: Floats, threshold: float = THRESHOLD) -> list[Change]:
+    """The changes of a series, in order; NaN is a gap. `threshold`: of the statistic. Raises ValueError for more than MOST_POINTS values."""
     if len(values) > MOST_POINTS:
         raise ValueError(f"at most {MOST_POINTS} values, not {len(values)}")
     places = np.flatnonzero(np.isfinite(values))
@@ -55,7 +58,7 @@ def changes(values: Floats) -> list[Change]:
     if len(known) < LEAST_POINTS:
         return []
     least = max(_SHORTEST, len(known) // _WINDOWS)
-    edges = [0, *_split(ranks_of(known), 0, len(known), least), len(known)]
+    edges = [0, *_split(ranks_of(known), 0, len(known), least, threshold), len(known)]
     found = []
     for number in range(1, len(edges) - 1):
         begin, end = edges[number - 1], edges[number + 1]
@@ -133,16 +136,16 @@ class _Sums:
         return np.maximum(strayed, 0.0)
 
 
-def _split(ranks: Floats, begin: int, end: int, least: int) -> Iterator[int]:
+def _split(ranks: Floats, begin: int, end: int, least: int, threshold: float) -> Iterator[int]:
     """Where the statistic is above the threshold: the greatest first, then on either side of it; in order."""
     if end - begin < 2 * least:
         return
     found = statistic(ranks[begin:end], least)
     at = int(found.argmax())
-    if found[at] > THRESHOLD:
-        yield from _split(ranks, begin, begin + at, least)
+    if found[at] > threshold:
+        yield from _split(ranks, begin, begin + at, least, threshold)
         yield begin + at
-        yield from _split(ranks, begin + at, end, least)
+        yield from _split(ranks, begin + at, end, least, threshold)
 
 
 class _Fit(NamedTuple):

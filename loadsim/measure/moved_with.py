@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from loadsim.measure.change_points import MOST_POINTS, Change, Floats, changes
+from loadsim.measure.change_points import HALF_THRESHOLD, MOST_POINTS, Change, Floats, changes
 from loadsim.measure.hdr import PERCENTILES, percentiles, rank
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_watches import Moved, MovedWith, WatchSeries
@@ -98,11 +98,11 @@ def _sides(result: RunResult, response: SlicedCounts, bins: _Bins) -> Iterator[_
     """Latencies first: where both percentiles changed, p99 is named."""
     if response.parts:
         p50, p99 = _latencies(response, bins)
-        yield _Side("p99", changes(np.log(p99)))  # of a logarithm: latencies scatter by factors
-        yield _Side("p50", changes(np.log(p50)))
+        yield _Side("p99", changes(np.log(p99), HALF_THRESHOLD))  # of a logarithm: latencies scatter by factors
+        yield _Side("p50", changes(np.log(p50), HALF_THRESHOLD))
     failed, ended = _failures(result, bins)
     with np.errstate(invalid="ignore"):
-        yield _Side("errors", changes(failed / ended))
+        yield _Side("errors", changes(failed / ended, HALF_THRESHOLD))
 
 
 def _latencies(response: SlicedCounts, bins: _Bins) -> tuple[Floats, Floats]:
