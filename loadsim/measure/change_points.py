@@ -50,7 +50,10 @@ class Change(NamedTuple):
 
 
 def changes(values: Floats, threshold: float = THRESHOLD) -> list[Change]:
-    """The changes of a series, in order; NaN is a gap. `threshold`: of the statistic. Raises ValueError for more than MOST_POINTS values."""
+    """The changes of a series, in order; NaN is a gap. `threshold`: of the statistic.
+
+    Raises ValueError for more than MOST_POINTS values.
+    """
     if len(values) > MOST_POINTS:
         raise ValueError(f"at most {MOST_POINTS} values, not {len(values)}")
     places = np.flatnonzero(np.isfinite(values))

@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from aiohttp import web
 
 RATES = {"pool": (150, 450), "queue": (60, 200), "processor": (60, 500)}
@@ -64,6 +64,7 @@ class Receiver:
         self._pool = asyncio.Semaphore(POOL)
         self._queue: asyncio.Queue[float] = asyncio.Queue(QUEUE)
         self._began = time.monotonic()
+        self._random = np.random.default_rng(1)
         self._waiting, self._in_use, self._drift = 0, 0, 100.0
 
     async def hook(self, request: web.Request) -> web.Response:
@@ -96,12 +97,12 @@ class Receiver:
             await asyncio.sleep(WORK_S)
 
     async def metrics(self, _: web.Request) -> web.Response:
-        self._drift += random.gauss(0, 1)
+        self._drift += self._random.normal(0, 1)
         figures = {
             "pool_waiting": self._waiting,
             "pool_in_use": self._in_use,
             "queue_depth": self._queue.qsize(),
-            "temperature": random.gauss(40, 2),
+            "temperature": self._random.normal(40, 2),
             "drift": self._drift,
             "uptime": time.monotonic() - self._began,
         }
