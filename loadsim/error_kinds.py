@@ -30,3 +30,6 @@ class ErrorKind(enum.IntEnum):
     """Internal error of loadsim; makes the run INVALID."""
     switched_off = 14
     """Not sent: the provider had stopped delivering to the endpoint, as its retry profile says."""
+    goaway = 15
+    """Sent over HTTP/2, and not processed: the server ended the connection (GOAWAY) with an earlier request. It is not
+    sent again."""

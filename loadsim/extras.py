@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "interop", "report", "sql", "watch"]
+Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "http2", "interop", "otel", "report", "sql", "watch"]
 """Those that a command or a page asks for."""
 
 
@@ -16,7 +16,9 @@ PURPOSES = {
     "asymmetric": "schemes that sign with a key pair (Ed25519, ECDSA, RSA) or send a JSON Web Token",
     "dashboard": "loadsim dashboard, run --live",
     "dask": "load from several machines: --cluster",
+    "http2": "events over HTTP/2: --http2",
     "interop": "bench verify beside the providers' own libraries",
+    "otel": "metrics and spans of a run for an OpenTelemetry collector: --otlp",
     "report": "charts in report.html",
     "sql": 'effects in a database: [effects] source = "sql"',
     "watch": "metrics of the endpoint beside a run: [[watch]] url",

@@ -24,12 +24,17 @@ def read_bytes_file(path: str | Path, largest: int = LARGEST_FILE) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(largest + 1)  # not by its size: a device has none, and may be endless
         if len(data) > largest:
-            raise UsageError(f"cannot read {path}: larger than {largest >> 20:,} MiB")
+            raise UsageError(f"cannot read {path}: larger than {_size(largest)}")
         return data
     except OSError as error:
         raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
         raise UsageError(f"cannot read {str(path)!r}: no file can have such a name") from None
+
+
+def _size(largest: int) -> str:
+    """A limit as the documentation has it: in MiB or in MB, whichever is a whole number."""
+    return f"{largest >> 20:,} MiB" if largest % (1 << 20) == 0 else f"{largest // 10**6:,} MB"
 
 
 def read_text_file(path: str | Path) -> str:

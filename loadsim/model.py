@@ -5,6 +5,7 @@ Only data and its validation: no clock, no socket, no file.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -126,6 +127,15 @@ class Capture:
     names: tuple[str, ...]
     numbers: tuple[int, ...] = ()
     """Empty where there is one type."""
+
+    def digest(self) -> str:
+        """A hash of all rows in hex: whether a file is still the one of a run."""
+        found = hashlib.blake2b(digest_size=16)
+        for row in self.rows:
+            parts = (row.body or b"", repr((row.body is None, row.type, row.at_ns, row.headers)).encode())
+            for part in parts:
+                found.update(len(part).to_bytes(8, "big") + part)
+        return found.hexdigest()
 
     def rows_of(self, number: int) -> tuple[RecordedEvent, ...]:
         """The rows of one type."""

@@ -251,7 +251,7 @@ def test_a_command_with_an_option_that_does_not_exist_is_found() -> None:
         parse(arguments)
 
 
-KNOWN_KINDS = {"sh", "toml", "python", "yaml", "json", "js", "php", "go", "ruby", "groovy", "text"}
+KNOWN_KINDS = {"sh", "toml", "nginx", "python", "yaml", "json", "js", "php", "go", "ruby", "groovy", "text"}
 
 
 def check_toml(block: Block, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ MENDED = {
     "flask": ("3.1.3", "CVE-2026-27205: caches of what is a session's"),
     "werkzeug": ("3.1.6", "CVE-2026-27199: device names on Windows"),
     "starlette": ("0.49.1", "CVE-2025-62727: quadratic time for Range"),
+    "requests": ("2.32.4", "CVE-2024-47081: credentials of a .netrc sent to another host"),
     "pytest": ("9.0.3", "CVE-2025-71176: a guessable directory in /tmp"),
     "playwright": ("1.55.1", "CVE-2025-59288: browsers downloaded without a check"),
     "setuptools": ("78.1.1", "CVE-2025-47273: writing outside of a directory"),
@@ -30,7 +31,7 @@ def floors() -> dict[str, list[str]]:
     groups = [project["dependencies"], *project["optional-dependencies"].values(), PROJECT["build-system"]["requires"]]
     found: dict[str, list[str]] = {}
     for requirement in (line.partition(";")[0] for group in groups for line in group):
-        name, least = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?>=([0-9.]+)", requirement.strip()).groups()  # type: ignore[union-attr]
+        name, least = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z0-9,]+\])?>=([0-9.]+)", requirement.strip()).groups()  # type: ignore[union-attr]
         found.setdefault(name.lower(), []).append(least)
     return found
 

@@ -7,7 +7,7 @@ its body and signature, and cases that are not used cost nothing. Index, stratum
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from loadsim.events import EventSource, RecordedSource
 from loadsim.model import NS_PER_S, Capture, JsonValue, Secret, SignedRequest, UsageError
 from loadsim.plan import Case, RunSpec, header_pairs
 from loadsim.plan.event_kinds import NOTHING_RECORDED
+from loadsim.plan.trace import HEADERS as TRACE_HEADERS
 from loadsim.signing import Scheme
 from loadsim.signing import scheme as scheme_of
 from loadsim.signing.retry_marks import attempt_headers, counted
@@ -70,17 +71,19 @@ class RequestMaker:
         url: str | None = None,
         recorded: Mapping[str, Capture] = NOTHING_RECORDED,
         headers: Mapping[str, str | tuple[str, ...]] = NO_HEADERS,
+        sets: Collection[str] = (),
     ) -> None:
         """`events` and `cases` (without the genuine case) are in the order of the plan, `secrets` is by phase:
         stratum = (phase * types + type) * (1 + len(cases)) + case, where a capture has the types of its rows. `url` is
         the URL that the provider has stored, `recorded` the captures by the type of their event, `headers` the target's
-        own: they replace the default content type and those of a capture.
+        own: they replace the default content type and those of a capture. `sets`: lower-case names of further headers
+        of a capture that are replaced when the request is sent.
 
         Raises UsageError for an unknown event type, image, path or case, a case that the scheme cannot have, or a
         secret that the scheme cannot use.
         """
         provider = SigningProvider(scheme, secret, old_secret, url, *_own_content_type(headers))
-        self._given = frozenset(name.lower() for name in headers)
+        self._given = frozenset(name.lower() for name in headers) | frozenset(sets)
         sources = [source for options in events for source in _sources(options, seed, recorded)]
         self._provider, self._sources, self._secrets, self._cases = provider, sources, secrets, 1 + len(cases)
         # The table repeats for each phase; one block is enough when all phases use the same secrets.
@@ -162,6 +165,7 @@ def request_maker(spec: RunSpec) -> RequestMaker:
         url=target.public_url or target.url,
         recorded=spec.recorded,
         headers=target.headers,
+        sets=TRACE_HEADERS if scenario.trace is not None else (),
     )
 
 

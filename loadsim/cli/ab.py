@@ -81,6 +81,7 @@ def command(target_a: str, target_b: str | None, **options: Any) -> None:
       loadsim ab http://127.0.0.1:8080/webhooks http://127.0.0.1:8081/webhooks -r 500/s -d 20s --fail p99:5%
       loadsim ab blue green --scenario steady --pairs 10 --fail p50:3% --fail p99:5%
       loadsim ab staging --aa -r 500/s -d 20s
+      loadsim ab https://staging.example.test/hooks --http2 -c 64 -d 20s   # B is the same over HTTP/2: does it pay?
     """
     from loadsim.cli.terminal import print_report
     from loadsim.studies.ab.procedure import AbComparison
@@ -116,8 +117,9 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     same = options["same"]
     if same and target_b is not None:
         raise UsageError("--aa compares a target with itself: name one target")
-    if target_b is None and not same:
-        raise UsageError("name two targets, TARGET_A and TARGET_B (or one, with --aa)")
+    versions = options["http2"] and target_b is None and not same
+    if target_b is None and not same and not versions:
+        raise UsageError("name two targets, TARGET_A and TARGET_B (or one, with --aa or --http2)")
     config = read_config()
     for target in (target_a, target_b or target_a):
         if names_scenario(target, config):
@@ -127,7 +129,7 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
         raise UsageError("--effects: ab compares answers only; measure the work of each target with run")
     if options["target"]:
         raise UsageError("-t: the targets are TARGET_A and TARGET_B")
-    a = _load(target_a, options, config)
+    a = _load(target_a, {**options, "http2": False} if versions else options, config)
     _check_objectives(a)
     b = a if same else msgspec.structs.replace(_load(target_b or target_a, options, config), seed=a.seed)
     request = AbRequest(

@@ -30,6 +30,7 @@ class Document(NamedTuple):
 
 DOCUMENTS: Mapping[str, Document] = {
     "loadsim.result/2": Document("measure.result", "RunResult", ("run", "judge", "reconcile", "report")),
+    "loadsim.event/1": Document("run.explained_event", "ExplainedEvent", ("explain",)),
     "loadsim.simulation/1": Document("single.simulation_document", "SimulationDocument", ("simulate",)),
     "loadsim.probe.forms/1": Document("studies.probe.document", "FormsDocument", ("probe", "report")),
     "loadsim.probe.clock/1": Document("studies.probe.document", "ClockDocument", ("probe --clock", "report")),

@@ -30,6 +30,7 @@ COMMANDS: Table = {
     "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),
     "compare": ("compare", "Compare two stored results, percentile by percentile.", False),
     "bench": ("bench", "Measure the generator, the receiver and verification on this machine.", False),
+    "explain": ("explain", "Show everything about one event of a run, made again from the seed.", False),
     "reconcile": ("reconcile", "Join a stored result with a file of what your own endpoint received.", False),
     "runs": ("runs", "List the stored results, newest first, or delete old ones.", False),
     "report": ("report", "Write a stored result again in any format.", False),

@@ -14,12 +14,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Target": (
         *("target", "scheme", "secret_env", "secret_file", "headers", "timeout"),
         *("drain", "insecure", "cacert", "cert", "key", "key_password_env", "transport", "reuse", "connect_to", "unix"),
-        *("proxy", "ledger", "effects", "effects_wait"),
+        *("http", "http2", "streams", "proxy", "ledger", "effects", "effects_wait"),
     ),
-    "Events": ("mix", "payload", "seed", "epoch"),
+    "Events": ("mix", "payload", "seed", "epoch", "trace"),
     "Objectives": ("objectives", "aborting", "default_objectives", "gate", "gates", "max_lag"),
     "Output": (
-        *("name", "tags", "out", "json_file", "as_json", "live", "opened", "outcomes", "raw", "quiet", "check"),
+        *("name", "tags", "out", "json_file", "as_json", "live", "opened", "outcomes", "raw", "otlp", "quiet"),
+        "check",
     ),
     "Cluster": (
         *("cluster", "per_host", "ship_secret", "allow_lost", "insecure_cluster"),

@@ -37,6 +37,16 @@ def header_option(text: str = "Extra header, or a file of them; VALUE env:VAR re
     )
 
 
+HTTP_OPTIONS: tuple[Decorator, Decorator] = (
+    click.option(
+        "--http",
+        type=click.Choice(["1.1", "2", "auto"]),
+        help="HTTP version (default 1.1); auto: what https offers.",
+    ),
+    click.option("--http2", is_flag=True, help="The same as --http 2."),
+)
+
+
 def with_options(*options: Decorator) -> Decorator:
     """A decorator that adds these options to a command, in this order."""
 
@@ -107,6 +117,13 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option("--cert", metavar="FILE", help="Client certificate."),
     click.option("--key", metavar="FILE", help="Private key of the certificate."),
     click.option("--key-password-env", metavar="NAME", help="Environment variable that holds the key's pass phrase."),
+    *HTTP_OPTIONS,
+    click.option(
+        "--streams",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Over HTTP/2: events in flight that share a connection (default: what the endpoint allows, at most 100).",
+    ),
     click.option("--transport", type=click.Choice(["direct", "aiohttp"]), help="Transport (default direct)."),
     click.option(
         "--reuse",

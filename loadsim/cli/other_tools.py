@@ -34,7 +34,7 @@ _CONNECT = "another address than the URL's is --connect-to HOST:PORT"
 _HANDS = "several machines are a cluster: loadsim run steady --cluster tcp://HOST:PORT"
 _PROCESSES = "generator processes are -w N"
 _SHOWN = "percentiles are in every report"
-_HTTP1 = "loadsim speaks HTTP/1.1"
+_HTTP2 = "HTTP/2 is --http2"
 _TIMEOUT = "the time of an event, connecting included, is --timeout 10s"
 _FORMAT = "every run saves every format; loadsim report latest --format md writes one again"
 _COOKIE = "a cookie is a header: -H 'Cookie: env:MY_COOKIE'"
@@ -65,7 +65,7 @@ OPTIONS: Mapping[str, str] = {
     **dict.fromkeys(("--master", "--worker", "--master-host", "--expect-workers"), _HANDS),
     **dict.fromkeys(("--threads", "--cpus", "--processes"), _PROCESSES),
     **dict.fromkeys(("--latency", "--latencies", "--summary-trend-stats"), _SHOWN),
-    **dict.fromkeys(("--http2", "-2"), _HTTP1),
+    **dict.fromkeys(("-2", "--h2", "--http2-prior-knowledge"), _HTTP2),
     **dict.fromkeys(("--connect-timeout", "--max-time"), _TIMEOUT),
     **dict.fromkeys(("--format",), _FORMAT),
     **dict.fromkeys(("--cookie", "--cookies", "-C"), _COOKIE),

@@ -212,6 +212,7 @@ def _request(settings: _Settings, url: str, secret: Secret) -> ProbeRequest:
         settings.headers,
         target.timeout / NS_PER_S,
         trust_of(target, read_key_password(target.key_password_env)),
+        target.http,
         from_environment(target.headers),
         settings.pause_s,
     )

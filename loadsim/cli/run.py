@@ -86,7 +86,18 @@ if TYPE_CHECKING:
 @click.option(
     "--outcomes", is_flag=True, help="Also save the outcome of each event (outcomes.bin), for loadsim reconcile."
 )
+@click.option(
+    "--trace",
+    metavar="SHARE",
+    help="Send traceparent (W3C Trace Context) with every delivery, with the flag sampled on this share, e.g. 1%.",
+)
 @click.option("--raw", is_flag=True, help="Also save every delivery: raw.ndjson, with the fields of vegeta's results.")
+@click.option(
+    "--otlp",
+    metavar="URL",
+    help="Send metrics each second, and with --trace spans of sampled deliveries, to this OpenTelemetry collector, "
+    "e.g. http://localhost:4318.",
+)
 @click.option(
     "--live",
     type=click.IntRange(0, 65535),
@@ -117,6 +128,7 @@ def command(what: str, **options: Any) -> None:
       loadsim run staging -r 200/s -d 10m --abort 'success: rate >= 99%' --objective 'p(99) < 250ms over 10s'
       loadsim run steady --cluster local:2
       loadsim run embedded -r 200/s -d 1m --live 0
+      loadsim run staging -r 200/s -d 1m --trace 1% --otlp http://localhost:4318
       loadsim run soak.toml --scale 0.1 --check
     """
     from loadsim.cli.github import report_to_github

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.options import Decorator, header_option, secret_options, with_options
+from loadsim.cli.options import HTTP_OPTIONS, Decorator, header_option, secret_options, with_options
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
@@ -20,6 +20,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     *secret_options(),
     header_option(),
     click.option("--timeout", metavar="TIME", help="Longest time of an event, to the last byte (default 10s)."),
+    *HTTP_OPTIONS,
     click.option("--insecure", is_flag=True, help="Do not verify the TLS certificate."),
     click.option("--cacert", metavar="FILE", help="Trust this CA certificate (PEM)."),
 )
@@ -31,7 +32,7 @@ single_options = with_options(*_OPTIONS)
 def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
     """The endpoint's settings, overridden by the options. Raises UsageError."""
     from loadsim.inputs.event_names import settled
-    from loadsim.inputs.values import parse_headers
+    from loadsim.inputs.values import http_version, parse_headers
     from loadsim.model import UsageError
     from loadsim.plan import UnitError, headers_over, parse_duration
     from loadsim.single.prepare import changed_target
@@ -43,6 +44,8 @@ def target_with(endpoint: Endpoint, options: dict[str, Any]) -> Target:
         changes.update(secret_env=options["secret_env"], secret_file=options["secret_file"])
     if options["insecure"] or options["cacert"] is not None:
         changes.update(insecure=options["insecure"], cacert=options["cacert"])
+    if http := http_version(options["http"], options["http2"]):
+        changes["http"] = http
     if options["headers"]:
         changes["headers"] = headers_over(endpoint.target.headers, parse_headers(options["headers"]))
     try:

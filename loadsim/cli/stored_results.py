@@ -1,4 +1,4 @@
-"""Finds and reads a stored result: a file, the directory that holds it, or the word latest."""
+"""Finds and reads a stored result: a file, the directory that holds it, the id of a run, or the word latest."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ class StoredResult(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        """The path; of `latest` the directory that it means. A file of that name comes first. Raises UsageError where
-        there is no result yet."""
+        """The path; of `latest`, and of the id of a run in `reports/`, the directory that it means. A file of that name
+        comes first. Raises UsageError where there is no result yet."""
         path = Path(value)
-        if path.name != LATEST or path.exists():
+        if path.parent != Path() and path.name != LATEST:
             return path
         from loadsim.studies.result_directories import REPORTS, latest_run
 
+        if path.exists():
+            return path
+        if path.name != LATEST:
+            kept = REPORTS / path
+            return kept if is_directory(kept) else path
         return latest_run(REPORTS if path.parent == Path() else path.parent)
 
     def shell_complete(

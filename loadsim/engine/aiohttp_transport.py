@@ -303,6 +303,7 @@ class AiohttpTransport:
 
     name = "aiohttp"
     makes_cycles = True
+    shared = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
         """`first`: the number of the address to start with."""

@@ -83,9 +83,9 @@ class Addresses:
         for number, served in live:
             answers[number] += served
         counts = zip(self.connections, answers, self.failures, strict=True)
-        return [AddressRow(self._text(number), *of) for number, of in enumerate(counts)]
+        return [AddressRow(self.text(number), *of) for number, of in enumerate(counts)]
 
-    def _text(self, number: int) -> str:
+    def text(self, number: int) -> str:
         """Host and port."""
         _, address = self.found[number]
         if not isinstance(address, tuple):

@@ -20,10 +20,12 @@ from loadsim.engine.policy_interface import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
-from loadsim.engine.transport_interface import Connection, Ended, Made, Transport
+from loadsim.engine.trace_context import SendAll, traced
+from loadsim.engine.transport_interface import Connection, ConnectionCounts, Ended, Made, Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
-from loadsim.measure.result_events import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, ConnectionRow, SampleRow
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
@@ -56,12 +58,17 @@ class Engine:
         shards: int = 1,
         epoch_ns: int | None = None,
         pauses: Pauses | None = None,
+        trace_ids: TraceIds | None = None,
         clock: Clock = monotonic_ns,
         wall: Clock = time.time_ns,
     ) -> None:
-        """`pauses`: what gets the heartbeat of the loop; None: nobody wants to know."""
+        """`pauses`: what gets the heartbeat of the loop; None: nobody wants to know. `trace_ids`: every delivery bears
+        one of them."""
         target = plan.scenario.target
         self._plan, self._transport = plan, transport
+        self._send_all: SendAll = (
+            transport.send_all if trace_ids is None else traced(transport.send_all, trace_ids, shards)
+        )
         self.recorder, self.clock = recorder, clock
         self._policies, self._gatherer = tuple(policies), gatherer
         self._signs_slowly = maker.signs_slowly
@@ -152,19 +159,13 @@ class Engine:
         return self._pool.limit_reached
 
     @property
-    def open_count(self) -> int:
-        """Connections that are open or being opened."""
-        return self._pool.open_count
+    def connection_counts(self) -> ConnectionCounts:
+        """How many connections are open or being opened, were at most, and in all."""
+        return self._transport.shared or self._pool
 
-    @property
-    def open_peak(self) -> int:
-        """The most that were open at once."""
-        return self._pool.open_peak
-
-    @property
-    def opened(self) -> int:
-        """How many were opened so far."""
-        return self._pool.opened
+    def connection_rows(self) -> list[ConnectionRow]:
+        """What each connection has carried, where events share them."""
+        return self._transport.shared.rows() if self._transport.shared is not None else []
 
     @property
     def in_flight(self) -> int:
@@ -282,9 +283,9 @@ class Engine:
         if others:
             if self._signs_slowly:
                 for each in others:
-                    self._transport.send_all(self._requests.made([each]))
+                    self._send_all(self._requests.made([each]))
             else:
-                self._transport.send_all(self._requests.made(others))
+                self._send_all(self._requests.made(others))
         pauses, now = self._pauses, self.clock()
         if now - pauses.beaten_ns > self._pause_ns:
             pauses.beat(now, self._outstanding, len(ready))
@@ -312,7 +313,7 @@ class Engine:
                 self.recorder.signs.extend((event[1], event[2], self.clock() - before))
                 timed = True
         for attempt, batch in made.items():
-            self._transport.send_all(batch, attempt)
+            self._send_all(batch, attempt)
         return others
 
     # -- what transports call -----------------------------------------------------------------------------------------
@@ -469,7 +470,7 @@ class Engine:
         for connection in connections:
             connection.event = event
             connection.slot_ns = connection.ready_ns = now
-        self._transport.send_all([(connection, request, event[0]) for connection in connections])
+        self._send_all([(connection, request, event[0]) for connection in connections])
 
     def internal(self, connection: Connection, error: Exception) -> None:
         """See Deliveries."""

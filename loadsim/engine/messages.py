@@ -16,7 +16,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.exit_codes import Exit
-from loadsim.measure.result_events import AddressRow, SampleRow
+from loadsim.measure.result_events import AddressRow, ConnectionRow, SampleRow
 from loadsim.measure.retries import RetryCounts
 from loadsim.measure.tally import TallyDelta
 from loadsim.measure.volleys import VolleyCounts
@@ -94,13 +94,19 @@ class Frame(msgspec.Struct, tag="frame"):
     """Of deliveries that are made again, cumulative; None where the plan makes none."""
     addresses: list[AddressRow] = []
     """The counts of each address of an endpoint with several, cumulative."""
+    connection_rows: list[ConnectionRow] = []
+    """Over HTTP/2: the busiest connections, cumulative."""
     raw: bytes = b""
     """If requested: the rows of deliveries that ended since the last frame, see `engine.raw_log_rows`."""
     outcomes: bytes = b""
     """If requested: their outcomes, packed by `measure.event_outcomes`."""
     deliveries: bytes = b""
     """If requested: when they were due and ended, packed by `measure.effect_book`."""
+    spans: bytes = b""
+    """If requested: the rows of sampled deliveries, packed by `engine.sampled_rows`."""
     lateness: LatenessDelta = msgspec.field(default_factory=lambda: LatenessDelta(b"", b"", [], []))
+    named: bytes = b""
+    """The slowest and the first failing events so far, packed by `measure.named_events`."""
     away_ns: int = 0
     """How long the loop was away (see `measure.pauses`), cumulative."""
     queued_ns: int | None = None

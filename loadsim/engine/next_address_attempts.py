@@ -16,7 +16,7 @@ from typing import Protocol
 from loadsim.engine.endpoint_addresses import Address, Addresses
 from loadsim.engine.error_kind_of_failure import NO_RESOURCE
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.transport_interface import Connection, ResourceLimitError
+from loadsim.engine.transport_interface import ResourceLimitError
 from loadsim.model import NS_PER_MS, NS_PER_S
 
 ATTEMPT_DELAY_NS = 250 * NS_PER_MS
@@ -55,14 +55,20 @@ def _begin(address: Address) -> tuple[socket.socket | None, int]:
     return sock, sock.connect_ex(place)  # type: ignore[arg-type]  # an address of this family, from getaddrinfo
 
 
-class Opening(Connection, Protocol):
+class Opening(Protocol):
     """The connection that is being opened, as far as a race knows it."""
+
+    address: int
+    """Number of the address that it connects to."""
 
     def adopt(self, attempt: Attempt) -> None:
         """Go on with another attempt in place of its own."""
 
     def on_ready(self, mask: int) -> None:
         """Its socket is connected."""
+
+    def internal(self, error: Exception) -> None:
+        """Our own fault while it was served."""
 
 
 class Watcher(Protocol):

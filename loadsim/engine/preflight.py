@@ -8,38 +8,57 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from loadsim.engine.endpoint_addresses import Address
+from loadsim.engine.http2_frames import HEADER_SIZE, PREFACE, Type, settings
 from loadsim.engine.next_address_attempts import ATTEMPT_DELAY_NS, UNDER_WAY
 from loadsim.engine.proxy_tunnel import TunnelRefusedError, basic_auth, open_tunnel
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.url_authority import shown_authority
 from loadsim.model import NS_PER_S, UnreachableError
+from loadsim.plan import HttpVersion
 
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """X509_V_ERR_* of OpenSSL for a certificate chain without a trusted end (x509_vfy.h)."""
 
 
-def check_reachable(wire: Wire, timeout_s: float) -> None:
-    """Connect (and shake hands) once. Raises UnreachableError with one line that says what failed."""
-    failure = _failure(wire, timeout_s)
+NO_PROTOCOL = "no application protocol"
+"""What OpenSSL says of a server that speaks nothing of what was offered."""
+NO_ALPN = "does not offer HTTP/2 (ALPN): --http auto takes what it offers"
+
+
+class _NoHttp2Error(Exception):
+    """The endpoint can be reached, and does not speak HTTP/2."""
+
+
+def check_reachable(wire: Wire, timeout_s: float) -> HttpVersion:
+    """Connect (and shake hands) once. Returns what the endpoint agrees to speak; raises UnreachableError with one line
+    that says what failed."""
+    spoken: list[HttpVersion] = []
+    try:
+        failure = _failure(wire, timeout_s, spoken.append)
+    except _NoHttp2Error as error:
+        raise UnreachableError(f"{wire.shown}: {error}") from None
     if not failure:
-        return
+        return spoken[0]
     through = (
         f" through the proxy {shown_authority(wire.proxy)}" if wire.proxy else f" at {wire.via}" if wire.via else ""
     )
     raise UnreachableError(f"{wire.shown}: cannot be reached{through}: {failure}")
 
 
-def _failure(wire: Wire, timeout_s: float) -> str:
-    """Why a connection cannot be made, in words; empty if it can."""
+def _failure(wire: Wire, timeout_s: float, agreed: Callable[[HttpVersion], None]) -> str:
+    """Why a connection cannot be made, in words; empty if it can, and then `agreed` is told what it speaks. Raises
+    _NoHttp2Error."""
     try:
-        _connect(wire, timeout_s)
+        agreed(_connect(wire, timeout_s))
     except ssl.SSLCertVerificationError as error:
         trust = "--cacert FILE trusts its issuer, " if error.verify_code in _UNKNOWN_ISSUER else ""
         return f"TLS certificate refused: {error.verify_message} ({trust}--insecure skips the check)"
     except ssl.SSLError as error:
+        if NO_PROTOCOL in str(error):
+            raise _NoHttp2Error(NO_ALPN) from None
         return f"TLS handshake failed: {error.reason or error}"
     except TimeoutError:
         return f"no connection within {timeout_s:g} s"
@@ -52,15 +71,32 @@ def _failure(wire: Wire, timeout_s: float) -> str:
     return ""
 
 
-def _connect(wire: Wire, timeout_s: float) -> None:
+def _connect(wire: Wire, timeout_s: float) -> HttpVersion:
     with _first_connected(wire.addresses, timeout_s) as sock:
         sock.settimeout(timeout_s)
         if wire.tls is None:
-            return
+            if wire.http == "2":
+                _check_settings(sock)
+            return "2" if wire.http == "2" else "1.1"
         if wire.proxy is not None:
             open_tunnel(sock, wire.authority, basic_auth(wire.proxy))
-        with wire.tls.wrap_socket(sock, server_hostname=wire.server_name):
-            pass
+        with wire.tls.wrap_socket(sock, server_hostname=wire.server_name) as secured:
+            agreed = secured.selected_alpn_protocol()
+    if wire.http == "2" and agreed != "h2":
+        raise _NoHttp2Error(NO_ALPN)
+    return "2" if agreed == "h2" else "1.1"
+
+
+def _check_settings(sock: socket.socket) -> None:
+    """A server that speaks HTTP/2 without being asked begins with its settings (RFC 9113, section 3.4)."""
+    sock.sendall(PREFACE + settings({}))
+    beginning = b""
+    while len(beginning) < HEADER_SIZE and (more := sock.recv(HEADER_SIZE - len(beginning))):
+        beginning += more
+    if len(beginning) < HEADER_SIZE or beginning[3] != Type.settings:
+        raise _NoHttp2Error(
+            "does not speak HTTP/2 over http:// (--http 1.1, or the https:// address of a server that offers it)"
+        )
 
 
 def _first_connected(addresses: Sequence[Address], timeout_s: float) -> socket.socket:

@@ -19,7 +19,7 @@ from loadsim.engine.proxy_tunnel import basic_auth
 from loadsim.engine.tls_settings import client_context, trust_of
 from loadsim.engine.url_authority import Authority, authority, request_target, shown_authority
 from loadsim.model import Secret, UnreachableError
-from loadsim.plan import Target, header_pairs
+from loadsim.plan import Http, Target, header_pairs
 
 Lookup = Callable[..., Sequence[tuple[Any, Any, int, str, Any]]]
 """As `socket.getaddrinfo`."""
@@ -35,6 +35,7 @@ class Wire:
     tls: ssl.SSLContext | None
     head: bytes
     """Request line and constant headers, without the blank line."""
+    http: Http = "1.1"
     proxy: str | None = None
     """URL of the proxy that the addresses are of; may hold credentials."""
     via: str | None = None
@@ -62,8 +63,9 @@ def resolve(target: Target, lookup: Lookup | None = None, *, key_password: Secre
         url=target.url,
         addresses=_addresses(target, there, lookup or socket.getaddrinfo),
         server_name=there.tls_name,
-        tls=client_context(trust_of(target, key_password), ssl.SSLContext) if secure else None,
-        head=_head(target, there),
+        tls=client_context(trust_of(target, key_password), ssl.SSLContext, http=target.http) if secure else None,
+        head=request_head(target, there),
+        http=target.http,
         proxy=target.proxy,
         via=target.unix or target.connect_to,
         host=there.header,
@@ -84,7 +86,8 @@ def _addresses(target: Target, there: Authority, lookup: Lookup) -> tuple[Addres
     return tuple(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-def _head(target: Target, there: Authority) -> bytes:
+def request_head(target: Target, there: Authority) -> bytes:
+    """Request line and constant headers of every request, without the blank line."""
     headers = {"Host": there.header, "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
     if (credentials := basic_auth(target.url)) is not None:
         headers["Authorization"] = credentials

@@ -184,6 +184,7 @@ class ScriptedTransport:
 
     name = "scripted"
     makes_cycles = False
+    shared = None
 
     def __init__(self, loop: VirtualLoop, script: Script, *, connect_ns: int = 0, limit: int | None = None) -> None:
         self.loop = loop

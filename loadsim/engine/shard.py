@@ -46,15 +46,18 @@ from loadsim.engine.policies_of_plan import policies_of
 from loadsim.engine.raw_log_rows import RawRows
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.sampled_rows import MOST_A_SECOND, SampledRows
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.engine.transport_choice import make_transport
 from loadsim.exit_codes import Exit
 from loadsim.measure.effect_book import Flag
 from loadsim.measure.event_outcomes import flags_of
 from loadsim.measure.hdr import Ints
+from loadsim.measure.named_events import NamedEvents
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.measure.window_counts import recording_ends
 from loadsim.measure.without_generator_tally import LatenessTally
 from loadsim.model import NS_PER_S, LoadsimError
@@ -174,7 +177,14 @@ class ShardRun:
         self._deliveries = None
         if spec.watches_effects:
             self._deliveries = Acknowledgements(effect_flags(plan), begin.at_ns - self._start_ns)
-        logs = [log for log in (self._raw, self._notes, self._deliveries) if log is not None]
+        self._named = named_events(plan, self._start_ns)
+        trace_ids = None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled)
+        self._spans = None
+        if spec.sends_spans and trace_ids is not None:
+            most = math.ceil(MOST_A_SECOND * spec.frame_s / message.shards)
+            self._spans = SampledRows(trace_ids, plan.copied, begin.at_ns - self._start_ns, most)
+        optional = (self._raw, self._notes, self._deliveries, self._spans)
+        logs = [self._named, *(log for log in optional if log is not None)]
         self._pauses = Pauses(plan.scenario.validity.lag)
         self._lateness = LatenessTally(self._start_ns, target.timeout, self._pauses.disturbed)
         self._recorder = Recorder(tally, logs, self._lateness)
@@ -189,6 +199,7 @@ class ShardRun:
             policies=policies.all,
             gatherer=policies.volleys,
             pauses=self._pauses,
+            trace_ids=trace_ids,
             **share,
         )
         await self._fire(loop)
@@ -250,6 +261,7 @@ class ShardRun:
         recorder.fold()
         self._seq += 1
         now = monotonic_ns()
+        counts = engine.connection_counts
         return Frame(
             seq=self._seq,
             elapsed_ns=now - self._start_ns,
@@ -257,9 +269,10 @@ class ShardRun:
             ended=recorder.ended,
             in_flight=engine.in_flight,
             queued=engine.queued,
-            connections=engine.open_count,
-            connections_peak=engine.open_peak,
-            opened=engine.opened,
+            connections=counts.open_count,
+            connections_peak=counts.open_peak,
+            opened=counts.opened,
+            connection_rows=engine.connection_rows(),
             saturated_ns=engine.saturated_ns(),
             limit_reached=engine.shortage,
             cpu_s=time.process_time(),
@@ -273,6 +286,8 @@ class ShardRun:
             raw=self._raw.take() if self._raw is not None else b"",
             outcomes=self._notes.take() if self._notes is not None else b"",
             deliveries=self._deliveries.take() if self._deliveries is not None else b"",
+            spans=self._spans.take() if self._spans is not None else b"",
+            named=self._named.take(),
             volleys=volleys.counts if volleys is not None else None,
             retries=retries.counts if retries is not None else None,
         )
@@ -288,6 +303,14 @@ def outcome_flags(plan: Plan) -> Ints:
     """What reconciliation must know of each stratum: whether a refusal is due, and whether the body is its own."""
     cases = [(False, False), *((case.expect != "accept", case.kind in REUSING) for case in plan.scenario.cases)]
     return flags_of([cases[plan.unpack(stratum)[2]] for stratum in range(plan.strata)])
+
+
+def named_events(plan: Plan, start_ns: int) -> NamedEvents:
+    """What finds the events that the result names."""
+    expected = [False, *(case.expect != "accept" for case in plan.scenario.cases)]
+    strata = [plan.unpack(stratum) for stratum in range(plan.strata)]
+    recorded = [plan.phases[phase].record for phase, _, _ in strata]
+    return NamedEvents(start_ns, recorded, [expected[case] for _, _, case in strata], len(plan.cases))
 
 
 def effect_flags(plan: Plan) -> Ints:

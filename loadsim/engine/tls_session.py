@@ -51,6 +51,11 @@ class TlsSession:
         inner = getattr(self._object, "_sslobj", self._object)
         self._decrypt, self._encrypt = inner.read, inner.write
 
+    @property
+    def protocol(self) -> str | None:
+        """What both sides agreed to speak (ALPN); None where the peer named nothing."""
+        return self._object.selected_alpn_protocol()
+
     def handshake(self) -> bool:
         """Go on with the handshake as far as what arrived allows: True when it is done.
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from loadsim.model import Secret, UsageError
-from loadsim.plan import Target
+from loadsim.plan import Http, Target
 
 Context = TypeVar("Context", bound=ssl.SSLContext)
 
@@ -36,7 +37,11 @@ def trust_of(target: Target, password: Secret | None) -> Trust:
     return Trust(target.insecure, target.cacert, target.cert, target.key, password)
 
 
-def client_context(trust: Trust, kind: type[Context], *, system: bool = True) -> Context:
+PROTOCOLS: Mapping[Http, list[str]] = {"1.1": ["http/1.1"], "2": ["h2"], "auto": ["h2", "http/1.1"]}
+"""What a client offers to speak (ALPN, RFC 7301), the best first."""
+
+
+def client_context(trust: Trust, kind: type[Context], *, system: bool = True, http: Http = "1.1") -> Context:
     """The settings of a client. Without `system` the system's authorities, which take long, are not read.
 
     Raises UsageError naming the file that cannot be used.
@@ -57,7 +62,7 @@ def client_context(trust: Trust, kind: type[Context], *, system: bool = True) ->
         _identify(context, trust.cert, trust.key, trust.password)
     _log_keys(context)
     with contextlib.suppress(NotImplementedError):  # a build of OpenSSL without ALPN
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(PROTOCOLS[http])
     return context
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import select
 
+from loadsim.engine.arrivals import NEVER
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.transport_interface import Transport
 from loadsim.model import UsageError
 from loadsim.plan import Target
+
+DEFAULT_STREAMS = 100
+"""Events in flight that share a connection over HTTP/2, where the endpoint allows as many and nothing else is said."""
 
 
 def make_transport(
@@ -16,6 +20,13 @@ def make_transport(
 ) -> Transport:
     """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
     trace = run_id if target.trace_header else None
+    if wire.http == "2":
+        if not hasattr(select, "epoll"):
+            raise UsageError("HTTP/2 needs the direct transport, which this platform does not have")
+        from loadsim.engine.http2_transport import Http2Transport
+
+        streams = target.streams or DEFAULT_STREAMS
+        return Http2Transport(loop, wire, trace, streams=streams, reuse=target.reuse or NEVER, first=shard)
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct_transport import DirectTransport
 

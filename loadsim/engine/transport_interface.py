@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from loadsim.engine.endpoint_addresses import Addresses
+from loadsim.measure.result_events import ConnectionRow
 from loadsim.model import SignedRequest
 
 
@@ -61,6 +62,29 @@ class Connection(Protocol):
         """What the operating system or the parser said of the last error."""
 
 
+class ConnectionCounts(Protocol):
+    """How many connections there are."""
+
+    @property
+    def open_count(self) -> int:
+        """By now, with those that are being opened."""
+
+    @property
+    def open_peak(self) -> int:
+        """Most at once."""
+
+    @property
+    def opened(self) -> int:
+        """In all."""
+
+
+class SharedConnections(ConnectionCounts, Protocol):
+    """The connections under those that the engine knows."""
+
+    def rows(self) -> list[ConnectionRow]:
+        """The busiest, with their counts so far."""
+
+
 Ended = tuple[Connection, int, int]
 """A connection whose event ended, the code, and when (ns of the clock)."""
 
@@ -104,6 +128,10 @@ class Transport(Protocol):
 
     addresses: Addresses
     """Of the endpoint."""
+
+    @property
+    def shared(self) -> SharedConnections | None:
+        """The real connections, where several events share one; None where each of `connections` is one."""
 
     def start(self, owner: ConnectionOwner) -> None:
         """Outcomes go to `owner` from now on."""

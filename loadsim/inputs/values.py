@@ -56,3 +56,10 @@ def types_of(target: Target) -> tuple[str, ...]:
     from loadsim.signing import family, scheme
 
     return default_types(family(scheme(target.scheme, target.custom)))
+
+
+def http_version(http: str | None, http2: bool) -> str | None:
+    """The version that `--http` and `--http2` ask for; None for none. Raises UsageError where they differ."""
+    if http2 and http not in (None, "2"):
+        raise UsageError(f"--http2 is --http 2, and --http {http} is given too: keep one of them")
+    return "2" if http2 else http

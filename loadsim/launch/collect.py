@@ -40,6 +40,7 @@ class PerEvent(NamedTuple):
     raw: Callable[[bytes], None] | None = None
     outcomes: Callable[[bytes], None] | None = None
     deliveries: Callable[[bytes], None] | None = None
+    spans: Callable[[bytes], None] | None = None
 
 
 NOBODY = PerEvent()

@@ -14,7 +14,7 @@ from loadsim.engine.messages import Failed, Frame, Last, Ready, from_shard
 from loadsim.exit_codes import Exit
 from loadsim.launch.collect import Collector
 from loadsim.model import LoadsimError, Secret, UnreachableError, UsageError, own_fault
-from loadsim.plan import RunSpec, Target
+from loadsim.plan import HttpVersion, RunSpec, Target
 
 READY_S = 30.0
 _ERRORS: dict[int, type[LoadsimError]] = {Exit.error: UnreachableError, Exit.usage: UsageError}
@@ -110,8 +110,9 @@ class Launcher(Protocol):
     async def reserve(self, most: int) -> int:
         """Number of shards that will be started, at most `most`. Raises LoadsimError when there can be none."""
 
-    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
-        """Check from the places of the shards that the endpoint can be reached. Raises UnreachableError."""
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> HttpVersion:
+        """Check from the places of the shards that the endpoint can be reached, and what it agrees to speak. Raises
+        UnreachableError."""
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Start every shard of the run, wait until all are ready, agree on the start, and return it.

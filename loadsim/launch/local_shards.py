@@ -18,7 +18,7 @@ from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.launch.launcher import Beginning, Intake
 from loadsim.model import NS_PER_S, Secret
-from loadsim.plan import RunSpec, Target
+from loadsim.plan import HttpVersion, RunSpec, Target
 
 LEAD_NS = 50_000_000
 """How far ahead the agreed start lies: time for the message to reach every shard."""
@@ -38,10 +38,10 @@ class LocalShards:
         """As many as were asked for."""
         return min(self.offered, most)
 
-    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> HttpVersion:
         """One connection, opened and closed. Raises UnreachableError."""
         wire = await asyncio.to_thread(resolve, target, key_password=key_password)
-        await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
+        return await asyncio.to_thread(check_reachable, wire, target.timeout / NS_PER_S)
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Start every shard of the run, wait until all are ready, agree on the start, and return it.

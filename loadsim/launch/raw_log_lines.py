@@ -42,9 +42,8 @@ class RawLog:
     def __init__(self, path: Path, plan: Plan, run_id: str) -> None:
         self.path = path
         self.failure = ""
-        copied = {number for number, case in enumerate(plan.scenario.cases, 1) if case.copies}
         self._plan, self._run_id = plan, run_id
-        self._copied = [plan.unpack(stratum)[2] in copied for stratum in range(plan.strata)]
+        self._copied = plan.copied
         self._url = redact_url(plan.scenario.target.url)
         try:
             self._file = path.open("wb")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -13,11 +13,13 @@ from loadsim.measure.after_pause import after_pause
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
+from loadsim.measure.named_events import Named, Naming, merged
 from loadsim.measure.result import Environment, RunInfo, RunResult
 from loadsim.measure.result_generator import ShardRow
 from loadsim.measure.result_verdict import Aborted
 from loadsim.measure.retries import RetryScope
 from loadsim.measure.strata import StratumNames
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S, counted
 from loadsim.plan import Plan, RunSpec, redacted
 from loadsim.plan.pauses import resumed_phases
@@ -69,9 +71,10 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     stopped_ns = stopped_ns_of(collector, plan)
     durations = _durations(plan, stopped_ns)
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
+    names = stratum_names(plan, durations)
     result = assemble(
         collector.merged,
-        stratum_names(plan, durations),
+        names,
         planned=collector.planned(),
         run=RunInfo(
             id=spec.run_id,
@@ -89,6 +92,8 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             allow_lost=spec.allow_lost,
             tags=spec.tags,
             scale=spec.scale,
+            http="2" if spec.fired.target.http == "2" else "1.1",
+            captures={name: capture.digest() for name, capture in spec.recorded.items()},
         ),
         environment=facts.environment,
         shards=[_row(collector, state) for state in collector.states],
@@ -104,15 +109,31 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
             steal_share=facts.steal_share,
         ),
         deadlines=DEADLINES_NS,
+        named=_named(collector, facts, names),
         lateness=collector.lateness,
         extra_unfinished=collector.extra_unfinished(),
         retries=[state.frame.retries for state in collector.states if state.frame and state.frame.retries],
         retry_scope=_retry_scope(plan, durations, collector.planned()),
         addresses=[row for state in collector.states if state.frame for row in state.frame.addresses],
+        connections=[
+            msgspec.structs.replace(row, shard=state.number)
+            for state in collector.states
+            if state.frame
+            for row in state.frame.connection_rows
+        ],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
     resumed = [after_pause(result, *each) for each in resumed_phases(plan)]
     return msgspec.structs.replace(result, after_pause=[row for row in resumed if row is not None])
+
+
+def _named(collector: Collector, facts: RunFacts, names: StratumNames) -> Named:
+    scenario = facts.plan.scenario
+    trace = scenario.trace
+    naming = Naming(names, frozenset(number for number, case in enumerate(scenario.cases, 1) if case.copies))
+    if trace is not None:
+        naming = replace(naming, traces=TraceIds(facts.spec.run_id, trace.sampled), page_of=trace.page_of)
+    return merged((state.frame.named for state in collector.states if state.frame is not None), naming)
 
 
 def _retry_scope(plan: Plan, durations: list[int], planned: list[int]) -> RetryScope | None:

@@ -17,6 +17,8 @@ from loadsim.launch.launcher import Intake, Launcher
 from loadsim.launch.local_shards import LocalShards
 from loadsim.launch.objective_watch import ObjectiveWatch
 from loadsim.launch.result_of_frames import RunFacts, result_of, stopped_ns_of, stratum_names
+from loadsim.measure.cells import Cells, Metric
+from loadsim.measure.moments import Moments
 from loadsim.measure.progress import EffectCounts, Progress, SoFar
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_verdict import Aborted
@@ -43,13 +45,15 @@ class Run:
         launcher: Launcher | None = None,
         *,
         per_event: PerEvent = NOBODY,
+        on_cells: Callable[[Cells], None] | None = None,
     ) -> None:
         """`launcher` is used for this run only (default: the one for its cluster). `per_event` gets the packed rows of
-        shards where `spec.raw`, `spec.noted` and `spec.watches_effects` are set."""
+        shards where `spec.raw`, `spec.noted`, `spec.watches_effects` and `spec.sends_spans` are set, `on_cells` the
+        cells of every frame."""
         self.spec = spec
         self.plan = spec.plan()
         self._launcher = launcher_for(spec) if launcher is None else launcher
-        self._per_event = per_event
+        self._per_event, self._on_cells = per_event, on_cells
         self.shards = 0
         """Number of shards; 0 before the run has started."""
         self.interrupted = False
@@ -97,10 +101,11 @@ class Run:
 
         try:
             self.shards = await launcher.reserve(_most_shards(plan))
-            if target.preflight:
-                await launcher.check_endpoint(target, spec.key_password)
+            if target.preflight or target.http == "auto":
+                http = await launcher.check_endpoint(target, spec.key_password)
+                spec = self.spec = msgspec.structs.replace(spec, http=http)
             self._collector = Collector(
-                *(plan.strata, self.shards, self._per_event, self._watch.add, spec.frame_s),
+                *(plan.strata, self.shards, self._per_event, self._count, spec.frame_s),
                 watched=self._names.select(expect="accept"),
             )
             self._watch.count_windows(self._collector.lateness)
@@ -121,6 +126,11 @@ class Run:
         if self._failure is not None:
             raise BrokenRunError(self._failure, result) from self._failure
         return result
+
+    def _count(self, cells: Cells) -> None:
+        self._watch.add(cells)
+        if self._on_cells is not None:
+            self._on_cells(cells)
 
     async def _to_the_end(self) -> None:
         try:
@@ -198,6 +208,10 @@ class Run:
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """The counts of some strata by the latest frames."""
         return self._collector.so_far(strata)
+
+    def moments(self, metric: Metric, strata: Sequence[int]) -> Moments | None:
+        """The exact moments of a latency over some strata by the latest frames; None without samples."""
+        return self._collector.merged.moments(metric, strata)
 
     def _elapsed_ns(self) -> int:
         """Time since the agreed start; below 0 before it. Measured without the wall clock, which may be changed."""

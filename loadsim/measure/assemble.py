@@ -16,8 +16,18 @@ from loadsim.measure.hdr import Ints
 from loadsim.measure.histogram_codec import encode
 from loadsim.measure.load_shortfall import short_windows
 from loadsim.measure.merged_counts import Merged
+from loadsim.measure.named_events import NOBODY, Named
 from loadsim.measure.result import SCHEMA, Environment, RunInfo, RunResult
-from loadsim.measure.result_events import CUT_OFF, AddressRow, DeadlineCount, SampleRow, Totals, histogram_key
+from loadsim.measure.result_events import (
+    CUT_OFF,
+    AddressRow,
+    ConnectionRow,
+    DeadlineCount,
+    SampleRow,
+    Totals,
+    busiest,
+    histogram_key,
+)
 from loadsim.measure.result_generator import Limits, ShardRow, ShortWindow
 from loadsim.measure.result_verdict import Validity, VerdictRow
 from loadsim.measure.retries import RetryCounts, RetryScope, retries_of
@@ -62,14 +72,16 @@ def assemble(
     retries: Sequence[RetryCounts] = (),
     retry_scope: RetryScope | None = None,
     addresses: Sequence[AddressRow] = (),
+    connections: Sequence[ConnectionRow] = (),
     deadlines: Sequence[int] = (),
+    named: Named = NOBODY,
 ) -> RunResult:
     """The RunResult of a run, not yet judged.
 
     `planned` and `extra_unfinished` are per stratum: events due before the stop as the shards counted them, and
     (planned - ended) of lost shards as of their last frames (see `Merged.shard_counter(shard, "ended")`). `samples` of
     all shards, in any order; the first SAMPLES_PER_KIND of each status and error kind are kept. `deadlines`: as the
-    tallies had them.
+    tallies had them. `named`: the events that the result names.
     """
     extra = np.zeros(names.strata, dtype=np.int64) if extra_unfinished is None else np.asarray(extra_unfinished)
     again: dict[int, int] = {}
@@ -122,7 +134,10 @@ def assemble(
         retries=None if retry_scope is None else retries_of(retries, merged, planned, retry_scope),
         reconciliation=None,
         addresses=by_address(addresses),
+        connections=busiest(connections),
         deadlines=_deadlines(merged, accepting, deadlines),
+        slowest=named.slowest,
+        failing=named.failing,
         validity=Validity(valid=True, reasons=[]),
         verdict=VerdictRow(outcome="none", objectives=[]),
     )

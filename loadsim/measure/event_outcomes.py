@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.error_kinds import ErrorKind
 from loadsim.measure.hdr import Ints
 from loadsim.measure.stored_json import UNREADABLE, why_newer
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
@@ -25,6 +26,7 @@ UNSENT = 0
 REFUSAL_DUE, REUSED = 8, 16
 """Flags beside the ending: the endpoint had to refuse the event; the body is that of an earlier event."""
 _ENDING = 7
+_NOT_PROCESSED = ERROR_BASE + ErrorKind.goaway
 _MOST = 255
 _LARGEST = 1 << 33
 """Most bytes that a stored file may unpack to."""
@@ -40,7 +42,7 @@ class Ending(enum.IntEnum):
     unanswered = 2
     """Sent, and no complete answer came: a timeout, a broken connection, or still in flight at the end."""
     answered = 3
-    """An answer of neither 2xx nor 4xx."""
+    """An answer of neither 2xx nor 4xx, or the endpoint said that it had not processed the event (goaway)."""
     refused = 4
     """An answer of 4xx."""
     succeeded = 5
@@ -55,6 +57,7 @@ def pack(rows: Ints, flags: Ints) -> bytes:
     index, stratum, code = rows.T
     hundreds = np.searchsorted((1, 200, 300, 400, 500, ERROR_BASE, UNFINISHED + 1), code, side="right")
     ending = np.array([1, 3, 5, 3, 4, 3, 2, 2])[hundreds]
+    ending[code == _NOT_PROCESSED] = Ending.answered
     packed: bytes = (index << 8 | flags[stratum] | ending).astype("<i8").tobytes()
     return packed
 

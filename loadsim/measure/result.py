@@ -16,7 +16,9 @@ from loadsim.measure.result_effects import EffectsFound
 from loadsim.measure.result_events import (
     AddressRow,
     AfterPause,
+    ConnectionRow,
     DeadlineCount,
+    EventRow,
     SampleRow,
     SeriesRow,
     Totals,
@@ -65,8 +67,12 @@ class RunInfo(msgspec.Struct, frozen=True):
     """None when no objective ended the run."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     """As the user gave them (`--tag`)."""
+    http: Literal["1.1", "2"] = "1.1"
+    """The version of HTTP that was spoken."""
     scale: Figure = 1.0
     """By which the scenario was shortened (`--scale`); 1: it ran whole. `scenario` is the shortened one."""
+    captures: dict[str, str] = msgspec.field(default_factory=dict)
+    """Type of the `[[events]]` with recorded bodies -> a hash of their file's rows, in hex."""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -137,6 +143,8 @@ class RunResult(msgspec.Struct, frozen=True):
     """For kinds of cases that have parts, such as one for each published key: each part. Their sum is in `by_case`."""
     addresses: list[AddressRow] = msgspec.field(default_factory=list)
     """One row for each address of the endpoint; empty when it has one address only."""
+    connections: list[ConnectionRow] = msgspec.field(default_factory=list)
+    """Over HTTP/2, where events share connections: the busiest of them, at most 100. Empty over HTTP/1.1."""
     second_look: SecondLook | None = None
     """None in results of earlier versions: a missed objective has failed there."""
     windows: list[WindowCourse] = msgspec.field(default_factory=list)
@@ -150,6 +158,12 @@ class RunResult(msgspec.Struct, frozen=True):
     """Figures of the endpoint's own, read beside the run; empty where none was watched."""
     moved_with: MovedWith | None = None
     """Which of them changed when latency or failures did; None where none was watched."""
+    slowest: dict[str, list[EventRow]] = msgspec.field(default_factory=dict)
+    """The slowest recorded events by `response` and by `service` time, the slowest first, at most 20 of each; without
+    those that had to be refused. Empty in results of earlier versions."""
+    failing: list[EventRow] = msgspec.field(default_factory=list)
+    """The first event of each failing status or error kind of each kind of case, by due time. Where a refusal was due,
+    every answer but 4xx fails."""
 
 
 class _Envelope(msgspec.Struct):

@@ -130,7 +130,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     unacknowledged: Count | None = None
     """In the ledger, and not answered 2xx: a provider would send them again."""
     refused: Count | None = None
-    """Answered with another status than 2xx, and not in the ledger: both sides agree."""
+    """Answered with another status than 2xx, or `goaway`, and not in the ledger: both sides agree."""
     lost: Count | None = None
     """Not in the ledger, although no answer refused them: answered 2xx, or not at all."""
     acknowledged_not_received: Count | None = None

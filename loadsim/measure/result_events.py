@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from loadsim.measure.result_numbers import Count, Figure
@@ -167,6 +169,35 @@ class SampleRow(msgspec.Struct, frozen=True):
     """Kind of case."""
 
 
+class EventRow(msgspec.Struct, frozen=True):
+    """One event that the result names. `loadsim explain` shows everything about it."""
+
+    index: Count
+    """Of the event."""
+    type: str
+    """Event type."""
+    case: str
+    """Kind of case."""
+    phase: str
+    """Name of its phase."""
+    kind: str
+    """How it ended: the status (`"401"`), the error kind (`"timeout"`), `"unfinished"` or `"dropped"`."""
+    attempt: Count
+    """Its last delivery, from 1; 0: it ended without one, or between two."""
+    due_s: Figure
+    """When it was due, seconds since the start of the run."""
+    response_ms: Figure
+    """Response time; of an unfinished event a lower bound."""
+    service_ms: Figure | None
+    """Service time of its last delivery; None where nothing was sent."""
+    trace_id: str | None = None
+    """Of its last delivery (W3C Trace Context); None where the run sent no `traceparent`."""
+    sampled: bool | None = None
+    """Whether the flag `sampled` asked the endpoint to record that trace."""
+    link: str | None = None
+    """The page of the trace, by the scenario's `[trace] link`."""
+
+
 class DeadlineCount(msgspec.Struct, frozen=True):
     """How many answers of recorded events came after a service time that some provider allows at most."""
 
@@ -238,3 +269,27 @@ class AddressRow(msgspec.Struct, frozen=True):
     """Answers from it, with any status."""
     failures: int = 0
     """Connection attempts that failed, or that were slower than an attempt to another address."""
+
+
+MOST_CONNECTIONS = 100
+"""Connections over HTTP/2 that a result names: the busiest."""
+
+
+class ConnectionRow(msgspec.Struct, frozen=True):
+    """One connection over HTTP/2, which many events shared."""
+
+    address: str
+    """Host and port that it was made to."""
+    streams: Count
+    """Most events in flight on it at once."""
+    events: Count
+    """Answers on it, with any status."""
+    window_stall_ms: Figure = 0.0
+    """How long bodies waited for the endpoint to open its window (flow control)."""
+    shard: Count = 0
+    """The generator process that it was of."""
+
+
+def busiest(rows: Iterable[ConnectionRow]) -> list[ConnectionRow]:
+    """The MOST_CONNECTIONS with most events, the busiest first."""
+    return sorted(rows, key=lambda row: -row.events)[:MOST_CONNECTIONS]

@@ -106,6 +106,12 @@ class Plan:
         phase, type_number = divmod(rest, len(self.types))
         return phase, type_number, case
 
+    @property
+    def copied(self) -> list[bool]:
+        """By stratum: whether its events are several identical deliveries, which bear one trace context."""
+        cases = [False, *(bool(case.copies) for case in self.scenario.cases)]
+        return [cases[self.unpack(stratum)[2]] for stratum in range(self.strata)]
+
     def phase_of(self, index: int) -> int:
         """The phase of an open event; the first closed phase for every index behind the open ones."""
         phases = self.phases
@@ -113,6 +119,27 @@ class Plan:
         if closed is not None and index >= closed.first_index:
             return closed.number
         return max((phase for phase in phases if phase.first_index <= index), key=_order).number
+
+    def due_of(self, index: int) -> int | None:
+        """When an event is due, ns since the start of the run; None in a closed phase, which plans no times.
+
+        No block before it is made; in a Poisson phase the gaps before it are added up, about 15 ns each. Raises
+        IndexError where the plan has no such event.
+        """
+        planned = self.phases[self.phase_of(index)]
+        number = index - planned.first_index
+        if planned.model == "closed":
+            if planned.limit is not None and number >= planned.limit and self._only_closed(planned):
+                raise IndexError(index)
+            return None
+        phase = self.scenario.phases[planned.number]
+        due = process_of(phase).due(phase, self._place(planned.number, planned.first_index), number)
+        if due is None:
+            raise IndexError(index)
+        return planned.start_ns + due
+
+    def _only_closed(self, planned: PlannedPhase) -> bool:
+        return all(phase.model == "open" or phase is planned for phase in self.phases)
 
     def kind_of(self, index: int) -> tuple[int, int]:
         """(type, case) of an event, by its index alone."""

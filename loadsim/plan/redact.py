@@ -147,7 +147,7 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(target.get(key), str):
                 target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):
-            target["headers"] = redact_headers(target["headers"])
+            target["headers"] = _redacted_headers(target["headers"])
     watches = shown.get("watch")
     for source in (shown.get("effects"), *(watches if isinstance(watches, list | tuple) else ())):
         if isinstance(source, dict):
@@ -162,4 +162,18 @@ def _redact_source(source: dict[str, Any]) -> None:
     if isinstance(source.get("dsn_env"), str):
         source["dsn_env"] = shown_variable(source["dsn_env"])
     if isinstance(source.get("headers"), dict):
-        source["headers"] = redact_headers(source["headers"])
+        source["headers"] = _redacted_headers(source["headers"])
+
+
+def _redacted_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers of a scenario: of a value from a variable, the variable's name stays."""
+    return {
+        name: value if _is_named(value) else masked
+        for (name, value), masked in zip(headers.items(), redact_headers(headers).values(), strict=True)
+    }
+
+
+def _is_named(value: object) -> bool:
+    """Whether this is `env:NAME`, with a name that no secret has."""
+    name = value.removeprefix(ENV_PREFIX).strip() if isinstance(value, str) and value.startswith(ENV_PREFIX) else ""
+    return bool(name) and shown_variable(name) == name

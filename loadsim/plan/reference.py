@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as inspect
 
-from loadsim.plan.typed_document import EXAMPLES, plain
+from loadsim.plan.typed_document import EXAMPLES, is_share, plain
 
 _AN_EXAMPLE = re.compile(r"\s*For example `(?P<value>.+)`\.$")
 _UNITS = {
@@ -162,6 +162,8 @@ def _form(kind: inspect.Type) -> str:
         return " or ".join(map(toml, kind.values))
     if isinstance(kind, inspect.VarTupleType):
         return "tables" if isinstance(kind.item_type, inspect.StructType) else f"list of {_form(kind.item_type)}"
+    if is_share(kind):
+        return "number from 0 to 1, or share: %"
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         word = "whole number" if isinstance(kind, inspect.IntType) else "number"
         return word + _range(kind)

@@ -17,7 +17,7 @@ from loadsim.plan.cluster import Cluster
 from loadsim.plan.headers import Headers
 from loadsim.plan.plan import Plan
 from loadsim.plan.redact import from_environment
-from loadsim.plan.scenario import Scenario
+from loadsim.plan.scenario import HttpVersion, Scenario
 
 GateMode = Literal["point", "confident"]
 """Whether an objective fails by its figure, or only with the whole confidence interval of it."""
@@ -40,6 +40,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where events are posted; None: at the target's own URL."""
     headers: Headers | None = None
     """The target's headers with the values of variables inserted; None: as in the scenario."""
+    http: HttpVersion | None = None
+    """What the endpoint agreed to speak, where the target leaves that to it; None: not asked yet."""
     secret: Secret | None = None
     """None: each shard reads its secrets, and the variables of headers, where it runs (see `run.run_secrets`)."""
     old_secret: Secret | None = None
@@ -71,6 +73,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Whether shards report the outcome of every delivery, for the file or for the receiver's ledger."""
     watches_effects: bool = False
     """Whether shards report when each delivery was due and ended, so that effects can be compared with it."""
+    otlp: str | None = None
+    """The collector that gets metrics and spans of the run while it goes on (OTLP over HTTP)."""
     out: Path = Path("reports")
     """The directory for results."""
     drawn: bool = True
@@ -96,13 +100,19 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The scenario for the shards: with the real URL and headers, and without `[receiver]`."""
         target = self.scenario.target
         headers = target.headers if self.headers is None else self.headers
-        target = msgspec.structs.replace(target, url=self.url or target.url, headers=headers)
+        http = self.http or target.http
+        target = msgspec.structs.replace(target, url=self.url or target.url, headers=headers, http=http)
         return msgspec.structs.replace(self.scenario, target=target, receiver=None, effects=None, watch=())
 
     @property
     def hidden(self) -> frozenset[str]:
         """Lower-case names of the headers whose values come from the environment: they are masked in samples."""
         return from_environment(self.scenario.target.headers)
+
+    @property
+    def sends_spans(self) -> bool:
+        """Whether shards report the rows of sampled deliveries, so that their spans can be sent to a collector."""
+        return self.otlp is not None and self.scenario.trace is not None
 
     @property
     def allow_lost(self) -> int:

@@ -16,6 +16,7 @@ from loadsim.plan.effects import Effects
 from loadsim.plan.headers import Headers
 from loadsim.plan.receiver_behaviour import Behaviour
 from loadsim.plan.retry_schedule import Retry
+from loadsim.plan.trace import Trace
 from loadsim.plan.typed_document import Duration, Rate, Size, write
 from loadsim.plan.watches import Watch
 
@@ -28,6 +29,10 @@ DEFAULT_TIMEOUT_NS = 10 * NS_PER_S
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """A share of all events of a phase."""
+HttpVersion = Literal["1.1", "2"]
+"""What is spoken to an endpoint."""
+Http = Literal["1.1", "2", "auto"]
+"""What may be spoken; `auto`: what the endpoint prefers."""
 Expectation = Literal["accept", "refuse"]
 """The expected answer: 2xx (`accept`) or 400-499 (`refuse`)."""
 
@@ -84,6 +89,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Send `X-Loadsim-Id`, which names the event. A ledger needs it."""
     preflight: bool = True
     """Check before the run that the endpoint can be connected to."""
+    http: Http = "1.1"
+    """The version of HTTP. `2` needs the extra http2; over http:// the endpoint must speak it from the start (prior
+    knowledge). `auto` takes HTTP/2 where an https:// endpoint offers it (ALPN). For example `"2"`."""
+    streams: Count | None = None
+    """Events in flight that share one connection over HTTP/2 (default: what the endpoint allows, at most 100). For
+    example `10`."""
     transport: Literal["direct", "aiohttp"] = "direct"
     """What sends: loadsim's own transport, or aiohttp (for proxies and other platforms)."""
     connect_to: str | None = None
@@ -162,7 +173,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
     secrets: Literal["old", "both", "new"] = "new"
     """The secret that signs. "both": two signatures where the scheme has a list of them, else alternately."""
     shares: dict[str, Share] = msgspec.field(default_factory=dict)
-    """Kind of case and its share in this phase, in place of the one in `[[cases]]`. For example `{ wrong_secret = 0.5
+    """Kind of case and its share in this phase, in place of the one in `[[cases]]`. For example `{ wrong_secret = "50%"
     }`."""
 
     @property
@@ -180,7 +191,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """What is unusual. For example `"wrong_secret"`."""
     share: Share
-    """The share of all events; a phase may have its own in `shares`. For example `0.01`."""
+    """The share of all events; a phase may have its own in `shares`. For example `"1%"`."""
     expect: Expectation | None = None
     """The answer that is right: 2xx, or 400-499 (default: by the kind)."""
     by: Duration | None = None
@@ -243,6 +254,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Where the effects of events can be seen: what the endpoint does for them after its answer."""
     watch: tuple[Watch, ...] = ()
     """Figures of the endpoint's own that are read beside the run."""
+    trace: Trace | None = None
+    """The header `traceparent` on every delivery (default: none)."""
     outcomes: bool = False
     """Save the outcome of every event with the result, for `loadsim reconcile`."""
 

@@ -19,6 +19,7 @@ from loadsim.plan.retry_schedule import Retry, check_retry, profile_of
 from loadsim.plan.scenario import DEFAULT_TIMEOUT_NS, EMBEDDED, ObjectiveRule, Scenario, ScenarioError, Target
 from loadsim.plan.scenario_reading import Settle, TypesOf, from_document
 from loadsim.plan.scenario_rules import check, refuse_secrets
+from loadsim.plan.trace import Trace
 from loadsim.plan.typed_document import DocumentError, read
 from loadsim.plan.units import format_duration, format_rate
 
@@ -39,6 +40,7 @@ def quick_scenario(
     target: Mapping[str, Any] | None = None,
     retry: Mapping[str, Any] | None = None,
     effects: Mapping[str, Any] | None = None,
+    trace: Mapping[str, Any] | None = None,
     name: str = "quick",
     seed: int | None = None,
     known_types: Collection[str],
@@ -52,7 +54,8 @@ def quick_scenario(
 
     `duration` in ns (10 s, unless `events` is given), `mix` (type, weight) pairs (default: `types_of` the target,
     else all known types), `payloads` a name and a file of recorded bodies, `target`
-    further keys of `[target]` in the file's units, `retry` those of `[retry]`. Raises ScenarioError.
+    further keys of `[target]` in the file's units, `retry`, `effects` and `trace` those of these tables. Raises
+    ScenarioError.
     """
     table: dict[str, Any] = {**(target or {}), "url": url}
     phase: dict[str, Any] = {"name": "load"}
@@ -77,6 +80,8 @@ def quick_scenario(
         document["retry"] = dict(retry)
     if effects:
         document["effects"] = dict(effects)
+    if trace:
+        document["trace"] = dict(trace)
     if seed is not None:
         document["seed"] = seed
     return from_document(
@@ -106,6 +111,7 @@ def override(
     target: Mapping[str, Any] | None = None,
     retry: Mapping[str, Any] | None = None,
     effects: Mapping[str, Any] | None = None,
+    trace: Mapping[str, Any] | None = None,
     objectives: Sequence[str | Mapping[str, Any]] = (),
     seed: int | None = None,
     known_schemes: Collection[str] | None = None,
@@ -115,10 +121,15 @@ def override(
 
     `effects` changes keys of `[effects]`; with another URL it is another source, looked at for as long. `retry` changes
     keys of `[retry]`; another profile comes with its own schedule, and with its deadline where the scenario had none of
-    its own.
+    its own. `trace` changes keys of `[trace]`.
     """
     try:
         changed = _changed(scenario, dict(target or {}), dict(retry or {}), dict(effects or {}), list(objectives))
+        if trace:
+            asked = read(dict(trace), Trace, "trace")
+            own_trace = changed.trace or Trace()
+            asked = msgspec.structs.replace(own_trace, **{key: getattr(asked, key) for key in trace})
+            changed = msgspec.structs.replace(changed, trace=asked)
         if seed is not None:
             changed = msgspec.structs.replace(changed, seed=seed)
         check(changed, known_types=None, known_schemes=known_schemes, known_cases=None)

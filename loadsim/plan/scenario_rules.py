@@ -18,6 +18,7 @@ from loadsim.plan.effects import Effects, check_effects
 from loadsim.plan.headers import Headers, header_pairs
 from loadsim.plan.retry_schedule import check_retry
 from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, Phase, Scenario, Target
+from loadsim.plan.trace import check_trace
 from loadsim.plan.typed_document import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
 from loadsim.plan.watches import Watch, check_watches
@@ -66,6 +67,8 @@ def check(
         raise DocumentError("validity.lag", "must be more than 0")
     _check_receiver(scenario)
     _check_retries(scenario)
+    if scenario.trace is not None:
+        check_trace(scenario.trace, scenario.target.headers)
     if scenario.effects is not None:
         embedded = scenario.target.url == EMBEDDED
         check_effects(scenario.effects, embedded=embedded)
@@ -156,6 +159,7 @@ def check_target(path: str, target: Target, known_schemes: Collection[str] | Non
     _check_tls(path, target)
     check_headers(f"{path}.headers", target.headers)
     _check_route(path, target)
+    _check_http(path, target)
 
 
 def _check_tls(path: str, target: Target) -> None:
@@ -197,6 +201,20 @@ def _check_route(path: str, target: Target) -> None:
         raise DocumentError(key, f"the path of a unix socket has 1 to {_LONGEST_UNIX} bytes")
 
 
+def _check_http(path: str, target: Target) -> None:
+    """HTTP/2 is spoken by the direct transport."""
+    if target.http == "1.1":
+        if target.streams is not None:
+            raise DocumentError(f"{path}.streams", 'goes with http = "2" or "auto" only')
+        return
+    key = f"{path}.http"
+    if target.transport == "aiohttp" or target.proxy is not None:
+        raise DocumentError(key, "HTTP/2 goes with the direct transport only, and through no proxy")
+    if target.url == EMBEDDED and target.http == "2":
+        raise DocumentError(key, "the embedded receiver speaks HTTP/1.1: put it behind a server that speaks HTTP/2")
+    _check_most(f"{path}.streams", target.streams, MAX_CONNECTIONS)
+
+
 def check_address(key: str, text: str) -> None:
     """`HOST:PORT`, an IPv6 host in brackets."""
     try:
@@ -236,9 +254,9 @@ def with_scheme(url: str) -> str:
     return f"http://{url}" if _HOST_AND_PORT.fullmatch(url) else url
 
 
-def check_url(key: str, url: str, alternative: str = "") -> None:
+def check_url(key: str, url: str, alternative: str = "", example: str = "https://example.test/webhooks") -> None:
     """An absolute http or https URL with a host. The message never repeats the URL: it may hold credentials."""
-    need = f"needs an absolute URL such as https://example.test/webhooks{alternative}"
+    need = f"needs an absolute URL such as {example}{alternative}"
     if with_scheme(url) != url:
         need = "begins with its scheme: write http:// or https:// before the host"
     if re.search(r"[\x00-\x20\x7f]", url):

@@ -12,7 +12,7 @@ import msgspec.inspect as inspect
 
 from loadsim.plan.reference import meaning_of
 from loadsim.plan.scenario import Scenario
-from loadsim.plan.typed_document import EXAMPLES, plain
+from loadsim.plan.typed_document import EXAMPLES, is_share, plain
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -41,7 +41,8 @@ def _of(kind: inspect.Type) -> dict[str, Any]:
         return {"enum": list(kind.values)}
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         limits = {name: getattr(kind, short) for short, name in _LIMITS.items() if getattr(kind, short) is not None}
-        return {"type": "integer" if isinstance(kind, inspect.IntType) else "number", **limits}
+        number = {"type": "integer" if isinstance(kind, inspect.IntType) else "number", **limits}
+        return {"anyOf": [number, {**_TEXT, "examples": [EXAMPLES["share"]]}]} if is_share(kind) else number
     if isinstance(kind, inspect.BoolType):
         return {"type": "boolean"}
     return dict(_TEXT) if isinstance(kind, inspect.StrType) else {}

@@ -1,7 +1,8 @@
 """Reads a plain document (TOML tables, JSON objects) into typed structs, or raises an error in one line.
 
 The annotations of the struct are the only description of a file: which keys there are, their types and ranges, and,
-by `Duration`, `Rate` and `Size`, which values are texts with a unit.
+by `Duration`, `Rate` and `Size`, which values are texts with a unit. A number from 0 to 1 may be written as a share,
+"50%".
 """
 
 from __future__ import annotations
@@ -133,9 +134,9 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, known, "; ") or names
 
 
-def read(document: Any, kind: type[T]) -> T:
-    """The struct that a document describes. Raises DocumentError at the first error."""
-    return _convert(_prepare(document, inspect.type_info(kind), ""), kind, "")
+def read(document: Any, kind: type[T], path: str = "") -> T:
+    """The struct that a document describes; `path`: its place in a file. Raises DocumentError at the first error."""
+    return _convert(_prepare(document, inspect.type_info(kind), path), kind, path)
 
 
 def write(value: Any) -> Any:
@@ -150,6 +151,8 @@ def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
         kind = _member(kind, table=isinstance(value, dict))
     if isinstance(kind, inspect.Metadata):
         return _quantity(value, (kind.extra or {})["unit"], path)
+    if is_share(kind) and isinstance(value, str):
+        return _quantity(value, "share", path)
     if isinstance(kind, inspect.StructType) and isinstance(value, dict):
         return _table(value, kind, path)
     if isinstance(kind, inspect.VarTupleType) and isinstance(value, list | tuple):
@@ -159,6 +162,11 @@ def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
     if isinstance(kind, inspect.LiteralType) and isinstance(value, str) and value not in kind.values:
         raise DocumentError(path, f'"{value}" is not one of {", ".join(map(str, kind.values))}')
     return value
+
+
+def is_share(kind: inspect.Type) -> bool:
+    """Whether values of this type are numbers from 0 to 1."""
+    return isinstance(kind, inspect.FloatType) and (kind.ge, kind.le) == (0, 1)
 
 
 def _member(kind: inspect.UnionType, *, table: bool) -> inspect.Type:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 
 from loadsim.events.capture_row import row_line
-from loadsim.events.redaction import Redaction
+from loadsim.events.redaction import EVERY, Redaction
 from loadsim.receiver.answer_choice import CONTENT_TYPE, AnswerChoice
 from loadsim.receiver.answers import ACCEPTED, Answer
 from loadsim.receiver.delivery_reader import DeliveryReader
@@ -76,4 +76,6 @@ def check_capture(options: ReceiverOptions) -> None:
 def redaction_of(scheme: Scheme, paths: tuple[str, ...]) -> Redaction:
     """The user's paths, and where the scheme writes its signature or secret into the body. Raises UsageError."""
     signature = scheme.signature
-    return Redaction((*paths, *(() if signature.place == "header" else (signature.name,))))
+    # A delivery with several items has the field in each of them: `value.0.clientState` is blank in all.
+    every = ".".join(EVERY if step.isdigit() else step for step in signature.name.split("."))
+    return Redaction((*paths, *(() if signature.place == "header" else (signature.name, every))))

@@ -107,13 +107,8 @@ class Forwarder:
                 return await self._exchange(method, target, fields, body)
         except TimeoutError:
             return failed(504, "Gateway Timeout", f"{self.place} gave no answer within {self._timeout_s:g} s")
-        except aiohttp.ClientConnectorError as error:
-            why = (os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)).lower()
-            return failed(502, "Bad Gateway", f"cannot connect to {self.place}: {why}: is the server running?")
-        except (aiohttp.ServerDisconnectedError, ConnectionError):
-            return failed(502, "Bad Gateway", f"{self.place} closed the connection without an answer")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return failed(502, "Bad Gateway", f"{self.place}: {type(error).__name__}: {error}")
+            return failed(502, "Bad Gateway", _problem(self.place, error))
 
     async def close(self) -> None:
         """Close what is open."""
@@ -130,7 +125,7 @@ class Forwarder:
             data=body or None,
             allow_redirects=False,
         ) as response:
-            answer = b""
+            answer = bytearray()
             while piece := await response.content.readany():
                 answer += piece
                 if len(answer) > LARGEST_ANSWER:
@@ -139,7 +134,7 @@ class Forwarder:
                 return failed(502, "Bad Gateway", f"{self.place} answered with the status {response.status}")
             dropped = _HOP_BY_HOP - ({"content-length"} if method == "HEAD" else frozenset())
             kept = tuple(_without(response.raw_headers, dropped))
-            return Reply(response.status, response.reason or "", kept, answer)
+            return Reply(response.status, response.reason or "", kept, bytes(answer))
 
     def _opened(self) -> aiohttp.ClientSession:
         import aiohttp
@@ -159,6 +154,28 @@ class Forwarder:
         queries = "&".join(filter(None, (self._query, query)))
         whole = (self._path or path) + ("?" + queries if queries or mark else "")
         return self._base + quote(whole, safe=_IN_TARGET, encoding="latin-1")
+
+
+def _problem(place: str, error: Exception) -> str:
+    """Why there is no answer to pass back, in one line. It goes to the sender too: so it has neither the URL, whose
+    query may hold a secret, nor what the local server wrote."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or type(error.certificate_error).__name__
+        return f"{place} has a certificate that is not trusted: {why}"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return f"{place} does not speak TLS: use http, or look at its settings"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = (os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)).lower()
+        return f"cannot connect to {place}: {why}: is the server running?"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"{place} closed the connection before its answer was complete"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
+        return f"{place} closed the connection without an answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the answer of {place} is not HTTP, or a line of its head is longer than 8 KB"
+    return f"{place}: {type(error).__name__}"
 
 
 def _path_starts(target: str) -> int:

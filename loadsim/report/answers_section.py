@@ -23,6 +23,7 @@ ERROR_MEANINGS = {
     "protocol": "the answer is not valid HTTP",
     "body_limit": "answer body over 16 MiB",
     "internal": "internal error of loadsim",
+    "goaway": "not processed: the endpoint ended the connection (HTTP/2)",
     "switched_off": "not sent: the provider had switched the endpoint off",
 }
 

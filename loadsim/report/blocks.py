@@ -36,6 +36,8 @@ class Cell(NamedTuple):
     code: bool = False
     """The text is something that a user typed, such as an objective."""
     bar: Bar | None = None
+    link: str = ""
+    """The address of a page about the text that is `under` this one."""
 
 
 class Column(NamedTuple):
@@ -61,6 +63,8 @@ class Table:
     rows: Sequence[Row]
     short: str = ""
     """A sentence in place of the rows, for formats that cannot fold a table."""
+    top: int | None = None
+    """Number of rows that a terminal shows; None: all."""
 
 
 class Figure(NamedTuple):
@@ -189,6 +193,11 @@ def tables(report: Report) -> Iterable[Table]:
 def cell(content: Cell | str) -> Cell:
     """A plain text as a cell; a cell is returned unchanged."""
     return content if isinstance(content, Cell) else Cell(content)
+
+
+def followable(link: str) -> bool:
+    """Whether an address may become a link: http or https, without any character that could end it in a format."""
+    return link.startswith(("http://", "https://")) and link.isprintable() and not set(link) & set(' "<>`\\|')
 
 
 def sentence(text: str) -> str:

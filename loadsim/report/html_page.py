@@ -31,9 +31,10 @@ from loadsim.report.blocks import (
     Table,
     Tone,
     cell,
+    followable,
     sentence,
 )
-from loadsim.report.html_markup import Markup, embedded_json, join, safe, table, tag
+from loadsim.report.html_markup import Markup, Text, embedded_json, join, safe, table, tag
 from loadsim.report.packed_text import packed, packed_library
 from loadsim.report.unknown_figures import unknown_words
 
@@ -224,7 +225,10 @@ def _cell(content: Cell, column: Column) -> Markup:
         text = _breakable(content.text) if column.words and not column.long else safe(content.text)
     if content.bar is not None:
         text = tag("span", _bar(content.bar, content.tone), tag("span", text), class_="with-bar")
-    beside = [tag("small", part) for part in (content.note, content.under) if part]
+    under: Text = content.under
+    if under and followable(content.link):
+        under = tag("a", under, href=content.link, rel="noreferrer")
+    beside = [tag("small", part) for part in (content.note, under) if part]
     return join([text, *beside], " ")
 
 

@@ -19,6 +19,7 @@ from loadsim.report.blocks import (
     Table,
     Tone,
     cell,
+    followable,
     sentence,
     short_line,
 )
@@ -108,5 +109,6 @@ def _table(block: Table, section: Section) -> Iterator[str]:
 def _cell(content: Cell) -> str:
     text = ICONS[content.tone] + f" {escape(content.text)}" if content.sign else escape(content.text)
     if content.under:
-        text += f" ({escape(content.under)})"
+        under = escape(content.under)
+        text += f" ([{under}](<{content.link}>))" if followable(content.link) else f" ({under})"
     return f"{text} ({escape(content.note)})" if content.note else text

@@ -31,12 +31,14 @@ from loadsim.report.blocks import (
     words,
 )
 from loadsim.report.chart_sections import chart_sections, latency_over_time
+from loadsim.report.connections_section import connections_section
 from loadsim.report.diagnosis import diagnosis
 from loadsim.report.effects_section import effects_section
 from loadsim.report.events_section import events_section
 from loadsim.report.findings import findings
 from loadsim.report.group_sections import after_pause_section, cases_section, duplicates_section, group_section
 from loadsim.report.latency_section import latency_section
+from loadsim.report.named_events_section import failing_section, slowest_section
 from loadsim.report.provider_deadlines import deadline_cells
 from loadsim.report.reconciliation import reconciliation_section
 from loadsim.report.retry_rows import attempt_rows, profile_words, retry_rows
@@ -83,8 +85,11 @@ def run_report(result: RunResult) -> Report:
         duplicates_section(result),
         group_section(result, "phase", "By phase"),
         after_pause_section(result),
+        slowest_section(result),
+        failing_section(result),
         said_section(result),
         _deadlines(result),
+        connections_section(result),
         _hosts(result),
         _environment(result),
     )
@@ -225,6 +230,7 @@ def _environment(result: RunResult) -> Section:
         ("started", run.started_at),
         ("ended", run.ended_at),
         ("model", run.model),
+        ("protocol", f"HTTP/{run.http}"),
         ("seed", str(run.seed)),
         ("body times start at", "the wall clock" if run.epoch_ms is None else f"{run.epoch_ms} ms"),
         ("loadsim", run.version),

@@ -162,7 +162,7 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
     if block.caption != section.title:
         yield Text(f"\n{printable(block.caption)}", style="dim")
     shown = [i for i, column in enumerate(block.columns) if width >= WIDE or not column.spare]
-    rows = [[cell(row[i]) for i in shown] for row in block.rows]
+    rows = [[cell(row[i]) for i in shown] for row in block.rows[: block.top]]
     signs = {i for i in range(len(shown)) if all(row[i].sign for row in rows)}
     grid = _grid(header=any(block.columns[i].title for i in shown))
     for i, column in enumerate(block.columns[i] for i in shown):
@@ -176,6 +176,8 @@ def _table(block: Table, section: Section, width: int) -> Iterator[RenderableTyp
         under = any(each.under for each in row)
         grid.add_row(*(_cell(each, sign=i in signs, under=under) for i, each in enumerate(row)))
     yield grid
+    if left := len(block.rows) - len(rows):
+        yield Text(f"and {left} more, which the other formats show", style="dim")
     if unknown := unknown_words([block.columns[i] for i in shown], rows):
         yield Text(unknown, style="dim")
 

@@ -11,6 +11,7 @@ from loadsim.measure.result_generator import GeneratorLimits
 from loadsim.model import counted
 from loadsim.report import numbers
 from loadsim.report.address_lines import address_lines
+from loadsim.report.connections_section import shared_lines
 
 SATURATED = 0.01
 """From this share of recorded time with every connection busy on, connections limited the run."""
@@ -27,7 +28,10 @@ def limit_lines(result: RunResult) -> list[str]:
     """The limits of the run in sentences: connections, addresses, lag, the generator."""
     limits = result.limits
     lines = _highest_limits(result)
-    lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
+    if result.run.http == "2":
+        lines += shared_lines(result)
+    else:
+        lines.append(f"connections: at most {limits.connections_peak:,} of {limits.connections:,} open at once")
     lines += address_lines(result.addresses)
     if limits.lag_p99_ms is not None and result.run.model == "open":
         lines.append(f"generator lag: p99 {numbers.milliseconds(limits.lag_p99_ms)}")

@@ -29,7 +29,7 @@ def captures_of(scenario: Scenario) -> tuple[dict[str, Capture], tuple[int, ...]
     for event in scenario.events:
         if event.payloads is None:
             continue
-        rows = read_recorded(read_bytes_file(event.payloads, LARGEST_CAPTURE + 1), event.payloads)
+        rows = read_recorded(read_bytes_file(event.payloads, LARGEST_CAPTURE), event.payloads)
         if timed:
             rows = by_time(rows, event.payloads)
             pace = recorded_pace(rows, event.payloads)

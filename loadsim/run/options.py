@@ -38,6 +38,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     cert: str | None = None
     key: str | None = None
     key_password_env: str | None = None
+    http: str | None = None
+    http2: bool = False
+    """The same as `http` of "2"."""
+    streams: int | None = None
     transport: str | None = None
     reuse: int | None = None
     connect_to: str | None = None
@@ -61,9 +65,13 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str | None = None
     retry: str | None = None
     time_scale: float | None = None
+    trace: str | None = None
+    """Send `traceparent`, with the flag `sampled` on this share of deliveries."""
     workers: str = "1"
     raw: bool = False
     outcomes: bool = False
+    otlp: str | None = None
+    """URL of an OpenTelemetry collector that gets metrics and spans while the run goes on."""
     out: str = "reports"
     check: bool = False
     """Only check: no result has to be writable."""

@@ -32,6 +32,7 @@ from loadsim.plan import EMBEDDED, RunSpec, redact_url
 from loadsim.report.report_formats import run_files
 from loadsim.run.calibration import known_limits
 from loadsim.run.effects.of_run import looking, watch_of, with_effects
+from loadsim.run.otlp.of_run import export_of, exporting
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.run.run_ids import new_id
 from loadsim.run.watch.of_run import watched, watching_of, with_watches
@@ -62,7 +63,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
     collector = OutcomeCollector() if noted else None
     async with receiving(spec) as (spec, receiver):
         with _raw_log(spec) as log:
-            effects = await watch_of(spec, receiver)
+            effects, export = await watch_of(spec, receiver), export_of(spec)
             watching = await asyncio.to_thread(watching_of, spec.scenario.watch)
             run = Run(
                 spec,
@@ -70,9 +71,11 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     raw=log.add if log is not None else None,
                     outcomes=collector.add if collector is not None else None,
                     deliveries=effects.add_deliveries if effects is not None else None,
+                    spans=export.add_spans if export is not None else None,
                 ),
+                on_cells=export.add_cells if export is not None else None,
             )
-            async with watch(run), looking(effects, run), watched(watching, run):
+            async with watch(run), looking(effects, run), exporting(export, run), watched(watching, run):
                 await _register(receiver, run)
                 try:
                     result, broken = await run.execute(), None

@@ -17,7 +17,7 @@ from loadsim.cases import by_part, case_rules, check_cases, check_headers, reque
 from loadsim.events import catalogue
 from loadsim.inputs.event_names import full_name, settled
 from loadsim.inputs.tags import parse_tags
-from loadsim.inputs.values import parse_epoch, parse_headers, types_of
+from loadsim.inputs.values import http_version, parse_epoch, parse_headers, types_of
 from loadsim.judge import objectives_of, vocabulary_of_scenario
 from loadsim.judge.validity import validity_rules
 from loadsim.launch.cluster import cluster_of
@@ -42,6 +42,7 @@ from loadsim.plan.run_spec import MOST_WORKERS
 from loadsim.plan.scenario_rules import with_scheme
 from loadsim.run.captures import captures_of
 from loadsim.run.options import RunOptions
+from loadsim.run.otlp.endpoint import otlp_url
 from loadsim.run.run_length import check_sizes, scaled_spec
 from loadsim.run.run_secrets import with_keys
 from loadsim.run.run_store_judge import free_directory
@@ -147,6 +148,7 @@ def compose(
         cluster=_cluster(options, target),
         raw=options.raw,
         outcomes=options.outcomes or scenario.outcomes,
+        otlp=None if options.otlp is None else otlp_url(options.otlp),
         out=Path(options.out),
         tags=parse_tags(options.tags),
     )
@@ -220,6 +222,7 @@ def _scenario(what: str, options: RunOptions, words: Words, config: Config) -> S
         objectives=_added(options),
         retry=_retry(options),
         effects=_effects(options, scenario.effects),
+        trace=_trace(options),
         seed=options.seed,
         known_schemes=schemes,
         source=words.source,
@@ -248,6 +251,7 @@ def _without_scenario(what: str, options: RunOptions, words: Words, config: Conf
         objectives=_added(options),
         retry=_retry(options),
         effects=_effects(options),
+        trace=_trace(options),
         target={**table, **changes, "headers": headers_over(endpoint.target.headers, changes.get("headers", {}))},
         seed=options.seed,
         known_types=[event.name for event in catalogue()],
@@ -262,6 +266,10 @@ def _without_scenario(what: str, options: RunOptions, words: Words, config: Conf
 def _retry(options: RunOptions) -> dict[str, Any]:
     asked = {"profile": options.retry, "time_scale": options.time_scale}
     return {key: value for key, value in asked.items() if value is not None}
+
+
+def _trace(options: RunOptions) -> dict[str, Any]:
+    return {} if options.trace is None else {"sampled": options.trace}
 
 
 def _effects(options: RunOptions, own: Effects | None = None) -> dict[str, Any]:
@@ -283,6 +291,8 @@ def _named(scenario: Scenario, name: str | None) -> Scenario:
 def _target_changes(options: RunOptions) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in _TARGET_KEYS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None and value is not False}
+    if http := http_version(options.http, options.http2):
+        changes["http"] = http
     if "ledger" in changes:
         changes["ledger"] = with_scheme(changes["ledger"])
     headers = parse_headers(options.headers)

@@ -37,7 +37,9 @@ def certificate_place(headers: Headers, table: Mapping[str, Any], algorithm: Alg
     return CertificatePlace(_PLACES[place], name, tuple(table.get("certificates", ())), url)
 
 
-def named_algorithm(table: Mapping[str, Any]) -> NamedAlgorithm | None:
+def named_algorithm(
+    headers: Headers, table: Mapping[str, Any], certificate: CertificatePlace | None
+) -> NamedAlgorithm | None:
     """Where a delivery names its algorithm; None where none does."""
     text = table.get("algorithm_field")
     if text is None:
@@ -46,6 +48,10 @@ def named_algorithm(table: Mapping[str, Any]) -> NamedAlgorithm | None:
     if not value:
         raise TableError("algorithm_field", f'"{text}" lacks the value, as in "json:SignatureVersion 2"')
     place, name = _where("algorithm_field", where)
+    if certificate is None:
+        raise TableError("algorithm_field", "is for deliveries that name their certificate")
+    if place == "header" and (name.lower(), value) not in {(each.lower(), text) for each, text in headers.constants}:
+        raise TableError("algorithm_field", f'headers has no line "{name}: {value}"')
     return NamedAlgorithm(_PLACES[place], name, value)
 
 

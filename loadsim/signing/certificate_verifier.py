@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_CERTIFICATES = 8
 """Most certificates of the provider that one verifier fetches: a provider has one or two at a time, a forger any number
 of names for more."""
+AGAIN_S = 60
+"""Seconds after which a certificate that could not be had is fetched again."""
 Fetch = Callable[[str], str | None]
 """An allowed URL -> what is served there; None where that fails."""
 
@@ -27,7 +29,7 @@ class CertificateVerifier:
     """Verifies deliveries of one scheme. Threads may share it.
 
     A delivery that names the run's own certificate is checked with the receiver's key. With `fetch` those of the
-    provider are taken too: each is fetched once.
+    provider are taken too: each is fetched once, and again only where that failed, after AGAIN_S.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class CertificateVerifier:
             secret = Secret(self._certificate.public_key)
         self._own: Checker = ComposedVerifier(scheme, secret, tolerance_s, url)
         self.header_names: tuple[str, ...] = tuple(self._own.header_names)
-        self._fetched: dict[str, tuple[Certificate, Checker] | None] = {}
+        self._fetched: dict[str, tuple[Certificate, Checker]] = {}
+        self._failed: dict[str, float] = {}
+        """When fetching a URL failed."""
 
     def verify(self, headers: Headers, body: bytes, now_s: float) -> Rejection | None:
         """As `Verifier.verify`. A certificate that is not allowed, or not valid now, makes the signature wrong."""
@@ -62,7 +66,7 @@ class CertificateVerifier:
         if url == self._own_url:
             certificate, checker = self._certificate, self._own
         else:
-            found = self._of_provider(url)
+            found = self._of_provider(url, now_s)
             if found is None:
                 return Rejection.wrong_signature
             certificate, checker = found
@@ -70,14 +74,20 @@ class CertificateVerifier:
             return Rejection.wrong_signature
         return checker.verify(headers, body, now_s)
 
-    def _of_provider(self, url: str) -> tuple[Certificate, Checker] | None:
+    def _of_provider(self, url: str, now_s: float) -> tuple[Certificate, Checker] | None:
         if self._fetch is None or not is_allowed(url, self._place.allowed):
             return None
-        if url not in self._fetched:
-            if len(self._fetched) >= MOST_CERTIFICATES:
-                return None
-            self._fetched[url] = self._checker_of(self._fetch(url))
-        return self._fetched[url]
+        if url in self._fetched:
+            return self._fetched[url]
+        self._failed = {each: at for each, at in self._failed.items() if abs(now_s - at) < AGAIN_S}
+        if url in self._failed or len(self._failed) + len(self._fetched) >= MOST_CERTIFICATES:
+            return None
+        found = self._checker_of(self._fetch(url))
+        if found is None:
+            self._failed[url] = now_s
+        else:
+            self._fetched[url] = found
+        return found
 
     def _checker_of(self, text: str | None) -> tuple[Certificate, Checker] | None:
         if text is None:

@@ -27,7 +27,8 @@ CERTIFICATE_URL = "{certificate-url}"
 LONGEST_URL = 512
 VALID_DAYS = 30
 PEM_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
-_ANY_IN_HOST, _ANY_IN_PATH = "[A-Za-z0-9-]{1,63}", "[A-Za-z0-9._-]{1,200}"
+_ANY_IN_HOST, _ANY_IN_PATH = "(?![sS]3[.-])[A-Za-z0-9-]{1,63}", "[A-Za-z0-9._-]{1,200}"
+"""A label of a host is none of S3's: whoever owns the bucket `sns` owns the content of `sns.s3.amazonaws.com`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,16 @@ def _latin(fields: Fields) -> Fields:
     return found
 
 
+def _undecoded(fields: Fields) -> Fields:
+    """Decoded once, each field is what is written now."""
+    parts = [(name, *text.partition("=")) for name, text in fields]
+    return [(name, f"{quote_plus(key)}{equals}{quote_plus(value)}") for name, key, equals, value in parts]
+
+
+def _plus_kept(fields: Fields) -> Fields:
+    return [(name, text.replace("+", "%2B")) for name, text in fields]
+
+
 def _changed(name: str, words: str, change: Callable[[Fields], Fields]) -> Misreading:
     return _misread(name, words, words, partial(_with_fields, change=change))
 
@@ -74,6 +84,8 @@ FORM_MISREADINGS: tuple[Misreading, ...] = (
     _changed("form-last", "with only the last value of a repeated name", _last),
     _changed("form-first", "with only the first value of a repeated name", _first),
     _changed("form-latin-1", "with its letters decoded as Latin-1 (ISO 8859-1)", _latin),
+    _changed("form-plus", "with + as it is written, not as the space that it means", _plus_kept),
+    _changed("form-undecoded", "with its names and values as they are written, not decoded", _undecoded),
     _changed("form-in-order", "with its fields in order", sorted),
     _misread("form-again", f"{_AGAIN}, with + for spaces", "written again, with + for spaces", _written_again),
     _misread(

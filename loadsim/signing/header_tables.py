@@ -11,6 +11,7 @@ from loadsim.signing.message_parts import Part
 from loadsim.signing.message_tables import TableError, fields_in, hint
 from loadsim.signing.retry_marks import FIRST
 from loadsim.signing.scheme_data import SignatureHeader, Timestamp
+from loadsim.signing.tokens import written
 
 _CODES = ("signature", "signatures", "secret", "jwt")
 _HEADER_FIELDS = ("timestamp", "id", "event", "certificate-url", *_CODES, *FIRST)
@@ -150,6 +151,16 @@ def check_message(
         if isinstance(part, Part) and part.source == "header" and part.name not in sent:
             raise TableError(key, f"holds {{{part}}}, but headers has no line for it{hint(part.name, sorted(sent))}")
     if headers.signature is not None and headers.signature.place != "header":
-        for name in ("body", "form-sorted"):
-            if name in fields:
-                raise TableError(key, f"holds {{{name}}}, which cannot cover the signature inside it")
+        for part in signed:
+            if not isinstance(part, bytes) and _holds(part, headers.signature):
+                raise TableError(key, f"holds {written(part)}, which cannot cover the signature inside it")
+
+
+def _holds(part: Field | Part, signature: SignatureHeader) -> bool:
+    """Whether a part of the body holds the signature that is written there."""
+    source, name = (part.source, part.name) if isinstance(part, Part) else (part.value, "")
+    if source in ("body", "form-sorted"):
+        return True
+    if source == "form" or signature.place == "form":
+        return source == signature.place and name == signature.name
+    return source in ("json", "json-line") and f"{signature.name}.".startswith(f"{name}.")

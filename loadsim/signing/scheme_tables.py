@@ -84,7 +84,7 @@ def _whole(table: Mapping[str, Any], find: Find) -> dict[str, Any]:
         elif key == "key" and isinstance(value, list) and value and all(isinstance(form, str) for form in value):
             pass  # several forms, in order
         elif not isinstance(value, str):
-            raise TableError(key, "must be a string")
+            raise TableError(key, "must be a string" + (", or a list of strings" if key == "key" else ""))
         for choice in (value if isinstance(value, list) else [value]) if key in _CHOICES else ():
             if choice not in _CHOICES[key]:
                 raise TableError(key, f'"{choice}" is not one of {", ".join(_CHOICES[key])}')
@@ -131,6 +131,7 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
         check_message(signed, timestamp, headers, key="claims")
     keys = table.get("key", "utf8")
     keys = keys if isinstance(keys, list) else [keys]
+    certificate = certificate_place(headers, table, algorithm)
     described = Scheme(
         name=name,
         title=table.get("title", name),
@@ -154,8 +155,8 @@ def _scheme(name: str, table: Mapping[str, Any], find: Find) -> Scheme:
         like=table.get("like"),
         confirmed=table.get("confirmed", ""),
         documentation=table.get("documentation", ""),
-        certificate=certificate_place(headers, table, algorithm),
-        named_algorithm=named_algorithm(table),
+        certificate=certificate,
+        named_algorithm=named_algorithm(headers, table, certificate),
     )
     if "aliases" in table:
         if "accepts" in table:

@@ -155,6 +155,7 @@ async def deliver(delivery: PreparedDelivery, now_ns: int) -> Simulation:
         headers=delivery.headers,
         timeout_s=target.timeout / NS_PER_S,
         trust=delivery.trust,
+        http=target.http,
     )
     return Simulation(
         event=event.name,

@@ -6,6 +6,7 @@ Uses aiohttp's client and its tracing. Redirects are not followed, nothing is re
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import socket
 import ssl
@@ -23,11 +24,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim import __version__
+from loadsim.engine.preflight import check_reachable
+from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.tls_settings import Trust, client_context
 from loadsim.engine.url_authority import authority, request_target
 from loadsim.error_kinds import ErrorKind
-from loadsim.model import SignedRequest, UsageError
-from loadsim.plan import Headers, header_pairs, headers_over
+from loadsim.model import SignedRequest, UnreachableError, UsageError
+from loadsim.plan import Headers, Http, Target, header_pairs, headers_over
 from loadsim.single.result import Failure, Response, Timings
 
 _CLOSING_TURNS = 8
@@ -63,6 +66,7 @@ async def exchange(
     timeout_s: float,
     trust: Trust,
     chunk: int | None = None,
+    http: Http = "1.1",
 ) -> Exchange:
     """POST `request` to `url`, once. `headers` are added to the request's own and replace those with the same name.
 
@@ -72,6 +76,10 @@ async def exchange(
     sent = headers_over({"User-Agent": f"loadsim/{__version__}", **dict(request.header_pairs())}, headers)
     if "authorization" in map(str.lower, sent) and "@" in urlsplit(url).netloc:
         raise UsageError("credentials are given both in the URL and in an Authorization header: keep one of them")
+    if http != "1.1":
+        over = await _over_http2(url, request.body, sent, timeout_s, trust, chunk, http)
+        if over is not None:
+            return over
     context = client_context(trust, _Context, system=url.lower().startswith("https:"))
     clock = _Clock(context)
     timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -85,6 +93,35 @@ async def exchange(
     for _ in range(_CLOSING_TURNS):  # aborted TLS connections close in the loop's next turns
         await asyncio.sleep(0)
     return Exchange(sent, clock.timings(), outcome)
+
+
+async def _over_http2(
+    url: str, body: bytes, sent: Headers, timeout_s: float, trust: Trust, chunk: int | None, http: Http
+) -> Exchange | None:
+    """As `exchange`. None where `http` is `auto`, and the endpoint prefers HTTP/1.1 or cannot be reached: HTTP/1.1 then
+    says why."""
+    from loadsim.single.http2_exchange import Http2Exchange
+
+    target = Target(url=url, insecure=trust.insecure, cacert=trust.cacert, cert=trust.cert, key=trust.key, http=http)
+    begin = time.perf_counter()
+    try:
+        wire = await asyncio.to_thread(resolve, target, key_password=trust.password)
+        resolved = time.perf_counter()
+    except UnreachableError as error:
+        return Exchange(sent, Timings(total=(time.perf_counter() - begin) * 1000), Failure(ErrorKind.dns, str(error)))
+    if http == "auto":
+        try:
+            agreed = await asyncio.to_thread(check_reachable, wire, timeout_s)
+        except UnreachableError:
+            return None
+        if agreed != "2":
+            return None
+    host = {"Host": authority(url).header}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in header_pairs(headers_over(host, sent)))
+    head = f"POST {request_target(url)} HTTP/2\r\n{lines}".encode()
+    outcome, timings = await Http2Exchange(wire, head, SignedRequest(b"", body), RESPONSE_LIMIT, chunk).run(timeout_s)
+    dns = (resolved - begin) * 1000
+    return Exchange(sent, dataclasses.replace(timings, dns=dns, total=dns + timings.total), outcome)
 
 
 async def _chunks(body: bytes, size: int) -> AsyncIterator[bytes]:

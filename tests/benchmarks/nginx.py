@@ -1,7 +1,7 @@
 """The target of benchmarks: Debian's nginx answering `200` to everything, on one core, counting by itself.
 
 Decides nginx's configuration (its own, in a temporary directory) and reads `stub_status`. Offers the same path over
-http and https with one protocol and one cipher, so that every client pays for the same TLS.
+every scheme with one protocol and one cipher, so that every client pays for the same TLS.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from tests.benchmarks import common
 
 CIPHER = "TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256 certificate"
 CHECKED = "/checked"
+SCHEMES = ("http", "https", "h2c", "h2")
+"""HTTP/1.1 without and with TLS, HTTP/2 without and with it."""
+PLAIN_SCHEMES = {"http": "http", "h2c": "http"}
+"""Those without TLS, and how their URLs begin."""
 _STATUS = re.compile(rb"Active connections: (\d+).*?\n \d+ \d+ (\d+)", re.DOTALL)
 _CONFIG = """\
 daemon off;
@@ -45,6 +49,8 @@ http {{
   server {{
     listen 127.0.0.1:{http} backlog=4096;
     listen 127.0.0.1:{https} ssl backlog=4096;
+    listen 127.0.0.1:{h2c} http2 backlog=4096;
+    listen 127.0.0.1:{h2} ssl http2 backlog=4096;
     location / {{ return 200; }}
     location {checked} {{
       proxy_pass http://witness;
@@ -70,18 +76,17 @@ class Nginx:
     def __init__(self, directory: Path, witness: int) -> None:
         self.directory = directory
         self.certificate = directory / "cert.pem"
-        self._http, self._https, self._status = (common.free_port() for _ in range(3))
+        self._ports = {scheme: common.free_port() for scheme in SCHEMES}
+        self._status = common.free_port()
         self.pid = 0
         self._asked = 0
         self._line = http.client.HTTPConnection("127.0.0.1", self._status, timeout=30)
-        config = _CONFIG.format(
-            dir=directory, http=self._http, https=self._https, status=self._status, witness=witness, checked=CHECKED
-        )
+        config = _CONFIG.format(dir=directory, status=self._status, witness=witness, checked=CHECKED, **self._ports)
         (directory / "nginx.conf").write_text(config, encoding="utf-8")
 
     def url(self, scheme: str, path: str = common.PATH) -> str:
-        """Where to POST over http or https."""
-        return f"{scheme}://127.0.0.1:{self._https if scheme == 'https' else self._http}{path}"
+        """Where to POST over one of SCHEMES."""
+        return f"{PLAIN_SCHEMES.get(scheme, 'https')}://127.0.0.1:{self._ports[scheme]}{path}"
 
     def status(self) -> Status:
         """nginx's own count of requests and its open connections."""
@@ -114,7 +119,7 @@ class Nginx:
     @property
     def port(self) -> int:
         """The plain port."""
-        return self._http
+        return self._ports["http"]
 
 
 @contextlib.contextmanager

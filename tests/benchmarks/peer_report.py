@@ -17,6 +17,9 @@ from tests.benchmarks.nginx import CIPHER
 from tests.benchmarks.peer_tools import CONNECTIONS, Tool
 from tests.benchmarks.witness import Testimony
 
+REFERENCES = ("loadsim", "loadsim-h2")
+"""The row of each scheme that targets are about."""
+HTTP1_OF = {"http": "http", "https": "https", "h2c": "http", "h2": "https"}
 FULL = 0.97
 """From this share of its core on, nginx and not the generator was the limit."""
 
@@ -42,6 +45,11 @@ class Row:
     checked: Testimony | None = None
     samples: dict[int, Sample] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def asked(self) -> str:
+        """The scheme that the tool is pointed at: rows of HTTP/1.1 stand beside those of HTTP/2 for comparison."""
+        return HTTP1_OF[self.scheme] if self.tool.http1 else self.scheme
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def document(sitting: Sitting) -> dict[str, Any]:
 
 def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
     beside = {other.tool.key: other for other in rows if other.scheme == row.scheme}
-    to_wrk, over_it = ratios(row, beside.get("wrk")), ratios(beside.get("loadsim"), row)
+    to_wrk, over_it = ratios(row, beside.get("wrk")), ratios(_reference(beside), row)
     target = row.tool.target
     samples = [row.samples[number] for number in sorted(row.samples)]
     checked = None if row.checked is None else msgspec.to_builtins(row.checked)
@@ -102,6 +110,7 @@ def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
         "cpu_us_per_event": _over(samples, lambda sample: sample.cpu_us, 3),
         "cpu_share": _over(samples, lambda sample: sample.cpu_share, 3),
         "target_cpu_share": _over(samples, lambda sample: sample.target_share, 3),
+        "asked_connections": row.tool.connections,
         "connections": sorted({sample.connections for sample in samples}),
         "ratio_to_wrk_signing": None if to_wrk is None else to_wrk.document(),
         "loadsim_ratio_to_it": None if over_it is None else over_it.document(),
@@ -109,6 +118,10 @@ def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
         "loadsim_target_met": None if target is None or over_it is None else over_it.median >= target,
         "rounds": [{name: round(value, 4) for name, value in sample._asdict().items()} for sample in samples],
     }
+
+
+def _reference(beside: Mapping[str, Row]) -> Row | None:
+    return next((beside[key] for key in REFERENCES if key in beside), None)
 
 
 def _over(samples: Sequence[Sample], figure: Callable[[Sample], float], digits: int) -> dict[str, float | int] | None:
@@ -129,7 +142,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             "connections. "
             f"Target: {method['target']}. Generator: one core with all its processes. {method['rounds']} interleaved "
             f"rounds, windows of {method['window_s']:g} s after start-up. https: {method['tls']}. Ratios are of the "
-            "same round. How each figure is taken is told in `tests/benchmarks/peers.py`.\n"
+            "same round. h2c and h2: HTTP/2 without and with TLS, 64 events in flight. How each figure is taken is "
+            "told in `tests/benchmarks/peers.py`.\n"
         ),
     ]
     for scheme in dict.fromkeys(row["scheme"] for row in found["rows"]):
@@ -187,6 +201,7 @@ def _remarks(found: Mapping[str, Any]) -> list[str]:
             lines.append(
                 f"- {name}: nginx's core was full, so the rate is nginx's; the CPU time per event is the tool's."
             )
-        if row["connections"] and row["connections"] != [CONNECTIONS]:
-            lines.append(f"- {name}: held {', '.join(map(str, row['connections']))} connections, not {CONNECTIONS}.")
+        if row["connections"] and row["connections"] != [row["asked_connections"]]:
+            held = ", ".join(map(str, row["connections"]))
+            lines.append(f"- {name}: held {held} connections, not {row['asked_connections']}.")
     return ["## Remarks\n", "\n".join(lines) + "\n"] if lines else []

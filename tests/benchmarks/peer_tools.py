@@ -59,6 +59,11 @@ class Tool:
     """Why it cannot run here and how to get it; empty when it can."""
     target: float | None = None
     """How many times its rate loadsim is meant to reach."""
+    schemes: tuple[str, ...] = ("http", "https")
+    connections: int = CONNECTIONS
+    """How many it holds."""
+    http1: bool = False
+    """It speaks HTTP/1.1 and stands among rows of HTTP/2 for comparison."""
 
 
 # -- commands -------------------------------------------------------------------------------------------------------
@@ -70,6 +75,33 @@ def _loadsim(job: Job) -> list[str]:
         *("run", job.url, "-c", str(CONNECTIONS), "-d", f"{job.seconds}s", "-e", common.EVENT, "-w", "1", "-q"),
         *("--seed", "1", "--out", str(job.directory), *trust),
     )
+
+
+def _loadsim_http2(streams: int) -> Callable[[Job], list[str]]:
+    return lambda job: [*_loadsim(job), "--http2", "--streams", str(streams)]
+
+
+def _h2load(connections: int) -> Callable[[Job], list[str]]:
+    def command(job: Job) -> list[str]:
+        body, headers = _prepared()
+        path = job.directory.with_name("h2load-body")
+        path.write_text(body, encoding="utf-8")
+        fields = [part for name, value in headers for part in ("-H", f"{name}: {value}")]
+        size = ("-c", str(connections), "-m", str(CONNECTIONS // connections), "-t", "1", "-D", str(job.seconds))
+        return ["h2load", *size, "-d", str(path), *fields, job.url]
+
+    return command
+
+
+def _httpx(job: Job) -> list[str]:
+    return [
+        sys.executable,
+        str(_SCRIPTS / "httpx_sign.py"),
+        job.url,
+        str(job.seconds),
+        str(CONNECTIONS),
+        str(job.certificate),
+    ]
 
 
 def _wrk(job: Job, script: str, *arguments: str) -> list[str]:
@@ -174,6 +206,7 @@ def _needs(*paths: Path, programs: tuple[str, ...] = ()) -> Callable[[], str]:
     return lack
 
 
+_HTTP2 = ("h2c", "h2")
 TOOLS = (
     Tool("loadsim", "loadsim", True, _loadsim, lambda: __version__, _needs()),
     Tool(
@@ -211,6 +244,37 @@ TOOLS = (
         _autocannon_version,
         _needs(_NODE / "node_modules" / "autocannon", programs=("node",)),
         4.0,
+    ),
+    *(
+        Tool(
+            f"loadsim, HTTP/2 over {connections} connection{'s' * (connections > 1)}",
+            f"loadsim-h2{'' if connections == 1 else f'-{connections}'}",
+            True,
+            _loadsim_http2(CONNECTIONS // connections),
+            lambda: __version__,
+            _needs(),
+            schemes=_HTTP2,
+            connections=connections,
+        )
+        for connections in (1, 8, 64)
+    ),
+    Tool("loadsim, HTTP/1.1", "loadsim-h1", True, _loadsim, lambda: __version__, _needs(), 1.0, _HTTP2, http1=True),
+    Tool(
+        "k6, crypto.hmac", "k6-h2", True, _k6, _said(str(_BIN / "k6"), "version"), _needs(_BIN / "k6"), 10.0, ("h2",), 1
+    ),
+    Tool("httpx, uvloop", "httpx", True, _httpx, _packaged("httpx"), _needs(), None, ("h2",), 1),
+    *(
+        Tool(
+            f"h2load, one static request over {connections} connections",
+            f"h2load-{connections}",
+            False,
+            _h2load(connections),
+            _debian("nghttp2-client"),
+            _needs(programs=("h2load",)),
+            schemes=_HTTP2,
+            connections=connections,
+        )
+        for connections in (8, 64)  # on one, nginx answers nobody else, so that nothing can be counted
     ),
     Tool("aiohttp ClientSession, uvloop", "aiohttp", True, _aiohttp, _packaged("aiohttp"), _needs(), 8.0),
     Tool("wrk, one static request", "wrk-static", False, _wrk_static, _debian("wrk"), _needs(programs=("wrk",))),

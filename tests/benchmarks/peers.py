@@ -3,8 +3,9 @@
     python -m tests.benchmarks.peers            (--install first, once: puts k6, Locust and autocannon into ~/.cache)
 
 The work: unique app-tracking events, each built and signed when it is sent, POSTed over 64 kept connections to nginx
-(`return 200`), over http and over https with one cipher for all. nginx has a core of its own, the generator with all
-its processes and threads another. loadsim is the real `loadsim run`, recording everything that it always records.
+(`return 200`), over http and over https with one cipher for all; over HTTP/2 (h2c without TLS, h2 with it) the same
+with 64 events in flight on 1, 8 or 64 connections. nginx has a core of its own, the generator with all its processes
+and threads another. loadsim is the real `loadsim run`, recording everything that it always records.
 
 How a rate is taken, alike for all: the tool is started for longer than the window; once nginx holds all connections
 and SETTLE_S more have gone by, the window opens. nginx's own request count (`stub_status`) and the CPU time of the
@@ -34,9 +35,9 @@ from typing import NamedTuple
 
 from tests.benchmarks import common, peer_report
 from tests.benchmarks.common import Cores
-from tests.benchmarks.nginx import CHECKED, Nginx, serving
+from tests.benchmarks.nginx import CHECKED, SCHEMES, Nginx, serving
 from tests.benchmarks.peer_report import Row, Sample, Sitting
-from tests.benchmarks.peer_tools import CONNECTIONS, TOOLS, Job, Tool, install
+from tests.benchmarks.peer_tools import TOOLS, Job, Tool, install
 from tests.benchmarks.witness import Testimony, watching
 
 SETTLE_S = 1.5
@@ -44,7 +45,6 @@ TAIL_S = 1.0
 CHECK_S = 3
 CHECK_EVENTS = 1_000
 CHECK_LENGTH = 0.02
-SCHEMES = ("http", "https")
 
 
 class Counters(NamedTuple):
@@ -74,8 +74,8 @@ class Bench:
         On a busy machine a slow starter gets a second, longer chance.
         """
         url = f"http://127.0.0.1:{self._witness}{common.PATH}"
-        if row.scheme == "https":
-            url = self._nginx.url("https", CHECKED + common.PATH)
+        if row.asked != "http":
+            url = self._nginx.url(row.asked, CHECKED + common.PATH)
         for seconds in (CHECK_S, 5 * CHECK_S):
             with watching(self._cores.target, self._witness) as witness:
                 trouble = self._run_through(row.tool, self._job(url, seconds))
@@ -87,11 +87,11 @@ class Bench:
     def sample(self, row: Row) -> Sample:
         """One window. Raises RuntimeError when the tool fails."""
         nginx, seconds = self._nginx, self._seconds
-        job = self._job(nginx.url(row.scheme), math.ceil(SETTLE_S + seconds + TAIL_S))
+        job = self._job(nginx.url(row.asked), math.ceil(SETTLE_S + seconds + TAIL_S))
         before = nginx.status().requests
         with self._started(row.tool, job) as (process, log):
             try:
-                nginx.wait_for_load(CONNECTIONS, before, process)
+                nginx.wait_for_load(row.tool.connections, before, process)
                 time.sleep(SETTLE_S)
                 first = self._counters(process.pid)
                 time.sleep(seconds)
@@ -163,7 +163,7 @@ def prove(bench: Bench, rows: Sequence[Row]) -> None:
     reference: dict[str, float] = {}
     for row in rows:
         bench.check(row, reference.get(row.scheme))
-        if row.tool.key == "loadsim" and row.checked is not None:
+        if row.tool.key in peer_report.REFERENCES and row.scheme not in reference and row.checked is not None:
             if row.refused:
                 raise SystemExit(f"loadsim itself did not prove its work over {row.scheme}: {row.refused}")
             reference[row.scheme] = row.checked.mean_length
@@ -201,8 +201,10 @@ def main() -> None:
         return
     if given.rounds < 1 or given.seconds < 0.5:
         parser.error("give at least 1 round of at least 0.5 seconds")
-    chosen = [tool for tool in TOOLS if tool.key in {*given.tools, "loadsim"}]
-    rows = [Row(tool, scheme) for scheme in given.schemes for tool in chosen if not tool.lack()]
+    chosen = [tool for tool in TOOLS if tool.key in {*given.tools, *peer_report.REFERENCES}]
+    rows = [
+        Row(tool, scheme) for scheme in given.schemes for tool in chosen if scheme in tool.schemes and not tool.lack()
+    ]
     cores = common.share_out()
     port = common.free_port()
     with (

@@ -169,6 +169,8 @@ def test_a_port_where_nothing_listens(run: Run) -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         failed(run("simulate", f"http://127.0.0.1:{port}/", "-e", APP, "--json"), "refused", "nothing listens at")
+        auto = run("simulate", f"https://127.0.0.1:{port}/", "-e", APP, "--http", "auto", "--json")
+        failed(auto, "refused", "nothing listens at")
         panel = run("simulate", f"http://127.0.0.1:{port}/", "-e", APP)
     assert panel.code == 1
     assert "no answer" in panel.out

@@ -139,7 +139,7 @@ def test_queue_waits_and_drop_drops() -> None:
 
 def test_a_closed_phase_keeps_its_users_busy_back_to_back() -> None:
     result, transport = play(scenario([{"connections": 3, "duration": "1s"}]), after(10 * MS))
-    assert result.engine.opened == 3
+    assert result.engine.connection_counts.opened == 3
     assert result.planned == 3 * 100
     by_connection: dict[int, list[int]] = {}
     for sent in transport.sent:
@@ -157,8 +157,8 @@ def test_closed_phases_of_different_size_follow_each_other() -> None:
     phases: list[dict[str, Any]] = [{"connections": many, "duration": "1s"} for many in (2, 8, 3)]
     result, transport = play(scenario(phases), after(10 * MS))
     assert [in_flight_at(transport, 10 * MS, at * MS) for at in (500, 1500, 2500)] == [2, 8, 3]
-    assert result.engine.open_peak == 8
-    assert result.engine.open_count == 3
+    assert result.engine.connection_counts.open_peak == 8
+    assert result.engine.connection_counts.open_count == 3
     assert len({sent.index for sent in transport.sent}) == result.planned
 
 
@@ -208,7 +208,7 @@ def test_many_users_start_some_at_a_time_so_that_the_loop_gets_its_turn() -> Non
             super().arm(due_ns)
 
     result, _ = play(scenario([{"connections": users, "duration": "1s"}]), after(300 * MS), pacer=Counting)
-    assert result.engine.open_peak == users
+    assert result.engine.connection_counts.open_peak == users
     assert turns[1:4] == [START_NS] * 3  # the second to the fourth batch
     assert result.engine.shortage == ""
 
@@ -217,7 +217,7 @@ def test_users_that_could_not_start_before_their_phase_ended_are_told() -> None:
     users = 3 * USERS_AT_ONCE
     phase = {"connections": users, "duration": "20ms"}
     result, _ = play(scenario([phase]), after(MS), misses=[0, 5 * MS, 60 * MS])
-    assert result.engine.open_peak == 2 * USERS_AT_ONCE
+    assert result.engine.connection_counts.open_peak == 2 * USERS_AT_ONCE
     assert (
         result.engine.shortage == f"only {2 * USERS_AT_ONCE:,} of {users:,} users could start before their phase ended"
     )
@@ -288,8 +288,8 @@ def test_a_connection_carries_so_many_requests_and_no_more() -> None:
     result, transport = play(of, after(MS))
     assert set(Counter(sent.connection for sent in transport.sent).values()) <= {3, 2, 1}
     assert max(Counter(sent.connection for sent in transport.sent).values()) == 3
-    assert result.engine.open_peak == 2
-    assert len(result.handshakes) == result.engine.opened
+    assert result.engine.connection_counts.open_peak == 2
+    assert len(result.handshakes) == result.engine.connection_counts.opened
 
 
 def test_a_connection_that_may_not_be_reused_is_not() -> None:
@@ -304,7 +304,7 @@ def test_without_descriptors_events_wait_for_those_there_are() -> None:
     result, _ = play(of, after(30 * MS), limit=2)
     assert result.outcomes == ["200"] * 10
     assert result.engine.limit_reached == "no descriptor is left"
-    assert result.engine.open_peak == 2
+    assert result.engine.connection_counts.open_peak == 2
 
 
 def test_without_descriptors_they_are_not_asked_for_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +379,7 @@ def test_errors_keep_a_user_going() -> None:
     of = scenario([{"connections": 2, "events": 6}])
     result, _ = play(of, after(MS, ERROR_BASE + ErrorKind.reset))
     assert result.outcomes == ["reset"] * 6
-    assert result.engine.opened == 6
+    assert result.engine.connection_counts.opened == 6
     assert [sample.error for sample in result.samples] == ["as scripted"] * 3
 
 

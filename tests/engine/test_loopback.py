@@ -109,7 +109,7 @@ def test_instants_come_in_order_and_handshakes_are_counted(transport: str) -> No
     assert result.outcomes == ["200"] * 40
     for row in result.rows[:, [Column.due, Column.woken, Column.slot, Column.sent, Column.first_byte, Column.done]]:
         assert sorted(row) == row.tolist()
-    assert len(result.handshakes) == result.engine.opened == server.accepted >= 8
+    assert len(result.handshakes) == result.engine.connection_counts.opened == server.accepted >= 8
     assert (result.handshakes[:, 2] > 0).all()
 
 
@@ -158,8 +158,8 @@ def test_200_connections_of_one_request_each() -> None:
         result = run(of, direct)
     result.assert_balanced()
     assert Counter(result.outcomes) == {"200": 600}
-    assert result.engine.opened == server.accepted == 600
-    assert result.engine.open_peak == 200
+    assert result.engine.connection_counts.opened == server.accepted == 600
+    assert result.engine.connection_counts.open_peak == 200
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -227,7 +227,7 @@ def test_tls_sessions_leave_no_reference_cycles() -> None:
         finally:
             gc.enable()
     assert result.outcomes == ["200"] * 200
-    assert result.engine.opened >= 100
+    assert result.engine.connection_counts.opened >= 100
     assert found < 200
 
 

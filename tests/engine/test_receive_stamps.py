@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +13,13 @@ import pytest
 from loadsim.engine.engine import Engine
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.receive_stamps import WallClock, ask, receive
+from loadsim.engine.socket_set import ALL
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.pauses import Pauses
 from loadsim.model import NS_PER_MS, NS_PER_S
+from tests.engine.http2_servers import Http2Peer, Http2Server, answer, over_http2
 from tests.engine.running import TRANSPORTS, run, scenario
-from tests.engine.servers import OK, Peer, Server
+from tests.engine.servers import CERTS, OK, Peer, Server
 
 HELD_S = 0.2
 PATIENCE_S = 60.0
@@ -108,3 +111,32 @@ def test_an_answer_that_waits_for_a_busy_loop_is_known_to_have_waited(transport:
         assert abs(receipts[0]) > held[0] // 2
         assert any(receipt > 0 for receipt in receipts), "exact"
         assert pauses.away_ns >= held[0]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_stamp_bounds_how_late_an_answer_over_http2_was_read_that_came_alone(together: int, tls: bool) -> None:
+    """The loop seems not to have looked at its sockets for long. Of answers that came together no stamp tells when."""
+    long_ns = 2**50
+
+    def script(peer: Http2Peer) -> None:
+        peer.greet()
+        while True:
+            peer.send(*(answer(one.stream) for one in peer.requests(together)))
+
+    def look_away(engine: Engine) -> None:
+        sockets: Any = engine._transport
+        look = sockets._look
+        sockets._look = lambda began: (look(began)[0] - long_ns, ALL)
+
+    target = {"http": "2", "timeout": "60s", **({"cacert": str(CERTS / "localhost.pem")} if tls else {})}
+    with Http2Server(script, tls=tls) as server:
+        phases = [{"connections": together, "events": 40}]
+        result = run(scenario(phases, {"url": server.url, **target}), over_http2(), during=look_away)
+    waits = [-receipt for receipt in result.column(Column.receipt)]
+    times = [done - sent for done, sent in zip(result.column(Column.done), result.column(Column.sent), strict=True)]
+    assert len(waits) == 40
+    assert all(wait > 0 for wait in waits), "bounds"
+    by_stamp = [(wait, took) for wait, took in zip(waits, times, strict=True) if wait < long_ns]
+    assert all(wait <= took for wait, took in by_stamp)
+    assert bool(by_stamp) == (together == 1 and sys.platform.startswith("linux"))

@@ -27,7 +27,7 @@ from loadsim.launch import run_lifecycle
 from loadsim.launch.launcher import Beginning, Intake
 from loadsim.measure.result import RunResult
 from loadsim.model import NS_PER_MS, Secret
-from loadsim.plan import RunSpec, Target, from_document
+from loadsim.plan import HttpVersion, RunSpec, Target, from_document
 from loadsim.receiver.fault_plan import Queue
 
 TYPE = "desktop.app_tracking.captured"
@@ -70,8 +70,9 @@ class OneShard:
         """See Launcher."""
         return 1
 
-    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> HttpVersion:
         """See Launcher."""
+        return "1.1"
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """See Launcher."""

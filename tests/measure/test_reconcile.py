@@ -28,6 +28,7 @@ from loadsim.measure.result_deliveries import Reconciliation
 from loadsim.outcome_codes import ERROR_BASE, UNFINISHED
 
 TIMEOUT = ERROR_BASE + ErrorKind.timeout
+GOAWAY = ERROR_BASE + ErrorKind.goaway
 GENUINE, FORGED, AGAIN = range(3)
 FLAGS = flags_of([(False, False), (True, False), (False, True)])
 Delivery = tuple[int, int, int]
@@ -63,6 +64,8 @@ def joined(deliveries: list[Delivery], *accepted: int, of: Of = "deliveries", **
         (503, 0, "refused"),
         (302, 0, "refused"),
         (401, 0, "refused"),
+        (GOAWAY, 0, "refused"),
+        (GOAWAY, 1, "unacknowledged"),
         (200, 2, "duplicated"),
     ],
 )
@@ -102,7 +105,7 @@ def test_bodies_of_other_events_cannot_be_told_by_an_id_in_them() -> None:
     assert (found.lost, found.duplicated, found.sent) == (0, 1, 1)
 
 
-codes = st.sampled_from([UNSENT, 200, 204, 302, 401, 503, TIMEOUT, UNFINISHED])
+codes = st.sampled_from([UNSENT, 200, 204, 302, 401, 503, GOAWAY, TIMEOUT, UNFINISHED])
 deliveries = st.lists(st.tuples(st.integers(0, 30), st.just(0), codes), max_size=60)
 
 
@@ -115,7 +118,7 @@ def test_the_accounts_balance(given_deliveries: list[Delivery], accepted: list[i
     sent = {index for index, stratum, code in one_case if code != UNSENT and stratum != FORGED}
     assert found.sent == len(sent)
     in_ledger = {index for index, count in enumerate(accepted) if count}
-    refused = {index for index, _, code in one_case if 0 < code < ERROR_BASE and not 200 <= code < 300}
+    refused = {index for index, _, code in one_case if 300 <= code < ERROR_BASE or code == GOAWAY}
     acknowledged = {index for index, _, code in one_case if 200 <= code < 300}
     assert found.lost == len({i for i in sent - in_ledger if i in acknowledged or i not in refused})
 
@@ -123,7 +126,7 @@ def test_the_accounts_balance(given_deliveries: list[Delivery], accepted: list[i
 @given(deliveries)
 def test_outcomes_are_what_the_greatest_delivery_was(given_deliveries: list[Delivery]) -> None:
     outcomes = outcomes_of(*given_deliveries)
-    rank = {UNSENT: 1, TIMEOUT: 2, UNFINISHED: 2, 302: 3, 503: 3, 401: 4, 200: 5, 204: 5}
+    rank = {UNSENT: 1, TIMEOUT: 2, UNFINISHED: 2, 302: 3, 503: 3, GOAWAY: 3, 401: 4, 200: 5, 204: 5}
     for index in range(len(outcomes.endings)):
         mine = [code for at, _, code in given_deliveries if at == index]
         assert outcomes.ending[index] == max((rank[code] for code in mine), default=Ending.none)

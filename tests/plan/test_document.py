@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadsim.plan import (
+    CaseRule,
     ObjectiveRule,
     Scenario,
     from_document,
     override,
 )
 from loadsim.plan.units import Span
-from tests.plan.support import HEAD, STEADY, load, open_scenarios, scenario_of
+from tests.plan.support import HEAD, STEADY, load, message, open_scenarios, scenario_of
 
 
 @given(open_scenarios(), st.one_of(st.none(), st.integers(0, 2**63 - 1)))
@@ -78,3 +79,20 @@ def test_orders_for_the_embedded_receiver_survive_and_are_dropped_with_it() -> N
     assert "workers" not in dict(scenario.receiver.changed())
     assert override(scenario, seed=3).receiver == scenario.receiver
     assert override(scenario, target={"url": "http://127.0.0.1/"}).receiver is None
+
+
+def test_a_share_may_be_written_in_percent() -> None:
+    def text(share: str, own: str, jitter: str) -> str:
+        return (
+            f"{HEAD}{STEADY}shares = {{ missing_signature = {own} }}\n"
+            f'[[cases]]\nkind = "wrong_secret"\nshare = {share}\n[[cases]]\nkind = "missing_signature"\nshare = 0.1\n'
+            f'[retry]\nprofile = "stripe"\njitter = {jitter}\n'
+        )
+
+    known = {"known_cases": {kind: CaseRule("refuse") for kind in ("wrong_secret", "missing_signature")}}
+    percent, number = text('"2.5%"', '"50%"', '"100%"'), text("0.025", "0.5", "1")
+    assert load(percent, **known).document() == load(number, **known).document()
+    for wrong in ("50", "101%", "half", "-1%"):
+        said = f"'{wrong}' is not a share: write 0% to 100%, such as '1%'"
+        assert message(text(f'"{wrong}"', "0", "0"), **known) == f"f.toml: cases[0].share: {said}"
+        assert message(text("0", f'"{wrong}"', "0"), **known) == f"f.toml: phases[0].shares.missing_signature: {said}"

@@ -50,6 +50,24 @@ def test_indexes_run_through_the_open_phases_without_a_gap(scenario: Scenario, s
 
 
 @given(open_scenarios(), st.integers(0, 2**63 - 1))
+@settings(max_examples=60, deadline=None)
+def test_when_an_event_is_due_is_known_without_those_before_it(scenario: Scenario, seed: int) -> None:
+    plan = Plan(scenario, seed)
+    rows = [row for phase in plan.phases for row in arrivals(plan, phase.number)]
+    for index, due, _ in rows[:: max(1, len(rows) // 50)] + rows[-1:]:
+        assert plan.due_of(index) == due
+    with pytest.raises(IndexError):
+        plan.due_of(len(rows))
+
+
+def test_closed_phases_plan_no_times() -> None:
+    plan = Plan(scenario_of({"rate": "10/s", "duration": "1s", "record": False}, {"connections": 2, "events": 5}), 7)
+    assert [plan.due_of(index) is None for index in range(15)] == [False] * 10 + [True] * 5
+    with pytest.raises(IndexError):
+        plan.due_of(15)
+
+
+@given(open_scenarios(), st.integers(0, 2**63 - 1))
 @settings(max_examples=30, deadline=None)
 def test_the_same_seed_gives_the_same_plan_and_kinds_follow_from_the_index(scenario: Scenario, seed: int) -> None:
     plan, again = Plan(scenario, seed), Plan(scenario, seed)

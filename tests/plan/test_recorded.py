@@ -46,6 +46,9 @@ def test_events_are_due_at_the_recorded_gaps_and_the_capture_begins_again() -> N
     assert ms == [0, 100, 400, 600, 700]
     assert plan.phases[0].limit == len(ms)
     assert plan.expected_events(0) == len(ms)
+    assert [plan.due_of(index) for _, index in arrivals(plan)] == [due for due, _ in arrivals(plan)]
+    with pytest.raises(IndexError):
+        plan.due_of(len(ms))
 
 
 def test_a_speed_shortens_every_gap() -> None:

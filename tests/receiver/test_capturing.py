@@ -15,6 +15,7 @@ import pytest
 from loadsim.events import read_recorded
 from loadsim.model import RecordedEvent, Secret, UsageError
 from loadsim.receiver.capture_writer import CaptureFiles, CaptureWriter
+from loadsim.receiver.capturing import redaction_of
 from loadsim.receiver.delivery_reader import DeliveryReader
 from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
@@ -115,6 +116,13 @@ async def test_no_signature_and_no_secret_is_written(name: str, tmp_path: Path) 
     assert len(captured(path)) == 1
     if described.signature.place == "json":
         assert captured(path)[0].body != body
+
+
+def test_the_secret_is_blank_in_every_item_of_a_delivery() -> None:
+    blank = redaction_of(scheme("microsoft-graph"), ()).of(
+        b'{"value":[{"clientState":"hush","id":"0"},{"clientState":"hush","id":"0"}]}', "application/json"
+    )
+    assert blank == b'{"value":[{"clientState":"","id":"0"},{"clientState":"","id":"0"}]}'
 
 
 async def test_a_replaced_worker_goes_on_with_the_same_capture(tmp_path: Path) -> None:

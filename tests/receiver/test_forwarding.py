@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from loadsim.receiver.forwarding import Forwarder, Reply, check_forward, progres
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from loadsim.signing import scheme
 from tests import commands
+from tests.engine.servers import CERTS
 from tests.receiver.local_server import OK, LocalServer, local_server
 from tests.receiver.raw_client import PATH, PATIENCE_S, SECRET, connect, exchange, request, signature, until
 from tests.signing.provider_libraries import library
 
 SCHEMES = ("stripe", "standard-webhooks", "github")
+NOT_HTTP = "the answer of {} is not HTTP, or a line of its head is longer than 8 KB"
 WHSEC = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
 
@@ -213,6 +216,53 @@ async def test_an_answer_that_does_not_come_is_504(engine: Engine) -> None:
         answer = await exchange(running.port, request())
         assert answer.status == 504
         assert answer.error == f"127.0.0.1:{local.port} gave no answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "{} closed the connection without an answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "{} closed the connection before its answer was complete"),
+        (b"\x1b[31mfoul\r\n\r\n", NOT_HTTP),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"foul" * 5000, NOT_HTTP),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "{} answered with the status 101"),
+    ],
+)
+async def test_a_wrong_answer_is_said_in_plain_words_without_the_query(answer: bytes, said: str) -> None:
+    async with (
+        local_server(lambda _head, _body: answer) as local,
+        await start_receiver(options(local, path="any"), SECRET) as running,
+    ):
+        got = await exchange(running.port, request(target=f"{PATH}?token=hidden"))
+        assert (got.status, got.error) == (502, said.format(f"127.0.0.1:{local.port}"))
+
+
+async def test_an_untrusted_certificate_and_a_server_without_tls_are_said_as_such() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTS / "localhost.pem")
+    place, said = await problem(context)
+    assert said.startswith(f"{place} has a certificate that is not trusted: ")
+    place, said = await problem(None)
+    assert said == f"{place} does not speak TLS: use http, or look at its settings"
+
+
+async def problem(context: ssl.SSLContext | None) -> tuple[str, str]:
+    """Where a server is that says something in plain HTTP at once, and what is said of it as one of https."""
+
+    def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    forwarder = Forwarder(f"https://{place}", NS_PER_S * int(PATIENCE_S))
+    try:
+        reply = await forwarder.forward("POST", "/?token=hidden", [], b"")
+        assert reply.status == 502
+        return place, reply.problem
+    finally:
+        await forwarder.close()
+        server.close()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,9 +17,10 @@ from loadsim.measure.hdr import MICROSECONDS
 from loadsim.measure.histogram_codec import encode
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_effects import BacklogRow, EffectsFound, Forecast, SourceClock
-from loadsim.measure.result_events import WindowCourse
+from loadsim.measure.result_events import EventRow, WindowCourse
 from loadsim.measure.result_generator import ShortWindow
 from loadsim.measure.result_verdict import Aborted
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.plan.scenario import ValidityRules
 from loadsim.studies.ab.judgement import compare_pairs, self_check
 from loadsim.studies.ab.result import SCHEMA as AB_SCHEMA
@@ -36,8 +38,28 @@ OBJECTIVES = ("p(99) < 250ms", "http_req_duration: p(95)<4", f"response{{event:{
 @functools.cache
 def failed() -> RunResult:
     """An open run that misses objectives."""
-    result = with_histograms(run_result())
+    result = with_histograms(run_result(**named_events()))
     return evaluate(result, objectives_of(OBJECTIVES, vocabulary_of(result)), ValidityRules())
+
+
+def named_events() -> dict[str, Any]:
+    """The slowest and the first failing events, of a run that sent trace contexts."""
+    ids = TraceIds("20260504-091000-steady-3f2a", 0.5)
+
+    def event(index: int, kind: str, response_ms: float, service_ms: float | None) -> EventRow:
+        context = ids.of(index)
+        return EventRow(
+            index=index, type=TYPES[index % 3], case="genuine", phase="steady", kind=kind, attempt=1,
+            due_s=5 + index / 2000, response_ms=response_ms, service_ms=service_ms,
+            trace_id=context.trace_id, sampled=context.sampled, link=f"https://traces.test/{context.trace_id}?x=1",
+        )  # fmt: skip
+
+    slow = [event(41_000 + 7 * place, "200", 352.0 - 9 * place, 350.0 - 9 * place) for place in range(7)]
+    slow[2] = event(59_990, "unfinished", 334.0, None)
+    by_service = [*slow[:2], event(12, "200", 340.0, 339.9)]
+    plain = {"trace_id": None, "sampled": None, "link": None}
+    failing = [event(100, "503", 12.5, 12.1), replace(event(1_234, "reset", 0.8, None), attempt=0, **plain)]
+    return {"slowest": {"response": slow, "service": by_service}, "failing": failing}
 
 
 @functools.cache

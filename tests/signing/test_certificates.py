@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +13,9 @@ from loadsim.events import EventSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.secret_sources import new_secret
 from loadsim.signing import Rejection, Scheme, scheme
+from loadsim.signing.algorithms import algorithm_of
 from loadsim.signing.asymmetric import KeyPair
-from loadsim.signing.certificate_verifier import MOST_CERTIFICATES, CertificateVerifier
+from loadsim.signing.certificate_verifier import AGAIN_S, MOST_CERTIFICATES, CertificateVerifier
 from loadsim.signing.certificates import (
     CERTIFICATE_PATH,
     VALID_DAYS,
@@ -107,6 +110,18 @@ def test_a_forger_cannot_make_a_receiver_fetch_without_end() -> None:
     assert len(asked) == MOST_CERTIFICATES
 
 
+def test_a_certificate_that_could_not_be_had_is_fetched_again_later() -> None:
+    served: list[str | None] = [None]
+    verifier = scheme("paypal").verifier(OTHER_KEY, url=URL, fetch=lambda _: served[0])
+    headers, body = delivery("paypal", KEYS["paypal"], ALLOWED["paypal"])
+    for number in range(MOST_CERTIFICATES):
+        forged = {**headers, "paypal-cert-url": f"https://api.paypal.com/v1/notifications/certs/{number}"}
+        assert verifier.verify(forged, body, NOW_S) is Rejection.wrong_signature
+    served[0] = certificate_of("paypal", KEYS["paypal"])
+    assert verifier.verify(headers, body, NOW_S + AGAIN_S - 1) is Rejection.wrong_signature
+    assert verifier.verify(headers, body, NOW_S + AGAIN_S) is None
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_certificate_as_the_receivers_key_counts_while_it_is_valid(name: str) -> None:
     pem = certificate_of(name, KEYS[name], days=1)
@@ -161,6 +176,46 @@ def test_urls_of_others_are_not(host: str, way: str, mark: str, at: int) -> None
     assert not is_allowed(real + "\n", place.allowed)
 
 
+@pytest.mark.parametrize("name", ["aws-sns", "aws-sns-v1"])
+@pytest.mark.parametrize(
+    ("field", "before"), [("MessageId", "Message"), ("Type", "TopicArn"), ("TopicArn", "Timestamp")]
+)
+def test_a_signed_field_cannot_be_moved_into_the_one_before_it(name: str, field: str, before: str) -> None:
+    headers, body = delivery(name, KEYS[name])
+    document = json.loads(body)
+    document[before] += f"\n{field}\n{document.pop(field)}"
+    moved = json.dumps(document).encode()
+    assert scheme(name).verifier(KEYS[name], url=URL).verify(headers, moved, NOW_S) is Rejection.wrong_signature
+
+
+@pytest.mark.parametrize("name", ["aws-sns", "aws-sns-v1"])
+def test_a_confirmation_of_a_subscription_is_signed_as_its_kind_is(name: str) -> None:
+    """The canonical text of such a message: with SubscribeURL and Token, without Subject."""
+    fields = {
+        "Message": "You have chosen to subscribe.",
+        "MessageId": "165545c9-2a5c-472c-8df2-7ff2be2b3b1b",
+        "SubscribeURL": "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription&Token=2336",
+        "Timestamp": "2012-04-26T20:45:04.751Z",
+        "Token": "2336",
+        "TopicArn": "arn:aws:sns:us-west-2:123456789012:MyTopic",
+        "Type": "SubscriptionConfirmation",
+    }
+    text = "".join(f"{field}\n{value}\n" for field, value in fields.items())
+    named = {"SigningCertURL": own_certificate_url(scheme(name), URL), "SignatureVersion": "1" if "v1" in name else "2"}
+    code = algorithm_of(scheme(name), KEYS[name]).sign(text.encode())
+    body = json.dumps({**fields, **named, "Signature": code}).encode()
+    verifier = scheme(name).verifier(KEYS[name], url=URL)
+    assert verifier.verify({}, body, NOW_S) is None
+    assert verifier.verify({}, body.replace(b"2336", b"2337", 1), NOW_S) is Rejection.wrong_signature
+
+
+@pytest.mark.parametrize("label", ["s3", "S3", "s3-us-west-2", "s3-website-us-east-1"])
+def test_a_bucket_with_the_name_of_the_provider_s_host_is_not_the_provider(label: str) -> None:
+    place = scheme("aws-sns").certificate
+    assert place is not None
+    assert not is_allowed(f"https://sns.{label}.amazonaws.com/SimpleNotificationService-1.pem", place.allowed)
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -171,6 +226,7 @@ def test_urls_of_others_are_not(host: str, way: str, mark: str, at: int) -> None
         ({"algorithm": "ed25519"}, "algorithm: a certificate is for"),
         ({"algorithm_field": "json:SignatureVersion"}, "algorithm_field: .* lacks the value"),
         ({"algorithm_field": "SignatureVersion 2"}, "algorithm_field: .*is not written"),
+        ({"algorithm_field": "header:X-Algorithm RS256"}, 'algorithm_field: headers has no line "X-Algorithm: RS256"'),
         ({"certificate_field": "header:X-Cert"}, 'certificate_field: is "json:PATH" or "form:NAME"'),
     ],
 )
@@ -184,6 +240,8 @@ def test_a_wrong_table_is_one_line_that_names_the_key(table: dict[str, object], 
 def test_certificates_without_a_place_that_names_them_are_an_error() -> None:
     with pytest.raises(UsageError, match=r"certificates: nothing names a certificate"):
         scheme("custom", {"like": "github", "certificates": ["https://a.example.com/x"]})
+    with pytest.raises(UsageError, match=r"algorithm_field: is for deliveries that name their certificate"):
+        scheme("custom", {"like": "box", "algorithm_field": "header:BOX-SIGNATURE-ALGORITHM HmacSHA256"})
 
 
 def test_the_verifier_reads_what_it_needs_and_no_more() -> None:

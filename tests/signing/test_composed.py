@@ -78,6 +78,16 @@ def test_the_rest_of_a_sealed_body_stays() -> None:
 def test_a_signature_in_the_body_cannot_cover_itself() -> None:
     with pytest.raises(UsageError, match=r"signed: holds \{body\}, which cannot cover the signature inside it"):
         described(headers=[], signature_field="json:sig")
+    for place, signed in (
+        ("json:sig", "{json:sig}{json:id}"),
+        ("json:sig.hmac", "{json:id}{json:sig|sha256|hex}"),
+        ("json:sig", "{json-line:sig}"),
+        ("form:sig", "{form:id}{form:sig}"),
+    ):
+        with pytest.raises(UsageError, match=r"signed: holds \{.*sig.*\}, which cannot cover the signature inside it"):
+            described(headers=[], signature_field=place, signed=signed)
+    for place, signed in (("json:sig", "{json:sig2}"), ("json:sig.hmac", "{json:sig.id}"), ("form:a.b", "{form:a}")):
+        assert described(headers=[], signature_field=place, signed=signed).signature.name in place
     with pytest.raises(UsageError, match='signature_field: "sig" is not written "json:PATH" or "form:NAME"'):
         described(headers=[], signature_field="sig")
     with pytest.raises(UsageError, match="signature_field: the signature stands in X-Sig too: keep one"):

@@ -23,7 +23,7 @@ from loadsim.launch.launcher import READY_S, Beginning, Intake
 from loadsim.launch.liveness import LEASE_S, RENEW_S
 from loadsim.measure.clock_difference import RoundTrip, compare
 from loadsim.model import NS_PER_S, LoadsimError, Secret, UnreachableError, UsageError
-from loadsim.plan import RunSpec, Target
+from loadsim.plan import HttpVersion, RunSpec, Target
 from loadsim.plan.cluster import Cluster, host_of
 from loadsim.plan.redact import variables_of
 from loadsim.signing import scheme
@@ -72,7 +72,7 @@ class DaskShards:
         check_versions(await self._link.versions(labels), labels)
         return wanted
 
-    async def check_endpoint(self, target: Target, key_password: Secret | None) -> None:
+    async def check_endpoint(self, target: Target, key_password: Secret | None) -> HttpVersion:
         """One connection from each host, opened and closed. Raises UnreachableError naming the host.
 
         The client certificate is left out where its key has a pass phrase, which only shards get.
@@ -84,9 +84,15 @@ class DaskShards:
             self._ask(host, worker.check_endpoint, sealed, timeout_s, within_s=timeout_s + CALL_S)
             for host in self._hosts.all
         ]
-        for host, found in zip(self._hosts.all, await asyncio.gather(*calls), strict=True):
-            if found:
-                raise UnreachableError(f"{host.label}: {found}")
+        spoken: dict[HttpVersion, str] = {}
+        for host, (version, failure) in zip(self._hosts.all, await asyncio.gather(*calls), strict=True):
+            if failure:
+                raise UnreachableError(f"{host.label}: {failure}")
+            spoken[version] = host.label
+        if len(spoken) > 1:
+            hosts = " and ".join(f"HTTP/{version} with {label}" for version, label in spoken.items())
+            raise UnreachableError(f"the endpoint speaks {hosts}: choose one with --http")
+        return next(iter(spoken), "1.1")
 
     async def start(self, spec: RunSpec, shards: int, intake: Intake, on_ready: Callable[[], None]) -> Beginning:
         """Occupy every host, send the plans, agree on the start by each host's clock; see `Launcher`."""

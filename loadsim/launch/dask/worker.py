@@ -14,7 +14,7 @@ from distributed.core import Status
 
 from loadsim.launch.host_shards import HostShards, Sealed
 from loadsim.model import LoadsimError
-from loadsim.plan import Target
+from loadsim.plan import HttpVersion, Target
 
 _serving: dict[str, HostShards] = {}
 
@@ -55,14 +55,14 @@ def clock() -> int:
     return time.time_ns()
 
 
-async def check_endpoint(target: Sealed, timeout_s: float) -> str:
-    """Check from here that the endpoint can be reached. Returns the error, or an empty text."""
+async def check_endpoint(target: Sealed, timeout_s: float) -> tuple[HttpVersion, str]:
+    """Check from here that the endpoint can be reached. Returns what it agrees to speak, and the error or an empty
+    text."""
     from loadsim.engine.preflight import check_reachable
     from loadsim.engine.resolved_endpoint import resolve
 
     try:
         wire = await asyncio.to_thread(resolve, msgspec.msgpack.decode(target.data, type=Target))
-        await asyncio.to_thread(check_reachable, wire, timeout_s)
+        return await asyncio.to_thread(check_reachable, wire, timeout_s), ""
     except LoadsimError as error:
-        return str(error)
-    return ""
+        return "1.1", str(error)

@@ -41,6 +41,11 @@ class Burst:
         for due in _EVEN.blocks(phase, place, count):
             yield due - due % period
 
+    def due(self, phase: Phase, place: Place, number: int) -> int | None:
+        """See Process."""
+        even = _EVEN.due(phase, place, number)
+        return None if even is None else even - even % (phase.burst or DEFAULT_PERIOD_NS)
+
     def most(self, phase: Phase, span_ns: int) -> int | None:
         """Those of a further period may be due at the beginning."""
         return most_in(phase, span_ns + (phase.burst or DEFAULT_PERIOD_NS))

@@ -37,6 +37,13 @@ class Constant:
         for first in range(0, whole, BLOCK):
             yield due_of_indexes(phase, first, min(BLOCK, whole - first))
 
+    def due(self, phase: Phase, place: Place, number: int) -> int | None:
+        """See Process."""
+        if number >= self.count(phase, place):
+            return None
+        within = number % BLOCK  # a rounded due time depends on those before it in the block
+        return int(due_of_indexes(phase, number - within, within + 1)[within])
+
     def most(self, phase: Phase, span_ns: int) -> int | None:
         """At the highest rate."""
         return most_in(phase, span_ns)

@@ -7,15 +7,17 @@ Processes, 1975, section 4.7).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from loadsim.model import NS_PER_S
 from loadsim.plan.arrivals.process import Ints, Place
 from loadsim.plan.arrivals.rates import due_at, ends_of, integrated_rate
-from loadsim.plan.random_draws import Stream, exponentials
+from loadsim.plan.random_draws import BLOCK, Stream, exponentials
 from loadsim.plan.scenario import Phase
 
 LEAST_MEAN = 5
@@ -42,13 +44,27 @@ class Poisson:
 
     def blocks(self, phase: Phase, place: Place, _: int | None) -> Iterator[Ints]:
         """See Process."""
+        for positions in self._positions(phase, place):
+            yield due_at(phase, positions)
+
+    def due(self, phase: Phase, place: Place, number: int) -> int | None:
+        """See Process. The gaps before it are drawn and added up, about 15 ns each."""
+        block, within = divmod(number, BLOCK)
+        positions = next(itertools.islice(self._positions(phase, place), block, None), None)
+        if positions is None or within >= len(positions):
+            return None
+        return int(due_at(phase, positions)[within])
+
+    @staticmethod
+    def _positions(phase: Phase, place: Place) -> Iterator[npt.NDArray[np.float64]]:
+        """The integrated rate at each arrival, by blocks."""
         whole = float(integrated_rate(phase))
         position = 0.0
         block = 0
         while position < whole:
             positions = position + np.cumsum(exponentials(place.seed, Stream.gaps, block, place.number))
             position = float(positions[-1])
-            yield due_at(phase, positions[: np.searchsorted(positions, whole)])
+            yield positions[: np.searchsorted(positions, whole)]
             block += 1
 
     def most(self, _phase: Phase, _span_ns: int) -> int | None:

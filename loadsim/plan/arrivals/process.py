@@ -60,6 +60,9 @@ class Process(Protocol):
         `count`: their number; None where those of a random process were not counted.
         """
 
+    def due(self, phase: Phase, place: Place, number: int, /) -> int | None:
+        """When the phase's `number`-th event (from 0) is due, as `blocks` has it; None where it has fewer events."""
+
     def most(self, phase: Phase, span_ns: int, /) -> int | None:
         """The largest number of events due in a given number of ns; None where there is no bound."""
 

@@ -99,6 +99,11 @@ class Recorded:
         """See Process."""
         return _pace_of(phase, place).blocks(phase, place.first, self.count(phase, place) if count is None else count)
 
+    def due(self, phase: Phase, place: Place, number: int) -> int | None:
+        """See Process."""
+        pace = _pace_of(phase, place)
+        return int(pace.due(phase, place.first, number, 1)[0]) if number < pace.count(phase, place.first) else None
+
     def most(self, _phase: Phase, _span_ns: int) -> int | None:
         """See Process."""
         return None

@@ -26,7 +26,7 @@ from loadsim.launch.run_lifecycle import Run
 from loadsim.measure.result import RunResult
 from loadsim.measure.stored_json import stored_json
 from loadsim.model import NS_PER_S, counted
-from loadsim.plan import Phase, RunSpec, Scenario, redact_url
+from loadsim.plan import Phase, RunSpec, Scenario, Target, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.report.report_formats import report_files
 from loadsim.run.run_ids import new_id
@@ -196,8 +196,8 @@ class AbComparison:
             ended_at=_now(),
             version=__version__,
             seed=request.seed,
-            a=redact_url(request.a.scenario.target.url),
-            b=redact_url(request.b.scenario.target.url),
+            a=_shown(request.a.scenario.target, request.b.scenario.target),
+            b=_shown(request.b.scenario.target, request.a.scenario.target),
             same=request.same,
             pairs_planned=request.pairs,
             warm_up_s=request.warm_up_ns / NS_PER_S,
@@ -297,3 +297,9 @@ def _remove(directory: Path) -> None:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _shown(target: Target, other: Target) -> str:
+    """The URL of a side, redacted; with the version of HTTP where the two sides differ in it."""
+    url = redact_url(target.url)
+    return url if target.http == other.http else f"{url} over HTTP/{target.http}"

@@ -18,7 +18,7 @@ from loadsim.cases.tampering import not_signed, tampered
 from loadsim.engine.tls_settings import Trust
 from loadsim.events import EventSource
 from loadsim.model import NS_PER_S, Secret, SignedRequest
-from loadsim.plan import Headers, headers_over
+from loadsim.plan import Headers, Http, headers_over
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.secret_sources import new_secret
 from loadsim.signing import Scheme, Signer
@@ -44,6 +44,7 @@ class ProbeRequest:
     headers: Headers
     timeout_s: float
     trust: Trust
+    http: Http = "1.1"
     hidden: frozenset[str] = frozenset()
     """Lower-case names of headers whose values came from the environment."""
     pause_s: float = 0.0
@@ -161,6 +162,7 @@ class Asker:
             timeout_s=self.request.timeout_s,
             trust=self.request.trust,
             chunk=form.chunk,
+            http=self.request.http,
         )
         self.ended_s = time.time()
         if not isinstance(done.outcome, Response):
