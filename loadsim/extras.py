@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "http2", "interop", "otel", "report", "sql"]
+Extra = Literal["asgi", "asymmetric", "dashboard", "dask", "http2", "interop", "otel", "report", "sql", "watch"]
 """Those that a command or a page asks for."""
 
 
@@ -21,6 +21,7 @@ PURPOSES = {
     "otel": "metrics and spans of a run for an OpenTelemetry collector: --otlp",
     "report": "charts in report.html",
     "sql": 'effects in a database: [effects] source = "sql"',
+    "watch": "metrics of the endpoint beside a run: [[watch]] url",
 }
 """What a user can do with an extra."""
 

@@ -165,12 +165,12 @@ def _load(target: str, options: dict[str, Any], config: Config) -> RunSpec:
 
 def _check_objectives(load: RunSpec) -> None:
     """Refuse objectives on what pairs do not measure. Raises UsageError."""
-    from loadsim.judge.vocabulary import EFFECT_METRICS, LEDGER_METRICS
+    from loadsim.judge.vocabulary import EFFECT_METRICS, LEDGER_METRICS, WATCH
 
     for objective in load.objectives:
-        if objective.metric in (*EFFECT_METRICS, *LEDGER_METRICS):
+        if objective.metric in (*EFFECT_METRICS, *LEDGER_METRICS, WATCH):
             raise UsageError(
-                f"objective {objective.text!r}: ab compares answers only, it reads no effects and no ledger"
+                f"objective {objective.text!r}: ab compares answers only, it reads no effects, ledger or watches"
             )
 
 

@@ -134,7 +134,8 @@ def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     from loadsim.studies.capacity.procedure import CapacitySearch
 
     step = CapacitySearch(request, lambda _: None).scenario_at(lowest)
-    vocabulary = replace(vocabulary_of_scenario(step, load.recorded), has_ledger=False, has_effects=request.by_effects)
+    known = vocabulary_of_scenario(step, load.recorded)
+    vocabulary = replace(known, has_ledger=False, has_effects=request.by_effects, watches=())
     objectives_of([objective.text for objective in load.objectives], vocabulary)
     return request
 

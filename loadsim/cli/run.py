@@ -256,3 +256,8 @@ def _show_plan(spec: RunSpec) -> None:
 
     short = {objective.text: why for objective, why in unsupported(spec)}
     put(render_plan(spec.shown_plan(), spec.objectives, scale=spec.scale, short=short))
+    if spec.scenario.watch:
+        from loadsim.run.watch.of_run import problems_now
+
+        for line in asyncio.run(problems_now(spec.scenario.watch)):
+            say(line)

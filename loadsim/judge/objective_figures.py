@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from loadsim.judge.objectives import counted_status, percentile_of, status_of
-from loadsim.judge.vocabulary import CASE_METRICS, EFFECT_METRICS, LEDGER_METRICS, METRICS, RETRY_METRICS
+from loadsim.judge.vocabulary import (
+    CASE_METRICS,
+    EFFECT_METRICS,
+    LEDGER_METRICS,
+    METRICS,
+    RETRY_METRICS,
+    SERIES_TAG,
+    WATCH,
+)
 from loadsim.measure.hdr import PERCENTILES, highest_of, percentile
 from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import CUT_OFF, Stats, Totals, histogram_key
@@ -32,6 +40,8 @@ class Observation:
     """It is missing because there were too few events."""
     at_most: float | None = None
     """The greatest value that the figure may have, since events were unfinished (inf: any); None: `value` is exact."""
+    unit: str = ""
+    """Of a watch: its own unit, where it has one."""
 
 
 def observe(result: RunResult, objective: Objective) -> Observation:
@@ -42,6 +52,8 @@ def observe(result: RunResult, objective: Objective) -> Observation:
         return _given_up(result, objective)
     if objective.metric in EFFECT_METRICS:
         return _effects(result, objective)
+    if objective.metric == WATCH:
+        return _watch(result, objective)
     group = group_of(result, objective)
     if group is None or group.planned == 0:
         return Observation(None, missing=f"no events {_where(objective)}", few=True)
@@ -215,6 +227,16 @@ def _effects(result: RunResult, objective: Objective) -> Observation:
     if count is None:
         return Observation(None, missing=f"{metric} is not known")
     return Observation(float(count)) if aggregation == "count" else _per_second(count, result.totals)
+
+
+def _watch(result: RunResult, objective: Objective) -> Observation:
+    name = dict(objective.tags)[SERIES_TAG]
+    series = next((series for series in result.watches if series.name == name), None)
+    if series is None or not series.samples:
+        why = max(series.why_gaps, key=series.why_gaps.__getitem__, default="") if series is not None else ""
+        return Observation(None, missing=f"watch {name} could not be read{f': {why}' if why else ''}")
+    value: float | None = getattr(series, objective.aggregation)
+    return Observation(value, unit="" if series.reading == "rate" and series.unit != "cores" else series.unit)
 
 
 def _ledger(result: RunResult, objective: Objective) -> Observation:

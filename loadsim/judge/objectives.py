@@ -21,7 +21,9 @@ from loadsim.judge.vocabulary import (
     METRICS,
     NAMES_SUCCESS,
     RETRY_METRICS,
+    SERIES_TAG,
     TAGS,
+    WATCH,
     WHOLE_RUN_METRICS,
     MetricKind,
     Vocabulary,
@@ -57,6 +59,8 @@ _UNITS: dict[str, dict[str, Decimal]] = {
     "fraction": {"": Decimal(1), "%": Decimal("0.01")},
     "events": {"": Decimal(1)},
     "events/s": _PER_SECOND,
+    "number": {"": Decimal(1), "ms": Decimal("0.001"), "s": Decimal(1)}
+    | {unit: Decimal(10) ** power for unit, power in (("KB", 3), ("MB", 6), ("GB", 9))},
 }
 TAGGED_HISTOGRAMS = ("response", "service")
 BY_STATUS_NAMES = tuple(metric.name for metric in BY_STATUS)
@@ -156,11 +160,11 @@ def limit_text(objective: Objective) -> str:
     exact = Decimal(repr(objective.value))
     if unit == "fraction":
         return f"{_plain(exact * 100)}%"
-    return _plain(exact) + {"ms": "ms", "events": "", "events/s": "/s"}[unit]
+    return _plain(exact) + {"ms": "ms", "events": "", "events/s": "/s", "number": ""}[unit]
 
 
 def unit_of(metric: str, aggregation: str) -> str:
-    """The canonical unit: `ms`, `fraction`, `events` or `events/s`."""
+    """The canonical unit: `ms`, `fraction`, `events`, `events/s`, or `number` of what has a unit of its own."""
     kind: MetricKind = METRICS[metric]
     if kind in ("trend", "duration"):
         return "ms"
@@ -168,6 +172,8 @@ def unit_of(metric: str, aggregation: str) -> str:
         return "events"
     if kind == "rate":
         return "fraction"
+    if kind == "series":
+        return "number"
     return "events" if aggregation == "count" else "events/s"
 
 
@@ -222,6 +228,8 @@ def _aggregation(text: str, metric: str, written: str, *, explicit: bool) -> str
 
 
 def _tags(text: str, metric: str, raw: str | None, *, of_k6: bool) -> tuple[tuple[str, str], ...]:
+    if metric == WATCH:
+        return _series_tag(text, raw or "")
     if raw is None or not raw.strip():
         return ()
     tags: dict[str, str] = {}
@@ -238,6 +246,14 @@ def _tags(text: str, metric: str, raw: str | None, *, of_k6: bool) -> tuple[tupl
         tags[tag] = value
     _check_tags(text, metric, tags)
     return tuple(sorted(tags.items()))
+
+
+def _series_tag(text: str, raw: str) -> tuple[tuple[str, str], ...]:
+    """The one tag of a watch. Its value may hold a colon."""
+    tag, colon, value = (piece.strip() for piece in raw.partition(":"))
+    if tag != SERIES_TAG or not colon or not value:
+        raise UsageError(f"objective {text!r}: watch needs the name of its [[watch]], as in watch{{name:queue_depth}}")
+    return ((SERIES_TAG, value),)
 
 
 def _check_tags(text: str, metric: str, tags: dict[str, str]) -> None:

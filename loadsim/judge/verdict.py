@@ -16,7 +16,7 @@ from loadsim.judge.objective_figures import observe
 from loadsim.judge.objectives import percentile_of, status_of, unit_of
 from loadsim.judge.scaled_runs import SCALED, why_left_open
 from loadsim.judge.validity import invalid_reasons, often_late, short_of_load, warnings_of
-from loadsim.judge.vocabulary import EFFECT_METRICS, K6_DIFFERENCE, LEDGER_METRICS, METRICS
+from loadsim.judge.vocabulary import EFFECT_METRICS, K6_DIFFERENCE, LEDGER_METRICS, METRICS, WATCH
 from loadsim.judge.window_objectives import CUT_OFF_EARLY, course_of, holds_between, judge_course
 from loadsim.judge.without_generator import pause_words, without_generator
 from loadsim.measure.result import RunResult
@@ -128,7 +128,8 @@ def _judge(result: RunResult, objective: Objective, gate: GateMode) -> _Judged:
     if gate == "confident" and passed is not None and seen.ci95 is None and percentile_of(objective.aggregation):
         note = "; ".join(filter(None, (note, "no 95 % interval: the figure itself was judged (--gate confident)")))
     row = _row(objective, seen.value, passed, seen.ci95, note, at_least=seen.at_most is not None)
-    return _Judged(msgspec.structs.replace(row, needs_s=seen.needs_s), missing, seen.few)
+    row = msgspec.structs.replace(row, needs_s=seen.needs_s, unit=seen.unit or row.unit)
+    return _Judged(row, missing, seen.few)
 
 
 def _of_scaled(found: _Judged, objective: Objective) -> tuple[ObjectiveRow, str]:
@@ -195,7 +196,7 @@ def _of_aborted(row: ObjectiveRow, missing: str, objective: Objective, aborted: 
     if objective.text == aborted.objective:
         note = "; ".join(filter(None, (row.note, f"ended the run at {aborted.at_s:.1f} s: {aborted.why}")))
         return msgspec.structs.replace(row, passed=False, note=note), ""
-    if missing and objective.metric not in (*LEDGER_METRICS, *EFFECT_METRICS):
+    if missing and objective.metric not in (*LEDGER_METRICS, *EFFECT_METRICS, WATCH):
         note = "; ".join(filter(None, (row.note, f"not judged, the run was ended early: {missing}")))
         return msgspec.structs.replace(row, note=note), ""
     return row, missing

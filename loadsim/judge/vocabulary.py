@@ -18,9 +18,10 @@ from loadsim.plan.event_kinds import NOTHING_RECORDED, event_kinds
 from loadsim.plan.plan import GENUINE
 from loadsim.plan.scenario import Scenario
 from loadsim.plan.units import format_duration
+from loadsim.plan.watches import series_names
 from loadsim.spelling import did_you_mean
 
-MetricKind = Literal["trend", "rate", "counter", "gauge", "duration"]
+MetricKind = Literal["trend", "rate", "counter", "gauge", "duration", "series"]
 
 METRICS: dict[str, MetricKind] = {
     "response": "trend",
@@ -48,13 +49,15 @@ METRICS: dict[str, MetricKind] = {
     "undone": "counter",
     "effects_repeated": "counter",
     "effect_before_ack": "counter",
+    "watch": "series",
 }
 """`sent` counts events taken on, also those without an answer, `events` complete, valid answers of any status, `errors`
 events without a 2xx answer. `attempts` counts deliveries: a retry profile may make several for one event. `given_up`
 counts events that the provider then never delivered. `refused_badly` counts wrong refusals: neither 2xx nor 4xx, or no
-answer. The last seven need a source of effects: the time from an event's due time, or from its 2xx answer, until the
+answer. The next seven need a source of effects: the time from an event's due time, or from its 2xx answer, until the
 endpoint had done its work; how many events were answered and not done; how long that lasted after the load; and how
-many were never done, done more than once, or done before they were answered."""
+many were never done, done more than once, or done before they were answered. `watch` is a figure of the endpoint's own:
+that of the `[[watch]]` which its tag names."""
 
 AGGREGATIONS: dict[MetricKind, tuple[str, ...]] = {
     "trend": ("p(N)", "med", "min", "max", "avg"),
@@ -62,6 +65,7 @@ AGGREGATIONS: dict[MetricKind, tuple[str, ...]] = {
     "counter": ("count", "rate"),
     "gauge": ("max", "last", "avg"),
     "duration": ("value",),
+    "series": ("max", "min", "avg", "last"),
 }
 
 K6_METRICS: dict[str, str] = {
@@ -80,7 +84,10 @@ TAGS = ("event", "case", "phase", "status")
 LEDGER_METRICS = ("lost", "duplicated")
 RETRY_METRICS = ("given_up",)
 EFFECT_METRICS = ("effect", "ack_to_effect", "backlog", "drained", "undone", "effects_repeated", "effect_before_ack")
-WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, *EFFECT_METRICS, "attempts")
+WATCH = "watch"
+SERIES_TAG = "name"
+"""The tag that names the series of a watch."""
+WHOLE_RUN_METRICS = (*LEDGER_METRICS, *RETRY_METRICS, *EFFECT_METRICS, WATCH, "attempts")
 """Known only for the whole run, after its end: not for windows, and not during the run."""
 CASE_METRICS = ("forged_accepted", "refused_badly")
 MOST_WINDOWS = 2_000
@@ -112,6 +119,8 @@ class Vocabulary:
     """A retry profile is in force: `given_up` can be known."""
     has_effects: bool = False
     """A source of effects is read."""
+    watches: tuple[str, ...] = ()
+    """The series of the endpoint's own figures that are read."""
     has_cases: bool = False
     """Some case expects a refusal: `forged_accepted` and `refused_badly` can be known."""
     stretches: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
@@ -138,10 +147,20 @@ class Vocabulary:
             raise UsageError(
                 f"objective {text!r}: {metric!r} needs forged cases in the mix, and the scenario has none ([[cases]])"
             )
+        if metric == WATCH:
+            self._check_watch(text, dict(objective.tags)[SERIES_TAG])
         for tag, value in objective.tags:
             self._check_tag(text, tag, value)
         if objective.window_ns is not None and self.stretches:
             self._check_window(text, objective.window_ns, dict(objective.tags).get("phase", ""))
+
+    def _check_watch(self, text: str, name: str) -> None:
+        if not self.watches:
+            raise UsageError(
+                f"objective {text!r}: 'watch' needs a figure of the endpoint's own, and none is read ([[watch]])"
+            )
+        if name not in self.watches:
+            raise unknown(text, "watch", name, self.watches)
 
     def _check_window(self, text: str, width_ns: int, phase: str) -> None:
         count = Grid(self.stretches[phase], width_ns).count
@@ -179,6 +198,7 @@ def vocabulary_of_scenario(scenario: Scenario, recorded: Mapping[str, Capture] =
         has_ledger=scenario.has_ledger,
         has_retries=scenario.retry is not None,
         has_effects=scenario.effects is not None,
+        watches=series_names(scenario.watch),
         has_cases=any(case.expect != "accept" for case in scenario.cases),
     )
 
@@ -203,6 +223,7 @@ def vocabulary_of(result: RunResult) -> Vocabulary:
         has_ledger=result.reconciliation is not None,
         has_retries=result.retries is not None,
         has_effects=result.effects is not None,
+        watches=tuple(series.name for series in result.watches),
         has_cases=result.totals.forged_accepted is not None,
     )
 

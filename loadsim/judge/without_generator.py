@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from loadsim.judge.objective_figures import group_of
 from loadsim.judge.validity import LATE_SHARE, REMEDY, not_offered
-from loadsim.judge.vocabulary import EFFECT_METRICS, METRICS
+from loadsim.judge.vocabulary import EFFECT_METRICS, METRICS, WATCH
 from loadsim.judge.without_generator_figures import best_between, latency_without
 from loadsim.judge.without_generator_windows import worst_window
 from loadsim.measure.histogram_codec import decode
@@ -36,7 +36,7 @@ def without_generator(result: RunResult, objective: Objective, observed: float, 
     if objective.metric == "effect":
         lag = result.totals.latency_ms.get("lag")  # no event's effect is later by more than this on our account
         return None if lag is None or lag.max is None else max(0.0, observed - lag.max)
-    if objective.metric in EFFECT_METRICS:
+    if objective.metric in (*EFFECT_METRICS, WATCH):
         return None
     if METRICS[objective.metric] == "trend":
         return _latency(look, objective, observed)

@@ -9,6 +9,7 @@ import msgspec
 
 from loadsim import __version__
 from loadsim.launch.collect import Collector, ShardState
+from loadsim.measure.after_pause import after_pause
 from loadsim.measure.assemble import LimitInputs, assemble
 from loadsim.measure.cells import Metric, layout, unit_ns
 from loadsim.measure.hdr import percentile
@@ -21,6 +22,7 @@ from loadsim.measure.strata import StratumNames
 from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S, counted
 from loadsim.plan import Plan, RunSpec, redacted
+from loadsim.plan.pauses import resumed_phases
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.retry_schedule import profile_of
 
@@ -70,7 +72,7 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
     durations = _durations(plan, stopped_ns)
     recorded_ns = sum(ns for ns, phase in zip(durations, plan.phases, strict=True) if phase.record)
     names = stratum_names(plan, durations)
-    return assemble(
+    result = assemble(
         collector.merged,
         names,
         planned=collector.planned(),
@@ -121,6 +123,8 @@ def result_of(collector: Collector, facts: RunFacts) -> RunResult:
         ],
         volleys=[state.frame.volleys for state in collector.states if state.frame and state.frame.volleys],
     )
+    resumed = [after_pause(result, *each) for each in resumed_phases(plan)]
+    return msgspec.structs.replace(result, after_pause=[row for row in resumed if row is not None])
 
 
 def _named(collector: Collector, facts: RunFacts, names: StratumNames) -> Named:

@@ -200,6 +200,11 @@ class Run:
         """The agreed start on the wall clock, ns since 1970, and when releasing ended, by the same clock."""
         return self._start_ns, self._start_ns + stopped_ns_of(self._collector, self.plan)
 
+    @property
+    def began_monotonic_ns(self) -> int:
+        """The agreed start on this process's monotonic clock."""
+        return self._began_ns
+
     def so_far(self, strata: Sequence[int]) -> SoFar:
         """The counts of some strata by the latest frames."""
         return self._collector.so_far(strata)

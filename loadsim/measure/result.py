@@ -15,6 +15,7 @@ from loadsim.measure.result_deliveries import Duplicates, Reconciliation, RetryT
 from loadsim.measure.result_effects import EffectsFound
 from loadsim.measure.result_events import (
     AddressRow,
+    AfterPause,
     ConnectionRow,
     DeadlineCount,
     NamedEvent,
@@ -31,6 +32,7 @@ from loadsim.measure.result_generator import (
 )
 from loadsim.measure.result_numbers import Count, Figure
 from loadsim.measure.result_verdict import Aborted, Validity, VerdictRow
+from loadsim.measure.result_watches import MovedWith, WatchSeries
 from loadsim.measure.stored_json import UNREADABLE, shown_schema, stored_json, why_newer
 from loadsim.model import UsageError
 
@@ -150,6 +152,12 @@ class RunResult(msgspec.Struct, frozen=True):
     wider."""
     deadlines: list[DeadlineCount] | None = None
     """Exact, shortest deadline first; None in results of earlier versions."""
+    after_pause: list[AfterPause] = msgspec.field(default_factory=list)
+    """The first events after each pause of the plan against those that follow; empty where it has none."""
+    watches: list[WatchSeries] = msgspec.field(default_factory=list)
+    """Figures of the endpoint's own, read beside the run; empty where none was watched."""
+    moved_with: MovedWith | None = None
+    """Which of them changed when latency or failures did; None where none was watched."""
     slowest: dict[str, list[NamedEvent]] = msgspec.field(default_factory=dict)
     """The slowest recorded events by `response` and by `service` time, the slowest first, at most 20 of each; without
     those that had to be refused. Empty in results of earlier versions."""

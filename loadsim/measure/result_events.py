@@ -228,6 +228,36 @@ class WindowCourse(msgspec.Struct, frozen=True):
     are exact."""
 
 
+class FirstOrRest(msgspec.Struct, frozen=True):
+    """Events of a phase by when they were due: the first ones after a pause, or all others."""
+
+    count: Count
+    """Events due."""
+    succeeded: Count
+    """Answered 2xx."""
+    p50_ms: Figure | None = None
+    """Of their response times, also of few events."""
+    max_ms: Figure | None = None
+    """The greatest of them."""
+
+
+class AfterPause(msgspec.Struct, frozen=True):
+    """A phase that follows a pause, that is phases with a rate of 0."""
+
+    phase: str
+    """Its name."""
+    pause_s: Figure
+    """How long nothing was due before it."""
+    t_s: Figure
+    """When it began."""
+    first_s: Figure
+    """The first events are those due within so long: a second, or until there are ten."""
+    first: FirstOrRest
+    """Those."""
+    rest: FirstOrRest
+    """The others of the phase."""
+
+
 class AddressRow(msgspec.Struct, frozen=True):
     """The share of one address of an endpoint that has several addresses."""
 

@@ -148,15 +148,21 @@ def redacted(document: Mapping[str, Any]) -> dict[str, Any]:
                 target[key] = shown_variable(target[key])
         if isinstance(target.get("headers"), dict):
             target["headers"] = _redacted_headers(target["headers"])
-    effects = shown.get("effects")
-    if isinstance(effects, dict):
-        if isinstance(effects.get("url"), str):
-            effects["url"] = redact_url(effects["url"])
-        if isinstance(effects.get("dsn_env"), str):
-            effects["dsn_env"] = shown_variable(effects["dsn_env"])
-        if isinstance(effects.get("headers"), dict):
-            effects["headers"] = _redacted_headers(effects["headers"])
+    watches = shown.get("watch")
+    for source in (shown.get("effects"), *(watches if isinstance(watches, list | tuple) else ())):
+        if isinstance(source, dict):
+            _redact_source(source)
     return shown
+
+
+def _redact_source(source: dict[str, Any]) -> None:
+    """Mask the secrets of a source of effects, or of a watch."""
+    if isinstance(source.get("url"), str):
+        source["url"] = redact_url(source["url"])
+    if isinstance(source.get("dsn_env"), str):
+        source["dsn_env"] = shown_variable(source["dsn_env"])
+    if isinstance(source.get("headers"), dict):
+        source["headers"] = _redacted_headers(source["headers"])
 
 
 def _redacted_headers(headers: Mapping[str, Any]) -> dict[str, Any]:

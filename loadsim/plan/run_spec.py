@@ -102,7 +102,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         headers = target.headers if self.headers is None else self.headers
         http = self.http or target.http
         target = msgspec.structs.replace(target, url=self.url or target.url, headers=headers, http=http)
-        return msgspec.structs.replace(self.scenario, target=target, receiver=None, effects=None)
+        return msgspec.structs.replace(self.scenario, target=target, receiver=None, effects=None, watch=())
 
     @property
     def hidden(self) -> frozenset[str]:

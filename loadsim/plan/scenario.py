@@ -18,6 +18,7 @@ from loadsim.plan.receiver_behaviour import Behaviour
 from loadsim.plan.retry_schedule import Retry
 from loadsim.plan.trace import Trace
 from loadsim.plan.typed_document import Duration, Rate, Size, write
+from loadsim.plan.watches import Watch
 
 CUSTOM_SCHEME = "custom"
 """The scheme that `[target.custom]` describes."""
@@ -251,6 +252,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """The same seed gives the same events (default: random). For example `7`."""
     effects: Effects | None = None
     """Where the effects of events can be seen: what the endpoint does for them after its answer."""
+    watch: tuple[Watch, ...] = ()
+    """Figures of the endpoint's own that are read beside the run."""
     trace: Trace | None = None
     """The header `traceparent` on every delivery (default: none)."""
     outcomes: bool = False

@@ -21,6 +21,7 @@ from loadsim.plan.scenario import CUSTOM_SCHEME, EMBEDDED, CaseRule, EventMix, P
 from loadsim.plan.trace import check_trace
 from loadsim.plan.typed_document import DocumentError, suggestion
 from loadsim.plan.units import UnitError, parse_size
+from loadsim.plan.watches import Watch, check_watches
 
 MAX_RATE = 10**8
 """Highest rate, events per second: more than any machine can send."""
@@ -75,6 +76,9 @@ def check(
         if embedded and not works and scenario.effects.source == "http" and scenario.effects.url is None:
             raise DocumentError("effects", "the embedded receiver does no work to be seen: set [receiver] process")
         _check_source(scenario.effects)
+    check_watches(scenario.watch)
+    for number, watch in enumerate(scenario.watch):
+        _check_watched(f"watch[{number}]", watch)
 
 
 def _check_source(effects: Effects) -> None:
@@ -84,6 +88,15 @@ def _check_source(effects: Effects) -> None:
     if effects.dsn_env is not None:
         _check_variable("effects.dsn_env", effects.dsn_env)
     check_headers("effects.headers", effects.headers)
+
+
+def _check_watched(path: str, watch: Watch) -> None:
+    """Rules of the texts that name what is watched."""
+    if watch.url is not None:
+        check_url(f"{path}.url", watch.url)
+    if watch.dsn_env is not None:
+        _check_variable(f"{path}.dsn_env", watch.dsn_env)
+    check_headers(f"{path}.headers", watch.headers)
 
 
 def _check_captures(scenario: Scenario) -> None:

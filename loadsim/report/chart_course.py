@@ -118,6 +118,12 @@ def latency_course(result: RunResult) -> LatencyCourse:
     return LatencyCourse(bins=bins, p50=p50, p90=p90, p99=p99, max=tops, ok_p99=ok_p99)
 
 
+def shared_axis(result: RunResult, bins: Bins) -> list[float]:
+    """The two ends of the time axis that latency and the endpoint's own figures share, seconds since the start."""
+    seen = [at for series in result.watches for at in (*series.t_s[:1], *series.t_s[-1:])]
+    return [min([bins.edges_s[0], *seen]), max([bins.edges_s[-1], *seen])]
+
+
 def rate_course(result: RunResult) -> RateCourse:
     """The series in bins of one second, or wider ones in a long run."""
     length = _length_s(result)

@@ -11,7 +11,15 @@ from loadsim.measure.result import RunResult
 from loadsim.measure.result_events import Stats
 from loadsim.report import chart_numbers, facts, numbers, percentile_charts, time_charts
 from loadsim.report.blocks import Chart, Column, Section, Table
-from loadsim.report.chart_course import Bins, LatencyCourse, RateCourse, heat_map, latency_course, rate_course
+from loadsim.report.chart_course import (
+    Bins,
+    LatencyCourse,
+    RateCourse,
+    heat_map,
+    latency_course,
+    rate_course,
+    shared_axis,
+)
 from loadsim.report.window_limits import WindowLimit, missed_cell, window_limits
 from loadsim.report.window_limits import words as limit_words
 
@@ -22,7 +30,9 @@ def latency_over_time(result: RunResult) -> Section | None:
     """The section with the chart of latency over time; None without a series."""
     if not result.series:
         return None
-    chart = _latency(latency_course(result), chart_numbers.phase_starts(result), window_limits(result))
+    course = latency_course(result)
+    axis = shared_axis(result, course.bins)
+    chart = _latency(course, chart_numbers.phase_starts(result), window_limits(result), axis)
     return Section(chart.name, "Latency over time", [chart])
 
 
@@ -101,7 +111,9 @@ def _histogram(result: RunResult) -> Chart | None:
     return Chart("histogram", figure, words, point_table("Latency histogram", header, rows, words=()))
 
 
-def _latency(course: LatencyCourse, phases: list[tuple[str, float]], limits: list[WindowLimit]) -> Chart:
+def _latency(
+    course: LatencyCourse, phases: list[tuple[str, float]], limits: list[WindowLimit], axis: list[float]
+) -> Chart:
     tops = [value for value in course.max if value is not None]
     words = f"Each point is {_width_words(course.bins)} of events by when they were due"
     if tops:
@@ -121,7 +133,7 @@ def _latency(course: LatencyCourse, phases: list[tuple[str, float]], limits: lis
         for t, width, *values in zip(course.bins.t_s, course.bins.widths_s, *columns, strict=True)
     ]
     header = ["From", "p50", "p90", "p99", "max", "p99 of 2xx", *(["window limits missed"] if limits else [])]
-    figure = time_charts.latency_figure(course, phases, limits)
+    figure = time_charts.latency_figure(course, phases, limits, axis)
     return Chart("latency", figure, f"{words}.", point_table("Latency over time", header, rows, words=(0, 6)))
 
 

@@ -114,3 +114,17 @@ def _duplicate_rows(result: RunResult) -> list[tuple[str, DuplicateRow]]:
         ("already committed", found.afterwards),
     ]
     return [(name, row) for name, row in rows if row.deliveries]
+
+
+def after_pause_section(result: RunResult) -> Section:
+    """The first events after each pause, and the others of the same phase."""
+    rows: list[Row] = []
+    for found in result.after_pause:
+        after = f"first {numbers.span(found.first_s)} of {found.phase}, after {numbers.span(found.pause_s)} of pause"
+        for name, part in ((after, found.first), (f"the rest of {found.phase}", found.rest)):
+            share = part.succeeded / part.count if part.count else None
+            latencies = map(numbers.milliseconds, (part.p50_ms, part.max_ms))
+            rows.append((name, numbers.count(part.count), numbers.share(share), *latencies))
+    columns = (Column("Events", words=True, long=True), *map(Column, ("Due", "2xx", "p50", "max")))
+    table = Table("After a pause", columns, rows)
+    return Section("after-pause", "After a pause", [table], facts.headline_metric(result))

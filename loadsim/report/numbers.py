@@ -105,7 +105,8 @@ def size(value: int | None) -> str:
 
 
 def observed(value: float | None, unit: str, limit: float | None = None) -> str:
-    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`).
+    """An objective's figure in its unit (`ms`, `fraction`, `events`, `events/s`; of a watch `s`, `bytes`,
+    `cores`, `number`).
 
     With a limit, it has enough digits to show on which side of the limit it lies: 250.04 ms is not `250 ms`.
     """
@@ -127,6 +128,13 @@ def _with_digits(value: float, unit: str, digits: int) -> str:
         return f"{significant(value * scale, digits)} {name}"
     if unit == "fraction":
         return share(value, digits - 1)
+    if unit == "s":
+        return _with_digits(1000 * value, "ms", digits)
+    if unit == "bytes" and abs(value) >= 1000:
+        scale, name = next(pair for pair in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if abs(value) >= pair[0])
+        return f"{significant(value / scale, digits)} {name}"
+    if unit in ("number", "bytes", "cores"):
+        return significant(value, max(digits, 4)) + ("" if unit == "number" else f" {unit}")
     return count(value) if unit == "events" else f"{significant(value, max(digits, 4))}/s"
 
 

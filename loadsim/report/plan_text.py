@@ -12,6 +12,7 @@ from loadsim.model import NS_PER_MS, NS_PER_S, Objective, counted
 from loadsim.plan import Case, EventMix, Phase, Plan, format_duration, format_rate, redact_url
 from loadsim.plan.arrivals import process_of
 from loadsim.plan.retry_schedule import Retry, profile_of
+from loadsim.plan.watches import Watch, series_of
 from loadsim.report.numbers import milliseconds, printable, share
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -45,6 +46,7 @@ def render_plan(
         )
     if scenario.retry is not None:
         lines.append(f"retries    {_retries(scenario.retry)}")
+    lines += ["watches", *(_watch(watch) for watch in scenario.watch)] if scenario.watch else []
     lines += ["cases", *(_case(case) for case in scenario.cases)] if scenario.cases else []
     lines.append("phases" if scale == 1 else f"phases     at scale {scale:g}")
     total: float | None = 0.0
@@ -99,6 +101,13 @@ def _event(event: EventMix, plan: Plan) -> str:
     words = ", ".join(names[:_SOME]) + (f" and {len(names) - _SOME:,} more types" if len(names) > _SOME else "")
     source = "" if event.payloads is None else f" from {event.payloads}"
     return f"{words}{source} (weight {event.weight:g})"
+
+
+def _watch(watch: Watch) -> str:
+    names = ", ".join(series.name for series in series_of(watch))
+    if watch.url is not None:
+        return f"  {names}: {watch.metric} at {redact_url(watch.url)}"
+    return f"  {names}: {'a query' if watch.sql is not None else f'process {watch.pid}'}"
 
 
 def _case(case: Case) -> str:

@@ -36,12 +36,13 @@ from loadsim.report.diagnosis import diagnosis
 from loadsim.report.effects_section import effects_section
 from loadsim.report.events_section import events_section
 from loadsim.report.findings import findings
-from loadsim.report.group_sections import cases_section, duplicates_section, group_section
+from loadsim.report.group_sections import after_pause_section, cases_section, duplicates_section, group_section
 from loadsim.report.latency_section import latency_section
 from loadsim.report.named_events_section import failing_section, slowest_section
 from loadsim.report.provider_deadlines import deadline_cells
 from loadsim.report.reconciliation import reconciliation_section
 from loadsim.report.retry_rows import attempt_rows, profile_words, retry_rows
+from loadsim.report.watch_section import watch_section
 from loadsim.report.what_limited import limit_lines
 
 TONES: dict[str, Tone] = {"pass": "good", "fail": "bad", "invalid": "warn", "none": "dim"}
@@ -68,6 +69,7 @@ def run_report(result: RunResult) -> Report:
         _objectives(result),
         _diagnosis(result),
         latency_over_time(result),
+        watch_section(result),
         Section("warnings", "Warnings", [Lines(result.validity.warnings, tone="warn")]),
         Section("limits", "What limited the run", [Lines(limit_lines(result))]),
         events_section(result),
@@ -82,6 +84,7 @@ def run_report(result: RunResult) -> Report:
         reconciliation_section(result.reconciliation),
         duplicates_section(result),
         group_section(result, "phase", "By phase"),
+        after_pause_section(result),
         slowest_section(result),
         failing_section(result),
         said_section(result),

@@ -16,9 +16,13 @@ HEAT_STEPS = 5
 
 
 def latency_figure(
-    course: LatencyCourse, phases: list[tuple[str, float]], limits: Sequence[WindowLimit] = ()
+    course: LatencyCourse,
+    phases: list[tuple[str, float]],
+    limits: Sequence[WindowLimit] = (),
+    axis: Sequence[float] = (),
 ) -> Figure:
-    """Percentiles and maximum over time; limits over windows as far as the windows go, those that missed marked."""
+    """Percentiles and maximum over time; limits over windows as far as the windows go, those that missed marked.
+    `axis`: the ends of the time axis (default: those of the course)."""
     lines = [
         ("max", "max", course.max, "dot", 1.2),
         ("p99", "p99", course.p99, "solid", 2.2),
@@ -50,7 +54,9 @@ def latency_figure(
     layout = margin | marks
     layout["annotations"] = [*margin.get("annotations", ()), *marks.get("annotations", ())]
     layout["shapes"] = [*limit_bands(limits), *marks.get("shapes", ())]
-    return plotly_figure([*traces, *limit_traces(limits)], xaxis=time_axis(course.bins.edges_s), yaxis=yaxis, **layout)
+    return plotly_figure(
+        [*traces, *limit_traces(limits)], xaxis=time_axis(axis or course.bins.edges_s), yaxis=yaxis, **layout
+    )
 
 
 def rate_figure(course: RateCourse, phases: list[tuple[str, float]]) -> Figure:

@@ -119,13 +119,14 @@ def why_unreadable(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-async def whole_body(content: StreamReader, most: int) -> bytes:
+async def whole_body(content: StreamReader, most: int, why: str = "a run of this size needs") -> bytes:
+    """The body. Raises ValueError where it has more bytes than `most`, and than `why`."""
     pieces, size = [], 0
     async for piece in content.iter_chunked(1 << 20):
         pieces.append(piece)
         size += len(piece)
         if size > most:
-            raise ValueError(f"it is larger than {most >> 20:,} MiB, which is more than a run of this size needs")
+            raise ValueError(f"it is larger than {most >> 20:,} MiB, which is more than {why}")
     return b"".join(pieces)
 
 

@@ -35,6 +35,7 @@ from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.otlp.of_run import export_of, exporting
 from loadsim.run.reconcile import ReadLedger, ledger_at, reconciled, register_at
 from loadsim.run.run_ids import new_id
+from loadsim.run.watch.of_run import watched, watching_of, with_watches
 from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme
 
@@ -57,12 +58,13 @@ class LoadOutcome:
 async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
     """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored."""
     noted = spec.outcomes or spec.scenario.has_ledger
-    watched = spec.scenario.effects is not None
-    spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted, watches_effects=watched)
+    has_effects = spec.scenario.effects is not None
+    spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted, watches_effects=has_effects)
     collector = OutcomeCollector() if noted else None
     async with receiving(spec) as (spec, receiver):
         with _raw_log(spec) as log:
             effects, export = await watch_of(spec, receiver), export_of(spec)
+            watching = await asyncio.to_thread(watching_of, spec.scenario.watch)
             run = Run(
                 spec,
                 per_event=PerEvent(
@@ -73,7 +75,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                 ),
                 on_cells=export.add_cells if export is not None else None,
             )
-            async with watch(run), looking(effects, run), exporting(export, run):
+            async with watch(run), looking(effects, run), exporting(export, run), watched(watching, run):
                 await _register(receiver, run)
                 try:
                     result, broken = await run.execute(), None
@@ -84,7 +86,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     files, unwritten = await asyncio.to_thread(_keep_events, collector, log, spec, directory)
                     result = await _joined(result, run, receiver, collector)
                     result = await with_effects(result, effects, run, wait=broken is None and not run.interrupted)
-                    result = _counted(result, receiver)
+                    result = await asyncio.to_thread(with_watches, _counted(result, receiver), watching, run)
                     outcome = await asyncio.to_thread(conclude, result, spec, directory)
                     if (problem := broken or unwritten) is not None:
                         raise problem

@@ -29,6 +29,7 @@ WHOLE = vocabulary_of_scenario(
             "name": "everything that can be asked",
             "target": {"url": "http://127.0.0.1:9/", "ledger": "http://127.0.0.1:9/ledger"},
             "effects": {"url": "http://127.0.0.1:9/effects"},
+            "watch": [{"name": "queue", "pid": 1, "metric": "rss"}],
             "events": [{"type": "a"}],
             "cases": [{"kind": "bad-signature", "share": 0.1, "expect": "refuse"}],
             "phases": [{"name": "load", "rate": "10/s", "duration": "10s"}],
@@ -136,7 +137,8 @@ def test_the_reason_has_its_figure(text: str, to_come: int | None, says: str) ->
     [(metric, each) for metric, kind in METRICS.items() for each in AGGREGATIONS[kind]],
 )
 def test_what_may_end_a_run_is_followed_or_refused_before(metric: str, aggregation: str) -> None:
-    rule = ObjectiveRule(objective=f"{metric}: {aggregation.replace('N', '50')} < 1", abort=True)
+    named = "watch{name:queue}" if metric == "watch" else metric
+    rule = ObjectiveRule(objective=f"{named}: {aggregation.replace('N', '50')} < 1", abort=True)
     if metric in WHOLE_RUN_METRICS and (metric, aggregation) != ("backlog", "max"):
         with pytest.raises(UsageError, match="cannot end one early"):
             objectives_of([rule], WHOLE)

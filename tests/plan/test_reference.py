@@ -47,7 +47,7 @@ def test_every_key_is_described(pair: tuple[Table, Key]) -> None:
 def test_every_table_that_a_file_may_have_is_there() -> None:
     assert {table.header for table in TABLES} == {
         "", "[target]", "[[phases]]", "[[events]]", "[[objectives]]", "[[cases]]", "[validity]", "[receiver]",
-        "[effects]", "[retry]", "[trace]", "[endpoints.NAME]",
+        "[effects]", "[[watch]]", "[retry]", "[trace]", "[endpoints.NAME]",
     }  # fmt: skip
 
 
@@ -58,6 +58,7 @@ def with_example(table: Table, key: Key) -> dict[str, Any]:
     name = table.header.strip("[]")
     required: dict[str, dict[str, Any]] = {
         "[[events]]": {"type": "t"},
+        "[[watch]]": {"name": "n"},
         "[[objectives]]": {"objective": "max < 1s"},
         "[[cases]]": {"kind": "wrong_secret", "share": 0.1},
     }

@@ -10,11 +10,10 @@ import asyncio
 import datetime
 from typing import Any
 
-from loadsim.extras import install
 from loadsim.model import NS_PER_S, UsageError
 from loadsim.plan.effects import Effects
+from loadsim.run.databases import open_database, why_failed
 from loadsim.run.effects.source import MOST_ROWS, GapError, Reading, columns, count_of, instant_ns
-from loadsim.secret_sources import read_variable
 
 TIMEOUT_S = 10
 """A query of PostgreSQL ends after so long: a lock on the table does not hold the run."""
@@ -33,24 +32,10 @@ class SqlSource:
     """The rows of a query; see Source."""
 
     def __init__(self, effects: Effects, began_ns: int) -> None:
-        try:
-            import sqlalchemy
-        except ImportError:
-            raise UsageError(f'effects: source = "sql" needs SQLAlchemy: {install("sql")}') from None
-        url = read_variable(effects.dsn_env or "", "effects.dsn_env, the URL of the database")
-        try:
-            self._engine = sqlalchemy.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
-            self._limit = None
-            if self._engine.dialect.name == "postgresql":
-                self._limit = sqlalchemy.text(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
-        except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
-            # The message may repeat the URL, which holds a password.
-            raise UsageError(
-                f"effects.dsn_env: not the URL of a database that can be used ({type(error).__name__})"
-                " as in postgresql+psycopg://user@host/name"
-            ) from None
-        self._errors = sqlalchemy.exc.SQLAlchemyError
-        self.place = f"{self._engine.dialect.name} database {self._engine.url.database or ''}".strip()
+        database = open_database(effects.dsn_env or "", "effects.dsn_env", TIMEOUT_S, why='effects: source = "sql"')
+        import sqlalchemy
+
+        self._engine, self._limit, self._errors, self.place, self._secrets = database
         self._query = sqlalchemy.text(effects.query or "")
         now = effects.now or _NOW.get(self._engine.dialect.name)
         if now is None:
@@ -82,8 +67,7 @@ class SqlSource:
                         raise GapError(f"the query has no column {column}, only {', '.join(names)}")
                 rows = result.fetchall()
         except self._errors as error:
-            text = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise GapError(f"the query failed: {text[:200]}") from None
+            raise GapError(why_failed(error, self._secrets)) from None
         told_ns = instant_ns(told, "now")
         return self._fresh(rows, names, told_ns)
 
