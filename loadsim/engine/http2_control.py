@@ -291,11 +291,12 @@ def _settings(session: Session, got: Received) -> None:
         return
     values = settings_in(got.payload)
     last = dict(values)
+    # first, since a peer counts by the new values from here on (section 6.5.3): what they allow comes behind
+    session.control.owe(session, frame(Type.settings, ACK, 0))
     session.frame_size = last.get(Setting.max_frame_size, session.frame_size)
     if Setting.initial_window_size in last:
         session.resize_windows(last[Setting.initial_window_size])
     tables = [value for key, value in values if key == Setting.header_table_size]
-    session.control.owe(session, frame(Type.settings, ACK, 0))
     session.settle(min(tables) if tables else None, last.get(Setting.max_concurrent_streams))
 
 
