@@ -25,13 +25,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TOKENS)
-def test_ten_thousand_events_are_accepted(run: Run, name: str) -> None:
+def test_a_thousand_events_are_accepted(run: Run, name: str) -> None:
     (kind,) = default_types((name,))
-    ended = run("run", "embedded", "-e", kind, "-n", "10000", "-c", "8", "-q", "--json", "out.json")
+    ended = run("run", "embedded", "-e", kind, "-n", "1000", "-c", "8", "-q", "--json", "out.json")
     assert ended.code in {0, 3}, ended.err  # 3: this machine was too busy to be on time, which changes no count
     result = json.loads(Path("out.json").read_text(encoding="utf-8"))
-    assert result["totals"]["status"] == {"200": 10_000}
-    assert result["receiver"]["verified"] == 10_000
+    assert result["totals"]["status"] == {"200": 1_000}
+    assert result["receiver"]["verified"] == 1_000
 
 
 @pytest.mark.parametrize("name", TOKENS)

@@ -346,14 +346,14 @@ def test_no_bytes_break_the_accounts(steps: Any, places: int, streams: int, reus
 
 
 @slowly
-@settings(max_examples=2_000)
+@settings(max_examples=500)
 @given(steps=STEPS, **NUMBERS)
 def test_no_frames_break_the_accounts_in_many_more_cases(steps: Any, places: int, streams: int, reuse: int) -> None:
     fuzzed(steps, places=places, streams=streams, reuse=reuse)
 
 
 @slowly
-@settings(max_examples=2_000)
+@settings(max_examples=500)
 @given(steps=st.lists(st.tuples(st.integers(0, 5), mutated()), max_size=6), **NUMBERS)
 def test_no_bytes_break_the_accounts_in_many_more_cases(steps: Any, places: int, streams: int, reuse: int) -> None:
     fuzzed(steps, places=places, streams=streams, reuse=reuse)

@@ -132,6 +132,7 @@ def objective_texts(draw: st.DrawFn) -> str:
         aggregation = f"p({draw(st.decimals('0.001', '99.999', places=3))})"
     op = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "===", "!="]))
     units = {
+        "series": ["", "MB", "ms"],
         "trend": ["", "ms", "s", "us"],
         "rate": ["", "%"],
         "counter": ["", "/s"] if aggregation == "rate" else [""],
@@ -142,6 +143,8 @@ def objective_texts(draw: st.DrawFn) -> str:
     value = draw(st.decimals(0, 1 if kind == "rate" else 10**6, places=draw(st.integers(0, 6))))
     odd = kind == "trend" and metric not in TAGGED_HISTOGRAMS and aggregation.startswith("p(")
     whole = name in (*LEDGER_METRICS, *RETRY_METRICS, *EFFECT_METRICS)
+    if kind == "series":
+        return f"{name}{{name:queue_depth}}: {aggregation} {op} {value}{unit}"
     tag = "" if odd or whole else draw(st.sampled_from(["", "{event:a.b}", "{phase:x y}"]))
     over = "" if whole or name == "attempts" else draw(st.sampled_from(["", " over 250ms", " over 90s"]))
     return f"{name}{tag}: {aggregation} {op} {value}{unit}{over}"

@@ -80,9 +80,9 @@ def read(request: SignedRequest) -> tuple[dict[str, str], bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TOKENS)
-def test_the_providers_library_accepts_ten_thousand_tokens(kind: str) -> None:
+def test_the_providers_library_accepts_a_thousand_tokens(kind: str) -> None:
     check, made = TOKENS[kind].check(given(event_type(kind).scheme)), maker(kind)
-    for index in range(10_000):
+    for index in range(1_000):
         assert accepted(check, *read(made.make(index, 0, time.time_ns()))), index
 
 
