@@ -69,6 +69,12 @@ def shown_authority(url: str) -> str:
         return "the URL"
 
 
+def place_of(url: str) -> str:
+    """Host and port of a URL, the port spelled out: for messages about one exchange."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
 def request_target(url: str) -> str:
     """The target of the request line: path and query in ASCII (RFC 3986, section 2.5), the rest as it is written."""
     parts = urlsplit(url)

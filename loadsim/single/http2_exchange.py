@@ -9,12 +9,12 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from loadsim.engine.http2_transport import Http2Transport
 from loadsim.engine.preflight import NO_ALPN, NO_PROTOCOL
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.transport_interface import Connection, Ended
+from loadsim.engine.url_authority import place_of
 from loadsim.error_kinds import ErrorKind
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import ERROR_BASE
@@ -78,8 +78,7 @@ class Http2Exchange:
         return Response(status, "", self._transport.blocks.shown(block), body[: self._keep], len(body) > self._keep)
 
     def _failure(self, kind: ErrorKind, why: str, timeout_s: float) -> Failure:
-        parts = urlsplit(self._wire.url)
-        place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+        place = place_of(self._wire.url)
         if kind == ErrorKind.tls and NO_PROTOCOL in why:
             return Failure(kind, f"{place} {NO_ALPN}")
         return Failure(kind, _WORDS.get(kind, _OTHERWISE).format(place=place, why=why, timeout=timeout_s))

@@ -27,7 +27,7 @@ from loadsim import __version__
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.tls_settings import Trust, client_context
-from loadsim.engine.url_authority import authority, request_target
+from loadsim.engine.url_authority import authority, place_of, request_target
 from loadsim.error_kinds import ErrorKind
 from loadsim.model import SignedRequest, UnreachableError, UsageError
 from loadsim.plan import Headers, Http, Target, header_pairs, headers_over
@@ -146,7 +146,7 @@ async def _outcome(
             skip_auto_headers=("Accept", "Accept-Encoding"),
         ) as response:
             if not 100 <= response.status <= 599:
-                return Failure(ErrorKind.protocol, _no_http(_place(url)))
+                return Failure(ErrorKind.protocol, _no_http(place_of(url)))
             kept, truncated = await _read(response)
             pairs = tuple((_text(name), _text(value)) for name, value in response.raw_headers)
             return Response(response.status, response.reason or "", pairs, kept, truncated)
@@ -264,7 +264,7 @@ def _ms(at: Mapping[str, float], begin: str, end: str) -> float | None:
 
 def _failure(error: Exception, url: str, clock: _Clock, timeout_s: float) -> Failure:
     """The error kind and a line of advice for an exception."""
-    place = _place(url)
+    place = place_of(url)
     match error:
         case TimeoutError() if clock.reached("connect_end"):
             return Failure(
@@ -305,11 +305,6 @@ def _broken(place: str, cause: BaseException | None) -> Failure:
         text = f"TLS with {place} broke ({_tls_reason(cause)}): see its log, and check proxies in between"
         return Failure(ErrorKind.tls, text)
     return Failure(ErrorKind.reset, f"{place} broke the connection before an answer: see its log")
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def _no_http(place: str) -> str:
