@@ -118,7 +118,10 @@ class WatchCourse:
             self._per_point *= 2
 
     def series(self, empty: WatchSeries, began_ns: int) -> WatchSeries:
-        """The course as the result holds it. `empty`: the series without figures; `began_ns`: the start of the run."""
+        """The course so far as the result holds it; what is read later does not change it.
+
+        `empty`: the series without figures; `began_ns`: the start of the run.
+        """
         if self._together:
             self._keep()
         known = self._samples > 0
@@ -126,10 +129,10 @@ class WatchCourse:
             empty,
             every_s=self._per_point * self._every_ns / NS_PER_S,
             t_s=[round((at - began_ns) / NS_PER_S, 3) for at in self._at_ns],
-            values=self._values,
+            values=self._values.copy(),
             samples=self._samples,
             gaps=self._gaps,
-            why_gaps=self._why,
+            why_gaps=self._why.copy(),
             min=self._least if known else None,
             avg=self._sum / self._samples if known else None,
             max=self._most if known else None,

@@ -86,7 +86,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
                     files, unwritten = await asyncio.to_thread(_keep_events, collector, log, spec, directory)
                     result = await _joined(result, run, receiver, collector)
                     result = await with_effects(result, effects, run, wait=broken is None and not run.interrupted)
-                    result = await asyncio.to_thread(with_watches, _counted(result, receiver), watching, run)
+                    result = await with_watches(_counted(result, receiver), watching, run)
                     outcome = await asyncio.to_thread(conclude, result, spec, directory)
                     if (problem := broken or unwritten) is not None:
                         raise problem

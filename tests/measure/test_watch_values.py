@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import statistics
@@ -117,3 +118,11 @@ def test_values_that_are_no_numbers_are_gaps_and_reasons_are_few() -> None:
     assert found.why_gaps["it is not a finite number"] == 2
     assert found.why_gaps["why 1"] == 2
     assert found.why_gaps[OTHER] == 6
+
+
+def test_a_course_that_was_taken_does_not_change_with_later_readings() -> None:
+    course = WatchCourse("gauge", NS_PER_S)
+    taken = read(course, 1.0, "away")
+    before = copy.deepcopy(taken)
+    read(course, 2.0, "busy", "away")
+    assert taken == before

@@ -84,12 +84,13 @@ async def _read(watching: Watching, run: Run) -> None:
     await watching.read_from(run.began_monotonic_ns)
 
 
-def with_watches(result: RunResult, watching: Watching | None, run: Run) -> RunResult:
+async def with_watches(result: RunResult, watching: Watching | None, run: Run) -> RunResult:
     """The result with what was watched until now."""
     if watching is None:
         return result
     watching.stop()
+    # Here and not in a thread: a reading that is under way ends on this loop.
     found = {series.name: series for series in watching.series(run.began_monotonic_ns)}
     named = series_names(run.spec.scenario.watch)
     result = msgspec.structs.replace(result, watches=[found[name] for name in named])
-    return msgspec.structs.replace(result, moved_with=moved_with(result))
+    return msgspec.structs.replace(result, moved_with=await asyncio.to_thread(moved_with, result))
