@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from loadsim.engine.aiohttp_tap import Tap, text_of
+from loadsim.engine.delivery_headers import DeliveryHeaders, line
 from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.error_kind_of_failure import NO_RESOURCE, kind_of_break, kind_of_errno
 from loadsim.engine.next_address_attempts import ATTEMPT_DELAY_NS
@@ -72,7 +73,7 @@ class AiohttpConnection:
         self._owner = transport.owner
         self._tap: Tap | None = None
         self._stream: asyncio.Transport | None = None
-        self._waiting: asyncio.Future[tuple[SignedRequest, str]] | None = None
+        self._waiting: asyncio.Future[SignedRequest] | None = None
         self._code = 0
         """The outcome of the event in progress: a status, minus an ErrorKind, or 0 while it is open."""
         self._why = ""
@@ -113,8 +114,9 @@ class AiohttpConnection:
         self.sent_ns = self.first_ns = self.receipt_ns = 0
         self.bytes_received = self._written = 0
         self._code, self._why = 0, ""
-        trace = self._transport.trace
-        self._next().set_result((request, trace % (index, attempt) if trace else ""))
+        names = self._transport.names
+        name = names[index] if attempt == 1 else names.of([index], attempt)[index]
+        self._next().set_result(SignedRequest(request.headers + name, request.body))
 
     def close(self) -> None:
         """See Connection."""
@@ -207,7 +209,7 @@ class AiohttpConnection:
 
     # -- its life -----------------------------------------------------------------------------------------------------
 
-    def _next(self) -> asyncio.Future[tuple[SignedRequest, str]]:
+    def _next(self) -> asyncio.Future[SignedRequest]:
         if self._waiting is None:
             self._waiting = self._transport.loop.create_future()
         return self._waiting
@@ -227,9 +229,9 @@ class AiohttpConnection:
             async with self._transport.session(self._take_socket) as session:
                 self._owner.on_open(self)
                 while True:
-                    request, trace = await self._next()
+                    request = await self._next()
                     self._waiting = None
-                    code = await self._carry(session, request, trace)
+                    code = await self._carry(session, request)
                     self._owner.on_done(self, code, self._done_ns)
         except Exception as error:  # noqa: BLE001 - the engine decides what a fault of ours means
             self._owner.on_internal(self, error)
@@ -237,9 +239,9 @@ class AiohttpConnection:
             if self._socket is not None:
                 self._socket.close()
 
-    async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> int:
+    async def _carry(self, session: aiohttp.ClientSession, request: SignedRequest) -> int:
         try:
-            await self._exchange(session, request, trace)
+            await self._exchange(session, request)
         except (aiohttp.ClientError, OSError) as error:
             if self._code == 0:
                 self.answered(-self._kind_of(error), text_of(error))
@@ -255,14 +257,12 @@ class AiohttpConnection:
         """Whether the next request may follow: kept alive, and asked in full before it was answered."""
         return self._tap is not None and self._tap.keeps and self.bytes_sent == self._total
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest, trace: str) -> None:
+    async def _exchange(self, session: aiohttp.ClientSession, request: SignedRequest) -> None:
         transport = self._transport
         headers = CIMultiDict(transport.headers)
         headers.extend(request.header_pairs())
-        if trace:
-            headers["X-Loadsim-Id"] = trace
         size = self._body_size = len(request.body)
-        own = transport.head_size + len(request.headers) + (len(trace) + 16 if trace else 0)
+        own = transport.head_size + len(request.headers)
         self._total = own + len(b"Content-Length: %d\r\n\r\n" % size) + size
         data = request.body if size <= _WHOLE_BODY else io.BytesIO(request.body)
         proxy = transport.wire.proxy
@@ -305,12 +305,11 @@ class AiohttpTransport:
     makes_cycles = True
     shared = None
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
-        """`first`: the number of the address to start with."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, headers: DeliveryHeaders, first: int = 0) -> None:
+        """`headers`: those that name a delivery; `first`: the number of the address to start with."""
         self.loop = loop
         self.wire = wire
-        self.trace = f"{trace_id}/%d/%d" if trace_id else ""
-        """Formatted with index and attempt of each delivery."""
+        self.names = headers.lines(line)
         self.head_size = len(wire.head)
         request_line, *lines = wire.head.decode().split("\r\n")
         path = request_line.split(" ")[1]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from loadsim.engine.delivery_headers import DeliveryHeaders, line
 from loadsim.engine.direct_connection import CHUNK, DirectConnection
 from loadsim.engine.endpoint_socket import IN, READY
 from loadsim.engine.pacer import monotonic_ns
@@ -43,14 +44,12 @@ class DirectTransport(SocketSet[DirectConnection]):
     makes_cycles = False
     shared = None
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, trace_id: str | None, first: int = 0) -> None:
-        """`first`: the number of the address to start with."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, headers: DeliveryHeaders, first: int = 0) -> None:
+        """`headers`: those that name a delivery; `first`: the number of the address to start with."""
         super().__init__(loop, wire, first)
         self.tls = wire.tls is not None
         self.head = wire.head
-        # formatted with the index of each event; without a trace the zero precision swallows it
-        self._trace_id = trace_id
-        self.trace = self._trace_of(1)
+        self._names = headers.lines(line)
         self.memo = Memo()
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
@@ -76,10 +75,13 @@ class DirectTransport(SocketSet[DirectConnection]):
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
         head, framings, tls, join = self.head, self._framings, self.tls, b"".join
-        trace = self.trace if attempt == 1 else self._trace_of(attempt)
+        names: Mapping[int, bytes] = self._names
+        if attempt > 1:
+            made = list(made)
+            names = self._names.of([index for _, _, index in made], attempt)
         ready = []
         for connection, (headers, body), index in made:
-            data = join((head, headers, trace % index, framings[len(body)], body))
+            data = join((head, headers, names[index], framings[len(body)], body))
             if tls:
                 seal, size = connection.seal, len(data)
                 try:
@@ -110,10 +112,6 @@ class DirectTransport(SocketSet[DirectConnection]):
                 connection.bytes_sent = sent - connection.overhead
             else:
                 connection.partly_sent(data, sent)
-
-    def _trace_of(self, attempt: int) -> bytes:
-        """The trace header of an attempt, for any index."""
-        return f"X-Loadsim-Id: {self._trace_id}/%d/{attempt}\r\n".encode() if self._trace_id else b"%.0a"
 
     def lost(self, connection: DirectConnection) -> None:
         """An idle connection ended; no event is touched by it."""

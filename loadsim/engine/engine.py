@@ -20,12 +20,10 @@ from loadsim.engine.policy_interface import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
-from loadsim.engine.trace_context import SendAll, traced
 from loadsim.engine.transport_interface import Connection, ConnectionCounts, Ended, Made, Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result_events import AddressRow, ConnectionRow, SampleRow
-from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
@@ -58,17 +56,13 @@ class Engine:
         shards: int = 1,
         epoch_ns: int | None = None,
         pauses: Pauses | None = None,
-        trace_ids: TraceIds | None = None,
         clock: Clock = monotonic_ns,
         wall: Clock = time.time_ns,
     ) -> None:
-        """`pauses`: what gets the heartbeat of the loop; None: nobody wants to know. `trace_ids`: every delivery bears
-        one of them."""
+        """`pauses`: what gets the heartbeat of the loop; None: nobody wants to know."""
         target = plan.scenario.target
         self._plan, self._transport = plan, transport
-        self._send_all: SendAll = (
-            transport.send_all if trace_ids is None else traced(transport.send_all, trace_ids, shards)
-        )
+        self._send_all = transport.send_all
         self.recorder, self.clock = recorder, clock
         self._policies, self._gatherer = tuple(policies), gatherer
         self._signs_slowly = maker.signs_slowly

@@ -66,6 +66,11 @@ def named(kind: tuple[int, int], name: bytes) -> bytes:
     return number(kind, place) if place else number(kind, 0) + text(name)
 
 
+def field(name: bytes, size: int) -> tuple[bytes, bytes]:
+    """What stands before and behind the value of a field that no table keeps, by its name and the value's size."""
+    return named((0x00, 4), name.lower()) + number((0, 7), size), b""
+
+
 class RequestHead:
     """The constant part of every request to an endpoint.
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.endpoint_socket import IN, READY
 from loadsim.engine.http2_connections import Http2Connections
 from loadsim.engine.http2_frames import END_HEADERS, END_STREAM, MOST_FRAME, Reason, Type
-from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, named, number, text
+from loadsim.engine.http2_headers import AnswerBlocks, EventFields, RequestHead, field, named, text
 from loadsim.engine.http2_repeats import Repeats
 from loadsim.engine.http2_requests import Place, Request
 from loadsim.engine.http2_session import Http2Session
@@ -33,7 +34,7 @@ _CACHED = 4096
 """Number of lengths whose field, or beginning of a frame, is cached."""
 _MOST_FIELDS = 8192
 """Fields beyond this may not fit into one frame with the rest."""
-_LENGTH, _TRACE = named((0x00, 4), b"content-length"), named((0x00, 4), b"x-loadsim-id")
+_LENGTH = named((0x00, 4), b"content-length")
 
 
 class _Lengths(dict[int, bytes]):
@@ -44,14 +45,6 @@ class _Lengths(dict[int, bytes]):
         if len(self) < _CACHED:
             self[size] = field
         return field
-
-
-class _Traces(dict[int, bytes]):
-    """The beginning of the trace header, by the size of its value; nothing where there is none."""
-
-    def __missing__(self, size: int) -> bytes:
-        beginning = self[size] = _TRACE + number((0, 7), size) if size else b""
-        return beginning
 
 
 class _Beginnings(dict[int, bytes]):
@@ -77,7 +70,7 @@ class Http2Transport(SocketSet[Http2Session]):
         self,
         loop: asyncio.AbstractEventLoop,
         wire: Wire,
-        trace_id: str | None,
+        headers: DeliveryHeaders,
         *,
         streams: int,
         reuse: int,
@@ -85,9 +78,10 @@ class Http2Transport(SocketSet[Http2Session]):
         keep: int | None = None,
         piece: int | None = None,
     ) -> None:
-        """`streams`: how many places share a connection; `reuse`: how many events a connection carries; `first`: the
-        number of the address to start with; `keep`: how much of the body of every answer is kept (None: a sample of
-        those that failed); `piece`: the size of frames of a body, which then has no length in its headers."""
+        """`headers`: those that name a delivery; `streams`: how many places share a connection; `reuse`: how many
+        events a connection carries; `first`: the number of the address to start with; `keep`: how much of the body of
+        every answer is kept (None: a sample of those that failed); `piece`: the size of frames of a body, which then
+        has no length in its headers."""
         super().__init__(loop, wire, first)
         self.streams = self.expected = streams
         self.reuse = reuse
@@ -97,10 +91,9 @@ class Http2Transport(SocketSet[Http2Session]):
         self.piece = MOST_FRAME if piece is None else piece
         self.blocks = AnswerBlocks(by_sight=keep is None)
         self.repeats = Repeats(self.blocks)
-        self._trace_id = trace_id.encode() if trace_id else b""
+        self._names = headers.lines(field)
         self._fields = EventFields()
         self._lengths: dict[int, bytes] = _Lengths() if piece is None else defaultdict(bytes)
-        self._traces = _Traces()
         self._headers = _Beginnings(Type.headers, END_HEADERS)
         self._data = _Beginnings(Type.data, END_STREAM)
         self._places: dict[Place, None] = {}
@@ -243,13 +236,16 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Transport."""
         fields_of, lengths, join = self._fields.of, self._lengths, b"".join
         of_headers, of_data = self._headers, self._data
-        trace, traces = self._trace_of(attempt), self._traces
+        names: Mapping[int, bytes] = self._names
+        if attempt > 1:
+            made = list(made)
+            names = self._names.of([index for _, _, index in made], attempt)
         sessions: dict[Http2Session, None] = {}
         for place, (headers, body), index in made:
             session = place.session
             size = len(body)
             fields = fields_of(headers)
-            identity = trace % index
+            name = names[index]
             number = session.next
             if (
                 session.room <= 0
@@ -258,7 +254,7 @@ class Http2Transport(SocketSet[Http2Session]):
                 or size > session.most_at_once
                 or len(fields) > _MOST_FIELDS
             ):
-                self._slowly(place, (join((fields, traces[len(identity)], identity, lengths[size])), body))
+                self._slowly(place, (join((fields, name, lengths[size])), body))
                 if place.session is not None:
                     sessions[place.session] = None
                 continue
@@ -266,7 +262,7 @@ class Http2Transport(SocketSet[Http2Session]):
             session.room -= 1
             session.window -= size
             place.window = session.stream_window - size
-            block = join((session.head, fields, traces[len(identity)], identity, lengths[size]))
+            block = join((session.head, fields, name, lengths[size]))
             session.head = session.later_head
             stream = number.to_bytes(4, "big")
             session.out += (of_headers[len(block)], stream, block, of_data[size], stream, body)
@@ -281,10 +277,6 @@ class Http2Transport(SocketSet[Http2Session]):
             if len(session.streams) > session.peak:
                 session.peak = len(session.streams)
             session.flush()
-
-    def _trace_of(self, attempt: int) -> bytes:
-        """The value of the trace header of an attempt, for any index; without a trace it is empty."""
-        return b"%s/%%d/%d" % (self._trace_id, attempt) if self._trace_id else b"%.0a"
 
     def _slowly(self, place: Place, request: Request) -> None:
         """Send a request that cannot be sent at once, or not in one frame."""

@@ -23,6 +23,7 @@ import numpy as np
 from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
 from loadsim.engine.acknowledgements import Acknowledgements
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
 from loadsim.engine.messages import (
@@ -155,7 +156,9 @@ class ShardRun:
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = request_maker(spec)
         wire = resolve(target, key_password=spec.key_password)
-        self._transport = transport = make_transport(loop, target, wire, spec.run_id, message.shard)
+        trace_ids = None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled)
+        headers = DeliveryHeaders(spec.run_id if target.trace_header else None, trace_ids, message.shards)
+        self._transport = transport = make_transport(loop, target, wire, headers, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
         if begin is None:
@@ -178,7 +181,6 @@ class ShardRun:
         if spec.watches_effects:
             self._deliveries = Acknowledgements(effect_flags(plan), begin.at_ns - self._start_ns)
         self._named = named_events(plan, self._start_ns)
-        trace_ids = None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled)
         self._spans = None
         if spec.sends_spans and trace_ids is not None:
             most = math.ceil(MOST_A_SECOND * spec.frame_s / message.shards)
@@ -199,7 +201,6 @@ class ShardRun:
             policies=policies.all,
             gatherer=policies.volleys,
             pauses=self._pauses,
-            trace_ids=trace_ids,
             **share,
         )
         await self._fire(loop)

@@ -6,6 +6,7 @@ import asyncio
 import select
 
 from loadsim.engine.arrivals import NEVER
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.transport_interface import Transport
 from loadsim.model import UsageError
@@ -16,23 +17,25 @@ DEFAULT_STREAMS = 100
 
 
 def make_transport(
-    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, run_id: str, shard: int = 0
+    loop: asyncio.AbstractEventLoop, target: Target, wire: Wire, headers: DeliveryHeaders, shard: int = 0
 ) -> Transport:
-    """The transport that the scenario names; the direct one needs epoll and goes through no proxy."""
-    trace = run_id if target.trace_header else None
+    """The transport that the scenario names; the direct one needs epoll and goes through no proxy.
+
+    `headers`: those that name a delivery.
+    """
     if wire.http == "2":
         if not hasattr(select, "epoll"):
             raise UsageError("HTTP/2 needs the direct transport, which this platform does not have")
         from loadsim.engine.http2_transport import Http2Transport
 
         streams = target.streams or DEFAULT_STREAMS
-        return Http2Transport(loop, wire, trace, streams=streams, reuse=target.reuse or NEVER, first=shard)
+        return Http2Transport(loop, wire, headers, streams=streams, reuse=target.reuse or NEVER, first=shard)
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
         from loadsim.engine.direct_transport import DirectTransport
 
-        return DirectTransport(loop, wire, trace, first=shard)
+        return DirectTransport(loop, wire, headers, first=shard)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
     if target.unix is not None or target.connect_to is not None:
         raise UsageError("unix and connect_to need the direct transport, which this platform does not have")
-    return AiohttpTransport(loop, wire, trace, first=shard)
+    return AiohttpTransport(loop, wire, headers, first=shard)

@@ -26,10 +26,14 @@ _GAMMA, _FIRST, _SECOND = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D
 _ATTEMPT_SHIFT = np.uint64(48)
 """An index is below 2⁴⁸ (`plan.scenario_rules.MAX_EVENTS`), and the number of an attempt below 2¹⁶."""
 _LOW = np.uint64((1 << RANDOM_BITS) - 1)
-_FORM = b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-02"
+_FORM = np.frombuffer(b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-02", dtype=np.uint8)
+SIZE = len(_FORM)
+"""Of the header's value, bytes."""
 _TRACE, _SPAN, _FLAGS = slice(3, 35), slice(36, 52), 54
-_NOT_SAMPLED = ord("2")
-"""The last digit of the flags: `random` alone; one more where `sampled` is set too."""
+"""The last digit of the flags: 2 is `random` alone, and 3 `sampled` too."""
+
+Places = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+"""Rows of bytes of one text."""
 
 
 class TraceContext(NamedTuple):
@@ -49,24 +53,24 @@ class TraceIds:
         # as OpenTelemetry's samplers: sampled where the random bits reach the threshold
         self._threshold = np.uint64(round((1 - sampled) * (1 << RANDOM_BITS)))
 
-    def values(
-        self, indexes: Ints | Sequence[int], attempt: int = 1, before: bytes = b"", after: bytes = b""
-    ) -> list[bytes]:
-        """The header's value for the `attempt`-th delivery of each of these events, between two constant texts."""
+    def write(self, indexes: Ints | Sequence[int], attempt: int, places: Places) -> None:
+        """Write the header's value for the `attempt`-th delivery of each of these events into a row of `places`."""
         words = self._words(indexes, attempt)
         digits = np.frombuffer(hexlify(words.astype(">u8").data), dtype=np.uint8).reshape(-1, 48)
-        form = before + _FORM + after
-        texts = np.frombuffer(bytearray(form * len(words)), dtype=np.uint8).reshape(-1, len(form))
-        own = texts[:, len(before) : len(before) + len(_FORM)]
-        own[:, _TRACE] = digits[:, :32]
-        own[:, _SPAN] = digits[:, 32:]
-        own[:, _FLAGS] = _NOT_SAMPLED + self._sampled(words)
-        found: list[bytes] = texts.view(f"S{len(form)}").ravel().tolist()
-        return found
+        places[:] = _FORM
+        places[:, _TRACE] = digits[:, :32]
+        places[:, _SPAN] = digits[:, 32:]
+        places[:, _FLAGS] += self._sampled(words)
+
+    def value(self, index: int, attempt: int = 1) -> str:
+        """The header's value for one delivery."""
+        places = np.empty((1, SIZE), dtype=np.uint8)
+        self.write([index], attempt, places)
+        return places.tobytes().decode()
 
     def of(self, index: int, attempt: int = 1) -> TraceContext:
         """The context of one delivery."""
-        _, trace_id, span_id, flags = self.values([index], attempt)[0].decode().split("-")
+        _, trace_id, span_id, flags = self.value(index, attempt).split("-")
         return TraceContext(trace_id, span_id, sampled=flags == "03")
 
     def sampled(self, indexes: Ints, attempts: Ints) -> NDArray[np.bool]:

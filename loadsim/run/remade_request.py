@@ -139,7 +139,7 @@ def _own(spec: RunSpec, index: int) -> list[tuple[str, str]]:
     """The headers that name the delivery."""
     found = []
     if (trace := spec.scenario.trace) is not None:
-        found.append((HEADER, TraceIds(spec.run_id, trace.sampled).values([index])[0].decode()))
+        found.append((HEADER, TraceIds(spec.run_id, trace.sampled).value(index)))
     if spec.scenario.target.trace_header:
         found.append(("X-Loadsim-Id", f"{spec.run_id}/{index}/1"))
     return found

@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.http2_transport import Http2Transport
 from loadsim.engine.preflight import NO_ALPN, NO_PROTOCOL
 from loadsim.engine.resolved_endpoint import Wire
@@ -47,7 +48,13 @@ class Http2Exchange:
         self._wire = wire
         self._keep = keep
         self._transport = Http2Transport(
-            loop, dataclasses.replace(wire, head=head), None, streams=1, reuse=1, keep=keep + 1, piece=piece
+            loop,
+            dataclasses.replace(wire, head=head),
+            DeliveryHeaders(),
+            streams=1,
+            reuse=1,
+            keep=keep + 1,
+            piece=piece,
         )
         self._handshake: tuple[int, int] = (0, 0)
 

@@ -56,10 +56,13 @@ class Way(NamedTuple):
     """So many events are counted, which makes whole bites of rows in closed runs and whole frames in open ones."""
     phase: Mapping[str, Any]
     """Long enough for both."""
+    tables: Mapping[str, Any] = {}
+    """Of the scenario, further ones."""
 
 
 WAYS: Mapping[str, Way] = {
     "closed": Way(8, 32, 8_192, 4_096, {"connections": 32, "events": 13_000}),
+    "traced": Way(8, 32, 8_192, 4_096, {"connections": 32, "events": 13_000}, {"trace": {"sampled": "1%"}}),
     "open": Way(1, 256, 8_000, 4_000, {"rate": "4000/s", "duration": "3100ms"}),
 }
 
@@ -267,6 +270,7 @@ def scenario(way: Way) -> dict[str, Any]:
         "target": {"url": "http://127.0.0.1:9/", "connections": way.connections},
         "events": [{"type": TYPE}],
         "phases": [{"name": "load", **way.phase}],
+        **way.tables,
     }
 
 

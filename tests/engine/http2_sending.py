@@ -9,6 +9,7 @@ from typing import Any
 
 import uvloop
 
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.http2_transport import Http2Transport
 from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.transport_interface import Ended
@@ -106,7 +107,7 @@ def send(
 
     async def go() -> Sent:
         of = resolve(Target(url=url, http="2", **target))
-        transport = Http2Transport(asyncio.get_running_loop(), of, trace, streams=streams, reuse=reuse)
+        transport = Http2Transport(asyncio.get_running_loop(), of, DeliveryHeaders(trace), streams=streams, reuse=reuse)
         transport.start(sender := Sender.__new__(Sender))
         sender.__init__(transport, requests, places)  # type: ignore[misc]  # it opens what it is the owner of
         async with asyncio.timeout(PATIENCE_S):

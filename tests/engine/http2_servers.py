@@ -21,6 +21,7 @@ import hpack
 import hyperframe.frame as hf
 from h2.errors import ErrorCodes
 
+from loadsim.measure.trace_ids import TraceIds
 from tests.engine.running import MakeTransport
 from tests.engine.servers import GoneError, Peer, Server
 
@@ -370,16 +371,19 @@ class JudgeServer(Server):
         assert len(ids) == len(set(ids)) == sent
 
 
-def over_http2(*, streams: int = 100, reuse: int | None = None) -> MakeTransport:
+def over_http2(*, streams: int = 100, reuse: int | None = None, traces: TraceIds | None = None) -> MakeTransport:
     """Makes the transport that is tested."""
     import asyncio
 
     from loadsim.engine.arrivals import NEVER
+    from loadsim.engine.delivery_headers import DeliveryHeaders
     from loadsim.engine.http2_transport import Http2Transport
     from loadsim.engine.resolved_endpoint import resolve
     from loadsim.plan import Target
 
     def make(loop: asyncio.AbstractEventLoop, target: Target) -> Any:
-        return Http2Transport(loop, resolve(target), "run", streams=streams, reuse=reuse or target.reuse or NEVER)
+        return Http2Transport(
+            loop, resolve(target), DeliveryHeaders("run", traces), streams=streams, reuse=reuse or target.reuse or NEVER
+        )
 
     return make

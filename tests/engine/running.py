@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import uvloop
 
 from loadsim.cases import RequestMaker, case_rules
 from loadsim.engine.aiohttp_transport import AiohttpTransport
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.outcome_rows import table_of
@@ -26,6 +27,7 @@ from loadsim.measure.cells import Metric, compact, select
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
+from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import Secret
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan import Plan, Scenario, Target, from_document
@@ -172,17 +174,30 @@ def ran(engine: Engine, recorder: KeepingRecorder, policies: Policies, took_s: f
     return Ran(sum(engine.planned), rows, handshakes, engine.take_samples(), engine, took_s, backlog, policies, late)
 
 
-def direct(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:
+def headers_of(target: Target, traces: TraceIds | None = None) -> DeliveryHeaders:
+    """The headers that name a delivery."""
+    return DeliveryHeaders("run" if target.trace_header else None, traces)
+
+
+def direct(loop: asyncio.AbstractEventLoop, target: Target, traces: TraceIds | None = None) -> Transport:
     """The direct transport."""
-    return DirectTransport(loop, resolve(target), "run" if target.trace_header else None)
+    return DirectTransport(loop, resolve(target), headers_of(target, traces))
 
 
-def by_aiohttp(loop: asyncio.AbstractEventLoop, target: Target) -> Transport:
+def by_aiohttp(loop: asyncio.AbstractEventLoop, target: Target, traces: TraceIds | None = None) -> Transport:
     """The aiohttp transport."""
-    return AiohttpTransport(loop, resolve(target), "run" if target.trace_header else None)
+    return AiohttpTransport(loop, resolve(target), headers_of(target, traces))
 
 
-TRANSPORTS: dict[str, MakeTransport] = {"direct": direct, "aiohttp": by_aiohttp}
+class Makes(Protocol):
+    """A MakeTransport that may have traces."""
+
+    def __call__(
+        self, loop: asyncio.AbstractEventLoop, target: Target, traces: TraceIds | None = None
+    ) -> Transport: ...
+
+
+TRANSPORTS: dict[str, Makes] = {"direct": direct, "aiohttp": by_aiohttp}
 
 
 class AheadPacer:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loadsim.engine.http2_transport as transport_module
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.endpoint_socket import CLOSED, READY
 from loadsim.engine.http2_session import Http2Session
 from loadsim.engine.http2_transport import Http2Transport
@@ -69,7 +70,7 @@ class BareTransport(Http2Transport):
     """Reads what it is given, and calls back when it is asked to."""
 
     def __init__(self, streams: int, reuse: int) -> None:
-        super().__init__(cast("Any", None), WIRE, "run", streams=streams, reuse=reuse)
+        super().__init__(cast("Any", None), WIRE, DeliveryHeaders("run"), streams=streams, reuse=reuse)
         self._due: list[Callable[[], None]] = []
         self.made: list[Bare] = []
 

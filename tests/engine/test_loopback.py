@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.direct_connection import DirectConnection
 from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
@@ -307,7 +308,7 @@ def test_a_descriptor_is_not_used_again_within_a_batch() -> None:
 
     async def go(url: str) -> None:
         owner = Stub()
-        transport = DirectTransport(asyncio.get_running_loop(), resolve(Target(url=url)), None)
+        transport = DirectTransport(asyncio.get_running_loop(), resolve(Target(url=url)), DeliveryHeaders())
         transport.start(owner)
         owner.transport = transport
         pair = [transport.open(), transport.open()]

@@ -1,16 +1,21 @@
-"""`traceparent` on the wire: once on every delivery of every transport, and not at all where nobody asks for it."""
+"""The headers that name a delivery: once on every delivery of every transport, and `traceparent` only where asked."""
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
+from hpack import Decoder
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from loadsim.engine import trace_context
-from loadsim.engine.trace_context import traced
+from loadsim.engine import delivery_headers
+from loadsim.engine.delivery_headers import DeliveryHeaders, line
+from loadsim.engine.http2_headers import field
 from loadsim.measure.trace_ids import TraceIds
 from tests.engine.http2_servers import JudgeServer, over_http2
 from tests.engine.running import TRANSPORTS, run, scenario
@@ -68,7 +73,7 @@ def test_every_delivery_bears_its_own(
     seen = Seen(failing=retry is not None)
     with Server(seen) as server:
         of = scenario([phase], {"url": server.url, "timeout": "60s"}, retry=retry, cases=cases)
-        result = run(of, TRANSPORTS[transport], trace_ids=IDS)
+        result = run(of, partial(TRANSPORTS[transport], traces=IDS))
     result.assert_balanced()
     assert set(result.outcomes) == {"200"}
     assert len(seen.headers) == result.planned * (2 if retry else 1)
@@ -82,7 +87,7 @@ def test_over_http_2_it_is_a_field_of_each_request() -> None:
     with JudgeServer() as server:
         target = {"url": server.url, "timeout": "60s", "http": "2"}
         of = scenario([{"rate": "300/s", "duration": "300ms"}], target)
-        result = run(of, over_http2(), trace_ids=IDS)
+        result = run(of, over_http2(traces=IDS))
     result.assert_balanced()
     assert set(result.outcomes) == {"200"}
     seen = Seen()
@@ -102,17 +107,42 @@ def test_the_user_s_own_header_is_sent_where_no_trace_is_asked_for(transport: st
     assert set(contexts(seen).values()) == {(own[3:35], own[36:52], True)}
 
 
-def test_lines_that_were_made_ahead_are_those_of_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_context, "AHEAD", 4)
-    monkeypatch.setattr(trace_context, "_MOST", 8)
-    sent: list[tuple[bytes, int]] = []
+def lines_of(run_id: str | None, traces: TraceIds | None, index: int, attempt: int) -> bytes:
+    """What is to be written, made one by one."""
+    named = b"" if run_id is None else f"X-Loadsim-Id: {run_id}/{index}/{attempt}\r\n".encode()
+    return named if traces is None else named + f"traceparent: {traces.value(index, attempt)}\r\n".encode()
 
-    def send_all(made: Any, attempt: int = 1) -> None:
-        sent.extend((headers, attempt) for _, (headers, _), _ in made)
 
-    send = traced(send_all, IDS, 3)
-    order = [2, 5, 8, 17, 14, 2, 10**9, 5, 0]
-    for index in order:
-        send([(None, (b"A: b\r\n", b"{}"), index)])  # type: ignore[list-item]
-    assert sent == [(b"A: b\r\ntraceparent: " + IDS.values([index])[0] + b"\r\n", 1) for index in order]
-    send([], 2)
+@given(
+    st.sampled_from([None, "r", "20260504-091000-steady-3f2a"]),
+    st.sampled_from([None, IDS]),
+    st.lists(st.integers(0, 2**47) | st.integers(0, 1200), max_size=20),
+    st.integers(1, 1200),
+)
+def test_lines_made_together_are_those_made_one_by_one(
+    run_id: str | None, traces: TraceIds | None, indexes: list[int], attempt: int
+) -> None:
+    found = DeliveryHeaders(run_id, traces).lines(line).of(indexes, attempt)
+    assert found == {index: lines_of(run_id, traces, index, attempt) for index in indexes}
+
+
+@given(st.lists(st.integers(0, 2**47), max_size=20), st.integers(1, 1200), st.integers(1, 200))
+def test_fields_of_http_2_are_read_by_a_decoder_that_is_not_ours(indexes: list[int], attempt: int, length: int) -> None:
+    run_id = "r" * length
+    found = DeliveryHeaders(run_id, IDS).lines(field).of(indexes, attempt)
+    assert set(found) == set(indexes)
+    for index, block in found.items():
+        assert Decoder().decode(block, raw=True) == [
+            (b"x-loadsim-id", f"{run_id}/{index}/{attempt}".encode()),
+            (b"traceparent", IDS.value(index, attempt).encode()),
+        ]
+
+
+@pytest.mark.parametrize("run_id", ["run", None])
+def test_lines_that_were_made_ahead_are_those_of_any_order(run_id: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery_headers, "AHEAD", 4)
+    monkeypatch.setattr(delivery_headers, "_MOST", 8)
+    lines = DeliveryHeaders(run_id, IDS, 3).lines(line)
+    for index in [2, 5, 8, 17, 14, 2, 10**9, 5, 0, 8]:
+        assert lines[index] == lines_of(run_id, IDS, index, 1)
+        assert len(lines) <= 8 + 4

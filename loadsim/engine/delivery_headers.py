@@ -1,0 +1,110 @@
+"""The headers that name a delivery: `X-Loadsim-Id`, and `traceparent` where a run asks for it.
+
+They are functions of run, index and attempt, and are made for many events at once before the first of those is sent: an
+event then costs one look into a dict, with or without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadsim.measure.hdr import Ints
+from loadsim.measure.trace_ids import HEADER, SIZE, Places, TraceIds
+
+AHEAD = 512
+"""Events whose headers are made at once: no event waits longer than for these, some 50 µs."""
+_MOST = 4 * AHEAD
+_TENS = 10 ** np.arange(1, 19, dtype=np.int64)
+_ZERO = ord("0")
+_SMALL = 9
+"""Numbers of so many digits fit into 32 bits, in which division is faster."""
+
+Form = Callable[[bytes, int], tuple[bytes, bytes]]
+"""What stands before and behind the value of a header, by its name and the size of the value."""
+
+
+def line(name: bytes, _size: int) -> tuple[bytes, bytes]:
+    """The form of HTTP/1.1."""
+    return name + b": ", b"\r\n"
+
+
+@dataclass(frozen=True)
+class DeliveryHeaders:
+    """Which of them a run sends. Of `shards` generator processes each has every `shards`-th index.
+
+    `run_id`: in X-Loadsim-Id; None: it is not sent. `traces`: of traceparent; None: it is not sent.
+    """
+
+    run_id: str | None = None
+    traces: TraceIds | None = None
+    shards: int = 1
+
+    def lines(self, form: Form) -> DeliveryLines:
+        """They, as a transport writes them."""
+        return DeliveryLines(self, form)
+
+
+class DeliveryLines(dict[int, bytes]):
+    """The header lines of first deliveries, by index. What is asked for is made with those that follow in its shard."""
+
+    def __init__(self, headers: DeliveryHeaders, form: Form) -> None:
+        super().__init__()
+        self._traces, self._shards, self._form = headers.traces, headers.shards, form
+        self._run = None if headers.run_id is None else headers.run_id.encode() + b"/"
+
+    def __missing__(self, index: int) -> bytes:
+        if len(self) >= _MOST:
+            self.clear()
+        self.update(self.of(np.arange(index, index + AHEAD * self._shards, self._shards)))
+        return self[index]
+
+    def of(self, indexes: Ints | Sequence[int], attempt: int = 1) -> dict[int, bytes]:
+        """The header lines of the `attempt`-th deliveries of these events."""
+        numbers = np.asarray(indexes, dtype=np.int64)
+        digits = np.searchsorted(_TENS, numbers, side="right") + 1
+        found: dict[int, bytes] = {}
+        for size in np.unique(digits).tolist():
+            some = numbers[digits == size]
+            found.update(zip(some.tolist(), self._made(some, size, attempt), strict=True))
+        return found
+
+    def _made(self, numbers: Ints, digits: int, attempt: int) -> list[bytes]:
+        """The lines of numbers with so many digits: rows of one text, in which only digits differ."""
+        form, number_at, trace_at = self._text(digits, attempt)
+        if not form:
+            return [b""] * len(numbers)
+        rows = np.frombuffer(bytearray(form * len(numbers)), dtype=np.uint8).reshape(-1, len(form))
+        if number_at is not None:
+            _write(numbers, rows[:, number_at : number_at + digits])
+        if self._traces is not None:
+            self._traces.write(numbers, attempt, rows[:, trace_at : trace_at + SIZE])
+        found: list[bytes] = rows.view(f"S{len(form)}").ravel().tolist()
+        return found
+
+    def _text(self, digits: int, attempt: int) -> tuple[bytes, int | None, int]:
+        """The text of a row, and where its number and its trace context stand."""
+        text, number_at, trace_at = b"", None, 0
+        if self._run is not None:
+            end = b"/%d" % attempt
+            before, behind = self._form(b"X-Loadsim-Id", len(self._run) + digits + len(end))
+            number_at = len(before) + len(self._run)
+            text = before + self._run + b"0" * digits + end + behind
+        if self._traces is not None:
+            before, behind = self._form(HEADER.encode(), SIZE)
+            trace_at = len(text) + len(before)
+            text += before + b" " * SIZE + behind
+        return text, number_at, trace_at
+
+
+def _write(numbers: Ints, places: Places) -> None:
+    """Write decimal numbers of one length into the rows of `places`."""
+    digits = places.shape[1]
+    rest: NDArray[np.unsignedinteger] = numbers.astype(np.uint32 if digits <= _SMALL else np.uint64)
+    for at in reversed(range(digits)):
+        tenth = rest // 10
+        places[:, at] = rest - tenth * 10 + _ZERO
+        rest = tenth
