@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Any
 from urllib.parse import quote_plus
 
 import numpy as np
 import orjson
 
+from loadsim.compiled_step import step
 from loadsim.events.compiled_templates import CompiledTemplate, Renderer, compile_template
 from loadsim.events.event_document import event_document
 from loadsim.events.event_types import FORM_TYPE, catalogue, event_type
@@ -80,7 +82,8 @@ class EventSource:
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
         self._compiled: list[CompiledTemplate | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
-        self._render = Renderer().render
+        self._renderer = Renderer()
+        self._render = self._renderer.render
         self._turn(0)
         if kind.varies is not None:
             self._fill = varying(document, kind.varies, seed, type)
@@ -102,6 +105,19 @@ class EventSource:
     def bodies(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
         """The bodies of several events at one time; cheaper for each than `body`."""
         now_ms = now_ns // NS_PER_MS
+        return self._bodies(indexes, now_ms) if step is None else self._bodies_by_step(step, indexes, now_ms)
+
+    def _bodies_by_step(self, compiled: ModuleType, indexes: Sequence[int], now_ms: int) -> list[bytes]:
+        """As `_bodies`, by the compiled step, but for those that need more than a compiled template that is there."""
+        times = self._renderer.times(now_ms)
+        found: list[bytes] = []
+        while len(found) < len(indexes):
+            rest = indexes[len(found) :] if found else indexes
+            found += compiled.bodies(rest, self._block, self._picks, self._compiled, self._head, _LAST_DIGITS, *times)
+            found += self._bodies(indexes[len(found) : len(found) + 1], now_ms)
+        return found
+
+    def _bodies(self, indexes: Sequence[int], now_ms: int) -> list[bytes]:
         block, picks, head, known = self._block, self._picks, self._head, self._compiled
         found = []
         for index in indexes:

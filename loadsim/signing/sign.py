@@ -9,6 +9,7 @@ from loadsim.model import JsonValue, Secret, UsageError
 from loadsim.signing.body_fields import sealed_document, sealed_with, with_field
 from loadsim.signing.certificates import CERTIFICATE_URL, own_certificate_url
 from loadsim.signing.composed import ComposedCodes, codes_of
+from loadsim.signing.mac import MessageMac
 from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
@@ -37,6 +38,7 @@ class Signer:
         "_codes",
         "_copy",
         "_head",
+        "_lines",
         "_needs_id",
         "_tick",
         "_tick_ns",
@@ -55,6 +57,7 @@ class Signer:
         lines = _constants(scheme, url)
         mac = codes_of(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
         self._code, self._codes = mac.code, mac.codes
+        self._lines = mac.lines if isinstance(mac, MessageMac) else None
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in lines)
         in_header = scheme.signature.place == "header"
@@ -119,6 +122,8 @@ class Signer:
         if self._copy is not None:
             return [before + self.headers(body, now_ns, "") for body in bodies]
         head = before + self._head
+        if self._lines is not None:
+            return self._lines(self._timestamp, bodies, head)
         return [head + code.encode("ascii") + b"\r\n" for code in self._codes(self._timestamp, bodies)]
 
     def _copied(self, name: str, timestamp: Timestamp, body: bytes, now_ns: int) -> bytes:
