@@ -76,6 +76,8 @@ class Engine:
         self._policy_of = [next((p for p in policies if stratum in p.strata), None) for stratum in range(plan.strata)]
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = target.timeout
+        self._in_time_until = 0
+        """No answer is too late before that, ns of the clock; as of the last sweep."""
         self._drain_ns = target.timeout if target.drain is None else target.drain
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
@@ -342,12 +344,11 @@ class Engine:
 
     def on_answers(self, answers: Sequence[Ended]) -> None:
         """See ConnectionOwner. An answer later than the timeout counts as timed out."""
-        timeout_ns = self._timeout_ns
-        pauses = self._pauses
-        for connection, _, now in answers:
-            if now - connection.slot_ns > timeout_ns:
-                answers = [self._in_time(answer) for answer in answers]
-                break
+        pauses, now = self._pauses, answers[-1][2]
+        if now > self._in_time_until:
+            answers = [self._in_time(answer) for answer in answers]
+        # what follows these answers may have its connection since before the last sweep, where we hear of them late
+        self._in_time_until = min(self._in_time_until, answers[0][2] + self._timeout_ns)
         last = pauses.beaten_ns
         if now - last > self._pause_ns:
             pauses.beat(now, self._outstanding)
@@ -529,9 +530,15 @@ class Engine:
             if self._beat(now):
                 continue  # what came while we were away is still to be read
             self._requests.follow_wall(now)
+            oldest = now  # an event that gets its connection later is younger
             for connection in self._transport.connections():
-                if connection.event is not None and now - connection.slot_ns > self._timeout_ns:
+                if connection.event is None:
+                    continue
+                if now - connection.slot_ns > self._timeout_ns:
                     self.on_done(connection, self._timeout_of(connection), now)
+                else:
+                    oldest = min(oldest, connection.slot_ns)
+            self._in_time_until = oldest + self._timeout_ns
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()
