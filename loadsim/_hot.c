@@ -31,7 +31,7 @@ static PyTypeObject *kinds[KINDS];
 
 enum {
     STATE, FD, EVENT, READER_OF, TLS_OF, PENDING, OVERHEAD, SERVED, SLOT_NS, READY_NS, SENT_NS, FIRST_NS, RECEIPT_NS,
-    BYTES_SENT, BYTES_RECEIVED, RAW, STARTED, DATA, STATUS, PUT, DECRYPT, ENCRYPT, TAKE, ARRIVED, MEMBERS
+    BYTES_SENT, BYTES_RECEIVED, REUSABLE, RAW, STARTED, DATA, STATUS, PUT, DECRYPT, ENCRYPT, TAKE, ARRIVED, MEMBERS
 };
 static const struct { int kind; const char *name; } members[MEMBERS] = {
     [STATE] = {CONNECTION, "state"}, [FD] = {CONNECTION, "fd"}, [EVENT] = {CONNECTION, "event"},
@@ -39,7 +39,7 @@ static const struct { int kind; const char *name; } members[MEMBERS] = {
     [OVERHEAD] = {CONNECTION, "overhead"}, [SERVED] = {CONNECTION, "served"}, [SLOT_NS] = {CONNECTION, "slot_ns"},
     [READY_NS] = {CONNECTION, "ready_ns"}, [SENT_NS] = {CONNECTION, "sent_ns"}, [FIRST_NS] = {CONNECTION, "first_ns"},
     [RECEIPT_NS] = {CONNECTION, "receipt_ns"}, [BYTES_SENT] = {CONNECTION, "bytes_sent"},
-    [BYTES_RECEIVED] = {CONNECTION, "bytes_received"}, [RAW] = {READER, "raw"}, [STARTED] = {READER, "started"},
+    [BYTES_RECEIVED] = {CONNECTION, "bytes_received"}, [REUSABLE] = {CONNECTION, "reusable"}, [RAW] = {READER, "raw"}, [STARTED] = {READER, "started"},
     [DATA] = {MEMO, "data"}, [STATUS] = {MEMO, "status"}, [PUT] = {TLS, "_put"}, [DECRYPT] = {TLS, "_decrypt"},
     [ENCRYPT] = {TLS, "_encrypt"}, [TAKE] = {TLS, "take"}, [ARRIVED] = {TLS, "_arrived"},
 };
@@ -330,37 +330,26 @@ read_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
 
 /* -- sending ------------------------------------------------------------------------------------------------------ */
 
-/* The parts of one request. `framing`: the header line with the body's length, and the empty line. */
+/* The parts of one request. The line that names its delivery: `name`, and, where it is made here, the index in digits and
+ * `behind`. `framing`: the header line with the body's length, and the empty line. */
 typedef struct {
-    PyObject *head, *headers, *name, *body;
-    char framing[48];
-    size_t framed;
+    PyObject *head, *headers, *name, *behind, *body;
+    char number[24], framing[48];
+    size_t numbered, framed;
 } Request;
 
-static Py_ssize_t
-size_of(const Request *request)
+/* Write a number in decimal digits; returns where they end. */
+static char *
+decimal(char *at, unsigned long long number)
 {
-    return PyBytes_GET_SIZE(request->head) + PyBytes_GET_SIZE(request->headers) + PyBytes_GET_SIZE(request->name)
-           + (Py_ssize_t)request->framed + PyBytes_GET_SIZE(request->body);
-}
-
-/* What `PyOS_snprintf` would do in four times the time. */
-static void
-frame(Request *request)
-{
-    static const char line[] = "Content-Length: ";
     char digits[24];
-    size_t count = 0, size = (size_t)PyBytes_GET_SIZE(request->body);
+    size_t count = 0;
     do
-        digits[count++] = (char)('0' + size % 10);
-    while (size /= 10);
-    char *at = request->framing;
-    memcpy(at, line, sizeof line - 1);
-    at += sizeof line - 1;
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
     while (count)
         *at++ = digits[--count];
-    memcpy(at, "\r\n\r\n", 4);
-    request->framed = (size_t)(at + 4 - request->framing);
+    return at;
 }
 
 static char *
@@ -370,10 +359,30 @@ copied(char *at, PyObject *bytes)
     return at + PyBytes_GET_SIZE(bytes);
 }
 
+/* Fill in what is made here; returns the size of the whole. */
+static Py_ssize_t
+framed(Request *request)
+{
+    static const char line[] = "Content-Length: ";
+    Py_ssize_t size = PyBytes_GET_SIZE(request->body);
+    memcpy(request->framing, line, sizeof line - 1);
+    char *at = decimal(request->framing + sizeof line - 1, (unsigned long long)size);
+    memcpy(at, "\r\n\r\n", 4);
+    request->framed = (size_t)(at + 4 - request->framing);
+    if (request->behind != NULL)
+        size += PyBytes_GET_SIZE(request->behind);
+    return size + PyBytes_GET_SIZE(request->head) + PyBytes_GET_SIZE(request->headers) + PyBytes_GET_SIZE(request->name)
+           + (Py_ssize_t)(request->numbered + request->framed);
+}
+
 static void
 put_together(const Request *request, char *at)
 {
     at = copied(copied(copied(at, request->head), request->headers), request->name);
+    if (request->behind != NULL) {
+        memcpy(at, request->number, request->numbered);
+        at = copied(at + request->numbered, request->behind);
+    }
     memcpy(at, request->framing, request->framed);
     copied(at + request->framed, request->body);
 }
@@ -404,10 +413,9 @@ write_first(PyObject *connection, const char *data, Py_ssize_t size, long long o
 }
 
 static int
-send_plain(const Request *request, PyObject *connection)
+send_plain(const Request *request, Py_ssize_t size, PyObject *connection)
 {
     char room[ROOM], *data = room;
-    Py_ssize_t size = size_of(request);
     if (size > ROOM && (data = PyMem_Malloc((size_t)size)) == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -422,10 +430,9 @@ send_plain(const Request *request, PyObject *connection)
 /* Encrypt a request as TlsSession.seal does, and note in `sealed` what is to be written: connection, bytes, overhead.
  * Where the session has ended the connection is told, and nothing noted. */
 static int
-seal(const Request *request, PyObject *connection, PyObject *sealed)
+seal(const Request *request, Py_ssize_t size, PyObject *connection, PyObject *sealed)
 {
     PyObject *tls = Py_NewRef(get(connection, TLS_OF)), *records = NULL, *note = NULL;
-    Py_ssize_t size = size_of(request);
     PyObject *data = PyBytes_FromStringAndSize(NULL, size), *done = NULL;
     int failed = -1;
     if (data == NULL)
@@ -473,6 +480,36 @@ send_sealed(PyObject *sealed)
     return 0;
 }
 
+/* Fill in the line that names the delivery; `names` as `send_all` has it. Its first part is a new reference. */
+static int
+named(Request *request, PyObject *names, PyObject *index)
+{
+    if (PyTuple_CheckExact(names)) {
+        long long number = PyLong_AsLongLong(index);
+        if (number < 0) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_ValueError, "an index is not negative");
+            return -1;
+        }
+        request->name = Py_NewRef(PyTuple_GET_ITEM(names, 0));
+        request->behind = PyTuple_GET_ITEM(names, 1);
+        request->numbered = (size_t)(decimal(request->number, (unsigned long long)number) - request->number);
+        return 0;
+    }
+    PyObject *name = PyDict_GetItemWithError(names, index);
+    if (name != NULL)
+        Py_INCREF(name);
+    else if (PyErr_Occurred() || (name = PyObject_GetItem(names, index)) == NULL) /* it makes what is missing */
+        return -1;
+    if (!PyBytes_Check(name)) {
+        Py_DECREF(name);
+        PyErr_SetString(PyExc_TypeError, "the header lines of a delivery are bytes");
+        return -1;
+    }
+    request->name = name;
+    return 0;
+}
+
 /* Send one of `made`: (connection, (headers, body), index). */
 static int
 send_one(PyObject *one, PyObject *head, PyObject *names, PyObject *sealed)
@@ -491,31 +528,27 @@ send_one(PyObject *one, PyObject *head, PyObject *names, PyObject *sealed)
         PyErr_SetString(PyExc_TypeError, "a request needs a connection that is ready");
         return -1;
     }
-    request.name = PyDict_GetItemWithError(names, index);
-    if (request.name != NULL)
-        Py_INCREF(request.name);
-    else if (PyErr_Occurred() || (request.name = PyObject_GetItem(names, index)) == NULL) /* it makes those missing */
+    if (named(&request, names, index))
         return -1;
-    int failed = -1;
-    if (PyBytes_Check(request.name)) {
-        frame(&request);
-        failed = over_tls ? seal(&request, connection, sealed) : send_plain(&request, connection);
-    }
-    else
-        PyErr_SetString(PyExc_TypeError, "the header lines of a delivery are bytes");
+    Py_ssize_t size = framed(&request);
+    int failed = over_tls ? seal(&request, size, connection, sealed) : send_plain(&request, size, connection);
     Py_DECREF(request.name);
     return failed;
 }
 
 PyDoc_STRVAR(send_all_doc,
 "send_all(made, head, names)\n--\n\n"
-"See DirectTransport.send_all. What is not encrypted is put together and written one by one: in C nothing is gained by\n"
+"See DirectTransport.send_all. `names`: the lines that name deliveries, by index; or what stands before and behind the\n"
+"index in each of them. What is not encrypted is put together and written one by one: in C nothing is gained by\n"
 "putting all together first.");
 
 static PyObject *
 send_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 3 || !PyBytes_Check(given[1]) || !PyDict_Check(given[2])) {
+    PyObject *names = count == 3 ? given[2] : NULL;
+    int in_two = names != NULL && PyTuple_CheckExact(names) && PyTuple_GET_SIZE(names) == 2
+                 && PyBytes_Check(PyTuple_GET_ITEM(names, 0)) && PyBytes_Check(PyTuple_GET_ITEM(names, 1));
+    if (names == NULL || !PyBytes_Check(given[1]) || !(in_two || PyDict_Check(names))) {
         PyErr_SetString(PyExc_TypeError, "send_all: wrong arguments");
         return NULL;
     }
@@ -551,35 +584,120 @@ number_from(PyObject *carrier, int member, int64_t *number)
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-PyDoc_STRVAR(row_of_doc, "row_of(carrier, event, code, done, attempt=1)\n--\n\nSee outcome_rows.row_of.");
-
+/* The row of an event (see `is_event`). `rest`: code, done, attempt. */
 static PyObject *
-row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *names)
+row(PyObject *carrier, PyObject *event, const int64_t rest[3])
 {
     static const struct { int column, member; } carried[] = {
         {5, SLOT_NS}, {6, SENT_NS}, {7, FIRST_NS}, {9, BYTES_SENT}, {10, BYTES_RECEIVED}, {12, RECEIPT_NS},
         {13, READY_NS},
     };
+    int64_t numbers[COLUMNS];
+    numbers[0] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 0));
+    numbers[1] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 1));
+    numbers[2] = rest[0];
+    numbers[3] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 2));
+    numbers[4] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 3));
+    numbers[8] = rest[1];
+    numbers[11] = rest[2];
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(carried); i++)
+        if (number_from(carrier, carried[i].member, &numbers[carried[i].column]))
+            return NULL;
+    return PyErr_Occurred() ? NULL : PyBytes_FromStringAndSize((const char *)numbers, sizeof numbers);
+}
+
+static int
+is_event(PyObject *event)
+{
+    return event != NULL && PyTuple_Check(event) && PyTuple_GET_SIZE(event) == 4;
+}
+
+PyDoc_STRVAR(row_of_doc, "row_of(carrier, event, code, done, attempt=1)\n--\n\nSee outcome_rows.row_of.");
+
+static PyObject *
+row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *names)
+{
     Py_ssize_t named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
-    if (count < 4 || count + named > 5 || !PyTuple_Check(given[1]) || PyTuple_GET_SIZE(given[1]) != 4
+    if (count < 4 || count + named > 5 || !is_event(given[1])
         || (named && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "attempt"))) {
         PyErr_SetString(PyExc_TypeError, "row_of: wrong arguments");
         return NULL;
     }
-    int64_t row[COLUMNS];
-    row[0] = PyLong_AsLongLong(PyTuple_GET_ITEM(given[1], 0));
-    row[1] = PyLong_AsLongLong(PyTuple_GET_ITEM(given[1], 1));
-    row[2] = PyLong_AsLongLong(given[2]);
-    row[3] = PyLong_AsLongLong(PyTuple_GET_ITEM(given[1], 2));
-    row[4] = PyLong_AsLongLong(PyTuple_GET_ITEM(given[1], 3));
-    row[8] = PyLong_AsLongLong(given[3]);
-    row[11] = count + named == 5 ? PyLong_AsLongLong(given[4]) : 1;
+    int64_t rest[] = {PyLong_AsLongLong(given[2]), PyLong_AsLongLong(given[3]),
+                      count + named == 5 ? PyLong_AsLongLong(given[4]) : 1};
+    return row(given[0], given[1], rest);
+}
+
+/* -- what follows an answer --------------------------------------------------------------------------------------- */
+
+/* What `settle` was called with, see Engine._settle. */
+typedef struct {
+    PyObject *rows, *ready, *policies, *of_user, *turns;
+    long long reuse;
+} Settling;
+
+/* One answer. 1: it was settled; 0: it is not of the usual kind, and nothing was done. */
+static int
+settle_one(const Settling *all, PyObject *answer)
+{
+    if (!PyTuple_CheckExact(answer) || PyTuple_GET_SIZE(answer) != 3)
+        return 0;
+    PyObject *connection = PyTuple_GET_ITEM(answer, 0), *code = PyTuple_GET_ITEM(answer, 1), *event;
+    if (!Py_IS_TYPE(connection, kinds[CONNECTION]) || !is_event(event = get(connection, EVENT))
+        || get(connection, REUSABLE) != Py_True)
+        return 0;
+    int64_t rest[] = {PyLong_AsLongLong(code), PyLong_AsLongLong(PyTuple_GET_ITEM(answer, 2)), 1};
+    long long stratum = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 1)), served = number_of(connection, SERVED);
     if (PyErr_Occurred())
+        return -1;
+    if (rest[0] < 200 || rest[0] > 299 || served >= all->reuse || stratum < 0
+        || stratum >= PyList_GET_SIZE(all->policies) || PyList_GET_ITEM(all->policies, stratum) != Py_None
+        || stratum >= PyList_GET_SIZE(all->of_user) || PyList_GET_ITEM(all->of_user, stratum) != Py_True)
+        return 0;
+    PyObject *now = PyTuple_GET_ITEM(answer, 2), *own = PyIter_Next(all->turns), *next = NULL, *line = NULL;
+    if (own == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    int settled = -1;
+    if (!PyTuple_Check(own) || PyTuple_GET_SIZE(own) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a turn is (index, stratum)");
+        goto end;
+    }
+    next = PyTuple_Pack(4, PyTuple_GET_ITEM(own, 0), PyTuple_GET_ITEM(own, 1), now, now);
+    line = next == NULL ? NULL : row(connection, event, rest);
+    if (line == NULL || PyList_Append(all->rows, line) || PyList_Append(all->ready, connection))
+        goto end;
+    put(connection, SLOT_NS, Py_NewRef(now));
+    put(connection, READY_NS, Py_NewRef(now));
+    put(connection, EVENT, Py_NewRef(next));
+    settled = 1;
+end:
+    Py_DECREF(own);
+    Py_XDECREF(next);
+    Py_XDECREF(line);
+    return settled;
+}
+
+PyDoc_STRVAR(settle_doc,
+"settle(answers, rows, ready, policies, of_user, turns, reuse)\n--\n\n"
+"See Engine._settle: settle answers after which their user's next event follows on the same connection. Returns how\n"
+"many, up to the first that is of another kind.");
+
+static PyObject *
+settle(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    if (count != 7 || !PyList_CheckExact(given[0]) || !PyList_CheckExact(given[1]) || !PyList_CheckExact(given[2])
+        || !PyList_CheckExact(given[3]) || !PyList_CheckExact(given[4]) || !PyIter_Check(given[5])) {
+        PyErr_SetString(PyExc_TypeError, "settle: wrong arguments");
         return NULL;
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(carried); i++)
-        if (number_from(given[0], carried[i].member, &row[carried[i].column]))
-            return NULL;
-    return PyBytes_FromStringAndSize((const char *)row, sizeof row);
+    }
+    Settling all = {given[1], given[2], given[3], given[4], given[5], PyLong_AsLongLong(given[6])};
+    Py_ssize_t done = 0;
+    int settled = PyErr_Occurred() ? -1 : 1;
+    while (settled == 1 && done < PyList_GET_SIZE(given[0])) {
+        settled = settle_one(&all, PyList_GET_ITEM(given[0], done));
+        done += settled == 1;
+    }
+    return settled < 0 ? NULL : PyLong_FromSsize_t(done);
 }
 
 /* -- bodies ------------------------------------------------------------------------------------------------------- */
@@ -862,6 +980,7 @@ static PyMethodDef methods[] = {
     {"bind", bind_types, METH_VARARGS, bind_doc},
     {"read_all", (PyCFunction)(void (*)(void))read_all, METH_FASTCALL, read_all_doc},
     {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, send_all_doc},
+    {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
     {"bodies", (PyCFunction)(void (*)(void))bodies, METH_FASTCALL, bodies_doc},
     {"find_sha256", find_sha256, METH_NOARGS, find_sha256_doc},
     {"sha256_state", (PyCFunction)(void (*)(void))sha256_state, METH_FASTCALL, sha256_state_doc},

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 CONTRACT: int
@@ -18,5 +18,30 @@ def read_all(
     internal: Any,
     /,
 ) -> None: ...
-def send_all(made: Iterable[Any], head: bytes, names: dict[int, bytes], /) -> None: ...
+def send_all(made: Iterable[Any], head: bytes, names: dict[int, bytes] | tuple[bytes, bytes], /) -> None: ...
+def settle(
+    answers: list[Any],
+    rows: list[bytes],
+    ready: list[Any],
+    policies: list[Any],
+    of_user: list[bool],
+    turns: Iterator[tuple[int, int]],
+    reuse: int,
+    /,
+) -> int: ...
+def bodies(
+    indexes: Sequence[int],
+    block: int,
+    picks: list[int],
+    known: list[Any],
+    id: bytes,
+    digits: tuple[bytes, ...],
+    seconds: dict[int, bytes],
+    fraction: bytes,
+    ms: bytes,
+    /,
+) -> list[bytes]: ...
+def find_sha256() -> bool: ...
+def sha256_state(data: bytes, before: bytes = b"", /) -> bytes: ...
+def lines(bodies: list[bytes], inner: bytes, outer: bytes, head: bytes, /) -> list[bytes]: ...
 def row_of(carrier: Any, event: tuple[int, int, int, int], code: int, done: int, attempt: int = 1) -> bytes: ...

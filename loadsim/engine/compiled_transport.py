@@ -27,11 +27,14 @@ class CompiledTransport(DirectTransport):
 
     def send_all(self, made: Iterable[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
         """See DirectTransport."""
-        names: dict[int, bytes] = self._names
-        if attempt > 1:
+        around = self._lines.around(attempt)
+        if around is not None:
+            step.send_all(made, self.head, around)
+        elif attempt == 1:
+            step.send_all(made, self.head, self._lines)
+        else:
             made = list(made)
-            names = self._names.of([index for _, _, index in made], attempt)
-        step.send_all(made, self.head, names)
+            step.send_all(made, self.head, self._lines.of([index for _, _, index in made], attempt))
 
     def _read_all(self, ready: list[tuple[int, int]]) -> None:
         looked, asks = self._look(monotonic_ns())

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import ctypes
 import errno
 import functools
 import heapq
+import importlib.util
 import json
 import operator
 import os
@@ -27,9 +29,13 @@ import select
 import selectors
 import socket
 import struct
+import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 NEVER = 2**62
@@ -228,9 +234,11 @@ class Socket(socket.socket):
     """A socket to the endpoint."""
 
     world: ClassVar[World]
+    by_descriptor: ClassVar[dict[int, Any]] = {}
 
     def connect_ex(self, address: Any) -> int:
         """See socket."""
+        self.by_descriptor[self.fileno()] = self
         return errno.EINPROGRESS
 
     def send(self, data: Any, flags: int = 0) -> int:
@@ -263,6 +271,36 @@ def replace_system(world: World) -> None:
     socket.socket = Socket  # type: ignore[misc]
 
 
+def compiled_step(directory: Path) -> ModuleType:
+    """The compiled step, whose calls to the system go to the virtual one. To be called before anything of the package
+    but `replace_system`; it is built in `directory` where it is not there yet."""
+    library = directory / "_hot.so"
+    if not library.exists():
+        source = Path(__file__).parents[2] / "loadsim" / "_hot.c"
+        virtual = [f"-D{name}=virtual_{name}" for name in ("clock_gettime", "recv", "send")]
+        include = ["-I", sysconfig.get_path("include")]
+        part = [str(directory / name) for name in ("hot.o", "system.o")]
+        gcc = ["gcc", "-O2", "-fPIC", *include]
+        subprocess.run([*gcc, *virtual, "-c", str(source), "-o", part[0]], check=True)
+        subprocess.run([*gcc, "-c", str(Path(__file__).with_name("virtual_system.c")), "-o", part[1]], check=True)
+        subprocess.run(["gcc", "-shared", *part, "-o", str(library)], check=True)
+    spec = importlib.util.spec_from_file_location("loadsim._hot", library)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    world = Socket.world
+    sockets = Socket.by_descriptor
+    system = ctypes.PyDLL(str(library)).virtual_system
+    system.argtypes = [ctypes.py_object] * 3
+    system.restype = None
+    system(
+        world.clock.read,
+        lambda fd: sockets[fd].recv(0),
+        lambda fd, size: sockets[fd].send(range(size)),
+    )
+    sys.modules["loadsim._hot"] = module
+    return module
+
+
 def scenario(way: Way) -> dict[str, Any]:
     """Its plan."""
     return {
@@ -285,7 +323,10 @@ def assignment(document: dict[str, Any]) -> Any:
 
 
 def run(
-    way: Way, opcodes: collections.Counter[str], message_of: Callable[[dict[str, Any]], Any] = assignment
+    way: Way,
+    opcodes: collections.Counter[str],
+    message_of: Callable[[dict[str, Any]], Any] = assignment,
+    step: Path | None = None,
 ) -> dict[str, dict[str, int]]:
     """Run one shard from its first message to its last frame. Returns what happened between the marks: calls to the
     system, and `opcodes` (which is counted elsewhere)."""
@@ -298,6 +339,10 @@ def run(
 
     world = World(way, note)
     replace_system(world)
+    if step is not None:
+        import loadsim
+
+        loadsim._hot = compiled_step(step)
     import loadsim.engine.pacer
 
     loadsim.engine.pacer.best_pacer = lambda loop: WorldPacer(world)  # noqa: ARG005
@@ -347,7 +392,8 @@ def main() -> None:
     opcodes: collections.Counter[str] = collections.Counter()
     if "--opcodes" in sys.argv:
         counting_opcodes(opcodes)
-    print(json.dumps(run(WAYS[sys.argv[1]], opcodes)))
+    step = Path(sys.argv[sys.argv.index("--step") + 1]) if "--step" in sys.argv else None
+    print(json.dumps(run(WAYS[sys.argv[1]], opcodes, step=step)))
 
 
 if __name__ == "__main__":
